@@ -1,0 +1,79 @@
+"""Email for AI agents: a client for the MultiMail API, and the tools that agents are given.
+
+`MultiMail` and `AsyncMultiMail` are the clients; `multimail.tools` is what an agent may do;
+`multimail.trust` says what a message may cause. The integrations (`langchain_multimail` …) wrap
+the tools for each framework; `multimail_server` is the same API on your own machine.
+"""
+
+from . import errors
+from ._version import __version__
+from .call import Call, Operation, Pause, Retry
+from .client import AsyncMultiMail, MultiMail
+from .errors import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    MultiMailError,
+    NetworkError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitError,
+    ReplyError,
+    ServerError,
+    ValidationError,
+    WaitTimeoutError,
+)
+from .models import (
+    Attachment,
+    Contact,
+    Email,
+    EmailSummary,
+    File,
+    Mailbox,
+    Page,
+    SendResult,
+    Thread,
+)
+
+MultiMailClient = Client = MultiMail
+AsyncMultiMailClient = AsyncClient = AsyncMultiMail
+
+__all__ = [
+    "APIError",
+    "AsyncClient",
+    "AsyncMultiMail",
+    "AsyncMultiMailClient",
+    "Attachment",
+    "AuthenticationError",
+    "Call",
+    "Client",
+    "ConfigurationError",
+    "ConflictError",
+    "Contact",
+    "Email",
+    "EmailSummary",
+    "File",
+    "Mailbox",
+    "MultiMail",
+    "MultiMailClient",
+    "MultiMailError",
+    "NetworkError",
+    "NotFoundError",
+    "Operation",
+    "OutcomeUnknownError",
+    "Page",
+    "Pause",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ReplyError",
+    "Retry",
+    "SendResult",
+    "ServerError",
+    "Thread",
+    "ValidationError",
+    "WaitTimeoutError",
+    "__version__",
+    "errors",
+]
