@@ -98,21 +98,36 @@ class Call(Generic[T]):
         return self.repeatable or not self.writes or self.idempotency_key is not None
 
     def body(self) -> bytes | None:
-        """Return the request's body."""
+        """Return the request's body.
+
+        Raises:
+            ValidationError: An argument has no JSON form.
+        """
         if self.json is None:
             return self.content
-        return json.dumps(self.json, ensure_ascii=False, separators=(",", ":")).encode()
+        try:
+            text = json.dumps(self.json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            return text.encode()
+        except (TypeError, ValueError, RecursionError) as fault:
+            why = "a lone surrogate" if isinstance(fault, UnicodeError) else str(fault)
+            raise errors.ValidationError(
+                f"An argument cannot be written as JSON: {why}.", operation=self.operation
+            ) from None
 
-    def result(self, response: httpx.Response) -> T:
+    def result(self, response: httpx.Response, *, unsure: bool = False) -> T:
         """Read the answer.
+
+        Args:
+            response: The answer to the last try.
+            unsure: Whether a try before it may have been carried out.
 
         Raises:
             APIError: The status is an error.
-            OutcomeUnknownError: A write was answered by a 5xx.
+            OutcomeUnknownError: A write was answered by a 5xx, or put off after an unsure try.
             ReplyError: The answer is not readable as what this call expects.
         """
         if not response.is_success:
-            raise _refusal(self, response)
+            raise _refusal(self, response, unsure)
         try:
             if self.raw:
                 return self.read(response.content)
@@ -120,7 +135,7 @@ class Call(Generic[T]):
         except pydantic.ValidationError as fault:
             where = ", ".join(".".join(map(str, e["loc"])) or "body" for e in fault.errors())
             raise self._unreadable(response, f"these fields are not as expected: {where}") from None
-        except (ValueError, TypeError, AttributeError, KeyError) as fault:
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as fault:
             raise self._unreadable(response, str(fault)) from None
 
     def _unreadable(self, response: httpx.Response, why: str) -> errors.ReplyError:
@@ -168,7 +183,7 @@ class Retry:
         return self._backoff(tried) if may and tried < self.tries else None
 
     def _backoff(self, tried: int) -> float:
-        longest = min(self.cap, self.base * 2.0 ** (tried - 1))
+        longest = min(self.cap, self.base * 2.0 ** min(tried - 1, 64))
         return longest * (0.5 + 0.5 * self.chance())
 
 
@@ -177,22 +192,36 @@ def retry_after(response: httpx.Response) -> float | None:
     value = response.headers.get("retry-after", "").strip()
     if not value:
         return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    if value.isascii() and value.isdigit():
+        return float(value)
     try:
         until = email.utils.parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
-def network_error(call: Call[Any], fault: httpx.RequestError, tried: int) -> errors.NetworkError:
-    """Say what a transport fault means for this call: nothing happened, or nobody knows."""
+def may_have_happened(call: Call[Any], outcome: httpx.RequestError | httpx.Response) -> bool:
+    """Whether a try that ended so may have changed something without a word about it."""
+    if isinstance(outcome, httpx.Response):
+        return call.writes and outcome.status_code >= 500
+    return call.writes and not isinstance(outcome, _NEVER_LEFT)
+
+
+def network_error(
+    call: Call[Any], fault: httpx.RequestError, tried: int, *, unsure: bool
+) -> errors.NetworkError:
+    """Say what a transport fault means for this call: nothing happened, or nobody knows.
+
+    Args:
+        call: The call that failed.
+        fault: What the last try ended with.
+        tried: How many tries there were.
+        unsure: Whether any of them may have been carried out.
+    """
     what = f"{type(fault).__name__} after {tried} {'try' if tried == 1 else 'tries'}"
-    if call.writes and not isinstance(fault, _NEVER_LEFT):
+    if unsure:
         return errors.OutcomeUnknownError(
             f"The request left and no answer came ({what}).",
             operation=call.operation,
@@ -213,7 +242,7 @@ _BY_STATUS: dict[int, type[errors.APIError]] = {
 }
 
 
-def _refusal(call: Call[Any], response: httpx.Response) -> errors.MultiMailError:
+def _refusal(call: Call[Any], response: httpx.Response, unsure: bool) -> errors.MultiMailError:
     body = _decoded(response)
     status = response.status_code
     facts: dict[str, Any] = {
@@ -224,11 +253,11 @@ def _refusal(call: Call[Any], response: httpx.Response) -> errors.MultiMailError
         "operation": call.operation,
     }
     message = _word(body, "error", "message", "detail") or f"The API answered {status}."
-    if status == 429:
+    if status == 429 and not unsure:
         return errors.RateLimitError(message, retry_after=retry_after(response), **facts)
     if 300 <= status < 400:
         return errors.ReplyError(f"The API answered with a redirect ({status}).", **facts)
-    if status >= 500 and call.writes:
+    if (status >= 500 and call.writes) or status == 429:
         return errors.OutcomeUnknownError(
             f"{message} ({status})", idempotency_key=call.idempotency_key, **facts
         )

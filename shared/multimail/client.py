@@ -79,10 +79,10 @@ class _Client(Verbs):
     def _request(self, step: Request) -> dict[str, Any]:
         call = step.call
         headers = {"Accept": "*/*" if call.raw else "application/json", "User-Agent": _AGENT}
-        content = call.body()
+        content = step.content
         if content is not None:
             headers["Content-Type"] = call.content_type
-        away = step.path.startswith(("http://", "https://"))
+        away = not step.path.startswith("/")
         log.debug("%s: %s", call.operation, step.method)
         return {
             "method": step.method,

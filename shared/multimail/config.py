@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .errors import ConfigurationError
 
@@ -93,8 +93,8 @@ def load_config(
 
 
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(
             f"The base URL {url!r} is not an http(s) URL.", remedy="Write https://host."
         )
@@ -109,3 +109,13 @@ def _checked_url(url: str) -> str:
             remedy="Use https, or set MULTIMAIL_ALLOW_HTTP=1 on a network that you trust.",
         )
     return url.strip().rstrip("/")
+
+
+def _parts(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url.strip())
+        port_is_a_number = parts.port != 0
+    except ValueError:
+        return None
+    plain = url.strip().isprintable() and " " not in url.strip()
+    return parts if port_is_a_number and plain and not parts.query and not parts.fragment else None

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import httpx
 
-from .call import Call, Operation, Pause, Retry, network_error
+from .call import Call, Operation, Pause, Retry, may_have_happened, network_error
+from .endpoints.checks import named
 from .endpoints.mailboxes import list_mailboxes
 from .errors import MultiMailError
 from .mailbox_book import MailboxBook
@@ -28,11 +29,13 @@ class Request:
         method: HTTP method.
         path: Path below the base URL, percent-encoded.
         call: What it serves.
+        content: The body.
     """
 
     method: str
     path: str
     call: Call[Any] = field(repr=False)
+    content: bytes | None = field(default=None, repr=False)
 
 
 Step: TypeAlias = Request | Pause
@@ -69,33 +72,52 @@ def _step(step: Call[Any] | Pause, book: MailboxBook, retry: Retry) -> Steps[Any
         mailbox_id = yield from _mailbox_id(step, book, retry)
         path = path.replace("{mailbox}", quote(mailbox_id, safe=""))
     result = yield from _exchange(step, path, retry)
-    if mailbox_id is not None:
-        book.remember(mailbox_id, _ids_in(result))
+    _remember(book, mailbox_id, result)
     return result
 
 
+def _remember(book: MailboxBook, mailbox_id: str | None, result: Any) -> None:
+    rows = getattr(result, "messages", None)
+    for one in (result, *(rows if isinstance(rows, list) else [])):
+        owner = getattr(one, "mailbox_id", None) or mailbox_id
+        if isinstance(owner, str) and owner:
+            book.remember(owner, (getattr(one, "id", None), getattr(one, "thread_id", None)))
+
+
 def _exchange(call: Call[T], path: str, retry: Retry) -> Steps[T]:
-    tried = 0
+    request = Request(call.method, path, call, call.body())
+    tried, unsure = 0, False
     while True:
         tried += 1
         try:
-            response = yield Request(call.method, path, call)
+            response = yield request
         except httpx.RequestError as fault:
+            unsure = unsure or may_have_happened(call, fault)
             wait = retry.after_fault(call, fault, tried)
             if wait is None:
-                raise network_error(call, fault, tried) from fault
+                raise network_error(call, fault, tried, unsure=unsure) from _bare(fault)
         else:
             assert response is not None
             wait = retry.after_answer(call, response, tried)
             if wait is None:
-                return call.result(response)
+                return call.result(response, unsure=unsure)
+            unsure = unsure or may_have_happened(call, response)
         yield Pause(wait)
+
+
+def _bare(fault: BaseException) -> BaseException:
+    """Drop the frames of a transport fault: their locals hold the request's headers."""
+    link: BaseException | None = fault
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return fault
 
 
 def _mailbox_id(call: Call[Any], book: MailboxBook, retry: Retry) -> Steps[str]:
     wanted = call.mailbox or book.owner(call.about) or book.default
     if wanted is not None and "@" not in wanted:
-        return wanted
+        return named(wanted, "mailbox")
     found = book.find(wanted)
     if found is None:
         listing = list_mailboxes()
@@ -104,9 +126,3 @@ def _mailbox_id(call: Call[Any], book: MailboxBook, retry: Retry) -> Steps[str]:
     if found is None:
         raise book.missing(wanted)
     return found.id
-
-
-def _ids_in(result: Any) -> list[str | None]:
-    rows = getattr(result, "messages", None)
-    several = rows if isinstance(rows, list) else []
-    return [getattr(one, name, None) for one in (result, *several) for name in ("id", "thread_id")]

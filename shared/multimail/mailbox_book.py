@@ -41,11 +41,11 @@ class MailboxBook:
         folded = wanted.casefold()
         return next((m for m in known if folded in (m.id.casefold(), m.address.casefold())), None)
 
-    def remember(self, mailbox_id: str, ids: Iterable[str | None]) -> None:
+    def remember(self, mailbox_id: str, ids: Iterable[object]) -> None:
         """Note that these emails and threads were seen in that mailbox."""
         with self._lock:
             for one in ids:
-                if one:
+                if isinstance(one, str) and one:
                     self._owners[one] = mailbox_id
                     self._owners.move_to_end(one)
             while len(self._owners) > _REMEMBERED:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from .trust.evidence import Authentication
 
@@ -33,6 +41,21 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_mapping(value: Any) -> Any:
+    """Read labels that are only names, or nothing, as a mapping."""
+    if isinstance(value, list):
+        return {str(name): "true" for name in value}
+    return {} if value is None else value
+
+
+def _only_once(reply: Any, *names: str) -> Any:
+    """Keep the first of several names of one secret, so that no other one shows it."""
+    if not isinstance(reply, dict):
+        return reply
+    found = [name for name in names if reply.get(name)]
+    return {name: value for name, value in reply.items() if name not in found[1:]}
+
+
 class Mailbox(WireModel):
     """A mailbox. API: GET /v1/mailboxes."""
 
@@ -44,6 +67,8 @@ class Mailbox(WireModel):
     auto_bcc: str | list[str] | None = None
     forward_inbound: str | list[str] | bool | None = None
     signature_block: str | None = None
+    per_message_oversight: bool = False
+    """Whether a send may ask for a stricter mode than the mailbox's; the API says so if it can."""
     webhook_url: str | None = None
     created_at: datetime | None = None
 
@@ -95,6 +120,8 @@ _METHODS = ("dkim", "spf", "dmarc", "arc")
 def _read_authentication(message: dict[str, Any]) -> Any:
     """Find the evidence under any of its names; what is missing stays unknown."""
     for name in ("authentication", "auth_results", "authentication_results"):
+        if isinstance(message.get(name), Authentication):
+            return message[name]
         if isinstance(message.get(name), dict):
             return _tidy(message[name])
     found = {name: message[name] for name in _METHODS if message.get(name) is not None}
@@ -108,16 +135,34 @@ def _read_authentication(message: dict[str, Any]) -> Any:
 def _tidy(evidence: dict[str, Any]) -> dict[str, Any]:
     tidy = {name: value for name, value in evidence.items() if value is not None}
     for name in _METHODS:
-        value = tidy.get(name)
-        if isinstance(value, bool):
-            value = "pass" if value else "fail"
-        if isinstance(value, str):
-            value = {"result": value}
+        value = _finding(tidy.get(name))
         if name == "dkim" and isinstance(value, dict):
             value = [value]
         if value is not None:
             tidy[name] = value
-    return tidy
+    return _readable(tidy)
+
+
+def _finding(value: Any) -> Any:
+    if isinstance(value, bool):
+        value = "pass" if value else "fail"
+    if isinstance(value, str):
+        return {"result": value}
+    if isinstance(value, list | tuple):
+        return [_finding(one) for one in value]
+    if isinstance(value, dict):
+        return {name: part for name, part in value.items() if part is not None}
+    return value
+
+
+def _readable(evidence: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is of another shape: one odd result must not hide the message."""
+    try:
+        Authentication.model_validate(evidence)
+    except ValidationError as fault:
+        odd = {error["loc"][0] for error in fault.errors(include_input=False)}
+        return {name: value for name, value in evidence.items() if name not in odd}
+    return evidence
 
 
 class EmailSummary(WireModel):
@@ -202,12 +247,7 @@ class Email(EmailSummary):
     def _body(cls, value: Any) -> Any:
         return "" if value is None else value
 
-    @field_validator("tags", "metadata", mode="before")
-    @classmethod
-    def _mapping(cls, value: Any) -> Any:
-        if isinstance(value, list):
-            return {str(tag): "true" for tag in value}
-        return {} if value is None else value
+    _mappings = field_validator("tags", "metadata", mode="before")(_as_mapping)
 
     @property
     def body(self) -> str:
@@ -318,6 +358,7 @@ class SendResult(WireModel):
     approval_url: str | None = None
     expires_at: datetime | None = None
     send_at: datetime | None = None
+    to: list[str] = []
     idempotent: bool = False
     held: bool | None = None
     """Whether a human decides on it; None when the API did not say."""
@@ -387,6 +428,8 @@ class Tags(WireModel):
 
     tags: dict[str, str] = {}
 
+    _names = field_validator("tags", mode="before")(_as_mapping)
+
 
 class Contact(WireModel):
     """An entry of the address book. API: GET /v1/contacts."""
@@ -416,6 +459,11 @@ class NewApiKey(ApiKey):
     key: str = Field(
         default="", repr=False, validation_alias=AliasChoices("key", "api_key", "raw_key")
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secret(cls, reply: Any) -> Any:
+        return _only_once(reply, "key", "api_key", "raw_key")
 
 
 class Account(WireModel):
@@ -457,6 +505,11 @@ class NewWebhook(Webhook):
     signing_secret: str = Field(
         default="", repr=False, validation_alias=AliasChoices("signing_secret", "secret")
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secret(cls, reply: Any) -> Any:
+        return _only_once(reply, "signing_secret", "secret")
 
 
 class WebhookDelivery(WireModel):

@@ -66,11 +66,15 @@ class paging(Generic[P, Row]):  # noqa: N801
         self.__doc__ = listing.__doc__
 
     @overload
+    def __get__(self, client: None, owner: type) -> paging[P, Row]: ...
+    @overload
     def __get__(self, client: SyncRunner, owner: type) -> Callable[P, Iterator[Row]]: ...
     @overload
     def __get__(self, client: AsyncRunner, owner: type) -> Callable[P, AsyncIterator[Row]]: ...
 
     def __get__(self, client: Any, owner: type) -> Any:
+        if client is None:
+            return self
         return functools.partial(self._walk(client), client.run)
 
     def _walk(self, client: Any) -> Callable[..., Any]:

@@ -23,7 +23,8 @@ Recipients: TypeAlias = str | Iterable[str]
 Attachable: TypeAlias = str | PathLike[str] | File | tuple[str, bytes] | Mapping[str, Any]
 Attachables: TypeAlias = Attachable | Iterable[Attachable]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _NAMED = re.compile(r"^[^<>]*<([^<>]+)>$")
 _LOCAL = re.compile(r"^(?!\.)(?!.*\.\.)[^\s@<>()\[\],;:\"\\]{1,64}(?<!\.)$")
 _LABEL = re.compile(r"^(?!-)[^\W_]([\w-]{0,61}[^\W_])?$")
@@ -60,6 +61,8 @@ def addresses(value: Recipients | None, argument: str) -> list[str]:
     """
     if value is None:
         return []
+    if not isinstance(value, Iterable):
+        raise _invalid(argument, f"an address must be text, not {type(value).__name__}")
     several = value.split(",") if isinstance(value, str) else list(value)
     plain = [address(one, argument) for one in several if not _blank(one)]
     unique = list({one.casefold(): one for one in plain}.values())
@@ -100,6 +103,8 @@ def message_body(body: str | None, markdown: str | None) -> str:
         raise _invalid("body", "is empty; write the message in Markdown or plain text")
     if len(text) > MAX_BODY:
         raise _invalid("body", f"{len(text)} characters, at most {MAX_BODY} are accepted")
+    if _HALF.search(text):
+        raise _invalid("body", "has half a character (a lone surrogate); write it again")
     return text
 
 
@@ -126,17 +131,26 @@ def moment(value: datetime | str | None, argument: str) -> str | None:
         raise _invalid(argument, f"{value!r:.60} is not an ISO 8601 date and time") from None
     if not isinstance(when, datetime) or when.tzinfo is None:
         raise _invalid(argument, "needs a time zone, as in 2026-01-31T09:00:00Z")
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        utc = when.astimezone(UTC)
+    except OverflowError:
+        raise _invalid(argument, "is out of range") from None
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def segment(value: Any, argument: str) -> str:
     """Return an id or a name as one percent-encoded path segment."""
+    return quote(named(value, argument), safe="")
+
+
+def named(value: Any, argument: str) -> str:
+    """Return an id or a name that can stand as one segment of a path."""
     if not isinstance(value, str) or not value.strip():
         raise _invalid(argument, "is missing")
     text = value.strip()
     if _CONTROL.search(text) or text in (".", "..") or len(text) > 512:
         raise _invalid(argument, f"{text!r:.60} is not an id")
-    return quote(text, safe="")
+    return text
 
 
 def attachments(value: Attachables | None) -> list[dict[str, str]] | None:
@@ -150,35 +164,53 @@ def attachments(value: Attachables | None) -> list[dict[str, str]] | None:
     """
     if value is None:
         return None
-    if isinstance(value, str | PathLike | File | tuple | Mapping):
+    if isinstance(value, str | PathLike | File | Mapping) or _is_pair(value):
+        return [_attachment(value)]
+    if not isinstance(value, Iterable):
         return [_attachment(value)]
     return [_attachment(one) for one in value] or None
 
 
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], bytes)
+
+
 def _attachment(value: Any) -> dict[str, str]:
     if isinstance(value, Mapping):
-        return {str(name): str(part) for name, part in value.items()}
+        return _as_the_api_takes_it(value)
     if isinstance(value, File):
         return _encoded(value.name, value.content, value.content_type)
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], bytes):
+    if _is_pair(value):
         return _encoded(value[0], value[1], None)
     if isinstance(value, str | PathLike):
         path = Path(value)
         try:
             return _encoded(path.name, path.read_bytes(), None)
-        except OSError as fault:
-            why = fault.strerror or type(fault).__name__
+        except (OSError, ValueError) as fault:
+            why = getattr(fault, "strerror", None) or "not a path"
             raise _invalid("attachments", f"cannot read {path.name!r}: {why}") from None
     raise _invalid("attachments", f"give a path, (name, bytes) or File, not {type(value).__name__}")
 
 
 def _encoded(name: str, content: bytes, content_type: str | None) -> dict[str, str]:
-    guessed = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    guessed = content_type or mimetypes.guess_type(str(name))[0] or "application/octet-stream"
     return {
-        "name": name,
-        "content_type": guessed,
+        "name": _one_line(name),
+        "content_type": _one_line(guessed),
         "content_base64": base64.b64encode(content).decode("ascii"),
     }
+
+
+def _as_the_api_takes_it(value: Mapping[str, Any]) -> dict[str, str]:
+    if not isinstance(value.get("content_base64"), str) or not value.get("name"):
+        raise _invalid("attachments", "an object needs name and content_base64, both text")
+    return {str(name): _one_line(part) for name, part in value.items() if part is not None}
+
+
+def _one_line(value: Any) -> str:
+    if not isinstance(value, str) or _CONTROL.search(value):
+        raise _invalid("attachments", "a name or type is no text, or has a control character")
+    return value
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ..call import Call, Pause
 from ..errors import ValidationError
 from ..mailbox_book import MailboxBook
 from ..models import Ack, Contact, Mailbox, UpgradeRequest, list_of
-from .checks import address, given, segment
+from .checks import address, given, named, segment
 
 OVERSIGHT_MODES = ("read_only", "gated_all", "gated_send", "monitored", "autonomous")
 
@@ -152,7 +152,7 @@ def delete_mailbox(mailbox: str) -> Call[Ack]:
         "DELETE",
         _MAILBOX,
         Ack.model_validate,
-        mailbox=mailbox,
+        mailbox=named(mailbox, "mailbox"),
         repeatable=True,
     )
 

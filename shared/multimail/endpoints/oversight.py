@@ -35,7 +35,7 @@ def list_pending(
     try:
         queue = yield from _queue()
     except PermissionDeniedError:
-        return (yield from _held_sends(mailbox, limit))
+        return (yield from held_sends(mailbox, limit))
     rows = queue.items
     if mailbox is not None:
         wanted = yield from resolve_mailbox(mailbox)
@@ -47,18 +47,24 @@ def _queue() -> Call[Page[PendingEmail]]:
     return Call("list_pending", "GET", "/v1/oversight/pending", page_of(PendingEmail))
 
 
-def _held_sends(
-    mailbox: str | None, limit: int | None
-) -> Generator[Call[Any] | Pause, Any, Page[PendingEmail]]:
-    page = yield from Call(
+def held_sends(mailbox: str | None = None, limit: int | None = None) -> Call[Page[PendingEmail]]:
+    """List a mailbox's sends that await a human, oldest first, without bodies.
+
+    Args:
+        mailbox: Address or id; default the client's mailbox.
+        limit: At most this many of the 100 newest.
+
+    API: GET /v1/mailboxes/{mailbox}/emails with `status`.
+    """
+    read = page_of(PendingEmail)
+    return Call(
         "list_pending",
         "GET",
         "/v1/mailboxes/{mailbox}/emails",
-        page_of(PendingEmail),
+        lambda reply: Page(read(reply).items[::-1][:limit]),
         params={"status": _HELD, "limit": 100},
         mailbox=mailbox,
     )
-    return Page(page.items[::-1][:limit])
 
 
 def decide_email(

@@ -7,7 +7,8 @@ import time
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+
+import httpx
 
 from ..call import Call, Pause
 from ..config import LOOPBACK
@@ -259,13 +260,22 @@ def _decoded(content: str) -> bytes:
 
 
 def _fetch(url: str) -> Call[bytes]:
-    parts = urlsplit(url)
-    local = parts.scheme == "http" and parts.hostname in LOOPBACK
-    if not (parts.scheme == "https" or local or url.startswith("/")):
+    if not (url.startswith("/") or _is_safe(url)):
         raise ReplyError(
             "The API answered neither the bytes nor an https URL.", operation="download_attachment"
         )
     return Call("download_attachment", "GET", url, bytes, raw=True)
+
+
+def _is_safe(url: str) -> bool:
+    """Whether it is an absolute URL whose host is the one that it shows."""
+    try:
+        parts = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    if not parts.host or parts.userinfo:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.host in LOOPBACK)
 
 
 def get_tags(email_id: str, *, mailbox: str | None = None) -> Call[Tags]:

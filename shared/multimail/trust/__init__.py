@@ -2,3 +2,19 @@
 
 Pure: nothing in this package does I/O or knows HTTP.
 """
+
+from .evidence import Authentication, AuthResult
+from .policy import OWN, Action, Assessment, GuardDecision, Label, PolicyName, TrustPolicy, assess
+
+__all__ = [
+    "OWN",
+    "Action",
+    "Assessment",
+    "AuthResult",
+    "Authentication",
+    "GuardDecision",
+    "Label",
+    "PolicyName",
+    "TrustPolicy",
+    "assess",
+]

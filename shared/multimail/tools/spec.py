@@ -1,0 +1,186 @@
+"""What a tool is, and what it answers: the two shapes that every integration translates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .. import errors
+from ..call import Operation
+from ..models import File
+from ..trust import GuardDecision
+
+if TYPE_CHECKING:
+    from .session import ToolContext
+
+Access: TypeAlias = Literal["read", "write", "approve"]
+
+
+class ToolArgs(BaseModel):
+    """Base of every tool's arguments. Unknown arguments are errors, so that none is lost."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a framework may assume of a tool, in the words of the Model Context Protocol.
+
+    Attributes:
+        read_only: It changes nothing.
+        destructive: What it does cannot be taken back.
+        idempotent: Doing it twice is the same as doing it once.
+        open_world: It reaches people outside.
+    """
+
+    read_only: bool = False
+    destructive: bool = False
+    idempotent: bool = True
+    open_world: bool = False
+
+
+READS = Hints(read_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolError:
+    """Why a tool did not do what was asked.
+
+    Attributes:
+        code: A machine-readable word.
+        message: What happened, to what.
+        retryable: Whether the same call may succeed later.
+        next_step: What to do now, one sentence.
+    """
+
+    code: str
+    message: str
+    retryable: bool = False
+    next_step: str = ""
+
+    @classmethod
+    def of(cls, error: errors.MultiMailError) -> ToolError:
+        """Describe an error of the client."""
+        unknown = isinstance(error, errors.OutcomeUnknownError)
+        passing = isinstance(
+            error, errors.RateLimitError | errors.ServerError | errors.NetworkError
+        )
+        step = _UNKNOWN if unknown else error.remedy
+        return cls(error.code, error.message, passing and not unknown, step)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as JSON-able data."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
+            "next_step": self.next_step,
+        }
+
+
+_UNKNOWN = (
+    "It is unknown whether this happened. Check with get_thread or list_pending first; calling "
+    "again with exactly the same arguments is safe and will not do it twice."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answers.
+
+    Attributes:
+        text: For the model, at most the session's `max_chars` characters.
+        data: The facts, JSON-able, for code.
+        decision: The guard's decision, where it was asked.
+        error: Why it did not work, or None.
+        files: Bytes that came with it, for code and never for the model.
+    """
+
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+    decision: GuardDecision | None = None
+    error: ToolError | None = None
+    files: tuple[File, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the tool did what was asked."""
+        return self.error is None
+
+    @classmethod
+    def failure(cls, error: ToolError, decision: GuardDecision | None = None) -> ToolResult:
+        """Return the result that says why nothing was done."""
+        sentence = error.message if error.message.endswith((".", "!", "?")) else error.message + "."
+        text = f"Error ({error.code}): {sentence}"
+        if error.next_step:
+            text = f"{text} {error.next_step}"
+        return cls(text, {"error": error.as_data()}, decision, error)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return all of it but the files' bytes as JSON-able data, for logs and artifacts."""
+        facts = dict(self.data)
+        if self.decision is not None:
+            facts["decision"] = self.decision.as_data()
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool, before any framework.
+
+    Attributes:
+        name: The verb that a model calls.
+        title: The same for people.
+        description: What the model reads: what it does, what comes back, what not to do.
+        args: The arguments; the single source of the JSON schema.
+        access: What a key must be allowed for it.
+        hints: What a framework may assume.
+        operation: Does it: yields calls, returns the result.
+    """
+
+    name: str
+    title: str
+    description: str
+    args: type[ToolArgs]
+    access: Access
+    hints: Hints
+    operation: Callable[[Any, ToolContext], Operation[ToolResult]] = field(repr=False)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the arguments, without generated titles."""
+        schema = self.args.model_json_schema()
+        schema.pop("description", None)
+        return {"type": "object", "properties": {}, **_untitled(schema)}
+
+
+def _untitled(schema: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name == "properties":
+            plain[name] = {field: _untitled(inner) for field, inner in value.items()}
+        elif isinstance(value, Mapping):
+            plain[name] = _untitled(value)
+        elif name != "title":
+            plain[name] = value
+    return plain
+
+
+def argument_error(spec: ToolSpec, error: ValidationError) -> ToolError:
+    """Say what is wrong with the arguments of a call, and what they should be."""
+    known = ", ".join(spec.args.model_fields) or "none"
+    faults = [_fault(one["type"], one["loc"], one["msg"]) for one in error.errors()[:5]]
+    return ToolError(
+        "invalid_arguments",
+        f"{spec.name}: {'; '.join(faults)}",
+        next_step=f"Nothing was done. Correct it and call again; its arguments are: {known}.",
+    )
+
+
+def _fault(kind: str, where: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(str(part) for part in where)[:80] or "arguments"
+    if kind == "extra_forbidden":
+        return f"{name} is not an argument"
+    return f"{name}: {message[0].lower()}{message[1:200]}"

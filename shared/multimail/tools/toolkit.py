@@ -1,0 +1,159 @@
+"""The toolkit without a framework: which tools there are, and one session that runs them.
+
+Integrations translate a `Toolkit` into native tool objects; a plain loop can use it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypedDict, Unpack
+
+import httpx
+
+from ..call import Retry
+from ..client import AsyncMultiMail, MultiMail
+from ..errors import ConfigurationError
+from ..trust import PolicyName
+from .catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from .session import ToolSession
+from .spec import ToolResult, ToolSpec
+
+
+class SessionOptions(TypedDict, total=False):
+    """What a session can be given by name; `Toolkit` says what each is."""
+
+    base_url: str | None
+    mailbox: str | None
+    policy: PolicyName
+    max_chars: int
+    session: str | None
+    timeout: float | httpx.Timeout | None
+    retry: Retry | None
+    client: MultiMail | None
+    async_client: AsyncMultiMail | None
+
+
+class ToolkitOptions(SessionOptions, total=False):
+    """What every toolkit, of every framework, can be given by name."""
+
+    include: Iterable[str] | None
+    exclude: Iterable[str] | None
+
+
+class Toolkit:
+    """The agent's tools: read, draft, send under oversight. None of them can approve.
+
+    Args:
+        api_key: Default `MULTIMAIL_API_KEY`.
+        base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
+        mailbox: The only mailbox that the tools use; default `MULTIMAIL_MAILBOX`, else any.
+        policy: What messages may cause: `standard`, `strict` or `off`.
+        include: Only these tools, by name.
+        exclude: All but these tools, by name.
+        max_chars: The most characters of any result's text, at least 1,000.
+        session: An id for conversations that the framework gives none to; default a new one.
+        timeout: Seconds for each request.
+        retry: How often and how long to try again.
+        client: A client to use, which stays yours to close.
+        async_client: The same for async calls, for one event loop.
+
+    Raises:
+        ConfigurationError: No key, an unusable URL, or a tool name that does not exist.
+    """
+
+    catalogue: ClassVar[tuple[ToolSpec, ...]] = AGENT_TOOLS
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        include: Iterable[str] | None = None,
+        exclude: Iterable[str] | None = None,
+        **options: Unpack[SessionOptions],
+    ) -> None:
+        self.specs = select(self.catalogue, include, exclude)
+        self.session = ToolSession(api_key, **options)
+
+    def __repr__(self) -> str:
+        names = ", ".join(spec.name for spec in self.specs)
+        return f"{type(self).__name__}({names}; {self.session!r})"
+
+    def spec(self, name: str) -> ToolSpec:
+        """Return the tool of that name.
+
+        Raises:
+            ConfigurationError: This toolkit has none.
+        """
+        for one in self.specs:
+            if one.name == name:
+                return one
+        raise ConfigurationError(
+            f"This toolkit has no tool {name!r}. It has: {_names(self.specs)}."
+        )
+
+    def call(
+        self, name: str, arguments: Mapping[str, Any], *, session_id: str | None = None
+    ) -> ToolResult:
+        """Run a tool by name; see `ToolSession.call`."""
+        return self.session.call(self.spec(name), arguments, session_id=session_id)
+
+    async def acall(
+        self, name: str, arguments: Mapping[str, Any], *, session_id: str | None = None
+    ) -> ToolResult:
+        """Run a tool by name, asynchronously."""
+        return await self.session.acall(self.spec(name), arguments, session_id=session_id)
+
+    def close(self) -> None:
+        """Close the connections of synchronous calls."""
+        self.session.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop's calls, and of synchronous ones."""
+        await self.session.aclose()
+
+
+class ApproverToolkit(Toolkit):
+    """The reviewer's tools: see what awaits a decision, read it, decide.
+
+    Takes the same arguments as `Toolkit`. Its key needs the scopes `read` and `oversight`; a key
+    that can also send is refused at the first call.
+    """
+
+    catalogue = APPROVER_TOOLS
+
+
+def select(
+    catalogue: Iterable[ToolSpec], include: Iterable[str] | None, exclude: Iterable[str] | None
+) -> tuple[ToolSpec, ...]:
+    """Choose tools by name.
+
+    Raises:
+        ConfigurationError: A name is not in the catalogue, or nothing is left.
+    """
+    every = tuple(catalogue)
+    wanted = _checked(include, every, "include")
+    unwanted = _checked(exclude, every, "exclude") or set()
+    chosen = tuple(
+        one for one in every if (wanted is None or one.name in wanted) and one.name not in unwanted
+    )
+    if not chosen:
+        raise ConfigurationError("include and exclude leave no tool.")
+    return chosen
+
+
+def _checked(
+    names: Iterable[str] | None, catalogue: tuple[ToolSpec, ...], argument: str
+) -> set[str] | None:
+    if names is None:
+        return None
+    given = {names} if isinstance(names, str) else set(names)
+    unknown = given - {one.name for one in catalogue}
+    if unknown:
+        raise ConfigurationError(
+            f"{argument}: no tool {', '.join(sorted(unknown))}. There are: {_names(catalogue)}."
+        )
+    return given
+
+
+def _names(specs: Iterable[ToolSpec]) -> str:
+    return ", ".join(one.name for one in specs)

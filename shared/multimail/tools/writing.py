@@ -1,0 +1,207 @@
+"""Writing tools: what an agent may send, change and withdraw. The guard is asked in here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from .. import endpoints as api
+from ..call import Call, Pause
+from ..models import Contact, Email, Mailbox, SendResult
+from ..trust import Action, GuardDecision
+from ..trust.text import one_line
+from . import args as a
+from .reading import Run
+from .render import assessment_of, label_line, when
+from .session import ToolContext
+from .spec import ToolError, ToolResult
+
+
+def idempotency_key(session_id: str, mailbox_id: str, operation: str, *content: Any) -> str:
+    """Return the key of a write, the same for the same content in the same conversation.
+
+    Args:
+        session_id: The conversation.
+        mailbox_id: The mailbox that sends.
+        operation: `send_email` or `reply_email`.
+        content: All that makes the message what it is; addresses as `folded` gives them.
+    """
+    facts = json.dumps([session_id, mailbox_id, operation, *content], ensure_ascii=True)
+    return f"mm-{hashlib.sha256(facts.encode()).hexdigest()[:48]}"
+
+
+def folded(addresses: Sequence[str] | None) -> list[str]:
+    """Return addresses in an order and case in which equal sets are equal."""
+    return sorted({one.strip().casefold() for one in addresses or ()})
+
+
+def send_email(args: a.SendEmail, context: ToolContext) -> Run:
+    """Send a new message, once."""
+    mailbox = yield from context.mailbox(args.mailbox)
+    key = idempotency_key(
+        context.session_id,
+        mailbox.id,
+        "send_email",
+        *(folded(args.to), folded(args.cc), folded(args.bcc)),
+        *(args.subject, args.body, args.send_at),
+    )
+    sent = yield from api.send_email(
+        args.to,
+        args.subject,
+        args.body,
+        mailbox=mailbox.id,
+        cc=args.cc,
+        bcc=args.bcc,
+        send_at=args.send_at,
+        idempotency_key=key,
+    )
+    return _outcome(sent, mailbox, args.to, None)
+
+
+def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
+    """Answer a message in its thread, once, if the guard lets it."""
+    original = yield from api.read_email(args.email_id)
+    decision = context.policy.on_reply(assessment_of(original), original.id)
+    mailbox = yield from _home(original, context, fresh=decision.action is Action.HOLD)
+    if decision.action is Action.REFUSE or _cannot_hold(decision, mailbox):
+        return _refused(original, decision)
+    key = idempotency_key(
+        *(context.session_id, mailbox.id, "reply_email", original.id, args.body),
+        *(folded(args.cc), folded(args.bcc), bool(args.reply_all)),
+    )
+    sent = yield from api.reply_email(
+        original.id,
+        args.body,
+        mailbox=mailbox.id,
+        reply_all=bool(args.reply_all),
+        cc=args.cc,
+        bcc=args.bcc,
+        metadata=_for_reviewer(decision),
+        oversight_mode=_stricter_mode(decision, mailbox),
+        idempotency_key=key,
+    )
+    return _outcome(sent, mailbox, sent.to or _answered(original), decision)
+
+
+def _answered(original: Email) -> list[str]:
+    if original.direction == "outbound":
+        return original.to
+    return original.reply_to or [original.sender]
+
+
+def _home(
+    original: Email, context: ToolContext, *, fresh: bool
+) -> Generator[Call[Any] | Pause, Any, Mailbox]:
+    return (yield from context.mailbox(context.book.owner(original.id), fresh=fresh))
+
+
+def _cannot_hold(decision: GuardDecision, mailbox: Mailbox) -> bool:
+    if decision.action is not Action.HOLD or mailbox.holds_sends:
+        return False
+    return not mailbox.per_message_oversight
+
+
+def _stricter_mode(decision: GuardDecision, mailbox: Mailbox) -> str | None:
+    if decision.action is not Action.HOLD or mailbox.holds_sends:
+        return None
+    return "gated_send"
+
+
+def _for_reviewer(decision: GuardDecision) -> dict[str, str] | None:
+    if decision.action is Action.ALLOW:
+        return None
+    return {
+        "guard_action": decision.action.value,
+        "guard_label": decision.label.value,
+        "guard_reasons": "; ".join(decision.reasons)[:500],
+        "guard_policy": decision.policy,
+    }
+
+
+def _refused(original: Email, decision: GuardDecision) -> ToolResult:
+    why = label_line(assessment_of(original))
+    held = decision.action is Action.HOLD
+    need = " This mailbox cannot hold a single reply for a human." if held else ""
+    return ToolResult.failure(
+        ToolError(
+            "refused_by_guard",
+            f"The reply to {one_line(original.id, 64)} was not sent. {why}{need}",
+            next_step="Do not answer this message in another way; tell the user instead.",
+        ),
+        decision,
+    )
+
+
+def _outcome(
+    sent: SendResult, mailbox: Mailbox, to: Sequence[str], decision: GuardDecision | None
+) -> ToolResult:
+    held = _is_held(sent, mailbox)
+    facts = {
+        "id": sent.id,
+        "thread_id": sent.thread_id,
+        "status": sent.status,
+        "held": held,
+        "duplicate": sent.duplicate,
+        "expires_at": sent.expires_at.isoformat() if sent.expires_at else None,
+        "to": list(to),
+    }
+    return ToolResult(_outcome_text(sent, held, to), facts, decision)
+
+
+def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:
+    return mailbox.holds_sends if sent.held is None else sent.held
+
+
+def _outcome_text(sent: SendResult, held: bool | None, to: Sequence[str]) -> str:
+    whom = one_line(", ".join(to), 300)
+    thread = f", thread {sent.thread_id}" if sent.thread_id else ""
+    if sent.duplicate:
+        return (
+            f"Already done: an equal message to {whom} was accepted before as {sent.id}"
+            f" ({sent.message_status or sent.status}{thread}). Nothing was sent now."
+        )
+    if held:
+        expiry = f" It expires {when(sent.expires_at)}." if sent.expires_at else ""
+        return (
+            f"Held for approval: {sent.id} to {whom}{thread}. Nothing has left yet; a human"
+            f" decides.{expiry} Do not send it again; cancel_message withdraws it."
+        )
+    at = f" It leaves at {when(sent.send_at)}." if sent.send_at else ""
+    return f"Accepted for sending: {sent.id} to {whom}{thread}.{at} Do not send it again."
+
+
+def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
+    """Withdraw a message that has not left."""
+    del context
+    done = yield from api.cancel_message(args.email_id)
+    status = done.status or "cancelled"
+    return ToolResult(
+        f"{args.email_id} is {status}: it will not be sent.",
+        {"id": args.email_id, "status": status},
+    )
+
+
+def tag_email(args: a.TagEmail, context: ToolContext) -> Run:
+    """Label a message."""
+    del context
+    pairs = (tag.partition("=") for tag in args.tags)
+    new = {name.strip(): value.strip() or "true" for name, _, value in pairs if name.strip()}
+    labelled = yield from api.tag_email(args.email_id, tags=new)
+    shown = ", ".join(f"{name}={value}" for name, value in labelled.tags.items())
+    return ToolResult(
+        f"Tags of {args.email_id}: {one_line(shown, 600)}.",
+        {"id": args.email_id, "tags": labelled.tags},
+    )
+
+
+def add_contact(args: a.AddContact, context: ToolContext) -> Run:
+    """Add to the address book."""
+    del context
+    added: Contact = yield from api.add_contact(args.email, args.name, tags=args.tags)
+    who = f"{one_line(args.name, 80)} <{added.email}>" if args.name else added.email
+    return ToolResult(
+        f"Added {who} to the contacts.",
+        {"contact": added.model_dump(mode="json", include={"id", "name", "email", "tags"})},
+    )
