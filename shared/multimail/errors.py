@@ -20,6 +20,7 @@ Every message says what happened, to what, and what to do next. No error carries
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = [
@@ -76,11 +77,17 @@ class MultiMailError(Exception):
         self.remedy = remedy or self.default_remedy
         self.operation = operation
 
+    @property
+    def advice(self) -> str:
+        """What to do next, or nothing where the message itself already says it."""
+        says_more = re.search(r"[.!?] \S", self.message) is not None
+        return "" if says_more and self.remedy == self.default_remedy else self.remedy
+
     def __str__(self) -> str:
         sentence = self.message if self.message.endswith((".", "!", "?")) else f"{self.message}."
         facts = [f"{self.operation}: {sentence}" if self.operation else sentence]
-        if self.remedy and self.remedy not in self.message:
-            facts.append(self.remedy)
+        if self.advice:
+            facts.append(self.advice)
         if self.request_id:
             facts.append(f"(request {self.request_id})")
         return " ".join(facts)

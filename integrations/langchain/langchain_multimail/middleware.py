@@ -52,7 +52,7 @@ class MultiMailMiddleware(AgentMiddleware[Any, Any]):
 
 def _instructed(request: ModelRequest[Any]) -> ModelRequest[Any]:
     for tool in request.tools:
-        if isinstance(tool, MultiMailTool) and tool.spec.access == "approve":
+        if isinstance(tool, MultiMailTool) and tool.access == "approve":
             raise ConfigurationError(
                 f"This agent can send mail and also holds the approver's tool {tool.name}.",
                 remedy="Give MultiMailApproverToolkit to another agent, with its own key.",

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar, Literal, Unpack
 
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, BaseToolkit, ToolException
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from multimail.tools import ApproverToolkit, Toolkit, ToolkitOptions, ToolResult, ToolSession
 from multimail.tools.reading import artifact_of
-from multimail.tools.spec import ToolSpec, argument_error
+from multimail.tools.spec import Access, ToolSpec, argument_error
 
 
 class MultiMailTool(BaseTool):
     """One tool of the catalogue. The artifact of its message holds the facts for code."""
 
-    spec: ToolSpec = Field(exclude=True, repr=False)
-    session: ToolSession = Field(exclude=True, repr=False)
+    _spec: ToolSpec = PrivateAttr()
+    _session: ToolSession = PrivateAttr()
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
 
     def __init__(self, spec: ToolSpec, session: ToolSession) -> None:
@@ -26,17 +27,16 @@ class MultiMailTool(BaseTool):
             name=spec.name,
             description=spec.description,
             args_schema=spec.args,
-            spec=spec,
-            session=session,
             handle_tool_error=True,
-            handle_validation_error=self._explain,
+            handle_validation_error=functools.partial(_explain, spec),
             metadata={"multimail_access": spec.access},
         )
+        self._spec, self._session = spec, session
 
-    def _explain(self, error: Any) -> str:
-        if not isinstance(error, ValidationError):
-            return str(error)
-        return ToolResult.failure(argument_error(self.spec, error)).text
+    @property
+    def access(self) -> Access:
+        """What a key must be allowed for it: `read`, `write` or `approve`."""
+        return self._spec.access
 
     def _run(
         self,
@@ -46,7 +46,7 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        return _answer(self.session.call(self.spec, arguments, session_id=_thread(config)))
+        return _answer(self._session.call(self._spec, arguments, session_id=_thread(config)))
 
     async def _arun(
         self,
@@ -56,7 +56,13 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        return _answer(await self.session.acall(self.spec, arguments, session_id=_thread(config)))
+        return _answer(await self._session.acall(self._spec, arguments, session_id=_thread(config)))
+
+
+def _explain(spec: ToolSpec, error: Any) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return ToolResult.failure(argument_error(spec, error)).text
 
 
 def _answer(result: ToolResult) -> tuple[str, dict[str, Any]]:

@@ -68,7 +68,7 @@ class ToolError:
         passing = isinstance(
             error, errors.RateLimitError | errors.ServerError | errors.NetworkError
         )
-        step = _UNKNOWN if unknown else error.remedy
+        step = _UNKNOWN if unknown else error.advice
         return cls(error.code, error.message, passing and not unknown, step)
 
     def as_data(self) -> dict[str, Any]:

@@ -1,0 +1,287 @@
+"""The outbox: one thread that hands over what was let through, and lets expire what was not.
+
+Delivery is at least once with a stable Message-ID: a row stays until the result is committed, so
+that a crash in between leads to another try and never to a lost message.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ..mailroom.desk import Desk, the_server
+from ..mailroom.steps import advance
+from ..oversight import Event, State
+from ..store.protocol import StoreUnavailableError, Tx
+from ..store.records import Message, OutboxRow, TestDelivery
+from .relay import RecipientResult, Relay, RelayOutcomeUnknown, RelayUnavailable
+
+_log = logging.getLogger(__name__)
+
+RETRY_AFTER = tuple(
+    timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
+)
+"""How long after each failed try the next one comes; after the last one delivery has failed."""
+
+_BATCH = 100
+_AFTER_TROUBLE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """What one try hands to the relay."""
+
+    message: Message
+    row: OutboxRow
+    raw: bytes
+
+
+class Outbox:
+    """Drains the outbox. `start` it once, `wake` it after a commit, `stop` it at the end.
+
+    Args:
+        desk: The mailroom's desk.
+        relay: Where live mail goes; None when there is no way out.
+        awake: Set by whoever commits something that may be due.
+    """
+
+    def __init__(self, desk: Desk, relay: Relay | None, awake: threading.Event) -> None:
+        self._desk = desk
+        self._relay = relay
+        self._awake = awake
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="multimail-outbox", daemon=True)
+        desk.clock.on_change(self.wake)
+
+    def start(self) -> None:
+        """Begin, with what an earlier run left behind."""
+        self._awake.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the message in hand and end."""
+        self._stopping.set()
+        self._awake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._awake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._awake.clear()
+            try:
+                self._expire()
+                while not self._stopping.is_set() and self._drain():
+                    pass
+                pause = self._pause()
+            except StoreUnavailableError as error:
+                if not self._stopping.is_set():
+                    _log.warning("The outbox waits for the database: %s", error)
+                pause = _AFTER_TROUBLE_SECONDS
+            except Exception:
+                _log.exception("The outbox met an error and goes on")
+                pause = _AFTER_TROUBLE_SECONDS
+            if not self._stopping.is_set():
+                self._awake.wait(pause)
+
+    def _pause(self) -> float | None:
+        """Return the seconds until something falls due; None when only a wake can bring work."""
+        read = self._desk.store.read
+        moments = read(lambda tx: [tx.next_outbox_due(), tx.next_expiry()])
+        upcoming = [moment for moment in moments if moment is not None]
+        return self._desk.clock.seconds_until(min(upcoming)) if upcoming else None
+
+    def _expire(self) -> None:
+        now, ttl = self._desk.now(), self._desk.pending_ttl
+        while self._desk.store.read(lambda tx: tx.expired_before(now, 1)):
+
+            def work(tx: Tx) -> None:
+                for message in tx.expired_before(now, _BATCH):
+                    advance(tx, message, Event.EXPIRED, now, ttl)
+                    self._note(tx, message, "email.expire")
+
+            self._desk.write(work)
+
+    def _drain(self) -> bool:
+        """Handle what is due; return whether there may be more."""
+        now = self._desk.now()
+        rows = self._desk.store.read(lambda tx: tx.outbox_due(now, _BATCH))
+        for row in rows:
+            if self._stopping.is_set():
+                return False
+            self._handle(row)
+        return len(rows) == _BATCH
+
+    def _handle(self, row: OutboxRow) -> None:
+        parcel = self._desk.write(lambda tx: self._begin(tx, row.message_id))
+        if parcel is None:
+            return
+        results, trouble = self._hand_over(parcel)
+        self._desk.write(lambda tx: self._settle(tx, parcel, results, trouble))
+
+    def _begin(self, tx: Tx, message_id: str) -> _Parcel | None:
+        """Check that the message may still leave; deliver it at once if its key is a test key."""
+        desk = self._desk
+        row, message, content = (
+            tx.outbox_row(message_id),
+            tx.message(message_id),
+            tx.content(message_id),
+        )
+        if row is None or message is None or content is None or row.due_at > desk.now():
+            return None
+        message = advance(tx, message, Event.DUE, desk.now(), desk.pending_ttl) or message
+        barred = self._barred(tx, message)
+        if barred is not None:
+            self._fail(tx, message, barred, None, "policy")
+            return None
+        if message.live:
+            return _Parcel(message, row, content.raw)
+        self._deliver_test(tx, message)
+        return None
+
+    def _barred(self, tx: Tx, message: Message) -> str | None:
+        """Return why a message that was let through must not leave after all."""
+        key = tx.key(message.composer_key_id or "")
+        if key is None or key.revoked_at is not None:
+            return "the key that composed it was revoked before it left"
+        mailbox = tx.mailbox(message.mailbox_id)
+        if mailbox is None or mailbox.deleted_at is not None:
+            return "its mailbox was deleted before it left"
+        return None
+
+    def _deliver_test(self, tx: Tx, message: Message) -> None:
+        now = self._desk.now()
+        delivery = TestDelivery(
+            message_id=message.id,
+            account_id=message.account_id,
+            mailbox_id=message.mailbox_id,
+            mail_from=message.mail_from,
+            recipients=message.recipients,
+            delivered_at=now,
+        )
+        tx.insert_test_delivery(delivery)
+        advance(tx, message, Event.DELIVERED, now, self._desk.pending_ttl, delivered_at=now)
+        self._note(tx, message, "email.deliver", test=True)
+
+    def _hand_over(self, parcel: _Parcel) -> tuple[Mapping[str, RecipientResult], str | None]:
+        if self._relay is None:
+            return {}, "this server has no relay now; start it with --relay"
+        try:
+            sent = self._relay.hand_over(parcel.message.mail_from, parcel.row.remaining, parcel.raw)
+        except (RelayUnavailable, RelayOutcomeUnknown) as error:
+            # Where the outcome is unknown, the next try carries the same Message-ID.
+            return {}, str(error) or "the relay cannot be reached"
+        except Exception as error:
+            _log.exception("The relay failed in an unexpected way")
+            return {}, f"the relay failed: {type(error).__name__}"
+        return sent, None
+
+    def _settle(
+        self,
+        tx: Tx,
+        parcel: _Parcel,
+        results: Mapping[str, RecipientResult],
+        trouble: str | None,
+    ) -> None:
+        """Commit the outcome of one try."""
+        message = tx.message(parcel.message.id) or parcel.message
+        if message.status is not State.SENDING:
+            return
+        delivery = {**message.delivery, **{who: _told(result) for who, result in results.items()}}
+        left = tuple(
+            who
+            for who in parcel.row.remaining
+            if who not in results or not (results[who].accepted or results[who].permanent)
+        )
+        attempts = parcel.row.attempts + 1
+        if left and attempts <= len(RETRY_AFTER):
+            self._try_again(tx, message, replace(parcel.row, remaining=left), delivery, trouble)
+            return
+        for who in left:
+            delivery.setdefault(who, {"accepted": False, "code": None, "detail": trouble})
+        self._conclude(tx, replace(message, delivery=delivery))
+
+    def _try_again(
+        self,
+        tx: Tx,
+        message: Message,
+        row: OutboxRow,
+        delivery: dict[str, object],
+        trouble: str | None,
+    ) -> None:
+        due = self._desk.now() + RETRY_AFTER[row.attempts]
+        error = trouble or "; ".join(
+            str(result["detail"]) for who, result in delivery.items()
+            if who in row.remaining and isinstance(result, dict)
+        )  # fmt: skip
+        tx.put_outbox(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
+        tx.move_message(message, message.status, delivery=delivery)
+        self._note(tx, message, "email.retry", attempts=row.attempts + 1, due_at=due.isoformat())
+
+    def _conclude(self, tx: Tx, message: Message) -> None:
+        """Every recipient's result is known: the message was sent if anybody got it."""
+        now = self._desk.now()
+        refused = [told for told in message.delivery.values() if not told["accepted"]]
+        first = refused[0] if refused else {}
+        kind = "hard" if any(told.get("permanent") for told in refused) else "soft"
+        if len(refused) == len(message.delivery):
+            self._fail(tx, message, str(first.get("detail")), first.get("code"), kind)
+            return
+        bounce = {
+            "bounced_at": now,
+            "bounce_type": kind,
+            "bounce_code": first.get("code"),
+            "bounce_reason": str(first.get("detail"))[:500],
+        }
+        advance(
+            tx,
+            message,
+            Event.DELIVERED,
+            now,
+            self._desk.pending_ttl,
+            delivered_at=now,
+            delivery=message.delivery,
+            **(bounce if refused else {}),
+        )
+        self._note(tx, message, "email.deliver", refused=len(refused))
+
+    def _fail(self, tx: Tx, message: Message, reason: str, code: int | None, kind: str) -> None:
+        now: datetime = self._desk.now()
+        advance(
+            tx,
+            message,
+            Event.FAILED,
+            now,
+            self._desk.pending_ttl,
+            delivery=message.delivery,
+            bounced_at=now,
+            bounce_type=kind,
+            bounce_code=code,
+            bounce_reason=reason[:500],
+        )
+        self._note(tx, message, "email.fail", code=code, bounce_type=kind)
+
+    def _note(self, tx: Tx, message: Message, action: str, **metadata: object) -> None:
+        self._desk.audit(
+            tx,
+            the_server(message.account_id),
+            action,
+            ("email", message.id),
+            mailbox_id=message.mailbox_id,
+            **metadata,
+        )
+
+
+def _told(result: RecipientResult) -> dict[str, object]:
+    return {
+        "accepted": result.accepted,
+        "code": result.code,
+        "detail": result.detail[:500],
+        "permanent": result.permanent,
+    }

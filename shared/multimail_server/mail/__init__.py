@@ -1,0 +1,1 @@
+"""Mail on the wire: reading, composing, authenticating and receiving RFC 5322 messages."""

@@ -1,0 +1,200 @@
+"""Composing: an outgoing message to its bytes, the same bytes for the same message."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+
+from .. import addresses
+from .header_lines import (
+    address_line,
+    check_header,
+    file_parameter,
+    ids_line,
+    mailbox_text,
+    text_line,
+)
+
+_MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
+_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,80}/[A-Za-z0-9!#$&^_.+-]{1,80}")
+_MOST_LINE = 76
+_PAGE = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n{}</body></html>\n'
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingAttachment:
+    """A file to send: its name, its media type and its bytes."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message to compose. There is no Bcc: blind recipients are of the envelope alone.
+
+    Attributes:
+        message_id: With its angle brackets.
+        date: Aware.
+        from_address: One address.
+        from_name: What is shown beside it; may be empty.
+        to: Addresses.
+        cc: Addresses.
+        reply_to: One address, where answers should go elsewhere.
+        subject: One line.
+        markdown: The text; sent as it is and as HTML.
+        in_reply_to: The message id that it answers.
+        references: The thread so far, oldest first.
+        attachments: Files, in their order.
+    """
+
+    message_id: str
+    date: datetime
+    from_address: str
+    from_name: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    reply_to: str | None
+    subject: str
+    markdown: str
+    in_reply_to: str | None
+    references: tuple[str, ...]
+    attachments: tuple[OutgoingAttachment, ...]
+
+
+def compose(message: OutgoingMessage) -> bytes:
+    """Return the message in RFC 5322 and MIME form: CRLF line ends, ASCII only.
+
+    Raises:
+        ValueError: A header value contains CR, LF or NUL, an address or message id is not one,
+            or the date is naive; the message names the field.
+    """
+    body = _alternative(message.markdown)
+    if message.attachments:
+        files = [_file(file, number) for number, file in enumerate(message.attachments, 1)]
+        body = _multipart("mixed", [body, *files])
+    headers = "\r\n".join(_headers(message)).encode("ascii")
+    return headers + b"\r\n" + body
+
+
+def html_of(markdown: str) -> str:
+    """Return markdown as HTML: raw HTML is shown as text, an image becomes its description."""
+    html: str = _MARKDOWN.render(markdown)
+    return html
+
+
+def _headers(message: OutgoingMessage) -> list[str]:
+    if message.date.tzinfo is None:
+        raise ValueError("date: needs a time zone")
+    sender = (message.from_name, _address("from_address", message.from_address))
+    check_header("from_name", message.from_name)
+    lines = [
+        f"Message-ID: {_id('message_id', message.message_id)}",
+        f"Date: {format_datetime(message.date)}",
+        address_line("From", [mailbox_text(*sender)]),
+    ]
+    for field, name, listed in (("to", "To", message.to), ("cc", "Cc", message.cc)):
+        if listed:
+            lines.append(address_line(name, [_address(field, one) for one in listed]))
+    if message.reply_to is not None:
+        lines.append(address_line("Reply-To", [_address("reply_to", message.reply_to)]))
+    lines.append(text_line("Subject", check_header("subject", message.subject)))
+    if message.in_reply_to is not None:
+        lines.append(ids_line("In-Reply-To", [_id("in_reply_to", message.in_reply_to)]))
+    if message.references:
+        lines.append(ids_line("References", [_id("references", one) for one in message.references]))
+    return [*lines, "MIME-Version: 1.0"]
+
+
+def _address(field: str, address: str) -> str:
+    problem = addresses.problem_with(check_header(field, address))
+    if problem:
+        raise ValueError(f"{field}: {problem}")
+    return address
+
+
+def _id(field: str, value: str) -> str:
+    if _MESSAGE_ID.fullmatch(check_header(field, value)) is None:
+        raise ValueError(f"{field}: is not a message id like <name@example.com>")
+    return value
+
+
+def _alternative(markdown: str) -> bytes:
+    return _multipart(
+        "alternative",
+        [_text("plain", markdown), _text("html", _PAGE.format(html_of(markdown)))],
+    )
+
+
+def _multipart(kind: str, parts: list[bytes]) -> bytes:
+    """Return parts between delimiters that cannot occur in them, RFC 2046 section 5.1."""
+    # "=_" stands in neither base64 nor quoted-printable; the digest is that of the content, so
+    # that a message is composed to the same bytes every time.
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+    boundary = f"=_{kind}_{digest}".encode()
+    head = b'Content-Type: multipart/%s;\r\n boundary="%s"\r\n\r\n' % (kind.encode(), boundary)
+    between = b"".join(b"--%s\r\n%s\r\n" % (boundary, part) for part in parts)
+    return head + between + b"--%s--\r\n" % boundary
+
+
+def _text(kind: str, text: str) -> bytes:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    data = lines.replace("\n", "\r\n").encode("utf-8", "replace")
+    if data and not data.endswith(b"\r\n"):
+        data += b"\r\n"
+    encoding = b"7bit"
+    if not _is_plain(data):
+        encoding, data = b"quoted-printable", binascii.b2a_qp(data, istext=True)
+    head = b"Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n"
+    return head % (kind.encode(), encoding) + data
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether text can stand in a message as it is."""
+    if not data.isascii() or b"\0" in data:
+        return False
+    lines = data.split(b"\r\n")
+    return all(
+        len(line) <= _MOST_LINE
+        and not line.startswith((b"From ", b"--"))
+        and not line.endswith((b" ", b"\t"))
+        for line in lines
+    )
+
+
+def _file(file: OutgoingAttachment, number: int) -> bytes:
+    check_header("attachment content_type", file.content_type)
+    name = check_header("attachment name", file.name) or f"attachment-{number}"
+    kind = file.content_type.partition(";")[0].strip().lower()
+    # A message or a multipart may not be base64 (RFC 2045 section 6.4): it goes as plain bytes.
+    if not _TYPE.fullmatch(kind) or kind.startswith(("multipart/", "message/")):
+        kind = "application/octet-stream"
+    coded = binascii.b2a_base64(file.content, newline=False)
+    lines = [coded[at : at + _MOST_LINE] for at in range(0, len(coded), _MOST_LINE)]
+    head = (
+        f"Content-Type: {kind}\r\n"
+        "Content-Transfer-Encoding: base64\r\n"
+        f"Content-Disposition: attachment;\r\n {file_parameter(name)}\r\n\r\n"
+    )
+    return head.encode("ascii") + b"\r\n".join(lines)
+
+
+class _Renderer(RendererHTML):
+    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        """Show an image's description: a remote image tells its owner who reads the mail."""
+        return escapeHtml(self.renderInlineAsText(tokens[idx].children or [], options, env))
+
+
+_MARKDOWN = MarkdownIt("js-default", {"html": False}, renderer_cls=_Renderer)

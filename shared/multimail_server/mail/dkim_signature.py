@@ -1,0 +1,191 @@
+"""One DKIM signature: what it must be beyond verifying, before it may count (RFC 6376).
+
+A verifier says that some bytes were signed. Whether those bytes are the ones that a reader
+sees, and whether the signer meant it, is asked here, first and without DNS.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from multimail.trust.evidence import AuthResult
+
+from .address_list import ascii_domain
+from .alignment import is_public_suffix
+from .dkim_library import Invalid, Verifier, read_tags
+from .dns import DnsUnavailable, Resolver
+from .headers import HeaderBlock
+
+MOST_SIGNATURE = 8192
+_MOST_SIGNED = 200
+_MOST_KEY = 2048
+_REQUIRED = ("v", "a", "b", "bh", "d", "h", "s")
+_ALGORITHMS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
+_COVERED = ("from", "subject", "reply-to", "content-type")
+_SELECTOR = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
+_NUMBER = re.compile(r"\d{1,12}")
+_LONG_BLANK = re.compile(rb"[\s]{101}")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature as it was read.
+
+    Attributes:
+        index: Its number among the message's signatures, from the top.
+        domain: Tag `d=`, in lower case and A-labels; empty if it is no domain.
+        selector: Tag `s=`.
+        tags: All its tags.
+        fault: Why it is malformed; empty if it is not.
+    """
+
+    index: int
+    domain: str
+    selector: str
+    tags: dict[str, str]
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a signature is worth, in the words of RFC 8601, and why it is no pass."""
+
+    result: AuthResult
+    reason: str = ""
+
+
+def read_signature(index: int, value: bytes) -> Signature:
+    """Return a DKIM-Signature field as tags, RFC 6376 section 3.5."""
+    if len(value) > MOST_SIGNATURE or _LONG_BLANK.search(value):
+        return Signature(index, "", "", {}, "the signature is too long")
+    try:
+        tags = read_tags(value)
+    except ValueError as error:
+        return Signature(index, "", "", {}, f"the signature {error}")
+    domain, selector = ascii_domain(tags.get("d", "")) or "", tags.get("s", "")
+    if not _SELECTOR.fullmatch(selector):
+        selector = ""
+    return Signature(index, domain, selector, tags, _malformed(tags, domain, selector))
+
+
+def _malformed(tags: dict[str, str], domain: str, selector: str) -> str:
+    missing = [name for name in _REQUIRED if not tags.get(name)]
+    if missing:
+        return f"tag {missing[0]}= is missing"
+    if tags["v"] != "1" or tags["a"] not in _ALGORITHMS:
+        return "the version or the algorithm is unknown"
+    if not domain or not selector:
+        return "the domain or the selector is malformed"
+    if tags.get("q", "dns/txt") != "dns/txt":
+        return "the key is not in DNS"
+    # Only 1*DIGIT is allowed; a verifier may read other spellings as no limit.
+    if any(not _NUMBER.fullmatch(tags[name]) for name in ("t", "x") if name in tags):
+        return "a time is not a number"
+    return ""
+
+
+def judge(
+    signature: Signature, headers: HeaderBlock, resolver: Resolver, verifier: Verifier
+) -> Verdict:
+    """Return what a signature is worth. It never raises.
+
+    Args:
+        signature: The signature.
+        headers: The message's header block, free of structural faults.
+        resolver: Where the key is looked up.
+        verifier: The message's.
+    """
+    if signature.fault:
+        return Verdict(AuthResult.PERMERROR, signature.fault)
+    objection = _objection(signature, headers)
+    if objection:
+        return Verdict(AuthResult.POLICY, objection)
+    try:
+        key = _find_key(signature, resolver)
+        tags = _key_tags(signature, key)
+    except DnsUnavailable:
+        return Verdict(AuthResult.TEMPERROR, "DNS did not answer when asked for the key")
+    except ValueError as error:
+        return Verdict(AuthResult.PERMERROR, str(error))
+    objection = _key_objection(signature, tags)
+    try:
+        relaxed = signature.tags.get("c", "").partition("/")[2] == "relaxed"
+        verifier.verify(signature.index, key, relaxed_body=relaxed)
+    except Invalid as error:
+        return Verdict(AuthResult.FAIL, str(error))
+    return Verdict(AuthResult.POLICY, objection) if objection else Verdict(AuthResult.PASS)
+
+
+def _objection(signature: Signature, headers: HeaderBlock) -> str:
+    """Return why a signature does not count even if it verifies; empty if it does."""
+    tags = signature.tags
+    if tags["a"] == "rsa-sha1":
+        return "it is made with SHA-1"
+    if "l" in tags:
+        return "it covers only a part of the body (l=)"
+    if "x" in tags and int(tags["x"]) <= time.time():
+        return "it has expired"
+    if is_public_suffix(signature.domain):
+        return f"{signature.domain} is a public suffix and nobody's own domain"
+    return _uncovered(tags["h"], headers)
+
+
+def _uncovered(signed: str, headers: HeaderBlock) -> str:
+    """Return which field that a reader sees stands outside of the signature, RFC 6376 8.15."""
+    names = [name.strip().lower() for name in signed.split(":")]
+    if len(names) > _MOST_SIGNED:
+        return "it names more than 200 fields"
+    covered = Counter(names)
+    present = Counter(field.name for field in headers.fields)
+    for name in _COVERED:
+        if present[name] > covered[name] or (name == "from" and not covered[name]):
+            return f"it does not cover the field {name.title()}"
+    return ""
+
+
+def _find_key(signature: Signature, resolver: Resolver) -> bytes:
+    """Return the one key record of a signature, RFC 6376 section 3.6.2.2."""
+    records = resolver.txt(f"{signature.selector}._domainkey.{signature.domain}")
+    keys = [record for record in records if b"p" in record and b"=" in record]
+    if not keys:
+        raise ValueError("the domain publishes no such key")
+    if len(keys) > 1:
+        raise ValueError("the domain publishes several keys under one selector")
+    if len(keys[0]) > _MOST_KEY:
+        raise ValueError("the key record is too long")
+    return keys[0]
+
+
+def _key_tags(signature: Signature, key: bytes) -> dict[str, str]:
+    try:
+        tags = read_tags(key)
+    except ValueError:
+        raise ValueError("the key record is malformed") from None
+    if tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags:
+        raise ValueError("the key record is malformed")
+    if not tags["p"]:
+        raise ValueError("the key was revoked")
+    if tags.get("k", "rsa") != _ALGORITHMS[signature.tags["a"]]:
+        raise ValueError("the key is of another algorithm than the signature")
+    if not {"*", "email"} & _listed(tags.get("s", "*")):
+        raise ValueError("the key is not for mail")
+    return tags
+
+
+def _key_objection(signature: Signature, key: dict[str, str]) -> str:
+    flags = _listed(key.get("t", ""))
+    if "y" in flags:
+        return "the domain only tests its key"
+    if "h" in key and "sha256" not in _listed(key["h"]):
+        return "the key does not allow SHA-256"
+    identity = signature.tags.get("i", "").rpartition("@")[2]
+    if "s" in flags and identity and ascii_domain(identity) != signature.domain:
+        return "the key forbids signing for a subdomain"
+    return ""
+
+
+def _listed(value: str) -> set[str]:
+    return {item.strip().lower() for item in value.split(":")}

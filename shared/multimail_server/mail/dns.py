@@ -1,0 +1,122 @@
+"""DNS for mail authentication: TXT records, from a zone file or from the live network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import dns.exception
+import dns.name
+import dns.rdatatype
+import dns.resolver
+import dns.zone
+from dns.rdtypes.ANY.TXT import TXT
+
+_MOST_ALIASES = 8
+
+
+class DnsUnavailable(Exception):  # noqa: N818
+    """DNS gave no answer: a timeout, a server failure, no network."""
+
+
+class Resolver(Protocol):
+    """Where TXT records are looked up."""
+
+    def txt(self, name: str) -> list[bytes]:
+        """Return the TXT records of `name`, each with its strings joined.
+
+        Returns:
+            An empty list when the name or the record does not exist.
+
+        Raises:
+            DnsUnavailable: There was no answer.
+        """
+        ...
+
+
+def zone_resolver(path: Path) -> Resolver:
+    """Return a resolver that knows a master file and nothing else.
+
+    Args:
+        path: An RFC 1035 section 5 master file with absolute names of any number of domains.
+            A name that is not in it does not exist. `$TTL` may be left out.
+
+    Raises:
+        ValueError: The file is not a master file; the message says where.
+        OSError: The file cannot be read.
+    """
+    try:
+        zone = dns.zone.from_text(
+            "$TTL 300\n" + path.read_text("utf-8"),
+            origin=dns.name.root,
+            relativize=False,
+            check_origin=False,
+            filename=str(path),
+        )
+    except (dns.exception.DNSException, ValueError) as error:
+        raise ValueError(f"{path} is not a DNS master file: {error}") from error
+    return _ZoneResolver(zone)
+
+
+def live_resolver(timeout: float = 3.0, *, server: tuple[str, int] | None = None) -> Resolver:
+    """Return a resolver that asks the system's name servers.
+
+    Args:
+        timeout: Seconds that one look-up may take in all.
+        server: The address and port of a name server to ask in their place.
+    """
+    return _LiveResolver(timeout, server)
+
+
+def _dns_name(name: str) -> dns.name.Name | None:
+    try:
+        return dns.name.from_text(name)
+    except (dns.exception.DNSException, ValueError, IndexError):
+        return None  # no such name can exist
+
+
+class _ZoneResolver:
+    def __init__(self, zone: dns.zone.Zone) -> None:
+        self._zone = zone
+
+    def txt(self, name: str) -> list[bytes]:
+        owner = _dns_name(name)
+        for _ in range(_MOST_ALIASES):
+            if owner is None:
+                return []
+            found = self._zone.get_rdataset(owner, dns.rdatatype.TXT)
+            if found is not None:
+                return [b"".join(record.strings) for record in found if isinstance(record, TXT)]
+            alias = self._zone.get_rdataset(owner, dns.rdatatype.CNAME)
+            owner = None if alias is None else _dns_name(str(alias[0]))
+        return []
+
+
+class _LiveResolver:
+    def __init__(self, timeout: float, server: tuple[str, int] | None) -> None:
+        self._timeout = timeout
+        self._server = server
+        self._resolver: dns.resolver.Resolver | None = None
+
+    def txt(self, name: str) -> list[bytes]:
+        owner = _dns_name(name)
+        if owner is None:
+            return []
+        try:
+            answer = self._asker().resolve(
+                owner, dns.rdatatype.TXT, lifetime=self._timeout, search=False
+            )
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.YXDOMAIN):
+            return []
+        except (dns.exception.DNSException, OSError) as error:
+            raise DnsUnavailable(f"no answer from DNS about {name}") from error
+        return [b"".join(record.strings) for record in answer if isinstance(record, TXT)]
+
+    def _asker(self) -> dns.resolver.Resolver:
+        """Return the library's resolver, made at the first look-up: making it reads the system."""
+        if self._resolver is None:
+            asker = dns.resolver.Resolver(configure=self._server is None)
+            if self._server is not None:
+                asker.nameservers, asker.port = [self._server[0]], self._server[1]
+            self._resolver = asker
+        return self._resolver

@@ -1,0 +1,178 @@
+"""The header block: raw bytes to fields, and field values to text. Nothing here ever raises."""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+MOST_FIELDS = 1000
+MOST_HEADER_BYTES = 256 * 1024
+MOST_TEXT = 4000
+
+_END = re.compile(rb"\r?\n\r?\n")
+_FIELD = re.compile(rb"([\x21-\x39\x3b-\x7e]+)([ \t]*):")
+_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]{0,10000})\?=")
+_BETWEEN_WORDS = re.compile(r"\?=\s+=\?(?=[^?\s]{1,60}\?[bBqQ]\?)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+# Text codecs of Python that no mail names honestly, or that are slow on hostile input.
+_NO_CHARSET = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One header field: its name in lower case and its value as it stood, folds included."""
+
+    name: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderBlock:
+    """The fields of a message or of a MIME part, from top to bottom.
+
+    Attributes:
+        fields: What could be read as fields.
+        faults: What could not, in plain words.
+        body_start: Where the body begins in the bytes that were read.
+    """
+
+    fields: tuple[Field, ...]
+    faults: tuple[str, ...]
+    body_start: int
+
+    def all(self, name: str) -> list[bytes]:
+        """Return the values of every field called `name` (lower case)."""
+        return [field.value for field in self.fields if field.name == name]
+
+    def first(self, name: str) -> bytes:
+        """Return the value of the topmost field called `name`, or nothing."""
+        return next((field.value for field in self.fields if field.name == name), b"")
+
+
+def read_headers(raw: bytes, start: int = 0, end: int | None = None) -> HeaderBlock:
+    """Return the header block of `raw[start:end]`, RFC 5322 section 2.2, whatever the bytes.
+
+    Lines end in CRLF or LF, as they do for whoever verifies a signature. Blocks of more than
+    256 KiB or 1,000 fields are cut and the cut is a fault.
+    """
+    stop = len(raw) if end is None else end
+    block_end, body_start = _bounds(raw, start, stop)
+    faults: dict[str, None] = {}
+    if block_end - start > MOST_HEADER_BYTES:
+        faults["the header block is larger than 256 KiB"] = None
+        block_end = start + MOST_HEADER_BYTES
+    block = raw[start:block_end]
+    if b"\0" in block:
+        faults["the header block contains a NUL"] = None
+    if b"\r" in block.replace(b"\r\n", b"").removesuffix(b"\r"):
+        faults["the header block contains a bare CR"] = None
+    fields = _fields(block, faults)
+    if len(fields) > MOST_FIELDS:
+        faults["there are more than 1,000 header fields"] = None
+    return HeaderBlock(tuple(fields[:MOST_FIELDS]), tuple(faults), body_start)
+
+
+def _bounds(raw: bytes, start: int, stop: int) -> tuple[int, int]:
+    """Return where the header block ends and where the body starts."""
+    for empty in (b"\r\n", b"\n"):
+        if raw.startswith(empty, start, stop):
+            return start, start + len(empty)
+    found = _END.search(raw, start, stop)
+    return (found.start(), found.end()) if found else (stop, stop)
+
+
+def _fields(block: bytes, faults: dict[str, None]) -> list[Field]:
+    names: list[str] = []
+    values: list[list[bytes]] = []
+    for line in block.split(b"\n"):
+        text = line.removesuffix(b"\r")
+        if text[:1] in (b" ", b"\t"):
+            if values:
+                values[-1].append(text)
+            else:
+                faults["the first line of the header starts with white space"] = None
+            continue
+        found = _FIELD.match(text)
+        if found is None:
+            if text:
+                faults[f"a header line is not a field: {_shown(text)}"] = None
+            continue
+        if found[2]:
+            faults[f"white space stands before the colon of {_shown(found[1])}"] = None
+        names.append(found[1].decode("ascii").lower())
+        values.append([text[found.end() :]])
+    joined = (b"\r\n".join(lines) for lines in values)
+    return [Field(name, value) for name, value in zip(names, joined, strict=True)]
+
+
+def _shown(value: bytes) -> str:
+    return _CONTROL.sub(" ", value[:40].decode("latin-1"))
+
+
+def unfold(value: bytes) -> str:
+    """Return a field's value on one line: UTF-8 if it is, else Latin-1, no control characters."""
+    return _CONTROL.sub(" ", decode_bytes(value.replace(b"\r\n", b""), "")).strip()
+
+
+def text_of(value: bytes) -> str:
+    """Return an unstructured value as people read it, RFC 2047, at most 4,000 characters."""
+    return decode_words(unfold(value[: 4 * MOST_TEXT]))[:MOST_TEXT]
+
+
+def decode_words(text: str) -> str:
+    """Return `text` with its encoded words decoded (RFC 2047) and on one line.
+
+    An encoded word that stands for a line break or another control character becomes a space.
+    """
+    if "=?" not in text:
+        return text
+    joined = _BETWEEN_WORDS.sub("?==?", text)
+    return _CONTROL.sub(" ", _WORD.sub(_decode_word, joined)).strip()
+
+
+def _decode_word(found: re.Match[str]) -> str:
+    charset, encoding, text = found[1].partition("*")[0], found[2].lower(), found[3]
+    data = text.encode("latin-1", "replace")
+    plain = base64_bytes(data) if encoding == "b" else binascii.a2b_qp(data, header=True)
+    return decode_bytes(plain, charset)
+
+
+def base64_bytes(data: bytes) -> bytes:
+    """Return what base64 `data` stands for; what is not of its alphabet is skipped."""
+    clean = _NOT_BASE64.sub(b"", data)
+    clean = clean[: len(clean) - (len(clean) % 4 == 1)]
+    return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
+
+
+def decode_bytes(data: bytes, charset: str) -> str:
+    """Return `data` as text in `charset`; where that is not usable, as UTF-8 or Windows-1252."""
+    name = _codec(charset)
+    if name:
+        try:
+            return _without_surrogates(data.decode(name, "replace"))
+        except (UnicodeError, ValueError, LookupError):
+            pass
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+@lru_cache(maxsize=256)
+def _codec(charset: str) -> str:
+    try:
+        name = codecs.lookup(charset.strip().strip("'\"")).name
+    except (LookupError, ValueError, UnicodeError):
+        return ""
+    if name.replace("-", "_") in _NO_CHARSET:
+        return ""
+    # ASCII is what senders say when they did not think about it.
+    return "" if name == "ascii" else name
+
+
+def _without_surrogates(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

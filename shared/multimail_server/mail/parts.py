@@ -1,0 +1,139 @@
+"""MIME structure: raw bytes to a list of leaf parts, within limits on depth and number.
+
+Ours and not the standard library's parser, because that one recurses on hostile nesting and
+does not keep the exact bytes of an enclosed message.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass, field
+from email.message import Message
+
+from .headers import HeaderBlock, base64_bytes, decode_bytes, decode_words, read_headers, unfold
+
+MOST_DEPTH = 20
+MOST_PARTS = 500
+_MOST_PARAMETERS = 8192
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
+
+
+@dataclass(slots=True)
+class Part:
+    """One node of the MIME tree; its content is `raw[start:end]`, still encoded."""
+
+    raw: bytes = field(repr=False)
+    headers: HeaderBlock
+    content_type: str
+    start: int
+    end: int
+    children: list[Part] = field(default_factory=list)
+
+    @property
+    def is_attachment(self) -> bool:
+        """Whether the part is a file and not text of the body."""
+        if self.content_type not in {"text/plain", "text/html"}:
+            return True
+        disposition = unfold(self.headers.first("content-disposition")[:_MOST_PARAMETERS])
+        return disposition.lower().startswith("attachment") or bool(self.file_name())
+
+    def content(self) -> bytes:
+        """Return the content with its transfer encoding undone, RFC 2045 section 6."""
+        data = self.raw[self.start : self.end]
+        encoding = unfold(self.headers.first("content-transfer-encoding")[:100]).lower()
+        if encoding == "base64":
+            return base64_bytes(data)
+        return binascii.a2b_qp(data) if encoding == "quoted-printable" else data
+
+    def text(self) -> str:
+        """Return the content as text with LF line ends and without NUL."""
+        charset = parameter(self.headers.first("content-type"), "charset")
+        text = decode_bytes(self.content(), charset)
+        return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+
+    def file_name(self) -> str:
+        """Return what the sender called the part, RFC 2183 and RFC 2231, or nothing."""
+        found = parameter(self.headers.first("content-disposition"), "filename")
+        found = found or parameter(self.headers.first("content-type"), "name")
+        return decode_words(found)
+
+
+def parameter(value: bytes, name: str) -> str:
+    """Return one parameter of a structured field (RFC 2231), or nothing if it is unusable."""
+    holder = Message()
+    try:
+        holder["Content-Type"] = f"x/x; {unfold(value[:_MOST_PARAMETERS]).partition(';')[2]}"
+        found = holder.get_param(name)
+        if isinstance(found, tuple):
+            charset, _, text = found
+            return decode_bytes(text.encode("latin-1", "replace"), charset or "utf-8")
+        return found if isinstance(found, str) else ""
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, LookupError):
+        return ""
+
+
+def read_parts(raw: bytes) -> Part:
+    """Return the MIME tree of a message, RFC 2046. What exceeds a limit stays an opaque leaf."""
+    return _Reader(raw).read(0, len(raw), 0, "text/plain")
+
+
+class _Reader:
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._count = 0
+
+    def read(self, start: int, end: int, depth: int, default: str) -> Part:
+        self._count += 1
+        headers = read_headers(self._raw, start, end)
+        declared = headers.first("content-type")
+        kind = unfold(declared[:_MOST_PARAMETERS]).partition(";")[0].strip().lower()
+        if not _TYPE.fullmatch(kind):
+            kind = "application/octet-stream" if "/" in kind else default
+        part = Part(self._raw, headers, kind, headers.body_start, end)
+        boundary = parameter(declared, "boundary")
+        if kind.startswith("multipart/") and boundary and depth < MOST_DEPTH:
+            inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
+            for first, last in self._between(boundary, part.start, end):
+                if self._count >= MOST_PARTS:
+                    break
+                part.children.append(self.read(first, last, depth + 1, inner))
+        return part
+
+    def _between(self, boundary: str, start: int, end: int) -> list[tuple[int, int]]:
+        """Return where the parts between delimiter lines begin and end."""
+        mark = b"--" + boundary.encode("utf-8", "replace")
+        spans: list[tuple[int, int]] = []
+        opened: int | None = None
+        at = self._raw.find(mark, start, end)
+        while at >= 0 and len(spans) <= MOST_PARTS:
+            after = self._line_end(at + len(mark), end)
+            if after is None or (at != start and self._raw[at - 1 : at] != b"\n"):
+                at = self._raw.find(mark, at + len(mark), end)
+                continue
+            if opened is not None:
+                spans.append((opened, max(opened, self._before(at, start))))
+            opened = after
+            if self._raw.startswith(b"--", at + len(mark), end):
+                return spans
+            at = self._raw.find(mark, max(after - 1, at + len(mark)), end)
+        if opened is not None:
+            spans.append((opened, end))
+        return spans
+
+    def _line_end(self, at: int, end: int) -> int | None:
+        """Return where the line after a delimiter starts; None if this is no delimiter line."""
+        newline = self._raw.find(b"\n", at, min(end, at + 200))
+        stop = end if newline < 0 and end - at < 200 else newline
+        if stop < 0:
+            return None
+        rest = self._raw[at:stop].strip(b" \t\r")
+        return min(stop + 1, end) if rest in {b"", b"--"} else None
+
+    def _before(self, at: int, start: int) -> int:
+        """Return where the content ends whose next delimiter starts at `at`."""
+        if at - 1 >= start and self._raw[at - 1 : at] == b"\n":
+            at -= 1
+        if at - 1 >= start and self._raw[at - 1 : at] == b"\r":
+            at -= 1
+        return at

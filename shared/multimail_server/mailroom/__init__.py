@@ -1,0 +1,34 @@
+"""The mailroom: every operation on mail and mailboxes, through the oversight table.
+
+Each room is one class; `Mailroom` is the building. Whatever changes something is one transaction
+with its audit row, and only `steps.advance` changes the status of a message.
+"""
+
+from __future__ import annotations
+
+from .accounts import Accounts
+from .contacts import Contacts
+from .deciding import Deciding
+from .desk import Desk, Principal
+from .mailboxes import Mailboxes
+from .reading import Reading
+from .receiving import Receiving
+from .sending import Sending
+from .withdrawing import Withdrawing
+
+__all__ = ["Desk", "Mailroom", "Principal"]
+
+
+class Mailroom:
+    """All operations. Synchronous, and safe to call from many threads."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.accounts = Accounts(desk)
+        self.contacts = Contacts(desk)
+        self.mailboxes = Mailboxes(desk)
+        self.sending = Sending(desk)
+        self.withdrawing = Withdrawing(desk)
+        self.reading = Reading(desk)
+        self.deciding = Deciding(desk)
+        self.receiving = Receiving(desk)

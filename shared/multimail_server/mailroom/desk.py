@@ -1,0 +1,114 @@
+"""The desk: what every room of the mailroom works with, and who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from ..clock import Clock, Ids
+from ..mail.dns import Resolver
+from ..refusals import not_found
+from ..signals import Signals
+from ..store.protocol import Reader, Store, Tx
+from ..store.records import AuditEntry, Mailbox, Message
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking: the key that a request came with."""
+
+    key_id: str
+    account_id: str
+    name: str
+    scopes: frozenset[str]
+    live: bool
+    mailbox_id: str | None = None
+    """The only mailbox that the key may see; None for all of the account."""
+
+    @property
+    def is_reviewer(self) -> bool:
+        """Whether the key may see what awaits a decision."""
+        return "oversight" in self.scopes
+
+    def sees(self, mailbox_id: str | None) -> bool:
+        """Return whether the key may see things of this mailbox."""
+        return self.mailbox_id is None or self.mailbox_id == mailbox_id
+
+
+def the_server(account_id: str) -> Principal:
+    """Return the principal of what happens by itself: mail that comes in, time that runs out."""
+    return Principal("", account_id, "server", frozenset(), live=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the rooms share."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    resolver: Resolver
+    signals: Signals
+    domain: str
+    pending_ttl: timedelta
+    has_relay: bool
+    wake_outbox: Callable[[], None] = field(default=lambda: None)
+
+    def now(self) -> datetime:
+        """Return the server's time."""
+        return self.clock.now()
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Run a transaction, then wake whoever waits for what it did."""
+        result = self.store.write(work)
+        self.signals.changed()
+        return result
+
+    def audit(
+        self,
+        tx: Tx,
+        who: Principal,
+        action: str,
+        resource: tuple[str, str],
+        *,
+        mailbox_id: str | None = None,
+        **metadata: Any,
+    ) -> None:
+        """Add a line to the audit log, about `resource`: its type and its id."""
+        tx.add_audit(
+            AuditEntry(
+                id=self.ids.new("aud"),
+                account_id=who.account_id,
+                action=action,
+                resource_type=resource[0],
+                resource_id=resource[1],
+                created_at=self.now(),
+                mailbox_id=mailbox_id,
+                actor_key_id=who.key_id or None,
+                metadata={name: value for name, value in metadata.items() if value is not None},
+            )
+        )
+
+
+def find_mailbox(tx: Reader, who: Principal, which: str) -> Mailbox:
+    """Return a mailbox by id or address, if the key may see it; else raise a 404."""
+    found = tx.mailbox_by_address(which.lower()) if "@" in which else tx.mailbox(which)
+    if found is None or found.deleted_at or found.account_id != who.account_id:
+        raise not_found("mailbox", which)
+    if not who.sees(found.id):
+        raise not_found("mailbox", which)
+    return found
+
+
+def find_message(tx: Reader, who: Principal, which: str, mailbox_id: str | None = None) -> Message:
+    """Return a message, of `mailbox_id` if that is given, that the key may see; else a 404."""
+    found = tx.message(which)
+    if found is None or found.account_id != who.account_id or not who.sees(found.mailbox_id):
+        raise not_found("message", which)
+    if mailbox_id is not None and found.mailbox_id != mailbox_id:
+        raise not_found("message", which)
+    return found

@@ -1,0 +1,143 @@
+"""Mailboxes: made, changed and retired. The oversight mode is only ever tightened here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..addresses import is_local_part
+from ..oversight import Event, Mode, State
+from ..refusals import conflict, forbidden, invalid
+from ..store.protocol import Reader, Tx
+from ..store.records import Mailbox
+from .desk import Desk, Principal, find_mailbox
+from .steps import advance
+
+_WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a PATCH asks for; only what was named in it."""
+
+    display_name: str | None = None
+    mode: Mode | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Mailboxes:
+    """API: /v1/mailboxes."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def all(self, who: Principal) -> list[Mailbox]:
+        """Return the mailboxes that the key may see, oldest first."""
+
+        def work(tx: Reader) -> list[Mailbox]:
+            return [box for box in tx.mailboxes(who.account_id) if who.sees(box.id)]
+
+        return self._desk.store.read(work)
+
+    def get(self, who: Principal, mailbox_id: str) -> Mailbox:
+        """Return one mailbox, by id or address."""
+        return self._desk.store.read(lambda tx: find_mailbox(tx, who, mailbox_id))
+
+    def create(self, who: Principal, name: str, changes: Changes) -> Mailbox:
+        """Make a mailbox.
+
+        Args:
+            who: An account-wide admin key.
+            name: The part before the @, or the whole address in this server's domain.
+            changes: Its display name, its mode (`gated_send` when not named) and settings.
+        Raises:
+            Refusal: The address is unusable (400) or taken (409).
+        """
+        address = self._address(name)
+        if who.mailbox_id is not None:
+            raise forbidden("bound_key", "This key belongs to one mailbox; it cannot make another.")
+        mailbox = Mailbox(
+            id=self._desk.ids.new("mbx"),
+            account_id=who.account_id,
+            address=address,
+            display_name=changes.display_name or "",
+            oversight_mode=changes.mode or Mode.GATED_SEND,
+            created_at=self._desk.now(),
+            settings=changes.settings,
+        )
+
+        def work(tx: Tx) -> Mailbox:
+            if tx.mailbox_by_address(address) is not None:
+                raise conflict("address_taken", f"There is already a mailbox {address}.")
+            tx.put_mailbox(mailbox)
+            self._note(tx, who, "mailbox.create", mailbox)
+            return mailbox
+
+        return self._desk.write(work)
+
+    def change(self, who: Principal, mailbox_id: str, changes: Changes) -> Mailbox:
+        """Change a mailbox; a looser mode is refused."""
+
+        def work(tx: Tx) -> Mailbox:
+            mailbox = find_mailbox(tx, who, mailbox_id)
+            mode = changes.mode or mailbox.oversight_mode
+            if mode.is_looser_than(mailbox.oversight_mode):
+                raise forbidden(
+                    "loosening_refused",
+                    f"`oversight_mode` {mode.value} is looser than {mailbox.oversight_mode.value}. "
+                    "It can only be tightened here; loosening goes by "
+                    f"POST /v1/mailboxes/{mailbox.id}/request-upgrade and a code that the "
+                    "mailbox's owner gets.",
+                )
+            name = mailbox.display_name if changes.display_name is None else changes.display_name
+            merged = {**mailbox.settings, **changes.settings}
+            settings = {key: value for key, value in merged.items() if value is not None}
+            changed = replace(mailbox, display_name=name, oversight_mode=mode, settings=settings)
+            tx.put_mailbox(changed)
+            self._note(tx, who, "mailbox.update", changed, fields=_named(changes))
+            return changed
+
+        return self._desk.write(work)
+
+    def delete(self, who: Principal, mailbox_id: str) -> Mailbox:
+        """Retire a mailbox: it receives nothing more, and what waits to leave it is cancelled."""
+        desk = self._desk
+
+        def work(tx: Tx) -> Mailbox:
+            mailbox = find_mailbox(tx, who, mailbox_id)
+            for message in tx.in_state(mailbox.id, _WAITING):
+                advance(tx, message, Event.CANCELLED, desk.now(), desk.pending_ttl)
+            retired = replace(mailbox, deleted_at=desk.now())
+            tx.put_mailbox(retired)
+            self._note(tx, who, "mailbox.delete", retired)
+            return retired
+
+        return desk.write(work)
+
+    def _note(self, tx: Tx, who: Principal, action: str, box: Mailbox, **more: Any) -> None:
+        about = ("mailbox", box.id)
+        mode = box.oversight_mode.value
+        self._desk.audit(tx, who, action, about, mailbox_id=box.id, oversight_mode=mode, **more)
+
+    def _address(self, name: str) -> str:
+        local, at, domain = name.strip().lower().partition("@")
+        if not is_local_part(local):
+            raise invalid(
+                f"`address_local` {name[:80]!r} cannot stand before the @ of a mailbox: use "
+                "letters, digits, dots and hyphens, 64 at most, and no +."
+            )
+        if at and domain != self._desk.domain:
+            raise invalid(
+                f"`address` {name[:80]!r} is not in this server's domain, {self._desk.domain}.",
+                "unknown_domain",
+            )
+        return f"{local}@{self._desk.domain}"
+
+
+def _named(changes: Changes) -> list[str]:
+    names = list(changes.settings)
+    if changes.display_name is not None:
+        names.append("display_name")
+    if changes.mode is not None:
+        names.append("oversight_mode")
+    return sorted(names)

@@ -1,0 +1,134 @@
+"""Receiving: mail from outside becomes a message in each mailbox that it is addressed to."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..addresses import base_of
+from ..mail.authentication import authenticate
+from ..mail.mime import ParsedMessage, parse
+from ..mail.smtp import SmtpEnvelope
+from ..oversight import Direction, Event, State
+from ..store.protocol import Tx
+from ..store.records import Attachment, Content, Mailbox, Message
+from .desk import Desk, the_server
+from .steps import advance
+
+DUPLICATE_WINDOW = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """One delivery, read and checked before the transaction begins."""
+
+    envelope: SmtpEnvelope
+    parsed: ParsedMessage
+    content: Content
+    digest: str
+    evidence: dict[str, Any]
+
+
+class Receiving:
+    """What the SMTP listener and POST /v1/test/inbound hand in."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def knows(self, recipient: str) -> bool:
+        """Return whether some mailbox takes mail for `recipient`."""
+        address = base_of(recipient)
+        return self._desk.store.read(lambda tx: tx.mailbox_by_address(address)) is not None
+
+    def receive(self, envelope: SmtpEnvelope, raw: bytes) -> list[Message]:
+        """Store a message for every recipient that is known; return when it is durable.
+
+        The same bytes for the same mailbox within a day are stored once: a sender that heard no
+        answer tries again.
+        """
+        parsed = parse(raw)
+        letter = _Letter(
+            envelope,
+            parsed,
+            Content("", parsed.markdown, raw),
+            hashlib.sha256(raw).hexdigest(),
+            authenticate(raw, self._desk.resolver).model_dump(mode="json"),
+        )
+        addresses = dict.fromkeys(map(base_of, envelope.recipients))
+
+        def work(tx: Tx) -> list[Message]:
+            found = [tx.mailbox_by_address(address) for address in addresses]
+            return [self._store(tx, mailbox, letter) for mailbox in found if mailbox is not None]
+
+        return self._desk.write(work)
+
+    def _store(self, tx: Tx, mailbox: Mailbox, letter: _Letter) -> Message:
+        desk, now = self._desk, self._desk.now()
+        twin = tx.find_by_raw(mailbox.id, letter.digest, now - DUPLICATE_WINDOW)
+        if twin is not None:
+            return twin
+        message = self._message(tx, mailbox, letter, now)
+        self._insert(tx, message, letter)
+        moved = advance(tx, message, Event.SCANNED, now, desk.pending_ttl) or message
+        desk.audit(
+            tx,
+            the_server(mailbox.account_id),
+            "email.receive",
+            ("email", message.id),
+            mailbox_id=mailbox.id,
+            status=moved.status.value,
+            peer=letter.envelope.peer or None,
+        )
+        return moved
+
+    def _message(self, tx: Tx, mailbox: Mailbox, letter: _Letter, now: datetime) -> Message:
+        desk, parsed, envelope = self._desk, letter.parsed, letter.envelope
+        parent = tx.find_by_rfc_ids(mailbox.id, (*parsed.in_reply_to, *parsed.references[::-1]))
+        return Message(
+            id=desk.ids.new("msg"),
+            account_id=mailbox.account_id,
+            mailbox_id=mailbox.id,
+            thread_id=parent.thread_id if parent else desk.ids.new("thr"),
+            direction=Direction.INBOUND,
+            status=State.PENDING_SCAN,
+            mode=mailbox.oversight_mode,
+            created_at=now,
+            from_address=parsed.from_address,
+            from_name=parsed.from_name,
+            to=parsed.to,
+            cc=parsed.cc,
+            bcc=(),
+            reply_to=parsed.reply_to,
+            subject=parsed.subject,
+            has_attachments=bool(parsed.attachments),
+            mail_from=envelope.mail_from,
+            recipients=tuple(a for a in envelope.recipients if base_of(a) == mailbox.address),
+            size=len(letter.content.raw),
+            raw_sha256=letter.digest,
+            rfc_message_id=parsed.message_id,
+            in_reply_to=parsed.in_reply_to[0] if parsed.in_reply_to else None,
+            refs=parsed.references,
+            auto_submitted=parsed.auto_submitted or None,
+            list_id=parsed.list_id or None,
+            precedence=parsed.precedence or None,
+            authentication=letter.evidence,
+        )
+
+    def _insert(self, tx: Tx, message: Message, letter: _Letter) -> None:
+        tx.insert_message(message, replace(letter.content, message_id=message.id))
+        for position, file in enumerate(letter.parsed.attachments):
+            tx.insert_attachment(
+                Attachment(
+                    id=self._desk.ids.new("att"),
+                    message_id=message.id,
+                    position=position,
+                    name=file.name,
+                    content_type=file.content_type,
+                    size=len(file.content),
+                    sha256=file.sha256,
+                    content_id=file.content_id,
+                ),
+                file.content,
+            )

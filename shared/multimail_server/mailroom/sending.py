@@ -1,0 +1,273 @@
+"""Sending: from a caller's draft to a frozen message that waits, is scheduled, or goes out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ..addresses import base_of, is_address
+from ..mail.compose import OutgoingMessage, compose
+from ..oversight import Direction, Event, Mode, State, hides_content
+from ..refusals import conflict, forbidden, invalid
+from ..store.protocol import Reader, Tx
+from ..store.records import Attachment, Content, IdempotencyRow, Mailbox, Message
+from .desk import Desk, Principal, find_mailbox, find_message
+from .draft import Draft, content_hash, copies, envelope_of, fingerprint, text_of
+from .steps import advance
+
+IDEMPOTENCY_TTL = timedelta(hours=24)
+REPLY_WINDOW = timedelta(seconds=60)
+MOST_RECIPIENTS = 50
+_RE = re.compile(r"^\s*re\s*:", re.IGNORECASE)
+_MOST_REFERENCES = 20
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a send: the message, and whether it had been accepted before."""
+
+    message: Message
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """A message as it will be transmitted, byte for byte, and what it was made from."""
+
+    mailbox: Mailbox
+    message: Message
+    content: Content
+
+
+class Sending:
+    """Accepts drafts. API: POST /v1/mailboxes/{mailbox}/send and …/reply/{email}."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def send(self, who: Principal, mailbox_id: str, draft: Draft) -> Sent:
+        """Accept a new message; a repeat under the same idempotency key returns the first.
+
+        Raises:
+            Refusal: The mailbox sends nothing, the key was used for other content, or there is
+                no way out for a live key.
+        """
+        for _ in range(_ATTEMPTS):
+            sent = self._try(who, mailbox_id, draft)
+            if sent is not None:
+                self._desk.wake_outbox()
+                return sent
+        raise conflict("changed_meanwhile", "The mailbox's settings are being changed. Try again.")
+
+    def reply(
+        self, who: Principal, mailbox_id: str, email_id: str, draft: Draft, *, reply_all: bool
+    ) -> Sent:
+        """Accept a reply into the thread of `email_id`; `draft.to` and its subject are ignored."""
+
+        def original(tx: Reader) -> tuple[Mailbox, Message]:
+            mailbox = find_mailbox(tx, who, mailbox_id)
+            return mailbox, find_message(tx, who, email_id, mailbox.id)
+
+        mailbox, message = self._desk.store.read(original)
+        if hides_content(message.direction, message.status):
+            raise conflict(
+                "pending_approval",
+                f"Message {email_id} awaits a reviewer's approval: it cannot be answered yet.",
+            )
+        return self.send(who, mailbox.id, addressed(draft, message, mailbox, reply_all=reply_all))
+
+    def _try(self, who: Principal, mailbox_id: str, draft: Draft) -> Sent | None:
+        """Accept the draft; None when the mailbox changed between composing and committing."""
+        mark = fingerprint(draft)
+
+        def look(tx: Reader) -> tuple[Mailbox, Sent | None]:
+            mailbox = find_mailbox(tx, who, mailbox_id)
+            return mailbox, self._earlier(tx, mailbox, draft, mark)
+
+        mailbox, earlier = self._desk.store.read(look)
+        if earlier is not None:
+            return earlier
+        self._check(who, mailbox, draft)
+        frozen = self._freeze(who, mailbox, draft, mark)
+
+        def commit(tx: Tx) -> Sent | None:
+            if find_mailbox(tx, who, mailbox.id) != frozen.mailbox:
+                return None
+            return self._earlier(tx, mailbox, draft, mark) or self._store(tx, who, frozen, draft)
+
+        sent: Sent | None = self._desk.write(commit)
+        return sent
+
+    def _earlier(self, tx: Reader, mailbox: Mailbox, draft: Draft, mark: str) -> Sent | None:
+        """Return the send that this one repeats, if it repeats one."""
+        now = self._desk.now()
+        if draft.idempotency_key is None:
+            if draft.answers and tx.find_by_fingerprint(mailbox.id, mark, now - REPLY_WINDOW):
+                raise conflict(
+                    "duplicate_reply",
+                    f"The same reply to {draft.answers.id} was accepted less than 60 seconds ago, "
+                    "so it was not sent again.",
+                )
+            return None
+        row = tx.idempotency(mailbox.id, draft.idempotency_key)
+        if row is None or row.created_at <= now - IDEMPOTENCY_TTL:
+            return None
+        if row.fingerprint != mark:
+            raise conflict(
+                "idempotency_mismatch",
+                "This idempotency key was used for other content within the last 24 hours. "
+                f"Nothing was sent; take a new key, or read message {row.message_id}.",
+            )
+        message = tx.message(row.message_id)
+        return None if message is None else Sent(message, replayed=True)
+
+    def _check(self, who: Principal, mailbox: Mailbox, draft: Draft) -> None:
+        if mailbox.oversight_mode is Mode.READ_ONLY:
+            raise forbidden(
+                "read_only",
+                f"Mailbox {mailbox.address} is read_only: nothing can be sent from it. "
+                "The account's owner can make another mailbox.",
+            )
+        if draft.mode is not None and draft.mode.is_looser_than(mailbox.oversight_mode):
+            raise invalid(
+                f"`oversight_mode` {draft.mode.value} is looser than the mailbox's "
+                f"{mailbox.oversight_mode.value}; a message may only ask for a stricter one.",
+                "looser_oversight_mode",
+            )
+        if who.live and not self._desk.has_relay:
+            raise conflict(
+                "no_relay",
+                "Nothing was sent: a live key hands mail to an SMTP relay, and this server has "
+                "none. Start it with --relay smtp://…, or use a test key.",
+            )
+        if len(envelope_of(draft, mailbox)) > 3 * MOST_RECIPIENTS:
+            raise invalid("There are more than 150 recipients in all; send several messages.")
+
+    def _freeze(self, who: Principal, mailbox: Mailbox, draft: Draft, mark: str) -> _Frozen:
+        now = self._desk.now()
+        markdown = text_of(draft, mailbox)
+        mail = self._outgoing(mailbox, draft, markdown, now)
+        raw = compose(mail)
+        message_id = self._desk.ids.new("msg")
+        message = Message(
+            id=message_id,
+            account_id=mailbox.account_id,
+            mailbox_id=mailbox.id,
+            thread_id=draft.answers.thread_id if draft.answers else self._desk.ids.new("thr"),
+            direction=Direction.OUTBOUND,
+            status=State.PENDING_SCAN,
+            mode=draft.mode or mailbox.oversight_mode,
+            created_at=now,
+            from_address=mailbox.address,
+            from_name=mailbox.display_name,
+            to=mail.to,
+            cc=mail.cc,
+            bcc=draft.bcc,
+            reply_to=(),
+            subject=mail.subject,
+            has_attachments=bool(draft.attachments),
+            mail_from=mailbox.address,
+            recipients=envelope_of(draft, mailbox),
+            size=len(raw),
+            raw_sha256=hashlib.sha256(raw).hexdigest(),
+            rfc_message_id=mail.message_id,
+            in_reply_to=mail.in_reply_to,
+            refs=mail.references,
+            live=who.live,
+            composer_key_id=who.key_id,
+            fingerprint=mark,
+            replies_to_id=draft.answers.id if draft.answers else None,
+            send_at=draft.send_at,
+            metadata=draft.metadata,
+        )
+        files = [hashlib.sha256(file.content).hexdigest() for file in draft.attachments]
+        hashed = replace(message, content_hash=content_hash(message, markdown, files))
+        return _Frozen(mailbox, hashed, Content(message_id, markdown, raw))
+
+    def _outgoing(
+        self, mailbox: Mailbox, draft: Draft, markdown: str, now: datetime
+    ) -> OutgoingMessage:
+        original = draft.answers
+        parent = original.rfc_message_id if original else None
+        before = (*original.refs, parent) if original and parent else ()
+        return OutgoingMessage(
+            message_id=f"<{self._desk.ids.new('rfc')}@{mailbox.address.rpartition('@')[2]}>",
+            date=now,
+            from_address=mailbox.address,
+            from_name=mailbox.display_name,
+            to=draft.to,
+            cc=(*draft.cc, *copies(mailbox, "auto_cc")),
+            reply_to=None,
+            subject=draft.subject,
+            markdown=markdown,
+            in_reply_to=parent,
+            references=before[:1] + before[1:][-_MOST_REFERENCES:],
+            attachments=draft.attachments,
+        )
+
+    def _store(self, tx: Tx, who: Principal, frozen: _Frozen, draft: Draft) -> Sent:
+        desk, message = self._desk, frozen.message
+        tx.insert_message(message, frozen.content)
+        for position, file in enumerate(draft.attachments):
+            tx.insert_attachment(
+                Attachment(
+                    id=desk.ids.new("att"),
+                    message_id=message.id,
+                    position=position,
+                    name=file.name,
+                    content_type=file.content_type,
+                    size=len(file.content),
+                    sha256=hashlib.sha256(file.content).hexdigest(),
+                ),
+                file.content,
+            )
+        if draft.idempotency_key is not None:
+            tx.forget_idempotency(desk.now() - IDEMPOTENCY_TTL)
+            tx.put_idempotency(
+                IdempotencyRow(
+                    message.mailbox_id,
+                    draft.idempotency_key,
+                    message.fingerprint or "",
+                    message.id,
+                    desk.now(),
+                )
+            )
+        later = message.send_at is not None and message.send_at > desk.now()
+        event = Event.SCANNED_FOR_LATER if later else Event.SCANNED
+        moved = advance(tx, message, event, desk.now(), desk.pending_ttl) or message
+        desk.audit(
+            tx,
+            who,
+            "email.reply" if draft.answers else "email.send",
+            ("email", message.id),
+            mailbox_id=message.mailbox_id,
+            status=moved.status.value,
+            oversight_mode=moved.mode.value,
+            recipients=len(moved.recipients),
+            content_hash=moved.content_hash,
+            metadata=draft.metadata or None,
+        )
+        return Sent(moved)
+
+
+def addressed(draft: Draft, original: Message, mailbox: Mailbox, *, reply_all: bool) -> Draft:
+    """Return `draft` as a reply to `original`: its recipients, its subject, its thread."""
+    to = original.to
+    if original.direction is Direction.INBOUND:
+        to = tuple(filter(is_address, original.reply_to)) or (original.from_address,)
+    to = tuple(filter(is_address, to))[:MOST_RECIPIENTS]
+    others = (*original.to, *original.cc) if reply_all else ()
+    taken = {mailbox.address, *(address.lower() for address in (*to, *draft.cc, *draft.bcc))}
+    usable = (a for a in others if is_address(a) and base_of(a) not in taken)
+    more = tuple({a.lower(): a for a in usable if a.lower() not in taken}.values())
+    if not to:
+        raise invalid(
+            f"Message {original.id} names no usable address to reply to. Use send instead.",
+            "no_reply_address",
+        )
+    subject = original.subject if _RE.match(original.subject) else f"Re: {original.subject}"
+    clean = " ".join(subject.split())[:998]
+    return replace(draft, to=to, cc=(*draft.cc, *more), subject=clean, answers=original)

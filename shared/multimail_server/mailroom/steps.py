@@ -1,0 +1,64 @@
+"""Steps: executes what the oversight table answers. The only code that changes a status."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..oversight import Effect, Event, Refused, Repeat, Step, outcome
+from ..refusals import Refusal, conflict, forbidden
+from ..store.protocol import Tx
+from ..store.records import Message, OutboxRow
+
+
+def refusal_of(message: Message, refused: Refused) -> Refusal:
+    """Return the table's refusal as the web shows it."""
+    if refused.code == "read_only":
+        return forbidden(refused.code, refused.sentence)
+    return Refusal(
+        409,
+        refused.code,
+        f"Message {message.id} was not changed. {refused.sentence}",
+        extra={"id": message.id, "message_id": message.id, "status": message.status.value},
+    )
+
+
+def advance(
+    tx: Tx, message: Message, event: Event, now: datetime, ttl: timedelta, **changes: Any
+) -> Message | None:
+    """Let `event` happen to a message, with its effects, in the transaction `tx`.
+
+    Args:
+        tx: The transaction.
+        message: As it was read in this transaction.
+        event: What happens.
+        now: The server's time.
+        ttl: How long a message that has to wait may wait for its decision.
+        changes: Other fields of the message that change with it.
+    Returns:
+        The message as it is then; None when the event had happened before.
+    Raises:
+        Refusal: The table does not allow it, or another change came first.
+    """
+    result = outcome(message.direction, message.mode, message.status, event)
+    if isinstance(result, Refused):
+        raise refusal_of(message, result)
+    if isinstance(result, Repeat):
+        return None
+    if Effect.AWAIT_DECISION in result.effects:
+        changes["expires_at"] = now + ttl
+    moved = tx.move_message(message, result.state, **changes)
+    if moved is None:
+        raise conflict("changed_meanwhile", f"Message {message.id} changed meanwhile. Try again.")
+    _carry_out(tx, moved, result, now)
+    return moved
+
+
+def _carry_out(tx: Tx, message: Message, step: Step, now: datetime) -> None:
+    if Effect.WITHDRAW in step.effects:
+        tx.remove_outbox(message.id)
+    if Effect.ENQUEUE in step.effects:
+        tx.put_outbox(OutboxRow(message.id, now, 0, message.recipients))
+    if Effect.ENQUEUE_FOR_LATER in step.effects:
+        due = message.send_at or now
+        tx.put_outbox(OutboxRow(message.id, due, 0, message.recipients))

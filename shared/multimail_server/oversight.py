@@ -1,0 +1,219 @@
+"""Oversight: one pure table of what may happen to a message, and one pure function that reads it.
+
+The mailroom executes what `outcome` answers and nothing else decides. The mode is the one frozen
+on the message when it was sent or received, so a mailbox that is loosened later releases nothing
+that was held. The table is finite data: `every_case` walks all of it, for a checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+
+
+class Direction(StrEnum):
+    """Whether a message leaves the mailbox or came to it."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+
+
+class Mode(StrEnum):
+    """How much a human watches over a mailbox, from the strictest to the loosest."""
+
+    READ_ONLY = "read_only"
+    GATED_ALL = "gated_all"
+    GATED_SEND = "gated_send"
+    MONITORED = "monitored"
+    AUTONOMOUS = "autonomous"
+
+    def is_looser_than(self, other: Mode) -> bool:
+        """Return whether this mode leaves an agent more freedom than `other`."""
+        ladder = list(Mode)
+        return ladder.index(self) > ladder.index(other)
+
+
+class State(StrEnum):
+    """The status of a message, in the wire's words."""
+
+    PENDING_SCAN = "pending_scan"
+    PENDING_SEND_APPROVAL = "pending_send_approval"
+    PENDING_INBOUND_APPROVAL = "pending_inbound_approval"
+    SCHEDULED = "scheduled"
+    SENDING = "sending"
+    SENT = "sent"
+    SEND_FAILED = "send_failed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNREAD = "unread"
+    READ = "read"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+
+
+class Event(StrEnum):
+    """What can happen to a message."""
+
+    SCANNED = "scanned"
+    """The scan let it through; it may leave, or be seen, as soon as the mode allows."""
+    SCANNED_FOR_LATER = "scanned_for_later"
+    """The same for a message whose `send_at` lies ahead."""
+    APPROVED = "approved"
+    APPROVED_FOR_LATER = "approved_for_later"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    RESCHEDULED = "rescheduled"
+    """Its `send_at` was changed to another moment that lies ahead."""
+    EXPIRED = "expired"
+    DUE = "due"
+    """The outbox reached it."""
+    DELIVERED = "delivered"
+    """The relay, or the test outbox, has taken it."""
+    FAILED = "failed"
+    """It cannot be delivered any more."""
+    OPENED = "opened"
+    """A key read its content."""
+
+
+class Effect(StrEnum):
+    """What the mailroom does, in the same transaction as the change of state."""
+
+    AWAIT_DECISION = "await_decision"
+    ENQUEUE = "enqueue"
+    ENQUEUE_FOR_LATER = "enqueue_for_later"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The event is allowed and leads to `state`."""
+
+    state: State
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The event happened before: answer as then, change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The event may not happen: `code` is for programs, `sentence` for people."""
+
+    code: str
+    sentence: str
+
+
+Outcome = Step | Repeat | Refused
+Case = tuple[Direction, Mode, State, Event]
+
+GATED = (Mode.GATED_ALL, Mode.GATED_SEND)
+FREE = (Mode.MONITORED, Mode.AUTONOMOUS)
+INBOUND_FREE = (Mode.READ_ONLY, Mode.GATED_SEND, Mode.MONITORED, Mode.AUTONOMOUS)
+HIDDEN = frozenset({State.PENDING_INBOUND_APPROVAL, State.REJECTED})
+"""States in which an inbound message's content is for reviewers only."""
+
+_OUT, _IN = Direction.OUTBOUND, Direction.INBOUND
+_REPEAT = Repeat()
+_HOLD = Step(State.PENDING_SEND_APPROVAL, (Effect.AWAIT_DECISION,))
+_HOLD_AGAIN = Step(State.PENDING_SEND_APPROVAL, (Effect.WITHDRAW, Effect.AWAIT_DECISION))
+_GO = Step(State.SENDING, (Effect.ENQUEUE,))
+_GO_LATER = Step(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER,))
+_STOP = Step(State.CANCELLED, (Effect.WITHDRAW,))
+
+_Row = tuple[Direction, tuple[Mode, ...], State, Event, Outcome]
+
+_ROWS: tuple[_Row, ...] = (
+    (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED, _HOLD),
+    (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _HOLD),
+    (_OUT, FREE, State.PENDING_SCAN, Event.SCANNED, _GO),
+    (_OUT, FREE, State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _GO_LATER),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.APPROVED, _GO),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.APPROVED_FOR_LATER, _GO_LATER),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REJECTED, Step(State.REJECTED)),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.CANCELLED, Step(State.CANCELLED)),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.EXPIRED, Step(State.EXPIRED)),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.RESCHEDULED, _HOLD),
+    # The approver saw the old moment: a new one is a new revision, which needs a new decision.
+    (_OUT, GATED, State.SCHEDULED, Event.RESCHEDULED, _HOLD_AGAIN),
+    (_OUT, FREE, State.SCHEDULED, Event.RESCHEDULED, _GO_LATER),
+    *((_OUT, GATED + FREE, state, event, outcome) for state, event, outcome in (
+        (State.SCHEDULED, Event.CANCELLED, _STOP),
+        (State.SCHEDULED, Event.DUE, Step(State.SENDING)),
+        (State.SENDING, Event.DUE, Step(State.SENDING)),
+        (State.SENDING, Event.DELIVERED, Step(State.SENT, (Effect.WITHDRAW,))),
+        (State.SENDING, Event.FAILED, Step(State.SEND_FAILED, (Effect.WITHDRAW,))),
+        (State.CANCELLED, Event.CANCELLED, _REPEAT),
+    )),
+    *((_OUT, GATED, state, event, _REPEAT)
+      for state in (State.SCHEDULED, State.SENDING, State.SENT, State.SEND_FAILED)
+      for event in (Event.APPROVED, Event.APPROVED_FOR_LATER)),
+    (_OUT, GATED, State.REJECTED, Event.REJECTED, _REPEAT),
+    (_OUT, GATED, State.EXPIRED, Event.EXPIRED, _REPEAT),
+    *((_OUT, tuple(Mode), state, Event.OPENED, _REPEAT) for state in State),
+    (_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, Event.SCANNED,
+     Step(State.PENDING_INBOUND_APPROVAL)),
+    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED, Step(State.UNREAD)),
+    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.APPROVED, Step(State.UNREAD)),
+    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.REJECTED, Step(State.REJECTED)),
+    (_IN, (Mode.GATED_ALL,), State.REJECTED, Event.REJECTED, _REPEAT),
+    *((_IN, (Mode.GATED_ALL,), state, Event.APPROVED, _REPEAT)
+      for state in (State.UNREAD, State.READ, State.ARCHIVED)),
+    (_IN, tuple(Mode), State.UNREAD, Event.OPENED, Step(State.READ)),
+    *((_IN, tuple(Mode), state, Event.OPENED, _REPEAT)
+      for state in (State.READ, State.ARCHIVED, State.PENDING_INBOUND_APPROVAL, State.REJECTED)),
+)  # fmt: skip
+
+TABLE: dict[Case, Outcome] = {
+    (direction, mode, state, event): result
+    for direction, modes, state, event, result in _ROWS
+    for mode in modes
+}
+
+_NOT_HELD = "It does not await a decision"
+_OVER: dict[State, str] = {
+    State.CANCELLED: "It was cancelled",
+    State.EXPIRED: "Its time for a decision ran out, so it expired and can no longer be sent",
+    State.REJECTED: "It was rejected",
+    State.SENT: "It has already been sent",
+    State.SENDING: "It is already on its way out",
+    State.SCHEDULED: "It was let through and is scheduled",
+    State.SEND_FAILED: "Its delivery has failed",
+}
+
+
+def outcome(direction: Direction, mode: Mode, state: State, event: Event) -> Outcome:
+    """Return what `event` does to a message. Pure and total: what is not allowed is refused.
+
+    Args:
+        direction: Of the message.
+        mode: The mode frozen on the message, not the mailbox's of today.
+        state: The message's present state.
+        event: What wants to happen.
+    """
+    found = TABLE.get((direction, mode, state, event))
+    if found is not None:
+        return found
+    if direction is Direction.OUTBOUND and mode is Mode.READ_ONLY:
+        return Refused("read_only", "This mailbox is read_only: nothing can be sent from it.")
+    if state is State.EXPIRED:
+        return Refused("expired", f"{_OVER[state]}.")
+    code = "already_decided" if event in _DECISIONS else "not_possible"
+    return Refused(code, f"{_OVER.get(state, _NOT_HELD)}; its status is {state.value}.")
+
+
+_DECISIONS = frozenset({Event.APPROVED, Event.APPROVED_FOR_LATER, Event.REJECTED})
+
+
+def every_case() -> Iterator[Case]:
+    """Yield every combination that `outcome` can be asked about."""
+    yield from product(Direction, Mode, State, Event)
+
+
+def hides_content(direction: Direction, state: State) -> bool:
+    """Return whether only a reviewer may see what the message says."""
+    return direction is Direction.INBOUND and state in HIDDEN

@@ -1,0 +1,339 @@
+"""The embedded server as one object: assembles its parts and runs them.
+
+with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
+    httpx.get(server.url + "/health")
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import uvicorn
+
+from .addresses import problem_with
+from .clock import Clock, Ids, SystemClock
+from .delivery.outbox import Outbox
+from .delivery.relay import Relay, relay_from_url
+from .mail.dns import Resolver, live_resolver, zone_resolver
+from .mail.smtp import InboundSmtp, SmtpEnvelope
+from .mailroom import Desk, Mailroom
+from .oversight import Mode
+from .signals import Signals
+from .store.protocol import Reader, Store, StoreUnavailableError
+from .store.records import Mailbox
+from .store.sqlite import SqliteStore
+from .web.app import make_app
+
+_log = logging.getLogger(__name__)
+_PATIENCE_SECONDS = 15.0
+
+
+class ServerStartError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """How a server is set up.
+
+    Attributes:
+        host: The address to listen on, for HTTP and SMTP.
+        port: Of the HTTP API; 0 picks a free one.
+        smtp_port: 0 picks a free one.
+        data: The file that keeps everything; None keeps nothing after `stop`.
+        dns_zone: An RFC 1035 master file used instead of live DNS.
+        relay: Where live keys' mail goes, such as `smtp://relay.example:587`; None for nowhere.
+        domain: The mail domain of new mailboxes.
+        mailbox_address: Of the first mailbox; `agent@<domain>` when not given.
+        oversight_mode: Of the first mailbox.
+        live: Whether the first three keys are live keys.
+        pending_ttl: How long a send waits for its decision before it expires.
+        clock: The server's time.
+        ids: The generator of ids; made from `clock` when not given.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8025
+    smtp_port: int = 2525
+    data: Path | None = None
+    dns_zone: Path | None = None
+    relay: str | None = field(default=None, repr=False)
+    domain: str = "multimail.test"
+    mailbox_address: str | None = None
+    oversight_mode: str = "gated_send"
+    live: bool = False
+    pending_ttl: timedelta = timedelta(hours=72)
+    clock: Clock = field(default_factory=SystemClock)
+    ids: Ids | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstMailbox:
+    """The mailbox that the banner names."""
+
+    id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstKeys:
+    """The raw keys that were made with the account; shown once, kept nowhere."""
+
+    agent: str = field(repr=False)
+    reviewer: str = field(repr=False)
+    admin: str = field(repr=False)
+
+
+class EmbeddedServer:
+    """A MultiMail server in this process. Use it as a context manager, or `start` and `stop` it.
+
+    Attributes:
+        config: As given.
+        mailbox: The first mailbox.
+        keys: The first keys; None when the data file was there already.
+    """
+
+    def __init__(self, config: ServerConfig | None = None) -> None:
+        self.config = config or ServerConfig()
+        self.mailbox = FirstMailbox("", "")
+        self.keys: FirstKeys | None = None
+        self._url = self._smtp = ""
+        self._undo: list[Any] = []
+        self._room: Mailroom | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL of the API, such as `http://127.0.0.1:8025`."""
+        return self._url
+
+    @property
+    def smtp(self) -> str:
+        """Where mail is received, such as `127.0.0.1:2525`."""
+        return self._smtp
+
+    @property
+    def room(self) -> Mailroom:
+        """The mailroom, for code in the same process."""
+        if self._room is None:
+            raise RuntimeError("The server is not running; call start() first.")
+        return self._room
+
+    def start(self) -> Self:
+        """Start everything and return when requests and mail are taken.
+
+        Raises:
+            ServerStartError: A port is taken, the data file cannot be used, or a setting is wrong.
+        """
+        if self._room is not None:
+            raise ServerStartError("This server is running already.")
+        try:
+            self._assemble()
+        except (OSError, StoreUnavailableError, ValueError) as error:
+            self.stop()
+            raise ServerStartError(f"The server cannot start: {error}") from error
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop taking requests, finish what was begun, and let go of ports and files."""
+        while self._undo:
+            undo = self._undo.pop()
+            try:
+                undo()
+            except Exception:
+                _log.exception("A part of the server did not stop cleanly")
+        self._room = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def ready(self) -> dict[str, Any]:
+        """Return the banner: where the server is, its first mailbox and, once, its keys."""
+        keys = self.keys
+        return {
+            "url": self.url,
+            "smtp": self.smtp,
+            "mailbox": {"id": self.mailbox.id, "address": self.mailbox.address},
+            "keys": None
+            if keys is None
+            else {"agent": keys.agent, "reviewer": keys.reviewer, "admin": keys.admin},
+        }
+
+    def _assemble(self) -> None:
+        config = self.config
+        mode, address = _checked(config)
+        http = _bind(config.host, config.port, "--port")
+        self._undo.append(http.close)
+        relay = relay_from_url(config.relay) if config.relay else None
+        resolver = zone_resolver(config.dns_zone) if config.dns_zone else live_resolver()
+        store = self._open_store()
+        room = self._make_room(store, resolver, relay)
+        self._first_things(room, address, mode)
+        secret = _link_secret(store)
+        self._start_smtp(room)
+        self._start_http(room, secret, http)
+        self._room = room
+
+    def _open_store(self) -> Store:
+        path = self.config.data
+        if path is None:
+            folder = tempfile.TemporaryDirectory(prefix="multimail-")
+            self._undo.append(folder.cleanup)
+            path = Path(folder.name) / "multimail.db"
+        store = SqliteStore(path)
+        self._undo.append(store.close)
+        return store
+
+    def _make_room(self, store: Store, resolver: Resolver, relay: Relay | None) -> Mailroom:
+        config = self.config
+        wake = threading.Event()
+        desk = Desk(
+            store=store,
+            clock=config.clock,
+            ids=config.ids or Ids(config.clock),
+            resolver=resolver,
+            signals=Signals(),
+            domain=config.domain.lower(),
+            pending_ttl=config.pending_ttl,
+            has_relay=relay is not None,
+            wake_outbox=wake.set,
+        )
+        outbox = Outbox(desk, relay, wake)
+        outbox.start()
+        self._undo.append(outbox.stop)
+        return Mailroom(desk)
+
+    def _first_things(self, room: Mailroom, address: str, mode: Mode) -> None:
+        made = room.accounts.found(address, mode, live=self.config.live)
+        if made is not None:
+            mailbox, keys = made
+            self.keys = FirstKeys(**keys)
+        else:
+            mailbox = room.desk.store.read(_first_mailbox)
+            self.keys = None
+        self.mailbox = FirstMailbox(mailbox.id, mailbox.address)
+
+    def _start_smtp(self, room: Mailroom) -> None:
+        config = self.config
+
+        def receive(envelope: SmtpEnvelope, raw: bytes) -> None:
+            room.receiving.receive(envelope, raw)
+
+        smtp = InboundSmtp(
+            config.host, config.smtp_port, knows_recipient=room.receiving.knows, receive=receive
+        )
+        try:
+            port = smtp.start()
+        except OSError as error:
+            raise ServerStartError(
+                _taken(config.host, config.smtp_port, "--smtp-port", error)
+            ) from (error)
+        self._undo.append(smtp.stop)
+        self._smtp = _authority(config.host, port)
+
+    def _start_http(self, room: Mailroom, secret: str, listener: socket.socket) -> None:
+        self._url = f"http://{_authority(self.config.host, listener.getsockname()[1])}"
+        runner = _Http(
+            uvicorn.Config(
+                make_app(room, secret),
+                lifespan="off",
+                access_log=False,
+                log_level="warning",
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=3,
+                ws="none",
+            )
+        )
+        thread = threading.Thread(
+            target=runner.run, args=([listener],), name="multimail-http", daemon=True
+        )
+        thread.start()
+
+        def stop() -> None:
+            runner.should_exit = True
+            thread.join()
+
+        self._undo.append(stop)
+        if not runner.ready.wait(_PATIENCE_SECONDS):
+            raise ServerStartError("The HTTP server did not come up; its log says why.")
+
+
+class _Http(uvicorn.Server):
+    """uvicorn's server, which also says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, then let `ready` know."""
+        await super().startup(sockets)
+        if self.started:
+            self.ready.set()
+
+
+def _checked(config: ServerConfig) -> tuple[Mode, str]:
+    if config.oversight_mode not in {mode.value for mode in Mode}:
+        raise ServerStartError(
+            f"There is no oversight mode {config.oversight_mode!r}; take one of {', '.join(Mode)}."
+        )
+    address = (config.mailbox_address or f"agent@{config.domain}").lower()
+    problem = problem_with(address)
+    if problem is not None:
+        raise ServerStartError(f"The first mailbox's address {address!r} {problem}.")
+    if config.pending_ttl <= timedelta(0):
+        raise ServerStartError("The time that a send may wait for approval must be positive.")
+    return Mode(config.oversight_mode), address
+
+
+def _bind(host: str, port: int, option: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ServerStartError(_taken(host, port, option, error)) from error
+
+
+def _taken(host: str, port: int, option: str, error: OSError) -> str:
+    return (
+        f"Cannot listen on {_authority(host, port)}: {error.strerror or error}. "
+        f"Give another {option}; 0 picks a free one."
+    )
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _first_mailbox(tx: Reader) -> Mailbox:
+    account = tx.first_account()
+    found = tx.mailboxes(account.id) if account else []
+    if not found:
+        raise ServerStartError(
+            "The data file's account is closed or has no mailbox. Start with another data file."
+        )
+    return found[0]
+
+
+def _link_secret(store: Store) -> str:
+    """Return the secret that signs attachment links, made once per data file."""
+    known = store.read(lambda tx: tx.setting("link_secret"))
+    if known is not None:
+        return known
+    secret = secrets.token_urlsafe(32)
+    store.write(lambda tx: tx.set_setting("link_secret", secret))
+    return secret

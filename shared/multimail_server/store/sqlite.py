@@ -1,0 +1,178 @@
+"""The SQLite store: one writer thread with group commit, and a reading connection per thread.
+
+A durable commit costs an fsync. Writes that arrive while one is under way wait in a queue and
+share the next one: each runs in a savepoint of its own, so that one that fails does not hurt the
+others, and nobody is answered before the shared COMMIT has returned.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .protocol import Reader, StoreUnavailableError, Tx
+from .schema import STEPS
+from .sqlite_verbs import SqliteReader, SqliteTx
+
+T = TypeVar("T")
+
+_BATCH = 64
+_BUSY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[Tx], Any]
+    done: Future[Any]
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
+
+
+class SqliteStore:
+    """A `Store` in one SQLite file.
+
+    Args:
+        path: The file; made, with its folder, when it is missing.
+    Raises:
+        StoreUnavailableError: The file cannot be opened, or a newer version has written it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            self._migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailableError(f"{path} cannot be used as a data file: {error}") from error
+        self._thread = threading.Thread(target=self._drain, name="multimail-store", daemon=True)
+        self._thread.start()
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Run `work` on one consistent snapshot. See `Store.read`."""
+        connection = self._reader()
+        try:
+            connection.execute("BEGIN")
+            try:
+                return work(SqliteReader(connection))
+            finally:
+                connection.execute("ROLLBACK")
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
+            raise StoreUnavailableError(f"The database cannot be read now: {error}") from error
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` in one durable transaction. See `Store.write`."""
+        job = _Job(work, Future())
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailableError("The database is closed: the server is stopping.")
+            self._jobs.put(job)
+        result: T = job.done.result()
+        return result
+
+    def close(self) -> None:
+        """Finish the writes that were begun, then close every connection."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
+        self._thread.join()
+        for connection in (*self._readers, self._writer):
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        # SQLite's own lower() knows only ASCII.
+        connection.create_function("casefold", 1, _casefold, deterministic=True)
+        return connection
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            self._local.connection = connection
+            with self._lock:
+                self._readers.append(connection)
+        return connection
+
+    def _migrate(self) -> None:
+        version: int = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(STEPS):
+            raise StoreUnavailableError(
+                f"{self._path} was written by a newer version of multimail. Update multimail."
+            )
+        for number, step in enumerate(STEPS[version:], start=version + 1):
+            self._writer.executescript(f"BEGIN;{step};PRAGMA user_version = {number};COMMIT;")
+
+    def _drain(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            batch = [job]
+            last = False
+            while len(batch) < _BATCH and not last:
+                try:
+                    following = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                last = following is None
+                if following is not None:
+                    batch.append(following)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Job]) -> None:
+        results: list[tuple[_Job, Any, BaseException | None]] = []
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            results.extend((job, *self._run(job)) for job in batch)
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._abandon(batch, error)
+            return
+        for job, result, problem in results:
+            if problem is None:
+                job.done.set_result(result)
+            else:
+                job.done.set_exception(problem)
+
+    def _run(self, job: _Job) -> tuple[Any, BaseException | None]:
+        """Run one job in its savepoint; a problem with the database itself ends the batch."""
+        self._writer.execute("SAVEPOINT job")
+        try:
+            result = job.work(SqliteTx(self._writer))
+        except sqlite3.OperationalError:
+            raise
+        except BaseException as problem:
+            self._writer.execute("ROLLBACK TO job")
+            self._writer.execute("RELEASE job")
+            return None, problem
+        self._writer.execute("RELEASE job")
+        return result, None
+
+    def _abandon(self, batch: list[_Job], error: sqlite3.Error) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+        for job in batch:
+            problem = StoreUnavailableError(f"The database cannot take the change now: {error}")
+            problem.__cause__ = error
+            job.done.set_exception(problem)

@@ -1,0 +1,198 @@
+"""The ASGI app: takes requests apart, checks keys and scopes, and turns every outcome into JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..mailroom import Mailroom, Principal
+from ..refusals import Refusal, forbidden
+from ..store.protocol import StoreUnavailableError
+from .ask import Answer, Ask
+from .keys import Links, principal_of
+from .routes import ALL
+from .routing import RouteSpec
+
+_log = logging.getLogger(__name__)
+_NOBODY = Principal("", "", "", frozenset(), live=False)
+
+
+def make_app(room: Mailroom, link_secret: str) -> ASGIApp:
+    """Return the app that serves `room`; `link_secret` signs links to attachments."""
+    links = Links(link_secret)
+    grouped: dict[str, list[RouteSpec]] = {}
+    for spec in ALL:
+        grouped.setdefault(spec.path, []).append(spec)
+    routes = [
+        Route(path, _endpoint(specs, room, links), methods=[spec.method for spec in specs])
+        for path, specs in grouped.items()
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    app.router.redirect_slashes = False
+    return _Outermost(app, room)
+
+
+class _Outermost:
+    """Gives every request an id, and answers what nobody else caught."""
+
+    def __init__(self, app: ASGIApp, room: Mailroom) -> None:
+        self._app = app
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = self._room.desk.ids.new("req")
+        scope.setdefault("state", {})["request_id"] = request_id
+        begun = False
+
+        async def note(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        except Exception:
+            _log.exception("Request %s met an error that nobody expected", request_id)
+            if begun:
+                raise
+            unexpected = Refusal(
+                500,
+                "internal_error",
+                f"The server met an error of its own. Its log names this request {request_id}.",
+            )
+            await _refused(unexpected, request_id)(scope, receive, note)
+
+
+def _endpoint(
+    specs: list[RouteSpec], room: Mailroom, links: Links
+) -> Callable[[Request], Awaitable[Response]]:
+    by_method = {spec.method: spec for spec in specs}
+
+    async def endpoint(request: Request) -> Response:
+        spec = by_method["GET" if request.method == "HEAD" else request.method]
+        try:
+            body = await _body(request, spec.longest_body)
+            answer = await run_in_threadpool(_answer, spec, room, links, request, body)
+        except Refusal as refusal:
+            return _refused(refusal, request.state.request_id)
+        except StoreUnavailableError as error:
+            _log.warning("Request %s: %s", request.state.request_id, error)
+            return _refused(_unavailable(), request.state.request_id)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        return answer
+
+    return endpoint
+
+
+def _answer(
+    spec: RouteSpec, room: Mailroom, links: Links, request: Request, body: bytes
+) -> Response:
+    """Authenticate, check the scope, and run the handler. Runs in a worker thread."""
+    who = _NOBODY
+    if spec.scopes:
+        who = principal_of(request.headers, room.desk.store)
+        _check_scope(spec, who)
+    ask = Ask(
+        room=room,
+        links=links,
+        who=who,
+        method=request.method,
+        base_url=str(request.base_url).rstrip("/"),
+        path=request.path_params,
+        query=request.query_params,
+        body=body,
+    )
+    return _response(spec.handler(ask))
+
+
+def _check_scope(spec: RouteSpec, who: Principal) -> None:
+    if who.scopes.isdisjoint(spec.scopes):
+        raise forbidden(
+            "missing_scope",
+            f"This key's scopes are {', '.join(sorted(who.scopes))}; {spec.method} {spec.path} "
+            f"needs {' or '.join(spec.scopes)}. Use a key that has it.",
+        )
+
+
+async def _body(request: Request, longest: int) -> bytes:
+    too_large = Refusal(
+        413, "body_too_large", f"The body is larger than the {longest:,} bytes that are taken here."
+    )
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > longest:
+        raise too_large
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > longest:
+            raise too_large
+    return bytes(chunks)
+
+
+def _response(answer: Answer) -> Response:
+    content = answer.content
+    if content is None:
+        content = _json(answer.json)
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **answer.headers}
+    return Response(content, answer.status, headers, answer.media_type)
+
+
+def _json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Hostile mail can hold half of a surrogate pair, which UTF-8 cannot.
+    return text.encode("utf-8", "replace")
+
+
+def _refused(refusal: Refusal, request_id: str) -> Response:
+    body = {
+        **refusal.extra,
+        "error": refusal.sentence,
+        "code": refusal.code,
+        "request_id": request_id,
+    }
+    return _response(Answer(body, refusal.status, headers=refusal.headers))
+
+
+def _unavailable() -> Refusal:
+    return Refusal(
+        503,
+        "store_unavailable",
+        "The server's database cannot take this now, and nothing was changed. Try again soon.",
+        headers={"Retry-After": "2"},
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    where = f"{request.method} {request.url.path[:200]}"
+    headers = dict(getattr(error, "headers", None) or {})
+    if status == 405:
+        allowed = headers.get("Allow", "another method")
+        refusal = Refusal(
+            405, "method_not_allowed", f"{where} is not served; it takes {allowed}.",
+            headers=headers,
+        )  # fmt: skip
+    else:
+        refusal = Refusal(
+            status,
+            "unknown_path",
+            f"{where} is not served by the embedded server of this version. Check the path.",
+            headers=headers,
+        )
+    return _refused(refusal, request.state.request_id)

@@ -1,0 +1,35 @@
+"""Routes: the approval queue and the decisions."""
+
+from __future__ import annotations
+
+from .. import render
+from ..ask import Answer, Ask, cursor_of
+from ..bodies import DecideBody
+from ..routing import Routes
+
+routes = Routes()
+
+
+@routes("GET", "/v1/oversight/pending", "oversight")
+def list_pending(ask: Ask) -> Answer:
+    """API: GET /v1/oversight/pending, oldest first."""
+    limit = ask.number("limit", 100, 1, 100)
+    found = ask.room.deciding.pending(ask.who, ask.cursor() or "", limit + 1)
+    rows = [render.pending(item, ask.who) for item in found[:limit]]
+    cursor = cursor_of(found[limit - 1].message.id) if len(found) > limit else None
+    return Answer({"emails": rows, "pending": rows, "cursor": cursor})
+
+
+@routes("POST", "/v1/oversight/decide", "oversight")
+def decide(ask: Ask) -> Answer:
+    """API: POST /v1/oversight/decide."""
+    body = ask.read(DecideBody)
+    approve = body.action == "approve"
+    decided = ask.room.deciding.decide(
+        ask.who,
+        body.email_id,
+        approve=approve,
+        reason=body.reason,
+        seen_hash=body.content_hash,
+    )
+    return Answer(render.decision(decided, approve=approve))

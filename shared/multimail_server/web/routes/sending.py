@@ -1,0 +1,80 @@
+"""Routes: sending, replying, and taking back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ...refusals import conflict, invalid
+from .. import render
+from ..ask import Answer, Ask
+from ..bodies import ReplyBody, ScheduleBody, SendBody
+from ..routing import LARGE_BODY, Routes
+
+routes = Routes()
+
+_FARTHEST = timedelta(days=366)
+_CONTENT = frozenset({"to", "cc", "bcc", "subject", "markdown", "attachments"})
+
+
+@routes("POST", "/v1/mailboxes/{mailbox}/send", "send", longest_body=LARGE_BODY)
+def send(ask: Ask) -> Answer:
+    """API: POST /v1/mailboxes/{mailbox}/send."""
+    body = ask.read(SendBody)
+    _check_time(ask, body)
+    draft = body.draft(tuple(body.to), body.subject)
+    result = ask.room.sending.send(ask.who, ask.path["mailbox"], draft)
+    return Answer(render.sent(result), 200 if result.replayed else 202)
+
+
+@routes("POST", "/v1/mailboxes/{mailbox}/reply/{email}", "send", longest_body=LARGE_BODY)
+def reply(ask: Ask) -> Answer:
+    """API: POST /v1/mailboxes/{mailbox}/reply/{email}."""
+    body = ask.read(ReplyBody)
+    _check_time(ask, body)
+    result = ask.room.sending.reply(
+        ask.who,
+        ask.path["mailbox"],
+        ask.path["email"],
+        body.draft(),
+        reply_all=body.reply_all,
+    )
+    return Answer(render.sent(result), 200 if result.replayed else 202)
+
+
+@routes("POST", "/v1/mailboxes/{mailbox}/emails/{email}/cancel", "send")
+def cancel(ask: Ask) -> Answer:
+    """API: POST …/emails/{id}/cancel."""
+    done = ask.room.withdrawing.cancel(ask.who, ask.path["mailbox"], ask.path["email"])
+    return Answer(render.fate(done))
+
+
+@routes("PATCH", "/v1/mailboxes/{mailbox}/emails/{email}/schedule", "send")
+def reschedule(ask: Ask) -> Answer:
+    """API: PATCH …/emails/{id}/schedule: another `send_at`; content stays as it was frozen."""
+    body = ask.read(ScheduleBody)
+    touched = sorted(_CONTENT & set(body.model_extra or {}))
+    if touched:
+        raise conflict(
+            "content_frozen",
+            f"`{touched[0]}` was frozen when the message was sent; only `send_at` can change. "
+            "Cancel the message and send another one.",
+        )
+    if body.send_at is None:
+        raise invalid("`send_at` is missing.")
+    if body.send_at > ask.room.desk.now() + _FARTHEST:
+        raise invalid("`send_at` lies more than a year ahead.")
+    moved = ask.room.withdrawing.reschedule(
+        ask.who, ask.path["mailbox"], ask.path["email"], body.send_at
+    )
+    return Answer(render.fate(moved))
+
+
+def _check_time(ask: Ask, body: ReplyBody) -> None:
+    if body.send_at is not None and body.send_at > ask.room.desk.now() + _FARTHEST:
+        raise invalid("`send_at` lies more than a year ahead.")
+    if body.gate_timing == "schedule_first":
+        raise invalid(
+            "`gate_timing` schedule_first is not supported by this server: a message is decided "
+            "on first and sent at its time. Leave it out, or say gate_first.",
+            "unsupported_gate_timing",
+        )

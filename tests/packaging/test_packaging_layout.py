@@ -1,0 +1,81 @@
+"""Layout: our folders shadow nobody, and the core imports nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FRAMEWORKS = ("langchain", "langchain_core", "langgraph")
+HEAVY = ("langchain_core", "starlette", "uvicorn", "typer", "aiosmtpd", "multimail_server")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_framework_is_the_installed_one(framework: str) -> None:
+    spec = importlib.util.find_spec(framework)
+    assert spec is not None
+    places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
+    outside = ROOT / "integrations"
+    assert places
+    assert not any(Path(place).is_relative_to(outside) for place in places if place)
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "conftest.py"])
+def test_no_file_turns_an_integrations_folder_into_a_package(name: str) -> None:
+    integrations = ROOT / "integrations"
+    assert not (integrations / name).exists()
+    assert not [folder for folder in integrations.iterdir() if (folder / name).exists()]
+
+
+def test_importing_the_core_loads_neither_a_framework_nor_the_server() -> None:
+    code = "import sys, multimail, multimail.tools; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "multimail.tools" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & set(HEAVY)
+
+
+FLOORS = {
+    "multimail/trust": ("call", "client", "endpoints", "tools", "exchange"),
+    "multimail/endpoints": ("client", "tools", "exchange", "verbs"),
+    "multimail/tools": ("multimail_server", "multimail_cli"),
+    "multimail": ("multimail_server", "multimail_cli", "langchain_multimail"),
+    "multimail_server": ("multimail_cli", "multimail.client", "multimail.tools"),
+}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_import_runs_upward(floor: str) -> None:
+    folder = ROOT / "shared" / floor
+    upward = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in folder.rglob("*.py")
+        for name in _imports(path)
+        for above in FLOORS[floor]
+        if name == above or name.startswith(f"{above}.") or f".{above}" in f".{name}."
+        if _is_module(name, above)
+    ]
+    assert not upward
+
+
+def _is_module(name: str, above: str) -> bool:
+    parts, wanted = name.split("."), above.split(".")
+    return any(parts[i : i + len(wanted)] == wanted for i in range(len(parts)))
+
+
+def _imports(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text())
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            found += [f"{base}.{alias.name}".strip(".") for alias in node.names]
+    return found

@@ -1,0 +1,74 @@
+"""Text from outside: what is removed, what is marked, what counts as quoted history."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multimail.trust.text import Fence, clean, one_line, split_quoted
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown", "removed"),
+    [
+        ("plain", "plain", 0),
+        ("two\r\nlines\rhere", "two\nlines\nhere", 0),
+        ("pay\u200bme", "payme", 1),
+        ("abc\u202edef", "abcdef", 1),
+        ("tag\U000e0041\U000e0042", "tag", 2),
+        ("bell\x07\x1b[2J", "bell[2J", 2),
+        ("☺\ufe0f", "☺", 1),
+        ("Grüße, 日本", "Grüße, 日本", 0),
+    ],
+)
+def test_what_does_not_show_is_removed(raw: str, shown: str, removed: int) -> None:
+    assert (clean(raw).text, clean(raw).removed) == (shown, removed)
+
+
+@given(st.text())
+def test_cleaning_is_idempotent_and_never_lengthens(text: str) -> None:
+    once = clean(text)
+    assert clean(once.text) == type(once)(once.text, 0)
+    assert len(once.text) <= len(text)
+    assert not any(unicodedata.category(c) in ("Cf", "Cc") for c in once.text if c not in "\n\t")
+
+
+@given(st.text(), st.integers(1, 200))
+def test_one_line_is_one_short_line(text: str, longest: int) -> None:
+    line = one_line(text, longest)
+    assert "\n" not in line
+    assert len(line) <= longest
+
+
+def test_two_fences_are_never_the_same() -> None:
+    assert len({Fence.new().nonce for _ in range(100)}) == 100
+    fence = Fence.new()
+    assert len(fence.nonce) == 32
+    assert fence.around("x").count(fence.nonce) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "new", "quoted"),
+    [
+        ("Hello\n\nBye", "Hello\n\nBye", ""),
+        ("Yes.\n\nOn Monday Ann wrote:\n> Can you?\n>> Sure?\n", "Yes.", "On Monday Ann wrote:"),
+        ("Yes.\n> Can you?\n\n", "Yes.", "> Can you?"),
+        ("> Can you?\nYes.", "> Can you?\nYes.", ""),
+        ("> only a quote", "", "> only a quote"),
+        ("", "", ""),
+    ],
+)
+def test_history_is_what_is_quoted_at_the_end(body: str, new: str, quoted: str) -> None:
+    written, history = split_quoted(body)
+    assert written == new
+    assert history.startswith(quoted)
+    assert bool(history) is bool(quoted)
+
+
+@given(st.text(alphabet="> ab\n:", max_size=200))
+def test_splitting_loses_no_words(body: str) -> None:
+    written, history = split_quoted(body)
+    assert f"{written}\n{history}".split() == body.split()
