@@ -13,7 +13,7 @@ import httpx
 from .mailroom import Principal
 from .mailroom.reading import Opened
 from .oversight import Direction
-from .server import EmbeddedServer
+from .server import EmbeddedServer, FirstKeys
 from .store.protocol import Reader
 from .store.records import Message, MessageFilter
 from .web import render
@@ -24,6 +24,14 @@ _LOOKED_AT = 100
 
 class ServerUnderTest(EmbeddedServer):
     """An `EmbeddedServer` with the helpers that a test wants."""
+
+    @property
+    def keys(self) -> FirstKeys:
+        """The keys of the first start."""
+        keys = super().keys
+        if keys is None:
+            raise RuntimeError("The server is not running, or its data file was there already.")
+        return keys
 
     def http(self, key: str) -> httpx.Client:
         """Return a client of the API; close it, or let the test's end do so.
@@ -48,7 +56,8 @@ class ServerUnderTest(EmbeddedServer):
         """Send mail to the server in a real SMTP conversation; it is stored on return.
 
         Args:
-            mail: A text, of which a message is made; or the bytes of a whole message, sent as is.
+            mail: A text, of which a message is made; or the bytes of a whole message, sent as is
+                (where all lines end in LF alone, they are sent with the CRLF that SMTP asks for).
             subject: For a text.
             sender: From, and the envelope's sender.
             to: The recipient; the first mailbox when not given.
@@ -57,9 +66,11 @@ class ServerUnderTest(EmbeddedServer):
             smtplib.SMTPException: The server refused it.
         """
         recipient = to or self.mailbox.address
-        raw = (
-            mail if isinstance(mail, bytes) else _message(mail, subject, sender, recipient, headers)
-        )
+        raw = mail
+        if isinstance(raw, str):
+            raw = _message(raw, subject, sender, recipient, headers)
+        if b"\r\n" not in raw:
+            raw = raw.replace(b"\n", b"\r\n")
         host, _, port = self.smtp.rpartition(":")
         with smtplib.SMTP(host.strip("[]"), int(port), timeout=10) as connection:
             connection.sendmail(sender, [recipient], raw)

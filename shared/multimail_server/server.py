@@ -7,6 +7,7 @@ with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import socket
 import tempfile
@@ -98,16 +99,20 @@ class EmbeddedServer:
     Attributes:
         config: As given.
         mailbox: The first mailbox.
-        keys: The first keys; None when the data file was there already.
     """
 
     def __init__(self, config: ServerConfig | None = None) -> None:
         self.config = config or ServerConfig()
         self.mailbox = FirstMailbox("", "")
-        self.keys: FirstKeys | None = None
+        self._keys: FirstKeys | None = None
         self._url = self._smtp = ""
         self._undo: list[Any] = []
         self._room: Mailroom | None = None
+
+    @property
+    def keys(self) -> FirstKeys | None:
+        """The keys of the first start; None when the data file was there already."""
+        return self._keys
 
     @property
     def url(self) -> str:
@@ -162,7 +167,7 @@ class EmbeddedServer:
 
     def ready(self) -> dict[str, Any]:
         """Return the banner: where the server is, its first mailbox and, once, its keys."""
-        keys = self.keys
+        keys = self._keys
         return {
             "url": self.url,
             "smtp": self.smtp,
@@ -220,10 +225,10 @@ class EmbeddedServer:
         made = room.accounts.found(address, mode, live=self.config.live)
         if made is not None:
             mailbox, keys = made
-            self.keys = FirstKeys(**keys)
+            self._keys = FirstKeys(**keys)
         else:
             mailbox = room.desk.store.read(_first_mailbox)
-            self.keys = None
+            self._keys = None
         self.mailbox = FirstMailbox(mailbox.id, mailbox.address)
 
     def _start_smtp(self, room: Mailroom) -> None:
@@ -302,10 +307,17 @@ def _checked(config: ServerConfig) -> tuple[Mode, str]:
 
 def _bind(host: str, port: int, option: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's delay off (40 ms an answer) only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
     except OSError as error:
+        listener.close()
         raise ServerStartError(_taken(host, port, option, error)) from error
+    return listener
 
 
 def _taken(host: str, port: int, option: str, error: OSError) -> str:

@@ -7,12 +7,14 @@ but pytest until the fixture is used.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from .harness import ServerUnderTest
+
+__all__ = ["ServerUnderTest", "multimail_server"]
 
 
 @pytest.fixture
@@ -32,3 +34,12 @@ def multimail_server() -> Iterator[ServerUnderTest]:
         ) from error
     with ServerUnderTest(ServerConfig(port=0, smtp_port=0)) as server:
         yield server
+
+
+def __getattr__(name: str) -> Any:
+    """Import the fixture's type, for annotations, at its first use."""
+    if name == "ServerUnderTest":
+        from .harness import ServerUnderTest
+
+        return ServerUnderTest
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -103,7 +103,7 @@ def create_api_key(
         "POST",
         "/v1/api-keys",
         NewApiKey.model_validate,
-        json={"name": name, **wanted, **given(mailbox=mailbox)},
+        json={"name": name, **wanted, **given(mailbox_id=mailbox)},
     )
 
 

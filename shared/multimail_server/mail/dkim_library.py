@@ -9,6 +9,7 @@ import dkim
 from dkim.util import InvalidTagValueList, parse_tag_value
 
 _WHITE = re.compile(rb"[\t ]+")
+"""Runs of blanks are closed up here, in linear time: dkimpy's own pattern is quadratic in them."""
 
 
 class Invalid(Exception):  # noqa: N818
@@ -62,7 +63,6 @@ class Verifier:
             self._message = dkim.DKIM(self._raw)
             self._simple_body = self._message.body
         if relaxed_body and self._relaxed_body is None:
-            # Done here in linear time; dkimpy's own pattern is quadratic in a run of spaces.
             self._relaxed_body = _WHITE.sub(b" ", self._simple_body)
         self._message.body = self._relaxed_body if relaxed_body else self._simple_body
         return self._message
@@ -88,6 +88,7 @@ def signature_field(
     """
     try:
         signer: Any = dkim.DKIM(raw, signature_algorithm=algorithm.encode("ascii"))
+        signer.body = _WHITE.sub(b" ", signer.body)
         field: bytes = signer.sign(
             selector.encode("ascii"),
             domain.encode("ascii"),

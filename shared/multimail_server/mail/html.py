@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bs4 import BeautifulSoup
-from bs4.element import PreformattedString
 from markdownify import MarkdownConverter
+
+from .html_source import safe_source
 
 MOST_HTML = 2_000_000
 _NEVER_SHOWN = [
-    "head", "title", "meta", "link", "base", "style", "script", "noscript", "template",
-    "iframe", "object", "embed", "svg", "math", "input", "select", "textarea",
+    "head", "meta", "link", "base", "noscript", "template", "object", "embed", "svg", "math",
+    "input", "select",
 ]  # fmt: skip
 
 
@@ -21,9 +22,7 @@ def markdown_from_html(html: str) -> str:
     characters is cut.
     """
     # The prefix keeps the parser from guessing that a short text is a file name or XML.
-    soup = BeautifulSoup(f"<body>{html[:MOST_HTML]}", "html.parser")
-    for hidden in soup.find_all(string=lambda text: isinstance(text, PreformattedString)):
-        hidden.extract()
+    soup = BeautifulSoup(f"<body>{safe_source(html[:MOST_HTML])}", "html.parser")
     for tag in soup.find_all(_NEVER_SHOWN):
         tag.extract()
     for image in soup.find_all("img"):

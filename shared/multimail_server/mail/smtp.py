@@ -200,7 +200,7 @@ class _Handler:
     async def _store(self, session: Session, envelope: Envelope) -> str:
         raw = envelope.original_content or b""
         letter = SmtpEnvelope(
-            mail_from=envelope.mail_from or "",
+            mail_from=(envelope.mail_from or "").removeprefix("<>"),
             recipients=tuple(envelope.rcpt_tos),
             peer=_peer(session),
             helo=session.host_name or "",

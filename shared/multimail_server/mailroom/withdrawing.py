@@ -37,8 +37,7 @@ class Withdrawing:
             desk.audit(tx, who, "email.cancel", ("email", message.id), mailbox_id=mailbox)
             return moved
 
-        cancelled: Message = desk.write(work)
-        return cancelled
+        return desk.write(work)
 
     def reschedule(
         self, who: Principal, mailbox_id: str, email_id: str, send_at: datetime
@@ -83,7 +82,8 @@ class Withdrawing:
             )
             return moved or message
 
-        moved: Message = desk.write(work)
+        moved = desk.write(work)
+        desk.wake_outbox()
         return moved
 
     def _outbound(self, tx: Tx, who: Principal, mailbox_id: str, email_id: str) -> Message:

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import queue
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from .protocol import Reader, StoreUnavailableError, Tx
 from .schema import STEPS
 from .sqlite_verbs import SqliteReader, SqliteTx
+
+if sys.platform != "win32":
+    import fcntl
 
 T = TypeVar("T")
 
@@ -34,6 +39,20 @@ class _Job:
 
 def _casefold(text: str | None) -> str | None:
     return None if text is None else text.casefold()
+
+
+def _own(path: Path) -> IO[bytes]:
+    """Hold a lock beside the data file: two servers on one file would deliver everything twice."""
+    lock = path.with_name(f"{path.name}.lock").open("wb")
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise StoreUnavailableError(
+                f"{path} is in use by another server. Stop that one, or take another file."
+            ) from None
+    return lock
 
 
 class SqliteStore:
@@ -54,6 +73,7 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._owned = _own(path)
             self._writer = self._connect()
             self._migrate()
         except (sqlite3.Error, OSError) as error:
@@ -93,6 +113,7 @@ class SqliteStore:
         self._thread.join()
         for connection in (*self._readers, self._writer):
             connection.close()
+        self._owned.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -171,7 +192,8 @@ class SqliteStore:
 
     def _abandon(self, batch: list[_Job], error: sqlite3.Error) -> None:
         if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                self._writer.execute("ROLLBACK")
         for job in batch:
             problem = StoreUnavailableError(f"The database cannot take the change now: {error}")
             problem.__cause__ = error

@@ -43,7 +43,7 @@ def make_app(room: Mailroom, link_secret: str) -> ASGIApp:
 
 
 class _Outermost:
-    """Gives every request an id, and answers what nobody else caught."""
+    """Gives every request an id, and every answer the header that names it."""
 
     def __init__(self, app: ASGIApp, room: Mailroom) -> None:
         self._app = app
@@ -55,27 +55,13 @@ class _Outermost:
             return
         request_id = self._room.desk.ids.new("req")
         scope.setdefault("state", {})["request_id"] = request_id
-        begun = False
 
         async def note(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
                 message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
-        try:
-            await self._app(scope, receive, note)
-        except Exception:
-            _log.exception("Request %s met an error that nobody expected", request_id)
-            if begun:
-                raise
-            unexpected = Refusal(
-                500,
-                "internal_error",
-                f"The server met an error of its own. Its log names this request {request_id}.",
-            )
-            await _refused(unexpected, request_id)(scope, receive, note)
+        await self._app(scope, receive, note)
 
 
 def _endpoint(
@@ -95,6 +81,10 @@ def _endpoint(
             return _refused(_unavailable(), request.state.request_id)
         except ClientDisconnect:
             return Response(status_code=400)
+        except Exception:
+            request_id = request.state.request_id
+            _log.exception("Request %s met an error that nobody expected", request_id)
+            return _refused(_unexpected(request_id), request_id)
         return answer
 
     return endpoint
@@ -167,6 +157,14 @@ def _refused(refusal: Refusal, request_id: str) -> Response:
         "request_id": request_id,
     }
     return _response(Answer(body, refusal.status, headers=refusal.headers))
+
+
+def _unexpected(request_id: str) -> Refusal:
+    return Refusal(
+        500,
+        "internal_error",
+        f"The server met an error of its own; its log tells about it under {request_id}.",
+    )
 
 
 def _unavailable() -> Refusal:

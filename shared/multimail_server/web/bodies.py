@@ -80,7 +80,10 @@ class Body(BaseModel):
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it lies outside the years that can be counted") from None
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
@@ -215,7 +218,9 @@ class KeyBody(Body):
 
     name: Annotated[Name, Field(min_length=1)]
     scopes: Annotated[list[str], Field(max_length=10)] = ["read"]
-    mailbox_id: Annotated[str, Field(max_length=254)] | None = None
+    mailbox_id: Annotated[
+        str | None, Field(max_length=254, validation_alias=AliasChoices("mailbox_id", "mailbox"))
+    ] = None
     live: bool | None = None
 
 

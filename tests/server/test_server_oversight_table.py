@@ -1,0 +1,106 @@
+"""The oversight table, enumerated: every path that any sequence of events can take."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+
+from multimail_server.oversight import (
+    FREE,
+    GATED,
+    Direction,
+    Effect,
+    Event,
+    Mode,
+    Refused,
+    Repeat,
+    State,
+    Step,
+    every_case,
+    hides_content,
+    outcome,
+)
+
+APPROVALS = {Event.APPROVED, Event.APPROVED_FOR_LATER}
+AWAY = {State.SCHEDULED, State.SENDING, State.SENT}
+
+
+def reachable(direction: Direction, mode: Mode, without: set[Event] | None = None) -> set[State]:
+    """Return every state that a new message can come to, by events outside `without`."""
+    found, queue = {State.PENDING_SCAN}, deque([State.PENDING_SCAN])
+    while queue:
+        state = queue.popleft()
+        for event in set(Event) - (without or set()):
+            result = outcome(direction, mode, state, event)
+            if isinstance(result, Step) and result.state not in found:
+                found.add(result.state)
+                queue.append(result.state)
+    return found
+
+
+def test_every_case_has_an_outcome() -> None:
+    kinds = [type(outcome(*case)) for case in every_case()]
+    assert len(kinds) == len(Direction) * len(Mode) * len(State) * len(Event)
+    assert set(kinds) == {Step, Repeat, Refused}
+
+
+@pytest.mark.parametrize("mode", GATED)
+def test_nothing_leaves_a_gated_mailbox_without_an_approval(mode: Mode) -> None:
+    assert not AWAY & reachable(Direction.OUTBOUND, mode, without=APPROVALS)
+    assert reachable(Direction.OUTBOUND, mode) >= AWAY
+
+
+def test_nothing_ever_leaves_a_read_only_mailbox() -> None:
+    assert reachable(Direction.OUTBOUND, Mode.READ_ONLY) == {State.PENDING_SCAN}
+
+
+@pytest.mark.parametrize("mode", FREE)
+def test_a_free_mailbox_sends_by_itself_and_takes_no_decisions(mode: Mode) -> None:
+    assert State.SENT in reachable(Direction.OUTBOUND, mode)
+    for state in State:
+        for event in (*APPROVALS, Event.REJECTED):
+            assert isinstance(outcome(Direction.OUTBOUND, mode, state, event), Refused)
+
+
+def test_gated_all_shows_no_inbound_mail_before_an_approval() -> None:
+    states = reachable(Direction.INBOUND, Mode.GATED_ALL, without=APPROVALS)
+    assert all(hides_content(Direction.INBOUND, state) for state in states - {State.PENDING_SCAN})
+    assert State.UNREAD in reachable(Direction.INBOUND, Mode.GATED_ALL)
+
+
+@pytest.mark.parametrize("state", [State.REJECTED, State.CANCELLED, State.EXPIRED, State.SENT])
+@pytest.mark.parametrize("mode", GATED)
+def test_what_is_over_stays_over(mode: Mode, state: State) -> None:
+    for event in Event:
+        assert not isinstance(outcome(Direction.OUTBOUND, mode, state, event), Step)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_outbox_holds_exactly_what_is_scheduled_or_sending(mode: Mode) -> None:
+    """Follow the outbox row through every step: it is there when and only when it must be."""
+    holding = {State.SCHEDULED, State.SENDING}
+    for state in reachable(Direction.OUTBOUND, mode):
+        for event in Event:
+            result = outcome(Direction.OUTBOUND, mode, state, event)
+            if not isinstance(result, Step):
+                continue
+            held = state in holding
+            if Effect.WITHDRAW in result.effects:
+                held = False
+            if {Effect.ENQUEUE, Effect.ENQUEUE_FOR_LATER} & set(result.effects):
+                held = True
+            assert held == (result.state in holding), (state, event)
+
+
+def test_an_approved_message_that_is_moved_needs_a_new_approval() -> None:
+    moved = outcome(Direction.OUTBOUND, Mode.GATED_SEND, State.SCHEDULED, Event.RESCHEDULED)
+    assert moved == Step(State.PENDING_SEND_APPROVAL, (Effect.WITHDRAW, Effect.AWAIT_DECISION))
+
+
+def test_refusals_are_sentences() -> None:
+    for case in every_case():
+        result = outcome(*case)
+        if isinstance(result, Refused):
+            assert result.sentence.endswith(".")
+            assert result.code == result.code.lower()
