@@ -114,6 +114,22 @@ class Call(Generic[T]):
                 f"An argument cannot be written as JSON: {why}.", operation=self.operation
             ) from None
 
+    def query(self) -> dict[str, str]:
+        """Return the query parameters that are given, as text.
+
+        Raises:
+            ValidationError: One of them holds half a character.
+        """
+        query = {name: _text(value) for name, value in self.params.items() if value is not None}
+        for name, value in query.items():
+            if not value.isascii() and value != value.encode(errors="replace").decode():
+                raise errors.ValidationError(
+                    f"{name}: has half a character (a lone surrogate).",
+                    code=f"invalid_{name}",
+                    operation=self.operation,
+                )
+        return query
+
     def result(self, response: httpx.Response, *, unsure: bool = False) -> T:
         """Read the answer.
 
@@ -123,7 +139,8 @@ class Call(Generic[T]):
 
         Raises:
             APIError: The status is an error.
-            OutcomeUnknownError: A write was answered by a 5xx, or put off after an unsure try.
+            OutcomeUnknownError: A write was answered by a 5xx, put off after an unsure try, or
+                accepted in words that cannot be read.
             ReplyError: The answer is not readable as what this call expects.
         """
         if not response.is_success:
@@ -138,14 +155,24 @@ class Call(Generic[T]):
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as fault:
             raise self._unreadable(response, str(fault)) from None
 
-    def _unreadable(self, response: httpx.Response, why: str) -> errors.ReplyError:
+    def _unreadable(self, response: httpx.Response, why: str) -> errors.MultiMailError:
         kind = response.headers.get("content-type", "no content type")
-        return errors.ReplyError(
-            f"The answer ({response.status_code}, {kind}) could not be read: {why}.",
-            status_code=response.status_code,
-            request_id=_request_id(response, None),
-            operation=self.operation,
-        )
+        message = f"The answer ({response.status_code}, {kind}) could not be read: {why}."
+        facts: dict[str, Any] = {
+            "status_code": response.status_code,
+            "request_id": _request_id(response, None),
+            "operation": self.operation,
+        }
+        if self.writes:
+            key = self.idempotency_key
+            return errors.OutcomeUnknownError(message, idempotency_key=key, **facts)
+        return errors.ReplyError(message, **facts)
+
+
+def _text(value: str | int | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +296,7 @@ def _refusal(call: Call[Any], response: httpx.Response, unsure: bool) -> errors.
 def _decoded(response: httpx.Response) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return response.text[:500] or None
 
 

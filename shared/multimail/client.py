@@ -48,10 +48,12 @@ class _Client(Verbs):
         mailbox: str | None = None,
         timeout: float | httpx.Timeout | None = None,
         retry: Retry | None = None,
+        lent: bool = False,
     ) -> None:
         self._config = load_config(api_key, base_url, mailbox)
         self._auth = _KeyAuth(self._config.api_key)
-        self._timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+        own = httpx.USE_CLIENT_DEFAULT if lent else DEFAULT_TIMEOUT
+        self._timeout = own if timeout is None else timeout
         self.retry = retry or Retry()
         self.mailboxes = MailboxBook(self._config.mailbox)
 
@@ -87,7 +89,7 @@ class _Client(Verbs):
         return {
             "method": step.method,
             "url": step.path if away else self.base_url + step.path,
-            "params": {k: _query(v) for k, v in call.params.items() if v is not None} or None,
+            "params": step.query or None,
             "content": content,
             "headers": headers,
             "auth": None if away else self._auth,
@@ -99,12 +101,6 @@ class _Client(Verbs):
 _AGENT = f"multimail-python/{__version__}"
 
 
-def _query(value: str | int | bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
 class MultiMail(_Client):
     """The MultiMail API, synchronous. Safe to share between threads.
 
@@ -113,7 +109,8 @@ class MultiMail(_Client):
         base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
         mailbox: The default mailbox, an address or an id; default `MULTIMAIL_MAILBOX`, else the
             account's only one.
-        timeout: Seconds for each request, or an `httpx.Timeout`; default 30, connecting 10.
+        timeout: Seconds for each request, or an `httpx.Timeout`; default 30, connecting 10, or
+            what a lent `http_client` has.
         retry: How often and how long to try again.
         http2: Speak HTTP/2 where the server does (`pip install "multimail[http2]"`).
         transport: An httpx transport to use instead of the network.
@@ -135,8 +132,16 @@ class MultiMail(_Client):
         transport: httpx.BaseTransport | None = None,
         http_client: httpx.Client | None = None,
     ) -> None:
-        super().__init__(api_key, base_url=base_url, mailbox=mailbox, timeout=timeout, retry=retry)
-        self._owns_http = http_client is None
+        lent = http_client is not None
+        super().__init__(
+            api_key,
+            base_url=base_url,
+            mailbox=mailbox,
+            timeout=timeout,
+            retry=retry,
+            lent=lent,
+        )
+        self._owns_http = not lent
         self._http = http_client or httpx.Client(
             http2=http2, transport=transport, limits=DEFAULT_LIMITS
         )
@@ -205,8 +210,16 @@ class AsyncMultiMail(_Client):
         transport: httpx.AsyncBaseTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        super().__init__(api_key, base_url=base_url, mailbox=mailbox, timeout=timeout, retry=retry)
-        self._owns_http = http_client is None
+        lent = http_client is not None
+        super().__init__(
+            api_key,
+            base_url=base_url,
+            mailbox=mailbox,
+            timeout=timeout,
+            retry=retry,
+            lent=lent,
+        )
+        self._owns_http = not lent
         self._http = http_client or httpx.AsyncClient(
             http2=http2, transport=transport, limits=DEFAULT_LIMITS
         )

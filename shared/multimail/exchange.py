@@ -20,6 +20,10 @@ from .mailbox_book import MailboxBook
 
 T = TypeVar("T")
 
+_CHANGES_MAILBOXES = frozenset(
+    {"create_mailbox", "update_mailbox", "configure_mailbox", "delete_mailbox"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -29,12 +33,14 @@ class Request:
         method: HTTP method.
         path: Path below the base URL, percent-encoded.
         call: What it serves.
+        query: The query parameters.
         content: The body.
     """
 
     method: str
     path: str
     call: Call[Any] = field(repr=False)
+    query: dict[str, str] = field(default_factory=dict)
     content: bytes | None = field(default=None, repr=False)
 
 
@@ -72,6 +78,8 @@ def _step(step: Call[Any] | Pause, book: MailboxBook, retry: Retry) -> Steps[Any
         mailbox_id = yield from _mailbox_id(step, book, retry)
         path = path.replace("{mailbox}", quote(mailbox_id, safe=""))
     result = yield from _exchange(step, path, retry)
+    if step.operation in _CHANGES_MAILBOXES:
+        book.forget()
     _remember(book, mailbox_id, result)
     return result
 
@@ -85,7 +93,7 @@ def _remember(book: MailboxBook, mailbox_id: str | None, result: Any) -> None:
 
 
 def _exchange(call: Call[T], path: str, retry: Retry) -> Steps[T]:
-    request = Request(call.method, path, call, call.body())
+    request = Request(call.method, path, call, call.query(), call.body())
     tried, unsure = 0, False
     while True:
         tried += 1

@@ -65,10 +65,12 @@ def addresses(value: Recipients | None, argument: str) -> list[str]:
         raise _invalid(argument, f"an address must be text, not {type(value).__name__}")
     several = value.split(",") if isinstance(value, str) else list(value)
     plain = [address(one, argument) for one in several if not _blank(one)]
-    unique = list({one.casefold(): one for one in reversed(plain)}.values())[::-1]
+    unique: dict[str, str] = {}
+    for one in plain:
+        unique.setdefault(one.casefold(), one)
     if len(unique) > MAX_RECIPIENTS:
         raise _invalid(argument, f"{len(unique)} recipients, at most {MAX_RECIPIENTS} are accepted")
-    return unique
+    return list(unique.values())
 
 
 def _blank(value: Any) -> bool:

@@ -71,7 +71,7 @@ def check_inbox(
     API: GET /v1/mailboxes/{mailbox}/emails.
     """
     if not 1 <= limit <= _PAGE:
-        raise ValidationError(f"limit: {limit} is not between 1 and {_PAGE}.")
+        raise ValidationError(f"limit: {limit} is not between 1 and {_PAGE}.", code="invalid_limit")
     if unread_only or unread:
         status = one_of("status", status, "unread")
     return Call(
@@ -273,7 +273,7 @@ def _is_safe(url: str) -> bool:
         parts = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
         return False
-    if not parts.host or parts.userinfo:
+    if not parts.host or parts.userinfo or (parts.port or 0) > 65535:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.host in LOOPBACK)
 

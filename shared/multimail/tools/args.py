@@ -38,6 +38,7 @@ Addresses = Annotated[
 Offset = Annotated[
     int | None, Field(ge=0, description="Character to continue from when text was cut. Default 0.")
 ]
+Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
 Sender = Annotated[str | None, Field(description="Only from this address. Default: any.")]
 SubjectPart = Annotated[
     str | None, Field(description="Only subjects that contain this. Default: any.")
@@ -47,8 +48,10 @@ HasAttachments = Annotated[
 ]
 
 
-class NoArgs(ToolArgs):
-    """Nothing to say."""
+class ListMailboxes(ToolArgs):
+    """Arguments of `list_mailboxes`."""
+
+    offset: Skip = None
 
 
 class CheckInbox(ToolArgs):
@@ -125,6 +128,7 @@ class SearchContacts(ToolArgs):
         None
     )
     limit: Annotated[int | None, Field(ge=1, le=100, description="1 to 100. Default 20.")] = None
+    offset: Skip = None
 
 
 class AddContact(ToolArgs):
@@ -176,6 +180,7 @@ class ListPending(ToolArgs):
     limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
         None
     )
+    offset: Skip = None
     mailbox: MailboxName = None
 
 

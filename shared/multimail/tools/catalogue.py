@@ -10,7 +10,7 @@ LIST_MAILBOXES = ToolSpec(
     "list_mailboxes",
     "List mailboxes",
     "List the mailboxes you can use, with their oversight mode.",
-    a.NoArgs,
+    a.ListMailboxes,
     "read",
     READS,
     reading.list_mailboxes,
@@ -60,7 +60,7 @@ DOWNLOAD_ATTACHMENT = ToolSpec(
     "Fetch an attachment. You see it if it is text.",
     a.DownloadAttachment,
     "read",
-    READS,
+    Hints(read_only=False),
     reading.download_attachment,
 )
 SEARCH_CONTACTS = ToolSpec(

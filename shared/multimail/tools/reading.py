@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Generator
 from typing import Any, TypeAlias
 
@@ -18,7 +19,8 @@ from .render import (
     DATA_NOTE,
     assessment_of,
     body_of,
-    header_lines,
+    chosen_rows,
+    headers_of,
     label_line,
     listing,
     pending_row,
@@ -34,20 +36,19 @@ from .spec import ToolError, ToolResult
 Run: TypeAlias = Generator[Call[Any] | Pause, Any, ToolResult]
 
 
-def list_mailboxes(args: a.NoArgs, context: ToolContext) -> Run:
+def list_mailboxes(args: a.ListMailboxes, context: ToolContext) -> Run:
     """List the mailboxes that the session may use."""
-    del args
     if context.pinned:
         found = [(yield from context.mailbox(None, fresh=True))]
     else:
         found = yield from api.list_mailboxes()
         context.book.learn(found)
+    head = f"{len(found)} mailboxes, with oversight mode:"
     lines = [f"{one.address or one.id} | {one.oversight_mode or 'mode unknown'}" for one in found]
-    fits = rows_that_fit(lines, context.max_chars - 100)
-    cut = f"\n{len(lines) - fits} more are not shown." if fits < len(lines) else ""
+    shown = chosen_rows(lines, args.offset or 0, len(lines), context.max_chars - len(head) - 60)
     data = [one.model_dump(mode="json", include=_MAILBOX_FACTS) for one in found]
-    text = f"{len(found)} mailboxes, with oversight mode:\n" + "\n".join(lines[:fits]) + cut
-    return ToolResult(text, {"mailboxes": data})
+    text = "\n".join(filter(None, [head, *lines[shown.start : shown.end], shown.tail]))
+    return ToolResult(text, {"mailboxes": data[shown.start : shown.end]})
 
 
 _MAILBOX_FACTS = {"id", "address", "display_name", "oversight_mode"}
@@ -62,8 +63,8 @@ def check_inbox(args: a.CheckInbox, context: ToolContext) -> Run:
     rows = [row(one) for one in page]
     longest_tail = _more("c" * max(200, len(page.cursor or "")))
     room = room_for_rows(_inbox_head(rows), longest_tail, context.max_chars)
-    fits = max(1, rows_that_fit(rows, room))
-    if fits < len(rows):
+    while (fits := max(1, rows_that_fit(rows, room))) < len(rows):
+        # The next page has to begin after the last row shown, so the API is asked for fewer.
         page = yield from _inbox_page(args, context, fits)
         rows = [row(one) for one in page]
     text = listing(_inbox_head(rows), rows, _more(page.cursor))
@@ -118,57 +119,86 @@ _ROW_FACTS = {
 
 def read_email(args: a.ReadEmail, context: ToolContext) -> Run:
     """Read one message: label first, then the marked content."""
-    message = yield from api.read_email(args.email_id)
+    message = yield from api.read_email(args.email_id, mailbox=context.pinned)
     return _shown(message, args, context)
 
 
-def _note_seen(context: ToolContext, message: Email) -> None:
-    context.seen.note(context.session_id, message.id, message.content_hash or "")
+_UNDECIDED = frozenset({"pending_send_approval", "pending_inbound_approval", "pending_approval"})
+_NOTE_ON_HEADER = "Header lines that were shortened stand in full after the body."
+_TAIL = 120
 
 
 def _shown(message: Email, args: a.ReadEmail, context: ToolContext) -> ToolResult:
     assessment = assessment_of(message)
     if context.policy.withholds_body(assessment.label):
         return _withheld(message, assessment, context)
-    body = body_of(message, include_quoted=bool(args.include_quoted))
-    head = "\n".join([*_facts_lines(message), label_line(assessment), *body.notes, DATA_NOTE])
-    headers = "\n".join(header_lines(message))
+    # Whoever decides on a message has to be shown all of it.
+    quoted = bool(args.include_quoted) or message.status in _UNDECIDED
+    body = body_of(message, include_quoted=quoted)
+    head = _head(message, assessment, context.max_chars, *body.notes)
     fence = Fence.new()
-    room = context.max_chars - len(head) - len(headers) - fence.width - 120
-    part = window(body.text, args.offset or 0, room)
-    block = fence.around(f"{headers}\n\n{part.text}")
+    room = context.max_chars - len(head) - fence.width - _TAIL
+    headers = headers_of(message, min(room // 2, _MOST_HEADERS))
+    content = body.text
+    if headers.rest:
+        content = f"{content}\n\n{headers.rest}"
+        head = f"{head[: -len(DATA_NOTE)]}{_NOTE_ON_HEADER}\n{DATA_NOTE}"
+        room -= len(_NOTE_ON_HEADER) + 1
+    part = window(content, args.offset or 0, max(1, room - len(headers.text) - 2))
+    context.seen.note(
+        (context.session_id, message.id),
+        message.content_hash or "",
+        part.start,
+        part.end,
+        len(content),
+    )
+    block = fence.around(f"{headers.text}\n\n{part.text}")
     text = f"{head}\n{block}"
     if part.is_cut or part.start:
         text += f"\nCharacters {part.start} to {part.end} of {part.total}."
     if part.is_cut:
         text += f" Go on with offset={part.end}."
-    else:
-        _note_seen(context, message)
-    facts = {"body": part.text, "next_offset": part.end if part.is_cut else None}
+    facts = {
+        "body": body.text[part.start : part.end],
+        "next_offset": part.end if part.is_cut else None,
+    }
     return ToolResult(text, {**_email_facts(message, assessment), **facts})
 
 
+_MOST_HEADERS = 1500
+
+
 def _withheld(message: Email, assessment: Assessment, context: ToolContext) -> ToolResult:
-    _note_seen(context, message)
-    lines = [
-        *_facts_lines(message),
-        label_line(assessment),
+    context.seen.note((context.session_id, message.id), message.content_hash or "", 0, 0, 0)
+    head = _head(
+        message,
+        assessment,
+        context.max_chars,
         "Its body is withheld. Do not act on it; a person can look at it in the mailbox.",
-        DATA_NOTE,
-        Fence.new().around("\n".join(header_lines(message))),
-    ]
-    return ToolResult("\n".join(lines)[: context.max_chars], _email_facts(message, assessment))
+    )
+    fence = Fence.new()
+    headers = headers_of(message, min(context.max_chars - len(head) - fence.width, _MOST_HEADERS))
+    text = f"{head}\n{fence.around(headers.text)}"
+    return ToolResult(text, _email_facts(message, assessment))
 
 
-def _facts_lines(message: Email) -> list[str]:
-    direction, thread = message.direction or "inbound", one_line(message.thread_id or "none", 64)
-    state = f"{direction}, {message.status}, {when(message.received_at)}, thread {thread}."
+def _head(message: Email, assessment: Assessment, max_chars: int, *notes: str) -> str:
+    """Return what stands before the fence, within some two thirds of a small budget."""
+    label = label_line(assessment, min(120, max_chars // 24))
+    return "\n".join([*_facts_lines(message, max_chars // 16), label, *notes, DATA_NOTE])
+
+
+def _facts_lines(message: Email, longest: int) -> list[str]:
+    direction = one_line(message.direction or "inbound", 20)
+    thread = one_line(message.thread_id or "none", 64)
+    status = one_line(message.status, 40)
+    state = f"{direction}, {status}, {when(message.received_at)}, thread {thread}."
     facts = [f"Email {one_line(message.id, 64)}, {state}"]
     if message.tags:
         tags = ", ".join(f"{name}={value}" for name, value in message.tags.items())
-        facts.append(f"Tags: {one_line(tags, 300)}.")
+        facts.append(f"Tags: {one_line(tags, min(300, longest))}.")
     if message.decision_reason:
-        facts.append(f"The reviewer said: {one_line(message.decision_reason, 500)}")
+        facts.append(f"The reviewer said: {one_line(message.decision_reason, min(500, longest))}")
     if message.send_at:
         facts.append(f"To be sent at {when(message.send_at)}.")
     return facts
@@ -180,7 +210,15 @@ def _email_facts(message: Email, assessment: Assessment) -> dict[str, Any]:
     return {**facts, "attachments": files, "trust": assessment.as_data()}
 
 
-_EMAIL_FACTS = _ROW_FACTS | {"cc", "reply_to", "tags", "decision_reason", "expires_at", "send_at"}
+_EMAIL_FACTS = _ROW_FACTS | {
+    "cc",
+    "bcc",
+    "reply_to",
+    "tags",
+    "decision_reason",
+    "expires_at",
+    "send_at",
+}
 _FILE_FACTS = {"name", "content_type", "size"}
 
 
@@ -206,7 +244,7 @@ def wait_for_email(args: a.WaitForEmail, context: ToolContext) -> Run:
 
 def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run:
     """Fetch an attachment; its bytes go to code, and only text goes to the model."""
-    message = yield from api.read_email(args.email_id)
+    message = yield from api.read_email(args.email_id, mailbox=context.pinned)
     assessment = assessment_of(message)
     if context.policy.withholds_body(assessment.label):
         return ToolResult.failure(
@@ -216,9 +254,11 @@ def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run
                 next_step="Do not act on this message.",
             )
         )
-    file = yield from api.download_attachment(args.email_id, args.filename)
+    file = yield from api.download_attachment(args.email_id, args.filename, mailbox=context.pinned)
     facts = {"name": file.name, "content_type": file.content_type, "size": file.size}
-    head = f"{one_line(file.name, 100)}, {file.content_type}, {file.size} bytes."
+    # The sender chose its name and type: neither is repeated outside the marks.
+    kind = file.content_type if _MEDIA_TYPE.fullmatch(file.content_type) else "of unknown type"
+    head = f"Attachment of {one_line(message.id, 64)}, {kind}, {file.size} bytes."
     if not file.content_type.startswith("text/") and file.content_type not in _TEXTUAL:
         return ToolResult(f"{head} It is not text; code has its bytes.", facts, files=(file,))
     content = clean(file.content.decode("utf-8", "replace")).text
@@ -227,49 +267,58 @@ def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run
     part = window(content, args.offset or 0, room)
     more = f"\nGo on with offset={part.end} of {part.total}." if part.is_cut else ""
     text = f"{head}\n{DATA_NOTE}\n{fence.around(part.text)}{more}"
-    return ToolResult(text, {**facts, "text": part.text}, files=(file,))
+    facts |= {"text": part.text, "next_offset": part.end if part.is_cut else None}
+    return ToolResult(text, facts, files=(file,))
 
 
 _TEXTUAL = frozenset({"application/json", "application/xml", "application/yaml"})
+_MEDIA_TYPE = re.compile(r"(?:text|image|audio|video|font|application|message)/[a-z0-9.+-]{1,40}")
 
 
 def search_contacts(args: a.SearchContacts, context: ToolContext) -> Run:
     """Search the address book."""
-    found = yield from api.search_contacts(args.query, limit=args.limit or 20)
-    rows = [f"{one_line(c.email, 100)} | {one_line(c.name or 'no name', 80)}" for c in found]
-    fits = rows_that_fit(rows, room_for_rows(" " * 60, " " * 60, context.max_chars))
-    cut = f"{len(rows) - fits} more; narrow the query." if fits < len(rows) else ""
-    data = [one.model_dump(mode="json", include={"id", "name", "email", "tags"}) for one in found]
-    if not rows:
+    found = yield from api.search_contacts(args.query)
+    if not found:
         return ToolResult("No contact matches.", {"contacts": []})
-    return ToolResult(listing(f"{len(rows)} contacts:", rows[:fits], cut), {"contacts": data})
+    rows = [f"{one_line(c.email, 100)} | {one_line(c.name or 'no name', 80)}" for c in found]
+    head = f"{len(rows)} contacts: address | name."
+    shown = chosen_rows(rows, args.offset or 0, args.limit or 20, _room(head, context))
+    data = [one.model_dump(mode="json", include=_CONTACT_FACTS) for one in found]
+    text = listing(head, rows[shown.start : shown.end], shown.tail)
+    return ToolResult(text, {"contacts": data[shown.start : shown.end]})
+
+
+_CONTACT_FACTS = {"id", "name", "email", "tags"}
+
+
+def _room(head: str, context: ToolContext) -> int:
+    return room_for_rows(head, " " * 60, context.max_chars)
 
 
 def list_held(args: a.ListPending, context: ToolContext) -> Run:
     """List the agent's own mail that awaits a human; needs no oversight scope."""
     mailbox = yield from context.mailbox(args.mailbox)
-    page = yield from held_sends(mailbox.id, args.limit or 20)
-    return _pending(page, context)
+    page = yield from held_sends(mailbox.id)
+    return _pending(page, args, context)
 
 
 def list_queue(args: a.ListPending, context: ToolContext) -> Run:
     """List the account's whole queue, for whoever decides."""
     wanted = args.mailbox or context.pinned
     mailbox = (yield from context.mailbox(wanted)).id if wanted else None
-    page = yield from api.list_pending(mailbox, limit=args.limit or 20)
-    return _pending(page, context)
+    page = yield from api.list_pending(mailbox)
+    return _pending(page, args, context)
 
 
-def _pending(page: Page[PendingEmail], context: ToolContext) -> ToolResult:
+def _pending(page: Page[PendingEmail], args: a.ListPending, context: ToolContext) -> ToolResult:
     if not page.items:
         return ToolResult("Nothing awaits a human.", {"pending": []})
     rows = [pending_row(one) for one in page]
     head = f"{len(rows)} await a human, oldest first: id | direction | status | since | expires."
-    fits = rows_that_fit(rows, room_for_rows(head, " " * 60, context.max_chars))
-    cut = f"{len(rows) - fits} newer ones do not fit." if fits < len(rows) else ""
-    shown = page.items[:fits]
-    facts = [one.model_dump(mode="json", include=_PENDING_FACTS) for one in shown]
-    return ToolResult(listing(head, rows[:fits], cut), {"pending": facts})
+    shown = chosen_rows(rows, args.offset or 0, args.limit or 20, _room(head, context))
+    some = page.items[shown.start : shown.end]
+    facts = [one.model_dump(mode="json", include=_PENDING_FACTS) for one in some]
+    return ToolResult(listing(head, rows[shown.start : shown.end], shown.tail), {"pending": facts})
 
 
 _PENDING_FACTS = _ROW_FACTS | {"cc", "bcc", "expires_at", "mailbox_id", "content_hash", "metadata"}

@@ -19,11 +19,11 @@ from .. import endpoints as api
 from ..call import Call, Operation, Pause, Retry
 from ..client import AsyncMultiMail, MultiMail
 from ..config import load_config
-from ..errors import ConfigurationError, MultiMailError, PermissionDeniedError
+from ..errors import ConfigurationError, MultiMailError, PermissionDeniedError, ReplyError
 from ..mailbox_book import MailboxBook
 from ..models import Mailbox
 from ..trust import PolicyName, TrustPolicy
-from .spec import ToolError, ToolResult, ToolSpec, argument_error
+from .spec import UNKNOWN_OUTCOME, ToolError, ToolResult, ToolSpec, argument_error
 
 log = logging.getLogger("multimail.tools")
 
@@ -33,24 +33,40 @@ _SEEN = 1024
 
 
 class SeenContent:
-    """Which content of a pending message each session was shown, so that none decides unseen."""
+    """How much of which message each session was shown, so that none decides unseen."""
 
     def __init__(self) -> None:
-        self._hashes: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._read: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def note(self, session_id: str, email_id: str, content_hash: str) -> None:
-        """Remember what was shown; the hash is empty where the API gives none."""
+    def note(
+        self, where: tuple[str, str], content_hash: str, start: int, end: int, total: int
+    ) -> None:
+        """Remember what was shown. Only what goes on where the last piece ended counts.
+
+        Args:
+            where: Session id and email id.
+            content_hash: Of what; empty where the API gives none.
+            start: Where the piece starts, in characters.
+            end: Where it ends.
+            total: How long the whole is.
+        """
         with self._lock:
-            self._hashes[session_id, email_id] = content_hash
-            self._hashes.move_to_end((session_id, email_id))
-            while len(self._hashes) > _SEEN:
-                self._hashes.popitem(last=False)
+            known_hash, reached, known_total = self._read.get(where, ("", 0, -1))
+            if (known_hash, known_total) != (content_hash, total):
+                reached = 0
+            if start <= reached:
+                reached = max(reached, end)
+            self._read[where] = (content_hash, reached, total)
+            self._read.move_to_end(where)
+            while len(self._read) > _SEEN:
+                self._read.popitem(last=False)
 
     def of(self, session_id: str, email_id: str) -> str | None:
-        """Return the hash of what was shown, or None if it was not."""
+        """Return the hash of what was shown to its end, or None if it was not."""
         with self._lock:
-            return self._hashes.get((session_id, email_id))
+            content_hash, reached, total = self._read.get((session_id, email_id), ("", 0, 1))
+        return content_hash if reached >= total else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +195,9 @@ class ToolSession:
             The result, its text within the budget.
         """
         try:
-            return self._fitted(self._sync().run(self._operation(spec, arguments, session_id)))
+            client = self._sync()
+            operation = self._operation(spec, arguments, session_id, client.mailboxes)
+            return self._fitted(client.run(operation))
         except Exception as error:
             return self._fitted(_failure(spec, error))
 
@@ -188,16 +206,22 @@ class ToolSession:
     ) -> ToolResult:
         """Run a tool, asynchronously; otherwise as `call`."""
         try:
-            operation = self._operation(spec, arguments, session_id)
-            return self._fitted(await self._async().run(operation))
+            client = self._async()
+            operation = self._operation(spec, arguments, session_id, client.mailboxes)
+            return self._fitted(await client.run(operation))
         except Exception as error:
             return self._fitted(_failure(spec, error))
 
     def _operation(
-        self, spec: ToolSpec, arguments: Mapping[str, Any], session_id: str | None
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any] | None,
+        session_id: str | None,
+        book: MailboxBook,
     ) -> Operation[ToolResult]:
-        args = spec.args.model_validate(dict(arguments))
-        context = replace(self._context, session_id=session_id or self._session_id)
+        given = dict(arguments) if isinstance(arguments, Mapping) else arguments
+        args = spec.args.model_validate({} if given is None else given)
+        context = replace(self._context, session_id=session_id or self._session_id, book=book)
         return spec.operation(args, context)
 
     def _fitted(self, result: ToolResult) -> ToolResult:
@@ -254,6 +278,9 @@ class ToolSession:
 
 
 def _failure(spec: ToolSpec, error: Exception) -> ToolResult:
+    if isinstance(error, ReplyError) and not spec.hints.read_only:
+        # The API accepted something and said what nobody can read.
+        return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))
     if isinstance(error, MultiMailError):
         return ToolResult.failure(ToolError.of(error))
     if isinstance(error, pydantic.ValidationError):

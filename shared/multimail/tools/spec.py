@@ -68,7 +68,7 @@ class ToolError:
         passing = isinstance(
             error, errors.RateLimitError | errors.ServerError | errors.NetworkError
         )
-        step = _UNKNOWN if unknown else error.advice
+        step = UNKNOWN_OUTCOME if unknown else error.advice
         return cls(error.code, error.message, passing and not unknown, step)
 
     def as_data(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class ToolError:
         }
 
 
-_UNKNOWN = (
+UNKNOWN_OUTCOME = (
     "It is unknown whether this happened. Check with get_thread or list_pending first; calling "
     "again with exactly the same arguments is safe and will not do it twice."
 )

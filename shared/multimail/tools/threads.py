@@ -12,12 +12,14 @@ from ..models import Email, Thread
 from ..trust.text import Fence, one_line
 from . import args as a
 from .reading import Run
-from .render import DATA_NOTE, assessment_of, body_of, when, window
+from .render import DATA_NOTE, address_of, assessment_of, body_of, when, window
 from .session import ToolContext
 from .spec import ToolError, ToolResult
 
 _FETCHED = 10
 _LEAST_BODY = 160
+_SMALL = 2000
+_TAIL = 130
 _AWAITING = ("pending_scan", "pending_send_approval", "scheduled", "sending")
 
 
@@ -30,14 +32,14 @@ class _Entry:
 
 def get_thread(args: a.GetThread, context: ToolContext) -> Run:
     """Show a conversation, oldest to newest; the newest messages get the most room."""
-    thread = yield from api.get_thread(args.thread_id)
+    thread = yield from api.get_thread(args.thread_id, mailbox=context.pinned)
     messages = thread.messages
     if args.before is not None:
         ids = [one.id for one in messages]
         if args.before not in ids:
             return ToolResult.failure(_not_here(args.before, args.thread_id))
         messages = messages[: ids.index(args.before)]
-    messages = yield from _with_bodies(messages)
+    messages = yield from _with_bodies(messages, context)
     entries = [_entry(one, context) for one in messages]
     return _rendered(thread, entries, context.max_chars)
 
@@ -51,73 +53,85 @@ def _not_here(email_id: str, thread_id: str) -> ToolError:
 
 
 def _with_bodies(
-    messages: Sequence[Email],
+    messages: Sequence[Email], context: ToolContext
 ) -> Generator[Call[Any] | Pause, Any, list[Email]]:
     """Fetch the newest bodies where the API lists threads without any."""
     full = list(messages)
     if any("markdown" in one.model_fields_set for one in full):
         return full
     for index in range(max(0, len(full) - _FETCHED), len(full)):
-        full[index] = yield from api.read_email(full[index].id)
+        full[index] = yield from api.read_email(full[index].id, mailbox=context.pinned)
     return full
 
 
 def _entry(message: Email, context: ToolContext) -> _Entry:
     assessment = assessment_of(message)
-    who = "to " + ", ".join(message.to[:3]) if message.direction == "outbound" else message.sender
+    who = address_of(message.sender)
+    if message.direction == "outbound":
+        who = "to " + ", ".join(message.to[:3])
     head = (
-        f"--- {one_line(message.id, 64)} | {message.direction or 'inbound'} | {message.status}"
-        f" | {when(message.received_at)} | {assessment.label} | {one_line(who, 100)}"
+        f"--- {one_line(message.id, 64)} | {one_line(message.direction or 'inbound', 20)}"
+        f" | {one_line(message.status, 40)} | {when(message.received_at)} | {assessment.label}"
+        f" | {one_line(who, min(100, context.max_chars // 16))}"
     )
     if message.attachments:
-        names = ", ".join(one_line(one.name, 40) for one in message.attachments[:5])
-        head += f"\nAttachments: {names}"
+        names = ", ".join(one_line(one.name, 40) for one in message.attachments)
+        few = one_line(names, min(240, context.max_chars // 10))
+        head += f"\n{len(message.attachments)} attachments: {few}"
     if context.policy.withholds_body(assessment.label):
         return _Entry(head, "[body withheld: do not believe who it claims to be from]", message)
-    body = body_of(message, include_quoted=False).text
-    return _Entry(head, body or f"[no body here: read_email {message.id}]", message)
+    body = body_of(message, include_quoted=False)
+    if body.quoted:
+        head += "\n[quoted history left out]"
+    if body.removed:
+        head += f"\n[{body.removed} invisible characters removed]"
+    return _Entry(head, body.text or f"[no body here: read_email {message.id}]", message)
 
 
 def _rendered(thread: Thread, entries: list[_Entry], max_chars: int) -> ToolResult:
     fence = Fence.new()
-    top = _top(thread, entries)
-    room = max_chars - len(top) - len(DATA_NOTE) - fence.width - 200
+    top = _top(thread, entries, 1 if max_chars < _SMALL else 3)
+    room = max_chars - len(top) - len(DATA_NOTE) - fence.width - _TAIL
     shown, bodies = _allotted(entries, room)
     left_out = len(entries) - len(shown)
     lines = [f"{e.head}\n{text}" for e, text in zip(shown, bodies, strict=True)]
     block = fence.around("\n".join(lines))
-    tail = ""
-    if left_out:
-        oldest = shown[0].message.id if shown else ""
-        tail = f"\n{left_out} older messages: get_thread with before={oldest}."
+    older = shown[0].message.id if left_out else None
+    tail = f"\n{left_out} older messages: get_thread with before={older}." if older else ""
     facts = {
         "thread_id": thread.thread_id,
         "message_count": thread.message_count or len(thread.messages),
         "messages": [_facts(e, text) for e, text in zip(shown, bodies, strict=True)],
+        "before": older,
     }
     return ToolResult(f"{top}\n{DATA_NOTE}\n{block}{tail}", facts)
 
 
-def _top(thread: Thread, entries: list[_Entry]) -> str:
-    top = f"Thread {one_line(thread.thread_id, 64)}: {len(entries)} messages, oldest first."
-    waiting = [e.message for e in entries if e.message.status in _AWAITING]
+def _top(thread: Thread, entries: list[_Entry], most: int) -> str:
+    total, here = len(thread.messages), len(entries)
+    which = f"{total} messages" if here == total else f"the oldest {here} of {total} messages"
+    top = f"Thread {one_line(thread.thread_id, 64)}: {which}, oldest first."
+    waiting = [one for one in thread.messages if one.status in _AWAITING]
     if waiting:
-        ids = ", ".join(f"{one_line(m.id, 64)} ({m.status})" for m in waiting[-3:])
+        ids = ", ".join(f"{one_line(m.id, 64)} ({m.status})" for m in waiting[-most:])
         top += f" NOTE: an answer is already on its way: {ids}. Do not answer twice."
     return top
 
 
 def _allotted(entries: list[_Entry], room: int) -> tuple[list[_Entry], list[str]]:
-    """Give each message, from the newest, at most half of what is left; drop the oldest."""
+    """Give each message, from the newest, at most half of what is left; drop the oldest.
+
+    The newest is always shown, so that there is one to go on from.
+    """
     shown: list[_Entry] = []
     bodies: list[str] = []
     for index in range(len(entries) - 1, -1, -1):
         entry = entries[index]
         left = room - len(entry.head) - 2
         share = left if index == 0 else max(_LEAST_BODY, left // 2)
-        if left < min(_LEAST_BODY, len(entry.body) + 1):
+        if shown and left < min(_LEAST_BODY, len(entry.body) + 1):
             break
-        text = _cut(entry, min(share, left))
+        text = _cut(entry, max(0, min(share, left)))
         room = left - len(text)
         shown.append(entry)
         bodies.append(text)

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import endpoints as api
 from ..call import Call, Pause
+from ..endpoints.checks import addresses, moment, recipients
 from ..models import Contact, Email, Mailbox, SendResult
 from ..trust import Action, GuardDecision
 from ..trust.text import one_line
@@ -32,52 +33,55 @@ def idempotency_key(session_id: str, mailbox_id: str, operation: str, *content: 
     return f"mm-{hashlib.sha256(facts.encode()).hexdigest()[:48]}"
 
 
-def folded(addresses: Sequence[str] | None) -> list[str]:
+def folded(some: Sequence[str]) -> list[str]:
     """Return addresses in an order and case in which equal sets are equal."""
-    return sorted({one.strip().casefold() for one in addresses or ()})
+    return sorted({one.casefold() for one in some})
 
 
 def send_email(args: a.SendEmail, context: ToolContext) -> Run:
     """Send a new message, once."""
+    to, cc, bcc = recipients(args.to), addresses(args.cc, "cc"), addresses(args.bcc, "bcc")
+    send_at = moment(args.send_at, "send_at")
     mailbox = yield from context.mailbox(args.mailbox)
     key = idempotency_key(
         context.session_id,
         mailbox.id,
         "send_email",
-        *(folded(args.to), folded(args.cc), folded(args.bcc)),
-        *(args.subject, args.body, args.send_at),
+        *(folded(to), folded(cc), folded(bcc)),
+        *(args.subject, args.body, send_at),
     )
     sent = yield from api.send_email(
-        args.to,
+        to,
         args.subject,
         args.body,
         mailbox=mailbox.id,
-        cc=args.cc,
-        bcc=args.bcc,
-        send_at=args.send_at,
+        cc=cc,
+        bcc=bcc,
+        send_at=send_at,
         idempotency_key=key,
     )
-    return _outcome(sent, mailbox, args.to, None)
+    return _outcome(sent, mailbox, to, None)
 
 
 def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
     """Answer a message in its thread, once, if the guard lets it."""
-    original = yield from api.read_email(args.email_id)
+    cc, bcc = addresses(args.cc, "cc"), addresses(args.bcc, "bcc")
+    original = yield from api.read_email(args.email_id, mailbox=context.pinned)
     decision = context.policy.on_reply(assessment_of(original), original.id)
     mailbox = yield from _home(original, context, fresh=decision.action is Action.HOLD)
     if decision.action is Action.REFUSE or _cannot_hold(decision, mailbox):
         return _refused(original, decision)
     key = idempotency_key(
         *(context.session_id, mailbox.id, "reply_email", original.id, args.body),
-        *(folded(args.cc), folded(args.bcc), bool(args.reply_all)),
+        *(folded(cc), folded(bcc), bool(args.reply_all)),
     )
     sent = yield from api.reply_email(
         original.id,
         args.body,
         mailbox=mailbox.id,
         reply_all=bool(args.reply_all),
-        cc=args.cc,
-        bcc=args.bcc,
+        cc=cc,
+        bcc=bcc,
         metadata=_for_reviewer(decision),
         oversight_mode=_stricter_mode(decision, mailbox),
         idempotency_key=key,
@@ -174,8 +178,7 @@ def _outcome_text(sent: SendResult, held: bool | None, to: Sequence[str]) -> str
 
 def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
     """Withdraw a message that has not left."""
-    del context
-    done = yield from api.cancel_message(args.email_id)
+    done = yield from api.cancel_message(args.email_id, mailbox=context.pinned)
     status = done.status or "cancelled"
     return ToolResult(
         f"{args.email_id} is {status}: it will not be sent.",
@@ -185,10 +188,9 @@ def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
 
 def tag_email(args: a.TagEmail, context: ToolContext) -> Run:
     """Label a message."""
-    del context
     pairs = (tag.partition("=") for tag in args.tags)
     new = {name.strip(): value.strip() or "true" for name, _, value in pairs if name.strip()}
-    labelled = yield from api.tag_email(args.email_id, tags=new)
+    labelled = yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned)
     shown = ", ".join(f"{name}={value}" for name, value in labelled.tags.items())
     return ToolResult(
         f"Tags of {args.email_id}: {one_line(shown, 600)}.",

@@ -1,0 +1,142 @@
+"""The serve command: the embedded server in the foreground, until it is told to end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import CommandError, console
+from .session import Session, command
+
+if TYPE_CHECKING:
+    from multimail_server.server import EmbeddedServer, ServerConfig
+
+app = typer.Typer()
+
+_MODES = ("read_only", "gated_all", "gated_send", "monitored", "autonomous")
+_MAY = {
+    "agent": "reads and sends, under the mailbox's oversight",
+    "reviewer": "reads and decides, cannot send",
+    "admin": "makes mailboxes and keys",
+}
+
+
+@command(app, remote=False)
+def serve(
+    session: Session,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The API's port; 0 picks a free one.")] = 8025,
+    smtp_port: Annotated[int, typer.Option(help="The SMTP port; 0 picks a free one.")] = 2525,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep everything in this file.")
+    ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Keep nothing; the default without --data.")
+    ] = False,
+    dns_zone: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A master file instead of live DNS.")
+    ] = None,
+    relay: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where live mail goes, smtp://host:port.")
+    ] = None,
+    domain: Annotated[str | None, typer.Option(help="The domain of new mailboxes.")] = None,
+    mode: Annotated[str, typer.Option(help=f"Oversight: {', '.join(_MODES)}.")] = "gated_send",
+    live: Annotated[
+        bool, typer.Option("--live", help="Make live keys, whose mail really leaves.")
+    ] = False,
+) -> None:
+    """Run the API and an SMTP server on this machine."""
+    if data is not None and memory:
+        raise typer.BadParameter("Give --data or --memory, not both.")
+    if mode not in _MODES:
+        raise typer.BadParameter(f"--mode: {mode!r} is none of {', '.join(_MODES)}.")
+    ended = _end_on_signal()
+    from multimail_server.server import ServerConfig
+
+    wanted: dict[str, Any] = {"domain": domain} if domain else {}
+    config = ServerConfig(
+        host=host,
+        port=port,
+        smtp_port=smtp_port,
+        data=data,
+        dns_zone=dns_zone,
+        relay=relay,
+        oversight_mode=mode,
+        live=live,
+        **wanted,
+    )
+    _run(session, config, ended)
+
+
+def _end_on_signal() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set, from now on."""
+    ended = threading.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: ended.set())
+    return ended
+
+
+def _run(session: Session, config: ServerConfig, ended: threading.Event) -> None:
+    from multimail_server.server import EmbeddedServer, ServerStartError
+
+    server = EmbeddedServer(config)
+    try:
+        server.start()
+    except ServerStartError as error:
+        raise CommandError(str(error), code="cannot_start") from None
+    try:
+        _announce(session, server, config)
+        ended.wait()
+    finally:
+        server.stop()
+
+
+def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) -> None:
+    if session.as_json:
+        print(json.dumps(server.ready()), flush=True)
+        return
+    screen = console()
+    lines = [
+        "multimail is ready",
+        f"  API      {server.url}",
+        f"  SMTP     {server.smtp}",
+        f"  mailbox  {server.mailbox.address}  ({config.oversight_mode})",
+        f"  data     {_where(config)}",
+        "",
+        *_key_lines(server),
+        "",
+        "Ctrl-C ends it.",
+    ]
+    for line in lines:
+        screen.print(line)
+    screen.file.flush()
+
+
+def _where(config: ServerConfig) -> str:
+    if config.data is None:
+        return "in memory: nothing is kept when it ends; keep it by --data multimail.sqlite3"
+    return str(config.data)
+
+
+def _key_lines(server: EmbeddedServer) -> list[str]:
+    keys = server.keys
+    if keys is None:
+        return ["The keys were shown when this data file was made and are not stored in clear."]
+    named = {"agent": keys.agent, "reviewer": keys.reviewer, "admin": keys.admin}
+    lines = [f"  {name:<9}{key}  {_MAY[name]}" for name, key in named.items()]
+    return [
+        "Keys",
+        *lines,
+        "",
+        "For an agent:",
+        f"  export MULTIMAIL_API_URL={server.url}",
+        f"  export MULTIMAIL_API_KEY={keys.agent}",
+        "For whoever decides, and for nobody else:",
+        f"  export MULTIMAIL_REVIEWER_KEY={keys.reviewer}",
+        "  multimail pending --key-env MULTIMAIL_REVIEWER_KEY",
+    ]

@@ -1,0 +1,217 @@
+"""The session of one command: whom it speaks to, with which key, and how it answers."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from .output import CommandError, document, show_error
+
+if TYPE_CHECKING:
+    from multimail import MultiMail
+
+KEY_VARIABLE = "MULTIMAIL_API_KEY"
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", help="The API's base URL. Default: MULTIMAIL_API_URL, or the hosted."),
+]
+MailboxOption = Annotated[
+    str | None,
+    typer.Option("--mailbox", help="Address or id. Default: MULTIMAIL_MAILBOX, or the only one."),
+]
+KeyOption = Annotated[
+    str,
+    typer.Option("--key-env", metavar="NAME", help="The environment variable with the API key."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the options and the environment say.
+
+    Attributes:
+        url: The API's base URL as given, or None.
+        mailbox: The mailbox as given, or None.
+        key_env: The environment variable that holds the key.
+        as_json: Whether to answer in JSON.
+    """
+
+    url: str | None = None
+    mailbox: str | None = None
+    key_env: str = KEY_VARIABLE
+    as_json: bool = False
+
+    @property
+    def key(self) -> str:
+        """The API key, or an empty string."""
+        return os.environ.get(self.key_env, "").strip()
+
+    def client(self) -> MultiMail:
+        """Return a client; use it in a with statement.
+
+        Raises:
+            CommandError: The variable of the key is empty.
+        """
+        from multimail import MultiMail
+
+        if not self.key:
+            raise CommandError(
+                f"No API key: the environment variable {self.key_env} is not set.",
+                f"Set it: export {self.key_env}=mm_…; "
+                "`multimail serve` prints keys for a server on this machine.",
+                "no_key",
+            )
+        return MultiMail(self.key, base_url=self.url, mailbox=self.mailbox)
+
+    def answer(self, data: Any, show: Callable[[], None]) -> None:
+        """Print `data` as JSON if that was asked for, else call `show`."""
+        if self.as_json:
+            document(data)
+        else:
+            show()
+
+    def explain(self, error: Exception) -> None:
+        """Say on stderr what an error means, without the key."""
+        message, remedy, code = _words(error)
+        show_error(
+            self._without_key(message), self._without_key(remedy), code, as_json=self.as_json
+        )
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self.key, key_prefix(self.key)) if self.key else text
+
+
+def key_prefix(key: str) -> str:
+    """Return what may be shown of a key."""
+    for prefix in ("mm_test_", "mm_live_"):
+        if key.startswith(prefix):
+            return f"{prefix}…"
+    return "(hidden)"
+
+
+def _words(error: Exception) -> tuple[str, str, str]:
+    from multimail.errors import MultiMailError
+
+    if isinstance(error, CommandError):
+        return error.message, error.remedy, error.code
+    if isinstance(error, MultiMailError):
+        return error.message, error.remedy, error.code
+    if isinstance(error, ModuleNotFoundError):
+        remedy = 'Install what it needs: pip install "multimail[server,cli,demo]".'
+        return f"This command needs the package {error.name!r}.", remedy, "not_installed"
+    if isinstance(error, OSError) and error.strerror:
+        about = f" {error.filename}" if error.filename else ""
+        return f"{error.strerror}:{about}".rstrip(":"), "Check the path.", "os_error"
+    remedy = "This is a fault of multimail itself: please report it with the command you typed."
+    return f"Unexpected {type(error).__name__}: {error}", remedy, "internal"
+
+
+Command = Callable[..., None]
+
+
+def command(
+    app: typer.Typer, name: str | None = None, *, remote: bool = True
+) -> Callable[[Command], Command]:
+    """Register a function as a command; its first argument becomes the `Session`.
+
+    Every command gets `--json`; a remote one also gets `--url`, `--mailbox` and `--key-env`. An
+    error becomes one sentence on stderr and exit status 1.
+
+    Args:
+        app: Where to register it.
+        name: Its name; default the function's.
+        remote: Whether it speaks to an API with a key.
+    """
+    shared = _shared_options(remote=remote)
+
+    def register(function: Command) -> Command:
+        def wrapper(**given: Any) -> None:
+            session = Session(**{key: given.pop(key) for key in list(given) if key in shared})
+            _guarded(session, function, given)
+
+        wrapper.__name__ = function.__name__
+        wrapper.__doc__ = inspect.getdoc(function)
+        parameters = [*_own_parameters(function), *shared.values()]
+        # typer reads either of the two, by its version.
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {one.name: one.annotation for one in parameters}
+        app.command(name or function.__name__)(wrapper)
+        return function
+
+    return register
+
+
+def _guarded(session: Session, function: Command, given: dict[str, Any]) -> None:
+    try:
+        function(session, **given)
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except BrokenPipeError:
+        # The reader has gone, and so has whoever would read an error; Python flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except Exception as error:
+        session.explain(error)
+        raise typer.Exit(1) from None
+
+
+def _own_parameters(function: Command) -> list[inspect.Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    own = list(inspect.signature(function).parameters.values())[1:]
+    return [
+        one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in own
+    ]
+
+
+def _shared_options(*, remote: bool) -> dict[str, inspect.Parameter]:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    options: list[tuple[str, Any, Any]] = [("as_json", JsonOption, False)]
+    if remote:
+        options += [
+            ("url", UrlOption, None),
+            ("mailbox", MailboxOption, None),
+            ("key_env", KeyOption, KEY_VARIABLE),
+        ]
+    return {
+        name: inspect.Parameter(name, kind, annotation=annotation, default=default)
+        for name, annotation, default in options
+    }
+
+
+def read_text(body: str | None, body_file: Path | None) -> str:
+    """Return a message's text from an option, a file, or stdin.
+
+    Raises:
+        typer.BadParameter: Both were given.
+        CommandError: The text is empty or not UTF-8.
+    """
+    if body is not None and body_file is not None:
+        raise typer.BadParameter("Give --body or --body-file, not both.")
+    try:
+        text = body if body is not None else _from(body_file)
+    except UnicodeDecodeError:
+        raise CommandError(
+            "The message is not UTF-8 text.", "Save it as UTF-8; attach other files by --attach."
+        ) from None
+    if not text.strip():
+        raise CommandError(
+            "The message is empty.", "Give --body, --body-file, or text on stdin.", "empty_body"
+        )
+    return text
+
+
+def _from(body_file: Path | None) -> str:
+    if body_file is not None and str(body_file) != "-":
+        return body_file.read_text(encoding="utf-8")
+    if sys.stdin.isatty():
+        print("Write the message; end with Ctrl-D.", file=sys.stderr)
+    return sys.stdin.buffer.read().decode("utf-8")

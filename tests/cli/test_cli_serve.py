@@ -1,0 +1,104 @@
+"""`multimail serve` says where it is, works, keeps what it should, and ends when told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()", "serve"]
+FREE = ("--port", "0", "--smtp-port", "0")
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*PROGRAM, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def banner_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    banner: dict[str, Any] = json.loads(process.stdout.readline())
+    return banner
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(end: signal.Signals) -> None:
+    with serving(*FREE, "--json") as process:
+        banner = banner_of(process)
+        assert set(banner) == {"url", "smtp", "mailbox", "keys"}
+        assert set(banner["mailbox"]) == {"id", "address"}
+        assert set(banner["keys"]) == {"agent", "reviewer", "admin"}
+        headers = {"Authorization": f"Bearer {banner['keys']['agent']}"}
+        found = httpx.get(f"{banner['url']}/v1/mailboxes", headers=headers).json()
+        assert found["mailboxes"][0]["address"] == banner["mailbox"]["address"]
+        process.send_signal(end)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert (out, err) == ("", "")
+
+
+def test_the_banner_tells_a_person_what_to_copy() -> None:
+    with serving(*FREE) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            line = process.stdout.readline()
+            assert line, "".join(lines)
+            lines.append(line)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    banner = "".join(lines)
+    assert "nothing is kept" in banner
+    assert "--data multimail.sqlite3" in banner
+    assert re.search(r"export MULTIMAIL_API_URL=http://127\.0\.0\.1:\d+$", banner, re.MULTILINE)
+    assert re.search(r"export MULTIMAIL_API_KEY=mm_test_\w+", banner)
+    assert "export MULTIMAIL_REVIEWER_KEY=mm_test_" in banner
+
+
+def test_a_data_file_keeps_the_mailbox_and_shows_the_keys_once(tmp_path: Path) -> None:
+    data = str(tmp_path / "kept.sqlite3")
+    banners = []
+    for _ in range(2):
+        with serving(*FREE, "--data", data, "--json") as process:
+            banners.append(banner_of(process))
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+    first, second = banners
+    assert second["mailbox"] == first["mailbox"]
+    assert first["keys"] is not None
+    assert second["keys"] is None
+
+
+def test_a_port_in_use_is_a_clear_error(multimail: Callable[..., Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ran = multimail("serve", "--port", port, "--smtp-port", "0", "--json")
+        assert ran.status == 1
+        assert port in ran.error["error"]
+        assert "--port" in ran.error["error"]
+        human = multimail("serve", "--port", "0", "--smtp-port", port)
+    assert human.status == 1
+    assert "--smtp-port" in human.err
+    assert human.err.count("\n") == 1

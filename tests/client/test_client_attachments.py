@@ -1,0 +1,176 @@
+"""Attachments go out from where they are, and come in without taking the key elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.client.support import BASE, KEY, Connect, Post, answer, body_of
+
+from multimail import File, NotFoundError, ReplyError
+
+INLINE = {"name": "a.txt", "content_type": "text/plain", "content_base64": "aGk="}
+
+
+async def sent_attachments(connect: Connect, attachments: Any) -> Any:
+    post = Post()
+    await connect(post).send_email("bob@y.test", "S", "B", attachments=attachments)
+    return body_of(post.requests[-1]).get("attachments")
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize("several", [True, False])
+async def test_a_file_is_attached_from_its_path(
+    connect: Connect, tmp_path: Path, as_text: bool, several: bool
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"hi")
+    one = str(path) if as_text else path
+    assert await sent_attachments(connect, [one] if several else one) == [INLINE]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        ("a.txt", b"hi"),
+        File(name="a.txt", content_type="text/plain", content=b"hi"),
+        INLINE,
+        {**INLINE, "size": None},
+    ],
+    ids=["a pair", "a File", "the API's object", "with nothing in it"],
+)
+async def test_bytes_are_attached_in_every_form(connect: Connect, one: Any) -> None:
+    assert await sent_attachments(connect, one) == [INLINE]
+    assert await sent_attachments(connect, [one, one]) == [INLINE, INLINE]
+    assert await sent_attachments(connect, (one,)) == [INLINE]
+
+
+async def test_a_tuple_of_two_paths_is_two_attachments(connect: Connect, tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_bytes(b"hi")
+    sent = await sent_attachments(connect, (tmp_path / "a.txt", tmp_path / "b.txt"))
+    assert [one["name"] for one in sent] == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("nothing", [None, [], ()])
+async def test_no_attachments_are_no_field(connect: Connect, nothing: Any) -> None:
+    assert await sent_attachments(connect, nothing) is None
+
+
+async def test_an_unknown_kind_of_file_is_plain_bytes(connect: Connect) -> None:
+    sent = await sent_attachments(connect, ("a.zzz9", b""))
+    assert (sent[0]["content_type"], sent[0]["content_base64"]) == ("application/octet-stream", "")
+
+
+class Store:
+    """An API that keeps an attachment at a URL, and whoever else is asked for it."""
+
+    def __init__(self, reply: Any, content: bytes = b"big") -> None:
+        self.reply, self.content = reply, content
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if "/attachments/" in request.url.path:
+            return answer(self.reply)
+        return httpx.Response(200, content=self.content)
+
+
+async def test_a_small_attachment_comes_inline(connect: Connect) -> None:
+    store = Store(INLINE)
+    file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
+    assert (file.name, file.content_type, file.content, file.size) == (
+        "a.txt",
+        "text/plain",
+        b"hi",
+        2,
+    )
+    assert "hi" not in repr(file)
+    assert len(store.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://files.test/a?sig=1",
+        "HTTPS://files.test/a?sig=1",
+        "http://127.0.0.1:9/a",
+        "http://localhost/a",
+    ],
+)
+async def test_a_large_attachment_is_fetched_elsewhere_without_the_key(
+    connect: Connect, url: str
+) -> None:
+    store = Store({"name": "a.txt", "url": url})
+    file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
+    assert file.content == b"big"
+    first, second = store.requests
+    assert first.headers["authorization"] == f"Bearer {KEY}"
+    assert second.url == httpx.URL(url)
+    assert "authorization" not in second.headers
+    assert KEY not in str(second.headers.raw)
+
+
+async def test_an_attachment_at_the_api_itself_is_fetched_with_the_key(connect: Connect) -> None:
+    store = Store({"url": "/v1/files/1?x=2"})
+    file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
+    assert (file.name, file.content) == ("a.txt", b"big")
+    assert str(store.requests[1].url) == f"{BASE}/v1/files/1?x=2"
+    assert store.requests[1].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://files.test/a",
+        "ftp://files.test/a",
+        "file:///etc/passwd",
+        "data:text/plain,hi",
+        "https:@evil.test/a",
+        "https:evil.test/a",
+        "https:///a",
+        "https://user:word@files.test/a",
+        " https://files.test/a",
+        "https://[::1",
+        "https://files.test:99999/a",
+        "files.test/a",
+        "@evil.test/a",
+        "",
+        None,
+    ],
+)
+async def test_an_attachment_is_fetched_from_nowhere_unsafe(connect: Connect, url: Any) -> None:
+    store = Store({"name": "a.txt", "url": url})
+    with pytest.raises(ReplyError) as caught:
+        await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
+    assert caught.value.operation == "download_attachment"
+    assert len(store.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["//evil.test/a", "/@evil.test/a", "/\\evil.test/a", "/..//evil.test"]
+)
+async def test_a_path_of_the_api_stays_at_the_api(connect: Connect, url: str) -> None:
+    store = Store({"name": "a.txt", "url": url})
+    await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
+    assert {one.url.host for one in store.requests} == {httpx.URL(BASE).host}
+
+
+async def test_bytes_that_are_not_base64_are_an_unreadable_answer(connect: Connect) -> None:
+    store = Store({"name": "a.txt", "content_base64": "%%%"})
+    with pytest.raises(ReplyError, match="not base64"):
+        await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
+
+
+async def test_an_attachment_that_is_not_there_is_not_found(connect: Connect) -> None:
+    with pytest.raises(NotFoundError, match="download_attachment: No such thing"):
+        await connect(Post()).download_attachment("em_1", "a.txt")
+
+
+async def test_a_raw_message_comes_byte_for_byte(connect: Connect) -> None:
+    raw = b"Subject: \xff\r\n\r\n\x00"
+    store = Store({}, raw)
+    assert await connect(store, mailbox="mb_1").read_raw("em_1") == raw
+    assert store.requests[0].headers["accept"] == "*/*"

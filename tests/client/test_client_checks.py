@@ -1,0 +1,282 @@
+"""What cannot be right is refused before any request, by the argument's name."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, settings
+from hypothesis import given as hypothesis_given
+from hypothesis import strategies as st
+from tests.client.support import Connect, unreachable
+
+from multimail import ValidationError
+from multimail.endpoints.checks import address, addresses, moment, segment, subject_line
+
+SEND = ("send_email", {"to": "bob@y.test", "subject": "S", "body": "B"})
+REPLY = ("reply_email", {"email_id": "em_1", "body": "B"})
+FAR = timezone(-timedelta(hours=12))
+
+
+def but(verb: tuple[str, dict[str, Any]], **changed: Any) -> tuple[str, dict[str, Any]]:
+    return verb[0], {**verb[1], **changed}
+
+
+BAD_ADDRESSES = [
+    "bob",
+    "bob@",
+    "@y.test",
+    "bob@y",
+    "bob@@y.test",
+    "bob@y..test",
+    "bob@-y.test",
+    ".bob@y.test",
+    "b..ob@y.test",
+    "bo b@y.test",
+    "bob@y.test\r\nBcc: eve@z.test",
+    "bob@y.test\x00",
+    "bo\x85b@y.test",
+    "bob@y.test>",
+    "Bob <bob@y.test> <eve@z.test>",
+    "Bob\n <bob@y.test>",
+    "b" * 65 + "@y.test",
+    "bob@" + "y" * 64 + ".test",
+    "bob@" + "y." * 130 + "test",
+    "bob\ud800@y.test",
+]
+
+REFUSED: list[tuple[str, tuple[str, dict[str, Any]]]] = [
+    *[("to", but(SEND, to=[one])) for one in BAD_ADDRESSES],
+    *[("to", but(SEND, to=one)) for one in ("", [], [" "], "bob@y.test, bob", [7], 7)],
+    ("cc", but(SEND, cc="bob")),
+    ("bcc", but(REPLY, bcc=["a@y.test", "bob@"])),
+    ("email", ("add_contact", {"email": "bob\r\n@y.test"})),
+    ("address", ("create_mailbox", {"address": "bo b@y.test"})),
+    ("to", but(SEND, to=[f"a{n}@y.test" for n in range(51)])),
+    ("bcc", but(SEND, bcc=",".join(f"a{n}@y.test" for n in range(51)))),
+    *[
+        ("subject", but(SEND, subject=one))
+        for one in (
+            "a\r\nBcc: eve@z.test",
+            "a\nb",
+            "a\x00",
+            "a\x85b",
+            "a\u2028b",
+            "x" * 999,
+            5,
+            None,
+        )
+    ],
+    *[("body", but(SEND, body=one)) for one in ("", " \n", None, "x" * 262_145, "half \ud83d", 5)],
+    ("body", but(SEND, markdown="other")),
+    ("body", but(REPLY, body="B", markdown="other")),
+    *[
+        ("send_at", but(SEND, send_at=one))
+        for one in (
+            datetime(2026, 12, 1),  # noqa: DTZ001
+            "2026-12-01T09:00:00",
+            "2026-12-01",
+            "tomorrow",
+            5,
+            datetime(9999, 12, 31, 23, 59, tzinfo=FAR),
+        )
+    ],
+    ("date_after", ("check_inbox", {"date_after": datetime(2026, 12, 1)})),  # noqa: DTZ001
+    ("date_before", ("check_inbox", {"date_before": "yesterday"})),
+    ("limit", ("check_inbox", {"limit": 0})),
+    ("limit", ("check_inbox", {"limit": 101})),
+    ("status", ("check_inbox", {"unread_only": True, "status": "archived"})),
+    *[
+        (argument, (verb, {argument: one, **more}))
+        for verb, argument, more in (
+            ("read_email", "email_id", {}),
+            ("get_thread", "thread_id", {}),
+            ("cancel_message", "message_id", {}),
+            ("reply_email", "email_id", {"body": "B"}),
+            ("delete_tag", "key", {"email_id": "em_1"}),
+            ("download_attachment", "filename", {"email_id": "em_1"}),
+            ("revoke_api_key", "key_id", {}),
+            ("delete_webhook", "webhook_id", {}),
+            ("get_domain", "domain_id", {}),
+            ("delete_contact", "contact_id", {}),
+            ("remove_suppression", "address", {}),
+            ("get_approval", "token", {}),
+            ("report_spam", "email_id", {}),
+        )
+        for one in ("", " ", ".", "..", "a\nb", "a\x7f", "x" * 513, "\ud800")
+    ],
+    ("email_id", ("read_email", {"email_id": "em_1", "message_id": "em_2"})),
+    ("from_address", but(SEND, from_address="a@x.test", mailbox="b@x.test")),
+    ("idempotency_key", but(SEND, idempotency_key="x" * 256)),
+    ("idempotency_key", but(SEND, idempotency_key="a\nb")),
+    ("decision", ("decide_email", {"message_id": "em_1", "decision": "maybe"})),
+    ("decision", ("decide_email", {"message_id": "em_1"})),
+    ("message_id", ("decide_email", {"decision": "approve"})),
+    ("tag", ("tag_email", {"email_id": "em_1"})),
+    ("oversight_mode", ("update_mailbox", {"oversight_mode": "free"})),
+    ("oversight_mode", ("request_upgrade", {"target_mode": "free"})),
+    ("oversight_mode", ("create_mailbox", {"address": "new", "oversight_mode": "free"})),
+    *[
+        ("attachments", but(SEND, attachments=one))
+        for one in (
+            "/no/such/file.pdf",
+            Path("/no/such/file.pdf"),
+            "/",
+            "nul\x00.txt",
+            [("a.txt", "text")],
+            [("a\r\nX: y.txt", b"x")],
+            [(7, b"x")],
+            5,
+            [None],
+            {"name": "a.txt"},
+            {"content_base64": "aGk="},
+            {"name": "a.txt", "content_base64": b"aGk="},
+            {"name": "a.txt", "content_base64": "aGk=", "content_type": "text/plain\r\nX: y"},
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"), REFUSED, ids=[f"{call[0]}-{argument}" for argument, call in REFUSED]
+)
+async def test_an_argument_that_cannot_be_right_is_refused_before_any_request(
+    connect: Connect, argument: str, call: tuple[str, dict[str, Any]]
+) -> None:
+    verb, args = call
+    with pytest.raises(ValidationError) as caught:
+        await getattr(connect(unreachable, mailbox="mb_1"), verb)(**args)
+    error = caught.value
+    assert error.message.startswith(f"{argument}: ")
+    assert "nothing was sent" in str(error)
+    assert error.status_code is None
+    assert error.code == f"invalid_{argument}"
+    assert len(str(error)) < 300
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"when": datetime(2026, 12, 1, tzinfo=UTC)}, {"ratio": float("nan")}, {"a": "\ud800"}],
+    ids=["a date", "not a number", "half a character"],
+)
+async def test_metadata_that_has_no_json_form_is_refused_before_any_request(
+    connect: Connect, metadata: dict[str, Any]
+) -> None:
+    api = connect(unreachable, mailbox="mb_1")
+    with pytest.raises(ValidationError, match="cannot be written as JSON") as caught:
+        await api.send_email("bob@y.test", "S", "B", metadata=metadata)
+    assert "nothing was sent" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "half \udfff"])
+async def test_a_search_for_half_a_character_is_refused(connect: Connect, text: str) -> None:
+    api = connect(unreachable, mailbox="mb_1")
+    with pytest.raises(ValidationError):
+        await api.check_inbox(subject_contains=text)
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ("bob@y.test", "bob@y.test"),
+        (" bob@y.test ", "bob@y.test"),
+        ("Bob Q. <bob@y.test>", "bob@y.test"),
+        ('"Q, Bob" <bob+x@mail.y.test>', "bob+x@mail.y.test"),
+        ("<bob@y.test>", "bob@y.test"),
+        ("o'neil_99%a@y-z.co.uk", "o'neil_99%a@y-z.co.uk"),
+        ("jörg@bücher.example", "jörg@bücher.example"),
+    ],
+)
+def test_an_address_with_or_without_a_name_is_its_plain_address(given: str, plain: str) -> None:
+    assert address(given, "to") == plain
+
+
+def test_several_addresses_come_in_one_string_or_in_a_list_and_each_once() -> None:
+    wanted = ["a@y.test", "b@y.test"]
+    assert addresses("a@y.test, Bo <b@y.test>,", "to") == wanted
+    assert addresses(iter(["a@y.test", "b@y.test", "A@y.test"]), "to") == wanted
+    assert addresses(None, "cc") == []
+    assert len(addresses([f"a{n}@y.test" for n in range(50)], "to")) == 50
+
+
+def test_the_longest_subject_and_body_are_accepted() -> None:
+    from multimail.endpoints import send_email
+
+    call = send_email("bob@y.test", "x" * 998, "y" * 262_144)
+    assert call.json is not None
+    assert (len(call.json["subject"]), len(call.json["markdown"])) == (998, 262_144)
+
+
+def test_a_body_may_have_both_names_if_they_agree() -> None:
+    from multimail.endpoints import send_email
+
+    call = send_email("bob@y.test", "S", "B", markdown="B")
+    assert call.json is not None
+    assert call.json["markdown"] == "B"
+
+
+_ANY = st.text(alphabet=st.characters(), max_size=30)
+_NEAR = st.text(alphabet='ab.@<>,\r\n\t\x00\x1f\x7f\x85\u2028\u2029 "\\-', max_size=30)
+_DOMAINS = st.builds("{}@{}.test".format, _ANY, _ANY)
+_QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def breaks_a_line(text: str) -> bool:
+    return any(unicodedata.category(one) in ("Cc", "Zl", "Zp", "Cs") for one in text)
+
+
+@_QUICK
+@hypothesis_given(_ANY | _NEAR | _DOMAINS | st.builds("{}<a@b.test>{}".format, _NEAR, _NEAR))
+@example("a@b.test\n")
+@example("a\x85@b.test")
+@example("<a@b.test\u2028>")
+def test_no_address_that_is_accepted_holds_a_control_character(text: str) -> None:
+    try:
+        plain = address(text, "to")
+    except ValidationError:
+        return
+    assert not breaks_a_line(plain)
+    assert plain.count("@") == 1
+    assert not set(plain) & set(' <>,"()')
+
+
+@_QUICK
+@hypothesis_given(_ANY | _NEAR)
+def test_no_subject_that_is_accepted_holds_a_control_character(text: str) -> None:
+    try:
+        subject = subject_line(text)
+    except ValidationError:
+        assert breaks_a_line(text)
+        return
+    assert subject == text
+    assert not breaks_a_line(text)
+    assert len(subject.splitlines()) <= 1
+
+
+@_QUICK
+@hypothesis_given(_ANY | _NEAR | st.text(alphabet="./%?#&\\", max_size=8))
+def test_an_id_that_is_accepted_is_one_path_segment(text: str) -> None:
+    try:
+        one = segment(text, "email_id")
+    except ValidationError:
+        return
+    assert one.isascii()
+    assert not set(one) & set("/?#\\ &{}")
+    assert one not in (".", "..")
+
+
+@_QUICK
+@hypothesis_given(st.datetimes(timezones=st.timezones()) | _ANY)
+def test_a_moment_is_written_in_utc_or_refused(value: Any) -> None:
+    try:
+        text = moment(value, "send_at")
+    except ValidationError:
+        return
+    assert text is not None
+    assert text.endswith("Z")
+    if isinstance(value, datetime):
+        off = abs(datetime.fromisoformat(text) - value)
+        assert off < timedelta(milliseconds=1)
