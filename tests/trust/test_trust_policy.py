@@ -48,6 +48,11 @@ LABELS: list[tuple[str, dict[str, Any] | None, Label]] = [
     ),
     ("DMARC passed", {"dmarc": {"result": "pass"}}, Label.AUTHENTICATED),
     ("DNS was silent", {"dkim": [TIMEOUT], "dmarc": REJECTS}, Label.UNKNOWN),
+    (
+        "a stranger's silent DNS is no excuse",
+        {"dkim": [{**TIMEOUT, "domain": "evil.example", "aligned": False}], "dmarc": REJECTS},
+        Label.FAILED,
+    ),
     ("the domain disowns it", {"dkim": [OTHER], "dmarc": REJECTS}, Label.FAILED),
     ("DMARC failed and no policy was told", {"dmarc": {"result": "fail"}}, Label.FAILED),
     ("the domain does not mind", {"dkim": [BROKEN], "dmarc": NO_POLICY}, Label.UNAUTHENTICATED),

@@ -85,7 +85,10 @@ def _rules(evidence: Authentication) -> Iterator[Assessment]:
 
 
 def _dns_silent(evidence: Authentication) -> bool:
-    methods = (*evidence.dkim, evidence.spf, evidence.dmarc)
+    # What could not have vouched for From may be silent: anybody can sign with such a domain.
+    signatures = [one for one in evidence.dkim if one.aligned is not False]
+    spf = evidence.spf if evidence.spf and evidence.spf.aligned is not False else None
+    methods = (*signatures, spf, evidence.dmarc)
     return any(method and method.result is AuthResult.TEMPERROR for method in methods)
 
 

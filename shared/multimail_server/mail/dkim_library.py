@@ -33,7 +33,7 @@ class Verifier:
     """Verifies the signatures of one message, each against a key that was found before."""
 
     def __init__(self, raw: bytes) -> None:
-        self._raw = raw
+        self.raw = raw
         self._message: Any = None
         self._relaxed_body: bytes | None = None
         self._simple_body = b""
@@ -60,7 +60,7 @@ class Verifier:
 
     def _loaded(self, *, relaxed_body: bool) -> Any:
         if self._message is None:
-            self._message = dkim.DKIM(self._raw)
+            self._message = dkim.DKIM(self.raw)
             self._simple_body = self._message.body
         if relaxed_body and self._relaxed_body is None:
             self._relaxed_body = _WHITE.sub(b" ", self._simple_body)

@@ -18,6 +18,7 @@ from .alignment import is_public_suffix
 from .dkim_library import Invalid, Verifier, read_tags
 from .dns import DnsUnavailable, Resolver
 from .headers import HeaderBlock
+from .pinned_type import is_pinned
 
 MOST_SIGNATURE = 8192
 _MOST_SIGNED = 200
@@ -100,7 +101,7 @@ def judge(
     """
     if signature.fault:
         return Verdict(AuthResult.PERMERROR, signature.fault)
-    objection = _objection(signature, headers)
+    objection = _objection(signature, headers, verifier.raw)
     if objection:
         return Verdict(AuthResult.POLICY, objection)
     try:
@@ -119,7 +120,7 @@ def judge(
     return Verdict(AuthResult.POLICY, objection) if objection else Verdict(AuthResult.PASS)
 
 
-def _objection(signature: Signature, headers: HeaderBlock) -> str:
+def _objection(signature: Signature, headers: HeaderBlock, raw: bytes) -> str:
     """Return why a signature does not count even if it verifies; empty if it does."""
     tags = signature.tags
     if tags["a"] == "rsa-sha1":
@@ -130,10 +131,10 @@ def _objection(signature: Signature, headers: HeaderBlock) -> str:
         return "it has expired"
     if is_public_suffix(signature.domain):
         return f"{signature.domain} is a public suffix and nobody's own domain"
-    return _uncovered(tags["h"], headers)
+    return _uncovered(tags["h"], headers, raw)
 
 
-def _uncovered(signed: str, headers: HeaderBlock) -> str:
+def _uncovered(signed: str, headers: HeaderBlock, raw: bytes) -> str:
     """Return which field that a reader sees stands outside of the signature, RFC 6376 8.15."""
     names = [name.strip().lower() for name in signed.split(":")]
     if len(names) > _MOST_SIGNED:
@@ -141,7 +142,9 @@ def _uncovered(signed: str, headers: HeaderBlock) -> str:
     covered = Counter(names)
     present = Counter(field.name for field in headers.fields)
     for name in _COVERED:
-        if present[name] > covered[name] or (name == "from" and not covered[name]):
+        if present[name] <= covered[name] and (name != "from" or covered[name]):
+            continue
+        if name != "content-type" or not is_pinned(headers.first(name), raw[headers.body_start :]):
             return f"it does not cover the field {name.title()}"
     return ""
 
@@ -149,7 +152,7 @@ def _uncovered(signed: str, headers: HeaderBlock) -> str:
 def _find_key(signature: Signature, resolver: Resolver) -> bytes:
     """Return the one key record of a signature, RFC 6376 section 3.6.2.2."""
     records = resolver.txt(f"{signature.selector}._domainkey.{signature.domain}")
-    keys = [record for record in records if b"p" in record and b"=" in record]
+    keys = [record for record in records if _is_key(record)]
     if not keys:
         raise ValueError("the domain publishes no such key")
     if len(keys) > 1:
@@ -157,6 +160,14 @@ def _find_key(signature: Signature, resolver: Resolver) -> bytes:
     if len(keys[0]) > _MOST_KEY:
         raise ValueError("the key record is too long")
     return keys[0]
+
+
+def _is_key(record: bytes) -> bool:
+    """Whether a TXT record is meant as a key: others may stand beside it, under a wildcard."""
+    try:
+        return "p" in read_tags(record)
+    except ValueError:
+        return False
 
 
 def _key_tags(signature: Signature, key: bytes) -> dict[str, str]:
