@@ -90,9 +90,9 @@ TABLE = [
     row("read_raw", f"GET {AT}/emails/em_1/raw", email_id="em_1"),
     row(
         "get_thread",
-        f"GET {AT}/threads/th%2F1",
-        {"thread_id": "th/1", "emails": []},
-        thread_id="th/1",
+        f"GET {AT}/threads/th%3F1",
+        {"thread_id": "th?1", "emails": []},
+        thread_id="th?1",
         query={"include": "bodies"},
     ),
     row(

@@ -111,3 +111,7 @@ class MultiMailApproverToolkit(MultiMailToolkit):
     """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
 
     pack = ApproverToolkit
+
+    # Said again for type checkers: they give a pydantic model without `__init__` one of its fields.
+    def __init__(self, api_key: str | None = None, **options: Unpack[ToolkitOptions]) -> None:
+        super().__init__(api_key, **options)

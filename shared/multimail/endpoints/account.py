@@ -23,7 +23,7 @@ from ..models import (
     list_of,
     page_of,
 )
-from .checks import given, one_of, segment
+from .checks import given, last_segment, one_of, segment
 
 
 def get_account() -> Call[Account]:
@@ -192,7 +192,7 @@ def list_suppressions() -> Call[list[Suppression]]:
 
 def remove_suppression(address: str) -> Call[Ack]:
     """Let an address get mail again. API: DELETE /v1/suppression/{address}."""
-    path = f"/v1/suppression/{segment(address, 'address')}"
+    path = f"/v1/suppression/{last_segment(address, 'address')}"
     return Call("remove_suppression", "DELETE", path, Ack.model_validate, repeatable=True)
 
 

@@ -141,7 +141,18 @@ def moment(value: datetime | str | None, argument: str) -> str | None:
 
 
 def segment(value: Any, argument: str) -> str:
-    """Return an id or a name as one percent-encoded path segment."""
+    """Return an id as one percent-encoded path segment.
+
+    An id has no slash; a server that decodes before it routes would take one for another path.
+    """
+    text = named(value, argument)
+    if "/" in text or "\\" in text:
+        raise _invalid(argument, f"{text!r:.60} is not an id")
+    return quote(text, safe="")
+
+
+def last_segment(value: Any, argument: str) -> str:
+    """Return a name, which may hold any character, as the percent-encoded end of a path."""
     return quote(named(value, argument), safe="")
 
 

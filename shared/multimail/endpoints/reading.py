@@ -24,7 +24,7 @@ from ..models import (
     Thread,
     page_of,
 )
-from .checks import moment, one_of, segment
+from .checks import last_segment, moment, one_of, segment
 
 _PAGE = 100
 
@@ -234,7 +234,7 @@ def download_attachment(
 
     API: GET /v1/mailboxes/{mailbox}/emails/{email}/attachments/{filename}.
     """
-    path = f"{_email(email_id)}/attachments/{segment(filename, 'filename')}"
+    path = f"{_email(email_id)}/attachments/{last_segment(filename, 'filename')}"
     found = yield from Call(
         "download_attachment",
         "GET",
@@ -350,7 +350,7 @@ def delete_tag(email_id: str, key: str, *, mailbox: str | None = None) -> Call[A
     return Call(
         "delete_tag",
         "DELETE",
-        f"{_email(email_id)}/tags/{segment(key, 'key')}",
+        f"{_email(email_id)}/tags/{last_segment(key, 'key')}",
         Ack.model_validate,
         mailbox=mailbox,
         about=email_id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from .spec import ToolArgs
 
@@ -21,9 +21,17 @@ def _several(value: Any) -> Any:
     return value
 
 
+def _plain(value: str) -> str:
+    """Refuse what no id has and what would lead to another path of the API."""
+    if any(char in "/\\?#%" or char.isspace() for char in value):
+        raise ValueError(f"{value!r:.80} is not an id")
+    return value
+
+
 Texts = Annotated[list[str], BeforeValidator(_several)]
 
-EmailId = Annotated[str, Field(min_length=1, max_length=200, description="Email id (msg_…).")]
+Id = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=200)]
+EmailId = Annotated[Id, Field(description="Email id (msg_…).")]
 Filename = Annotated[
     str, Field(min_length=1, max_length=300, description="Attachment name, as read_email lists it.")
 ]
@@ -93,7 +101,7 @@ class ReadEmail(ToolArgs):
 class GetThread(ToolArgs):
     """Arguments of `get_thread`."""
 
-    thread_id: Annotated[str, Field(min_length=1, max_length=200, description="Thread id (thr_…).")]
+    thread_id: Annotated[Id, Field(description="Thread id (thr_…).")]
     before: Annotated[
         str | None, Field(description="Only messages older than this email id. Default: all.")
     ] = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import re
+import mimetypes
 from collections.abc import Generator
 from typing import Any, TypeAlias
 
@@ -63,12 +63,22 @@ def check_inbox(args: a.CheckInbox, context: ToolContext) -> Run:
     rows = [row(one) for one in page]
     longest_tail = _more("c" * max(200, len(page.cursor or "")))
     room = room_for_rows(_inbox_head(rows), longest_tail, context.max_chars)
-    while (fits := max(1, rows_that_fit(rows, room))) < len(rows):
+    for _ in range(_TRIES_TO_FIT):
+        fits = max(1, rows_that_fit(rows, room))
+        if fits >= len(rows):
+            break
         # The next page has to begin after the last row shown, so the API is asked for fewer.
         page = yield from _inbox_page(args, context, fits)
         rows = [row(one) for one in page]
-    text = listing(_inbox_head(rows), rows, _more(page.cursor))
-    return ToolResult(text, {"emails": [_row_facts(one) for one in page], "cursor": page.cursor})
+    fits, cursor, tail = max(1, rows_that_fit(rows, room)), page.cursor, _more(page.cursor)
+    if fits < len(rows):
+        cursor, tail = None, f"{len(rows) - fits} more do not fit: narrow the search by date."
+    text = listing(_inbox_head(rows[:fits]), rows[:fits], tail)
+    facts = [_row_facts(one) for one in page.items[:fits]]
+    return ToolResult(text, {"emails": facts, "cursor": cursor})
+
+
+_TRIES_TO_FIT = 3
 
 
 def _inbox_page(
@@ -257,7 +267,8 @@ def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run
     file = yield from api.download_attachment(args.email_id, args.filename, mailbox=context.pinned)
     facts = {"name": file.name, "content_type": file.content_type, "size": file.size}
     # The sender chose its name and type: neither is repeated outside the marks.
-    kind = file.content_type if _MEDIA_TYPE.fullmatch(file.content_type) else "of unknown type"
+    known = mimetypes.guess_extension(file.content_type) is not None
+    kind = file.content_type if known else "of unknown type"
     head = f"Attachment of {one_line(message.id, 64)}, {kind}, {file.size} bytes."
     if not file.content_type.startswith("text/") and file.content_type not in _TEXTUAL:
         return ToolResult(f"{head} It is not text; code has its bytes.", facts, files=(file,))
@@ -272,7 +283,6 @@ def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run
 
 
 _TEXTUAL = frozenset({"application/json", "application/xml", "application/yaml"})
-_MEDIA_TYPE = re.compile(r"(?:text|image|audio|video|font|application|message)/[a-z0-9.+-]{1,40}")
 
 
 def search_contacts(args: a.SearchContacts, context: ToolContext) -> Run:

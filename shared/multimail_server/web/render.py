@@ -136,7 +136,7 @@ def email(opened: Opened, who: Principal) -> Json:
 def _headers(message: Message) -> Json:
     outbound = message.direction is Direction.OUTBOUND
     return {
-        "bcc": list(message.bcc) if outbound else [],
+        "bcc": _blind(message) if outbound else [],
         "reply_to": list(message.reply_to),
         "rfc_message_id": message.rfc_message_id,
         "in_reply_to": message.in_reply_to,
@@ -147,6 +147,12 @@ def _headers(message: Message) -> Json:
         "envelope": {"mail_from": message.mail_from, "recipients": list(message.recipients)},
         "size": message.size,
     }
+
+
+def _blind(message: Message) -> list[str]:
+    """Return who gets a copy that no header shows, the mailbox's own `auto_bcc` included."""
+    shown = {address.lower() for address in (*message.to, *message.cc)}
+    return [address for address in message.recipients if address.lower() not in shown]
 
 
 def _fate(message: Message) -> Json:

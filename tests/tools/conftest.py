@@ -1,0 +1,108 @@
+"""Fixtures of the tools' tests: one server with a zone of its own, a mailbox for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.tools.support import Box, Connect, Signer
+
+from multimail_server import ServerConfig
+from multimail_server.harness import ServerUnderTest
+from multimail_server.mail.signing import generate_key, zone_lines
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own settings must not reach the tests."""
+    for name in ("API_KEY", "API_URL", "MAILBOX", "MAILBOX_ID", "ALLOW_HTTP"):
+        monkeypatch.delenv(f"MULTIMAIL_{name}", raising=False)
+
+
+@pytest.fixture(scope="session")
+def key_pair() -> tuple[bytes, str]:
+    """The key of example.com, and its record."""
+    return generate_key()
+
+
+@pytest.fixture(scope="session")
+def signed(key_pair: tuple[bytes, str]) -> Signer:
+    """Sign a message as example.com."""
+    return Signer(key_pair[0])
+
+
+@pytest.fixture(scope="session")
+def house(
+    key_pair: tuple[bytes, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerUnderTest]:
+    """One server for all; bank.com asks in its zone that forgeries be rejected."""
+    zone = tmp_path_factory.mktemp("dns") / "zone"
+    records = [
+        ("s1._domainkey.example.com", key_pair[1]),
+        ("_dmarc.bank.com", "v=DMARC1; p=reject"),
+    ]
+    zone.write_text(zone_lines(records), "utf-8")
+    with ServerUnderTest(ServerConfig(port=0, smtp_port=0, dns_zone=zone)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_box(house: ServerUnderTest) -> Iterator[Callable[..., Box]]:
+    """Make mailboxes, each with keys that are bound to it."""
+    numbers = itertools.count(1)
+    with house.http("admin") as admin, house.http("reviewer") as reviewer:
+
+        def key(name: str, scopes: list[str], mailbox: str) -> str:
+            body = {"name": name, "scopes": scopes, "mailbox_id": mailbox}
+            made = admin.post("/v1/api-keys", json=body).raise_for_status().json()
+            return str(made["key"])
+
+        def make(mode: str = "gated_send", **settings: Any) -> Box:
+            body = {"address": f"box-{next(numbers)}", "oversight_mode": mode, **settings}
+            made = admin.post("/v1/mailboxes", json=body).raise_for_status().json()
+            return Box(
+                house,
+                reviewer,
+                made["id"],
+                made["address"],
+                key("agent", ["read", "send"], made["id"]),
+                key("reviewer", ["read", "oversight"], made["id"]),
+            )
+
+        yield make
+
+
+@pytest.fixture
+def box(new_box: Callable[..., Box]) -> Box:
+    """A mailbox whose sends await a human."""
+    return new_box()
+
+
+@pytest.fixture
+def free_box(new_box: Callable[..., Box]) -> Box:
+    """A mailbox whose sends leave at once."""
+    return new_box("autonomous")
+
+
+@pytest.fixture
+def admin(house: ServerUnderTest) -> Iterator[httpx.Client]:
+    """A client with the admin's key."""
+    with house.http("admin") as client:
+        yield client
+
+
+@pytest.fixture(params=["sync", "async"])
+def colour(request: pytest.FixtureRequest) -> str:
+    """Each test that asks for tools runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def connect(colour: str) -> AsyncIterator[Connect]:
+    """A maker of tools."""
+    made = Connect(colour)
+    yield made
+    await made.close()

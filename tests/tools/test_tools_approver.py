@@ -1,0 +1,178 @@
+"""The approver's tools: who may decide, on what, and only after having seen all of it."""
+
+from __future__ import annotations
+
+from tests.tools.support import Box, Connect, Fault, Tools, Way, answer, code_of, fenced, ids
+
+from multimail.tools import ApproverToolkit
+
+
+async def held(tools: Tools, body: str = "It is ready.", **more: object) -> str:
+    """Send something that a human has to decide on; return its id."""
+    arguments = {"to": ["ann@example.org"], "subject": "Offer", "body": body, **more}
+    sent = await tools.call("send_email", arguments)
+    assert sent.data["held"], sent.text
+    found: str = sent.data["id"]
+    return found
+
+
+async def test_approved_mail_leaves(box: Box, connect: Connect) -> None:
+    email_id = await held(connect(box))
+    approver = connect.approver(box)
+    queue = await approver("list_pending")
+    assert ids(queue.data["pending"]) == [email_id]
+    assert "Offer" in fenced(queue.text)
+    assert "It is ready." in fenced((await approver("read_email", email_id=email_id)).text)
+    result = await approver("decide_email", email_id=email_id, decision="approve")
+    assert result.text == f"{email_id} was approved; its status is sent."
+    assert result.data == {"id": email_id, "decision": "approve", "status": "sent"}
+    assert ids(box.left()) == [email_id]
+
+
+async def test_rejected_mail_stays_and_its_author_is_told_why(box: Box, connect: Connect) -> None:
+    email_id = await held(connect(box))
+    approver = connect.approver(box)
+    await approver("read_email", email_id=email_id)
+    result = await approver(
+        "decide_email", email_id=email_id, decision="reject", reason="No prices."
+    )
+    assert result.data["status"] == "rejected"
+    assert box.mail(email_id)["decision_reason"] == "No prices."
+    assert box.left() == []
+
+
+async def test_the_thread_is_there_to_judge_by(box: Box, connect: Connect) -> None:
+    mail = box.receive("What does it cost?")
+    reply = await connect(box)("reply_email", email_id=mail["id"], body="Nothing.")
+    approver = connect.approver(box)
+    await approver("list_pending")
+    result = await approver("get_thread", thread_id=mail["thread_id"])
+    assert ids(result.data["messages"]) == [mail["id"], reply.data["id"]]
+    assert "What does it cost?" in fenced(result.text)
+
+
+async def test_nobody_decides_unseen(box: Box, connect: Connect) -> None:
+    email_id = await held(connect(box))
+    approver = connect.approver(box)
+    await approver("list_pending")
+    result = await approver("decide_email", email_id=email_id, decision="approve")
+    assert code_of(result) == "not_seen"
+    await approver("read_email", email_id=email_id, session_id="monday")
+    other = await approver(
+        "decide_email", email_id=email_id, decision="approve", session_id="tuesday"
+    )
+    assert code_of(other) == "not_seen"
+    assert box.left() == []
+
+
+async def test_a_long_mail_has_to_be_read_to_its_end(box: Box, connect: Connect) -> None:
+    email_id = await held(connect(box), "line of text\n" * 300)
+    approver = connect.approver(box, max_chars=1000)
+    decide = {"email_id": email_id, "decision": "approve"}
+    page = await approver("read_email", email_id=email_id)
+    while page.data["next_offset"] is not None:
+        assert code_of(await approver.call("decide_email", decide)) == "not_seen"
+        page = await approver("read_email", email_id=email_id, offset=page.data["next_offset"])
+    assert (await approver.call("decide_email", decide)).ok
+    assert ids(box.left()) == [email_id]
+
+
+async def test_looking_at_the_end_alone_is_not_reading(box: Box, connect: Connect) -> None:
+    email_id = await held(connect(box), "line of text\n" * 300)
+    approver = connect.approver(box, max_chars=1000)
+    await approver("read_email", email_id=email_id)
+    for offset in (10**9, 3800, 3000):
+        await approver("read_email", email_id=email_id, offset=offset)
+    result = await approver("decide_email", email_id=email_id, decision="approve")
+    assert code_of(result) == "not_seen"
+    assert box.left() == []
+
+
+async def test_what_is_to_be_decided_on_is_shown_whole(box: Box, connect: Connect) -> None:
+    body = "Fine.\n\nOn Monday Ann wrote:\n> the password is hunter2"
+    many = [f"person-{number}@example.org" for number in range(50)]
+    email_id = await held(connect(box), body, cc=many, bcc=["spy@example.net"])
+    approver = connect.approver(box, max_chars=1000)
+    shown, page = "", await approver("read_email", email_id=email_id)
+    while True:
+        shown += fenced(page.text)
+        if page.data["next_offset"] is None:
+            break
+        page = await approver("read_email", email_id=email_id, offset=page.data["next_offset"])
+    assert "hunter2" in shown
+    assert "spy@example.net" in shown
+    assert all(address in shown.replace("\n", "") for address in many[:3] + many[-3:])
+
+
+async def test_another_decision_came_first(box: Box, connect: Connect) -> None:
+    email_id = await held(connect(box))
+    approver = connect.approver(box)
+    await approver("read_email", email_id=email_id)
+    box.decide(email_id, "reject")
+    result = await approver("decide_email", email_id=email_id, decision="approve")
+    assert code_of(result) == "already_decided"
+    assert box.left() == []
+
+
+async def test_the_same_decision_again_is_no_error(box: Box, connect: Connect) -> None:
+    email_id = await held(connect(box))
+    approver = connect.approver(box)
+    await approver("read_email", email_id=email_id)
+    for _ in range(2):
+        assert (await approver("decide_email", email_id=email_id, decision="approve")).ok
+    assert len(box.left()) == 1
+
+
+async def test_a_message_that_changed_has_to_be_read_again(box: Box, connect: Connect) -> None:
+    monday, tuesday = "2027-03-01T09:00:00Z", "2027-03-02T09:00:00Z"
+    email_id = await held(connect(box), send_at=monday)
+    approver = connect.approver(box)
+    decide = {"email_id": email_id, "decision": "approve"}
+    await approver("read_email", email_id=email_id)
+    with box.server.http(box.agent_key) as author:
+        path = f"/v1/mailboxes/{box.id}/emails/{email_id}/schedule"
+        author.patch(path, json={"send_at": tuesday}).raise_for_status()
+    assert code_of(await approver.call("decide_email", decide)) == "content_changed"
+    assert box.mail(email_id)["status"] == "pending_send_approval"
+    assert "2027-03-02" in (await approver("read_email", email_id=email_id)).text
+    assert (await approver.call("decide_email", decide)).data["status"] == "scheduled"
+
+
+async def test_a_key_that_can_send_decides_nothing(box: Box, connect: Connect) -> None:
+    email_id = await held(connect(box))
+    sneaky = connect.approver(box, key=box.agent_key)
+    for name, arguments in (
+        ("list_pending", {}),
+        ("read_email", {"email_id": email_id}),
+        ("get_thread", {"thread_id": "thr_1"}),
+        ("decide_email", {"email_id": email_id, "decision": "approve"}),
+    ):
+        assert code_of(await sneaky.call(name, arguments)) == "key_can_send"
+    assert box.left() == []
+
+
+async def test_the_key_is_asked_about_once(box: Box, connect: Connect) -> None:
+    approver = connect.approver(box)
+    for _ in range(3):
+        await approver("list_pending")
+    paths = [one.url.path for one in approver.way.requests]
+    assert paths.count("/v1/account") == 1
+
+
+async def test_a_key_that_could_not_be_asked_about_decides_nothing(
+    box: Box, connect: Connect
+) -> None:
+    email_id = await held(connect(box))
+    way = Way([Fault(answer(503))] * 8, lambda request: request.url.path == "/v1/account")
+    approver = connect.approver(box, way=way)
+    await approver("read_email", email_id=email_id)
+    result = await approver("decide_email", email_id=email_id, decision="approve")
+    assert not result.ok
+    assert box.left() == []
+
+
+async def test_a_queue_is_not_for_a_key_without_the_scope(box: Box, connect: Connect) -> None:
+    agent = connect(box)
+    await held(agent)
+    assert "decide_email" not in {spec.name for spec in agent.toolkit.specs}
+    assert "send_email" not in {spec.name for spec in ApproverToolkit(box.agent_key).specs}

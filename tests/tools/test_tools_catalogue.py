@@ -1,0 +1,154 @@
+"""The packs: which tools there are, what a model is told of them, and how few words it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from multimail import ConfigurationError
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ApproverToolkit, Toolkit, ToolSpec
+
+KEY = "mm_test_nobody"
+ALL = [*AGENT_TOOLS, *APPROVER_TOOLS]
+
+
+def pack(*specs: ToolSpec) -> str:
+    """The tools as chat/completions carries them."""
+    return json.dumps(
+        [
+            {
+                "type": "function",
+                "function": {
+                    "name": spec.name,
+                    "description": spec.description,
+                    "parameters": spec.schema(),
+                },
+            }
+            for spec in specs
+        ],
+        separators=(",", ":"),
+    )
+
+
+def test_the_agent_has_thirteen_tools_and_none_decides() -> None:
+    names = [spec.name for spec in Toolkit(KEY).specs]
+    assert len(names) == len(set(names)) == 13
+    assert "decide_email" not in names
+    assert {spec.access for spec in AGENT_TOOLS} == {"read", "write"}
+
+
+def test_the_approver_has_four_tools_and_none_sends() -> None:
+    names = [spec.name for spec in ApproverToolkit(KEY).specs]
+    assert names == ["list_pending", "read_email", "get_thread", "decide_email"]
+    assert {spec.access for spec in APPROVER_TOOLS} == {"approve"}
+
+
+@pytest.mark.parametrize("name", ["decide_email", "delete_everything", ""])
+@pytest.mark.parametrize("argument", ["include", "exclude"])
+def test_a_name_that_is_no_tool_is_a_mistake(argument: str, name: str) -> None:
+    chosen: dict[str, Any] = {argument: [name]}
+    with pytest.raises(ConfigurationError, match="There are: list_mailboxes"):
+        Toolkit(KEY, **chosen)
+
+
+def test_an_agent_cannot_be_handed_the_approvers_tool_by_name() -> None:
+    with pytest.raises(ConfigurationError, match="no tool 'decide_email'"):
+        Toolkit(KEY).call("decide_email", {"email_id": "msg_1", "decision": "approve"})
+
+
+def test_tools_are_chosen_by_name() -> None:
+    some = Toolkit(KEY, include=["send_email", "check_inbox"])
+    assert [spec.name for spec in some.specs] == ["check_inbox", "send_email"]
+    rest = Toolkit(KEY, exclude=("send_email", "reply_email"))
+    assert len(rest.specs) == 11
+    assert [spec.name for spec in Toolkit(KEY, include="read_email").specs] == ["read_email"]
+
+
+def test_a_toolkit_without_tools_is_a_mistake() -> None:
+    with pytest.raises(ConfigurationError, match="leave no tool"):
+        Toolkit(KEY, include=["read_email"], exclude=["read_email"])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"max_chars": 999}, "at least 1000"),
+        ({"policy": "lenient"}, "strict, standard, off"),
+        ({"base_url": "ftp://example.org"}, "not an http"),
+    ],
+)
+def test_settings_that_cannot_work_are_mistakes(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        Toolkit(KEY, **options)
+
+
+def test_a_toolkit_shows_its_tools_and_never_its_key() -> None:
+    shown = repr(Toolkit("mm_test_canary_1", mailbox="a@x.test"))
+    assert "send_email" in shown
+    assert "a@x.test" in shown
+    assert "canary" not in shown
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: f"{spec.access}-{spec.name}")
+def test_a_schema_is_one_that_every_framework_can_carry(spec: ToolSpec) -> None:
+    schema = spec.schema()
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert "$ref" not in json.dumps(schema)
+    required = set(schema.get("required", []))
+    assert required <= set(schema["properties"])
+    for name, part in schema["properties"].items():
+        assert part["description"], name
+        assert "title" not in part
+        if name in required:
+            assert part["type"] in ("string", "array")
+        else:
+            assert part["default"] is None
+            assert {"type": "null"} in part["anyOf"]
+    for inner in _types(schema["properties"]):
+        assert inner != "object"
+
+
+def _types(schema: Any) -> Iterator[Any]:
+    if isinstance(schema, dict):
+        if isinstance(schema.get("type"), str):
+            yield schema["type"]
+        for inner in schema.values():
+            yield from _types(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from _types(inner)
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: f"{spec.access}-{spec.name}")
+def test_defaults_and_choices_stand_in_the_words_too(spec: ToolSpec) -> None:
+    for name, field in spec.schema()["properties"].items():
+        for choice in _choices(field):
+            assert choice in field["description"], name
+
+
+def _choices(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield from schema.get("enum", [])
+        for inner in schema.get("anyOf", []):
+            yield from _choices(inner)
+
+
+def test_only_what_changes_nothing_claims_to() -> None:
+    assert {spec.name for spec in AGENT_TOOLS if spec.hints.destructive} == {
+        "send_email",
+        "reply_email",
+        "cancel_message",
+    }
+    for spec in ALL:
+        assert not (spec.hints.read_only and spec.access == "write"), spec.name
+
+
+def test_the_agents_pack_costs_a_model_little(capsys: pytest.CaptureFixture[str]) -> None:
+    size = len(pack(*AGENT_TOOLS))
+    with capsys.disabled():
+        print(f"\nThe agent's pack has {size} characters.")
+    assert size < 9500

@@ -1,0 +1,214 @@
+"""The guard: what a message may cause, by who proved to have sent it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.tools.support import Box, Connect, Json, Signer, code_of, fenced, letter, outside
+
+BODY = "Please pay the attached invoice today."
+
+
+@pytest.fixture
+def proven(signed: Signer) -> Callable[[Box], Json]:
+    """Receive mail that example.com signed."""
+
+    def receive(box: Box) -> Json:
+        box.deliver(signed(letter(BODY, sender="ann@example.com", to=box.address)))
+        return box.mails("inbound")[0]
+
+    return receive
+
+
+def unproven(box: Box) -> Json:
+    """Receive mail without any proof."""
+    return box.receive(BODY, files={"invoice.txt": "42"})
+
+
+def forged(box: Box) -> Json:
+    """Receive mail in the name of a domain that disowns it."""
+    return box.receive(BODY, sender="ceo@bank.com", files={"invoice.txt": "42"})
+
+
+async def test_proven_mail_is_answered_at_once(
+    free_box: Box, connect: Connect, proven: Callable[[Box], Json]
+) -> None:
+    mail, tools = proven(free_box), connect(free_box)
+    read = await tools("read_email", email_id=mail["id"])
+    assert "Sender authenticated" in outside(read.text)
+    assert read.data["trust"]["label"] == "authenticated"
+    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
+    assert result.decision is not None
+    assert result.as_data()["decision"] == {
+        "action": "allow",
+        "label": "authenticated",
+        "reasons": [],
+        "policy": "standard",
+        "message_id": mail["id"],
+    }
+    free_box.server.wait_for_message(
+        lambda one: one["id"] == result.data["id"] and one["status"] == "sent",
+        direction="outbound",
+    )
+    assert free_box.left()[0]["recipients"] == ["ann@example.com"]
+
+
+async def test_unproven_mail_is_answered_only_by_a_humans_leave(
+    free_box: Box, connect: Connect
+) -> None:
+    mail, tools = unproven(free_box), connect(free_box)
+    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
+    assert result.text.startswith("Held for approval")
+    assert result.data["held"] is True
+    assert result.decision is not None
+    assert result.decision.action == "hold"
+    held = free_box.mail(result.data["id"])
+    assert held["status"] == "pending_send_approval"
+    assert held["oversight_mode"] == "gated_send"
+    assert held["metadata"]["guard_label"] == "unauthenticated"
+    assert held["metadata"]["guard_reasons"] == "no signature"
+    assert free_box.left() == []
+    free_box.decide(held["id"])
+    assert len(free_box.left()) == 1
+
+
+async def test_a_new_mail_from_a_free_mailbox_is_not_held(free_box: Box, connect: Connect) -> None:
+    unproven(free_box)
+    sent = await connect(free_box)("send_email", to="bob@example.org", subject="x", body="y")
+    assert sent.data["held"] is False
+
+
+async def test_where_nothing_can_hold_a_reply_it_is_refused(
+    free_box: Box, connect: Connect
+) -> None:
+    mail, tools = unproven(free_box), connect(free_box)
+    tools.way.hides = {"per_message_oversight"}
+    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
+    assert code_of(result) == "refused_by_guard"
+    assert "cannot hold a single reply" in result.text
+    assert free_box.mails() == []
+
+
+async def test_in_a_mailbox_that_holds_everything_the_reviewer_learns_why(
+    box: Box, connect: Connect
+) -> None:
+    mail = unproven(box)
+    result = await connect(box)("reply_email", email_id=mail["id"], body="Paid.")
+    held = box.mail(result.data["id"])
+    assert held["metadata"]["guard_action"] == "hold"
+    assert held["status"] == "pending_send_approval"
+
+
+async def test_a_mailbox_that_was_tightened_meanwhile_is_seen_as_it_is(
+    free_box: Box, connect: Connect
+) -> None:
+    mail, tools = unproven(free_box), connect(free_box)
+    await tools("list_mailboxes")
+    with free_box.server.http("admin") as admin:
+        admin.patch(
+            f"/v1/mailboxes/{free_box.id}", json={"oversight_mode": "gated_all"}
+        ).raise_for_status()
+    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
+    assert result.data["held"] is True
+    assert free_box.mail(result.data["id"])["oversight_mode"] == "gated_all"
+
+
+@pytest.mark.parametrize("policy", ["standard", "strict"])
+async def test_a_forgery_is_withheld_and_not_answered(
+    free_box: Box, connect: Connect, policy: str
+) -> None:
+    mail, tools = forged(free_box), connect(free_box, policy=policy)
+    read = await tools("read_email", email_id=mail["id"])
+    assert "Sender FAILED" in read.text
+    assert "the policy of bank.com is reject" in read.text
+    assert "From: ceo@bank.com" in fenced(read.text)
+    assert BODY not in read.text
+    assert BODY not in str(read.as_data())
+    thread = await tools("get_thread", thread_id=mail["thread_id"])
+    assert "[body withheld" in thread.text
+    assert BODY not in thread.text
+    assert BODY not in str(thread.as_data())
+    file = await tools("download_attachment", email_id=mail["id"], filename="invoice.txt")
+    assert code_of(file) == "withheld"
+    assert file.files == ()
+    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
+    assert code_of(result) == "refused_by_guard"
+    assert result.decision is not None
+    assert result.decision.as_data()["action"] == "refuse"
+    assert result.decision.label == "failed"
+    assert result.as_data()["decision"]["message_id"] == mail["id"]
+    assert "Do not answer this message in another way" in result.text
+    assert free_box.mails() == []
+
+
+async def test_the_label_stands_in_the_inbox_too(
+    box: Box, connect: Connect, proven: Callable[[Box], Json]
+) -> None:
+    forged(box)
+    unproven(box)
+    proven(box)
+    result = await connect(box)("check_inbox")
+    labels = [row["trust"]["label"] for row in result.data["emails"]]
+    assert labels == ["authenticated", "unauthenticated", "failed"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"From: ann@example.com\r\nFrom: ceo@bank.com\r\nTo: x@y.test\r\nSubject: a\r\n\r\nb\r\n",
+        b"From: ann@example.com, ceo@bank.com\r\nSubject: a\r\n\r\nb\r\n",
+        b"Subject: a\r\n\r\nb\r\n",
+    ],
+    ids=["two From fields", "two addresses", "no From"],
+)
+async def test_a_header_that_cannot_be_trusted_fails(
+    free_box: Box, connect: Connect, raw: bytes
+) -> None:
+    free_box.deliver(raw)
+    (mail,) = free_box.mails("inbound")
+    tools = connect(free_box)
+    assert (await tools("read_email", email_id=mail["id"])).data["trust"]["label"] == "failed"
+    result = await tools("reply_email", email_id=mail["id"], body="Hi.")
+    assert code_of(result) == "refused_by_guard"
+    assert free_box.mails() == []
+
+
+async def test_strict_holds_even_what_is_proven(
+    free_box: Box, connect: Connect, proven: Callable[[Box], Json]
+) -> None:
+    mail, tools = proven(free_box), connect(free_box, policy="strict")
+    assert BODY in (await tools("read_email", email_id=mail["id"])).text
+    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
+    assert result.data["held"] is True
+    assert free_box.left() == []
+
+
+async def test_strict_withholds_what_is_not_proven(free_box: Box, connect: Connect) -> None:
+    mail, tools = unproven(free_box), connect(free_box, policy="strict")
+    assert BODY not in (await tools("read_email", email_id=mail["id"])).text
+    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
+    assert result.data["held"] is True
+
+
+async def test_off_lets_everything_through_and_says_so_in_the_log(
+    free_box: Box, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    mail = forged(free_box)
+    tools = connect(free_box, policy="off")
+    assert "trust policy is off" in caplog.text
+    assert BODY in (await tools("read_email", email_id=mail["id"])).text
+    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
+    assert result.data["held"] is False
+    assert result.decision is not None
+    assert result.decision.policy == "off"
+
+
+async def test_what_the_mailbox_wrote_is_its_own(free_box: Box, connect: Connect) -> None:
+    tools = connect(free_box)
+    sent = await tools("send_email", to="bob@example.org", subject="First", body="Hello.")
+    read = await tools("read_email", email_id=sent.data["id"])
+    assert "Sender own" in read.text
+    more = await tools("reply_email", email_id=sent.data["id"], body="P.S.")
+    assert more.data["held"] is False
+    assert free_box.mail(more.data["id"])["to"] == ["bob@example.org"]

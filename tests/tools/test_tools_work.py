@@ -1,0 +1,334 @@
+"""Each of the agent's tools does its work: in words, in data, and in the server's store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from tests.tools.support import Box, Connect, Signer, code_of, fenced, ids, letter
+
+from multimail.tools import Toolkit
+from multimail_server.harness import ServerUnderTest
+
+
+async def test_list_mailboxes_names_the_mode(box: Box, connect: Connect) -> None:
+    result = await connect(box)("list_mailboxes")
+    assert result.ok
+    assert f"{box.address} | gated_send" in result.text
+    assert result.data["mailboxes"][0]["id"] == box.id
+
+
+async def test_check_inbox_lists_the_newest_first_and_marks_nothing_as_read(
+    box: Box, connect: Connect, signed: Signer
+) -> None:
+    box.deliver(letter(subject="First", to=box.address))
+    box.deliver(signed(letter(subject="Second", sender="bob@example.com", to=box.address)))
+    result = await connect(box)("check_inbox")
+    rows = fenced(result.text)
+    assert rows.index("bob@example.com: Second") < rows.index("ann@example.org: First")
+    assert [row["trust"]["label"] for row in result.data["emails"]] == [
+        "authenticated",
+        "unauthenticated",
+    ]
+    assert result.data["cursor"] is None
+    assert [mail["status"] for mail in box.mails("inbound")] == ["unread", "unread"]
+
+
+async def test_check_inbox_filters(box: Box, connect: Connect) -> None:
+    box.deliver(
+        letter(subject="Invoice 7", sender="ann@example.org", to=box.address),
+        letter(subject="Lunch", sender="bob@example.org", to=box.address, files={"menu.txt": "x"}),
+    )
+    tools = connect(box)
+    await tools("send_email", to=["ann@example.org"], subject="Offer", body="Hello.")
+
+    async def subjects(**filters: Any) -> list[str]:
+        result = await tools("check_inbox", **filters)
+        return [row["subject"] for row in result.data["emails"]]
+
+    assert await subjects(sender="ann@example.org") == ["Invoice 7"]
+    assert await subjects(subject_contains="lunch") == ["Lunch"]
+    assert await subjects(has_attachments=True) == ["Lunch"]
+    assert await subjects(direction="outbound") == ["Offer"]
+    assert await subjects(date_after="2999-01-01T00:00:00Z") == []
+    assert await subjects(date_before="2999-01-01T00:00:00+01:00", limit=1) == ["Offer"]
+    await tools("read_email", email_id=box.mails("inbound")[0]["id"])
+    assert await subjects(unread_only=True) == ["Invoice 7"]
+
+
+async def test_an_empty_inbox_says_so(box: Box, connect: Connect) -> None:
+    result = await connect(box)("check_inbox")
+    assert result.text == "No mail matches."
+    assert result.data == {"emails": [], "cursor": None}
+
+
+async def test_read_email_shows_one_message_and_marks_it_as_read(
+    box: Box, connect: Connect
+) -> None:
+    mail = box.receive("Can you help?", subject="Help", files={"a.txt": "one"})
+    result = await connect(box)("read_email", email_id=mail["id"])
+    shown = fenced(result.text)
+    for part in ("From: ann@example.org", f"To: {box.address}", "Subject: Help", "Can you help?"):
+        assert part in shown
+    assert "Attachments: a.txt (5 bytes)" in shown
+    assert "Sender unauthenticated" in result.text
+    assert result.data["body"] == "Can you help?"
+    assert result.data["next_offset"] is None
+    assert result.data["attachments"][0]["name"] == "a.txt"
+    assert box.mail(mail["id"])["status"] == "read"
+
+
+async def test_get_thread_shows_the_conversation_and_the_reply_that_waits(
+    box: Box, connect: Connect
+) -> None:
+    first = box.receive("Question?", Message_ID="<q@example.org>")
+    second = box.receive("Anyone there?", In_Reply_To="<q@example.org>")
+    tools = connect(box)
+    reply = await tools("reply_email", email_id=second["id"], body="Yes!")
+    result = await tools("get_thread", thread_id=first["thread_id"])
+    assert ids(result.data["messages"]) == [first["id"], second["id"], reply.data["id"]]
+    shown = fenced(result.text)
+    assert shown.index("Question?") < shown.index("Anyone there?") < shown.index("Yes!")
+    assert f"already on its way: {reply.data['id']} (pending_send_approval)" in result.text
+
+
+async def test_wait_for_email_returns_when_mail_comes(box: Box, connect: Connect) -> None:
+    box.receive("Old.", subject="Old")
+    tools, asked = connect(box), threading.Event()
+    listings: list[httpx.Request] = tools.way.requests
+
+    def deliver_once_it_waits() -> None:
+        while len(listings) < 3:  # the mailbox, the newest now, the first look
+            asked.wait(0.005)
+        box.deliver(letter(subject="Other", sender="bob@example.org", to=box.address))
+        box.deliver(letter(subject="New", to=box.address))
+
+    postman = threading.Thread(target=deliver_once_it_waits)
+    postman.start()
+    result = await tools("wait_for_email", sender="ann@example.org", timeout_seconds=20)
+    postman.join()
+    assert "ann@example.org: New" in fenced(result.text)
+    assert result.data["email"]["subject"] == "New"
+
+
+async def test_wait_for_email_finds_what_came_since(box: Box, connect: Connect) -> None:
+    first, second = box.receive("One."), box.receive("Two.", subject="Second")
+    result = await connect(box)("wait_for_email", since_id=first["id"], timeout_seconds=0)
+    assert result.data["email"]["id"] == second["id"]
+
+
+async def test_wait_for_email_gives_up_in_time(box: Box, connect: Connect) -> None:
+    box.receive("Old.")
+    began = time.monotonic()
+    result = await connect(box)("wait_for_email", timeout_seconds=0)
+    assert time.monotonic() - began < 5
+    assert code_of(result) == "timeout"
+    assert result.error is not None
+    assert result.error.retryable
+
+
+async def test_download_attachment_gives_text_to_the_model_and_bytes_to_code(
+    box: Box, connect: Connect
+) -> None:
+    mail = box.receive(files={"note.txt": "Grüße\n", "photo.bin": b"\x00\xff"})
+    tools = connect(box)
+    text = await tools("download_attachment", email_id=mail["id"], filename="note.txt")
+    assert fenced(text.text) == "Grüße"
+    assert text.files[0].content.decode().strip() == "Grüße"
+    binary = await tools("download_attachment", email_id=mail["id"], filename="photo.bin")
+    assert "not text" in binary.text
+    assert binary.data["size"] == 2
+    assert binary.files[0].content == b"\x00\xff"
+
+
+async def test_a_large_attachment_comes_by_its_link(box: Box, connect: Connect) -> None:
+    content = bytes(range(256)) * 400
+    mail = box.receive(files={"large.bin": content})
+    result = await connect(box)("download_attachment", email_id=mail["id"], filename="large.bin")
+    assert result.files[0].content == content
+
+
+async def test_contacts_are_added_and_found(box: Box, connect: Connect) -> None:
+    tools = connect(box)
+    who = f"carol-{box.id.lower()}@example.org"
+    added = await tools("add_contact", email=who, name="Carol", tags=["friend"])
+    assert added.text == f"Added Carol <{who}> to the contacts."
+    again = await tools("add_contact", email=who, name="Carol", tags=["friend"])
+    assert again.data["contact"]["id"] == added.data["contact"]["id"]
+    found = await tools("search_contacts", query=box.id.lower())
+    assert fenced(found.text) == f"{who} | Carol"
+    assert found.data["contacts"] == [added.data["contact"]]
+    stored = box.reviewer.get("/v1/contacts", params={"q": who}).json()["contacts"]
+    assert stored[0]["tags"] == ["friend"]
+    nobody = await tools("search_contacts", query="no such person")
+    assert nobody.text == "No contact matches."
+
+
+async def test_send_email_is_held_where_the_mailbox_asks_a_human(
+    box: Box, connect: Connect
+) -> None:
+    tools = connect(box)
+    result = await tools(
+        "send_email",
+        to=["ann@example.org"],
+        cc="bob@example.org, carol@example.org",
+        bcc=["dave@example.org"],
+        subject="Offer",
+        body="It is **ready**.",
+    )
+    mail = box.mail(result.data["id"])
+    assert result.text.startswith(f"Held for approval: {mail['id']} to ann@example.org")
+    assert result.data["held"] is True
+    assert mail["status"] == "pending_send_approval"
+    assert mail["cc"] == ["bob@example.org", "carol@example.org"]
+    assert mail["bcc"] == ["dave@example.org"]
+    assert mail["markdown"] == "It is **ready**."
+    assert box.left() == []
+    box.decide(mail["id"])
+    assert box.left()[0]["recipients"] == [
+        "ann@example.org",
+        "bob@example.org",
+        "carol@example.org",
+        "dave@example.org",
+    ]
+
+
+async def test_send_email_leaves_at_once_where_nobody_is_asked(
+    free_box: Box, connect: Connect
+) -> None:
+    result = await connect(free_box)(
+        "send_email", to=["ann@example.org"], subject="Hi", body="Now."
+    )
+    assert result.text.startswith(f"Accepted for sending: {result.data['id']}")
+    assert result.data["held"] is False
+    free_box.server.wait_for_message(
+        lambda mail: mail["id"] == result.data["id"] and mail["status"] == "sent",
+        direction="outbound",
+    )
+    assert "Now." in free_box.left()[0]["raw"]
+
+
+async def test_send_email_later(free_box: Box, connect: Connect) -> None:
+    later = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
+    tools = connect(free_box)
+    result = await tools(
+        "send_email",
+        to=["ann@example.org"],
+        subject="Later",
+        body="Soon.",
+        send_at=later.isoformat(),
+    )
+    assert f"It leaves at {later:%Y-%m-%d %H:%M}Z" in result.text
+    assert free_box.mail(result.data["id"])["status"] == "scheduled"
+    cancelled = await tools("cancel_message", email_id=result.data["id"])
+    assert cancelled.data["status"] == "cancelled"
+    assert free_box.left() == []
+
+
+async def test_reply_email_goes_into_the_thread(box: Box, connect: Connect) -> None:
+    mail = box.receive(
+        "Hi all",
+        subject="Plan",
+        Cc="bob@example.org",
+        Message_ID="<plan@example.org>",
+    )
+    result = await connect(box)(
+        "reply_email", email_id=mail["id"], body="Fine.", reply_all=True, cc=["carol@example.org"]
+    )
+    reply = box.mail(result.data["id"])
+    assert reply["thread_id"] == mail["thread_id"] == result.data["thread_id"]
+    assert reply["to"] == ["ann@example.org"]
+    assert set(reply["cc"]) == {"bob@example.org", "carol@example.org"}
+    assert reply["subject"] == "Re: Plan"
+    box.decide(reply["id"])
+    assert "In-Reply-To: <plan@example.org>" in box.left()[0]["raw"]
+
+
+async def test_a_reply_without_reply_all_answers_the_sender_alone(
+    box: Box, connect: Connect
+) -> None:
+    mail = box.receive("Hi all", Cc="bob@example.org")
+    result = await connect(box)("reply_email", email_id=mail["id"], body="Fine.")
+    assert box.mail(result.data["id"])["envelope"]["recipients"] == ["ann@example.org"]
+
+
+async def test_tag_email_adds_and_keeps(box: Box, connect: Connect) -> None:
+    mail, tools = box.receive(), connect(box)
+    await tools("tag_email", email_id=mail["id"], tags=["urgent"])
+    result = await tools("tag_email", email_id=mail["id"], tags="kind=billing, seen")
+    wanted = {"urgent": "true", "kind": "billing", "seen": "true"}
+    assert result.data["tags"] == wanted
+    assert box.mail(mail["id"])["tags"] == wanted
+    assert "kind=billing" in (await tools("read_email", email_id=mail["id"])).text
+
+
+async def test_list_pending_shows_what_waits_without_the_oversight_scope(
+    box: Box, connect: Connect
+) -> None:
+    tools = connect(box)
+    assert (await tools("list_pending")).text == "Nothing awaits a human."
+    for subject in ("One", "Two"):
+        await tools("send_email", to=["ann@example.org"], subject=subject, body="x")
+    result = await tools("list_pending")
+    rows = fenced(result.text)
+    assert rows.index("One") < rows.index("Two")
+    assert ids(result.data["pending"]) == ids(box.mails())[::-1]
+
+
+async def test_cancel_message_withdraws_what_waits(box: Box, connect: Connect) -> None:
+    tools = connect(box)
+    sent = await tools("send_email", to=["ann@example.org"], subject="Oops", body="x")
+    result = await tools("cancel_message", email_id=sent.data["id"])
+    assert "will not be sent" in result.text
+    assert box.mail(sent.data["id"])["status"] == "cancelled"
+    again = await tools("cancel_message", email_id=sent.data["id"])
+    assert again.ok
+    assert box.left() == []
+
+
+async def test_cancel_message_says_when_it_is_too_late(box: Box, connect: Connect) -> None:
+    tools = connect(box)
+    sent = await tools("send_email", to=["ann@example.org"], subject="Gone", body="x")
+    box.decide(sent.data["id"])
+    result = await tools("cancel_message", email_id=sent.data["id"])
+    assert "already been sent" in result.text
+    assert code_of(result) == "not_possible"
+    assert len(box.left()) == 1
+
+
+async def test_a_rejection_reaches_the_author_with_its_reason(box: Box, connect: Connect) -> None:
+    tools = connect(box)
+    sent = await tools("send_email", to=["ann@example.org"], subject="Hm", body="x")
+    body = {"email_id": sent.data["id"], "action": "reject", "reason": "Too short."}
+    box.reviewer.post("/v1/oversight/decide", json=body).raise_for_status()
+    result = await tools("read_email", email_id=sent.data["id"])
+    assert "The reviewer said: Too short." in result.text
+    assert result.data["status"] == "rejected"
+
+
+async def test_a_read_only_mailbox_sends_nothing(
+    new_box: Callable[..., Box], connect: Connect
+) -> None:
+    box = new_box("read_only")
+    result = await connect(box)("send_email", to=["ann@example.org"], subject="x", body="y")
+    assert code_of(result) == "read_only"
+    assert box.mails() == []
+
+
+async def test_a_toolkit_takes_its_settings_from_the_environment(
+    multimail_server: ServerUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTIMAIL_API_KEY", multimail_server.keys.agent)
+    monkeypatch.setenv("MULTIMAIL_API_URL", multimail_server.url)
+    monkeypatch.setenv("MULTIMAIL_MAILBOX", multimail_server.mailbox.address)
+    multimail_server.deliver("Are you there?", subject="Hello", sender="ann@example.org")
+    toolkit = Toolkit()
+    found = toolkit.call("check_inbox", {})
+    assert (await toolkit.acall("check_inbox", {})).data == found.data
+    assert found.data["emails"][0]["subject"] == "Hello"
+    await toolkit.aclose()
