@@ -176,7 +176,7 @@ def _is_plain(data: bytes) -> bool:
 
 def _file(file: OutgoingAttachment, number: int) -> bytes:
     check_header("attachment content_type", file.content_type)
-    name = check_header("attachment name", file.name) or f"attachment-{number}"
+    name = check_header("attachment name", file.name).strip() or f"attachment-{number}"
     kind = file.content_type.partition(";")[0].strip().lower()
     # A message or a multipart may not be base64 (RFC 2045 section 6.4): it goes as plain bytes.
     if not _TYPE.fullmatch(kind) or kind.startswith(("multipart/", "message/")):
