@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = ("langchain", "langchain_core", "langgraph")
+FRAMEWORKS = ("langchain", "langchain_core", "langgraph", "crewai", "smolagents", "agno")
 HEAVY = ("langchain_core", "starlette", "uvicorn", "typer", "aiosmtpd", "multimail_server")
 
 

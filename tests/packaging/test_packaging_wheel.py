@@ -34,7 +34,10 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     packages = {top for top in tops if not top.endswith(".dist-info")}
-    assert packages == {"multimail", "multimail_server", "multimail_cli", "langchain_multimail"}
+    assert packages == {
+        *("multimail", "multimail_server", "multimail_cli", "langchain_multimail"),
+        *("crewai_multimail", "smolagents_multimail", "agno_multimail"),
+    }
     assert {f"{package}/py.typed" for package in packages} <= set(names)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import approving, reading, threads, writing
+from . import approving, reading, results, threads, writing
 from . import args as a
 from .spec import READS, Hints, ToolSpec
 
@@ -14,6 +14,7 @@ LIST_MAILBOXES = ToolSpec(
     "read",
     READS,
     reading.list_mailboxes,
+    results.Mailboxes,
 )
 CHECK_INBOX = ToolSpec(
     "check_inbox",
@@ -24,6 +25,7 @@ CHECK_INBOX = ToolSpec(
     "read",
     READS,
     reading.check_inbox,
+    results.Inbox,
 )
 READ_EMAIL = ToolSpec(
     "read_email",
@@ -34,6 +36,7 @@ READ_EMAIL = ToolSpec(
     "read",
     Hints(read_only=False),
     reading.read_email,
+    results.Message,
 )
 GET_THREAD = ToolSpec(
     "get_thread",
@@ -44,6 +47,7 @@ GET_THREAD = ToolSpec(
     "read",
     READS,
     threads.get_thread,
+    results.Conversation,
 )
 WAIT_FOR_EMAIL = ToolSpec(
     "wait_for_email",
@@ -53,6 +57,7 @@ WAIT_FOR_EMAIL = ToolSpec(
     "read",
     READS,
     reading.wait_for_email,
+    results.Arrival,
 )
 DOWNLOAD_ATTACHMENT = ToolSpec(
     "download_attachment",
@@ -62,6 +67,7 @@ DOWNLOAD_ATTACHMENT = ToolSpec(
     "read",
     Hints(read_only=False),
     reading.download_attachment,
+    results.Attachment,
 )
 SEARCH_CONTACTS = ToolSpec(
     "search_contacts",
@@ -71,6 +77,7 @@ SEARCH_CONTACTS = ToolSpec(
     "read",
     READS,
     reading.search_contacts,
+    results.Contacts,
 )
 ADD_CONTACT = ToolSpec(
     "add_contact",
@@ -80,6 +87,7 @@ ADD_CONTACT = ToolSpec(
     "write",
     Hints(idempotent=False),
     writing.add_contact,
+    results.AddedContact,
 )
 SEND_EMAIL = ToolSpec(
     "send_email",
@@ -90,6 +98,7 @@ SEND_EMAIL = ToolSpec(
     "write",
     Hints(destructive=True, open_world=True),
     writing.send_email,
+    results.Sent,
 )
 REPLY_EMAIL = ToolSpec(
     "reply_email",
@@ -100,6 +109,7 @@ REPLY_EMAIL = ToolSpec(
     "write",
     Hints(destructive=True, open_world=True),
     writing.reply_email,
+    results.Sent,
 )
 TAG_EMAIL = ToolSpec(
     "tag_email",
@@ -109,6 +119,7 @@ TAG_EMAIL = ToolSpec(
     "write",
     Hints(),
     writing.tag_email,
+    results.Tagged,
 )
 LIST_PENDING = ToolSpec(
     "list_pending",
@@ -118,6 +129,7 @@ LIST_PENDING = ToolSpec(
     "read",
     READS,
     reading.list_held,
+    results.Pending,
 )
 CANCEL_MESSAGE = ToolSpec(
     "cancel_message",
@@ -127,6 +139,7 @@ CANCEL_MESSAGE = ToolSpec(
     "write",
     Hints(destructive=True),
     writing.cancel_message,
+    results.Changed,
 )
 
 AGENT_INSTRUCTIONS = (
@@ -162,6 +175,7 @@ APPROVER_TOOLS: tuple[ToolSpec, ...] = (
         "approve",
         READS,
         approving.by_approver(reading.list_queue),
+        results.Pending,
     ),
     ToolSpec(
         "read_email",
@@ -171,6 +185,7 @@ APPROVER_TOOLS: tuple[ToolSpec, ...] = (
         "approve",
         READ_EMAIL.hints,
         approving.by_approver(reading.read_email),
+        results.Message,
     ),
     ToolSpec(
         "get_thread",
@@ -180,6 +195,7 @@ APPROVER_TOOLS: tuple[ToolSpec, ...] = (
         "approve",
         READS,
         approving.by_approver(threads.get_thread),
+        results.Conversation,
     ),
     ToolSpec(
         "decide_email",
@@ -190,5 +206,6 @@ APPROVER_TOOLS: tuple[ToolSpec, ...] = (
         "approve",
         Hints(destructive=True, open_world=True),
         approving.by_approver(approving.decide_email),
+        results.Changed,
     ),
 )

@@ -30,6 +30,7 @@ log = logging.getLogger("multimail.tools")
 DEFAULT_MAX_CHARS = 8000
 _LEAST_CHARS = 1000
 _SEEN = 1024
+_JSON_FACTS = 100
 
 
 class SeenContent:
@@ -194,23 +195,77 @@ class ToolSession:
         Returns:
             The result, its text within the budget.
         """
-        try:
-            client = self._sync()
-            operation = self._operation(spec, arguments, session_id, client.mailboxes)
-            return self._fitted(client.run(operation))
-        except Exception as error:
-            return self._fitted(_failure(spec, error))
+        return self._call(spec, arguments, session_id, self._context.max_chars)
 
     async def acall(
         self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
     ) -> ToolResult:
         """Run a tool, asynchronously; otherwise as `call`."""
+        return await self._acall(spec, arguments, session_id, self._context.max_chars)
+
+    def call_json(
+        self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
+    ) -> tuple[ToolResult, str]:
+        """Run a tool for a framework whose results are JSON; the JSON is within the budget.
+
+        Returns:
+            The result, and its JSON (`ToolResult.as_json`).
+        """
+        for room in self._json_rooms():
+            result = self._call(spec, arguments, session_id, room)
+            if self._is_final(spec, result):
+                break
+        return result, result.as_json(self._context.max_chars)
+
+    async def acall_json(
+        self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
+    ) -> tuple[ToolResult, str]:
+        """Run a tool, asynchronously; otherwise as `call_json`."""
+        for room in self._json_rooms():
+            result = await self._acall(spec, arguments, session_id, room)
+            if self._is_final(spec, result):
+                break
+        return result, result.as_json(self._context.max_chars)
+
+    def _is_final(self, spec: ToolSpec, result: ToolResult) -> bool:
+        return len(result.as_json()) <= self._context.max_chars or spec.access == "write"
+
+    def _json_rooms(self) -> tuple[int, int]:
+        """Return how long a text may be at the first try and at the second, before it is JSON.
+
+        JSON writes a quote or a line break as two characters, so at worst it doubles a text.
+        """
+        longest = self._context.max_chars
+        first, second = int(longest * 0.85) - _JSON_FACTS, int(longest * 0.5) - _JSON_FACTS
+        return max(_LEAST_CHARS, first), max(_LEAST_CHARS, second)
+
+    def _call(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any],
+        session_id: str | None,
+        max_chars: int,
+    ) -> ToolResult:
+        try:
+            client = self._sync()
+            operation = self._operation(spec, arguments, session_id, client.mailboxes, max_chars)
+            return _fitted(client.run(operation), max_chars)
+        except Exception as error:
+            return _fitted(_failure(spec, error), max_chars)
+
+    async def _acall(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any],
+        session_id: str | None,
+        max_chars: int,
+    ) -> ToolResult:
         try:
             client = self._async()
-            operation = self._operation(spec, arguments, session_id, client.mailboxes)
-            return self._fitted(await client.run(operation))
+            operation = self._operation(spec, arguments, session_id, client.mailboxes, max_chars)
+            return _fitted(await client.run(operation), max_chars)
         except Exception as error:
-            return self._fitted(_failure(spec, error))
+            return _fitted(_failure(spec, error), max_chars)
 
     def _operation(
         self,
@@ -218,19 +273,17 @@ class ToolSession:
         arguments: Mapping[str, Any] | None,
         session_id: str | None,
         book: MailboxBook,
+        max_chars: int,
     ) -> Operation[ToolResult]:
         given = dict(arguments) if isinstance(arguments, Mapping) else arguments
         args = spec.args.model_validate({} if given is None else given)
-        context = replace(self._context, session_id=session_id or self._session_id, book=book)
+        context = replace(
+            self._context,
+            session_id=session_id or self._session_id,
+            max_chars=max_chars,
+            book=book,
+        )
         return spec.operation(args, context)
-
-    def _fitted(self, result: ToolResult) -> ToolResult:
-        longest = self._context.max_chars
-        if len(result.text) <= longest:
-            return result
-        log.error("A result of %d characters was cut to %d.", len(result.text), longest)
-        text = result.text[: longest - 10] + " […cut]"
-        return ToolResult(text, result.data, result.decision, result.error, result.files)
 
     def _sync(self) -> MultiMail:
         if self._given is not None:
@@ -275,6 +328,14 @@ class ToolSession:
         if client is not None:
             await client.close()
         self.close()
+
+
+def _fitted(result: ToolResult, longest: int) -> ToolResult:
+    if len(result.text) <= longest:
+        return result
+    log.error("A result of %d characters was cut to %d.", len(result.text), longest)
+    text = result.text[: longest - 10] + " […cut]"
+    return ToolResult(text, result.data, result.decision, result.error, result.files)
 
 
 def _failure(spec: ToolSpec, error: Exception) -> ToolResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -23,6 +24,12 @@ class ToolArgs(BaseModel):
     """Base of every tool's arguments. Unknown arguments are errors, so that none is lost."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+
+
+class ToolData(BaseModel):
+    """Base of the shapes of results; a result may hold more than its shape says."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,26 @@ class ToolResult:
             facts["decision"] = self.decision.as_data()
         return facts
 
+    def as_json(self, longest: int | None = None) -> str:
+        """Return JSON for a model: the text, and the ids and states that stand in it.
+
+        Args:
+            longest: The most characters; a text that is too long for it is cut.
+        """
+        facts = {name: self.data[name] for name in _OWN_WORDS if self.data.get(name) is not None}
+        whole = json.dumps({"ok": self.ok, **facts, "text": self.text}, ensure_ascii=False)
+        if longest is None or len(whole) <= longest:
+            return whole
+        cut = self.text[: -(len(whole) - longest + 10)] + " […cut]"
+        return json.dumps({"ok": self.ok, **facts, "text": cut}, ensure_ascii=False)
+
+
+_OWN_WORDS = (
+    *("id", "thread_id", "status", "held", "duplicate", "decision"),
+    *("cursor", "next_offset", "before"),
+)
+"""Facts that are the API's words and never a sender's."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
@@ -139,6 +166,7 @@ class ToolSpec:
         access: What a key must be allowed for it.
         hints: What a framework may assume.
         operation: Does it: yields calls, returns the result.
+        data: The shape of its results' `data`.
     """
 
     name: str
@@ -148,12 +176,23 @@ class ToolSpec:
     access: Access
     hints: Hints
     operation: Callable[[Any, ToolContext], Operation[ToolResult]] = field(repr=False)
+    data: type[ToolData]
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the arguments, without generated titles."""
         schema = self.args.model_json_schema()
         schema.pop("description", None)
         return {"type": "object", "properties": {}, **_untitled(schema)}
+
+    def output_schema(self) -> dict[str, Any]:
+        """Return the JSON schema of a result as one object: `ok`, `text`, and what `data` holds."""
+        schema = self.data.model_json_schema()
+        schema.pop("description", None)
+        plain = _untitled(schema)
+        common = {"ok": {"type": "boolean"}, "text": {"type": "string"}}
+        plain["properties"] = {**common, **plain.get("properties", {})}
+        plain["required"] = ["ok", "text"]
+        return plain
 
 
 def _untitled(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,10 @@
+"""MultiMail for Agno: a mailbox as a native toolkit.
+
+from agno_multimail import MultiMailToolkit
+
+Agent(model=model, tools=[MultiMailToolkit()])
+"""
+
+from .toolkit import MultiMailApproverToolkit, MultiMailToolkit
+
+__all__ = ["MultiMailApproverToolkit", "MultiMailToolkit"]

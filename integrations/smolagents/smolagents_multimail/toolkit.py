@@ -1,0 +1,91 @@
+"""The catalogue's tools as smolagents tools. Only translation: `multimail` says what they do."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from smolagents import Tool, ToolCollection
+
+from multimail.tools import ApproverToolkit, Toolkit, ToolResult, ToolSession, ToolSpec
+
+
+class Reply(dict[str, Any]):
+    """A tool's result: facts for code to index, and text for a model that sees it printed."""
+
+    def __init__(self, result: ToolResult) -> None:
+        super().__init__(ok=result.ok, text=result.text, **result.as_data())
+
+    def __str__(self) -> str:
+        return str(self["text"])
+
+    __repr__ = __str__
+
+
+class MultiMailTool(Tool):  # type: ignore[misc]
+    """One tool of the catalogue."""
+
+    skip_forward_signature_validation = True
+    """The arguments are those of the catalogue's schema, which `inputs` shows."""
+
+    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str) -> None:
+        self.name = spec.name
+        self.description = spec.description
+        self.inputs = {name: _input(shape) for name, shape in spec.schema()["properties"].items()}
+        self.output_type = "object"
+        self.output_schema = spec.output_schema()
+        self._spec, self._session, self._session_id = spec, session, session_id
+        super().__init__()
+
+    def forward(self, *values: Any, **arguments: Any) -> Reply:
+        """Run the tool; code may pass its arguments by position."""
+        named = dict(zip(self.inputs, values, strict=False)) | arguments
+        if len(values) > len(self.inputs):
+            named["too_many_arguments"] = len(values)
+        return Reply(self._session.call(self._spec, named, session_id=self._session_id))
+
+
+def _input(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an argument's schema as smolagents spells it: one flat type, `nullable` beside it."""
+    choices = [one for one in shape.get("anyOf", [shape]) if one.get("type") != "null"]
+    flat: dict[str, Any] = {"type": choices[0]["type"], "description": shape["description"]}
+    if "items" in choices[0]:
+        flat["items"] = choices[0]["items"]
+        flat["description"] = f"List of text. {flat['description']}"
+    if "enum" in choices[0]:
+        flat["enum"] = choices[0]["enum"]
+    if "anyOf" in shape:
+        flat["nullable"] = True
+    return flat
+
+
+class MultiMailToolkit(Toolkit):
+    """The agent's tools: read, draft, send under oversight. None of them can approve.
+
+    Takes the arguments of `multimail.tools.Toolkit`. smolagents tells a tool nothing of the agent
+    that calls it, so each `get_tools()` is a conversation of its own: call it once per agent.
+
+    Raises:
+        multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
+    """
+
+    def get_tools(self, session_id: str | None = None) -> list[Tool]:
+        """Return the tools, as `CodeAgent(tools=…)` and `ToolCallingAgent(tools=…)` take them.
+
+        Args:
+            session_id: The conversation that they serve; default a new one.
+        """
+        conversation = session_id or f"agent-{secrets.token_hex(8)}"
+        return [MultiMailTool(spec, self.session, conversation) for spec in self.specs]
+
+    def get_collection(self, session_id: str | None = None) -> ToolCollection:
+        """Return the same as a `ToolCollection`."""
+        return ToolCollection(self.get_tools(session_id))
+
+
+class MultiMailApproverToolkit(ApproverToolkit):
+    """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
+
+    get_tools = MultiMailToolkit.get_tools
+    get_collection = MultiMailToolkit.get_collection
