@@ -1,11 +1,22 @@
-"""What all tests share: in CI, Hypothesis walks the same examples each time."""
+"""What all tests share: Hypothesis repeats itself in CI, and the end shows what was measured."""
 
 from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
+from tests.conformance import matrix
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "explore")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the conformance matrix and the sizes of the schemas, from all processes' reports."""
+    matrix.show(terminalreporter)
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if str(name).startswith("schema characters"):
+                terminalreporter.write_line(f"{name}: {value}")

@@ -270,7 +270,7 @@ async def test_a_long_text_file_is_read_piece_by_piece(
     wanted = {"email_id": heap.file["id"], "filename": "long.txt"}
     while True:
         result = await tools.call("download_attachment", {**wanted, "offset": offset})
-        pieces.append(kept(result, max_chars).data["text"])
+        pieces.append(kept(result, max_chars).data["content"])
         offset = result.data["next_offset"]
         if offset is None:
             break

@@ -77,6 +77,14 @@ class MultiMailToolkit(AgnoToolkit):
         """Return the tools one by one, for a list that mixes them with others."""
         return list(self.functions.values())
 
+    def close(self) -> None:
+        """Close the connections of synchronous calls."""
+        self._multimail.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop's calls, and of synchronous ones."""
+        await self._multimail.aclose()
+
 
 class MultiMailApproverToolkit(MultiMailToolkit):
     """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""

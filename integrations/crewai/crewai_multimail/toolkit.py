@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from crewai import tools as crewai_tools
-from crewai.tools import BaseTool, EnvVar
+from crewai.execution import get_execution_uuid
+from crewai.tools import BaseTool, EnvVar, ToolFailure
 from pydantic import PrivateAttr
 
 from multimail.tools import ApproverToolkit, Toolkit, ToolResult, ToolSession, ToolSpec
 
+# JSON doubles a text of nothing but quotes and line breaks, and half of this is a useful text.
+_LEAST_JSON = 2500
 _ENVIRONMENT = [
     EnvVar(name="MULTIMAIL_API_KEY", description="The API key", required=False),
     EnvVar(name="MULTIMAIL_API_URL", description="The API, if not hosted", required=False),
@@ -38,40 +40,43 @@ class MultiMailTool(BaseTool):
         )
         self._spec, self._session = spec, session
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy that works on the same session: connections cannot be copied."""
+        return self.__copy__()
+
     def _run(self, **arguments: Any) -> Any:
-        return _answer(self._session.call_json(self._spec, arguments, session_id=_kickoff()))
+        return _answer(
+            self._session.call_json(self._spec, arguments, session_id=get_execution_uuid())
+        )
 
     async def _arun(self, **arguments: Any) -> Any:
-        answer = await self._session.acall_json(self._spec, arguments, session_id=_kickoff())
+        answer = await self._session.acall_json(
+            self._spec, arguments, session_id=get_execution_uuid()
+        )
         return _answer(answer)
 
 
-def _answer(answer: tuple[ToolResult, str]) -> Any:
+def _answer(answer: tuple[ToolResult, str]) -> str | ToolFailure:
     result, text = answer
-    failure = getattr(crewai_tools, "ToolFailure", None)
-    if result.error is None or failure is None:
+    if result.error is None:
         return text
-    return failure(message=result.text, code=result.error.code, retryable=result.error.retryable)
-
-
-def _kickoff() -> str | None:
-    """Return the id of the crew's run; CrewAI before 1.15 has none."""
-    try:
-        from crewai.execution import get_execution_uuid
-    except ImportError:
-        return None
-    return get_execution_uuid()
+    return ToolFailure(
+        message=result.text, code=result.error.code, retryable=result.error.retryable
+    )
 
 
 class MultiMailToolkit(Toolkit):
     """The agent's tools for a crew: read, draft, send under oversight. None of them can approve.
 
     Takes the arguments of `multimail.tools.Toolkit`. Conversations are told apart by the crew's
-    run; where CrewAI tells none, by the toolkit.
+    run, its kickoff.
 
     Raises:
-        multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
+        multimail.ConfigurationError: No key, an unusable URL, an unknown tool name, or `max_chars`
+            under 2,500.
     """
+
+    least_chars = _LEAST_JSON
 
     def get_tools(self) -> list[BaseTool]:
         """Return the tools, as `Agent(tools=…)` takes them."""
@@ -81,4 +86,8 @@ class MultiMailToolkit(Toolkit):
 class MultiMailApproverToolkit(ApproverToolkit):
     """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
 
-    get_tools = MultiMailToolkit.get_tools
+    least_chars = _LEAST_JSON
+
+    def get_tools(self) -> list[BaseTool]:
+        """Return the tools, as `Agent(tools=…)` takes them."""
+        return [MultiMailTool(spec, self.session) for spec in self.specs]

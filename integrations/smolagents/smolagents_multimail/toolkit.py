@@ -15,7 +15,7 @@ class Reply(dict[str, Any]):
     """A tool's result: facts for code to index, and text for a model that sees it printed."""
 
     def __init__(self, result: ToolResult) -> None:
-        super().__init__(ok=result.ok, text=result.text, **result.as_data())
+        super().__init__({**result.as_data(), "ok": result.ok, "text": result.text})
 
     def __str__(self) -> str:
         return str(self["text"])
@@ -76,16 +76,25 @@ class MultiMailToolkit(Toolkit):
         Args:
             session_id: The conversation that they serve; default a new one.
         """
-        conversation = session_id or f"agent-{secrets.token_hex(8)}"
-        return [MultiMailTool(spec, self.session, conversation) for spec in self.specs]
+        return _tools(self, session_id)
 
     def get_collection(self, session_id: str | None = None) -> ToolCollection:
         """Return the same as a `ToolCollection`."""
-        return ToolCollection(self.get_tools(session_id))
+        return ToolCollection(_tools(self, session_id))
 
 
 class MultiMailApproverToolkit(ApproverToolkit):
     """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
 
-    get_tools = MultiMailToolkit.get_tools
-    get_collection = MultiMailToolkit.get_collection
+    def get_tools(self, session_id: str | None = None) -> list[Tool]:
+        """Return the tools; see `MultiMailToolkit.get_tools`."""
+        return _tools(self, session_id)
+
+    def get_collection(self, session_id: str | None = None) -> ToolCollection:
+        """Return the same as a `ToolCollection`."""
+        return ToolCollection(_tools(self, session_id))
+
+
+def _tools(toolkit: Toolkit, session_id: str | None) -> list[Tool]:
+    conversation = session_id or f"agent-{secrets.token_hex(8)}"
+    return [MultiMailTool(spec, toolkit.session, conversation) for spec in toolkit.specs]

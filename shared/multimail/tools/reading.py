@@ -278,7 +278,7 @@ def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run
     part = window(content, args.offset or 0, room)
     more = f"\nGo on with offset={part.end} of {part.total}." if part.is_cut else ""
     text = f"{head}\n{DATA_NOTE}\n{fence.around(part.text)}{more}"
-    facts |= {"text": part.text, "next_offset": part.end if part.is_cut else None}
+    facts |= {"content": part.text, "next_offset": part.end if part.is_cut else None}
     return ToolResult(text, facts, files=(file,))
 
 

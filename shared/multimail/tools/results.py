@@ -118,12 +118,12 @@ class Arrival(ToolData):
 
 
 class Attachment(ToolData):
-    """Data of `download_attachment`; `text` is there where it is text."""
+    """Data of `download_attachment`; `content` is there where it is text."""
 
     name: str
     content_type: str
     size: int
-    text: str | None = None
+    content: str | None = None
     next_offset: int | None = None
 
 

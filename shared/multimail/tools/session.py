@@ -28,7 +28,7 @@ from .spec import UNKNOWN_OUTCOME, ToolError, ToolResult, ToolSpec, argument_err
 log = logging.getLogger("multimail.tools")
 
 DEFAULT_MAX_CHARS = 8000
-_LEAST_CHARS = 1000
+LEAST_CHARS = 1000
 _SEEN = 1024
 _JSON_FACTS = 100
 
@@ -157,8 +157,8 @@ class ToolSession:
         client: MultiMail | None = None,
         async_client: AsyncMultiMail | None = None,
     ) -> None:
-        if max_chars < _LEAST_CHARS:
-            raise ConfigurationError(f"max_chars must be at least {_LEAST_CHARS}.")
+        if max_chars < LEAST_CHARS:
+            raise ConfigurationError(f"max_chars must be at least {LEAST_CHARS}.")
         if policy not in ("strict", "standard", "off"):
             raise ConfigurationError(f"policy {policy!r} is none of strict, standard, off.")
         given = client or async_client
@@ -237,7 +237,7 @@ class ToolSession:
         """
         longest = self._context.max_chars
         first, second = int(longest * 0.85) - _JSON_FACTS, int(longest * 0.5) - _JSON_FACTS
-        return max(_LEAST_CHARS, first), max(_LEAST_CHARS, second)
+        return max(LEAST_CHARS, first), max(LEAST_CHARS, second)
 
     def _call(
         self,

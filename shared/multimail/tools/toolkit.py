@@ -15,7 +15,7 @@ from ..client import AsyncMultiMail, MultiMail
 from ..errors import ConfigurationError
 from ..trust import PolicyName
 from .catalogue import AGENT_TOOLS, APPROVER_TOOLS
-from .session import ToolSession
+from .session import DEFAULT_MAX_CHARS, LEAST_CHARS, ToolSession
 from .spec import ToolResult, ToolSpec
 
 
@@ -50,7 +50,7 @@ class Toolkit:
         policy: What messages may cause: `standard`, `strict` or `off`.
         include: Only these tools, by name.
         exclude: All but these tools, by name.
-        max_chars: The most characters of any result's text, at least 1,000.
+        max_chars: The most characters of any result's text, at least `least_chars` (1,000).
         session: An id for conversations that the framework gives none to; default a new one.
         timeout: Seconds for each request.
         retry: How often and how long to try again.
@@ -62,6 +62,8 @@ class Toolkit:
     """
 
     catalogue: ClassVar[tuple[ToolSpec, ...]] = AGENT_TOOLS
+    least_chars: ClassVar[int] = LEAST_CHARS
+    """The smallest `max_chars`; a framework whose results need more room says so."""
 
     def __init__(
         self,
@@ -72,6 +74,8 @@ class Toolkit:
         **options: Unpack[SessionOptions],
     ) -> None:
         self.specs = select(self.catalogue, include, exclude)
+        if options.get("max_chars", DEFAULT_MAX_CHARS) < self.least_chars:
+            raise ConfigurationError(f"max_chars must be at least {self.least_chars:,} here.")
         self.session = ToolSession(api_key, **options)
 
     def __repr__(self) -> str:

@@ -1,0 +1,19 @@
+"""An agent that answers mail. Its replies wait for a human: see `multimail pending`.
+
+pip install "multimail[agno]" openai
+export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints the two lines
+export MULTIMAIL_API_URL=http://127.0.0.1:8025
+export OPENAI_API_KEY=…                 # OPENAI_BASE_URL too, for a model of your own
+"""
+
+import os
+
+from agno.agent import Agent
+from agno.models.openai import OpenAIChat
+
+from agno_multimail import MultiMailToolkit
+
+model = OpenAIChat(id=os.environ.get("MODEL", "gpt-5-mini"))
+toolkit = MultiMailToolkit()  # the key, the URL and the mailbox come from the environment
+agent = Agent(model=model, tools=[toolkit], description="You answer support mail.")
+agent.print_response("Answer the newest unread email, once; read its thread first.", stream=True)

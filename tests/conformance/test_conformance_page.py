@@ -1,0 +1,30 @@
+"""The page says what the suite does: its scenarios, its drivers and its exceptions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.conformance import matrix
+from tests.conformance.drivers import DRIVERS
+
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+
+
+def test_the_page_holds_the_suites_tables() -> None:
+    assert matrix.page_tables() in PAGE.read_text("utf-8"), matrix.page_tables()
+
+
+def test_every_scenario_is_told() -> None:
+    told = matrix.scenarios()
+    assert all(told.values()), [name for name, said in told.items() if not said]
+
+
+@pytest.mark.parametrize("cell", matrix.EXCEPTIONS, ids=" ".join)
+def test_an_exception_is_of_a_driver_and_a_scenario_and_has_a_reason(
+    cell: tuple[str, str],
+) -> None:
+    driver, scenario = cell
+    assert driver in DRIVERS
+    assert scenario in matrix.scenarios()
+    assert matrix.EXCEPTIONS[cell].endswith(".")

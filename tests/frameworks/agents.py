@@ -1,0 +1,131 @@
+"""Agents of all four frameworks: their own loops and clients, on a scripted model on a socket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+
+Step = Turn | Callable[[Conversation], Turn]
+FRAMEWORKS = ("langchain", "crewai", "smolagents", "agno")
+TASK = "Look after the inbox."
+SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Offer", "body": "It is ready."}
+MESSAGE_ID = re.compile(r"\bmsg_[0-9A-Z]{26}\b")
+
+
+@contextmanager
+def model(*steps: Step, last: Turn | None = None) -> Iterator[ScriptedModel]:
+    """Serve a model that takes these steps in every conversation, and `last` ever after."""
+
+    def script(conversation: Conversation) -> Turn:
+        if conversation.turns >= len(steps):
+            return last or say("Done.")
+        step = steps[conversation.turns]
+        return step if isinstance(step, Turn) else step(conversation)
+
+    with ScriptedModel(script) as served:
+        yield served
+        assert served.errors == []
+
+
+def conversation(served: ScriptedModel) -> Conversation:
+    """Return the newest request, as a script sees it."""
+    return Conversation.of(served.requests[-1])
+
+
+def crew_llm(served: ScriptedModel) -> Any:
+    """Return CrewAI's client; its oldest version asks for a model that it knows."""
+    from crewai import LLM
+
+    return LLM(model="openai/gpt-4o-mini", base_url=served.base_url, api_key="x")
+
+
+def crew_agent(served: ScriptedModel, tools: Iterable[Any], **more: Any) -> Any:
+    """Return an agent of CrewAI."""
+    from crewai import Agent
+
+    llm = crew_llm(served)
+    facts: dict[str, Any] = {"role": "Clerk", "goal": "Answer mail.", "backstory": "Careful."}
+    return Agent(**facts, tools=list(tools), llm=llm, verbose=False, **more)
+
+
+def crew(served: ScriptedModel, tools: Iterable[Any], **more: Any) -> Any:
+    """Return a crew of one agent with one task."""
+    from crewai import Crew, Task
+
+    agent = crew_agent(served, tools)
+    task = Task(description=TASK, expected_output="A report.", agent=agent)
+    return Crew(agents=[agent], tasks=[task], verbose=False, **more)
+
+
+def smol_model(served: ScriptedModel) -> Any:
+    """Return smolagents' client."""
+    from smolagents import OpenAIServerModel
+
+    return OpenAIServerModel("scripted", api_base=served.base_url, api_key="x")
+
+
+def agno_model(served: ScriptedModel) -> Any:
+    """Return Agno's client."""
+    from agno.models.openai.like import OpenAILike
+
+    return OpenAILike(id="scripted", base_url=served.base_url, api_key="x")
+
+
+def run_langchain(served: ScriptedModel, options: dict[str, Any], approver: bool = False) -> None:
+    """Run an agent of LangChain with the toolkit's tools."""
+    from langchain.agents import create_agent
+    from langchain_openai import ChatOpenAI
+    from pydantic import SecretStr
+
+    from langchain_multimail import MultiMailApproverToolkit, MultiMailToolkit
+
+    pack: Any = MultiMailApproverToolkit if approver else MultiMailToolkit
+    chat = ChatOpenAI(model="scripted", base_url=served.base_url, api_key=SecretStr("x"))
+    messages: Any = {"messages": [{"role": "user", "content": TASK}]}
+    create_agent(chat, pack(**options).get_tools()).invoke(messages)
+
+
+def run_crewai(served: ScriptedModel, options: dict[str, Any], approver: bool = False) -> None:
+    """Run a crew with the toolkit's tools."""
+    from crewai_multimail import MultiMailApproverToolkit, MultiMailToolkit
+
+    pack: Any = MultiMailApproverToolkit if approver else MultiMailToolkit
+    crew(served, pack(**options).get_tools()).kickoff()
+
+
+def run_smolagents(served: ScriptedModel, options: dict[str, Any], approver: bool = False) -> None:
+    """Run a `ToolCallingAgent` with the toolkit's tools."""
+    from smolagents import ToolCallingAgent
+
+    from smolagents_multimail import MultiMailApproverToolkit, MultiMailToolkit
+
+    pack: Any = MultiMailApproverToolkit if approver else MultiMailToolkit
+    tools = pack(**options).get_tools()
+    ToolCallingAgent(tools=tools, model=smol_model(served), verbosity_level=0).run(TASK)
+
+
+def run_agno(served: ScriptedModel, options: dict[str, Any], approver: bool = False) -> None:
+    """Run an agent of Agno with the toolkit."""
+    from agno.agent import Agent
+
+    from agno_multimail import MultiMailApproverToolkit, MultiMailToolkit
+
+    pack: Any = MultiMailApproverToolkit if approver else MultiMailToolkit
+    Agent(model=agno_model(served), tools=[pack(**options)]).run(TASK)
+
+
+RUNS: dict[str, Callable[..., None]] = {
+    "langchain": run_langchain,
+    "crewai": run_crewai,
+    "smolagents": run_smolagents,
+    "agno": run_agno,
+}
+
+
+def last_turn(framework: str) -> Turn:
+    """Return the turn that ends a run: smolagents' agent ends by calling a tool."""
+    return call("final_answer", answer="Done.") if framework == "smolagents" else say("Done.")

@@ -1,0 +1,30 @@
+"""Fixtures of the frameworks' tests: the tools' server and mailboxes; nothing calls home."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from tests.tools.conftest import (  # noqa: F401  (fixtures)
+    bare_environment,
+    box,
+    free_box,
+    house,
+    key_pair,
+    new_box,
+    signed,
+)
+
+# The frameworks read these when they are imported, which the test modules do after this file.
+os.environ |= {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "OTEL_SDK_DISABLED": "true",
+    "AGNO_TELEMETRY": "false",
+    "LANGSMITH_TRACING": "false",
+    "LANGSMITH_TRACING_V2": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+    "CREWAI_STORAGE_DIR": tempfile.mkdtemp(prefix="multimail-crewai-"),
+}
+for name in ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    os.environ.pop(name, None)

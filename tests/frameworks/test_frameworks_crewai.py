@@ -1,0 +1,183 @@
+"""CrewAI: its tools, its result cache, its JSON, its failures, its copies and its ways to run."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from crewai import tools as crewai_tools
+from crewai.tools import BaseTool
+from tests.frameworks.agents import (
+    MESSAGE_ID,
+    SEND,
+    TASK,
+    conversation,
+    crew,
+    crew_agent,
+    model,
+)
+from tests.tools.support import Box, Way, fenced
+
+from crewai_multimail import MultiMailApproverToolkit, MultiMailToolkit
+from multimail import MultiMail
+from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call
+
+QUOTES = ('"' * 58 + "\n") * 5200
+WAYS = ["kickoff", "kickoff_async", "akickoff"]
+
+
+@pytest.fixture
+def tools(box: Box) -> Iterator[dict[str, BaseTool]]:
+    """The agent's tools by name."""
+    toolkit = MultiMailToolkit(box.agent_key, base_url=box.server.url)
+    yield {one.name: one for one in toolkit.get_tools()}
+    toolkit.close()
+
+
+async def start(runner: Any, way: str, *given: Any) -> Any:
+    """Run an agent or a crew; a synchronous way runs in a thread, where it belongs."""
+    if way == "kickoff":
+        return await asyncio.to_thread(runner.kickoff, *given)
+    return await getattr(runner, way)(*given)
+
+
+def tool_messages(served: ScriptedModel) -> list[str]:
+    """Return what the tools answered, as the model was shown it last."""
+    return [one.text for one in conversation(served).results]
+
+
+def test_they_are_tools_of_crewai(tools: dict[str, BaseTool], box: Box) -> None:
+    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url).get_tools()
+    assert list(tools) == [one.name for one in AGENT_TOOLS]
+    assert [one.name for one in approver] == [one.name for one in APPROVER_TOOLS]
+    for tool in [*tools.values(), *approver]:
+        assert isinstance(tool, BaseTool)
+        assert [one.name for one in tool.env_vars] == [
+            "MULTIMAIL_API_KEY",
+            "MULTIMAIL_API_URL",
+            "MULTIMAIL_MAILBOX",
+        ]
+        assert not any(one.required for one in tool.env_vars)
+
+
+def test_no_result_may_be_cached(tools: dict[str, BaseTool]) -> None:
+    for tool in tools.values():
+        never: Any = tool.cache_function
+        assert never.__qualname__ == never.__name__ == "never_cache"
+        assert never() is never({}, "result") is False
+
+
+def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
+    way = Way()
+    steps = [call("check_inbox", limit=5)] * 2
+    with (
+        MultiMail(box.agent_key, base_url=box.server.url, transport=way) as client,
+        model(*steps) as served,
+    ):
+        crew(served, MultiMailToolkit(client=client).get_tools(), cache=True).kickoff()
+    assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
+
+
+@pytest.mark.parametrize("limit", [2500, 8000, 30_000])
+def test_json_stays_json_within_the_budget(box: Box, limit: int) -> None:
+    mail = box.receive(QUOTES)
+    toolkit = MultiMailToolkit(box.agent_key, base_url=box.server.url, max_chars=limit)
+    with model(call("read_email", email_id=mail["id"])) as served:
+        crew(served, toolkit.get_tools()).kickoff()
+    (text,) = tool_messages(served)
+    assert len(text) <= limit
+    answer = json.loads(text)
+    assert answer["ok"] is True
+    assert answer["id"] == mail["id"]
+    shown = fenced(answer["text"]).partition("\n\n")[2]
+    # What was shown is what the offset to go on from says: nothing is lost between the pieces.
+    assert shown == QUOTES.strip()[: answer["next_offset"]].strip()
+    toolkit.close()
+
+
+def test_a_failure_is_recorded_with_the_task(box: Box, tools: dict[str, BaseTool]) -> None:
+    with model(call("read_email", email_id="msg_none"), call("check_inbox")) as served:
+        done: Any = crew(served, tools.values()).kickoff()
+    (failure,) = done.tasks_output[0].tool_failures
+    told = failure.failure
+    assert (failure.tool_name, told.code, told.retryable) == ("read_email", "not_found", False)
+    said, _ = tool_messages(served)
+    assert said.startswith("Error (not_found): ")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["agent", "crew"])
+async def test_every_way_to_run(box: Box, tools: dict[str, BaseTool], kind: str, way: str) -> None:
+    mail = box.receive("What does it cost?")
+    steps = [
+        call("read_email", email_id=mail["id"]),
+        call("reply_email", email_id=mail["id"], body="Nothing."),
+        call("reply_email", email_id=mail["id"], body="Nothing."),
+    ]
+    with model(*steps) as served:
+        if kind == "agent":
+            await start(crew_agent(served, tools.values()), way, TASK)
+        else:
+            await start(crew(served, tools.values()), way)
+    read, sent, again = map(json.loads, tool_messages(served))
+    assert "What does it cost?" in read["text"]
+    assert (sent["held"], sent["duplicate"], again["duplicate"]) == (True, False, True)
+    assert [one["id"] for one in box.mails()] == [sent["id"]]
+
+
+def test_several_sends_in_one_turn(box: Box, tools: dict[str, BaseTool]) -> None:
+    other = {**SEND, "to": ["bob@example.org"]}
+    turn = call("send_email", **SEND) + call("send_email", **SEND) + call("send_email", **other)
+    with model(turn) as served:
+        crew(served, tools.values()).kickoff()
+    assert sorted(one["to"][0] for one in box.mails()) == ["ann@example.org", "bob@example.org"]
+    assert box.left() == []
+
+
+@pytest.mark.parametrize("how", ["crew.copy", "agent.copy", "deepcopy", "copy", "model_copy"])
+def test_a_copy_works_on_the_same_mailbox(box: Box, tools: dict[str, BaseTool], how: str) -> None:
+    with model(call("send_email", **SEND)) as served:
+        if how == "crew.copy":
+            crew(served, tools.values()).copy().kickoff()
+        elif how == "agent.copy":
+            crew_agent(served, tools.values()).copy().kickoff(TASK)
+        else:
+            ways: Any = {
+                "deepcopy": copy.deepcopy,
+                "copy": copy.copy,
+                "model_copy": lambda one: one.model_copy(deep=True),
+            }
+            crew(served, [ways[how](one) for one in tools.values()]).kickoff()
+    assert [one["subject"] for one in box.mails()] == ["Offer"]
+
+
+def test_the_key_is_in_nothing_that_is_shown(box: Box, tools: dict[str, BaseTool]) -> None:
+    with model() as served:
+        agent = crew_agent(served, tools.values())
+        shown = [repr(agent), str(agent)]
+    for tool in tools.values():
+        shown += [repr(tool), str(tool), repr(tool.model_dump())]
+        if hasattr(crewai_tools, "ToolFailure"):  # older tools cannot be written as JSON at all
+            shown.append(tool.model_dump_json())
+        shown += [repr(tool.to_structured_tool()), str(vars(tool.to_structured_tool()))]
+    assert not [text for text in shown if box.agent_key in text]
+
+
+def test_what_the_approver_decides(box: Box, tools: dict[str, BaseTool]) -> None:
+    sent: Any = tools["send_email"].run(**SEND)
+    email_id = json.loads(sent)["id"]
+
+    def decide(seen: Conversation) -> Turn:
+        (found,) = set(MESSAGE_ID.findall(seen.last_tool_text))
+        return call("decide_email", email_id=found, decision="approve")
+
+    toolkit = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
+    with model(call("list_pending"), call("read_email", email_id=email_id), decide) as served:
+        crew(served, toolkit.get_tools()).kickoff()
+    assert [one["id"] for one in box.left()] == [email_id]
+    toolkit.close()

@@ -1,0 +1,41 @@
+"""Nothing but this machine is asked for: an agent of each framework under an audit hook."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.frameworks.agents import FRAMEWORKS, SEND, last_turn, model
+from tests.frameworks.one_run import REPORT
+from tests.tools.support import Box
+
+from multimail_cli.scripted_model import call
+
+ROOT = Path(__file__).parents[2]
+HERE = {"127.0.0.1", "::1", "localhost"}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_only_this_machine_is_asked_for(box: Box, framework: str) -> None:
+    steps = [call("check_inbox", limit=5), call("send_email", **SEND)]
+    with model(*steps, last=last_turn(framework)) as served:
+        ran = subprocess.run(
+            [
+                *(sys.executable, "-m", "tests.frameworks.one_run"),
+                *(framework, served.base_url, box.server.url, box.agent_key),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stderr
+    (report,) = [line for line in ran.stdout.splitlines() if line.startswith(REPORT)]
+    asked = set(json.loads(report.removeprefix(REPORT)))
+    assert "127.0.0.1" in asked
+    assert asked <= HERE
+    assert [one["subject"] for one in box.mails()] == ["Offer"]

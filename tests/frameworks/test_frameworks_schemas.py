@@ -1,0 +1,171 @@
+"""Schemas: each tool as each framework's own client puts it on the wire.
+
+The stored snapshots are rewritten by
+`MULTIMAIL_WRITE_SNAPSHOTS=1 scripts/test tests/frameworks/test_frameworks_schemas.py -n 0`, and
+those of the oldest versions (`*-floor.json`, where they differ) by the same with
+`scripts/test-floors`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.frameworks.agents import FRAMEWORKS, RUNS, last_turn, model
+
+from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+WRITES = bool(os.environ.get("MULTIMAIL_WRITE_SNAPSHOTS"))
+AT_FLOORS = bool(os.environ.get("MULTIMAIL_FLOORS"))
+OPTIONS = {"api_key": "mm_test_schemas", "base_url": "http://127.0.0.1:9"}
+Json = dict[str, Any]
+
+GEMINI = frozenset(
+    {
+        *("type", "description", "properties", "required", "items", "enum", "nullable"),
+        *("minItems", "maxItems", "minimum", "maximum", "minLength", "maxLength"),
+        *("anyOf", "default"),
+    }
+)
+"""What Gemini's function declarations may say. Among what it refuses: `$ref`, `$defs`, `oneOf`,
+`allOf`, `not`, `const`, `patternProperties`, `propertyNames`, `prefixItems`, `if`."""
+
+
+@pytest.fixture(scope="module")
+def wire() -> dict[str, dict[str, list[Json]]]:
+    """Run an agent and an approver of each framework for one turn; return what was offered."""
+    found: dict[str, dict[str, list[Json]]] = {}
+    for framework in FRAMEWORKS:
+        found[framework] = {}
+        for who, catalogue in (("agent", AGENT_TOOLS), ("approver", APPROVER_TOOLS)):
+            with model(last=last_turn(framework)) as served:
+                RUNS[framework](served, OPTIONS, approver=who == "approver")
+            place = {one.name: number for number, one in enumerate(catalogue)}
+            offered = [one["function"] for one in served.requests[0]["tools"]]
+            ours = [one for one in offered if one["name"] in place]
+            # Agno puts tools into an order of its own.
+            found[framework][who] = sorted(ours, key=lambda one: place[one["name"]])
+    return found
+
+
+def _schemas(schema: Any) -> Iterator[Json]:
+    """Yield a schema and every schema in it."""
+    yield schema
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ())]
+    if isinstance(schema.get("items"), dict):
+        inner.append(schema["items"])
+    for one in inner:
+        yield from _schemas(one)
+
+
+def _all(wire: Mapping[str, Mapping[str, list[Json]]], framework: str) -> list[Json]:
+    return [tool for tools in wire[framework].values() for tool in tools]
+
+
+def _plain(schema: Json) -> Json:
+    """Return what an argument is, whichever way the framework spells that it may be left out."""
+    choices = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    (only,) = choices
+    kinds = only["type"] if isinstance(only["type"], list) else [only["type"]]
+    (kind,) = [one for one in kinds if one != "null"]
+    plain: Json = {"type": kind}
+    if "enum" in only:
+        plain["enum"] = [one for one in only["enum"] if one is not None]
+    if "items" in only:
+        plain["items"] = only["items"]["type"]
+    return plain
+
+
+def _stored(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_goes_over_the_wire_is_what_was_stored(wire: Any, framework: str) -> None:
+    path, floor = SNAPSHOTS / f"{framework}.json", SNAPSHOTS / f"{framework}-floor.json"
+    if AT_FLOORS and (floor.exists() or (WRITES and _stored(path) != wire[framework])):
+        path = floor
+    if WRITES:
+        text = json.dumps(wire[framework], indent=1, ensure_ascii=False)
+        path.write_text(f"{text}\n", "utf-8")
+    assert _stored(path) == wire[framework]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_tool_is_offered_under_its_own_name(wire: Any, framework: str) -> None:
+    for who, catalogue in (("agent", AGENT_TOOLS), ("approver", APPROVER_TOOLS)):
+        assert [one["name"] for one in wire[framework][who]] == [one.name for one in catalogue]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_all_frameworks_say_the_same(wire: Any, framework: str) -> None:
+    specs = [*AGENT_TOOLS, *APPROVER_TOOLS]
+    for spec, tool in zip(specs, _all(wire, framework), strict=True):
+        assert tool["description"].strip() == spec.description
+        wanted = spec.schema()["properties"]
+        given = tool["parameters"]["properties"]
+        assert list(given) == list(wanted)
+        for name, shape in given.items():
+            assert _plain(shape) == _plain(wanted[name]), (spec.name, name)
+            assert wanted[name]["description"] in shape["description"], (spec.name, name)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_only_what_must_be_given_is_required(wire: Any, framework: str) -> None:
+    specs = [*AGENT_TOOLS, *APPROVER_TOOLS]
+    for spec, tool in zip(specs, _all(wire, framework), strict=True):
+        needed = spec.schema().get("required", [])
+        if framework == "crewai":
+            needed = list(tool["parameters"]["properties"])
+        assert sorted(tool["parameters"].get("required", [])) == sorted(needed), spec.name
+
+
+def test_crewai_is_strict_as_openai_wants_it(wire: Any) -> None:
+    for tool in _all(wire, "crewai"):
+        assert tool.get("strict", True)
+        for schema in _schemas(tool["parameters"]):
+            if schema.get("type") == "object":
+                assert schema["additionalProperties"] is False
+                assert set(schema["required"]) == set(schema["properties"])
+                # An object that is closed and has no properties could never say anything.
+                assert schema["properties"] or schema is tool["parameters"]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_gemini_would_take_it(wire: Any, framework: str) -> None:
+    for tool in _all(wire, framework):
+        top = tool["parameters"]
+        # CrewAI adds titles and rewrites schemas for Gemini itself; it is asked for the rest.
+        more = {"title"} if framework == "crewai" else set()
+        assert top["type"] == "object"
+        for schema in _schemas(top):
+            known = GEMINI | more | ({"additionalProperties"} if schema is top else set())
+            assert set(schema) <= known, (tool["name"], schema)
+            if "anyOf" in schema:
+                kinds = [one.get("type") for one in schema["anyOf"]]
+                assert len(kinds) == 2
+                assert "null" in kinds
+            if "enum" in schema:
+                assert all(isinstance(one, str | None) for one in schema["enum"])
+
+
+def test_smolagents_types_are_flat(wire: Any) -> None:
+    kinds = {"string", "boolean", "integer", "number", "array", "object", "any", "null"}
+    for tool in _all(wire, "smolagents"):
+        needed = set(tool["parameters"].get("required", ()))
+        for name, shape in tool["parameters"]["properties"].items():
+            assert shape["type"] in kinds
+            assert "anyOf" not in shape
+            assert bool(shape.get("nullable")) == (name not in needed), (tool["name"], name)
+
+
+def test_how_long_they_are(wire: Any, record_property: Any) -> None:
+    for framework in FRAMEWORKS:
+        length = len(json.dumps(wire[framework]["agent"], separators=(",", ":")))
+        record_property(f"schema characters of {framework}", length)
+        assert length < 14_000

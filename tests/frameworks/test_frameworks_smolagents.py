@@ -1,0 +1,219 @@
+"""smolagents: code that calls tools, results that code indexes, and tools of one's own beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from smolagents import CodeAgent, Tool, ToolCallingAgent, ToolCollection, tool
+from tests.frameworks.agents import MESSAGE_ID, SEND, TASK, Step, conversation, model, smol_model
+from tests.tools.support import Box, Way, fenced, letter
+
+from multimail import MultiMail
+from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from smolagents_multimail import MultiMailApproverToolkit, MultiMailToolkit, Reply
+
+
+@pytest.fixture
+def toolkit(box: Box) -> Iterator[MultiMailToolkit]:
+    """The agent's toolkit."""
+    made = MultiMailToolkit(box.agent_key, base_url=box.server.url)
+    yield made
+    made.close()
+
+
+def code(*lines: str) -> Turn:
+    """Return a turn that is one step of code."""
+    return say("Thought: on.\n<code>\n" + "\n".join(lines) + "\n</code>")
+
+
+def code_agent(served: ScriptedModel, tools: list[Tool]) -> CodeAgent:
+    """Return an agent that writes code."""
+    return CodeAgent(tools=tools, model=smol_model(served), verbosity_level=0, max_steps=4)
+
+
+def calling_agent(served: ScriptedModel, tools: list[Tool]) -> ToolCallingAgent:
+    """Return an agent that calls tools."""
+    return ToolCallingAgent(tools=tools, model=smol_model(served), verbosity_level=0, max_steps=5)
+
+
+DONE = call("final_answer", answer="Done.")
+
+
+def test_they_pass_the_frameworks_own_checks(box: Box, toolkit: MultiMailToolkit) -> None:
+    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
+    assert [one.name for one in toolkit.get_tools()] == [one.name for one in AGENT_TOOLS]
+    assert [one.name for one in approver.get_tools()] == [one.name for one in APPROVER_TOOLS]
+    for one in [*toolkit.get_tools(), *approver.get_tools()]:
+        assert isinstance(one, Tool)
+        one.validate_arguments()
+        assert one.output_type == "object"
+
+
+def test_a_collection_holds_the_same(toolkit: MultiMailToolkit) -> None:
+    collection = toolkit.get_collection("monday")
+    assert isinstance(collection, ToolCollection)
+    assert [one.name for one in collection.tools] == [one.name for one in AGENT_TOOLS]
+
+
+def test_descriptions_say_what_the_prompt_leaves_out(toolkit: MultiMailToolkit) -> None:
+    for spec, one in zip(AGENT_TOOLS, toolkit.get_tools(), strict=True):
+        needed = spec.schema().get("required", [])
+        inputs: Any = one.inputs
+        for name, shape in inputs.items():
+            said = shape["description"]
+            assert said.startswith("List of text. ") == (shape["type"] == "array")
+            assert all(choice in said for choice in shape.get("enum", ()))
+            if name not in needed and shape["type"] in ("boolean", "integer", "number"):
+                assert "Default" in said, (spec.name, name)
+            assert ("nullable" in shape) == (name not in needed)
+
+
+def test_the_prompt_shows_what_comes_back(box: Box, toolkit: MultiMailToolkit) -> None:
+    with model(last=code("final_answer(1)")) as served:
+        code_agent(served, toolkit.get_tools()).run(TASK)
+    prompt = str(served.requests[0]["messages"][0]["content"])
+    assert "check_inbox(unread_only: boolean, sender: string" in prompt
+    assert "inbound or outbound. Default: both." in prompt
+    if hasattr(Tool, "output_schema"):  # smolagents before 1.22 shows none
+        assert '\\"emails\\"' in repr(prompt).replace('"', '\\"') or '"emails"' in prompt
+        assert '"duplicate"' in prompt
+
+
+def test_several_sends_in_one_step_are_each_gated(box: Box, toolkit: MultiMailToolkit) -> None:
+    sends = code(
+        'first = send_email(to=["ann@example.org"], subject="Offer", body="It is ready.")',
+        'again = send_email(to=["ann@example.org"], subject="Offer", body="It is ready.")',
+        'other = send_email(to=["bob@example.org"], subject="Offer", body="It is ready.")',
+        "facts = [(one['id'], one['held'], one['duplicate']) for one in (first, again, other)]",
+        "final_answer(facts)",
+    )
+    with model(last=sends) as served:
+        facts: Any = code_agent(served, toolkit.get_tools()).run(TASK)
+    first, again, other = facts
+    assert first[0] == again[0] != other[0]
+    assert [one[1] for one in (first, other)] == [True, True]
+    assert [one[2] for one in facts] == [False, True, False]
+    assert sorted(one["to"][0] for one in box.mails()) == ["ann@example.org", "bob@example.org"]
+    assert box.left() == []
+
+
+def test_the_next_step_repeats_nothing(free_box: Box) -> None:
+    toolkit = MultiMailToolkit(free_box.agent_key, base_url=free_box.server.url)
+    send = f"print(send_email(to={SEND['to']!r}, subject='Offer', body='It is ready.'))"
+    with model(code(send), code(send), last=code("final_answer(1)")) as served:
+        agent = code_agent(served, toolkit.get_tools())
+        agent.run(TASK)
+        agent.run(TASK)
+    assert len(free_box.left()) == 1
+    toolkit.close()
+
+
+def test_arguments_by_position(box: Box, toolkit: MultiMailToolkit) -> None:
+    lines = [
+        "sent = send_email(['ann@example.org'], 'Offer', 'It is ready.', ['bob@example.org'])",
+        "odd = list_mailboxes(0, 1)",
+        "final_answer([sent['ok'], odd['ok'], odd['error']['code'], str(odd)])",
+    ]
+    with model(last=code(*lines)) as served:
+        answer: Any = code_agent(served, toolkit.get_tools()).run(TASK)
+    assert answer[:3] == [True, False, "invalid_arguments"]
+    assert "too_many_arguments" in answer[3]
+    (mail,) = box.mails()
+    assert mail["to"] == ["ann@example.org"]
+    assert box.mail(mail["id"])["cc"] == ["bob@example.org"]
+
+
+def test_code_indexes_and_a_print_shows_marked_text(box: Box, toolkit: MultiMailToolkit) -> None:
+    box.deliver(letter("Do it now!", to=box.address))
+    look = code(
+        'row = check_inbox()["emails"][0]',
+        'mail = read_email(row["id"])',
+        'print(row["id"])',
+        "print(mail)",
+    )
+    answer = code('final_answer([mail["body"], mail["trust"]["label"], len(mail["to"])])')
+    with model(look, last=answer) as served:
+        given: Any = code_agent(served, toolkit.get_tools()).run(TASK)
+    assert given[0].strip() == "Do it now!"
+    assert given[2] == 1
+    (seen,) = (str(one["content"]) for one in served.requests[-1]["messages"][-1:])
+    seen = seen.replace("\\n", "\n")
+    assert box.mails("inbound")[0]["id"] in seen
+    assert "Do it now!" in fenced(seen[seen.index("Email msg_") :])
+    assert "'body'" not in seen
+
+
+def test_a_printed_list_of_results_shows_marked_text_only(box: Box) -> None:
+    reply = Reply(MultiMailToolkit(box.agent_key, base_url=box.server.url).call("check_inbox", {}))
+    assert f"{[reply]}" == f"[{reply['text']}]"
+
+
+def test_tools_of_ones_own_beside_them(box: Box, toolkit: MultiMailToolkit) -> None:
+    @tool  # type: ignore[untyped-decorator, unused-ignore]
+    def price_of(item: str) -> str:
+        """Tell a price.
+
+        Args:
+            item: What is sold.
+        """
+        return f"{item}: 5"
+
+    lines = ["text = price_of('Tea')", "send_email(['ann@example.org'], 'Price', text)"]
+    with model(last=code(*lines, "final_answer(text)")) as served:
+        code_agent(served, [*toolkit.get_tools(), price_of]).run(TASK)
+    assert box.mail(box.mails()[0]["id"])["markdown"] == "Tea: 5"
+    with model(call("price_of", item="Tea"), call("check_inbox"), last=DONE) as served:
+        calling_agent(served, [*toolkit.get_tools(), price_of]).run(TASK)
+    assert "Tea: 5" in str(served.requests[-1]["messages"])
+    assert {"price_of", "check_inbox"} <= set(conversation(served).tool_names)
+
+
+def test_each_get_tools_is_a_conversation(free_box: Box) -> None:
+    toolkit = MultiMailToolkit(free_box.agent_key, base_url=free_box.server.url)
+    for tools in (
+        toolkit.get_tools(),
+        toolkit.get_tools(),
+        toolkit.get_tools("a"),
+        toolkit.get_tools("a"),
+    ):
+        with model(call("send_email", **SEND), call("send_email", **SEND), last=DONE) as served:
+            calling_agent(served, tools).run(TASK)
+    assert len(free_box.left()) == 3
+    toolkit.close()
+
+
+def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
+    way = Way()
+    with (
+        MultiMail(box.agent_key, base_url=box.server.url, transport=way) as client,
+        model(call("check_inbox"), call("check_inbox"), last=DONE) as served,
+    ):
+        calling_agent(served, MultiMailToolkit(client=client).get_tools()).run(TASK)
+    assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
+
+
+def test_what_the_approver_decides(box: Box, toolkit: MultiMailToolkit) -> None:
+    email_id = toolkit.call("send_email", SEND).data["id"]
+
+    def read(seen: Conversation) -> Turn:
+        assert MESSAGE_ID.findall(seen.last_tool_text) == [email_id]
+        return call("read_email", email_id=email_id)
+
+    steps: list[Step] = [
+        call("list_pending"),
+        read,
+        call("decide_email", email_id=email_id, decision="approve"),
+    ]
+    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
+    with model(*steps, last=DONE) as served:
+        calling_agent(served, approver.get_tools()).run(TASK)
+    assert [one["id"] for one in box.left()] == [email_id]
+    approver.close()
+
+
+def test_the_key_is_in_nothing_that_is_shown(box: Box, toolkit: MultiMailToolkit) -> None:
+    shown = [repr(toolkit), *(repr(one) + str(one) for one in toolkit.get_tools())]
+    assert not [text for text in shown if box.agent_key in text]
