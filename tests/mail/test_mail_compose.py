@@ -87,7 +87,7 @@ def test_what_is_composed_reads_back(
     theirs = library_reading(raw)
     assert squeezed(theirs["Subject"]) == squeezed(subject)
     (attached,) = theirs.iter_attachments()
-    assert squeezed(attached.get_filename()) == (squeezed(file) or "attachment-1")
+    assert squeezed(attached.get_filename() or "") == (squeezed(file) or "attachment-1")
 
 
 @pytest.mark.parametrize("mark", ["\r\n", "\n", "\r", "\0", "x\r\nBcc: evil@x.test"])

@@ -211,20 +211,20 @@ class ToolSession:
         Returns:
             The result, and its JSON (`ToolResult.as_json`).
         """
-        for room in self._json_rooms():
-            result = self._call(spec, arguments, session_id, room)
-            if self._is_final(spec, result):
-                break
+        first, second = self._json_rooms()
+        result = self._call(spec, arguments, session_id, first)
+        if not self._is_final(spec, result):
+            result = self._call(spec, arguments, session_id, second)
         return result, result.as_json(self._context.max_chars)
 
     async def acall_json(
         self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
     ) -> tuple[ToolResult, str]:
         """Run a tool, asynchronously; otherwise as `call_json`."""
-        for room in self._json_rooms():
-            result = await self._acall(spec, arguments, session_id, room)
-            if self._is_final(spec, result):
-                break
+        first, second = self._json_rooms()
+        result = await self._acall(spec, arguments, session_id, first)
+        if not self._is_final(spec, result):
+            result = await self._acall(spec, arguments, session_id, second)
         return result, result.as_json(self._context.max_chars)
 
     def _is_final(self, spec: ToolSpec, result: ToolResult) -> bool:
