@@ -75,7 +75,7 @@ def test_a_toolkit_without_tools_is_a_mistake() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"max_chars": 999}, "at least 1000"),
+        ({"max_chars": 999}, "at least 1,000"),
         ({"policy": "lenient"}, "strict, standard, off"),
         ({"base_url": "ftp://example.org"}, "not an http"),
     ],

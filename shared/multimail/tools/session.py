@@ -158,7 +158,7 @@ class ToolSession:
         async_client: AsyncMultiMail | None = None,
     ) -> None:
         if max_chars < LEAST_CHARS:
-            raise ConfigurationError(f"max_chars must be at least {LEAST_CHARS}.")
+            raise ConfigurationError(f"max_chars must be at least {LEAST_CHARS:,}.")
         if policy not in ("strict", "standard", "off"):
             raise ConfigurationError(f"policy {policy!r} is none of strict, standard, off.")
         given = client or async_client
