@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 from langchain.agents import create_agent
 from langchain_core.messages import AnyMessage, ToolMessage
 from langchain_openai import ChatOpenAI
@@ -35,8 +36,15 @@ def model(*steps: Step) -> Iterator[tuple[ChatOpenAI, ScriptedModel]]:
         return step if isinstance(step, Turn) else step(conversation)
 
     with ScriptedModel(script) as served:
+        # LangChain shares its connections between models and event loops; a kept one of an
+        # earlier test may be dead.
         chat = ChatOpenAI(
-            model="scripted", base_url=served.base_url, api_key=SecretStr("x"), max_retries=0
+            model="scripted",
+            base_url=served.base_url,
+            api_key=SecretStr("x"),
+            max_retries=0,
+            http_client=httpx.Client(),
+            http_async_client=httpx.AsyncClient(),
         )
         yield chat, served
         assert served.errors == []
