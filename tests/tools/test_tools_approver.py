@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.tools.support import Box, Connect, Fault, Tools, Way, answer, code_of, fenced, ids
 
-from multimail.tools import ApproverToolkit
+from multimail.tools import ApproverToolkit, Toolkit
+from multimail_server.harness import ServerUnderTest
 
 
 async def held(tools: Tools, body: str = "It is ready.", **more: object) -> str:
@@ -176,3 +177,19 @@ async def test_a_queue_is_not_for_a_key_without_the_scope(box: Box, connect: Con
     await held(agent)
     assert "decide_email" not in {spec.name for spec in agent.toolkit.specs}
     assert "send_email" not in {spec.name for spec in ApproverToolkit(box.agent_key).specs}
+
+
+def test_what_a_json_result_left_out_was_not_seen(box: Box, house: ServerUnderTest) -> None:
+    agent = Toolkit(box.agent_key, base_url=house.url)
+    sent = agent.call("send_email", {"to": "a@b.test", "subject": "Q", "body": 'x"' * 2500})
+    held, approver = sent.data["id"], ApproverToolkit(box.reviewer_key, base_url=house.url)
+    read = approver.spec("read_email")
+    result, text = approver.session.call_json(read, {"email_id": held})
+    assert len(text) <= 8000
+    assert result.data["next_offset"] is not None
+    decide = approver.spec("decide_email")
+    refused, _ = approver.session.call_json(decide, {"email_id": held, "decision": "approve"})
+    assert refused.error is not None
+    assert refused.error.code == "not_seen"
+    agent.close()
+    approver.close()

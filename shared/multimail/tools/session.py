@@ -30,7 +30,7 @@ log = logging.getLogger("multimail.tools")
 DEFAULT_MAX_CHARS = 8000
 LEAST_CHARS = 1000
 _SEEN = 1024
-_JSON_FACTS = 100
+_JSON_FACTS = 200
 
 
 class SeenContent:
@@ -211,7 +211,7 @@ class ToolSession:
         Returns:
             The result, and its JSON (`ToolResult.as_json`).
         """
-        first, second = self._json_rooms()
+        first, second = self._json_rooms(spec)
         result = self._call(spec, arguments, session_id, first)
         if not self._is_final(spec, result):
             result = self._call(spec, arguments, session_id, second)
@@ -221,7 +221,7 @@ class ToolSession:
         self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
     ) -> tuple[ToolResult, str]:
         """Run a tool, asynchronously; otherwise as `call_json`."""
-        first, second = self._json_rooms()
+        first, second = self._json_rooms(spec)
         result = await self._acall(spec, arguments, session_id, first)
         if not self._is_final(spec, result):
             result = await self._acall(spec, arguments, session_id, second)
@@ -230,14 +230,17 @@ class ToolSession:
     def _is_final(self, spec: ToolSpec, result: ToolResult) -> bool:
         return len(result.as_json()) <= self._context.max_chars or spec.access == "write"
 
-    def _json_rooms(self) -> tuple[int, int]:
+    def _json_rooms(self, spec: ToolSpec) -> tuple[int, int]:
         """Return how long a text may be at the first try and at the second, before it is JSON.
 
-        JSON writes a quote or a line break as two characters, so at worst it doubles a text.
+        JSON writes a quote or a line break as two characters, so at worst it doubles a text. An
+        approver gets one try, the sure one: what a first try read but did not show would count
+        as seen.
         """
         longest = self._context.max_chars
         first, second = int(longest * 0.85) - _JSON_FACTS, int(longest * 0.5) - _JSON_FACTS
-        return max(LEAST_CHARS, first), max(LEAST_CHARS, second)
+        sure = max(LEAST_CHARS, second)
+        return (sure if spec.access == "approve" else max(LEAST_CHARS, first)), sure
 
     def _call(
         self,
