@@ -100,7 +100,8 @@ def trust_of(message: EmailSummary) -> dict[str, Any]:
     from multimail.trust import OWN, assess
 
     own = message.direction == "outbound"
-    return (OWN if own else assess(message.authentication)).as_data()
+    found = OWN if own else assess(message.authentication)
+    return {"label": found.label.value, "reasons": list(found.reasons)}
 
 
 def _summary(message: EmailSummary) -> dict[str, Any]:

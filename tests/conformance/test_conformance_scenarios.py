@@ -179,7 +179,7 @@ def test_wait_for_email(driver: Driver, box: Box) -> None:
 
 def test_attachments(driver: Driver, box: Box) -> None:
     """A text attachment is shown; of a binary one the model is told that it is one."""
-    mail = box.receive(files={"note.txt": "Bring the keys.\n", "photo.bin": b"\x00\xff"})
+    mail = box.receive_proven(files={"note.txt": "Bring the keys.\n", "photo.bin": b"\x00\xff"})
     steps: list[Call] = [
         ("download_attachment", {"email_id": mail["id"], "filename": name})
         for name in ("note.txt", "photo.bin")
@@ -188,7 +188,7 @@ def test_attachments(driver: Driver, box: Box) -> None:
     text, binary = run.texts
     assert run.answer == DONE
     assert "Bring the keys." in text
-    assert "not text" in binary
+    assert "not plain text" in binary
     assert "AP8=" not in binary
 
 

@@ -35,7 +35,9 @@ def _wait(box: Box, tool: Call) -> ToolResult:
 
 
 def _download(box: Box, tool: Call) -> ToolResult:
-    return tool("download_attachment", email_id=box.receive(files=FILE)["id"], filename="list.csv")
+    return tool(
+        "download_attachment", email_id=box.receive_proven(files=FILE)["id"], filename="list.csv"
+    )
 
 
 def _inbox(box: Box, tool: Call) -> ToolResult:

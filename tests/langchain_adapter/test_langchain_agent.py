@@ -257,7 +257,7 @@ def test_a_tool_says_who_may_hold_it(box: Box) -> None:
 
 
 def test_the_attachments_bytes_are_in_the_artifact(box: Box) -> None:
-    mail = box.receive(files={"a.bin": b"\x00\xff"})
+    mail = box.receive_proven(files={"a.bin": b"\x00\xff"})
     (tool,) = toolkit(box, include=["download_attachment"]).get_tools()
     found = tool.invoke(
         {

@@ -33,7 +33,7 @@ class OneByOne:
     ) -> Iterator[None]:
         pack, name = request.param
         box = new_box()
-        first = box.receive("First.", files={"a.txt": "x"})
+        first = box.receive_proven("First.", files={"a.txt": "x"})
         box.receive("Second.")
         url = box.server.url
         agent, approver = (

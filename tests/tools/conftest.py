@@ -50,7 +50,7 @@ def house(
 
 
 @pytest.fixture(scope="session")
-def new_box(house: ServerUnderTest) -> Iterator[Callable[..., Box]]:
+def new_box(house: ServerUnderTest, signed: Signer) -> Iterator[Callable[..., Box]]:
     """Make mailboxes, each with keys that are bound to it."""
     numbers = itertools.count(1)
     with house.http("admin") as admin, house.http("reviewer") as reviewer:
@@ -70,6 +70,7 @@ def new_box(house: ServerUnderTest) -> Iterator[Callable[..., Box]]:
                 made["address"],
                 key("agent", ["read", "send"], made["id"]),
                 key("reviewer", ["read", "oversight"], made["id"]),
+                signed,
             )
 
         yield make

@@ -17,6 +17,7 @@ import httpx
 
 from multimail import AsyncMultiMail, MultiMail, Retry
 from multimail.tools import ApproverToolkit, Toolkit, ToolResult
+from multimail.trust import GuardDecision
 from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.signing import sign_dkim
 
@@ -75,6 +76,7 @@ class Box:
     address: str
     agent_key: str = field(repr=False)
     reviewer_key: str = field(repr=False)
+    signer: Signer = field(repr=False)
 
     def deliver(self, *letters: bytes, sender: str = "ann@example.org") -> None:
         """Receive mail in one real SMTP conversation."""
@@ -86,6 +88,12 @@ class Box:
     def receive(self, body: str = "Hello.", **more: Any) -> Json:
         """Receive one mail and return it as a reviewer sees it."""
         self.deliver(letter(body, **{"to": self.address, **more}))
+        return self.mails("inbound")[0]
+
+    def receive_proven(self, body: str = "Hello.", **more: Any) -> Json:
+        """Receive one mail that example.com signed and return it as a reviewer sees it."""
+        facts = {"to": self.address, "sender": "ann@example.com", **more}
+        self.deliver(self.signer(letter(body, **facts)))
         return self.mails("inbound")[0]
 
     def mails(self, direction: str = "outbound") -> list[Json]:
@@ -286,6 +294,12 @@ def code_of(result: ToolResult) -> str:
     assert result.text.startswith(f"Error ({result.error.code}): ")
     assert result.data["error"] == result.error.as_data()
     return result.error.code
+
+
+def decided(result: ToolResult) -> GuardDecision:
+    """Return the guard's decision, of which there must be one."""
+    assert result.decision is not None, result.text
+    return result.decision
 
 
 def ids(rows: Sequence[Json]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from tests.tools.support import Box, Connect, code_of, ids
 
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ToolSpec
+from multimail.trust import TrustPolicy
 
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Hi", "body": "Hello."}
 REPLY: dict[str, Any] = {"email_id": "msg_01M7Y97Z259NKR04M4PFEJVRB5", "body": "Hello."}
@@ -159,7 +160,8 @@ async def test_no_arguments_at_all_are_none(box: Box, connect: Connect) -> None:
 
 
 async def test_every_optional_argument_may_be_null(box: Box, connect: Connect) -> None:
-    mail, tools = box.receive(), connect(box)
+    policy = TrustPolicy(listed=["example.org"])
+    mail, tools = box.receive_proven(), connect(box, policy=policy)
     needed: dict[str, dict[str, Any]] = {
         "read_email": {"email_id": mail["id"]},
         "get_thread": {"thread_id": mail["thread_id"]},
@@ -207,7 +209,7 @@ async def test_a_message_that_is_not_of_the_thread_is_named(box: Box, connect: C
 
 
 async def test_an_attachment_that_is_not_there_is_named(box: Box, connect: Connect) -> None:
-    mail = box.receive(files={"a.txt": "x"})
+    mail = box.receive_proven(files={"a.txt": "x"})
     tools = connect(box)
     for name in ("b.txt", "../a.txt", "a.txt/../a.txt", "a.txt?x", "x" * 300):
         result = await tools("download_attachment", email_id=mail["id"], filename=name)

@@ -62,7 +62,7 @@ def heap(new_box: Callable[..., Box]) -> Heap:
     files: dict[str, str | bytes] = {f"{'f' * 100}-{n}.txt": "x" for n in range(300)}
     clips = box.receive("See the files.", subject="Clips", files=files)
     tagged = box.receive("Tagged.", subject="s" * 900)
-    file = box.receive("See the file.", files={"long.txt": prose(20_000)})
+    file = box.receive_proven("See the file.", files={"long.txt": prose(20_000)})
     first = "<root@example.org>"
     box.deliver(letter(prose(5000), to=box.address, Message_ID=first))
     thread_id = box.mails("inbound")[0]["thread_id"]
@@ -325,7 +325,7 @@ async def test_a_cut_is_never_the_emergency_brake(
 
 
 async def test_a_picture_costs_the_model_one_line(box: Box, connect: Connect) -> None:
-    mail = box.receive(files={"a.png": base64.b64decode("iVBORw0KGgo=") * 5000})
+    mail = box.receive_proven(files={"a.png": base64.b64decode("iVBORw0KGgo=") * 5000})
     result = await connect(box)("download_attachment", email_id=mail["id"], filename="a.png")
     assert len(result.text) < 200
 

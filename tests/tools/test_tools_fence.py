@@ -39,9 +39,9 @@ async def test_a_mail_cannot_end_the_fence(box: Box, connect: Connect) -> None:
 
 
 async def test_the_names_that_a_sender_chose_stay_inside(box: Box, connect: Connect) -> None:
-    mail = box.receive(
+    mail = box.receive_proven(
         "Hi.",
-        sender=f'"{ORDER} 1" <ann@example.org>',
+        sender=f'"{ORDER} 1" <ann@example.com>',
         subject=f"{ORDER} 2",
         files={f"{ORDER} 3.txt": f"{ORDER} 4", f"{ORDER} 5.bin": b"x"},
         Cc=f'"{ORDER} 6" <{ORDER.lower()}@example.org>',
@@ -88,8 +88,9 @@ async def test_a_forged_from_stays_inside(box: Box, connect: Connect) -> None:
 
 
 async def test_a_content_type_stays_inside(box: Box, connect: Connect) -> None:
-    raw = letter("Hi.", to=box.address, files={"a.bin": b"x"})
-    box.deliver(raw.replace(b"application/octet-stream", f"application/{ORDER}".encode()))
+    raw = letter("Hi.", sender="ann@example.com", to=box.address, files={"a.bin": b"x"})
+    odd = raw.replace(b"application/octet-stream", f"application/{ORDER}".encode())
+    box.deliver(box.signer(odd))
     (mail,) = box.mails("inbound")
     result = await connect(box)("download_attachment", email_id=mail["id"], filename="a.bin")
     assert ORDER.lower() not in result.text.lower()

@@ -42,7 +42,10 @@ async def test_proven_mail_is_answered_at_once(
     assert result.decision is not None
     assert result.as_data()["decision"] == {
         "action": "allow",
+        "operation": "reply_email",
+        "code": "allowed",
         "label": "authenticated",
+        "standing": "new",
         "reasons": [],
         "policy": "standard",
         "message_id": mail["id"],
@@ -67,7 +70,7 @@ async def test_unproven_mail_is_answered_only_by_a_humans_leave(
     assert held["status"] == "pending_send_approval"
     assert held["oversight_mode"] == "gated_send"
     assert held["metadata"]["guard_label"] == "unauthenticated"
-    assert held["metadata"]["guard_reasons"] == "no signature"
+    assert held["metadata"]["guard_reasons"] == "the sender is unauthenticated: no signature"
     assert free_box.left() == []
     free_box.decide(held["id"])
     assert len(free_box.left()) == 1
@@ -86,7 +89,7 @@ async def test_where_nothing_can_hold_a_reply_it_is_refused(
     tools.way.hides = {"per_message_oversight"}
     result = await tools("reply_email", email_id=mail["id"], body="Paid.")
     assert code_of(result) == "refused_by_guard"
-    assert "cannot hold a single reply" in result.text
+    assert "cannot hold a single message" in result.text
     assert free_box.mails() == []
 
 
@@ -138,7 +141,7 @@ async def test_a_forgery_is_withheld_and_not_answered(
     assert result.decision.as_data()["action"] == "refuse"
     assert result.decision.label == "failed"
     assert result.as_data()["decision"]["message_id"] == mail["id"]
-    assert "Do not answer this message in another way" in result.text
+    assert "Do not try it in another way" in result.text
     assert free_box.mails() == []
 
 

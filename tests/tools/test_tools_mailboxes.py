@@ -56,7 +56,7 @@ async def test_where_there_are_several_one_has_to_be_named(
 async def test_what_was_listed_is_found_again_without_its_mailbox(
     two: tuple[Box, Box], wide_key: str, connect: Connect
 ) -> None:
-    box, mail = two[1], two[1].receive("Hi.", files={"a.txt": "x"})
+    box, mail = two[1], two[1].receive_proven("Hi.", files={"a.txt": "x"})
     tools = connect(two[0], key=wide_key)
     await tools("check_inbox", mailbox=box.address)
     assert (await tools("read_email", email_id=mail["id"])).ok

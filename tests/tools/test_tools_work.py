@@ -134,20 +134,20 @@ async def test_wait_for_email_gives_up_in_time(box: Box, connect: Connect) -> No
 async def test_download_attachment_gives_text_to_the_model_and_bytes_to_code(
     box: Box, connect: Connect
 ) -> None:
-    mail = box.receive(files={"note.txt": "Grüße\n", "photo.bin": b"\x00\xff"})
+    mail = box.receive_proven(files={"note.txt": "Grüße\n", "photo.bin": b"\x00\xff"})
     tools = connect(box)
     text = await tools("download_attachment", email_id=mail["id"], filename="note.txt")
     assert fenced(text.text) == "Grüße"
     assert text.files[0].content.decode().strip() == "Grüße"
     binary = await tools("download_attachment", email_id=mail["id"], filename="photo.bin")
-    assert "not text" in binary.text
+    assert "not plain text" in binary.text
     assert binary.data["size"] == 2
     assert binary.files[0].content == b"\x00\xff"
 
 
 async def test_a_large_attachment_comes_by_its_link(box: Box, connect: Connect) -> None:
     content = bytes(range(256)) * 400
-    mail = box.receive(files={"large.bin": content})
+    mail = box.receive_proven(files={"large.bin": content})
     result = await connect(box)("download_attachment", email_id=mail["id"], filename="large.bin")
     assert result.files[0].content == content
 

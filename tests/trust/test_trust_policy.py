@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from multimail.models import EmailSummary
 from multimail.trust import (
-    Action,
     Authentication,
     AuthResult,
     Label,
-    PolicyName,
     TrustPolicy,
     assess,
 )
@@ -89,41 +87,46 @@ def test_hosted_spellings_earn_the_same_labels(fields: dict[str, Any], label: La
     assert assess(row.authentication).label is label
 
 
-REPLIES: dict[PolicyName, dict[Label, Action]] = {
-    "standard": {
-        Label.OWN: Action.ALLOW,
-        Label.AUTHENTICATED: Action.ALLOW,
-        Label.AUTHENTICATED_PATH: Action.ALLOW,
-        Label.UNAUTHENTICATED: Action.HOLD,
-        Label.UNKNOWN: Action.HOLD,
-        Label.FAILED: Action.REFUSE,
-    },
-    "strict": {
-        Label.OWN: Action.ALLOW,
-        Label.AUTHENTICATED: Action.HOLD,
-        Label.AUTHENTICATED_PATH: Action.HOLD,
-        Label.UNAUTHENTICATED: Action.HOLD,
-        Label.UNKNOWN: Action.HOLD,
-        Label.FAILED: Action.REFUSE,
-    },
-    "off": dict.fromkeys(Label, Action.ALLOW),
-}
-BODIES: dict[PolicyName, set[Label]] = {
-    "standard": {Label.FAILED},
-    "strict": {Label.FAILED, Label.UNAUTHENTICATED, Label.UNKNOWN},
-    "off": set(),
-}
+HOSTED_OPTIONS: list[tuple[dict[str, Any], dict[str, Any], Label]] = [
+    ({"dkim_valid": True}, {"accept_unaligned_dkim": True}, Label.AUTHENTICATED),
+    ({"dkim_valid": False}, {"accept_unaligned_dkim": True}, Label.UNAUTHENTICATED),
+    ({"dkim": [OTHER]}, {"accept_unaligned_dkim": True}, Label.UNAUTHENTICATED),
+    (
+        {"dmarc": REJECTS, "arc": {"result": "pass", "sealer": "Lists.example"}},
+        {"arc_sealers": ["lists.example"]},
+        Label.UNAUTHENTICATED,
+    ),
+    (
+        {"dmarc": REJECTS, "arc": {"result": "pass", "sealer": "evil.example"}},
+        {"arc_sealers": ["lists.example"]},
+        Label.FAILED,
+    ),
+    (
+        {"dmarc": REJECTS, "arc": {"result": "fail", "sealer": "lists.example"}},
+        {"arc_sealers": ["lists.example"]},
+        Label.FAILED,
+    ),
+    (
+        {"structure": ["two From fields"], "arc": {"result": "pass", "sealer": "lists.example"}},
+        {"arc_sealers": ["lists.example"]},
+        Label.FAILED,
+    ),
+]
 
 
-@pytest.mark.parametrize("policy", REPLIES)
-@pytest.mark.parametrize("label", Label)
-def test_every_label_has_its_decision(policy: PolicyName, label: Label) -> None:
-    from multimail.trust import Assessment
+@pytest.mark.parametrize(("report", "options", "label"), HOSTED_OPTIONS)
+def test_an_operator_can_believe_more(
+    report: dict[str, Any], options: dict[str, Any], label: Label
+) -> None:
+    row = EmailSummary.model_validate({"id": "msg_1", "authentication": report} | report)
+    policy = TrustPolicy("standard", **options)
+    assert policy.assess(row.authentication, "a@acme.example").label is label
 
-    decision = TrustPolicy(policy).on_reply(Assessment(label, ("why",)), "msg_1")
-    assert decision.action is REPLIES[policy][label]
-    assert decision.reasons == (() if decision.action is Action.ALLOW else ("why",))
-    assert TrustPolicy(policy).withholds_body(label) is (label in BODIES[policy])
+
+def test_flags_are_told_and_change_no_label() -> None:
+    evidence = Authentication.model_validate({"dkim": [ALIGNED], "flags": ["dated 90 days ago"]})
+    assert assess(evidence).label is Label.AUTHENTICATED
+    assert assess(evidence).reasons[-1] == "dated 90 days ago"
 
 
 results = st.sampled_from(AuthResult).map(str)

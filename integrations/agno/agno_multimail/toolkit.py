@@ -77,6 +77,25 @@ class MultiMailToolkit(AgnoToolkit):
         """Return the tools one by one, for a list that mixes them with others."""
         return list(self.functions.values())
 
+    def declare_recipients(
+        self, addresses: Iterable[str], *, session_id: str | None = None
+    ) -> None:
+        """Let the agent write to these addresses, which app code took from the user's own words.
+
+        Args:
+            addresses: The addresses.
+            session_id: Agno's `session_id`; default all conversations of this toolkit.
+        """
+        self._multimail.declare_recipients(addresses, session_id=session_id)
+
+    def reset(self, session_id: str | None = None) -> None:
+        """Forget a conversation's taint; call it where the model's context starts afresh too.
+
+        Args:
+            session_id: Agno's `session_id`; default the one of calls that come with none.
+        """
+        self._multimail.reset(session_id)
+
     def close(self) -> None:
         """Close the connections of synchronous calls."""
         self._multimail.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, Unpack
 
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
@@ -11,7 +12,7 @@ from langchain_core.tools import BaseTool, BaseToolkit, ToolException
 from pydantic import PrivateAttr, ValidationError
 
 from multimail.tools import ApproverToolkit, Toolkit, ToolkitOptions, ToolResult, ToolSession
-from multimail.tools.reading import artifact_of
+from multimail.tools.files import artifact_of
 from multimail.tools.spec import Access, ToolSpec, argument_error
 
 
@@ -97,6 +98,25 @@ class MultiMailToolkit(BaseToolkit):
         """Return the tools, as `create_agent(tools=…)` or `model.bind_tools` takes them."""
         session = self._toolkit.session
         return [MultiMailTool(spec, session) for spec in self._toolkit.specs]
+
+    def declare_recipients(
+        self, addresses: Iterable[str], *, session_id: str | None = None
+    ) -> None:
+        """Let the agent write to these addresses, which app code took from the user's own words.
+
+        Args:
+            addresses: The addresses.
+            session_id: LangGraph's `thread_id`; default all conversations of this toolkit.
+        """
+        self._toolkit.declare_recipients(addresses, session_id=session_id)
+
+    def reset(self, session_id: str | None = None) -> None:
+        """Forget a conversation's taint; call it where the model's context starts afresh too.
+
+        Args:
+            session_id: LangGraph's `thread_id`; default the one of calls that come with none.
+        """
+        self._toolkit.reset(session_id)
 
     def close(self) -> None:
         """Close the connections of synchronous calls."""

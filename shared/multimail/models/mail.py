@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from ..trust.evidence import Authentication
+from ..trust.reported import read_authentication
 from .base import ID, WireModel, as_list, as_mapping
-from .evidence import read_authentication
 
 _PENDING = frozenset({"pending_scan", "pending_send_approval", "pending_approval", "pending"})
 _DUPLICATE = frozenset({"already_sent"})
@@ -147,8 +147,12 @@ class Email(EmailSummary):
     list_id: str | None = None
     precedence: str | None = None
     content_hash: str | None = None
+    removed: list[str] = Field(default_factory=list)
+    """What of an HTML body people would not have seen and the server left out, in words."""
 
-    _more_lists = field_validator("cc", "bcc", "reply_to", "attachments", mode="before")(as_list)
+    _more_lists = field_validator("cc", "bcc", "reply_to", "attachments", "removed", mode="before")(
+        as_list
+    )
 
     @field_validator("markdown", mode="before")
     @classmethod

@@ -1,7 +1,9 @@
 """Tools: what an agent, or an approver, may do with a mailbox, before any framework."""
 
 from .catalogue import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS
-from .session import ToolContext, ToolSession
+from .context import ToolContext
+from .guard import Observer
+from .session import ToolSession
 from .spec import Access, Hints, ToolArgs, ToolError, ToolResult, ToolSpec
 from .toolkit import ApproverToolkit, Toolkit, ToolkitOptions
 
@@ -12,6 +14,7 @@ __all__ = [
     "Access",
     "ApproverToolkit",
     "Hints",
+    "Observer",
     "ToolArgs",
     "ToolContext",
     "ToolError",

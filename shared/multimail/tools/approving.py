@@ -10,8 +10,8 @@ from ..call import Call, Operation, Pause
 from ..errors import NotFoundError, PermissionDeniedError
 from ..trust.text import one_line
 from . import args as a
+from .context import ToolContext
 from .reading import Run
-from .session import ToolContext
 from .spec import ToolArgs, ToolError, ToolResult
 
 Args = TypeVar("Args", bound=ToolArgs)
@@ -20,6 +20,11 @@ Args = TypeVar("Args", bound=ToolArgs)
 def decide_email(args: a.DecideEmail, context: ToolContext) -> Run:
     """Decide on a pending message that this session has been shown, exactly as it was shown."""
     seen = context.seen.of(context.session_id, args.email_id)
+    withheld = context.seen.withheld(context.session_id, args.email_id)
+    if seen is None and withheld is not None:
+        if args.decision == "approve":
+            return ToolResult.failure(_UNSEEN_BODY)
+        seen = withheld
     if seen is None:
         return ToolResult.failure(
             ToolError(
@@ -37,6 +42,13 @@ def decide_email(args: a.DecideEmail, context: ToolContext) -> Run:
         f"{args.email_id} was {word}; its status is {status}.",
         {"id": args.email_id, "decision": args.decision, "status": status},
     )
+
+
+_UNSEEN_BODY = ToolError(
+    "withheld",
+    "Its body is withheld, so it can be rejected here but not approved",
+    next_step="Leave it to a person, or reject it.",
+)
 
 
 def by_approver(

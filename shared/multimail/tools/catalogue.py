@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import approving, reading, results, threads, writing
+from . import approving, files, reading, results, threads, writing
 from . import args as a
 from .spec import READS, Hints, ToolSpec
 
@@ -66,7 +66,7 @@ DOWNLOAD_ATTACHMENT = ToolSpec(
     a.DownloadAttachment,
     "read",
     Hints(read_only=False),
-    reading.download_attachment,
+    files.download_attachment,
     results.Attachment,
 )
 SEARCH_CONTACTS = ToolSpec(

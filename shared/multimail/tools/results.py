@@ -22,6 +22,7 @@ class Trust(BaseModel):
             description="authenticated, authenticated_path, unauthenticated, unknown, failed or own"
         ),
     ]
+    standing: Annotated[str, Field(description="of the sender: listed, known or new")]
     reasons: list[str]
 
 

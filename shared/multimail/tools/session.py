@@ -7,121 +7,30 @@ import logging
 import secrets
 import threading
 import weakref
-from collections import OrderedDict
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pydantic
 
-from .. import endpoints as api
-from ..call import Call, Operation, Pause, Retry
+from ..call import Operation, Retry
 from ..client import AsyncMultiMail, MultiMail
 from ..config import load_config
-from ..errors import ConfigurationError, MultiMailError, PermissionDeniedError, ReplyError
+from ..errors import ConfigurationError, MultiMailError, ReplyError
 from ..mailbox_book import MailboxBook
-from ..models import Mailbox
+from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
+from ..trust.addresses import normalised_all
+from .context import ToolContext
+from .guard import Guard, Observer
 from .spec import UNKNOWN_OUTCOME, ToolError, ToolResult, ToolSpec, argument_error
 
 log = logging.getLogger("multimail.tools")
 
 DEFAULT_MAX_CHARS = 8000
 LEAST_CHARS = 1000
-_SEEN = 1024
 _JSON_FACTS = 200
-
-
-class SeenContent:
-    """How much of which message each session was shown, so that none decides unseen."""
-
-    def __init__(self) -> None:
-        self._read: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def note(
-        self, where: tuple[str, str], content_hash: str, start: int, end: int, total: int
-    ) -> None:
-        """Remember what was shown. Only what goes on where the last piece ended counts.
-
-        Args:
-            where: Session id and email id.
-            content_hash: Of what; empty where the API gives none.
-            start: Where the piece starts, in characters.
-            end: Where it ends.
-            total: How long the whole is.
-        """
-        with self._lock:
-            known_hash, reached, known_total = self._read.get(where, ("", 0, -1))
-            if (known_hash, known_total) != (content_hash, total):
-                reached = 0
-            if start <= reached:
-                reached = max(reached, end)
-            self._read[where] = (content_hash, reached, total)
-            self._read.move_to_end(where)
-            while len(self._read) > _SEEN:
-                self._read.popitem(last=False)
-
-    def of(self, session_id: str, email_id: str) -> str | None:
-        """Return the hash of what was shown to its end, or None if it was not."""
-        with self._lock:
-            content_hash, reached, total = self._read.get((session_id, email_id), ("", 0, 1))
-        return content_hash if reached >= total else None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolContext:
-    """What an operation may know of its surroundings.
-
-    Attributes:
-        session_id: The conversation that it serves.
-        policy: What messages may cause.
-        max_chars: The most characters that its text may have.
-        pinned: The only mailbox that it may use, by address or id; None for any of the key's.
-        book: The client's knowledge of mailboxes.
-        seen: What was shown of pending messages.
-        vetted: Set once the key was found fit for what these tools do.
-    """
-
-    session_id: str
-    policy: TrustPolicy
-    max_chars: int
-    pinned: str | None = None
-    book: MailboxBook = field(default_factory=MailboxBook)
-    seen: SeenContent = field(default_factory=SeenContent)
-    vetted: threading.Event = field(default_factory=threading.Event)
-
-    def mailbox(
-        self, wanted: str | None, *, fresh: bool = False
-    ) -> Generator[Call[Any] | Pause, Any, Mailbox]:
-        """Return the mailbox to use.
-
-        Args:
-            wanted: What the model named, by address or id; None for the default.
-            fresh: Ask the API even where the answer is known, for its current mode.
-
-        Raises:
-            PermissionDeniedError: The session is pinned to another mailbox.
-            NotFoundError: The key has no such mailbox.
-            ConfigurationError: There are several and nobody said which.
-        """
-        found = None if fresh else self.book.find(wanted or self.pinned)
-        if found is None:
-            self.book.learn((yield from api.list_mailboxes()))
-            found = self.book.find(wanted or self.pinned)
-        if found is None:
-            raise self.book.missing(wanted or self.pinned)
-        if self.pinned and self.pinned.casefold() not in (
-            found.id.casefold(),
-            found.address.casefold(),
-        ):
-            raise PermissionDeniedError(
-                f"These tools work on the mailbox {self.pinned} only, not on {wanted}.",
-                code="other_mailbox",
-                remedy="Leave the mailbox out.",
-            )
-        return found
 
 
 class ToolSession:
@@ -131,7 +40,9 @@ class ToolSession:
         api_key: Default `MULTIMAIL_API_KEY`.
         base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
         mailbox: The only mailbox that the tools use; default `MULTIMAIL_MAILBOX`, else any.
-        policy: `standard`, `strict` or `off`.
+        policy: `standard`, `strict` or `off`, or a `TrustPolicy` with the operator's lists.
+        store: Where the guard remembers taint and recipients; default in this process's memory.
+        on_decision: Is called with every `GuardDecision`, in the thread of the tool call.
         max_chars: The most characters of any result's text, at least 1,000.
         session: An id for all conversations that the framework gives none to; default a new one.
         timeout: Seconds for each request.
@@ -149,7 +60,9 @@ class ToolSession:
         *,
         base_url: str | None = None,
         mailbox: str | None = None,
-        policy: PolicyName = "standard",
+        policy: PolicyName | TrustPolicy = "standard",
+        store: SessionStore | None = None,
+        on_decision: Observer | None = None,
         max_chars: int = DEFAULT_MAX_CHARS,
         session: str | None = None,
         timeout: float | httpx.Timeout | None = None,
@@ -159,8 +72,7 @@ class ToolSession:
     ) -> None:
         if max_chars < LEAST_CHARS:
             raise ConfigurationError(f"max_chars must be at least {LEAST_CHARS:,}.")
-        if policy not in ("strict", "standard", "off"):
-            raise ConfigurationError(f"policy {policy!r} is none of strict, standard, off.")
+        chosen = policy if isinstance(policy, TrustPolicy) else TrustPolicy(policy)
         given = client or async_client
         self._config = given.config if given else load_config(api_key, base_url, mailbox)
         self._options: dict[str, Any] = {"timeout": timeout, "retry": retry}
@@ -169,18 +81,47 @@ class ToolSession:
         self._by_loop: weakref.WeakKeyDictionary[Any, AsyncMultiMail] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._session_id = session or f"toolkit-{secrets.token_hex(8)}"
-        self._context = ToolContext(
-            session_id=self._session_id,
-            policy=TrustPolicy(policy),
-            max_chars=max_chars,
-            pinned=mailbox or self._config.mailbox,
+        pinned = mailbox or self._config.mailbox
+        guard = Guard(
+            policy=chosen,
+            store=store or MemorySessionStore(),
+            place=f"{self._config.base_url}|{pinned or ''}".casefold(),
+            observer=on_decision,
         )
-        if policy == "off":
+        self._context = ToolContext(self._session_id, guard, max_chars, pinned)
+        if chosen.name == "off":
             log.warning("The trust policy is off: spoofed mail is not told apart.")
 
     def __repr__(self) -> str:
         where = f"base_url={self._config.base_url!r}, mailbox={self._context.pinned!r}"
-        return f"ToolSession({where}, policy={self._context.policy.name!r})"
+        return f"ToolSession({where}, policy={self._context.guard.policy.name!r})"
+
+    def declare_recipients(
+        self, addresses: Iterable[str], *, session_id: str | None = None
+    ) -> None:
+        """Let the agent write to addresses that your code took from the user's own words.
+
+        Args:
+            addresses: Never take them from a model's output or from mail.
+            session_id: For this conversation only; default for all of this toolkit's.
+        """
+        found = normalised_all(addresses)
+        guard = self._context.guard
+        if session_id is not None:
+            guard.store.declare(replace(guard, session_id=session_id).session, found)
+            return
+        with self._lock:
+            guard = replace(guard, declared=guard.declared | found)
+            self._context = replace(self._context, guard=guard)
+
+    def reset(self, session_id: str | None = None) -> None:
+        """Forget a conversation's taint, together with its context: the model must forget too.
+
+        Args:
+            session_id: Which one; default this session's own.
+        """
+        guard = self._context.guard
+        guard.store.reset(replace(guard, session_id=session_id or self._session_id).session)
 
     def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
@@ -280,9 +221,11 @@ class ToolSession:
     ) -> Operation[ToolResult]:
         given = dict(arguments) if isinstance(arguments, Mapping) else arguments
         args = spec.args.model_validate({} if given is None else given)
+        chosen = session_id or self._session_id
         context = replace(
             self._context,
-            session_id=session_id or self._session_id,
+            session_id=chosen,
+            guard=replace(self._context.guard, session_id=chosen),
             max_chars=max_chars,
             book=book,
         )

@@ -15,7 +15,7 @@ from ..models import File
 from ..trust import GuardDecision
 
 if TYPE_CHECKING:
-    from .session import ToolContext
+    from .context import ToolContext
 
 Access: TypeAlias = Literal["read", "write", "approve"]
 

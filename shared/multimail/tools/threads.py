@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .. import endpoints as api
 from ..call import Call, Pause
 from ..models import Email, Thread
+from ..trust import Treatment
+from ..trust.addresses import bare
 from ..trust.text import Fence, one_line
 from . import args as a
+from .context import ToolContext
 from .reading import Run
-from .render import DATA_NOTE, address_of, assessment_of, body_of, when, window
-from .session import ToolContext
+from .render import DATA_NOTE, Body, body_of, when, window
 from .spec import ToolError, ToolResult
 
 _FETCHED = 10
@@ -41,7 +43,7 @@ def get_thread(args: a.GetThread, context: ToolContext) -> Run:
         messages = messages[: ids.index(args.before)]
     messages = yield from _with_bodies(messages, context)
     entries = [_entry(one, context) for one in messages]
-    return _rendered(thread, entries, context.max_chars)
+    return _rendered(thread, entries, context)
 
 
 def _not_here(email_id: str, thread_id: str) -> ToolError:
@@ -65,8 +67,9 @@ def _with_bodies(
 
 
 def _entry(message: Email, context: ToolContext) -> _Entry:
-    assessment = assessment_of(message)
-    who = address_of(message.sender)
+    assessment = context.guard.assess(message)
+    treatment = context.guard.policy.treatment(assessment)
+    who = bare(message.sender)
     if message.direction == "outbound":
         who = "to " + ", ".join(message.to[:3])
     head = (
@@ -78,17 +81,24 @@ def _entry(message: Email, context: ToolContext) -> _Entry:
         names = ", ".join(one_line(one.name, 40) for one in message.attachments)
         few = one_line(names, min(240, context.max_chars // 10))
         head += f"\n{len(message.attachments)} attachments: {few}"
-    if context.policy.withholds_body(assessment.label):
+    if treatment is Treatment.WITHHELD:
         return _Entry(head, "[body withheld: do not believe who it claims to be from]", message)
-    body = body_of(message, include_quoted=False)
-    if body.quoted:
-        head += "\n[quoted history left out]"
-    if body.removed:
-        head += f"\n[{body.removed} invisible characters removed]"
+    body = body_of(message, treatment, include_quoted=False)
+    head += "".join(f"\n[{note}]" for note in _notes(body))
     return _Entry(head, body.text or f"[no body here: read_email {message.id}]", message)
 
 
-def _rendered(thread: Thread, entries: list[_Entry], max_chars: int) -> ToolResult:
+def _notes(body: Body) -> Iterator[str]:
+    if body.quoted:
+        yield "quoted history left out"
+    if body.removed:
+        yield f"{body.removed} invisible characters removed"
+    if body.links:
+        yield f"{body.links} links changed"
+
+
+def _rendered(thread: Thread, entries: list[_Entry], context: ToolContext) -> ToolResult:
+    max_chars = context.max_chars
     fence = Fence.new()
     top = _top(thread, entries, 1 if max_chars < _SMALL else 3)
     room = max_chars - len(top) - len(DATA_NOTE) - fence.width - _TAIL
@@ -101,7 +111,7 @@ def _rendered(thread: Thread, entries: list[_Entry], max_chars: int) -> ToolResu
     facts = {
         "thread_id": thread.thread_id,
         "message_count": thread.message_count or len(thread.messages),
-        "messages": [_facts(e, text) for e, text in zip(shown, bodies, strict=True)],
+        "messages": [_facts(e, text, context) for e, text in zip(shown, bodies, strict=True)],
         "before": older,
     }
     return ToolResult(f"{top}\n{DATA_NOTE}\n{block}{tail}", facts)
@@ -146,8 +156,9 @@ def _cut(entry: _Entry, room: int) -> str:
     return part.text.rstrip() + note.format(part.end)
 
 
-def _facts(entry: _Entry, text: str) -> dict[str, Any]:
+def _facts(entry: _Entry, text: str, context: ToolContext) -> dict[str, Any]:
     message = entry.message
+    assessment = context.guard.shows(message, entry.head, text)
     return {
         "id": message.id,
         "sender": message.sender,
@@ -157,5 +168,5 @@ def _facts(entry: _Entry, text: str) -> dict[str, Any]:
         "status": message.status,
         "received_at": message.received_at.isoformat() if message.received_at else None,
         "body": text,
-        "trust": assessment_of(message).as_data(),
+        "trust": assessment.as_data(),
     }

@@ -13,8 +13,10 @@ import httpx
 from ..call import Retry
 from ..client import AsyncMultiMail, MultiMail
 from ..errors import ConfigurationError
-from ..trust import PolicyName
+from ..sessions import SessionStore
+from ..trust import PolicyName, TrustPolicy
 from .catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from .guard import Observer
 from .session import DEFAULT_MAX_CHARS, LEAST_CHARS, ToolSession
 from .spec import ToolResult, ToolSpec
 
@@ -24,7 +26,9 @@ class SessionOptions(TypedDict, total=False):
 
     base_url: str | None
     mailbox: str | None
-    policy: PolicyName
+    policy: PolicyName | TrustPolicy
+    store: SessionStore | None
+    on_decision: Observer | None
     max_chars: int
     session: str | None
     timeout: float | httpx.Timeout | None
@@ -47,7 +51,11 @@ class Toolkit:
         api_key: Default `MULTIMAIL_API_KEY`.
         base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
         mailbox: The only mailbox that the tools use; default `MULTIMAIL_MAILBOX`, else any.
-        policy: What messages may cause: `standard`, `strict` or `off`.
+        policy: What messages may cause: `standard`, `strict` or `off`, or a `TrustPolicy` that
+            also names whom the operator vouches for.
+        store: Where the guard remembers taint and recipients; default in memory. Conversations
+            that go on in another process need one that both share.
+        on_decision: Is called with every `GuardDecision`.
         include: Only these tools, by name.
         exclude: All but these tools, by name.
         max_chars: The most characters of any result's text, at least `least_chars` (1,000).
@@ -106,6 +114,16 @@ class Toolkit:
     ) -> ToolResult:
         """Run a tool by name, asynchronously."""
         return await self.session.acall(self.spec(name), arguments, session_id=session_id)
+
+    def declare_recipients(
+        self, addresses: Iterable[str], *, session_id: str | None = None
+    ) -> None:
+        """Let the agent write to these addresses; see `ToolSession.declare_recipients`."""
+        self.session.declare_recipients(addresses, session_id=session_id)
+
+    def reset(self, session_id: str | None = None) -> None:
+        """Forget a conversation's taint; see `ToolSession.reset`."""
+        self.session.reset(session_id)
 
     def close(self) -> None:
         """Close the connections of synchronous calls."""

@@ -12,11 +12,12 @@ from ..call import Call, Pause
 from ..endpoints.checks import addresses, moment, recipients
 from ..models import Contact, Email, Mailbox, SendResult
 from ..trust import Action, GuardDecision
+from ..trust.addresses import without_tag
 from ..trust.text import one_line
 from . import args as a
+from .context import ToolContext
 from .reading import Run
-from .render import assessment_of, label_line, when
-from .session import ToolContext
+from .render import when
 from .spec import ToolError, ToolResult
 
 
@@ -39,7 +40,7 @@ def folded(some: Sequence[str]) -> list[str]:
 
 
 def send_email(args: a.SendEmail, context: ToolContext) -> Run:
-    """Send a new message, once."""
+    """Send a new message, once, if the guard lets it."""
     to, cc, bcc = recipients(args.to), addresses(args.cc, "cc"), addresses(args.bcc, "bcc")
     send_at = moment(args.send_at, "send_at")
     mailbox = yield from context.mailbox(args.mailbox)
@@ -50,6 +51,10 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
         *(folded(to), folded(cc), folded(bcc)),
         *(args.subject, args.body, send_at),
     )
+    decision = yield from context.guard.on_send([*to, *cc, *bcc], key)
+    mailbox = yield from _fit_to_hold(decision, mailbox, context)
+    if _is_refused(decision, mailbox):
+        return refused("The message was not sent", decision, mailbox)
     sent = yield from api.send_email(
         to,
         args.subject,
@@ -58,23 +63,30 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
         cc=cc,
         bcc=bcc,
         send_at=send_at,
+        metadata=_for_reviewer(decision),
+        oversight_mode=_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
-    return _outcome(sent, mailbox, to, None)
+    context.guard.note_sent(sent.id, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
+    return _outcome(sent, mailbox, to, decision)
 
 
 def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
     """Answer a message in its thread, once, if the guard lets it."""
     cc, bcc = addresses(args.cc, "cc"), addresses(args.bcc, "bcc")
     original = yield from api.read_email(args.email_id, mailbox=context.pinned)
-    decision = context.policy.on_reply(assessment_of(original), original.id)
-    mailbox = yield from _home(original, context, fresh=decision.action is Action.HOLD)
-    if decision.action is Action.REFUSE or _cannot_hold(decision, mailbox):
-        return _refused(original, decision)
+    mailbox = yield from context.mailbox(context.book.owner(original.id))
+    others = _others(original, mailbox) if args.reply_all else []
+    reached = [*_answered(original), *others, *cc, *bcc]
     key = idempotency_key(
         *(context.session_id, mailbox.id, "reply_email", original.id, args.body),
         *(folded(cc), folded(bcc), bool(args.reply_all)),
     )
+    decision = yield from context.guard.on_reply(original, reached, mailbox, key)
+    mailbox = yield from _fit_to_hold(decision, mailbox, context)
+    if _is_refused(decision, mailbox):
+        what = f"The reply to {one_line(original.id, 64)} was not sent"
+        return refused(what, decision, mailbox)
     sent = yield from api.reply_email(
         original.id,
         args.body,
@@ -86,6 +98,7 @@ def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
         oversight_mode=_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
+    context.guard.note_sent(sent.id, sent.to or reached, held=_is_held(sent, mailbox))
     return _outcome(sent, mailbox, sent.to or _answered(original), decision)
 
 
@@ -95,16 +108,25 @@ def _answered(original: Email) -> list[str]:
     return original.reply_to or [original.sender]
 
 
-def _home(
-    original: Email, context: ToolContext, *, fresh: bool
+def _others(original: Email, mailbox: Mailbox) -> list[str]:
+    """Return whom a reply to all reaches beside the ones it answers; never the mailbox itself."""
+    own, everyone = without_tag(mailbox.address), [*original.to, *original.cc]
+    return [one for one in everyone if without_tag(one) != own]
+
+
+def _fit_to_hold(
+    decision: GuardDecision, mailbox: Mailbox, context: ToolContext
 ) -> Generator[Call[Any] | Pause, Any, Mailbox]:
-    return (yield from context.mailbox(context.book.owner(original.id), fresh=fresh))
+    """Return the mailbox as it is now, where it matters whether it holds."""
+    if decision.action is not Action.HOLD:
+        return mailbox
+    return (yield from context.mailbox(mailbox.id, fresh=True))
 
 
-def _cannot_hold(decision: GuardDecision, mailbox: Mailbox) -> bool:
-    if decision.action is not Action.HOLD or mailbox.holds_sends:
-        return False
-    return not mailbox.per_message_oversight
+def _is_refused(decision: GuardDecision, mailbox: Mailbox) -> bool:
+    if decision.action is not Action.HOLD:
+        return decision.action is Action.REFUSE
+    return not (mailbox.holds_sends or mailbox.per_message_oversight)
 
 
 def _stricter_mode(decision: GuardDecision, mailbox: Mailbox) -> str | None:
@@ -118,28 +140,40 @@ def _for_reviewer(decision: GuardDecision) -> dict[str, str] | None:
         return None
     return {
         "guard_action": decision.action.value,
+        "guard_code": decision.code,
         "guard_label": decision.label.value,
+        "guard_standing": decision.standing.value,
         "guard_reasons": "; ".join(decision.reasons)[:500],
         "guard_policy": decision.policy,
     }
 
 
-def _refused(original: Email, decision: GuardDecision) -> ToolResult:
-    why = label_line(assessment_of(original))
-    held = decision.action is Action.HOLD
-    need = " This mailbox cannot hold a single reply for a human." if held else ""
+def refused(what: str, decision: GuardDecision, mailbox: Mailbox | None = None) -> ToolResult:
+    """Return the refusal of an operation, with the guard's reasons.
+
+    Args:
+        what: What was not done, to what.
+        decision: The guard's, to hold or to refuse.
+        mailbox: The mailbox that cannot hold a single send; None where holding is not a thing.
+    """
+    held = decision.action is Action.HOLD and mailbox is not None
+    need = ", and this mailbox cannot hold a single message for a human" if held else ""
     return ToolResult.failure(
         ToolError(
             "refused_by_guard",
-            f"The reply to {one_line(original.id, 64)} was not sent. {why}{need}",
-            next_step="Do not answer this message in another way; tell the user instead.",
+            f"{what} ({decision.code}): {_why(decision)}{need}",
+            next_step="Do not try it in another way; tell the user instead.",
         ),
         decision,
     )
 
 
+def _why(decision: GuardDecision) -> str:
+    return "; ".join(one_line(reason, 160) for reason in decision.reasons[:3])
+
+
 def _outcome(
-    sent: SendResult, mailbox: Mailbox, to: Sequence[str], decision: GuardDecision | None
+    sent: SendResult, mailbox: Mailbox, to: Sequence[str], decision: GuardDecision
 ) -> ToolResult:
     held = _is_held(sent, mailbox)
     facts = {
@@ -151,14 +185,16 @@ def _outcome(
         "expires_at": sent.expires_at.isoformat() if sent.expires_at else None,
         "to": list(to),
     }
-    return ToolResult(_outcome_text(sent, held, to), facts, decision)
+    return ToolResult(_outcome_text(sent, held, to, decision), facts, decision)
 
 
 def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:
     return mailbox.holds_sends if sent.held is None else sent.held
 
 
-def _outcome_text(sent: SendResult, held: bool | None, to: Sequence[str]) -> str:
+def _outcome_text(
+    sent: SendResult, held: bool | None, to: Sequence[str], decision: GuardDecision
+) -> str:
     whom = one_line(", ".join(to), 300)
     thread = f", thread {sent.thread_id}" if sent.thread_id else ""
     if sent.duplicate:
@@ -168,9 +204,10 @@ def _outcome_text(sent: SendResult, held: bool | None, to: Sequence[str]) -> str
         )
     if held:
         expiry = f" It expires {when(sent.expires_at)}." if sent.expires_at else ""
+        why = f" Why: {_why(decision)}." if decision.reasons else ""
         return (
             f"Held for approval: {sent.id} to {whom}{thread}. Nothing has left yet; a human"
-            f" decides.{expiry} Do not send it again; cancel_message withdraws it."
+            f" decides.{why}{expiry} Do not send it again; cancel_message withdraws it."
         )
     at = f" It leaves at {when(sent.send_at)}." if sent.send_at else ""
     return f"Accepted for sending: {sent.id} to {whom}{thread}.{at} Do not send it again."
@@ -178,16 +215,23 @@ def _outcome_text(sent: SendResult, held: bool | None, to: Sequence[str]) -> str
 
 def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
     """Withdraw a message that has not left."""
+    decision = context.guard.on_note("cancel_message")
+    if decision.action is not Action.ALLOW:
+        return refused(f"{one_line(args.email_id, 64)} was not withdrawn", decision)
     done = yield from api.cancel_message(args.email_id, mailbox=context.pinned)
     status = done.status or "cancelled"
     return ToolResult(
         f"{args.email_id} is {status}: it will not be sent.",
         {"id": args.email_id, "status": status},
+        decision,
     )
 
 
 def tag_email(args: a.TagEmail, context: ToolContext) -> Run:
     """Label a message."""
+    decision = context.guard.on_note("tag_email")
+    if decision.action is not Action.ALLOW:
+        return refused(f"{one_line(args.email_id, 64)} was not tagged", decision)
     pairs = (tag.partition("=") for tag in args.tags)
     new = {name.strip(): value.strip() or "true" for name, _, value in pairs if name.strip()}
     labelled = yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned)
@@ -195,15 +239,19 @@ def tag_email(args: a.TagEmail, context: ToolContext) -> Run:
     return ToolResult(
         f"Tags of {args.email_id}: {one_line(shown, 600)}.",
         {"id": args.email_id, "tags": labelled.tags},
+        decision,
     )
 
 
 def add_contact(args: a.AddContact, context: ToolContext) -> Run:
-    """Add to the address book."""
-    del context
+    """Add to the address book, from where later conversations take addresses."""
+    decision = yield from context.guard.on_add_contact(args.email)
+    if decision.action is not Action.ALLOW:
+        return refused("The contact was not added", decision)
     added: Contact = yield from api.add_contact(args.email, args.name, tags=args.tags)
     who = f"{one_line(args.name, 80)} <{added.email}>" if args.name else added.email
     return ToolResult(
         f"Added {who} to the contacts.",
         {"contact": added.model_dump(mode="json", include={"id", "name", "email", "tags"})},
+        decision,
     )

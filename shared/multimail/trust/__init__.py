@@ -3,11 +3,16 @@
 Pure: nothing in this package does I/O or knows HTTP.
 """
 
+from .decision import Action, GuardDecision, PolicyName
 from .evidence import Authentication, AuthResult
-from .policy import OWN, Action, Assessment, GuardDecision, Label, PolicyName, TrustPolicy, assess
+from .labels import OWN, Assessment, Label, Standing, Tier, assess
+from .policy import ReplyFacts, TrustPolicy
+from .table import Row, Treatment
+from .taint import UNTAINTED, Taint
 
 __all__ = [
     "OWN",
+    "UNTAINTED",
     "Action",
     "Assessment",
     "AuthResult",
@@ -15,6 +20,12 @@ __all__ = [
     "GuardDecision",
     "Label",
     "PolicyName",
+    "ReplyFacts",
+    "Row",
+    "Standing",
+    "Taint",
+    "Tier",
+    "Treatment",
     "TrustPolicy",
     "assess",
 ]

@@ -89,3 +89,5 @@ class Authentication(_Evidence):
     arc: ArcEvidence | None = None
     structure: tuple[str, ...] = Field(default=())
     """Faults of the header block that make From unreliable (RFC 5322 section 3.6), in words."""
+    flags: tuple[str, ...] = ()
+    """What a reader should know and that decides nothing, such as a Message-ID seen before."""

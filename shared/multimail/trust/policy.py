@@ -1,192 +1,252 @@
-"""Policy: the label that evidence earns, and the decision that a label leads to."""
+"""Policy: what messages may cause. Pure functions from what is known to one decision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from .evidence import Authentication, AuthResult
-
-PolicyName: TypeAlias = Literal["strict", "standard", "off"]
-
-
-class Label(StrEnum):
-    """How sure it is that a message comes from the domain in its From."""
-
-    AUTHENTICATED = "authenticated"
-    """A DKIM signature passed and is aligned with From."""
-    AUTHENTICATED_PATH = "authenticated_path"
-    """Only the route is vouched for, by an aligned SPF pass."""
-    UNAUTHENTICATED = "unauthenticated"
-    """No proof, and no proof against."""
-    UNKNOWN = "unknown"
-    """Nobody checked, or DNS did not answer."""
-    FAILED = "failed"
-    """It claims a domain that disowns it, or its header block is a forgery."""
-    OWN = "own"
-    """Written in this mailbox."""
+from ..errors import ConfigurationError
+from .addresses import AddressList, ascii_domain, normalised
+from .decision import Action, Finding, GuardDecision, PolicyName, concluded
+from .evidence import Authentication
+from .labels import OWN, Assessment, Label, Standing, Tier, assess
+from .loops import Automation, automation_findings
+from .reported import reported_message
+from .table import Row, Treatment, action, treatment
+from .taint import Taint
 
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
-    """A label and why.
+class ReplyFacts:
+    """What a reply depends on.
 
     Attributes:
-        label: What the evidence amounts to.
-        reasons: Why, in plain words, most important first.
+        message_id: The message that is answered.
+        assessment: What is thought of it.
+        sender: Its From.
+        reply_to: Its Reply-To.
+        recipients: Everyone whom the reply would reach.
+        automation: What it says of having been written by a machine.
     """
 
-    label: Label
-    reasons: tuple[str, ...] = ()
-
-    def as_data(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
-        return {"label": self.label.value, "reasons": list(self.reasons)}
-
-
-OWN = Assessment(Label.OWN)
+    message_id: str
+    assessment: Assessment
+    sender: str
+    reply_to: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    automation: Automation = field(default_factory=Automation)
 
 
-def assess(evidence: Authentication | None) -> Assessment:
-    """Return the label that evidence earns. The first rule that applies decides.
-
-    Args:
-        evidence: What is known; None when the API reported nothing.
-
-    Source: RFC 7489 section 3.1 (alignment), RFC 8601 section 2.7 (results).
-    """
-    if evidence is None:
-        return Assessment(Label.UNKNOWN, ("no authentication results were reported",))
-    return next(_rules(evidence))
-
-
-def _rules(evidence: Authentication) -> Iterator[Assessment]:
-    if evidence.structure:
-        yield Assessment(Label.FAILED, evidence.structure)
-    for signature in evidence.dkim:
-        if signature.result is AuthResult.PASS and signature.aligned:
-            yield Assessment(Label.AUTHENTICATED, (f"signed by {signature.domain}",))
-    if evidence.spf and evidence.spf.result is AuthResult.PASS and evidence.spf.aligned:
-        yield Assessment(Label.AUTHENTICATED_PATH, (f"SPF pass for {evidence.spf.domain}",))
-    dmarc = evidence.dmarc
-    if dmarc and dmarc.result is AuthResult.PASS:
-        yield Assessment(Label.AUTHENTICATED, ("DMARC pass",))
-    if _dns_silent(evidence):
-        yield Assessment(Label.UNKNOWN, ("DNS did not answer",))
-    if dmarc and dmarc.result is AuthResult.FAIL and dmarc.policy in ("quarantine", "reject", ""):
-        policy = f": the policy of {dmarc.domain} is {dmarc.policy}" if dmarc.policy else ""
-        yield Assessment(Label.FAILED, (f"DMARC fail{policy}", *_signature_faults(evidence)))
-    if _nothing_known(evidence):
-        yield Assessment(Label.UNKNOWN, ("the authentication results prove neither way",))
-    faults = _signature_faults(evidence) or ("no signature",)
-    yield Assessment(Label.UNAUTHENTICATED, faults)
-
-
-def _dns_silent(evidence: Authentication) -> bool:
-    # What could not have vouched for From may be silent: anybody can sign with such a domain.
-    signatures = [one for one in evidence.dkim if one.aligned is not False]
-    spf = evidence.spf if evidence.spf and evidence.spf.aligned is not False else None
-    methods = (*signatures, spf, evidence.dmarc)
-    return any(method and method.result is AuthResult.TEMPERROR for method in methods)
-
-
-def _nothing_known(evidence: Authentication) -> bool:
-    unaligned = [s for s in evidence.dkim if s.result is AuthResult.PASS and s.aligned is None]
-    if unaligned:
-        return True
-    methods = [*evidence.dkim, evidence.spf, evidence.dmarc]
-    return all(method is None or method.result is AuthResult.UNKNOWN for method in methods)
-
-
-def _signature_faults(evidence: Authentication) -> tuple[str, ...]:
-    faults = []
-    for signature in evidence.dkim:
-        who = signature.domain or "an unnamed domain"
-        if signature.result is AuthResult.PASS:
-            faults.append(f"signed by {who}, which is not the domain in From")
-        else:
-            why = f" ({signature.reason})" if signature.reason else ""
-            faults.append(f"signature of {who}: {signature.result}{why}")
-    return tuple(faults)
-
-
-class Action(StrEnum):
-    """What the guard says to an operation."""
-
-    ALLOW = "allow"
-    HOLD = "hold"
-    """A human decides, even where the mailbox would not ask one."""
-    REFUSE = "refuse"
-
-
-@dataclass(frozen=True, slots=True)
-class GuardDecision:
-    """The guard's answer, the same in every framework.
-
-    Attributes:
-        action: What may happen.
-        label: The label of the message that it is about.
-        reasons: Why, in plain words.
-        policy: The policy that decided.
-        message_id: The message that it is about.
-    """
-
-    action: Action
-    label: Label
-    reasons: tuple[str, ...]
-    policy: PolicyName
-    message_id: str | None = None
-
-    def as_data(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
-        return {
-            "action": self.action.value,
-            "label": self.label.value,
-            "reasons": list(self.reasons),
-            "policy": self.policy,
-            "message_id": self.message_id,
-        }
-
-
-_CERTAIN = frozenset({Label.AUTHENTICATED, Label.AUTHENTICATED_PATH})
-
-
-@dataclass(frozen=True, slots=True)
 class TrustPolicy:
     """What messages may cause.
 
-    Attributes:
+    Args:
         name: `standard`, `strict`, or `off`, which only application code can choose.
+        listed: Whom the operator vouches for, as senders and as recipients:
+            `ann@example.com`, `example.com`, `*.example.com`.
+        accept_unaligned_dkim: Take an API's bare `dkim_valid: true` for proof of the domain in
+            From. A forger who signs with a domain of his own passes then.
+        arc_sealers: Domains whose ARC seal saves a forwarded message from `failed`.
+        sends_per_session: The most messages that one conversation may send.
+        sends_per_thread: The most messages that may be sent in one thread within 24 hours.
+
+    Raises:
+        ConfigurationError: A name, an entry or a number that cannot be meant.
     """
 
-    name: PolicyName = "standard"
+    __slots__ = (
+        "accept_unaligned_dkim",
+        "arc_sealers",
+        "listed",
+        "name",
+        "sends_per_session",
+        "sends_per_thread",
+    )
 
-    def withholds_body(self, label: Label) -> bool:
-        """Whether the model is shown only a message's metadata."""
-        if self.name == "off":
-            return False
-        if self.name == "strict":
-            return label in (Label.FAILED, Label.UNAUTHENTICATED, Label.UNKNOWN)
-        return label is Label.FAILED
+    def __init__(
+        self,
+        name: PolicyName = "standard",
+        *,
+        listed: Iterable[str] = (),
+        accept_unaligned_dkim: bool = False,
+        arc_sealers: Iterable[str] = (),
+        sends_per_session: int = 50,
+        sends_per_thread: int = 20,
+    ) -> None:
+        if name not in ("strict", "standard", "off"):
+            raise ConfigurationError(f"policy {name!r} is none of strict, standard, off.")
+        if min(sends_per_session, sends_per_thread) < 1:
+            raise ConfigurationError("sends_per_session and sends_per_thread are at least 1.")
+        self.name: PolicyName = name
+        self.listed = AddressList(listed)
+        self.accept_unaligned_dkim = accept_unaligned_dkim
+        self.arc_sealers = frozenset(map(ascii_domain, arc_sealers))
+        self.sends_per_session = sends_per_session
+        self.sends_per_thread = sends_per_thread
 
-    def on_reply(self, assessment: Assessment, message_id: str) -> GuardDecision:
-        """Decide on a reply to the sender of a message.
+    def __repr__(self) -> str:
+        return f"TrustPolicy({self.name!r}, listed={list(self.listed.entries)!r})"
+
+    def assess(
+        self, evidence: Authentication | None, sender: str, known: Collection[str] = ()
+    ) -> Assessment:
+        """Return what is thought of a message.
 
         Args:
-            assessment: The label of the message that is answered.
-            message_id: Its id.
+            evidence: What is known of its way here; None when nothing was reported.
+            sender: Its From.
+            known: Normalised addresses to which a human has approved a send before.
         """
-        action = self._reply_action(assessment.label)
-        reasons = () if action is Action.ALLOW else assessment.reasons
-        return GuardDecision(action, assessment.label, reasons, self.name, message_id)
+        found = assess(
+            evidence,
+            accept_unaligned_dkim=self.accept_unaligned_dkim,
+            arc_sealers=self.arc_sealers,
+        )
+        # Of an address that nobody vouches for, only its claimant is known: a stranger.
+        standing = self.standing(sender, known) if found.is_certain else Standing.NEW
+        return Assessment(found.label, found.reasons, standing)
 
-    def _reply_action(self, label: Label) -> Action:
-        if self.name == "off" or label is Label.OWN:
-            return Action.ALLOW
-        if label is Label.FAILED:
-            return Action.REFUSE
-        if label in _CERTAIN and self.name == "standard":
-            return Action.ALLOW
-        return Action.HOLD
+    def standing(self, address: str, known: Collection[str] = ()) -> Standing:
+        """Return the standing of an address that is not in doubt."""
+        if address in self.listed:
+            return Standing.LISTED
+        return Standing.KNOWN if normalised(address) in known else Standing.NEW
+
+    def treatment(self, assessment: Assessment) -> Treatment:
+        """Return how the text of a message is shown to a model."""
+        return treatment(self.name, assessment.tier)
+
+    def withholds_attachments(self, assessment: Assessment) -> bool:
+        """Whether a model may not see what is attached to a message."""
+        return self.name != "off" and assessment.tier >= Tier.UNPROVEN
+
+    def on_reply(
+        self, facts: ReplyFacts, taint: Taint, allowed: Collection[str] = ()
+    ) -> GuardDecision:
+        """Decide on a reply.
+
+        Args:
+            facts: What it answers, and whom it reaches.
+            taint: What the conversation was shown.
+            allowed: Normalised addresses that app code declared or a human approved before.
+        """
+        own = facts.assessment.label is Label.OWN
+        grown = taint if own else taint.grown(Taint.by(facts.assessment))
+        findings: list[Finding] = []
+        if self.name != "off":
+            findings = [
+                *self._answered(facts),
+                *automation_findings(facts.automation),
+                *self._introduced(_others(facts), grown, allowed),
+            ]
+        return concluded("reply_email", facts.assessment, findings, self.name, facts.message_id)
+
+    def _answered(self, facts: ReplyFacts) -> Iterator[Finding]:
+        found = action(self.name, Row.REPLY, facts.assessment.tier)
+        if found is not Action.ALLOW:
+            why = "; ".join(facts.assessment.reasons[:3])
+            label = facts.assessment.label
+            said = f"the sender is {label}" + (f": {why}" if why else "")
+            yield Finding(found, f"sender_{label}", said)
+        elsewhere = {normalised(one) for one in facts.reply_to} - {normalised(facts.sender)}
+        if elsewhere:
+            yield Finding(Action.HOLD, "reply_to_differs", "Reply-To is not the address in From")
+
+    def on_send(
+        self, recipients: Iterable[str], taint: Taint, allowed: Collection[str] = ()
+    ) -> GuardDecision:
+        """Decide on a new message.
+
+        Args:
+            recipients: Everyone whom it would reach: to, cc and bcc.
+            taint: What the conversation was shown.
+            allowed: As for `on_reply`.
+        """
+        return self._changed("send_email", Row.CHANGE, taint, recipients, allowed)
+
+    def on_add_contact(
+        self, address: str, taint: Taint, allowed: Collection[str] = ()
+    ) -> GuardDecision:
+        """Decide on an entry in the address book, from where later conversations take it."""
+        return self._changed("add_contact", Row.CHANGE, taint, (address,), allowed)
+
+    def on_note(self, operation: str, taint: Taint) -> GuardDecision:
+        """Decide on what reaches nobody: `tag_email`, `cancel_message`."""
+        return self._changed(operation, Row.NOTE, taint, (), ())
+
+    def _changed(
+        self,
+        operation: str,
+        row: Row,
+        taint: Taint,
+        addresses: Iterable[str],
+        allowed: Collection[str],
+    ) -> GuardDecision:
+        findings: list[Finding] = []
+        if taint.worst is not None and self.name != "off":
+            found = action(self.name, row, taint.worst.tier)
+            said = f"the conversation was shown mail that is {taint.worst.label}"
+            findings = [
+                *self._introduced(addresses, taint, allowed),
+                Finding(found, f"tainted_{taint.worst.label}", said),
+            ]
+        return concluded(operation, taint.worst or OWN, findings, self.name)
+
+    def _introduced(
+        self, addresses: Iterable[str], taint: Taint, allowed: Collection[str]
+    ) -> Iterator[Finding]:
+        """Find the addresses that only mail can have supplied."""
+        if taint.worst is None:
+            return
+        doubtful: dict[Tier, set[str]] = {}
+        for address in addresses:
+            one = normalised(address)
+            if one not in allowed and address not in self.listed:
+                # An address that was not seen may have been spelled out in words.
+                doubtful.setdefault(taint.addresses.get(one, Tier.LISTED), set()).add(one)
+        for tier, some in doubtful.items():
+            what = "1 address" if len(some) == 1 else f"{len(some)} addresses"
+            where = "mail that failed" if tier is Tier.FAILED else "mail"
+            yield Finding(
+                action(self.name, Row.INTRODUCE, tier),
+                "recipient_from_mail",
+                f"{what} may come from nowhere but {where}",
+            )
+
+    def admit(self, event: Mapping[str, Any] | object) -> GuardDecision:
+        """Decide whether a message may set off an agent at all, for a webhook's handler.
+
+        Args:
+            event: A webhook's event or its `data`, as decoded JSON; or a message of the client.
+                A payload is only as good as its signature: verify that first, and prefer the
+                message that the API gives for its id.
+
+        Returns:
+            `allow` for what the domain in From vouches for; `hold` for what nobody vouches for
+            (and in `strict`, for a sender vouched for by route only); `refuse` for what failed.
+        """
+        reported = reported_message(event)
+        found = self.assess(reported.evidence, reported.sender)
+        findings: list[Finding] = []
+        if self.name != "off":
+            row = _ADMITTED_STRICTLY if self.name == "strict" else _ADMITTED
+            why = "; ".join(found.reasons[:3])
+            said = f"the sender is {found.label}" + (f": {why}" if why else "")
+            findings = [Finding(row.get(found.label, Action.HOLD), f"sender_{found.label}", said)]
+        return concluded("admit", found, findings, self.name, reported.message_id)
+
+
+def _others(facts: ReplyFacts) -> list[str]:
+    """Return whom a reply reaches beside the one it answers."""
+    answered = {normalised(facts.sender), *map(normalised, facts.reply_to)}
+    return [one for one in facts.recipients if normalised(one) not in answered]
+
+
+_ADMITTED = {
+    Label.OWN: Action.ALLOW,
+    Label.AUTHENTICATED: Action.ALLOW,
+    Label.AUTHENTICATED_PATH: Action.ALLOW,
+    Label.FAILED: Action.REFUSE,
+}
+_ADMITTED_STRICTLY = _ADMITTED | {Label.AUTHENTICATED_PATH: Action.HOLD}

@@ -7,11 +7,21 @@ import secrets
 import unicodedata
 from dataclasses import dataclass
 
-_KEPT = frozenset("\n\t")
-_QUOTE = re.compile(r"^[ \t]*>.*(?:\n|$)")
-_ATTRIBUTION = re.compile(
-    r"^.{0,300}(?:wrote|schrieb|écrit|escribió)[^\n]{0,20}:[ \t]*$", re.MULTILINE
+from .quotes import split_quoted
+
+__all__ = ["Cleaned", "Fence", "clean", "datamarked", "one_line", "split_quoted"]
+
+_LINE_BREAK = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_ASCII_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]+")
+# Characters of other categories that show as nothing: fillers, joiners, variation selectors.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\U00016fe4\U0001d159")
+_BLANK_RANGES = (
+    ("\u180b", "\u180f"),
+    ("\ufe00", "\ufe0f"),
+    ("\ufff0", "\ufff8"),
+    ("\U000e0000", "\U000e0fff"),
 )
+_MOST_KNOWN = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +41,53 @@ def clean(text: str) -> Cleaned:
     """Remove characters that do not show but that a model reads.
 
     Control characters, Unicode format characters (bidi controls, zero-width characters), tag
-    characters and variation selectors go; line breaks are unified to line feeds.
+    characters, variation selectors, invisible fillers, private and lone surrogate code points go;
+    line breaks are unified to line feeds. The joiners of Persian, Indic scripts and emoji go too:
+    what is left is still read, and a joiner can carry a hidden message as well as any other.
     """
-    unified = text.replace("\r\n", "\n").replace("\r", "\n")
-    if unified.isascii() and unified.isprintable():
-        return Cleaned(unified, 0)
-    kept = "".join(char for char in unified if _shows(char))
+    unified = _LINE_BREAK.sub("\n", text)
+    kept = _ASCII_CONTROL.sub("", unified) if unified.isascii() else unified.translate(_SHOWN)
     return Cleaned(kept, len(unified) - len(kept))
 
 
+class _Shown(dict[int, str]):
+    """What `str.translate` puts for a character: itself, or nothing. It fills itself."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        shown = char if _shows(char) else ""
+        if len(self) < _MOST_KNOWN:
+            self[code] = shown
+        return shown
+
+
+_SHOWN = _Shown()
+
+
 def _shows(char: str) -> bool:
-    if char in _KEPT or " " <= char <= "~":
+    if char in "\n\t":
         return True
-    if "\ufe00" <= char <= "\ufe0f" or "\U000e0000" <= char <= "\U000e0fff":
+    if char in _BLANK or any(first <= char <= last for first, last in _BLANK_RANGES):
         return False
     return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co")
+
+
+def datamarked(text: str, mark: str) -> str:
+    """Return text with a mark for each run of blanks, so that no stretch of it looks unmarked.
+
+    For an app's own prompts: tell the model that text so marked is data. No tool uses it.
+    Source: Hines et al., "Defending Against Indirect Prompt Injection Attacks With Spotlighting".
+
+    Args:
+        text: Text from outside.
+        mark: One or more characters that show and are no blanks; the text's own are taken out.
+
+    Raises:
+        ValueError: The mark is empty, holds blanks or does not show.
+    """
+    if not mark or mark.split() != [mark] or clean(mark).text != mark:
+        raise ValueError("a mark is one or more characters that show, without blanks")
+    return re.sub(r"[^\S\n]+", lambda _: mark, text.replace(mark, " "))
 
 
 def one_line(text: str, longest: int) -> str:
@@ -77,24 +119,3 @@ class Fence:
     def width(self) -> int:
         """How many characters the marks take."""
         return len(self.around(""))
-
-
-def split_quoted(text: str) -> tuple[str, str]:
-    """Split a body into what its author wrote and the quoted history at its end.
-
-    A block of `>` lines with at most a line of attribution above counts as history when nothing
-    but blank lines follows it.
-
-    Returns:
-        The new part and the history; the history is empty where there is none.
-    """
-    lines = text.rstrip().split("\n")
-    start = len(lines)
-    while start > 0 and (not lines[start - 1].strip() or _QUOTE.match(lines[start - 1])):
-        start -= 1
-    history = [line for line in lines[start:] if line.strip()]
-    if not history:
-        return text.rstrip(), ""
-    if start > 0 and _ATTRIBUTION.match(lines[start - 1]):
-        start -= 1
-    return "\n".join(lines[:start]).rstrip(), "\n".join(lines[start:])

@@ -40,7 +40,11 @@ def digest(value: Any) -> str:
 
 
 def fingerprint(draft: Draft) -> str:
-    """Return a digest of the request, equal for two requests that ask for the same."""
+    """Return a digest of the request, equal for two requests that would send the same.
+
+    What goes to the reviewer, metadata and a stricter mode, is left out: a client's guard may
+    have learned more before it tries again, and the message is the same one.
+    """
     return digest(
         {
             "to": _addresses(draft.to),
@@ -53,8 +57,6 @@ def fingerprint(draft: Draft) -> str:
                 for file in draft.attachments
             ],
             "send_at": draft.send_at.isoformat() if draft.send_at else None,
-            "metadata": draft.metadata,
-            "mode": draft.mode,
             "answers": draft.answers.id if draft.answers else None,
         }
     )

@@ -1,0 +1,153 @@
+"""Links in text from outside: made unclickable and still readable, or taken out altogether.
+
+What counts as a link: anything with `scheme://`; `http:` and its kin in front of anything at all;
+`javascript:`, `data:` and `mailto:`; hosts that start with `www.`, that a path follows, or that end
+in a widely used top-level domain; and the syntax of markdown's links, images and definitions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+REMOVED = "[link removed]"
+_DOTS = ".\u3002\uff0e\uff61"
+_TOP_LEVEL = (
+    "com|net|org|info|biz|edu|gov|io|co|ai|dev|app|me|tv|cc|xyz|top|icu|vip|live|shop|site|online|"
+    "store|club|link|click|website|space|page|work|us|uk|eu|de|fr|nl|ch|at|it|es|se|pl|ru|cn|jp|in|"
+    "br|au|ca|example|test"
+)
+_SCHEMES = "https?|ftps?|wss?|file|javascript|vbscript|livescript|blob|mailto|tel|sms|callto|cid"
+_LINK = re.compile(
+    rf"""
+    (?<![a-z0-9+])(?P<scheme>(?!hxxps?:|fxps?:)[a-z][a-z0-9+.-]{{0,30}})(?P<colon>:)(?=[/\\]{{2}})
+    | (?<![a-z0-9])(?P<known>{_SCHEMES})(?P<known_colon>:)(?=[^\s\[])
+    | (?<![a-z0-9])(?P<data>data)(?P<data_colon>:)(?=[\w/+.-]{{0,80}}[;,])
+    | (?P<slashes>(?<![\w:/\\\]])//)(?=[\w-]{{1,63}}[{_DOTS}]\w)
+    | (?<![\w@{_DOTS}-])(?P<www>www)(?=[{_DOTS}]\w)
+    | (?<![\w@{_DOTS}/\\-])(?P<host>(?:[\w-]{{1,63}}[{_DOTS}]){{1,8}}
+      (?:[a-z]{{2,24}}(?=/[\w?\#])|(?:{_TOP_LEVEL})(?![\w@-]|[{_DOTS}]\w)))
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+# A word in which a link could stand: most cannot, and are told apart more cheaply than links are.
+_CANDIDATE = re.compile(rf"(?<!\S)(?=\S*?[:/{_DOTS}][^\s.,;:!?])\S+")
+_AUTHORITY = re.compile(r"""[/\\]{0,8}[^\s/\\?#<>()\[\]"'`|{}]{0,2000}""")
+_INNER_DOT = re.compile(rf"[{_DOTS}](?=\w)")
+_TARGET = re.compile(
+    r"""(?:[a-z+.-]{0,30}:)?(?://\[[0-9a-f:.]{2,45}\])?(?:\([^\s<>"'`()\]]*\)|[^\s<>"'`)\]])*""",
+    re.IGNORECASE,
+)
+_ENDING = ".,;!?"
+_SYNTAX = re.compile(
+    r"(?P<inline>\](?=\())|(?P<definition>^[ \t>*+-]{0,20}\[[^\[\]]{1,200}\](?=:))", re.MULTILINE
+)
+_INLINE = re.compile(r"!?\[([^\[\]]{0,500})\](?=\()")
+_DESTINATION = re.compile(
+    r"""
+    \([ \t]{0,9}\n?[ \t]{0,9}
+    (?: <[^<>\n]{0,2000}> | [^\s()]{0,2000} (?: \([^\s()]{0,2000}\) [^\s()]{0,2000} ){0,4} )
+    (?: \s{1,9} (?: "[^"]{0,500}" | '[^']{0,500}' | \([^()]{0,500}\) ) )?
+    \s{0,9}\)
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Text whose links were changed.
+
+    Attributes:
+        text: The text afterwards.
+        count: How many links there were.
+    """
+
+    text: str
+    count: int
+
+
+def defanged(text: str) -> Changed:
+    """Return text whose links lead nowhere and can still be read: `hxxps://evil[.]example/path`.
+
+    Markdown's links and definitions lose the adjacency that makes them so (`[text] (…)`), schemes
+    other than HTTP and FTP get `[:]` for their colon, and hosts `[.]` for their dots. An address
+    after `mailto` stays as it is. Doing it twice changes nothing more.
+    """
+    return _each(_without_syntax(text), _defanged_at)
+
+
+def without_links(text: str) -> Changed:
+    """Return text with `[link removed]` in place of each link; a link's own text stays.
+
+    Of `mailto:` only the scheme goes: an address is no link.
+    """
+    plain, inline = _without_inline(text)
+    found = _each(_without_syntax(plain), _removed_at)
+    return Changed(found.text, found.count + inline)
+
+
+def _each(text: str, change: Callable[[str, re.Match[str]], tuple[str, int]]) -> Changed:
+    """Return text with each link changed; `change` tells what stands for it and where it ends."""
+    pieces, at, count = [], 0, 0
+    for word in _CANDIDATE.finditer(text):
+        start = word.start()
+        while (found := _LINK.search(text, start, word.end())) is not None:
+            pieces.append(text[at : found.start()])
+            piece, at = change(text, found)
+            pieces.append(piece)
+            start, count = at, count + 1
+    return Changed("".join(pieces) + text[at:], count)
+
+
+def _scheme_of(found: re.Match[str]) -> str:
+    return (found["scheme"] or found["known"] or found["data"] or "").lower()
+
+
+def _defanged_at(text: str, found: re.Match[str]) -> tuple[str, int]:
+    scheme = _scheme_of(found)
+    if not scheme:
+        return _with_dots_marked(text, found.start())
+    written = found[0][: len(scheme)]
+    if scheme in ("mailto", "data") or not _has_host(scheme, found):
+        return f"{written}[:]", found.end()
+    rest, end = _with_dots_marked(text, found.end())
+    unclickable = {"http": "hxxp", "https": "hxxps", "ftp": "fxp", "ftps": "fxps"}.get(scheme)
+    return (f"{unclickable}:{rest}" if unclickable else f"{written}[:]{rest}"), end
+
+
+def _has_host(scheme: str, found: re.Match[str]) -> bool:
+    return found["scheme"] is not None or scheme in ("http", "https", "ftp", "ftps", "ws", "wss")
+
+
+def _with_dots_marked(text: str, start: int) -> tuple[str, int]:
+    authority = _AUTHORITY.match(text, start)
+    assert authority is not None
+    return _INNER_DOT.sub("[.]", authority[0]), authority.end()
+
+
+def _removed_at(text: str, found: re.Match[str]) -> tuple[str, int]:
+    if _scheme_of(found) == "mailto":
+        return f"{REMOVED} ", found.end()
+    target = _TARGET.match(text, found.start())
+    assert target is not None
+    kept = len(target[0].rstrip(_ENDING))
+    return REMOVED, max(found.end(), target.start() + kept)
+
+
+def _without_syntax(text: str) -> str:
+    """Return text in which no markdown link, image or definition is one any more."""
+    return _SYNTAX.sub(r"\g<0> ", text) if "]" in text else text
+
+
+def _without_inline(text: str) -> tuple[str, int]:
+    """Return text whose inline links are their texts, and how many there were."""
+    pieces, at, count = [], 0, 0
+    while (found := _INLINE.search(text, at)) is not None:
+        destination = _DESTINATION.match(text, found.end())
+        pieces.append(text[at : found.start()])
+        pieces.append(f"{found[1]} {REMOVED}" if destination else found[0])
+        count += destination is not None
+        at = destination.end() if destination else found.end()
+    return "".join(pieces) + text[at:], count

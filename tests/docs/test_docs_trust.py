@@ -1,0 +1,65 @@
+"""The page on trust: its table is the code's, and its blocks run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from multimail.trust import PolicyName, Row, Tier, TrustPolicy
+from multimail.trust.table import Treatment, action, treatment
+
+PAGE = (Path(__file__).parents[2] / "docs" / "trust.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+ROWS = {
+    Row.REPLY: "a reply to the address in From",
+    Row.INTRODUCE: "mail to an address that only mail supplied",
+    Row.CHANGE: "any other mail or contact after it was shown",
+    Row.NOTE: "a tag, a withdrawal after it was shown",
+}
+SHOWN = {
+    Treatment.MARKED: "marked",
+    Treatment.DEFANGED: "links defanged",
+    Treatment.LINKS_REMOVED: "links removed",
+    Treatment.WITHHELD: "withheld",
+}
+
+
+def rows() -> Iterator[str]:
+    """Return the table's rows as the code has them."""
+    policies: tuple[PolicyName, ...] = ("standard", "strict")
+    for policy in policies:
+        yield _row(policy, "its text", [SHOWN[treatment(policy, tier)] for tier in Tier])
+        for row, words in ROWS.items():
+            found = [action(policy, row, tier).replace("allow", "by mode") for tier in Tier]
+            yield _row(policy, words, found)
+
+
+def _row(*cells: str | list[str]) -> str:
+    flat = [one for cell in cells for one in ([cell] if isinstance(cell, str) else cell)]
+    return f"| {' | '.join(flat)} |"
+
+
+def test_the_table_is_the_codes() -> None:
+    told = PAGE.partition("<!-- table -->")[2].partition("<!-- end of table -->")[0]
+    assert told.strip().splitlines()[2:] == list(rows())
+
+
+def test_the_caps_are_the_codes() -> None:
+    policy = TrustPolicy()
+    assert f"{policy.sends_per_session} sends in one" in PAGE
+    assert f"{policy.sends_per_thread} in one thread" in PAGE
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_every_block_runs(
+    block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MULTIMAIL_API_KEY", "mm_test_" + "k" * 32)
+    monkeypatch.setenv("MULTIMAIL_API_URL", "http://127.0.0.1:9")
+    exec(compile(block, "docs/trust.md", "exec"), {})
+    for said in re.findall(r"# (\w+ sender_\w+)$", block, re.MULTILINE):
+        assert said in capsys.readouterr().out
