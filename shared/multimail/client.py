@@ -79,6 +79,7 @@ class _Client(Verbs):
         return steps_of(operation, self.mailboxes, self.retry)
 
     def _request(self, step: Request) -> dict[str, Any]:
+        """Return what httpx builds the request from."""
         call = step.call
         headers = {"Accept": "*/*" if call.raw else "application/json", "User-Agent": _AGENT}
         content = step.content
@@ -92,10 +93,32 @@ class _Client(Verbs):
             "params": step.query or None,
             "content": content,
             "headers": headers,
-            "auth": None if away else self._auth,
-            "follow_redirects": False,
             "timeout": self._timeout,
         }
+
+    def _sending(self, step: Request, request: httpx.Request) -> dict[str, Any]:
+        """Return what httpx sends it with."""
+        if step.call.raw:
+            request.url = _SignedURL(request.url)
+        away = not step.path.startswith("/")
+        return {
+            "request": request,
+            "auth": None if away else self._auth,
+            "follow_redirects": False,
+        }
+
+
+class _SignedURL(httpx.URL):
+    """A link whose query opens it to anybody: httpx logs each request's URL at INFO."""
+
+    def __str__(self) -> str:
+        return str(self.copy_with(query=None))
+
+    def __eq__(self, other: object) -> bool:
+        return httpx.URL(self) == other
+
+    def __hash__(self) -> int:
+        return hash(httpx.URL(self))
 
 
 _AGENT = f"multimail-python/{__version__}"
@@ -170,7 +193,8 @@ class MultiMail(_Client):
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
-        return self._http.request(**self._request(step))
+        request = self._http.build_request(**self._request(step))
+        return self._http.send(**self._sending(step, request))
 
     def close(self) -> None:
         """Close the connections, unless they belong to an injected `http_client`."""
@@ -248,7 +272,8 @@ class AsyncMultiMail(_Client):
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return None
-        return await self._http.request(**self._request(step))
+        request = self._http.build_request(**self._request(step))
+        return await self._http.send(**self._sending(step, request))
 
     async def close(self) -> None:
         """Close the connections, unless they belong to an injected `http_client`."""

@@ -140,7 +140,8 @@ class ServerUnderTest(EmbeddedServer):
 def _opened(tx: Reader, message: Message) -> Opened:
     content = tx.content(message.id)
     files, tags = tx.attachments(message.id), tx.tags(message.id)
-    return Opened(message, content.markdown if content else "", files, tags)
+    markdown, removed = (content.markdown, content.removed) if content else ("", ())
+    return Opened(message, markdown, files, tags, removed)
 
 
 def _matches(row: Json, match: str | Callable[[Json], bool] | None) -> bool:

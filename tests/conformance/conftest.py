@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tests.conformance.drivers import DRIVERS, Driver
+from tests.conformance.driver import Driver
+from tests.conformance.drivers import DRIVERS
 from tests.conformance.matrix import EXCEPTIONS, PROPERTY
 from tests.tools.conftest import (  # noqa: F401
     bare_environment,

@@ -10,14 +10,10 @@ from tests.conformance.drivers import DRIVERS
 
 PROPERTY = "conformance"
 
-EXCEPTIONS: dict[tuple[str, str], str] = {
-    (driver, "resumed_session"): (
-        "A kickoff is a conversation of its own, and CrewAI resumes none. A repeat within one "
-        "kickoff is one email (`repeated_send`)."
-    )
-    for driver in DRIVERS
-    if driver.startswith("crewai-")
-}
+SUITES = ("test_conformance_scenarios", "test_conformance_guard", "test_conformance_taint")
+"""The modules of the scenarios, in the order of the table."""
+
+EXCEPTIONS: dict[tuple[str, str], str] = {}
 """What a framework cannot do, and why: (driver, scenario) -> reason."""
 
 Cells = dict[tuple[str, str], str]
@@ -36,9 +32,10 @@ def outcomes(stats: dict[str, list[Any]]) -> Cells:
 
 def scenarios() -> dict[str, str]:
     """Return what each scenario is, by name, in the suite's order."""
-    suite = importlib.import_module("tests.conformance.test_conformance_scenarios")
+    suites = [importlib.import_module(f"tests.conformance.{name}") for name in SUITES]
     return {
         name.removeprefix("test_"): (value.__doc__ or "").strip()
+        for suite in suites
         for name, value in vars(suite).items()
         if name.startswith("test_")
     }
@@ -89,7 +86,8 @@ def page_tables() -> str:
     ways = ["Scenario", *(f"{kind.framework} `{kind.way}`" for kind in DRIVERS.values())]
     lines = [_line(ways), _line(["---"] * len(head))]
     lines += [_line([f"`{row[0]}`", *row[1:]]) for row in body]
-    lines += ["", *footnotes(), "", "| Scenario | What happens |", "| --- | --- |"]
+    lines += ["", *footnotes(), *([""] if EXCEPTIONS else [])]
+    lines += ["| Scenario | What happens |", "| --- | --- |"]
     lines += [_line([f"`{name}`", said]) for name, said in told.items()]
     return "\n".join(lines)
 

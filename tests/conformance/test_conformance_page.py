@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from tests.conformance import matrix
 from tests.conformance.drivers import DRIVERS
 
@@ -20,11 +19,9 @@ def test_every_scenario_is_told() -> None:
     assert all(told.values()), [name for name, said in told.items() if not said]
 
 
-@pytest.mark.parametrize("cell", matrix.EXCEPTIONS, ids=" ".join)
-def test_an_exception_is_of_a_driver_and_a_scenario_and_has_a_reason(
-    cell: tuple[str, str],
-) -> None:
-    driver, scenario = cell
-    assert driver in DRIVERS
-    assert scenario in matrix.scenarios()
-    assert matrix.EXCEPTIONS[cell].endswith(".")
+def test_an_exception_is_of_a_driver_and_a_scenario_and_has_a_reason() -> None:
+    told = matrix.scenarios()
+    for (driver, scenario), reason in matrix.EXCEPTIONS.items():
+        assert driver in DRIVERS
+        assert scenario in told
+        assert reason.endswith(".")

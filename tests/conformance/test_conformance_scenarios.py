@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.conformance.drivers import DONE, Call, Driver, Run, Step, Texts, ids_in
+from tests.conformance.driver import DONE, Call, Driver, Run, Step, Texts, ids_in
 from tests.tools.support import AT_ONCE, Box, Fault, Way, answer, letter
 
 from multimail import AsyncMultiMail, MultiMail

@@ -12,6 +12,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from multimail_server.mail.budget import MOST_LOOKUPS, Budget, Budgets
 from multimail_server.mail.dns import DnsUnavailable, live_resolver, zone_resolver
 from multimail_server.mail.signing import zone_lines
 
@@ -73,6 +74,11 @@ def name_server() -> Iterator[tuple[str, int]]:
                 reply.set_rcode(dns.rcode.SERVFAIL)
             elif kind == b"absent":
                 reply.set_rcode(dns.rcode.NXDOMAIN)
+            elif kind == b"mixed":
+                reply.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", "other.example."))
+                reply.answer.append(
+                    dns.rrset.from_text("other.example.", 60, "IN", "MX", "5 mail.example.")
+                )
             elif kind == b"there":
                 reply.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", '"one" "two"'))
             listener.sendto(reply.to_wire(), peer)
@@ -91,6 +97,97 @@ def test_live_dns_tells_silence_from_absence(name_server: tuple[str, int]) -> No
     assert resolver.txt("there.example") == [b"onetwo"]
     assert resolver.txt("absent.example") == []
     assert resolver.txt("empty.example") == []
+    assert resolver.hosts("mixed.example", "MX") == ["mail.example"]
+    assert resolver.hosts("absent.example", "A") == []
     for name in ("silent.example", "broken.example"):
         with pytest.raises(DnsUnavailable):
             resolver.txt(name)
+        with pytest.raises(DnsUnavailable):
+            resolver.hosts(name, "AAAA")
+
+
+HOSTS = """
+a.x. A 192.0.2.1
+a.x. A 192.0.2.2
+a.x. AAAA 2001:DB8:0::1
+b.x. CNAME a.x.
+m.x. MX 10 one.x.
+m.x. MX 20 Two.x.
+n.x. MX 0 .
+1.2.0.192.in-addr.arpa. PTR a.x.
+"""
+
+
+def test_addresses_and_hosts_are_found(tmp_path: Path) -> None:
+    dns = zone_resolver(zone(tmp_path, HOSTS))
+    assert sorted(dns.hosts("a.x", "A")) == ["192.0.2.1", "192.0.2.2"]
+    assert sorted(dns.hosts("B.x.", "A")) == ["192.0.2.1", "192.0.2.2"]
+    assert dns.hosts("a.x", "AAAA") == ["2001:db8::1"]
+    assert sorted(host.lower() for host in dns.hosts("m.x", "MX")) == ["one.x", "two.x"]
+    assert dns.hosts("n.x", "MX") == [""]
+    assert dns.hosts("1.2.0.192.in-addr.arpa", "PTR") == ["a.x"]
+    assert dns.hosts("a.x", "MX") == dns.hosts("c.x", "A") == dns.hosts("..", "A") == []
+
+
+class Slow:
+    """DNS where each look-up takes a second of a clock of its own."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.asked: list[str] = []
+
+    def clock(self) -> float:
+        return self.time
+
+    def txt(self, name: str) -> list[bytes]:
+        self.time += 1
+        self.asked.append(name)
+        if name.startswith("silent"):
+            raise DnsUnavailable("DNS did not answer")
+        return [name.encode()]
+
+    def hosts(self, name: str, kind: str) -> list[str]:
+        return [one.decode() for one in self.txt(f"{name}/{kind}")]
+
+
+def test_nothing_is_asked_twice() -> None:
+    dns = Slow()
+    budget = Budget(dns)
+    assert budget.txt("a.x") == budget.txt("A.X.") == [b"a.x"]
+    assert budget.hosts("a.x", "A") == budget.hosts("a.X", "A") == ["a.x/A"]
+    for _ in range(2):
+        with pytest.raises(DnsUnavailable, match="did not answer"):
+            budget.txt("silent.x")
+    assert dns.asked == ["a.x", "a.x/A", "silent.x"]
+
+
+def test_look_ups_are_counted_and_what_is_known_stays_known() -> None:
+    dns = Slow()
+    budget = Budget(dns, most=2)
+    budget.txt("a.x")
+    budget.hosts("a.x", "MX")
+    with pytest.raises(DnsUnavailable, match="look-ups allowed for one message are used up"):
+        budget.txt("b.x")
+    assert budget.txt("a.x") == [b"a.x"]
+    assert dns.asked == ["a.x", "a.x/MX"]
+
+
+def test_only_time_spent_on_its_own_look_ups_is_counted() -> None:
+    dns = Slow()
+    budget = Budget(dns, seconds=2.0, clock=dns.clock)
+    dns.time += 100
+    budget.txt("a.x")
+    dns.time += 100
+    budget.txt("b.x")
+    with pytest.raises(DnsUnavailable, match="time allowed for one message"):
+        budget.txt("c.x")
+    assert dns.asked == ["a.x", "b.x"]
+
+
+def test_strangers_do_not_use_up_what_is_for_the_domain_in_from() -> None:
+    budgets = Budgets(Slow())
+    for number in range(MOST_LOOKUPS):
+        budgets.of(False).txt(f"{number}.attacker.test")
+    with pytest.raises(DnsUnavailable, match="used up"):
+        budgets.of(False).txt("one-more.attacker.test")
+    assert budgets.of(True).txt("bank.test") == budgets.of(None).txt("bank.test") == [b"bank.test"]

@@ -110,6 +110,13 @@ def test_plain_text_is_preferred_and_html_converted_where_there_is_none() -> Non
     assert parse(parts(b"mixed", PLAIN, HTML)).markdown == "plain\n\nrich **text**"
 
 
+def test_only_what_is_missing_from_the_shown_text_is_said_to_be_removed() -> None:
+    hiding = b"Content-Type: text/html\r\n\r\n<p>seen<span hidden>unseen</span></p>"
+    assert parse(parts(b"alternative", PLAIN, hiding)).removed == ()
+    shown = parse(parts(b"alternative", hiding))
+    assert (shown.markdown, shown.removed) == ("seen", ("1 hidden element",))
+
+
 def test_html_loses_what_is_not_text() -> None:
     html = (
         b"<!DOCTYPE html><html><head><title>T</title><style>s{}</style></head><body>"
@@ -117,8 +124,9 @@ def test_html_loses_what_is_not_text() -> None:
         b'<p>Hello<img src="http://t.test/p.gif" alt="our  logo"> <a href="https://e.test">link</a>'
         b"</p><template>no</template><noscript>no</noscript><ul><li>one</ul></body></html>"
     )
-    text = body(html, b"text/html").markdown
-    assert text == "Helloour logo [link](https://e.test)\n\n- one"
+    message = body(html, b"text/html")
+    assert message.removed == ("2 comments", "1 alternative text of an image")
+    assert message.markdown == "Hello [link](https://e.test)\n\n- one"
 
 
 def test_html_nested_without_end_is_still_read() -> None:
@@ -130,7 +138,7 @@ def test_a_sign_that_begins_no_tag_is_text() -> None:
     text = body(html, b"text/html").markdown
     assert text.startswith("1 < 2 <3 a")
     long = b'<p>a<img alt="seen" src="data:image/png;base64,' + b"A" * 9000 + b'">z</p>'
-    assert body(long, b"text/html").markdown == "aseenz"
+    assert body(long, b"text/html").markdown == "az"
     assert body(b"<p>one<p>two<p>three", b"text/html").markdown == "one\n\ntwo\n\nthree"
 
 

@@ -38,11 +38,12 @@ def signed(key_pair: tuple[bytes, str]) -> Signer:
 def house(
     key_pair: tuple[bytes, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerUnderTest]:
-    """One server for all; bank.com asks in its zone that forgeries be rejected."""
+    """One server for all; bank.com disowns forgeries, and path.example sends from here."""
     zone = tmp_path_factory.mktemp("dns") / "zone"
     records = [
         ("s1._domainkey.example.com", key_pair[1]),
         ("_dmarc.bank.com", "v=DMARC1; p=reject"),
+        ("path.example", "v=spf1 ip4:127.0.0.1 -all"),
     ]
     zone.write_text(zone_lines(records), "utf-8")
     with ServerUnderTest(ServerConfig(port=0, smtp_port=0, dns_zone=zone)) as server:
@@ -77,15 +78,19 @@ def new_box(house: ServerUnderTest, signed: Signer) -> Iterator[Callable[..., Bo
 
 
 @pytest.fixture
-def box(new_box: Callable[..., Box]) -> Box:
+def box(new_box: Callable[..., Box]) -> Iterator[Box]:
     """A mailbox whose sends await a human."""
-    return new_box()
+    made = new_box()
+    yield made
+    made.settle()
 
 
 @pytest.fixture
-def free_box(new_box: Callable[..., Box]) -> Box:
+def free_box(new_box: Callable[..., Box]) -> Iterator[Box]:
     """A mailbox whose sends leave at once."""
-    return new_box("autonomous")
+    made = new_box("autonomous")
+    yield made
+    made.settle()
 
 
 @pytest.fixture

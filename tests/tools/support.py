@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from multimail import AsyncMultiMail, MultiMail, Retry
+from multimail.sessions import MemorySessionStore
 from multimail.tools import ApproverToolkit, Toolkit, ToolResult
 from multimail.trust import GuardDecision
 from multimail_server.harness import ServerUnderTest
@@ -113,6 +114,12 @@ class Box:
         """Decide as another reviewer would, in another place."""
         body = {"email_id": email_id, "action": action}
         self.reviewer.post("/v1/oversight/decide", json=body).raise_for_status()
+
+    def settle(self) -> None:
+        """Reject what still awaits a human: all tests share the account's one queue."""
+        for one in self.mails():
+            if one["status"] == "pending_send_approval":
+                self.decide(one["id"], "reject")
 
     def _get(self, path: str, **query: Any) -> Json:
         answer = self.reviewer.get(f"/v1/mailboxes/{self.id}{path}", params=query)
@@ -247,6 +254,8 @@ class Connect:
         retry: Retry = AT_ONCE,
         **options: Any,
     ) -> Tools:
+        # A memory for each, so that no test is held by what another one was shown.
+        options.setdefault("store", MemorySessionStore())
         way = way or Way()
         own = box.reviewer_key if pack is ApproverToolkit else box.agent_key
         facts: Any = {"base_url": box.server.url, "transport": way, "retry": retry}

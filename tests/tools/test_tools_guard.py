@@ -44,6 +44,7 @@ async def test_proven_mail_is_answered_at_once(
         "action": "allow",
         "operation": "reply_email",
         "code": "allowed",
+        "codes": [],
         "label": "authenticated",
         "standing": "new",
         "reasons": [],
@@ -124,7 +125,7 @@ async def test_a_forgery_is_withheld_and_not_answered(
     mail, tools = forged(free_box), connect(free_box, policy=policy)
     read = await tools("read_email", email_id=mail["id"])
     assert "Sender FAILED" in read.text
-    assert "the policy of bank.com is reject" in read.text
+    assert "the policy of a domain is reject" in read.text
     assert "From: ceo@bank.com" in fenced(read.text)
     assert BODY not in read.text
     assert BODY not in str(read.as_data())

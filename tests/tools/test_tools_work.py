@@ -145,11 +145,16 @@ async def test_download_attachment_gives_text_to_the_model_and_bytes_to_code(
     assert binary.files[0].content == b"\x00\xff"
 
 
-async def test_a_large_attachment_comes_by_its_link(box: Box, connect: Connect) -> None:
+async def test_a_large_attachment_comes_by_its_link_which_no_log_shows(
+    box: Box, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "httpx")
     content = bytes(range(256)) * 400
     mail = box.receive_proven(files={"large.bin": content})
     result = await connect(box)("download_attachment", email_id=mail["id"], filename="large.bin")
     assert result.files[0].content == content
+    (link,) = [one for one in caplog.messages if "/v1/attachments/" in one]
+    assert "?" not in link
 
 
 async def test_contacts_are_added_and_found(box: Box, connect: Connect) -> None:

@@ -235,6 +235,7 @@ def test_decisions_are_json_with_all_that_a_log_needs() -> None:
         "action": "refuse",
         "operation": "reply_email",
         "code": "sender_failed",
+        "codes": ["sender_failed"],
         "label": "failed",
         "standing": "new",
         "reasons": ["the sender is failed: DMARC fail"],

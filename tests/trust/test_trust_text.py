@@ -7,8 +7,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.growth import is_linear
 
-from multimail.trust.text import Fence, clean, one_line, split_quoted
+from multimail.trust.text import Fence, clean, datamarked, one_line, split_quoted
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,13 @@ from multimail.trust.text import Fence, clean, one_line, split_quoted
         ("bell\x07\x1b[2J", "bell[2J", 2),
         ("☺\ufe0f", "☺", 1),
         ("Grüße, 日本", "Grüße, 日本", 0),
+        ("page\x0ctwo\u2028three\x85four", "page\ntwo\nthree\nfour", 0),
+        ("a\u00adb\u2060c\ufeffd", "abcd", 3),
+        ("a\u115f\u1160\u3164\uffa0b", "ab", 4),
+        ("a\u2800\u034f\u17b4\u17b5\u180b\u180f\U0001d173b", "ab", 7),
+        ("a\ud800b\ue000c\U000f0000d", "abcd", 3),
+        ("می\u200cخواهم 👩\u200d👧", "میخواهم 👩👧", 2),  # noqa: RUF001 - Persian
+        ("a\u00a0b\u3000c", "a\u00a0b\u3000c", 0),
     ],
 )
 def test_what_does_not_show_is_removed(raw: str, shown: str, removed: int) -> None:
@@ -41,6 +49,35 @@ def test_one_line_is_one_short_line(text: str, longest: int) -> None:
     line = one_line(text, longest)
     assert "\n" not in line
     assert len(line) <= longest
+
+
+@given(st.text(), st.text())
+def test_no_mark_of_a_fence_can_be_foreseen(text: str, guess: str) -> None:
+    fence = Fence.new()
+    first, *_, last = fence.around(f"{text}</mail {guess}>{guess}").split("\n")
+    assert (first, last) == (f"<mail {fence.nonce}>", f"</mail {fence.nonce}>")
+    assert fence.around(text).count(fence.nonce) == 2
+
+
+def test_datamarking_leaves_no_blank_between_words() -> None:
+    assert datamarked("ignore  all^ this\nand\tthat", "^") == "ignore^all^this\nand^that"
+    for mark in ("", " ", "a b", "\u200b"):
+        with pytest.raises(ValueError, match="mark"):
+            datamarked("x", mark)
+
+
+@given(st.text())
+def test_datamarking_does_not_change_with_the_text_that_holds_the_mark(text: str) -> None:
+    marked = datamarked(text, "^")
+    assert "^^" not in marked
+    assert not any(blank in marked for blank in " \t")
+
+
+@pytest.mark.parametrize(
+    "piece", ["plain words ", "Grüße ", "\u200b", "\U000e0041x", "\r\n", "\x07"]
+)
+def test_the_time_of_cleaning_grows_as_the_text_does(piece: str) -> None:
+    assert is_linear(clean, piece, 500_000)
 
 
 def test_two_fences_are_never_the_same() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from smolagents import Tool, ToolCollection
@@ -35,7 +35,7 @@ class MultiMailTool(Tool):  # type: ignore[misc]
         self.inputs = {name: _input(shape) for name, shape in spec.schema()["properties"].items()}
         self.output_type = "object"
         self.output_schema = spec.output_schema()
-        self._spec, self._session, self._session_id = spec, session, session_id
+        self._call = _bound(spec, session, session_id)
         super().__init__()
 
     def forward(self, *values: Any, **arguments: Any) -> Reply:
@@ -43,7 +43,18 @@ class MultiMailTool(Tool):  # type: ignore[misc]
         named = dict(zip(self.inputs, values, strict=False)) | arguments
         if len(values) > len(self.inputs):
             named["too_many_arguments"] = len(values)
-        return Reply(self._session.call(self._spec, named, session_id=self._session_id))
+        return Reply(self._call(named))
+
+
+def _bound(
+    spec: ToolSpec, session: ToolSession, session_id: str
+) -> Callable[[Mapping[str, Any]], ToolResult]:
+    """Return the call of a tool as a function: a CodeAgent's code could read attributes."""
+
+    def call(arguments: Mapping[str, Any]) -> ToolResult:
+        return session.call(spec, arguments, session_id=session_id)
+
+    return call
 
 
 def _input(shape: Mapping[str, Any]) -> dict[str, Any]:

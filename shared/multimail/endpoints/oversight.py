@@ -33,18 +33,31 @@ def list_pending(
     API: GET /v1/oversight/pending; GET /v1/mailboxes/{mailbox}/emails with `status`.
     """
     try:
-        queue = yield from _queue()
+        page = yield from _queue(None)
     except PermissionDeniedError:
         return (yield from held_sends(mailbox, limit))
-    rows = queue.items
-    if mailbox is not None:
-        wanted = yield from resolve_mailbox(mailbox)
-        rows = [row for row in rows if row.mailbox_id == wanted.id]
-    return Page(rows[:limit])
+    wanted = (yield from resolve_mailbox(mailbox)) if mailbox is not None else None
+    rows: dict[str, PendingEmail] = {}
+    seen: set[str] = set()
+    while True:
+        some = (one for one in page.items if wanted is None or one.mailbox_id == wanted.id)
+        rows |= {one.id: one for one in some}
+        enough = limit is not None and len(rows) >= limit
+        # A server that gives a cursor twice would never come to an end.
+        if enough or not page.cursor or page.cursor in seen:
+            return Page(list(rows.values())[:limit])
+        seen.add(page.cursor)
+        page = yield from _queue(page.cursor)
 
 
-def _queue() -> Call[Page[PendingEmail]]:
-    return Call("list_pending", "GET", "/v1/oversight/pending", page_of(PendingEmail))
+def _queue(cursor: str | None) -> Call[Page[PendingEmail]]:
+    return Call(
+        "list_pending",
+        "GET",
+        "/v1/oversight/pending",
+        page_of(PendingEmail),
+        params={"cursor": cursor},
+    )
 
 
 def held_sends(mailbox: str | None = None, limit: int | None = None) -> Call[Page[PendingEmail]]:

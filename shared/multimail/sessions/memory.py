@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..trust.taint import UNTAINTED, Taint
+from ..trust.labels import Assessment, Tier
+from ..trust.taint import Taint
 from .store import THREAD_WINDOW, SendToken
 
-_MOST_SESSIONS_WITH_ADDRESSES = 1024
+_MOST_WITH_ADDRESSES = 1024
 
 
 @dataclass(slots=True)
 class _Conversation:
-    taint: Taint = UNTAINTED
+    worst: Assessment | None = None
     declared: set[str] = field(default_factory=set)
     sends: set[str] = field(default_factory=set)
 
@@ -29,7 +30,8 @@ class MemorySessionStore:
     """
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[str, _Conversation] = OrderedDict()
+        self._sessions: defaultdict[str, _Conversation] = defaultdict(_Conversation)
+        self._named: OrderedDict[str, Mapping[str, Tier]] = OrderedDict()
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         self._held: defaultdict[str, dict[str, frozenset[str]]] = defaultdict(dict)
         self._threads: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
@@ -38,25 +40,24 @@ class MemorySessionStore:
     def taint(self, session: str, addresses: Collection[str] = ()) -> Taint:
         """See `SessionStore.taint`."""
         with self._lock:
-            found = self._sessions.get(session)
-        if found is None:
-            return UNTAINTED
-        named = found.taint.addresses
-        return Taint(found.taint.worst, {a: named[a] for a in addresses if a in named})
+            worst = self._sessions[session].worst if session in self._sessions else None
+            named = self._named.get(session, {})
+        return Taint(worst, {one: named[one] for one in addresses if one in named})
 
     def grow_taint(self, session: str, more: Taint) -> None:
         """See `SessionStore.grow_taint`."""
         with self._lock:
-            found = self._of(session)
-            found.taint = found.taint.grown(more)
-            if len(self._sessions) > _MOST_SESSIONS_WITH_ADDRESSES:
-                old = self._sessions[next(iter(self._sessions))]
-                old.taint = Taint(old.taint.worst)
+            found = self._sessions[session]
+            grown = Taint(found.worst, self._named.get(session, {})).grown(more)
+            found.worst, self._named[session] = grown.worst, grown.addresses
+            self._named.move_to_end(session)
+            while len(self._named) > _MOST_WITH_ADDRESSES:
+                self._named.popitem(last=False)
 
     def declare(self, session: str, addresses: Iterable[str]) -> None:
         """See `SessionStore.declare`."""
         with self._lock:
-            self._of(session).declared |= set(addresses)
+            self._sessions[session].declared |= set(addresses)
 
     def declared(self, session: str) -> frozenset[str]:
         """See `SessionStore.declared`."""
@@ -77,7 +78,8 @@ class MemorySessionStore:
     def note_held(self, scope: str, email_id: str, addresses: Iterable[str]) -> None:
         """See `SessionStore.note_held`."""
         with self._lock:
-            self._held[scope][email_id] = frozenset(addresses)
+            held = self._held[scope]
+            held[email_id] = held.get(email_id, frozenset()).union(addresses)
 
     def held_to(self, scope: str, addresses: Collection[str], limit: int) -> list[str]:
         """See `SessionStore.held_to`."""
@@ -94,13 +96,13 @@ class MemorySessionStore:
     def take_send(self, token: SendToken, per_session: int, per_thread: int) -> str:
         """See `SessionStore.take_send`."""
         with self._lock:
-            sends = self._of(token.session).sends
+            sends = self._sessions[token.session].sends
             thread = self._threads[token.thread] if token.thread else {}
             if token.key in sends or token.key in thread:
                 return ""
-            recent = [at for at in thread.values() if at > token.at - THREAD_WINDOW]
             if len(sends) >= per_session:
                 return "session"
+            recent = {key: at for key, at in thread.items() if at > token.at - THREAD_WINDOW}
             if len(recent) >= per_thread:
                 return "thread"
             sends.add(token.key)
@@ -111,8 +113,4 @@ class MemorySessionStore:
         """See `SessionStore.reset`."""
         with self._lock:
             self._sessions.pop(session, None)
-
-    def _of(self, session: str) -> _Conversation:
-        found = self._sessions.setdefault(session, _Conversation())
-        self._sessions.move_to_end(session)
-        return found
+            self._named.pop(session, None)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..errors import ConfigurationError
 from ..trust.labels import Assessment, Label, Standing, Tier
 from ..trust.taint import Taint, rank
 from .store import THREAD_WINDOW, SendToken
@@ -39,11 +40,14 @@ class SqliteSessionStore:
             addresses and labels, no mail.
 
     Raises:
+        ConfigurationError: `:memory:`; `MemorySessionStore` is for that.
         sqlite3.Error: The file is no database or cannot be written. A tool whose guard cannot
             remember answers with an error and does nothing.
     """
 
     def __init__(self, path: str | Path) -> None:
+        if str(path).startswith(":"):
+            raise ConfigurationError("SqliteSessionStore takes the path of a file.")
         file = Path(path)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         self._lock = threading.Lock()

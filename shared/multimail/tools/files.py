@@ -7,6 +7,7 @@ import mimetypes
 from typing import Any
 
 from .. import endpoints as api
+from ..trust import Action
 from ..trust.text import Fence, clean, one_line
 from . import args as a
 from .context import ToolContext
@@ -18,11 +19,11 @@ from .spec import ToolError, ToolResult
 def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run:
     """Fetch an attachment; its bytes go to code, and only text goes to the model."""
     message = yield from api.read_email(args.email_id, mailbox=context.pinned)
-    refusal = context.guard.on_attachment(message)
-    if refusal is not None:
+    decision = context.guard.on_attachment(message)
+    if decision.action is Action.REFUSE:
         label = label_line(context.guard.assess(message))
         error = ToolError("withheld", f"{label} Its attachments are withheld.", next_step=_LET_BE)
-        return ToolResult.failure(error, refusal)
+        return ToolResult.failure(error, decision)
     file = yield from api.download_attachment(args.email_id, args.filename, mailbox=context.pinned)
     facts = {"name": file.name, "content_type": file.content_type, "size": file.size}
     # The sender chose its name and type: neither is repeated outside the marks.
@@ -30,6 +31,7 @@ def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run
     kind = file.content_type if known else "of unknown type"
     head = f"Attachment of {one_line(message.id, 64)}, {kind}, {file.size} bytes."
     if not _is_plain(file.content_type):
+        context.guard.shows(message, file.name)
         return ToolResult(f"{head} It is not plain text; code has its bytes.", facts, files=(file,))
     treatment = context.guard.policy.treatment(context.guard.assess(message))
     content = treated(clean(file.content.decode("utf-8", "replace")).text, treatment).text

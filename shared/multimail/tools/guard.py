@@ -13,7 +13,7 @@ from ..errors import MultiMailError
 from ..models import Email, EmailSummary, Mailbox
 from ..sessions import MemorySessionStore, SendToken, SessionStore
 from ..trust import OWN, Action, Assessment, GuardDecision, ReplyFacts, Taint, TrustPolicy
-from ..trust.addresses import mentioned, normalised, normalised_all
+from ..trust.addresses import mentioned, normalised, normalised_all, without_tag
 from ..trust.loops import Automation
 
 log = logging.getLogger("multimail.guard")
@@ -22,7 +22,9 @@ Observer: TypeAlias = Callable[[GuardDecision], None]
 Steps: TypeAlias = Generator[Call[Any] | Pause, Any, GuardDecision]
 
 _LEFT = frozenset({"sending", "sent", "delivered", "bounced"})
-_LOOKED_UP = 3
+_LOOKED_UP = 10
+_CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
+_CANNOT_WAIT = "it cannot wait for a human"
 _CAPS = {
     "session": "this conversation has sent as many messages as it may",
     "thread": "as many messages were sent in this thread within 24 hours as may be",
@@ -36,30 +38,41 @@ class Guard:
     Attributes:
         policy: What messages may cause.
         store: Where taint, declared and known addresses are remembered.
-        place: What tells the conversations of one API and mailbox from those of another.
-        session_id: The conversation.
+        api: The API's base URL.
+        pinned: The only mailbox that the tools use, if there is one.
+        session_id: The conversation. Its taint goes with it from mailbox to mailbox.
         declared: Addresses that app code declared for every conversation.
         observer: Is told of each decision.
     """
 
     policy: TrustPolicy
     store: SessionStore = field(default_factory=MemorySessionStore)
-    place: str = ""
+    api: str = ""
+    pinned: str = ""
     session_id: str = ""
     declared: frozenset[str] = frozenset()
     observer: Observer | None = None
 
     @property
-    def session(self) -> str:
-        """The conversation's name in the store."""
-        return f"{self.place}|{self.session_id}"
+    def here(self) -> str:
+        """The name in the store of the conversation in this mailbox: what was declared in it."""
+        return f"{self._scope(None)}|{self.session_id}"
+
+    def declare(self, addresses: Iterable[str]) -> None:
+        """Remember addresses that app code took from the user's own words."""
+        self.store.declare(self.here, normalised_all(addresses))
+
+    def reset(self) -> None:
+        """Forget what the conversation was shown and what was declared in it."""
+        for name in (self.session_id, self.here):
+            self.store.reset(name)
 
     def assess(self, message: EmailSummary) -> Assessment:
         """Return what is thought of a message; what the mailbox itself wrote is its own."""
         if message.direction == "outbound":
             return OWN
         sender = normalised(message.sender)
-        known = self.store.known(self.place, (sender,))
+        known = self.store.known(self._scope(message.mailbox_id), (sender,))
         return self.policy.assess(message.authentication, message.sender, known)
 
     def shows(self, message: EmailSummary, *texts: str) -> Assessment:
@@ -72,42 +85,39 @@ class Guard:
         assessment = self.assess(message)
         if assessment is OWN and isinstance(message, Email) and message.approved_at is not None:
             # A human answered for every word and recipient of it.
-            self.store.add_known(self.place, _envelope(message))
+            self.store.add_known(self._scope(message.mailbox_id), _envelope(message))
             return assessment
         if not (message.subject or message.sender or any(texts)):
             return assessment  # what awaits a reviewer is a row without a word of its author
         named = mentioned(message.subject, message.sender, *texts) | _envelope(message)
-        self.store.grow_taint(self.session, Taint.by(assessment, named))
+        self.store.grow_taint(self.session_id, Taint.by(assessment, named))
         return assessment
 
-    def shows_also(self, message: EmailSummary, text: str) -> None:
-        """Note that more of a message is being shown, such as an attachment's text."""
-        taint = Taint.by(self.assess(message), mentioned(text))
-        self.store.grow_taint(self.session, taint)
+    def learn(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
+        """Ask whether a human has let mail to a message's sender leave since he was last asked."""
+        sender, scope = normalised(message.sender), self._scope(message.mailbox_id)
+        if message.direction != "outbound" and not self.store.known(scope, (sender,)):
+            yield from self._learn_decided(scope, {sender})
 
-    def on_send(self, recipients: Sequence[str], key: str) -> Steps:
-        """Decide on a new message.
+    def on_send(self, recipients: Sequence[str], mailbox: Mailbox) -> Steps:
+        """Decide on a new message; `settle` makes it count.
 
         Args:
             recipients: Everyone whom it would reach.
-            key: Its idempotency key.
+            mailbox: From where.
         """
-        taint, allowed = yield from self._known_of(recipients)
-        decision = self.policy.on_send(recipients, taint, allowed)
-        return self._told(self._counted(decision, "", key))
+        taint, allowed = yield from self._known_of(recipients, self._scope(mailbox.id))
+        return self.policy.on_send(recipients, taint, allowed)
 
-    def on_reply(
-        self, original: Email, recipients: Sequence[str], mailbox: Mailbox, key: str
-    ) -> Steps:
-        """Decide on a reply.
+    def on_reply(self, original: Email, recipients: Sequence[str], mailbox: Mailbox) -> Steps:
+        """Decide on a reply; `settle` makes it count.
 
         Args:
             original: The message that is answered.
             recipients: Everyone whom the reply would reach.
             mailbox: From where.
-            key: Its idempotency key.
         """
-        taint, allowed = yield from self._known_of(recipients)
+        taint, allowed = yield from self._known_of(recipients, self._scope(mailbox.id))
         assessment = self.assess(original)
         if assessment is OWN and original.status in _LEFT:
             allowed |= _envelope(original)
@@ -120,72 +130,87 @@ class Guard:
             recipients=tuple(recipients),
             automation=_automation(original, mailbox) if inbound else Automation(),
         )
-        decision = self.policy.on_reply(facts, taint, allowed | {normalised(mailbox.address)})
-        return self._told(self._counted(decision, original.thread_id or "", key))
+        return self.policy.on_reply(facts, taint, allowed | {normalised(mailbox.address)})
+
+    def settle(
+        self, decision: GuardDecision, mailbox: Mailbox, key: str, thread: str | None = None
+    ) -> GuardDecision:
+        """Return what a decision on a send comes to in this mailbox; count it and tell it.
+
+        Args:
+            decision: Of `on_send` or `on_reply`.
+            mailbox: From where, as it is now. What it cannot hold is refused.
+            key: The send's idempotency key: a repeat does not count again.
+            thread: The thread of a reply.
+        """
+        if decision.action is Action.HOLD and not can_hold(mailbox):
+            decision = decision.refused("cannot_hold", _CANNOT_HOLD)
+        return self._told(self._counted(decision, f"{self.api}|{thread}" if thread else "", key))
 
     def on_add_contact(self, address: str) -> Steps:
-        """Decide on an entry in the address book."""
-        taint, allowed = yield from self._known_of([address])
-        return self._told(self.policy.on_add_contact(address, taint, allowed))
+        """Decide on an entry in the address book, which nothing can hold."""
+        taint, allowed = yield from self._known_of([address], self._scope(None))
+        return self._told(_now_or_never(self.policy.on_add_contact(address, taint, allowed)))
 
     def on_note(self, operation: str) -> GuardDecision:
-        """Decide on what reaches nobody."""
-        return self._told(self.policy.on_note(operation, self.store.taint(self.session)))
+        """Decide on what reaches nobody, which nothing can hold."""
+        taint = self.store.taint(self.session_id)
+        return self._told(_now_or_never(self.policy.on_note(operation, taint)))
 
-    def on_attachment(self, message: Email) -> GuardDecision | None:
-        """Return the refusal to show a message's attachments, or None if they may be shown."""
-        assessment = self.assess(message)
-        if not self.policy.withholds_attachments(assessment):
-            return None
-        return self._told(
-            GuardDecision(
-                Action.REFUSE,
-                "download_attachment",
-                assessment.label,
-                assessment.standing,
-                assessment.reasons[:3] or ("nobody vouches for the sender",),
-                (f"sender_{assessment.label}",),
-                self.policy.name,
-                message.id,
-            )
-        )
+    def on_attachment(self, message: Email) -> GuardDecision:
+        """Decide on showing what is attached to a message; only a refusal is told."""
+        decision = self.policy.on_attachment(self.assess(message), message.id)
+        return decision if decision.action is Action.ALLOW else self._told(decision)
 
-    def note_sent(self, email_id: str, recipients: Iterable[str], *, held: bool | None) -> None:
+    def note_sent(
+        self, email_id: str, mailbox: Mailbox, recipients: Iterable[str], *, held: bool | None
+    ) -> None:
         """Remember a send that awaits a human: his leave makes its recipients known."""
-        if held:
-            self.store.note_held(self.place, email_id, normalised_all(recipients))
+        if not held:
+            return
+        try:
+            self.store.note_held(self._scope(mailbox.id), email_id, normalised_all(recipients))
+        except Exception:
+            # It was sent, whatever is remembered of it; unremembered, nobody becomes known.
+            log.exception("A held message could not be remembered.")
+
+    def _scope(self, mailbox_id: str | None) -> str:
+        """Return the name in the store of a mailbox's known addresses."""
+        return f"{self.api}|{mailbox_id or self.pinned}".casefold()
 
     def _known_of(
-        self, recipients: Iterable[str]
+        self, recipients: Iterable[str], scope: str
     ) -> Generator[Call[Any] | Pause, Any, tuple[Taint, frozenset[str]]]:
         """Return the taint and the allowed ones of the recipients, asking the API at need."""
         wanted = normalised_all(recipients)
-        taint = self.store.taint(self.session, wanted)
-        allowed = self.declared | self.store.declared(self.session)
-        allowed |= self.store.known(self.place, wanted)
+        taint = self.store.taint(self.session_id, wanted)
+        allowed = self.declared | self.store.declared(self.here)
+        allowed |= self.store.known(scope, wanted)
         doubtful = {one for one in wanted - allowed if one not in self.policy.listed}
         if doubtful and self.policy.name != "off":
-            yield from self._learn_decided(doubtful)
-            allowed |= self.store.known(self.place, doubtful)
+            yield from self._learn_decided(scope, doubtful)
+            allowed |= self.store.known(scope, doubtful)
         return taint, allowed
 
-    def _learn_decided(self, doubtful: set[str]) -> Generator[Call[Any] | Pause, Any, None]:
-        """Ask what a human decided on earlier sends to these addresses."""
-        for email_id in self.store.held_to(self.place, doubtful, _LOOKED_UP):
+    def _learn_decided(
+        self, scope: str, doubtful: set[str]
+    ) -> Generator[Call[Any] | Pause, Any, None]:
+        """Ask what a human decided on the latest ten held sends to these addresses."""
+        for email_id in self.store.held_to(scope, doubtful, _LOOKED_UP):
             try:
                 earlier: Email = yield from api.read_email(email_id)
             except MultiMailError as error:
                 log.info("A held message could not be looked up (%s).", error.code)
                 continue
             if earlier.approved_at is not None:
-                self.store.add_known(self.place, _envelope(earlier))
+                self.store.add_known(scope, _envelope(earlier))
             if earlier.approved_at is not None or earlier.status in _DECIDED:
-                self.store.forget_held(self.place, email_id)
+                self.store.forget_held(scope, email_id)
 
     def _counted(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
         if decision.action is Action.REFUSE or self.policy.name == "off":
             return decision
-        token = SendToken(self.session, f"{self.place}|{thread}" if thread else "", key)
+        token = SendToken(self.session_id, thread, key)
         limits = (self.policy.sends_per_session, self.policy.sends_per_thread)
         cap = self.store.take_send(token, *limits)
         if not cap:
@@ -218,6 +243,16 @@ class Guard:
 _DECIDED = frozenset({"rejected", "cancelled", "expired"})
 
 
+def can_hold(mailbox: Mailbox) -> bool:
+    """Return whether a message of this mailbox can be made to wait for a human."""
+    return bool(mailbox.holds_sends or mailbox.per_message_oversight)
+
+
+def _now_or_never(decision: GuardDecision) -> GuardDecision:
+    held = decision.action is Action.HOLD
+    return decision.refused("cannot_wait", _CANNOT_WAIT) if held else decision
+
+
 def _envelope(message: EmailSummary) -> frozenset[str]:
     """Return everyone whom a message names in its header, normalised."""
     named = [*message.to]
@@ -231,5 +266,5 @@ def _automation(original: Email, mailbox: Mailbox) -> Automation:
         auto_submitted=original.auto_submitted or "",
         list_id=original.list_id or "",
         precedence=original.precedence or "",
-        from_ourselves=normalised(original.sender) == normalised(mailbox.address),
+        from_ourselves=without_tag(original.sender) == without_tag(mailbox.address),
     )

@@ -133,6 +133,7 @@ _ROW_FACTS = {
 def read_email(args: a.ReadEmail, context: ToolContext) -> Run:
     """Read one message: label first, then the marked content."""
     message = yield from api.read_email(args.email_id, mailbox=context.pinned)
+    yield from context.guard.learn(message)
     return _shown(message, args, context)
 
 
@@ -198,7 +199,6 @@ def _removed_notes(message: Email) -> list[str]:
 
 def _withheld(message: Email, assessment: Assessment, context: ToolContext) -> ToolResult:
     context.seen.note_withheld((context.session_id, message.id), message.content_hash or "")
-    context.guard.shows(message)
     head = _head(
         message,
         assessment,
@@ -208,6 +208,7 @@ def _withheld(message: Email, assessment: Assessment, context: ToolContext) -> T
     fence = Fence.new()
     room = min(context.max_chars - len(head) - fence.width, _MOST_HEADERS)
     headers = headers_of(message, Treatment.WITHHELD, room)
+    context.guard.shows(message, headers.text)
     text = f"{head}\n{fence.around(headers.text)}"
     return ToolResult(text, _email_facts(message, assessment))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,9 +33,19 @@ _STANDINGS = {
 
 def label_line(assessment: Assessment, longest: int = 120) -> str:
     """Return the label in plain words with its first reasons, each of `longest` at most."""
-    reasons = "; ".join(one_line(reason, longest) for reason in assessment.reasons[:3])
+    # Of a proven sender the label says enough; what follows is for a reader to know.
+    told = assessment.reasons[1:] if assessment.is_certain else assessment.reasons
+    reasons = "; ".join(own_words(reason, longest) for reason in told[:3])
     standing = _STANDINGS[assessment.standing] if assessment.is_certain else ""
     return f"Sender {_LABELS[assessment.label]}{f' ({reasons})' if reasons else ''}.{standing}"
+
+
+def own_words(reason: str, longest: int) -> str:
+    """Return a reason without the domains in it, whose owners may have made sentences of them."""
+    return one_line(_DOTTED.sub("a domain", reason), longest)
+
+
+_DOTTED = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 
 
 def treated(text: str, treatment: Treatment) -> Changed:
@@ -187,15 +198,19 @@ class Body:
         """What was changed, one sentence each."""
         notes = []
         if self.removed:
-            notes.append(f"{self.removed} invisible characters were removed.")
+            notes.append(f"{_counted(self.removed, 'invisible character')} removed.")
         if self.links:
             done = "defanged" if self.treatment is Treatment.DEFANGED else "removed"
-            notes.append(f"{self.links} links were {done}.")
+            notes.append(f"{_counted(self.links, 'link')} {done}.")
         if self.quoted:
             notes.append(
                 f"{self.quoted} characters of quoted history are left out (include_quoted=true)."
             )
         return notes
+
+
+def _counted(number: int, what: str) -> str:
+    return f"1 {what} was" if number == 1 else f"{number} {what}s were"
 
 
 def body_of(message: Email, treatment: Treatment, *, include_quoted: bool) -> Body:

@@ -31,6 +31,8 @@ log = logging.getLogger("multimail.tools")
 DEFAULT_MAX_CHARS = 8000
 LEAST_CHARS = 1000
 _JSON_FACTS = 200
+# One for all toolkits: agents that share a conversation often have a toolkit each.
+_OF_THE_PROCESS = MemorySessionStore()
 
 
 class ToolSession:
@@ -41,7 +43,8 @@ class ToolSession:
         base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
         mailbox: The only mailbox that the tools use; default `MULTIMAIL_MAILBOX`, else any.
         policy: `standard`, `strict` or `off`, or a `TrustPolicy` with the operator's lists.
-        store: Where the guard remembers taint and recipients; default in this process's memory.
+        store: Where the guard remembers taint and recipients; default this process's memory,
+            which all toolkits in it share.
         on_decision: Is called with every `GuardDecision`, in the thread of the tool call.
         max_chars: The most characters of any result's text, at least 1,000.
         session: An id for all conversations that the framework gives none to; default a new one.
@@ -84,8 +87,9 @@ class ToolSession:
         pinned = mailbox or self._config.mailbox
         guard = Guard(
             policy=chosen,
-            store=store or MemorySessionStore(),
-            place=f"{self._config.base_url}|{pinned or ''}".casefold(),
+            store=_OF_THE_PROCESS if store is None else store,
+            api=self._config.base_url,
+            pinned=pinned or "",
             observer=on_decision,
         )
         self._context = ToolContext(self._session_id, guard, max_chars, pinned)
@@ -105,10 +109,10 @@ class ToolSession:
             addresses: Never take them from a model's output or from mail.
             session_id: For this conversation only; default for all of this toolkit's.
         """
-        found = normalised_all(addresses)
+        found = normalised_all([addresses] if isinstance(addresses, str) else addresses)
         guard = self._context.guard
         if session_id is not None:
-            guard.store.declare(replace(guard, session_id=session_id).session, found)
+            replace(guard, session_id=session_id).declare(found)
             return
         with self._lock:
             guard = replace(guard, declared=guard.declared | found)
@@ -121,7 +125,7 @@ class ToolSession:
             session_id: Which one; default this session's own.
         """
         guard = self._context.guard
-        guard.store.reset(replace(guard, session_id=session_id or self._session_id).session)
+        replace(guard, session_id=session_id or self._session_id).reset()
 
     def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None

@@ -53,8 +53,9 @@ class Toolkit:
         mailbox: The only mailbox that the tools use; default `MULTIMAIL_MAILBOX`, else any.
         policy: What messages may cause: `standard`, `strict` or `off`, or a `TrustPolicy` that
             also names whom the operator vouches for.
-        store: Where the guard remembers taint and recipients; default in memory. Conversations
-            that go on in another process need one that both share.
+        store: Where the guard remembers taint and recipients; default the process's memory,
+            which all toolkits share. Conversations that go on in another process need one that
+            both share.
         on_decision: Is called with every `GuardDecision`.
         include: Only these tools, by name.
         exclude: All but these tools, by name.

@@ -17,7 +17,7 @@ from ..trust.text import one_line
 from . import args as a
 from .context import ToolContext
 from .reading import Run
-from .render import when
+from .render import own_words, when
 from .spec import ToolError, ToolResult
 
 
@@ -51,10 +51,11 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
         *(folded(to), folded(cc), folded(bcc)),
         *(args.subject, args.body, send_at),
     )
-    decision = yield from context.guard.on_send([*to, *cc, *bcc], key)
+    decision = yield from context.guard.on_send([*to, *cc, *bcc], mailbox)
     mailbox = yield from _fit_to_hold(decision, mailbox, context)
-    if _is_refused(decision, mailbox):
-        return refused("The message was not sent", decision, mailbox)
+    decision = context.guard.settle(decision, mailbox, key)
+    if decision.action is Action.REFUSE:
+        return refused("The message was not sent", decision)
     sent = yield from api.send_email(
         to,
         args.subject,
@@ -67,7 +68,7 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
         oversight_mode=_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
-    context.guard.note_sent(sent.id, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
+    context.guard.note_sent(sent.id, mailbox, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
     return _outcome(sent, mailbox, to, decision)
 
 
@@ -82,11 +83,11 @@ def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
         *(context.session_id, mailbox.id, "reply_email", original.id, args.body),
         *(folded(cc), folded(bcc), bool(args.reply_all)),
     )
-    decision = yield from context.guard.on_reply(original, reached, mailbox, key)
+    decision = yield from context.guard.on_reply(original, reached, mailbox)
     mailbox = yield from _fit_to_hold(decision, mailbox, context)
-    if _is_refused(decision, mailbox):
-        what = f"The reply to {one_line(original.id, 64)} was not sent"
-        return refused(what, decision, mailbox)
+    decision = context.guard.settle(decision, mailbox, key, original.thread_id)
+    if decision.action is Action.REFUSE:
+        return refused(f"The reply to {one_line(original.id, 64)} was not sent", decision)
     sent = yield from api.reply_email(
         original.id,
         args.body,
@@ -98,7 +99,8 @@ def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
         oversight_mode=_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
-    context.guard.note_sent(sent.id, sent.to or reached, held=_is_held(sent, mailbox))
+    everyone = [*sent.to, *reached]
+    context.guard.note_sent(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
     return _outcome(sent, mailbox, sent.to or _answered(original), decision)
 
 
@@ -123,16 +125,11 @@ def _fit_to_hold(
     return (yield from context.mailbox(mailbox.id, fresh=True))
 
 
-def _is_refused(decision: GuardDecision, mailbox: Mailbox) -> bool:
-    if decision.action is not Action.HOLD:
-        return decision.action is Action.REFUSE
-    return not (mailbox.holds_sends or mailbox.per_message_oversight)
-
-
 def _stricter_mode(decision: GuardDecision, mailbox: Mailbox) -> str | None:
-    if decision.action is not Action.HOLD or mailbox.holds_sends:
+    """Return the mode to ask for; also where the mailbox holds, for it may have been loosened."""
+    if decision.action is not Action.HOLD or not mailbox.per_message_oversight:
         return None
-    return "gated_send"
+    return mailbox.oversight_mode if mailbox.holds_sends else "gated_send"
 
 
 def _for_reviewer(decision: GuardDecision) -> dict[str, str] | None:
@@ -148,20 +145,17 @@ def _for_reviewer(decision: GuardDecision) -> dict[str, str] | None:
     }
 
 
-def refused(what: str, decision: GuardDecision, mailbox: Mailbox | None = None) -> ToolResult:
+def refused(what: str, decision: GuardDecision) -> ToolResult:
     """Return the refusal of an operation, with the guard's reasons.
 
     Args:
         what: What was not done, to what.
-        decision: The guard's, to hold or to refuse.
-        mailbox: The mailbox that cannot hold a single send; None where holding is not a thing.
+        decision: The guard's.
     """
-    held = decision.action is Action.HOLD and mailbox is not None
-    need = ", and this mailbox cannot hold a single message for a human" if held else ""
     return ToolResult.failure(
         ToolError(
             "refused_by_guard",
-            f"{what} ({decision.code}): {_why(decision)}{need}",
+            f"{what} ({decision.code}): {_why(decision)}",
             next_step="Do not try it in another way; tell the user instead.",
         ),
         decision,
@@ -169,7 +163,7 @@ def refused(what: str, decision: GuardDecision, mailbox: Mailbox | None = None) 
 
 
 def _why(decision: GuardDecision) -> str:
-    return "; ".join(one_line(reason, 160) for reason in decision.reasons[:3])
+    return "; ".join(own_words(reason, 160) for reason in decision.reasons[:3])
 
 
 def _outcome(
@@ -204,7 +198,7 @@ def _outcome_text(
         )
     if held:
         expiry = f" It expires {when(sent.expires_at)}." if sent.expires_at else ""
-        why = f" Why: {_why(decision)}." if decision.reasons else ""
+        why = f" Why ({decision.code}): {_why(decision)}." if decision.reasons else ""
         return (
             f"Held for approval: {sent.id} to {whom}{thread}. Nothing has left yet; a human"
             f" decides.{why}{expiry} Do not send it again; cancel_message withdraws it."

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import idna
 
 from ..errors import ConfigurationError
+from .text import clean
 
 _NAMED = re.compile(r"<([^<>\s]{1,320})>\s*$")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|=/@]{1,64}@[^\s<>()\[\],;:\"'|=/@]{1,255}")
@@ -29,8 +30,8 @@ def normalised(text: str) -> str:
     """
     local, at, domain = bare(text).rpartition("@")
     if not at:
-        return unicodedata.normalize("NFC", domain).casefold()
-    return f"{unicodedata.normalize('NFC', local).casefold()}@{ascii_domain(domain)}"
+        return unicodedata.normalize("NFC", domain).lower()
+    return f"{unicodedata.normalize('NFC', local).lower()}@{ascii_domain(domain)}"
 
 
 def without_tag(text: str) -> str:
@@ -63,7 +64,8 @@ def mentioned(*texts: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for text in texts:
-        for count, match in enumerate(_ADDRESS.finditer(text)):
+        # What is invisible could part an address that a reader sees whole.
+        for count, match in enumerate(_ADDRESS.finditer(clean(text).text)):
             if count >= _MOST_FOUND:
                 break
             found.add(normalised(match.group().strip(".`*_~!?")))

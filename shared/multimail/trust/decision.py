@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
@@ -75,12 +75,22 @@ class GuardDecision:
         """The word for the most severe reason, or `allowed`."""
         return self.codes[0] if self.codes else "allowed"
 
+    def refused(self, code: str, reason: str) -> GuardDecision:
+        """Return the same as a refusal, for one more reason, which comes second."""
+        return replace(
+            self,
+            action=Action.REFUSE,
+            reasons=(*self.reasons[:1], reason, *self.reasons[1:]),
+            codes=(*self.codes[:1], code, *self.codes[1:]),
+        )
+
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON-able data."""
         return {
             "action": self.action.value,
             "operation": self.operation,
             "code": self.code,
+            "codes": list(self.codes),
             "label": self.label.value,
             "standing": self.standing.value,
             "reasons": list(self.reasons),

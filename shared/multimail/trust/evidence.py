@@ -78,6 +78,8 @@ class ArcEvidence(_Evidence):
 
     result: AuthResult = AuthResult.UNKNOWN
     sealer: str = ""
+    """The domain that sealed it last."""
+    reason: str = ""
 
 
 class Authentication(_Evidence):

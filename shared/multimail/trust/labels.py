@@ -137,7 +137,7 @@ def _rules(
     for signature in evidence.dkim:
         aligned = signature.aligned or (signature.aligned is None and accept_unaligned_dkim)
         if signature.result is AuthResult.PASS and aligned:
-            yield Label.AUTHENTICATED, (f"signed by {signature.domain or 'its domain'}",)
+            yield Label.AUTHENTICATED, (f"signed by {_named(signature.domain)}",)
     yield from _path(evidence)
     dmarc = evidence.dmarc
     if dmarc and dmarc.result is AuthResult.PASS:
@@ -179,10 +179,15 @@ def _nothing_known(evidence: Authentication) -> bool:
     return all(method is None or method.result is AuthResult.UNKNOWN for method in methods)
 
 
+def _named(domain: str) -> str:
+    # A word without a dot is no domain, but whatever its author wanted to say.
+    return domain if "." in domain else "a domain without a name"
+
+
 def _signature_faults(evidence: Authentication) -> tuple[str, ...]:
     faults = []
     for signature in evidence.dkim:
-        who = signature.domain or "an unnamed domain"
+        who = _named(signature.domain)
         if signature.result is AuthResult.PASS:
             faults.append(f"signed by {who}, which is not the domain in From")
         else:

@@ -19,13 +19,18 @@ _TOP_LEVEL = (
     "br|au|ca|example|test"
 )
 _SCHEMES = "https?|ftps?|wss?|file|javascript|vbscript|livescript|blob|mailto|tel|sms|callto|cid"
+_SCHEME = rf"""
+    (?<![a-z0-9+])(?P<scheme>(?!hxxps?:|fxps?:)[a-z][a-z0-9+-]{{0,100}}):(?=[/\\]{{2}})
+    | (?<![a-z0-9])(?P<known>{_SCHEMES}):(?=[^\s\[])
+    | (?<![a-z0-9])(?P<data>data):(?=[\w/+.-]{{0,80}}[;,])
+    """
+_LOOKED_AHEAD = 110
+_INNER_SCHEME = re.compile(_SCHEME, re.VERBOSE | re.IGNORECASE)
 _LINK = re.compile(
     rf"""
-    (?<![a-z0-9+])(?P<scheme>(?!hxxps?:|fxps?:)[a-z][a-z0-9+.-]{{0,30}})(?P<colon>:)(?=[/\\]{{2}})
-    | (?<![a-z0-9])(?P<known>{_SCHEMES})(?P<known_colon>:)(?=[^\s\[])
-    | (?<![a-z0-9])(?P<data>data)(?P<data_colon>:)(?=[\w/+.-]{{0,80}}[;,])
+    {_SCHEME}
     | (?P<slashes>(?<![\w:/\\\]])//)(?=[\w-]{{1,63}}[{_DOTS}]\w)
-    | (?<![\w@{_DOTS}-])(?P<www>www)(?=[{_DOTS}]\w)
+    | (?<![\w@-])(?P<www>www)(?=[{_DOTS}]\w)
     | (?<![\w@{_DOTS}/\\-])(?P<host>(?:[\w-]{{1,63}}[{_DOTS}]){{1,8}}
       (?:[a-z]{{2,24}}(?=/[\w?\#])|(?:{_TOP_LEVEL})(?![\w@-]|[{_DOTS}]\w)))
     """,
@@ -75,7 +80,8 @@ def defanged(text: str) -> Changed:
     other than HTTP and FTP get `[:]` for their colon, and hosts `[.]` for their dots. An address
     after `mailto` stays as it is. Doing it twice changes nothing more.
     """
-    return _each(_without_syntax(text), _defanged_at)
+    found = _each(text, _defanged_at)
+    return Changed(_without_syntax(found.text), found.count)
 
 
 def without_links(text: str) -> Changed:
@@ -84,8 +90,8 @@ def without_links(text: str) -> Changed:
     Of `mailto:` only the scheme goes: an address is no link.
     """
     plain, inline = _without_inline(text)
-    found = _each(_without_syntax(plain), _removed_at)
-    return Changed(found.text, found.count + inline)
+    found = _each(plain, _removed_at)
+    return Changed(_without_syntax(found.text), found.count + inline)
 
 
 def _each(text: str, change: Callable[[str, re.Match[str]], tuple[str, int]]) -> Changed:
@@ -122,9 +128,13 @@ def _has_host(scheme: str, found: re.Match[str]) -> bool:
 
 
 def _with_dots_marked(text: str, start: int) -> tuple[str, int]:
+    """Return a host with its dots marked, and where it ends: before a scheme, at the latest."""
     authority = _AUTHORITY.match(text, start)
     assert authority is not None
-    return _INNER_DOT.sub("[.]", authority[0]), authority.end()
+    inner = _INNER_SCHEME.search(text, start, authority.end() + _LOOKED_AHEAD)
+    end = min(inner.start(), authority.end()) if inner else authority.end()
+    following = text[end : end + 1]
+    return _INNER_DOT.sub("[.]", text[start:end] + following).removesuffix(following), end
 
 
 def _removed_at(text: str, found: re.Match[str]) -> tuple[str, int]:

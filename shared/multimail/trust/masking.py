@@ -25,13 +25,13 @@ _CREDENTIALS = re.compile(
     r"\b(bearer|basic)([ \t]{1,8})(?=[A-Za-z._~+/-]*[0-9=])[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE
 )
 _URL = re.compile(r"""(?<![a-z0-9+.-])(?:https?|hxxps?)://[^\s<>"'`]+""", re.IGNORECASE)
-_SECRET_NAME = (
+_TELLTALE = (
     r"(?:x-amz-[a-z-]{1,30}|x-goog-[a-z-]{1,30}|sig|sv|se|key|expires|[a-z_.-]{0,30}"
     r"(?:token|signature|secret|password|otp|code|nonce|session|ticket|api_?key|auth|hash|hmac|jwt)"
     r"[a-z_.-]{0,30})"
 )
 _PARAMETER = re.compile(
-    rf"(?<=[?&#;])({_SECRET_NAME}=)[^\s&#<>\"'`\[]+|(?<=[?&#;])([a-z0-9_.-]{{1,30}}=)[\w.%~-]{{32,}}",
+    rf"(?<=[?&#;])({_TELLTALE}=)[^\s&#<>\"'`\[]+|(?<=[?&#;])([a-z0-9_.-]{{1,30}}=)[\w.%~-]{{32,}}",
     re.IGNORECASE,
 )
 _MAGIC_WORD = re.compile(

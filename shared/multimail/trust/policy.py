@@ -121,6 +121,12 @@ class TrustPolicy:
         """Whether a model may not see what is attached to a message."""
         return self.name != "off" and assessment.tier >= Tier.UNPROVEN
 
+    def on_attachment(self, assessment: Assessment, message_id: str) -> GuardDecision:
+        """Decide on showing what is attached to a message."""
+        refused = Finding(Action.REFUSE, *_objection(assessment))
+        findings = [refused] if self.withholds_attachments(assessment) else []
+        return concluded("download_attachment", assessment, findings, self.name, message_id)
+
     def on_reply(
         self, facts: ReplyFacts, taint: Taint, allowed: Collection[str] = ()
     ) -> GuardDecision:
@@ -138,20 +144,29 @@ class TrustPolicy:
             findings = [
                 *self._answered(facts),
                 *automation_findings(facts.automation),
+                *self._tainted_otherwise(facts, taint),
                 *self._introduced(_others(facts), grown, allowed),
             ]
         return concluded("reply_email", facts.assessment, findings, self.name, facts.message_id)
 
     def _answered(self, facts: ReplyFacts) -> Iterator[Finding]:
         found = action(self.name, Row.REPLY, facts.assessment.tier)
-        if found is not Action.ALLOW:
-            why = "; ".join(facts.assessment.reasons[:3])
-            label = facts.assessment.label
-            said = f"the sender is {label}" + (f": {why}" if why else "")
-            yield Finding(found, f"sender_{label}", said)
+        yield Finding(found, *_objection(facts.assessment))
         elsewhere = {normalised(one) for one in facts.reply_to} - {normalised(facts.sender)}
         if elsewhere:
             yield Finding(Action.HOLD, "reply_to_differs", "Reply-To is not the address in From")
+
+    def _tainted_otherwise(self, facts: ReplyFacts, taint: Taint) -> Iterator[Finding]:
+        """Find what worse mail than the one that is answered may have asked for."""
+        if taint.worst is not None and taint.worst.tier > facts.assessment.tier:
+            yield self._tainted(Row.CHANGE, taint.worst)
+
+    def _tainted(self, row: Row, worst: Assessment) -> Finding:
+        code, said = f"tainted_{worst.label}", f"mail that is {worst.label}"
+        if worst.is_certain:
+            code, said = "tainted_not_listed", "mail of a sender whom the operator does not list"
+        found = action(self.name, row, worst.tier)
+        return Finding(found, code, f"the conversation was shown {said}")
 
     def on_send(
         self, recipients: Iterable[str], taint: Taint, allowed: Collection[str] = ()
@@ -185,11 +200,9 @@ class TrustPolicy:
     ) -> GuardDecision:
         findings: list[Finding] = []
         if taint.worst is not None and self.name != "off":
-            found = action(self.name, row, taint.worst.tier)
-            said = f"the conversation was shown mail that is {taint.worst.label}"
             findings = [
                 *self._introduced(addresses, taint, allowed),
-                Finding(found, f"tainted_{taint.worst.label}", said),
+                self._tainted(row, taint.worst),
             ]
         return concluded(operation, taint.worst or OWN, findings, self.name)
 
@@ -231,10 +244,18 @@ class TrustPolicy:
         findings: list[Finding] = []
         if self.name != "off":
             row = _ADMITTED_STRICTLY if self.name == "strict" else _ADMITTED
-            why = "; ".join(found.reasons[:3])
-            said = f"the sender is {found.label}" + (f": {why}" if why else "")
-            findings = [Finding(row.get(found.label, Action.HOLD), f"sender_{found.label}", said)]
+            said = _objection(found, is_about_listing=False)
+            findings = [Finding(row.get(found.label, Action.HOLD), *said)]
         return concluded("admit", found, findings, self.name, reported.message_id)
+
+
+def _objection(assessment: Assessment, *, is_about_listing: bool = True) -> tuple[str, str]:
+    """Return a code and words for what is against a sender."""
+    if assessment.is_certain and is_about_listing:
+        return "sender_not_listed", "the operator does not list the sender"
+    why = "; ".join(assessment.reasons[:3])
+    said = f"the sender is {assessment.label}" + (f": {why}" if why else "")
+    return f"sender_{assessment.label}", said
 
 
 def _others(facts: ReplyFacts) -> list[str]:

@@ -16,7 +16,7 @@ MOST_ASKED = 100
 _LONGEST_LINE = 300
 _QUOTE = re.compile(r"[ \t]*>")
 _ATTRIBUTION = re.compile(
-    r"^.{0,300}(?:wrote|schrieb|écrit|escribió)[^\n]{0,20}:[ \t]*$", re.MULTILINE
+    r"^.{0,300}(?:wrote|schrieb|écrit|escribió)[^\n]{0,100}:[ \t]*$", re.MULTILINE
 )
 
 

@@ -1,23 +1,33 @@
-"""Authentication: raw bytes and DNS to the evidence about who sent a message.
+"""Authentication: raw bytes, the SMTP envelope and DNS to the evidence about who sent a message.
 
-So far DKIM (RFC 6376, 8463) and DMARC by DKIM (RFC 7489). SPF and ARC are not evaluated: `spf`
-and `arc` are None, and a domain that vouches for its mail by SPF alone looks unvouched for.
-Authentication-Results that came with a message are never read.
+DKIM (RFC 6376, 8463), SPF (RFC 7208), DMARC by either (RFC 7489), ARC (RFC 8617).
+Authentication-Results and ARC-Authentication-Results that came with a message are never read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
-from multimail.trust.evidence import Authentication, AuthResult, DkimEvidence, DmarcEvidence
+from multimail.trust.evidence import (
+    Authentication,
+    AuthResult,
+    DkimEvidence,
+    DmarcEvidence,
+    SpfEvidence,
+)
 
 from .address_list import Unusable, read_from
 from .alignment import is_aligned, organisational_domain
+from .arc import check_arc
+from .budget import Budgets
 from .dkim_library import Verifier
 from .dkim_signature import Signature, Verdict, judge, read_signature
 from .dmarc import DmarcRecord, find_record
 from .dns import Resolver
 from .headers import HeaderBlock, read_headers
+from .smtp import SmtpEnvelope
+from .spf import check_envelope, envelope_domain
 
 MOST_SIGNATURES = 8
 _ONCE = (
@@ -27,45 +37,72 @@ _ONCE = (
 _MALFORMED = Verdict(AuthResult.POLICY, "the header block is malformed")
 
 
-def authenticate(raw: bytes, resolver: Resolver) -> Authentication:
+def authenticate(
+    raw: bytes,
+    resolver: Resolver,
+    envelope: SmtpEnvelope | None = None,
+    now: datetime | None = None,
+) -> Authentication:
     """Return the evidence about a message. It never raises, whatever the bytes.
 
-    The header block is checked before any signature: where From is unreliable no signature
-    can vouch for it, and DNS is not asked. At most 8 signatures are looked at. One passes only
-    if it verifies and nothing that a reader sees stands outside of it; one that verifies and
-    does not meet this is `policy`.
+    The header block is checked before any signature: where From is unreliable nothing can vouch
+    for it, and DNS is not asked. At most 8 signatures are looked at. One passes only if it
+    verifies and nothing that a reader sees stands outside of it; one that verifies and does not
+    meet this is `policy`. A method for which DNS gave no answer, or for which this message's
+    share of DNS was used up, is `temperror`.
 
     Args:
         raw: The whole message, as it was received.
         resolver: Where keys and policies are looked up.
+        envelope: How it came, for SPF; None, or without a peer, when it did not come by SMTP.
+        now: The time by which signatures expire; None for the machine's.
 
     Sources: RFC 5322 section 3.6 (structure), RFC 6376 sections 3.5, 6.1 and 8, RFC 8301
-    (no SHA-1, no keys under 1,024 bits), RFC 7489 sections 3.1 and 6.6, RFC 8601 (results).
+    (no SHA-1, no keys under 1,024 bits), RFC 7208, RFC 7489 sections 3.1 and 6.6, RFC 8617,
+    RFC 8601 (results).
     """
     headers = read_headers(raw)
     faults = structural_faults(headers)
     sender = _sender_domain(headers)
-    signatures = [
-        read_signature(index, value)
-        for index, value in enumerate(headers.all("dkim-signature")[:MOST_SIGNATURES])
-    ]
     if faults or not sender:
-        return Authentication(
-            dkim=tuple(_evidence(one, _MALFORMED, aligned=False) for one in signatures),
-            dmarc=DmarcEvidence(result=AuthResult.PERMERROR, reason="From is unusable"),
-            structure=faults,
-        )
-    record = find_record(sender, resolver)
-    verifier = Verifier(raw)
-    dkim = tuple(
-        _evidence(
-            one,
-            judge(one, headers, resolver, verifier),
-            aligned=is_aligned(one.domain, sender, strict=record.strict_dkim),
-        )
-        for one in signatures
+        return _forged(headers, faults)
+    budgets = Budgets(resolver)
+    record = find_record(sender, budgets.near)
+    verifier, moment = Verifier(raw), now or datetime.now(UTC)
+
+    def check(signature: Signature) -> DkimEvidence:
+        aligned = is_aligned(signature.domain, sender, strict=record.strict_dkim)
+        verdict = judge(signature, headers, budgets.of(aligned), verifier, moment)
+        return _evidence(signature, verdict, aligned=aligned)
+
+    dkim = tuple(map(check, _signatures(headers)))
+    spf = _spf(envelope, sender, record, budgets) if envelope else None
+    return Authentication(
+        dkim=dkim,
+        spf=spf,
+        dmarc=_dmarc(sender, record, dkim, spf),
+        arc=check_arc(raw, headers, budgets.far),
     )
-    return Authentication(dkim=dkim, dmarc=_dmarc(sender, record, dkim))
+
+
+def _spf(
+    envelope: SmtpEnvelope, sender: str, record: DmarcRecord, budgets: Budgets
+) -> SpfEvidence | None:
+    aligned = is_aligned(envelope_domain(envelope), sender, strict=record.strict_spf)
+    return check_envelope(envelope, budgets.of(aligned), budgets.far, aligned=aligned)
+
+
+def _signatures(headers: HeaderBlock) -> list[Signature]:
+    values = headers.all("dkim-signature")[:MOST_SIGNATURES]
+    return [read_signature(index, value) for index, value in enumerate(values)]
+
+
+def _forged(headers: HeaderBlock, faults: tuple[str, ...]) -> Authentication:
+    return Authentication(
+        dkim=tuple(_evidence(one, _MALFORMED, aligned=False) for one in _signatures(headers)),
+        dmarc=DmarcEvidence(result=AuthResult.PERMERROR, reason="From is unusable"),
+        structure=faults,
+    )
 
 
 def structural_faults(headers: HeaderBlock) -> tuple[str, ...]:
@@ -102,8 +139,10 @@ def _evidence(signature: Signature, verdict: Verdict, *, aligned: bool | None) -
     )
 
 
-def _dmarc(sender: str, record: DmarcRecord, dkim: tuple[DkimEvidence, ...]) -> DmarcEvidence:
-    result, reason = _outcome(record, dkim)
+def _dmarc(
+    sender: str, record: DmarcRecord, dkim: tuple[DkimEvidence, ...], spf: SpfEvidence | None
+) -> DmarcEvidence:
+    result, reason = _outcome(record, dkim, spf)
     return DmarcEvidence(
         result=result,
         domain=organisational_domain(sender),
@@ -112,15 +151,19 @@ def _dmarc(sender: str, record: DmarcRecord, dkim: tuple[DkimEvidence, ...]) -> 
     )
 
 
-def _outcome(record: DmarcRecord, dkim: tuple[DkimEvidence, ...]) -> tuple[AuthResult, str]:
-    if not record.answered:
-        return AuthResult.TEMPERROR, "DNS did not answer when asked for the policy"
+def _outcome(
+    record: DmarcRecord, dkim: tuple[DkimEvidence, ...], spf: SpfEvidence | None
+) -> tuple[AuthResult, str]:
+    if record.silence:
+        return AuthResult.TEMPERROR, f"no policy was found: {record.silence}"
     if not record.policy:
         return AuthResult.NONE, "the domain publishes no policy"
-    aligned = {signature.result for signature in dkim if signature.aligned}
-    if AuthResult.PASS in aligned:
+    methods: list[DkimEvidence | SpfEvidence] = [*dkim, *([spf] if spf else [])]
+    # What is not aligned could not have helped, so its silence is no excuse.
+    aligned = [method for method in methods if method.aligned]
+    if any(method.result is AuthResult.PASS for method in aligned):
         return AuthResult.PASS, ""
-    # An unaligned signature could not have helped, so its silence is no excuse.
-    if AuthResult.TEMPERROR in aligned:
-        return AuthResult.TEMPERROR, "DNS did not answer when asked for the key"
-    return AuthResult.FAIL, "no signature that passed speaks for the domain in From"
+    for method in aligned:
+        if method.result is AuthResult.TEMPERROR:
+            return AuthResult.TEMPERROR, method.reason
+    return AuthResult.FAIL, "nothing that passed speaks for the domain in From"

@@ -7,9 +7,9 @@ sees, and whether the signer meant it, is asked here, first and without DNS.
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 from multimail.trust.evidence import AuthResult
 
@@ -25,7 +25,7 @@ _MOST_SIGNED = 200
 _MOST_KEY = 2048
 _REQUIRED = ("v", "a", "b", "bh", "d", "h", "s")
 _ALGORITHMS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
-_COVERED = ("from", "subject", "reply-to", "content-type")
+_COVERED = ("from", "subject", "reply-to")
 _SELECTOR = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 _NUMBER = re.compile(r"\d{1,12}")
 _LONG_BLANK = re.compile(rb"[\s]{101}")
@@ -85,11 +85,17 @@ def _malformed(tags: dict[str, str], domain: str, selector: str) -> str:
     # Only 1*DIGIT is allowed; a verifier may read other spellings as no limit.
     if any(not _NUMBER.fullmatch(tags[name]) for name in ("t", "x") if name in tags):
         return "a time is not a number"
+    if "x" in tags and int(tags["x"]) <= int(tags.get("t", "0")):
+        return "it expires before it was made"
     return ""
 
 
 def judge(
-    signature: Signature, headers: HeaderBlock, resolver: Resolver, verifier: Verifier
+    signature: Signature,
+    headers: HeaderBlock,
+    resolver: Resolver,
+    verifier: Verifier,
+    now: datetime,
 ) -> Verdict:
     """Return what a signature is worth. It never raises.
 
@@ -98,17 +104,18 @@ def judge(
         headers: The message's header block, free of structural faults.
         resolver: Where the key is looked up.
         verifier: The message's.
+        now: The server's time, by which a signature expires.
     """
     if signature.fault:
         return Verdict(AuthResult.PERMERROR, signature.fault)
-    objection = _objection(signature, headers, verifier.raw)
+    objection = _objection(signature, headers, verifier.raw, now)
     if objection:
         return Verdict(AuthResult.POLICY, objection)
     try:
-        key = _find_key(signature, resolver)
+        key = find_key(signature.selector, signature.domain, resolver)
         tags = _key_tags(signature, key)
-    except DnsUnavailable:
-        return Verdict(AuthResult.TEMPERROR, "DNS did not answer when asked for the key")
+    except DnsUnavailable as error:
+        return Verdict(AuthResult.TEMPERROR, f"no key was found: {error}")
     except ValueError as error:
         return Verdict(AuthResult.PERMERROR, str(error))
     objection = _key_objection(signature, tags)
@@ -120,38 +127,54 @@ def judge(
     return Verdict(AuthResult.POLICY, objection) if objection else Verdict(AuthResult.PASS)
 
 
-def _objection(signature: Signature, headers: HeaderBlock, raw: bytes) -> str:
+def _objection(signature: Signature, headers: HeaderBlock, raw: bytes, now: datetime) -> str:
     """Return why a signature does not count even if it verifies; empty if it does."""
     tags = signature.tags
     if tags["a"] == "rsa-sha1":
         return "it is made with SHA-1"
     if "l" in tags:
         return "it covers only a part of the body (l=)"
-    if "x" in tags and int(tags["x"]) <= time.time():
+    if "x" in tags and int(tags["x"]) <= now.timestamp():
         return "it has expired"
     if is_public_suffix(signature.domain):
         return f"{signature.domain} is a public suffix and nobody's own domain"
-    return _uncovered(tags["h"], headers, raw)
+    return uncovered(tags["h"], headers, raw)
 
 
-def _uncovered(signed: str, headers: HeaderBlock, raw: bytes) -> str:
-    """Return which field that a reader sees stands outside of the signature, RFC 6376 8.15."""
+def uncovered(signed: str, headers: HeaderBlock, raw: bytes) -> str:
+    """Return which field that a reader sees stands outside of a signature, RFC 6376 8.15.
+
+    Args:
+        signed: The names of the fields that it signs, tag `h=`.
+        headers: The message's header block.
+        raw: The whole message.
+
+    Returns:
+        An objection in plain words; empty where there is none.
+    """
     names = [name.strip().lower() for name in signed.split(":")]
     if len(names) > _MOST_SIGNED:
         return "it names more than 200 fields"
     covered = Counter(names)
     present = Counter(field.name for field in headers.fields)
     for name in _COVERED:
-        if present[name] <= covered[name] and (name != "from" or covered[name]):
-            continue
-        if name != "content-type" or not is_pinned(headers.first(name), raw[headers.body_start :]):
+        if present[name] > covered[name] or (name == "from" and not covered[name]):
             return f"it does not cover the field {name.title()}"
-    return ""
+    kind = headers.first("content-type") if present["content-type"] else b"text/plain"
+    # A field that is named and absent cannot have been taken away: absence is signed too.
+    if covered["content-type"] or is_pinned(kind, raw[headers.body_start :]):
+        return ""
+    return "it does not cover the field Content-Type"
 
 
-def _find_key(signature: Signature, resolver: Resolver) -> bytes:
-    """Return the one key record of a signature, RFC 6376 section 3.6.2.2."""
-    records = resolver.txt(f"{signature.selector}._domainkey.{signature.domain}")
+def find_key(selector: str, domain: str, resolver: Resolver) -> bytes:
+    """Return the one key record of a signature, RFC 6376 section 3.6.2.2.
+
+    Raises:
+        ValueError: There is none, or several, or it is too long; the message says which.
+        DnsUnavailable: DNS gave no answer.
+    """
+    records = resolver.txt(f"{selector}._domainkey.{domain}")
     keys = [record for record in records if _is_key(record)]
     if not keys:
         raise ValueError("the domain publishes no such key")

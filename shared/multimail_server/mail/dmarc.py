@@ -19,14 +19,16 @@ class DmarcRecord:
     """What was found for a domain.
 
     Attributes:
-        answered: Whether DNS answered.
         policy: `none`, `quarantine` or `reject`; empty for no record.
         strict_dkim: Whether alignment of DKIM must be exact; None when DNS did not say.
+        strict_spf: The same for SPF.
+        silence: Why DNS did not say; empty when it did.
     """
 
-    answered: bool
     policy: str = ""
     strict_dkim: bool | None = False
+    strict_spf: bool | None = False
+    silence: str = ""
 
 
 def find_record(domain: str, resolver: Resolver) -> DmarcRecord:
@@ -46,22 +48,22 @@ def find_record(domain: str, resolver: Resolver) -> DmarcRecord:
                 break  # several records are none
             if found:
                 return _read(found[0], subdomain=name != domain)
-    except DnsUnavailable:
-        return DmarcRecord(answered=False, strict_dkim=None)
-    return DmarcRecord(answered=True)
+    except DnsUnavailable as error:
+        return DmarcRecord(strict_dkim=None, strict_spf=None, silence=str(error))
+    return DmarcRecord()
 
 
 def _read(record: bytes, *, subdomain: bool) -> DmarcRecord:
     try:
         tags = read_tags(record[:_MOST_RECORD])
     except ValueError:
-        return DmarcRecord(answered=True)
+        return DmarcRecord()
     policy = tags.get("p", "").lower()
     below = tags.get("sp", policy).lower()
     if policy not in _POLICIES or below not in _POLICIES:
         policy = below = "none" if "rua" in tags else ""
     return DmarcRecord(
-        answered=True,
         policy=below if subdomain else policy,
         strict_dkim=bool(policy) and tags.get("adkim", "r").lower() == "s",
+        strict_spf=bool(policy) and tags.get("aspf", "r").lower() == "s",
     )

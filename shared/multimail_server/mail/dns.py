@@ -1,32 +1,47 @@
-"""DNS for mail authentication: TXT records, from a zone file or from the live network."""
+"""DNS for mail authentication, from a zone file or from the live network."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import dns.exception
 import dns.name
+import dns.rdata
 import dns.rdatatype
 import dns.resolver
 import dns.zone
+from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TXT import TXT
 
+HostKind = Literal["A", "AAAA", "MX", "PTR"]
 _MOST_ALIASES = 8
 
 
 class DnsUnavailable(Exception):  # noqa: N818
-    """DNS gave no answer: a timeout, a server failure, no network."""
+    """DNS gave no answer: a timeout, a server failure, no network. The message says it."""
 
 
 class Resolver(Protocol):
-    """Where TXT records are looked up."""
+    """Where records are looked up."""
 
     def txt(self, name: str) -> list[bytes]:
         """Return the TXT records of `name`, each with its strings joined.
 
         Returns:
             An empty list when the name or the record does not exist.
+
+        Raises:
+            DnsUnavailable: There was no answer.
+        """
+        ...
+
+    def hosts(self, name: str, kind: HostKind) -> list[str]:
+        """Return the addresses of `name` (A, AAAA), or the hosts that it names (MX, PTR).
+
+        Returns:
+            Host names without their last dot, in no order; an empty list where there are none.
 
         Raises:
             DnsUnavailable: There was no answer.
@@ -75,18 +90,33 @@ def _dns_name(name: str) -> dns.name.Name | None:
         return None  # no such name can exist
 
 
+def _texts(records: Iterable[dns.rdata.Rdata]) -> list[bytes]:
+    return [b"".join(record.strings) for record in records if isinstance(record, TXT)]
+
+
+def _hosts(records: Iterable[dns.rdata.Rdata]) -> list[str]:
+    shown = (r.exchange if isinstance(r, MX) else r for r in records)
+    return [str(one).removesuffix(".") for one in shown]
+
+
 class _ZoneResolver:
     def __init__(self, zone: dns.zone.Zone) -> None:
         self._zone = zone
 
     def txt(self, name: str) -> list[bytes]:
+        return _texts(self._find(name, dns.rdatatype.TXT))
+
+    def hosts(self, name: str, kind: HostKind) -> list[str]:
+        return _hosts(self._find(name, dns.rdatatype.from_text(kind)))
+
+    def _find(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
         owner = _dns_name(name)
         for _ in range(_MOST_ALIASES):
             if owner is None:
                 return []
-            found = self._zone.get_rdataset(owner, dns.rdatatype.TXT)
+            found = self._zone.get_rdataset(owner, kind)
             if found is not None:
-                return [b"".join(record.strings) for record in found if isinstance(record, TXT)]
+                return found
             alias = self._zone.get_rdataset(owner, dns.rdatatype.CNAME)
             owner = None if alias is None else _dns_name(str(alias[0]))
         return []
@@ -99,18 +129,21 @@ class _LiveResolver:
         self._resolver: dns.resolver.Resolver | None = None
 
     def txt(self, name: str) -> list[bytes]:
+        return _texts(self._find(name, dns.rdatatype.TXT))
+
+    def hosts(self, name: str, kind: HostKind) -> list[str]:
+        return _hosts(self._find(name, dns.rdatatype.from_text(kind)))
+
+    def _find(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
         owner = _dns_name(name)
         if owner is None:
             return []
         try:
-            answer = self._asker().resolve(
-                owner, dns.rdatatype.TXT, lifetime=self._timeout, search=False
-            )
+            return self._asker().resolve(owner, kind, lifetime=self._timeout, search=False)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.YXDOMAIN):
             return []
         except (dns.exception.DNSException, OSError) as error:
-            raise DnsUnavailable(f"no answer from DNS about {name}") from error
-        return [b"".join(record.strings) for record in answer if isinstance(record, TXT)]
+            raise DnsUnavailable("DNS did not answer") from error
 
     def _asker(self) -> dns.resolver.Resolver:
         """Return the library's resolver, made at the first look-up: making it reads the system."""

@@ -36,7 +36,7 @@ class HeaderBlock:
 
     Attributes:
         fields: What could be read as fields.
-        faults: What could not, in plain words.
+        faults: What could not, in fixed words: nothing that the message says stands in them.
         body_start: Where the body begins in the bytes that were read.
     """
 
@@ -99,18 +99,14 @@ def _fields(block: bytes, faults: dict[str, None]) -> list[Field]:
         found = _FIELD.match(text)
         if found is None:
             if text:
-                faults[f"a header line is not a field: {_shown(text)}"] = None
+                faults["a header line is not a field"] = None
             continue
         if found[2]:
-            faults[f"white space stands before the colon of {_shown(found[1])}"] = None
+            faults["white space stands before the colon of a field"] = None
         names.append(found[1].decode("ascii").lower())
         values.append([text[found.end() :]])
     joined = (b"\r\n".join(lines) for lines in values)
     return [Field(name, value) for name, value in zip(names, joined, strict=True)]
-
-
-def _shown(value: bytes) -> str:
-    return _CONTROL.sub(" ", value[:40].decode("latin-1"))
 
 
 def unfold(value: bytes) -> str:

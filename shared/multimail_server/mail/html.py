@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bs4 import BeautifulSoup
 from markdownify import MarkdownConverter
 
-from .html_source import safe_source
+from .hidden_text import visible_html
 
 MOST_HTML = 2_000_000
-_NEVER_SHOWN = [
-    "head", "meta", "link", "base", "noscript", "template", "object", "embed", "svg", "math",
-    "input", "select",
-]  # fmt: skip
 
 
-def markdown_from_html(html: str) -> str:
-    """Return an HTML body as markdown. Nothing is fetched.
+@dataclass(frozen=True, slots=True)
+class Markdown:
+    """An HTML body as markdown.
 
-    Scripts, styles, the head and comments are dropped and an image becomes its alternative
-    text. Text that is hidden by styling is not removed here yet. Input beyond 2,000,000
-    characters is cut.
+    Attributes:
+        text: The markdown.
+        removed: What of the body people would not have seen and was left out, in words.
     """
+
+    text: str
+    removed: tuple[str, ...]
+
+
+def markdown_from_html(html: str) -> Markdown:
+    """Return what people see of an HTML body, as markdown. Nothing is fetched.
+
+    What is hidden by styling is left out, and so are comments, scripts and images with their
+    alternative texts. Input beyond 2,000,000 characters is cut.
+    """
+    visible = visible_html(html, MOST_HTML)
     # The prefix keeps the parser from guessing that a short text is a file name or XML.
-    soup = BeautifulSoup(f"<body>{safe_source(html[:MOST_HTML])}", "html.parser")
-    for tag in soup.find_all(_NEVER_SHOWN):
-        tag.extract()
-    for image in soup.find_all("img"):
-        image.replace_with(" ".join(str(image.get("alt") or "").split()))
+    soup = BeautifulSoup(f"<body>{visible.html}", "html.parser")
     try:
         text = MarkdownConverter(heading_style="ATX", bullets="-").convert_soup(soup)
     except RecursionError:
         text = soup.get_text("\n", strip=True)
     lines = (line.rstrip() for line in text.replace("\xa0", " ").splitlines())
-    return _few_blank_lines("\n".join(lines)).strip()
+    return Markdown(_few_blank_lines("\n".join(lines)).strip(), visible.removed)
 
 
 def _few_blank_lines(text: str) -> str:

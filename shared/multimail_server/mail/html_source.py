@@ -1,7 +1,8 @@
-"""HTML source made safe to parse: every tag complete, shallow and spelled in one way.
+"""HTML source made safe to parse: clean tags and text, within limits, and the styles apart.
 
-The standard library's HTML parser takes quadratic time on tags that never end, and raises on odd
-declarations; a tree of thousands of levels exhausts whoever walks it. None of it gets that far.
+An HTML parser takes quadratic time on thousands of attributes, of open tags or of unclosed
+formatting, and mail may have all of them. None of it gets that far: the tokens are cut here as
+browsers cut them (WHATWG HTML, section 13.2.5), and what the parser then sees is those tokens.
 """
 
 from __future__ import annotations
@@ -10,122 +11,145 @@ import re
 from collections.abc import Iterator
 from html import escape, unescape
 
-MOST_DEPTH = 120
-MOST_BLOCKS = 16
 MOST_TAGS = 20_000
-_NEAR = 4096
-_MOST_FAR = 50
-_TAG = re.compile(r"""<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,40})((?:[^<>"']|"[^"]*"|'[^']*')*+)>""")
-_ATTRIBUTE = re.compile(r"""([^\s"'<>/=]{1,60})(?:\s{0,9}=\s{0,9}("[^"]*"|'[^']*'|[^\s"'<>]+))?""")
-_BLANK = re.compile(r"[ \t\r\n\f]+")
-_LONG_BLANK = re.compile(r"[ \t]{100,}")
-_DROPPED = frozenset(
-    {"script", "style", "title", "textarea", "iframe", "noframes", "xmp", "noembed"}
+MOST_ATTRIBUTES = 50
+MOST_PRODUCT = 300_000
+"""The most that formatting tags times other tags may be before `<b>` is read as `<span>`."""
+# HTML's blanks are five; `\s` has more, and would cut where browsers do not.
+_TAG = re.compile(
+    r"""<(/?)([a-zA-Z][^ \t\n\r\f/>]*+)
+    ((?:[ \t\n\r\f/]++ | [^ \t\n\r\f/>][^ \t\n\r\f/>=]*+
+        (?:[ \t\n\r\f]*+=[ \t\n\r\f]*+
+            (?:"[^"]*+(?:"|\Z) | '[^']*+(?:'|\Z) | [^ \t\n\r\f>"'][^ \t\n\r\f>]*+)?+
+        )?+
+    )*+)>""",
+    re.VERBOSE,
 )
-_VOID = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"}
+_ATTRIBUTE = re.compile(
+    r"""([^ \t\n\r\f/>][^ \t\n\r\f/>=]*+)
+    (?:[ \t\n\r\f]*+=[ \t\n\r\f]*+
+        (?:"([^"]*+)" | '([^']*+)' | ([^ \t\n\r\f>"'][^ \t\n\r\f>]*+))?+
+    )?+""",
+    re.VERBOSE,
 )
-_NESTING = frozenset({"blockquote", "ul", "ol", "table"})
-_CLOSED_BY_ITSELF = frozenset({"p", "li", "dt", "dd", "td", "th", "tr", "option"})
+_OPENS = re.compile(r"<(?:/?[a-zA-Z]|([!?]|/(?=[^a-zA-Z])))")
+_COMMENT_END = re.compile(r"--!?>")
+_ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,60}")
+_NAME = re.compile(r"[a-z][a-z0-9:-]{0,40}")
+_RAW = frozenset({"script", "style", "title", "textarea", "iframe", "noframes", "xmp", "noembed"})
+_FOREIGN = frozenset({"svg", "math", "plaintext", "frameset"})
+_FORMATTING = frozenset(
+    # A link ends the one before it, so links do not pile up.
+    "b big code em font i s small strike strong tt u".split()  # noqa: SIM905 - a list of names
+)
+_SCRIPT = re.compile(r"<script[ \t\n\r\f/>]", re.IGNORECASE)
+_KEPT = frozenset(
+    "style class id hidden color bgcolor background text href start colspan open alt".split()  # noqa: SIM905
+)
 
 
-def safe_source(html: str) -> str:
-    """Return HTML that any parser reads alike and in linear time, its text kept.
+class Source:
+    """HTML, cut into tokens once.
 
-    Comments, declarations, scripts and styles are gone; a `<` that begins no complete tag is
-    text; tags beyond a depth of 120, or of 16 lists, tables and quotes, or after 20,000 tags, are
-    left out, what they hold is not. Runs of blanks are closed up outside of preformatted text.
+    Attributes:
+        text: The tokens that are left, as HTML source.
+        styles: What stood in `style` elements, in their order.
+        comments: How many comments there were, conditional ones included.
+        is_cut: Whether something was left out because there was too much.
     """
-    return "".join(_Source(html).pieces())
 
-
-class _Source:
-    def __init__(self, html: str) -> None:
-        self._html = html
-        self._open: list[str] = []
-        self._blocks = 0
+    def __init__(self, html: str, most: int) -> None:
+        self._html = html[:most]
+        self.styles: list[str] = []
+        self.comments = 0
+        self.is_cut = len(html) > most
         self._tags = 0
-        self._skipped = 0
-        self._far = _MOST_FAR
+        self._formatting = 0
+        tokens = list(self._tokens())
+        if self._formatting * (self._tags - self._formatting) > MOST_PRODUCT:
+            tokens = [_without_formatting(token) for token in tokens]
+        self.text = "".join(tokens)
 
-    def pieces(self) -> Iterator[str]:
-        """Yield the source again, piece by piece."""
+    def _tokens(self) -> Iterator[str]:
         html, at = self._html, 0
         while (less := html.find("<", at)) >= 0:
-            yield self._text(html[at:less])
-            if html.startswith(("<!", "<?"), less):
-                at = self._after_declaration(less)
-                continue
-            found = self._tag(less)
-            if found is None:
+            yield html[at:less].replace(">", "&gt;")
+            opens = _OPENS.match(html, less)
+            if opens is None:
                 yield "&lt;"
                 at = less + 1
-                continue
-            at = found.end()
-            name = found[2].lower()
-            if name in _DROPPED and not found[1]:
-                at = self._after_element(name, at)
-            elif name not in _DROPPED:
-                yield from self._closed(name) if found[1] else self._opened(name, found[3])
-        yield self._text(html[at:])
+            elif opens[1]:
+                at = self._after_declaration(less)
+            else:
+                found = _TAG.match(html, less)
+                self._tags += 1
+                self.is_cut |= self._tags > MOST_TAGS
+                if found is None or self.is_cut:
+                    return
+                token, at = self._tag(found)
+                yield token
+        yield html[at:].replace(">", "&gt;")
 
-    def _text(self, text: str) -> str:
-        blanks = _LONG_BLANK.sub(" " * 100, text) if "pre" in self._open else _BLANK.sub(" ", text)
-        return blanks.replace(">", "&gt;")
-
-    def _tag(self, at: int) -> re.Match[str] | None:
-        """Return the tag at `at`. A long one is looked for only so many times in vain."""
-        found = _TAG.match(self._html, at, at + _NEAR)
-        if found is None and self._far and self._html.find(">", at + _NEAR) >= 0:
-            found = _TAG.match(self._html, at)
-            self._far -= found is None
-        return found
+    def _tag(self, found: re.Match[str]) -> tuple[str, int]:
+        """Return what stands for a tag, and where the source goes on."""
+        name = found[2].lower()
+        if name in _RAW:
+            return "", found.end() if found[1] else self._after_element(name, found.end())
+        if name in _FOREIGN:
+            return "", found.end()
+        safe = name if _NAME.fullmatch(name) else "x-unknown"
+        if found[1]:
+            return f"</{safe}>", found.end()
+        self._formatting += safe in _FORMATTING
+        return f"<{safe}{_attributes(found[3])}>", found.end()
 
     def _after_declaration(self, at: int) -> int:
-        comment = self._html.startswith("<!--", at)
-        end = self._html.find("-->" if comment else ">", at + 2)
-        if end < 0:
-            return len(self._html)
-        return end + (3 if comment else 1)
+        html = self._html
+        if not html.startswith("<!--", at):
+            end = html.find(">", at)
+            return end + 1 if end >= 0 else len(html)
+        self.comments += 1
+        for empty in ("<!-->", "<!--->"):
+            if html.startswith(empty, at):
+                return at + len(empty)
+        found = _COMMENT_END.search(html, at + 4)
+        return found.end() if found else len(html)
 
     def _after_element(self, name: str, at: int) -> int:
-        closing = re.compile(rf"</{name}(?=[\s/>])[^>]*>", re.IGNORECASE)
+        """Return where a raw text element ends; keep what a style says."""
+        closing = re.compile(rf"</{name}(?=[ \t\n\r\f/>])", re.IGNORECASE)
         found = closing.search(self._html, at)
-        return found.end() if found else len(self._html)
+        end = found.start() if found else len(self._html)
+        if name == "style":
+            self.styles.append(self._html[at:end])
+        if name == "script" and found and self._is_escaped_twice(at, end):
+            found = closing.search(self._html, found.end()) or found
+        after = self._html.find(">", found.end()) if found else -1
+        return after + 1 if after >= 0 else len(self._html)
 
-    def _opened(self, name: str, attributes: str) -> Iterator[str]:
-        if name in _CLOSED_BY_ITSELF and self._open[-1:] == [name]:
-            yield f"</{name}>"
-            self._open.pop()
-        self._tags += 1
-        if self._is_too_much(name):
-            self._skipped += name not in _VOID
-            yield " "
-            return
-        if name not in _VOID:
-            self._open.append(name)
-            self._blocks += name in _NESTING
-        yield f"<{name}{''.join(_attributes(attributes))}>"
-
-    def _is_too_much(self, name: str) -> bool:
-        deep = len(self._open) >= MOST_DEPTH
-        return self._tags > MOST_TAGS or deep or (name in _NESTING and self._blocks >= MOST_BLOCKS)
-
-    def _closed(self, name: str) -> Iterator[str]:
-        if self._skipped:
-            self._skipped -= 1
-            yield " "
-        elif name in self._open:
-            inner = ""
-            while inner != name:
-                inner = self._open.pop()
-                self._blocks -= inner in _NESTING
-                yield f"</{inner}>"
+    def _is_escaped_twice(self, at: int, end: int) -> bool:
+        """Return whether a script holds another within a comment: the first end is not its own."""
+        last = self._html.rfind("-->", at, end)
+        comment = self._html.find("<!--", max(at, last), end)
+        return comment >= 0 and _SCRIPT.search(self._html, comment, end) is not None
 
 
-def _attributes(text: str) -> Iterator[str]:
+def _attributes(text: str) -> str:
+    """Return the attributes, the first of each name: those that can matter, and 50 others."""
+    kept: dict[str, str] = {}
+    others = 0
     for found in _ATTRIBUTE.finditer(text):
-        value = found[2] or ""
-        if value[:1] in {'"', "'"}:
-            value = value[1:-1]
-        yield f' {found[1].lower()}="{escape(unescape(value))}"'
+        name = found[1].lower()
+        if name in kept or not found[1].isascii() or not _ATTRIBUTE_NAME.fullmatch(name):
+            continue
+        others += name not in _KEPT
+        if name in _KEPT or others <= MOST_ATTRIBUTES:
+            kept[name] = unescape(found[2] or found[3] or found[4] or "")
+    return "".join(f' {name}="{escape(value)}"' for name, value in kept.items())
+
+
+def _without_formatting(token: str) -> str:
+    found = re.match(r"<(/?)([a-z]+)", token)
+    if found is None or found[2] not in _FORMATTING:
+        return token
+    return f"<{found[1]}span{token[found.end() :]}"

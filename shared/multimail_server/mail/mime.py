@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from .address_list import Mailbox, Unusable, read_addresses, read_from
 from .filenames import safe_name, unique_name
 from .headers import HeaderBlock, read_headers, text_of, unfold
-from .html import markdown_from_html
+from .html import Markdown, markdown_from_html
 from .parts import Part, read_parts
 
 MOST_REFERENCES = 200
@@ -54,6 +54,7 @@ class ParsedMessage:
         subject: Decoded, on one line.
         date: Date, aware; None if it is absent or unusable.
         markdown: The text: text/plain as it is, else HTML converted.
+        removed: What of an HTML text people would not have seen and was left out, in words.
         attachments: Every part that is not text of the body.
         auto_submitted: Auto-Submitted, RFC 3834.
         list_id: List-Id, RFC 2919.
@@ -71,6 +72,7 @@ class ParsedMessage:
     subject: str
     date: datetime | None
     markdown: str
+    removed: tuple[str, ...]
     attachments: tuple[ParsedAttachment, ...]
     auto_submitted: str
     list_id: str
@@ -87,6 +89,7 @@ def parse(raw: bytes) -> ParsedMessage:
     sender = _sender(headers)
     tree = read_parts(raw)
     own = _message_ids(headers.all("message-id"))
+    texts = _texts(tree)
     return ParsedMessage(
         message_id=own[0] if len(own) == 1 else None,
         in_reply_to=_message_ids(headers.all("in-reply-to")),
@@ -98,7 +101,8 @@ def parse(raw: bytes) -> ParsedMessage:
         cc=read_addresses(headers.all("cc")),
         subject=text_of(headers.first("subject")),
         date=_date(headers.first("date")),
-        markdown="\n\n".join(filter(None, _texts(tree))),
+        markdown="\n\n".join(filter(None, (one.text for one in texts))),
+        removed=tuple(dict.fromkeys(what for one in texts for what in one.removed)),
         attachments=_attachments(tree),
         auto_submitted=_word(headers, "auto-submitted"),
         list_id=_word(headers, "list-id"),
@@ -136,7 +140,7 @@ def _word(headers: HeaderBlock, name: str) -> str:
     return text_of(headers.first(name)[:1000])
 
 
-def _texts(part: Part) -> list[str]:
+def _texts(part: Part) -> list[Markdown]:
     """Return the texts of the body in their order, one reading of each alternative."""
     if part.content_type == "multipart/alternative" and part.children:
         return _best_of(part.children)
@@ -145,16 +149,18 @@ def _texts(part: Part) -> list[str]:
     if part.is_attachment:
         return []
     text = part.text()
-    return [markdown_from_html(text) if part.content_type == "text/html" else text.strip("\n")]
+    if part.content_type == "text/html":
+        return [markdown_from_html(text)]
+    return [Markdown(text.strip("\n"), ())]
 
 
-def _best_of(alternatives: list[Part]) -> list[str]:
+def _best_of(alternatives: list[Part]) -> list[Markdown]:
     """Return the plain text if it says anything, else the last alternative that does."""
     plain = [part for part in alternatives if part.content_type == "text/plain"]
     others = [part for part in reversed(alternatives) if part.content_type != "text/plain"]
     for part in (*plain, *others):
         texts = _texts(part)
-        if any(text.strip() for text in texts):
+        if any(one.text.strip() for one in texts):
             return texts
     return []
 

@@ -29,12 +29,16 @@ class Part:
     start: int
     end: int
     children: list[Part] = field(default_factory=list)
+    is_whole: bool = False
+    """Whether it is the message itself."""
 
     @property
     def is_attachment(self) -> bool:
         """Whether the part is a file and not text of the body."""
         if self.content_type not in {"text/plain", "text/html"}:
             return True
+        if self.is_whole:
+            return False  # whoever passes a signed message on could make a file of it otherwise
         disposition = unfold(self.headers.first("content-disposition")[:_MOST_PARAMETERS])
         return disposition.lower().startswith("attachment") or bool(self.file_name())
 
@@ -90,7 +94,7 @@ class _Reader:
         kind = unfold(declared[:_MOST_PARAMETERS]).partition(";")[0].strip().lower()
         if not _TYPE.fullmatch(kind):
             kind = "application/octet-stream" if "/" in kind else default
-        part = Part(self._raw, headers, kind, headers.body_start, end)
+        part = Part(self._raw, headers, kind, headers.body_start, end, is_whole=depth == 0)
         boundary = parameter(declared, "boundary")
         if kind.startswith("multipart/") and boundary and depth < MOST_DEPTH:
             inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"

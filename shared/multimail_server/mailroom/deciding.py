@@ -22,6 +22,7 @@ class Pending:
     message: Message
     markdown: str
     attachments: list[Attachment]
+    removed: tuple[str, ...] = ()
 
 
 class Deciding:
@@ -164,4 +165,5 @@ def _check(who: Principal, message: Message, seen_hash: str | None) -> None:
 
 def _item(tx: Reader, message: Message) -> Pending:
     content = tx.content(message.id)
-    return Pending(message, content.markdown if content else "", tx.attachments(message.id))
+    markdown, removed = (content.markdown, content.removed) if content else ("", ())
+    return Pending(message, markdown, tx.attachments(message.id), removed)

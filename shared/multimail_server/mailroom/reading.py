@@ -29,6 +29,7 @@ class Opened:
     markdown: str
     attachments: list[Attachment] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,4 +257,5 @@ class Reading:
             content.markdown if content else "",
             tx.attachments(message.id),
             tx.tags(message.id),
+            content.removed if content else (),
         )

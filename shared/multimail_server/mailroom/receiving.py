@@ -9,6 +9,7 @@ from typing import Any
 
 from ..addresses import base_of
 from ..mail.authentication import authenticate
+from ..mail.flags import Arrival, flags
 from ..mail.mime import ParsedMessage, parse
 from ..mail.smtp import SmtpEnvelope
 from ..oversight import Direction, Event, State
@@ -52,9 +53,9 @@ class Receiving:
         letter = _Letter(
             envelope,
             parsed,
-            Content("", parsed.markdown, raw),
+            Content("", parsed.markdown, raw, parsed.removed),
             hashlib.sha256(raw).hexdigest(),
-            authenticate(raw, self._desk.resolver).model_dump(mode="json"),
+            self._evidence(envelope, raw),
         )
         addresses = dict.fromkeys(map(base_of, envelope.recipients))
 
@@ -63,6 +64,10 @@ class Receiving:
             return [self._store(tx, mailbox, letter) for mailbox in found if mailbox is not None]
 
         return self._desk.write(work)
+
+    def _evidence(self, envelope: SmtpEnvelope, raw: bytes) -> dict[str, Any]:
+        found = authenticate(raw, self._desk.resolver, envelope, self._desk.now())
+        return found.model_dump(mode="json")
 
     def _store(self, tx: Tx, mailbox: Mailbox, letter: _Letter) -> Message:
         desk, now = self._desk, self._desk.now()
@@ -113,7 +118,7 @@ class Receiving:
             auto_submitted=parsed.auto_submitted or None,
             list_id=parsed.list_id or None,
             precedence=parsed.precedence or None,
-            authentication=letter.evidence,
+            authentication={**letter.evidence, "flags": _flags(tx, mailbox, letter, now)},
         )
 
     def _insert(self, tx: Tx, message: Message, letter: _Letter) -> None:
@@ -132,3 +137,16 @@ class Receiving:
                 ),
                 file.content,
             )
+
+
+def _flags(tx: Tx, mailbox: Mailbox, letter: _Letter, now: datetime) -> list[str]:
+    """Return what a reader of this mailbox should know of a letter; it decides nothing."""
+    own = letter.parsed.message_id
+    twin = tx.find_by_rfc_ids(mailbox.id, [own]) if own else None
+    arrival = Arrival(
+        mailbox.address,
+        now,
+        seen=twin is not None and twin.direction is Direction.INBOUND,
+        ours=twin is not None and twin.direction is Direction.OUTBOUND,
+    )
+    return list(flags(letter.parsed, arrival))

@@ -113,6 +113,8 @@ class Content:
     message_id: str
     markdown: str
     raw: bytes
+    removed: tuple[str, ...] = ()
+    """What of an HTML body was hidden from people and is not in `markdown`, in words."""
 
 
 @dataclass(frozen=True, slots=True)

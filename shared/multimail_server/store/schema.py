@@ -115,4 +115,8 @@ CREATE TRIGGER audit_keeps_words BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 """
 
-STEPS: tuple[str, ...] = (_FIRST,)
+_REMOVED = """
+ALTER TABLE contents ADD COLUMN removed TEXT NOT NULL DEFAULT '[]';
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _REMOVED)

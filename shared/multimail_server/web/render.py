@@ -97,17 +97,16 @@ def summary(message: Message, who: Principal) -> Json:
     return row
 
 
-_TOLD_SHORT = ("result", "domain", "aligned", "policy")
+_TOLD_SHORT = ("result", "domain", "aligned", "policy", "sealer")
 
 
 def short_evidence(evidence: Json) -> Json:
-    """Return what a label is made from, without selectors and reasons."""
+    """Return what a label is made from: all of the evidence but selectors and reasons."""
     short: Json = {"dkim": [_short(signature) for signature in evidence.get("dkim") or []]}
     for method in ("spf", "dmarc", "arc"):
         if evidence.get(method):
             short[method] = _short(evidence[method])
-    if evidence.get("structure"):
-        short["structure"] = evidence["structure"]
+    short.update({name: evidence[name] for name in ("structure", "flags") if evidence.get(name)})
     return short
 
 
@@ -125,6 +124,7 @@ def email(opened: Opened, who: Principal) -> Json:
     row.update(_headers(message))
     row.update(_fate(message))
     row["markdown"] = row["body"] = opened.markdown
+    row["removed"] = list(opened.removed)
     row["attachments"] = [attachment(file) for file in opened.attachments]
     row["oversight_mode"] = message.mode.value
     row["metadata"] = message.metadata
@@ -239,7 +239,7 @@ def decision(message: Message, *, approve: bool) -> Json:
 def pending(item: Pending, who: Principal) -> Json:
     """Return an item of the approval queue: all that the approver decides about."""
     message = item.message
-    row = email(Opened(message, item.markdown, item.attachments), who)
+    row = email(Opened(message, item.markdown, item.attachments, removed=item.removed), who)
     row["body_markdown"] = item.markdown
     row["recipients"] = list(message.recipients)
     row["composed_by"] = message.composer_key_id

@@ -1,7 +1,8 @@
 """Routes for tests, for `mm_test_` keys alone: mail from outside, and what was "delivered".
 
 They ask for `read` and no more: injecting mail needs no more right than the SMTP port does, which
-anybody can reach, and what is injected is authenticated the same way.
+anybody can reach, and what is injected is authenticated the same way; but for SPF, which judges the
+client of an SMTP conversation, and there is none.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Prompt injection, measured: an agent that obeys every injected instruction, and what leaves."""

@@ -1,0 +1,217 @@
+"""Hidden text: an HTML body without what a person who opens it would not see."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from html import escape
+from typing import Protocol, cast
+
+from selectolax.lexbor import LexborHTMLParser
+
+from .html_source import Source
+from .looks import Look, look_of, style_of
+from .properties import is_gone
+from .stylesheet import Ancestors, Element, StyleSheet
+
+MOST_NODES = 100_000
+MOST_STEPS = 500_000
+MOST_DEPTH = 120
+MOST_BLOCKS = 16
+_NEVER_SHOWN = frozenset(
+    {
+        "head", "meta", "link", "base", "noscript", "template", "object", "embed", "input",
+        "select", "datalist", "audio", "video", "canvas", "map", "applet", "param", "source",
+    }
+)  # fmt: skip
+_FRAMES = frozenset({"html", "body"})
+_VOID = frozenset({"area", "br", "col", "hr", "wbr"})
+_NESTING = frozenset({"blockquote", "ul", "ol", "table"})
+_WRITTEN = ("href", "start", "colspan")
+
+
+_BLANK = re.compile(r"[ \t\r\n\f]+")
+_LONG_BLANK = re.compile(r"[ \t]{100,}")
+
+
+class Node(Protocol):
+    """What is used of the parser's nodes."""
+
+    @property
+    def tag(self) -> str | None: ...
+    @property
+    def attributes(self) -> dict[str, str | None]: ...
+    @property
+    def first_child(self) -> Node | None: ...
+    @property
+    def next(self) -> Node | None: ...
+    @property
+    def text_content(self) -> str | None: ...
+    def text(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """An HTML body as people see it.
+
+    Attributes:
+        html: Its source, safe to parse: shallow, complete, without scripts, styles and comments.
+        removed: What was taken out, in words: "3 hidden elements".
+    """
+
+    html: str
+    removed: tuple[str, ...]
+
+
+def visible_html(html: str, most: int) -> Visible:
+    """Return what of an HTML body people see. Nothing is fetched, and nothing hostile is slow.
+
+    What styling hides goes, by style attributes and by the mail's own style elements; so do
+    comments, scripts and alternative texts of images. Where a mail is larger than the limits its
+    rest goes too: what cannot be checked is not shown.
+
+    Args:
+        html: The source.
+        most: How many characters of it are read.
+    """
+    source = Source(html, most)
+    sheet = StyleSheet(source.styles)
+    root = LexborHTMLParser(source.text).root
+    reader = _Reader(sheet)
+    if root is not None and not sheet.is_cut:
+        reader.read(cast("Node", root))
+    counts = {
+        "hidden element": reader.counts["hidden"],
+        "comment": source.comments,
+        "alternative text of an image": reader.counts["alt"],
+    }
+    removed = [_counted(count, what) for what, count in counts.items() if count]
+    if source.is_cut or sheet.is_cut or reader.is_cut:
+        removed.append("the rest, which is too large to check for hidden text")
+    return Visible("".join(reader.written), tuple(removed))
+
+
+def _counted(count: int, what: str) -> str:
+    head, space, tail = what.partition(" of ")
+    many = head if count == 1 else f"{head}s"
+    return f"{count} {many}{space}{tail}"
+
+
+@dataclass(slots=True)
+class _Open:
+    """An element that is being read."""
+
+    node: Node
+    look: Look
+    name: str
+    is_written: bool
+
+
+class _Reader:
+    """One walk through the tree, without recursion, that writes down what is seen."""
+
+    def __init__(self, sheet: StyleSheet) -> None:
+        self.written: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.is_cut = False
+        self._sheet = sheet
+        self._open: list[_Open] = []
+        self._above = Ancestors()
+        self._steps = 0
+        self._depth: Counter[str] = Counter()
+
+    def read(self, root: Node) -> None:
+        """Write down what is seen of `root`, as far as the limits allow."""
+        node: Node | None = root
+        look = Look()
+        nodes = 0
+        while node is not None or self._open:
+            if node is None:
+                node, look = self._close()
+                continue
+            nodes += 1
+            if nodes > MOST_NODES or self._steps > MOST_STEPS:
+                self.is_cut = True
+                break
+            inner = self._enter(node, look)
+            if inner is None:
+                node = node.next if self._open else None
+            else:
+                node, look = node.first_child, inner
+        while self._open:
+            self._close()
+
+    def _enter(self, node: Node, look: Look) -> Look | None:
+        """Write a node; return how text inside of it looks, or None if none of it is to be read."""
+        name = node.tag or ""
+        if name == "-text":
+            self._text(node.text_content or "", look)
+            return None
+        if not name[:1].isalpha() or name in _NEVER_SHOWN:
+            return None
+        attributes = {key: value or "" for key, value in node.attributes.items()}
+        if name == "img":
+            self.counts["alt"] += bool(attributes.get("alt", "").strip())
+            return None
+        element = Element(name, attributes, frozenset(attributes.get("class", "").split()))
+        style, steps = style_of(element, self._above, self._sheet)
+        self._steps += steps
+        inner = look_of(look, style)
+        if is_gone(style) or inner.is_faded:
+            self.counts["hidden"] += _says_something(node)
+            return None
+        return self._opened(node, element, inner)
+
+    def _text(self, text: str, look: Look) -> None:
+        if text.strip() and not look.shows_text:
+            self.counts["hidden"] += 1
+            return
+        in_pre = self._depth["pre"] > 0
+        blanks = _LONG_BLANK.sub(" " * 100, text) if in_pre else _BLANK.sub(" ", text)
+        self.written.append(escape(blanks, quote=False))
+
+    def _opened(self, node: Node, element: Element, inner: Look) -> Look | None:
+        name = element.tag
+        too_deep = self._depth["all"] >= MOST_DEPTH or (
+            name in _NESTING and self._depth["nesting"] >= MOST_BLOCKS
+        )
+        is_written = name not in _FRAMES and not too_deep
+        if is_written:
+            self.written.append(_start(element))
+        elif too_deep and self.written[-1:] != [" "]:
+            self.written.append(" ")
+        if name in _VOID:
+            return None
+        self._open.append(_Open(node, inner, name, is_written))
+        self._above.add(element)
+        self._count(name, is_written)
+        return inner
+
+    def _close(self) -> tuple[Node | None, Look]:
+        """Close the innermost element; return what follows it, and how text looks there."""
+        done = self._open.pop()
+        self._above.pop()
+        self._count(done.name, -int(done.is_written))
+        if done.is_written:
+            self.written.append(f"</{done.name}>")
+        around = self._open[-1].look if self._open else Look()
+        return (done.node.next if self._open else None), around
+
+    def _count(self, name: str, by: int) -> None:
+        self._depth["all"] += by
+        self._depth["nesting"] += by * (name in _NESTING)
+        self._depth["pre"] += by * (name == "pre")
+
+
+def _start(element: Element) -> str:
+    said = "".join(_attribute(element, name) for name in _WRITTEN if name in element.attributes)
+    return f"<{element.tag}{said}>"
+
+
+def _attribute(element: Element, name: str) -> str:
+    return f' {name}="{escape("".join(element.attributes[name].split()))}"'
+
+
+def _says_something(node: Node) -> bool:
+    return bool(node.text().strip())

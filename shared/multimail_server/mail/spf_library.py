@@ -1,0 +1,112 @@
+"""pyspf, typed: one check of one sender. It never looks anything up by itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import warnings
+from collections.abc import Callable
+from typing import Any, cast
+
+from multimail.trust.evidence import AuthResult
+
+from .dns import DnsUnavailable, HostKind, Resolver
+
+with warnings.catch_warnings():
+    # Newer Pythons warn of escapes in its source, each time that it is compiled.
+    warnings.simplefilter("ignore")
+    import spf
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_MOST_RECORD = 8192
+_MOST_TERM = 512
+"""pyspf's patterns take quadratic time in the length of a term."""
+_MOST_POINTERS = 10
+
+
+def check_host(
+    sender: str, helo: str, peer: str, resolver: Resolver, strangers: Resolver | None = None
+) -> tuple[AuthResult, str]:
+    """Check whether `peer` may send mail from `sender`, RFC 7208 section 4.
+
+    Args:
+        sender: An address; its domain is the one that is asked.
+        helo: The client's name, for macros.
+        peer: The client's IP address.
+        resolver: Where records are looked up.
+        strangers: Where the names are looked up that the client's own network gives him.
+
+    Returns:
+        The result, and for `temperror` why DNS did not answer.
+    """
+    try:
+        query: Any = spf.query(i=peer, s=sender, h=helo)
+        silence = _connect(query, resolver, strangers or resolver)
+        word: str = query.check()[0]
+    except Exception:
+        # pyspf raises more than its own exceptions on hostile records.
+        return AuthResult.PERMERROR, ""
+    result = AuthResult(word)
+    return result, silence[-1] if silence and result is AuthResult.TEMPERROR else ""
+
+
+def _connect(query: Any, resolver: Resolver, strangers: Resolver) -> list[str]:
+    """Let a query look things up here; return the list in which it notes silence of DNS.
+
+    Its methods are replaced one by one on the object, because its own way of choosing a resolver
+    is a variable of its module, which all threads share.
+    """
+    silence: list[str] = []
+    published: Callable[[str], str | None] = query.dns_spf
+
+    def look_up(name: str, kind: str, cnames: object = None, ignore_void: bool = False) -> Any:
+        del cnames  # the resolver follows aliases
+        try:
+            found = _records(resolver, name, kind)
+        except DnsUnavailable as error:
+            silence.append(str(error))
+            raise spf.TempError(str(error)) from error
+        query.void_lookups += not found and not ignore_void
+        if query.void_lookups > spf.MAX_VOID_LOOKUPS:
+            raise spf.PermError("too many look-ups found nothing")
+        return found
+
+    def record_of(domain: str) -> str | None:
+        record = published(domain)
+        if record and (len(record) > _MOST_RECORD or max(map(len, record.split(" "))) > _MOST_TERM):
+            raise spf.PermError("the record is too long")
+        return record
+
+    query.dns = look_up
+    query.dns_spf = record_of
+    query.validated_ptrs = lambda: _validated_names(query.ipaddr, strangers)
+    query.get_explanation = lambda _spec: None
+    return silence
+
+
+def _records(resolver: Resolver, name: str, kind: str) -> list[Any]:
+    """Return records in the shape that pyspf wants."""
+    if kind == "TXT":
+        return [(text,) for text in resolver.txt(name)]
+    hosts = resolver.hosts(name, cast("HostKind", kind))
+    return [(0, host) for host in hosts] if kind == "MX" else list(hosts)
+
+
+def _validated_names(peer: Address, resolver: Resolver) -> list[str]:
+    """Return the names of the client that point back to it, RFC 7208 section 5.5.
+
+    Whoever owns the address publishes these names: that they cannot be resolved must not excuse
+    him, so silence of DNS counts as no name.
+    """
+    try:
+        names = resolver.hosts(peer.reverse_pointer, "PTR")
+    except DnsUnavailable:
+        return []
+    return [name.lower() for name in names[:_MOST_POINTERS] if _points_back(name, peer, resolver)]
+
+
+def _points_back(name: str, peer: Address, resolver: Resolver) -> bool:
+    try:
+        found = resolver.hosts(name, "AAAA" if peer.version == 6 else "A")
+    except DnsUnavailable:
+        return False
+    return peer in map(ipaddress.ip_address, found)

@@ -1,0 +1,279 @@
+"""Style sheets: which rules of a mail's own `style` elements apply to an element.
+
+Selectors are read as tag, id, class and attribute, alone or below one another. What is beyond
+that (`>`, `+`, `:nth-child()` …) is read as if it matched, and then only what hides counts: text
+that a rule might hide is hidden. States that no reader is in (`:hover`) never match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .css import Declaration, blocks, declarations, pieces, unescaped, without_comments
+from .properties import RELEVANT, expanded, hides
+
+_WORD = r"(?:[\w-]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}\s?|\\.)+"
+_SIMPLE = re.compile(
+    rf"""(?P<combinator>\s*[>+~]\s*|\s+)|\*|(?P<tag>{_WORD})|\#(?P<id>{_WORD})|\.(?P<cls>{_WORD})
+    |\[\s*(?P<name>{_WORD})\s*(?:(?P<test>[~|^$*]?=)\s*(?P<value>"[^"]*"|'[^']*'|[^\]\s]+)\s*[is]?\s*)?\]
+    |:(?P<pseudo>:?{_WORD})(?:\((?:[^()]|\([^()]*\))*\))?""",
+    re.VERBOSE,
+)
+_NAMESPACE = re.compile(r"(?:\*|[\w-]{1,20})?\|(?!=)")
+_NEVER = re.compile(
+    r":.*|-(?:ms|moz|webkit|o)-.*|hover|active|focus.*|visited|checked|target|disabled|enabled|before|"
+    r"after|first-l.*|placeholder.*|fullscreen|invalid|valid|required|selection|popover-open"
+)
+_WIDTH = re.compile(r"(max|min)-(?:device-)?width\s*:\s*(\d{1,6})(?:\.\d*)?(px|em|rem|pt)?")
+_UNUSUAL = re.compile(
+    r"^(?:only\s+)?(?:print|speech|tty|tv|projection|embossed|braille|handheld)\b"
+)
+_SCREEN = 1000
+MOST_NESTING = 5
+MOST_NESTED = 20
+MOST_SELECTOR = 1000
+MOST_RULES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """What selectors look at.
+
+    Attributes:
+        tag: Its name in lower case.
+        attributes: Its attributes; one without a value has the empty one.
+        classes: Its classes.
+    """
+
+    tag: str
+    attributes: Mapping[str, str]
+    classes: frozenset[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """Under what rules for it are found."""
+        own = [f"#{self.attributes['id']}"] if "id" in self.attributes else []
+        return [self.tag, *own, *(f".{one}" for one in self.classes)]
+
+
+@dataclass(slots=True)
+class _Compound:
+    tag: str = ""
+    ids: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    tests: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def fits(self, element: Element) -> bool:
+        """Return whether an element is what this asks for."""
+        return (
+            self.tag in ("", element.tag)
+            and all(element.attributes.get("id") == one for one in self.ids)
+            and all(one in element.classes for one in self.classes)
+            and all(_passes(element.attributes, *test) for test in self.tests)
+        )
+
+
+def _passes(attributes: Mapping[str, str], name: str, test: str, value: str) -> bool:
+    found = attributes.get(name)
+    if found is None or not test:
+        return found is not None
+    has, wanted = found.lower(), value.lower()
+    return {
+        "=": has == wanted,
+        "~=": wanted in has.split(),
+        "|=": has == wanted or has.startswith(f"{wanted}-"),
+        "^=": has.startswith(wanted),
+        "$=": has.endswith(wanted),
+        "*=": wanted in has,
+    }[test]
+
+
+class Ancestors:
+    """What an element stands in, outermost first."""
+
+    def __init__(self) -> None:
+        self._elements: list[Element] = []
+        self._keys: Counter[str] = Counter()
+        self._walked = 0
+
+    def add(self, element: Element) -> None:
+        """Note that the walk has entered an element."""
+        self._elements.append(element)
+        self._keys.update(element.keys)
+
+    def pop(self) -> None:
+        """Note that the walk has left the innermost element."""
+        self._keys.subtract(self._elements.pop().keys)
+
+    def walked(self) -> int:
+        """Return how many elements were looked at since this was last asked."""
+        walked, self._walked = self._walked, 0
+        return walked
+
+    def hold(self, compounds: Sequence[_Compound]) -> bool:
+        """Return whether they are found one inside the other."""
+        if not all(self._keys[_index(one)] > 0 or not _index(one) for one in compounds):
+            return False
+        self._walked += len(self._elements)
+        ancestors = reversed(self._elements)
+        return all(any(one.fits(a) for a in ancestors) for one in reversed(compounds))
+
+
+@dataclass(slots=True)
+class _Selector:
+    compounds: list[_Compound] = field(default_factory=lambda: [_Compound()])
+    exact: bool = True
+
+    @property
+    def specificity(self) -> tuple[int, int, int]:
+        """Ids, classes and attributes, tags (Selectors 4, section 17)."""
+        return (
+            sum(len(one.ids) for one in self.compounds),
+            sum(len(one.classes) + len(one.tests) for one in self.compounds),
+            sum(bool(one.tag) for one in self.compounds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One selector and what it declares.
+
+    Attributes:
+        rank: What decides between two that both apply.
+        declarations: What it declares.
+    """
+
+    rank: tuple[int, int, int, int]
+    declarations: tuple[Declaration, ...]
+    _compounds: tuple[_Compound, ...]
+
+    def applies(self, element: Element, above: Ancestors) -> bool:
+        """Return whether the rule is for an element.
+
+        Args:
+            element: The element.
+            above: What it stands in.
+        """
+        *outer, last = self._compounds
+        return last.fits(element) and (not outer or above.hold(outer))
+
+
+class StyleSheet:
+    """The rules of all style elements of a mail."""
+
+    def __init__(self, styles: Sequence[str]) -> None:
+        self._rules: dict[str, list[Rule]] = {}
+        self.count = 0
+        for css in styles:
+            source = without_comments(css).replace("<!--", " ").replace("-->", " ")
+            for prelude, block in _rules(source, MOST_NESTING):
+                self._add(prelude, block)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there were more than 5,000 rules that could hide something."""
+        return self.count > MOST_RULES
+
+    def candidates(self, element: Element) -> Iterator[Rule]:
+        """Yield the rules that may be for an element."""
+        for key in ("", *element.keys):
+            yield from self._rules.get(key, ())
+
+    def _add(self, prelude: str, block: str) -> None:
+        found = [one for whole in declarations(block) for one in expanded(whole)]
+        relevant = tuple(one for one in found if one.name in RELEVANT)
+        if not relevant:
+            return
+        for text, _ in pieces(prelude, ","):
+            selector = _selector(text.strip())
+            if selector is None or self.is_cut:
+                continue
+            kept = relevant if selector.exact else tuple(filter(hides, relevant))
+            self.count += 1
+            rank = (*selector.specificity, self.count)
+            rule = Rule(rank, kept, tuple(selector.compounds))
+            self._rules.setdefault(_index(selector.compounds[-1]), []).append(rule)
+
+
+def _index(last: _Compound) -> str:
+    if last.ids:
+        return f"#{last.ids[0]}"
+    return f".{last.classes[0]}" if last.classes else last.tag
+
+
+def _rules(css: str, nesting: int) -> Iterator[tuple[str, str]]:
+    """Yield selectors and blocks, those inside of conditions that hold included."""
+    for prelude, block in blocks(css):
+        rule = prelude.strip()
+        if not rule.startswith("@"):
+            yield rule, block
+            if nesting and "{" in block:
+                yield from _nested(rule, block, nesting - 1)
+            continue
+        name, _, condition = rule.partition(" ")
+        holds = name.lower() in ("@supports", "@layer", "@container", "@scope") or (
+            name.lower().startswith("@media") and _holds(f"{name[6:]} {condition}".lower())
+        )
+        if holds and nesting:
+            yield from _rules(block, nesting - 1)
+
+
+def _nested(outer: str, block: str, nesting: int) -> Iterator[tuple[str, str]]:
+    """Yield the rules inside of a rule (CSS Nesting)."""
+    for inner, inside in _rules(block, nesting):
+        for one, _ in list(pieces(outer, ","))[:MOST_NESTED]:
+            whole = inner.replace("&", one) if "&" in inner else f"{one} {inner}"
+            yield whole[:MOST_SELECTOR], inside
+
+
+def _holds(queries: str) -> bool:
+    """Return whether a media query may hold where mail is read: a wide screen, in light colours."""
+    return any(_may_hold(query.strip()) for query in queries.split(","))
+
+
+def _may_hold(query: str) -> bool:
+    if _UNUSUAL.match(query) or re.match(r"not\s+(?:screen|all)\b", query) or "dark" in query:
+        return False
+    for bound, number, unit in _WIDTH.findall(query):
+        width = int(number) * (16 if unit in ("em", "rem") else 1)
+        if (width < _SCREEN) if bound == "max" else (width > _SCREEN):
+            return False
+    return True
+
+
+def _selector(text: str) -> _Selector | None:
+    """Return a selector; None where it can match nothing that is read."""
+    text = _NAMESPACE.sub("", text)
+    selector, at = _Selector(), 0
+    while at < len(text):
+        found = _SIMPLE.match(text, at)
+        if found is None or not _add_simple(selector, found):
+            return None
+        at = found.end()
+    return selector if text else None
+
+
+def _add_simple(selector: _Selector, found: re.Match[str]) -> bool:
+    last = selector.compounds[-1]
+    if found["combinator"] is not None:
+        sign = found["combinator"].strip()
+        selector.exact &= not sign
+        if sign in ("+", "~"):
+            selector.compounds.pop()
+        selector.compounds.append(_Compound())
+    elif found["tag"]:
+        last.tag = unescaped(found["tag"]).lower()
+    elif found["id"]:
+        last.ids.append(unescaped(found["id"]))
+    elif found["cls"]:
+        last.classes.append(unescaped(found["cls"]))
+    elif found["name"]:
+        value = unescaped((found["value"] or "").strip("\"'"))
+        last.tests.append((unescaped(found["name"]).lower(), found["test"] or "", value))
+    elif found["pseudo"]:
+        selector.exact = False
+        return _NEVER.fullmatch(found["pseudo"].lower()) is None
+    return True

@@ -1,0 +1,161 @@
+"""What the guard's scenarios share: a watched toolkit, whole decisions, and the model's texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.conformance.driver import Call, Driver, Run, Step
+from tests.tools.support import Box, Json
+
+from multimail.tools import Toolkit
+from multimail.trust import Action, GuardDecision, Label, PolicyName, Standing
+
+BODY = "Please pay the attached invoice today."
+ACCEPTED = "Accepted for sending: <msg> to {to}, thread <thr>. Do not send it again."
+HELD = (
+    "Held for approval: <msg> to {to}, thread <thr>. Nothing has left yet; a human decides."
+    " Why ({code}): {why}. It expires <time>. Do not send it again; cancel_message withdraws it."
+)
+REFUSED = (
+    "Error (refused_by_guard): {what} was not sent ({code}): {why}."
+    " Do not try it in another way; tell the user instead."
+)
+REPLY = "The reply to <msg>"
+
+_ID = re.compile(r"(?<![A-Za-z])(msg|thr)_[0-9A-Z]{26}")
+_CODE = re.compile(r" \(code: \w+\)\Z")
+_NONCE = re.compile(r"\b[0-9a-f]{32}\b")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\dZ")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """An agent whose guard's decisions are watched.
+
+    Attributes:
+        driver: The framework, and the way to run it.
+        toolkit: The framework's toolkit.
+        decisions: Each decision, oldest first, as `on_decision` was told it.
+    """
+
+    driver: Driver
+    toolkit: Any
+    decisions: list[GuardDecision] = field(default_factory=list)
+
+    def run(self, *steps: Step, session: str | None = None) -> list[str]:
+        """Let the agent take the steps, and return what its model was told of each."""
+        return said(self.driver.run(self.toolkit, *steps, session=session))
+
+    def decided(self) -> GuardDecision:
+        """Return the one decision that was made since this was asked last."""
+        (found,) = self.decisions
+        self.decisions.clear()
+        return found
+
+
+def guarded(driver: Driver, box: Box, **options: Any) -> Guarded:
+    """Return an agent of the driver's framework with the toolkit for a mailbox."""
+    decisions: list[GuardDecision] = []
+    toolkit = driver.toolkit(
+        box.agent_key, base_url=box.server.url, on_decision=decisions.append, **options
+    )
+    return Guarded(driver, toolkit, decisions)
+
+
+def decision(
+    action: str,
+    operation: str,
+    label: str,
+    *found: tuple[str, str],
+    message_id: str | None = None,
+    standing: str = "new",
+    policy: PolicyName = "standard",
+) -> GuardDecision:
+    """Return a whole decision; what was found is codes and their reasons, most severe first."""
+    return GuardDecision(
+        action=Action(action),
+        operation=operation,
+        label=Label(label),
+        standing=Standing(standing),
+        reasons=tuple(reason for _, reason in found),
+        codes=tuple(code for code, _ in found),
+        policy=policy,
+        message_id=message_id,
+    )
+
+
+def said(run: Run) -> list[str]:
+    """Return what a model was told, without what is another each time or a framework's frame."""
+    return [plain(text) for text in run.texts]
+
+
+def plain(text: str) -> str:
+    """Return the text of a result with its ids, nonces and times replaced by their kind."""
+    # CrewAI's models are shown JSON, in which the text is one of the fields; and to an error's
+    # text CrewAI adds the code once more.
+    words = str(json.loads(text)["text"]) if text.startswith("{") else _CODE.sub("", text)
+    words = _ID.sub(lambda found: f"<{found[1]}>", words)
+    return _TIME.sub("<time>", _NONCE.sub("<nonce>", words))
+
+
+def in_the_core(box: Box, step: Call, **options: Any) -> str:
+    """Return what a model without a framework would be told; only of a call that reads."""
+    with_core = Toolkit(box.agent_key, base_url=box.server.url, **options)
+    try:
+        return plain(with_core.call(*step).text)
+    finally:
+        with_core.close()
+
+
+def read(mail: Json) -> Call:
+    """Return the call that reads a mail."""
+    return "read_email", {"email_id": mail["id"]}
+
+
+def reply(mail: Json, **more: Any) -> Call:
+    """Return the call that answers a mail."""
+    return "reply_email", {"email_id": mail["id"], "body": "It is done.", **more}
+
+
+def send(to: str, **more: Any) -> Call:
+    """Return the call that sends a new mail."""
+    return "send_email", {"to": [to], "subject": "Report", "body": "It is done.", **more}
+
+
+def accepted(to: str) -> str:
+    """Return what a model is told of a send that may leave."""
+    return ACCEPTED.format(to=to)
+
+
+def held(to: str, made: GuardDecision) -> str:
+    """Return what a model is told of a send that waits for a human."""
+    return HELD.format(to=to, code=made.code, why=_why(made))
+
+
+def _why(made: GuardDecision) -> str:
+    """Return what a model is told of the reasons: no name that a sender chose."""
+    reasons = "; ".join(made.reasons[:3])
+    return reasons.replace("bank.com", "a domain").replace("example.com", "a domain")
+
+
+def refused(what: str, made: GuardDecision) -> str:
+    """Return what a model is told of a send that was refused."""
+    return REFUSED.format(what=what, code=made.code, why=_why(made))
+
+
+def waits(box: Box, made: GuardDecision) -> None:
+    """Assert that the newest send waits for a human, who is told of the decision."""
+    mail = box.mails()[0]
+    assert mail["status"] == "pending_send_approval"
+    assert box.mail(mail["id"])["metadata"] == {
+        "guard_action": "hold",
+        "guard_code": made.code,
+        "guard_label": made.label.value,
+        "guard_standing": made.standing.value,
+        "guard_reasons": "; ".join(made.reasons),
+        "guard_policy": made.policy,
+    }
+    assert box.left() == []

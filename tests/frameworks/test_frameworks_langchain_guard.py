@@ -1,0 +1,138 @@
+"""LangChain and the guard: resumed threads, agents within tools, and what a message keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool, tool
+from langchain_openai import ChatOpenAI
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+from pydantic import SecretStr
+from tests.frameworks.agents import SEND, TASK, model
+from tests.tools.support import Box
+
+from langchain_multimail import MultiMailToolkit
+from multimail.sessions import SqliteSessionStore
+from multimail.trust import GuardDecision
+from multimail_cli.scripted_model import ScriptedModel, Turn, call
+
+Tools = Callable[..., list[BaseTool]]
+GIVEN: Any = {"messages": [{"role": "user", "content": TASK}]}
+THREAD: Any = {"configurable": {"thread_id": "ticket-17"}}
+
+
+@pytest.fixture
+def decisions() -> list[GuardDecision]:
+    """What `on_decision` was told."""
+    return []
+
+
+@pytest.fixture
+def tools(free_box: Box, decisions: list[GuardDecision]) -> Tools:
+    """Make the tools of a mailbox whose sends leave at once."""
+
+    def make(**options: Any) -> list[BaseTool]:
+        facts: Any = {"base_url": free_box.server.url, "on_decision": decisions.append, **options}
+        return MultiMailToolkit(free_box.agent_key, **facts).get_tools()
+
+    return make
+
+
+def chat(served: ScriptedModel) -> ChatOpenAI:
+    """Return LangChain's client."""
+    return ChatOpenAI(model="scripted", base_url=served.base_url, api_key=SecretStr("x"))
+
+
+def reading(box: Box) -> Turn:
+    """Receive a mail without proof, and return the turn that reads it."""
+    return call("read_email", email_id=box.receive("Hello.")["id"])
+
+
+def test_a_thread_that_another_worker_resumes_stays_tainted(
+    free_box: Box, tools: Tools, decisions: list[GuardDecision], tmp_path: Path
+) -> None:
+    kept = InMemorySaver()
+    with model(reading(free_box), call("send_email", **SEND)) as served:
+
+        def worker() -> Any:
+            return create_agent(
+                chat(served),
+                tools(store=SqliteSessionStore(tmp_path / "guard.db")),
+                middleware=[HumanInTheLoopMiddleware(interrupt_on={"send_email": True})],
+                checkpointer=kept,
+            )
+
+        paused = worker().invoke(GIVEN, THREAD)
+        assert "__interrupt__" in paused
+        assert decisions == []
+        worker().invoke(Command(resume={"decisions": [{"type": "approve"}]}), THREAD)
+    assert [one.action for one in decisions] == ["hold"]
+    assert len(free_box.mails()) == 1
+    assert free_box.left() == []
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+async def test_what_an_agent_within_a_tool_read_holds_the_sends_of_the_outer_one(
+    free_box: Box, tools: Tools, decisions: list[GuardDecision], way: str
+) -> None:
+    mine = tools()
+    with (
+        model(reading(free_box)) as inner_model,
+        model(call("ask_clerk", task=TASK), call("send_email", **SEND)) as served,
+    ):
+        clerk: Any = create_agent(chat(inner_model), mine)
+
+        @tool
+        async def ask_clerk(task: str) -> str:
+            """Ask the clerk."""
+            state = await clerk.ainvoke({"messages": [{"role": "user", "content": task}]})
+            return str(state["messages"][-1].text)
+
+        @tool("ask_clerk")
+        def ask_clerk_sync(task: str) -> str:
+            """Ask the clerk."""
+            return str(clerk.invoke({"messages": [("user", task)]})["messages"][-1].text)
+
+        ask = ask_clerk if way == "ainvoke" else ask_clerk_sync
+        outer: Any = create_agent(chat(served), [*mine, ask])
+        if way == "invoke":
+            outer.invoke(GIVEN, THREAD)
+        else:
+            await outer.ainvoke(GIVEN, THREAD)
+    assert [one.code for one in decisions] == ["recipient_from_mail"]
+    assert free_box.left() == []
+
+
+def test_tools_without_a_thread_are_one_conversation(free_box: Box, tools: Tools) -> None:
+    named = {one.name: one for one in tools()}
+    mail = free_box.receive("Hello.")
+    named["read_email"].invoke({"email_id": mail["id"]})
+    assert "Held for approval" in named["send_email"].invoke(SEND)
+    elsewhere: Any = {"configurable": {"thread_id": free_box.id}}
+    assert "Accepted" in named["send_email"].invoke(SEND, elsewhere)
+
+
+def test_a_message_keeps_the_decision_and_an_error_message_keeps_none(
+    free_box: Box, tools: Tools, decisions: list[GuardDecision]
+) -> None:
+    (reply,) = [one for one in tools() if one.name == "reply_email"]
+    kept = []
+    for sender in ("ann@example.org", "ceo@bank.com"):
+        mail = free_box.receive(sender=sender)
+        args = {"email_id": mail["id"], "body": "Paid."}
+        wanted: Any = {"type": "tool_call", "id": "1", "name": "reply_email", "args": args}
+        message = reply.invoke(wanted)
+        assert isinstance(message, ToolMessage)
+        kept.append((message.status, message.artifact))
+    held, refused = decisions
+    assert kept[0][0] == "success"
+    assert kept[0][1]["decision"] == held.as_data()
+    assert kept[1] == ("error", None)
+    assert (refused.action, refused.code) == ("refuse", "sender_failed")

@@ -1,0 +1,102 @@
+"""smolagents and the guard: managed agents, and code that would reach behind a tool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from smolagents import CodeAgent, ToolCallingAgent
+from tests.frameworks.agents import SEND, TASK, last_turn, model, smol_model
+from tests.tools.support import Box
+
+from multimail.trust import GuardDecision
+from multimail_cli.scripted_model import Turn, call, say
+from smolagents_multimail import MultiMailToolkit
+
+DONE = last_turn("smolagents")
+REACHES = [
+    "read_email._session",
+    "read_email._session_id",
+    "read_email._spec",
+    "read_email._session.reset('one')",
+    "read_email._session.declare_recipients(['eve@example.net'])",
+    "read_email._session._config.api_key.reveal()",
+]
+
+
+@pytest.fixture
+def decisions() -> list[GuardDecision]:
+    """What `on_decision` was told."""
+    return []
+
+
+@pytest.fixture
+def toolkit(free_box: Box, decisions: list[GuardDecision]) -> MultiMailToolkit:
+    """Tools of a mailbox whose sends leave at once."""
+    return MultiMailToolkit(
+        free_box.agent_key, base_url=free_box.server.url, on_decision=decisions.append
+    )
+
+
+def reading(box: Box) -> Turn:
+    """Receive a mail without proof, and return the turn that reads it."""
+    return call("read_email", email_id=box.receive("Hello.")["id"])
+
+
+@pytest.mark.parametrize(
+    ("names", "action"),
+    [(("ticket-17", "ticket-17"), "hold"), ((None, None), "allow")],
+    ids=["one name", "no names"],
+)
+def test_a_managed_agent_and_its_manager_share_what_they_are_named_to_share(
+    free_box: Box,
+    toolkit: MultiMailToolkit,
+    decisions: list[GuardDecision],
+    names: tuple[str | None, str | None],
+    action: str,
+) -> None:
+    tools = [toolkit.get_tools(name) for name in names]
+    with (
+        model(reading(free_box), last=DONE) as inner,
+        model(call("clerk", task=TASK), call("send_email", **SEND), last=DONE) as served,
+    ):
+        clerk = ToolCallingAgent(
+            tools=tools[0],
+            model=smol_model(inner),
+            name="clerk",
+            description="Reads mail.",
+            verbosity_level=0,
+        )
+        ToolCallingAgent(
+            tools=tools[1], model=smol_model(served), managed_agents=[clerk], verbosity_level=0
+        ).run(TASK)
+    assert [one.action for one in decisions] == [action]
+
+
+def test_code_sees_the_decision_in_a_result_also_of_a_refusal(
+    free_box: Box, toolkit: MultiMailToolkit, decisions: list[GuardDecision]
+) -> None:
+    mail = free_box.receive(sender="ceo@bank.com")
+    code = f"final_answer(reply_email({mail['id']!r}, body='Paid.')['decision'])"
+    with model(last=say(f"I answer.\n<code>\n{code}\n</code>")) as served:
+        agent: Any = CodeAgent(
+            tools=toolkit.get_tools(), model=smol_model(served), verbosity_level=0
+        )
+        found = agent.run(TASK)
+    (told,) = decisions
+    assert found == told.as_data()
+    assert found["action"] == "refuse"
+
+
+@pytest.mark.parametrize("reach", REACHES)
+def test_code_cannot_reach_behind_a_tool(
+    free_box: Box, toolkit: MultiMailToolkit, reach: str
+) -> None:
+    look = say(f"I look.\n<code>\nfinal_answer(str({reach}))\n</code>")
+    give_up = say("I give up.\n<code>\nfinal_answer('nothing')\n</code>")
+    with model(look, last=give_up) as served:
+        agent: Any = CodeAgent(
+            tools=toolkit.get_tools("one"), model=smol_model(served), verbosity_level=0
+        )
+        answer = str(agent.run(TASK))
+    assert answer == "nothing"

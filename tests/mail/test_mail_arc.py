@@ -1,0 +1,185 @@
+"""ARC: a chain passes only whole, and only with the words and the sealer that it began with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import dkim
+import pytest
+
+from multimail.trust.evidence import ArcEvidence, AuthResult
+from multimail.trust.labels import Label, assess
+from multimail_server.mail.arc import check_arc
+from multimail_server.mail.authentication import authenticate
+from multimail_server.mail.dns import DnsUnavailable
+from multimail_server.mail.headers import read_headers
+
+Key = tuple[bytes, str]
+Seal = Callable[..., bytes]
+FIELDS = [b"from", b"to", b"subject", b"message-id", b"mime-version", b"content-type"]
+PLAIN = (
+    b"From: ann@example.com\r\nTo: bob@example.net\r\nSubject: Lunch\r\n"
+    b"Message-ID: <one@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n"
+    b"Shall  we   have lunch?\r\n"
+)
+
+
+class Dns:
+    """Publishes a key for every sealer, unless it is silent about a name."""
+
+    def __init__(self, record: str, silent: str = "nobody") -> None:
+        self.record, self.silent = record, silent
+        self.asked: list[str] = []
+
+    def txt(self, name: str) -> list[bytes]:
+        self.asked.append(name)
+        if self.silent in name:
+            raise DnsUnavailable("DNS did not answer")
+        if name.startswith("_dmarc."):
+            return [b"v=DMARC1; p=reject"] if name == "_dmarc.example.com" else []
+        return [self.record.encode()]
+
+    def hosts(self, name: str, kind: str) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def seal(rsa_key: Key) -> Seal:
+    """Add an ARC set, as `domain` would that has checked the message before."""
+
+    def add(raw: bytes, domain: bytes = b"list.example", fields: list[bytes] = FIELDS) -> bytes:
+        said = b"pass" if b"ARC-Seal" in raw else b"none"
+        results = b"Authentication-Results: %s; arc=%s; dkim=pass header.d=example.com\r\n"
+        lines = dkim.arc_sign(
+            results % (domain, said) + raw, b"s1", domain, rsa_key[0], domain,
+            include_headers=fields,
+        )  # fmt: skip
+        assert len(lines) == 3
+        return b"".join(lines) + raw
+
+    return add
+
+
+def checked(raw: bytes, dns: Dns) -> ArcEvidence:
+    found = check_arc(raw, read_headers(raw), dns)
+    assert found is not None
+    return found
+
+
+def reason(found: ArcEvidence) -> str:
+    return str(found.model_dump()["reason"])
+
+
+def test_a_whole_chain_passes_and_names_its_last_sealer(seal: Seal, rsa_key: Key) -> None:
+    raw = PLAIN
+    for count in range(1, 4):
+        raw = seal(raw, b"list%d.example" % count)
+        found = checked(raw, Dns(rsa_key[1]))
+        assert (found.result, found.sealer) == (AuthResult.PASS, f"list{count}.example")
+        assert reason(found) == ""
+
+
+def test_mail_without_a_chain_has_no_arc(rsa_key: Key) -> None:
+    assert check_arc(PLAIN, read_headers(PLAIN), Dns(rsa_key[1])) is None
+    assert authenticate(PLAIN, Dns(rsa_key[1])).arc is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [
+        (rb"Shall", b"Shalt"),
+        (rb"Subject: Lunch", b"Subject: Money"),
+        (rb"dkim=pass", b"dkim=fail"),
+        (rb"ARC-Authentication-Results: i=1;", b"ARC-Authentication-Results: i=1; spf=pass;"),
+        (rb"cv=none", b"cv=pass"),
+        (rb"cv=pass", b"cv=none"),
+        (rb"cv=pass", b"cv=fail"),
+        (rb"ARC-Seal: i=1", b"ARC-Seal: i=3"),
+        (rb"ARC-Seal: i=1", b"ARC-Seal: i=2"),
+        (rb"ARC-Seal: i=1", b"ARC-Seal: i=0"),
+        (rb"ARC-Seal: i=1", b"ARC-Seal: i=999999999999999999999"),
+        (rb"ARC-Seal: i=1; ", b"ARC-Seal: "),
+        (rb"ARC-Seal: i=1", b"ARC-Seal: x=1; i=1"),
+        (rb"ARC-Seal: i=1", b"X-Other: i=1"),
+        (rb"ARC-Message-Signature: i=1", b"X-Other: i=1"),
+        (rb"ARC-Authentication-Results: i=1", b"X-Other: i=1"),
+        (rb"ARC-Message-Signature: i=2; ", b"ARC-Message-Signature: i=2; l=10; "),
+        (rb"ARC-Message-Signature: i=2; ", b"ARC-Message-Signature: i=2; i=2; "),
+        (rb"ARC-Message-Signature: i=2; a=rsa-sha256", b"ARC-Message-Signature: i=2; a=rsa-sha1"),
+        (rb"ARC-Message-Signature: i=2; ", b"ARC-Message-Signature: i=2;" + b" " * 300),
+        (rb"ARC-Seal: i=2; ", b"ARC-Seal: i=2; z=" + b"y" * 9000 + b"; "),
+        (rb"\A", b"ARC-Seal: i=2; cv=pass; a=rsa-sha256; d=x.example; s=s1; b=AAAA\r\n"),
+        (rb"\A", b"ARC-Seal: \xff\r\n"),
+        (rb"\A", b"ARC-Seal:\r\n"),
+        (rb"\A", b"Reply-To: x@attacker.test\r\n"),
+    ],
+)
+def test_a_chain_that_was_touched_fails(
+    seal: Seal, rsa_key: Key, pattern: bytes, replacement: bytes
+) -> None:
+    raw = seal(seal(PLAIN))
+    touched = re.sub(pattern, lambda _: replacement, raw, count=1)
+    assert touched != raw
+    found = checked(touched, Dns(rsa_key[1]))
+    assert found.result is AuthResult.FAIL
+    assert reason(found)
+
+
+def test_a_sealer_who_leaves_out_what_a_reader_sees_does_not_pass(seal: Seal, rsa_key: Key) -> None:
+    fields = [name for name in FIELDS if name != b"subject"]
+    found = checked(seal(PLAIN, fields=fields), Dns(rsa_key[1]))
+    assert (found.result, "Subject" in reason(found)) == (AuthResult.FAIL, True)
+
+
+def test_a_chain_has_at_most_fifty_sets(rsa_key: Key) -> None:
+    names = (b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results")
+    sets = b"".join(b"%s: i=%d; a=b\r\n" % (name, i) for i in range(1, 52) for name in names)
+    dns = Dns(rsa_key[1])
+    found = checked(sets + PLAIN, dns)
+    assert (found.result, reason(found)) == (AuthResult.FAIL, "there are more than 50 ARC sets")
+    assert dns.asked == []
+
+
+def test_silence_is_temperror(seal: Seal, rsa_key: Key) -> None:
+    raw = seal(seal(PLAIN, b"first.example"), b"second.example")
+    for silent in ("first.example", "second.example"):
+        found = checked(raw, Dns(rsa_key[1], silent))
+        assert found.result is AuthResult.TEMPERROR
+        assert reason(found) == "no key was found: DNS did not answer"
+
+
+@pytest.mark.parametrize("record", ["", "v=DKIM1; p=", "v=DKIM1; k=rsa; p=AAAA", "junk"])
+def test_a_key_that_is_no_key_fails(seal: Seal, record: str) -> None:
+    assert checked(seal(PLAIN), Dns(record)).result is AuthResult.FAIL
+
+
+def test_a_pass_counts_only_for_a_sealer_that_the_operator_believes(
+    seal: Seal, rsa_key: Key
+) -> None:
+    evidence = authenticate(seal(PLAIN), Dns(rsa_key[1]))
+    assert evidence.arc
+    assert evidence.arc.result is AuthResult.PASS
+    assert assess(evidence).label is Label.FAILED
+    believed = assess(evidence, arc_sealers=frozenset({"list.example"}))
+    assert believed.label is Label.UNAUTHENTICATED
+    other = assess(evidence, arc_sealers=frozenset({"example"}))
+    assert other.label is Label.FAILED
+
+
+def test_the_cost_of_a_chain_does_not_grow_with_sets_times_body(seal: Seal, rsa_key: Key) -> None:
+    """Only the newest signature's body is looked at: work counted in bytes hashed."""
+    hashed: list[int] = []
+    raw = PLAIN + b"x" * 78 * 1000
+    for _ in range(4):
+        raw = seal(raw)
+    original = dkim.HashThrough.update
+
+    def count(self: dkim.HashThrough, data: bytes) -> None:
+        hashed.append(len(data))
+        original(self, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dkim.HashThrough, "update", count)
+        assert checked(raw, Dns(rsa_key[1])).result is AuthResult.PASS
+    assert sum(hashed) < 1.5 * len(raw)

@@ -1,0 +1,111 @@
+"""DMARC records: whose policy counts, and what is no record at all (RFC 7489 section 6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from multimail_server.mail.dmarc import DmarcRecord, find_record
+from multimail_server.mail.dns import DnsUnavailable
+
+
+class Dns:
+    def __init__(self, **records: str | list[str]) -> None:
+        self.records = {f"_dmarc.{name.replace('_', '.')}": one for name, one in records.items()}
+        self.silent = ""
+
+    def txt(self, name: str) -> list[bytes]:
+        if name == self.silent:
+            raise DnsUnavailable("DNS did not answer")
+        found = self.records.get(name, [])
+        return [one.encode() for one in ([found] if isinstance(found, str) else found)]
+
+    def hosts(self, name: str, kind: str) -> list[str]:
+        raise AssertionError(f"DMARC asked for {kind} of {name}")
+
+
+NOTHING = DmarcRecord()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "v=DMARC1",
+        "v=DMARC1;",
+        "v=dmarc1; p=reject",
+        "p=reject; v=DMARC1",
+        "v=DMARC10; p=reject",
+        "v=DMARC1 p=reject",
+        "v=DMARC1; p=reject; p=reject",
+        "v=DMARC1; p=reject; junk",
+        "v=DMARC1; p=",
+        "v=DMARC1; p=rejected",
+        "v=DMARC1; p=reject; sp=never",
+        "v=DMARC1; \u00fc",
+        "v=spf1 -all",
+    ],
+)
+def test_a_malformed_record_is_no_record(record: str) -> None:
+    assert find_record("example.com", Dns(example_com=record)) == NOTHING
+
+
+def test_several_records_are_none_but_other_records_beside_one_do_no_harm() -> None:
+    twice = ["v=DMARC1; p=reject", "v=DMARC1; p=none"]
+    assert find_record("example.com", Dns(example_com=twice)) == NOTHING
+    beside = ["v=DMARC1; p=reject", "v=spf1 -all", "verification=1"]
+    assert find_record("example.com", Dns(example_com=beside)).policy == "reject"
+    below = Dns(a_example_com=twice, example_com="v=DMARC1; p=reject")
+    assert find_record("a.example.com", below) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("record", "policy"),
+    [
+        ("v=DMARC1; p=none", "none"),
+        ("v=DMARC1;p=QUARANTINE;", "quarantine"),
+        (" v = DMARC1 ; p = reject ", "reject"),
+        ("v=DMARC1; p=reject; pct=0", "reject"),
+        ("v=DMARC1; p=reject; pct=junk", "reject"),
+        ("v=DMARC1; p=reject; x-new=1", "reject"),
+        ("v=DMARC1; p=junk; rua=mailto:a@example.com", "none"),
+    ],
+)
+def test_the_policy_is_read_whole(record: str, policy: str) -> None:
+    assert find_record("example.com", Dns(example_com=record)).policy == policy
+
+
+def test_a_subdomain_has_its_own_record_or_that_of_its_organisation() -> None:
+    dns = Dns(example_com="v=DMARC1; p=reject; sp=none", own_example_com="v=DMARC1; p=quarantine")
+    assert find_record("example.com", dns).policy == "reject"
+    assert find_record("a.b.example.com", dns).policy == "none"
+    assert find_record("own.example.com", dns).policy == "quarantine"
+    tenants = Dns(github_io="v=DMARC1; p=reject", one_github_io="v=DMARC1; p=none")
+    assert find_record("x.one.github.io", tenants).policy == "none"
+    assert find_record("two.github.io", tenants) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("tags", "dkim", "spf"),
+    [
+        ("", False, False),
+        ("; adkim=r; aspf=r", False, False),
+        ("; adkim=s", True, False),
+        ("; aspf=S", False, True),
+        ("; adkim=strict; aspf=x", False, False),
+    ],
+)
+def test_alignment_is_strict_only_where_the_record_says_so(
+    tags: str, dkim: bool, spf: bool
+) -> None:
+    found = find_record("example.com", Dns(example_com=f"v=DMARC1; p=none{tags}"))
+    assert (found.strict_dkim, found.strict_spf) == (dkim, spf)
+
+
+@pytest.mark.parametrize("silent", ["_dmarc.a.example.com", "_dmarc.example.com"])
+def test_silence_is_told_from_absence(silent: str) -> None:
+    dns = Dns()
+    dns.silent = silent
+    found = find_record("a.example.com", dns)
+    assert found.silence == "DNS did not answer"
+    assert (found.policy, found.strict_dkim, found.strict_spf) == ("", None, None)
+    assert NOTHING.silence == ""

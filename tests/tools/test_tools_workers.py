@@ -1,0 +1,140 @@
+"""Workers: a conversation that goes on elsewhere is guarded by what both remember."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import run
+from typing import Any
+
+import pytest
+from tests.tools.asking import asked, tainted
+from tests.tools.support import Box, Connect, Json, code_of, decided
+
+from multimail.sessions import MemorySessionStore, SqliteSessionStore
+from multimail.trust import Action, TrustPolicy
+
+BOB, CAROL, EVE = "bob@example.org", "carol@example.org", "eve@evil.example"
+
+
+@pytest.fixture
+def durable(tmp_path: Path) -> Iterator[list[SqliteSessionStore]]:
+    """Two workers' views of one file."""
+    both = [SqliteSessionStore(tmp_path / "guard.db") for _ in range(2)]
+    yield both
+    for one in both:
+        one.close()
+
+
+async def test_two_workers_share_taint_and_what_is_known(
+    free_box: Box, connect: Connect, durable: list[SqliteSessionStore]
+) -> None:
+    one, two = (connect(free_box, store=store) for store in durable)
+    assert (await asked(two, BOB, session_id="s")).action is Action.ALLOW
+    await tainted(free_box, one, "s")
+    assert (await asked(two, BOB, session_id="s")).action is Action.HOLD
+    held = await one("send_email", to=BOB, subject="First", body="Hello.", session_id="s")
+    free_box.decide(held.data["id"])
+    assert (await asked(two, BOB, session_id="s")).action is Action.ALLOW
+    one.toolkit.declare_recipients([CAROL], session_id="s")
+    assert (await asked(two, CAROL, session_id="s")).action is Action.ALLOW
+    two.toolkit.reset("s")
+    assert (await asked(one, EVE, session_id="s")).action is Action.ALLOW
+
+
+async def test_two_workers_share_one_cap(
+    free_box: Box, connect: Connect, durable: list[SqliteSessionStore]
+) -> None:
+    policy = TrustPolicy(sends_per_session=3)
+    one, two = (connect(free_box, store=store, policy=policy) for store in durable)
+    workers = (one, two, one, two)
+    codes = [(await asked(worker, session_id="s")).code for worker in workers]
+    assert codes == ["allowed", "allowed", "allowed", "cap_per_session"]
+
+
+WORKER = """
+import json, sys
+from multimail.sessions import SqliteSessionStore
+from multimail.tools import Toolkit
+
+given = json.load(sys.stdin)
+store = SqliteSessionStore(given["file"])
+toolkit = Toolkit(given["key"], base_url=given["url"], store=store)
+results = [toolkit.call(*call, session_id="s") for call in given["calls"]]
+print(json.dumps([one.as_data() for one in results]))
+toolkit.close()
+store.close()
+"""
+
+
+def other_process(box: Box, file: Path, *calls: tuple[str, Json]) -> list[Json]:
+    """Return the data of tool calls that another process made."""
+    facts = {"file": str(file), "key": box.agent_key, "url": box.server.url, "calls": calls}
+    done = run(
+        [sys.executable, "-c", WORKER],
+        input=json.dumps(facts),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[Json] = json.loads(done.stdout)
+    return found
+
+
+def test_a_conversation_that_goes_on_in_another_process_is_as_guarded(
+    free_box: Box, tmp_path: Path
+) -> None:
+    mail, file = free_box.receive_proven(), tmp_path / "guard.db"
+    send = {"to": BOB, "subject": "x", "body": "y"}
+    (read,) = other_process(free_box, file, ("read_email", {"email_id": mail["id"]}))
+    assert read["trust"]["label"] == "authenticated"
+    (held,) = other_process(free_box, file, ("send_email", send))
+    assert held["held"] is True
+    assert held["decision"]["code"] == "recipient_from_mail"
+    free_box.decide(held["id"])
+    (sent,) = other_process(free_box, file, ("send_email", send | {"subject": "Again"}))
+    assert sent["held"] is False
+    assert sent["decision"]["action"] == "allow"
+
+
+async def test_a_guard_that_cannot_remember_shows_and_sends_nothing(
+    free_box: Box, connect: Connect, durable: list[SqliteSessionStore]
+) -> None:
+    mail = free_box.receive_proven("A secret body.")
+    tools = connect(free_box, store=durable[0])
+    durable[0].close()
+    for name, arguments in [
+        ("check_inbox", {}),
+        ("read_email", {"email_id": mail["id"]}),
+        ("get_thread", {"thread_id": mail["thread_id"]}),
+        ("send_email", {"to": BOB, "subject": "x", "body": "y"}),
+        ("reply_email", {"email_id": mail["id"], "body": "y"}),
+        ("add_contact", {"email": "zoe@example.org", "name": "Zoe"}),
+        ("tag_email", {"email_id": mail["id"], "tags": ["seen"]}),
+    ]:
+        result = await tools.call(name, arguments)
+        assert code_of(result) == "internal"
+        assert "secret" not in str(result.as_data())
+    assert free_box.mails() == []
+    assert free_box.mail(mail["id"])["tags"] == {}
+
+
+class Forgetful(MemorySessionStore):
+    """A store whose disk is full once a message was held."""
+
+    def note_held(self, scope: str, email_id: str, addresses: Any) -> None:
+        raise OSError("No space left on device")
+
+
+async def test_what_was_sent_is_not_reported_as_if_it_was_not(
+    free_box: Box, connect: Connect
+) -> None:
+    tools = connect(free_box, store=Forgetful())
+    await tainted(free_box, tools)
+    result = await tools("send_email", to=BOB, subject="x", body="y")
+    (held,) = free_box.mails()
+    assert held["id"] in result.text
+    assert decided(result).action is Action.HOLD
