@@ -5,6 +5,8 @@ A step, once released, is never edited: a change of the schema is a new step at 
 
 from __future__ import annotations
 
+from .sqlite_webhooks import TABLES as _WEBHOOKS
+
 _FIRST = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -115,4 +117,4 @@ CREATE TRIGGER audit_keeps_words BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 """
 
-STEPS: tuple[str, ...] = (_FIRST,)
+STEPS: tuple[str, ...] = (_FIRST, _WEBHOOKS)
