@@ -13,7 +13,8 @@
     ├── NetworkError            the API could not be reached: nothing happened
     │   └── OutcomeUnknownError the request left and no answer came: it may have happened
     ├── ReplyError              the API answered something that is not this API
-    └── WaitTimeoutError        nothing that matches arrived in time
+    ├── WaitTimeoutError        nothing that matches arrived in time
+    └── WebhookError            in multimail.webhooks: an event that must not be acted on
 
 Every message says what happened, to what, and what to do next. No error carries the API key.
 """

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import demo, doctor, local, mail, review, serve
+from . import demo, doctor, local, mail, review, serve, webhooks
 
 app = typer.Typer(
     name="multimail",
@@ -22,6 +22,7 @@ app = typer.Typer(
 
 for _part in (serve, demo, mail, review, local, doctor):
     app.registered_commands += _part.app.registered_commands
+app.add_typer(webhooks.app)
 
 
 def _version(wanted: bool) -> None:

@@ -23,6 +23,7 @@ from .addresses import problem_with
 from .clock import Clock, Ids, SystemClock
 from .delivery.outbox import Outbox
 from .delivery.relay import Relay, relay_from_url
+from .delivery.webhooks import TIMEOUT_SECONDS, WebhookCourier
 from .mail.dns import Resolver, live_resolver, zone_resolver
 from .mail.smtp import InboundSmtp, SmtpEnvelope
 from .mailroom import Desk, Mailroom
@@ -57,6 +58,7 @@ class ServerConfig:
         oversight_mode: Of the first mailbox.
         live: Whether the first three keys are live keys.
         pending_ttl: How long a send waits for its decision before it expires.
+        webhook_timeout: Seconds that a webhook's endpoint has to answer.
         clock: The server's time.
         ids: The generator of ids; made from `clock` when not given.
     """
@@ -72,6 +74,7 @@ class ServerConfig:
     oversight_mode: str = "gated_send"
     live: bool = False
     pending_ttl: timedelta = timedelta(hours=72)
+    webhook_timeout: float = TIMEOUT_SECONDS
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids | None = None
 
@@ -219,6 +222,9 @@ class EmbeddedServer:
         outbox = Outbox(desk, relay, wake)
         outbox.start()
         self._undo.append(outbox.stop)
+        courier = WebhookCourier(desk, config.webhook_timeout)
+        self._undo.append(courier.stop)
+        courier.start()
         return Mailroom(desk)
 
     def _first_things(self, room: Mailroom, address: str, mode: Mode) -> None:

@@ -10,6 +10,31 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+class Bell:
+    """Wakes one worker after a commit, from the moment on at which there can be work for it.
+
+    Most servers have no webhook: for them a commit costs no look at the database.
+    """
+
+    def __init__(self) -> None:
+        self._wake: Callable[[], None] = lambda: None
+        self._armed = False
+
+    def answered_by(self, wake: Callable[[], None]) -> None:
+        """Name what wakes the worker; it may be called from any thread."""
+        self._wake = wake
+
+    def ring(self) -> None:
+        """Wake the worker, now and after every commit that follows."""
+        self._armed = True
+        self._wake()
+
+    def committed(self) -> None:
+        """Wake the worker if it was ever rung for."""
+        if self._armed:
+            self._wake()
+
+
 class Signals:
     """Wakes everybody who waits whenever anything was committed."""
 

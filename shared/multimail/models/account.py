@@ -76,6 +76,9 @@ class Webhook(WireModel):
     url: str = ""
     events: list[str] = Field(default_factory=list)
     mailbox_id: str | None = None
+    status: str | None = None
+    """`enabled`, or `disabled` once its endpoint is dead."""
+    disabled_reason: str | None = None
 
 
 class NewWebhook(Webhook):
@@ -95,9 +98,14 @@ class WebhookDelivery(WireModel):
     """One delivery of an event. API: GET /v1/webhook-deliveries."""
 
     id: str = ""
+    webhook_id: str | None = None
+    event: str | None = Field(default=None, validation_alias=AliasChoices("event", "type"))
+    message_id: str | None = None
     status: str = ""
     attempts: int = 0
     response_status: int | None = None
+    error: str | None = None
+    created_at: datetime | None = None
 
 
 class Domain(WireModel):

@@ -14,6 +14,7 @@ from .mailboxes import Mailboxes
 from .reading import Reading
 from .receiving import Receiving
 from .sending import Sending
+from .webhooks import Webhooks
 from .withdrawing import Withdrawing
 
 __all__ = ["Desk", "Mailroom", "Principal"]
@@ -32,3 +33,4 @@ class Mailroom:
         self.reading = Reading(desk)
         self.deciding = Deciding(desk)
         self.receiving = Receiving(desk)
+        self.webhooks = Webhooks(desk)

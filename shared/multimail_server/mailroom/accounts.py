@@ -12,6 +12,7 @@ from ..secret_keys import SCOPES, mint
 from ..store.protocol import Reader, Tx
 from ..store.records import Account, AuditEntry, Key, Mailbox
 from .desk import Desk, Principal, find_mailbox, the_server
+from .webhook_settings import retire
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,10 @@ class Accounts:
         return self._desk.write(work)
 
     def close(self, who: Principal) -> Account:
-        """Close the account: every key is revoked, every mailbox retired. Nothing is erased."""
+        """Close the account: every key is revoked, every mailbox and webhook retired.
+
+        Nothing is erased but the signing secrets of the webhooks.
+        """
         _account_wide(who)
         desk, now = self._desk, self._desk.now()
 
@@ -119,6 +123,8 @@ class Accounts:
                 tx.put_key(replace(key, revoked_at=key.revoked_at or now))
             for mailbox in tx.mailboxes(closed.id):
                 tx.put_mailbox(replace(mailbox, deleted_at=now))
+            for hook in tx.webhooks(closed.id):
+                retire(desk, tx, who, hook)
             desk.audit(tx, who, "account.delete", ("account", closed.id))
             return closed
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ..clock import Clock, Ids
 from ..mail.dns import Resolver
 from ..refusals import not_found
-from ..signals import Signals
+from ..signals import Bell, Signals
 from ..store.protocol import Reader, Store, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 
@@ -57,6 +57,7 @@ class Desk:
     pending_ttl: timedelta
     has_relay: bool
     wake_outbox: Callable[[], None] = field(default=lambda: None)
+    webhook_bell: Bell = field(default_factory=Bell)
 
     def now(self) -> datetime:
         """Return the server's time."""
@@ -66,6 +67,7 @@ class Desk:
         """Run a transaction, then wake whoever waits for what it did."""
         result = self.store.write(work)
         self.signals.changed()
+        self.webhook_bell.committed()
         return result
 
     def audit(

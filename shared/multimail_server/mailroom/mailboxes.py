@@ -12,6 +12,7 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox
 from .desk import Desk, Principal, find_mailbox
 from .steps import advance
+from .webhook_settings import follow_settings
 
 _WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED)
 
@@ -23,6 +24,8 @@ class Changes:
     display_name: str | None = None
     mode: Mode | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    signing_secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    """The secret of each webhook URL that is named, by the name of its setting."""
 
 
 class Mailboxes:
@@ -70,10 +73,14 @@ class Mailboxes:
             if tx.mailbox_by_address(address) is not None:
                 raise conflict("address_taken", f"There is already a mailbox {address}.")
             tx.put_mailbox(mailbox)
+            follow_settings(self._desk, tx, who, mailbox, changes.signing_secrets)
             self._note(tx, who, "mailbox.create", mailbox)
             return mailbox
 
-        return self._desk.write(work)
+        made = self._desk.write(work)
+        if changes.signing_secrets:
+            self._desk.webhook_bell.ring()
+        return made
 
     def change(self, who: Principal, mailbox_id: str, changes: Changes) -> Mailbox:
         """Change a mailbox; a looser mode is refused."""
@@ -94,10 +101,14 @@ class Mailboxes:
             settings = {key: value for key, value in merged.items() if value is not None}
             changed = replace(mailbox, display_name=name, oversight_mode=mode, settings=settings)
             tx.put_mailbox(changed)
+            follow_settings(self._desk, tx, who, changed, changes.signing_secrets)
             self._note(tx, who, "mailbox.update", changed, fields=_named(changes))
             return changed
 
-        return self._desk.write(work)
+        done = self._desk.write(work)
+        if changes.signing_secrets:
+            self._desk.webhook_bell.ring()
+        return done
 
     def delete(self, who: Principal, mailbox_id: str) -> Mailbox:
         """Retire a mailbox: it receives nothing more, and what waits to leave it is cancelled."""

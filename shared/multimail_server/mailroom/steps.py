@@ -9,6 +9,7 @@ from ..oversight import Effect, Event, Refused, Repeat, Step, outcome
 from ..refusals import Refusal, conflict, forbidden
 from ..store.protocol import Tx
 from ..store.records import Message, OutboxRow
+from .events import announce_step
 
 
 def refusal_of(message: Message, refused: Refused) -> Refusal:
@@ -51,6 +52,7 @@ def advance(
     if moved is None:
         raise conflict("changed_meanwhile", f"Message {message.id} changed meanwhile. Try again.")
     _carry_out(tx, moved, result, now)
+    announce_step(tx, moved, event, now)
     return moved
 
 

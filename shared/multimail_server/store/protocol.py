@@ -27,6 +27,7 @@ from .records import (
     OutboxRow,
     TestDelivery,
 )
+from .webhook_protocol import WebhookReader, WebhookTx
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ class StoreUnavailableError(Exception):
     """The database cannot take the work now (full, locked, closed). Nothing was changed."""
 
 
-class Reader(Protocol):
+class Reader(WebhookReader, Protocol):
     """Verbs that change nothing."""
 
     def setting(self, name: str) -> str | None: ...
@@ -89,7 +90,7 @@ class Reader(Protocol):
     ) -> list[AuditEntry]: ...
 
 
-class Tx(Reader, Protocol):
+class Tx(Reader, WebhookTx, Protocol):
     """Verbs of one transaction that changes things."""
 
     def set_setting(self, name: str, value: str) -> None: ...

@@ -5,6 +5,8 @@ A step, once released, is never edited: a change of the schema is a new step at 
 
 from __future__ import annotations
 
+from .sqlite_webhooks import TABLES as _WEBHOOKS
+
 _FIRST = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -119,4 +121,4 @@ _REMOVED = """
 ALTER TABLE contents ADD COLUMN removed TEXT NOT NULL DEFAULT '[]';
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _REMOVED)
+STEPS: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS)

@@ -33,6 +33,7 @@ from .records import (
     OutboxRow,
     TestDelivery,
 )
+from .sqlite_webhooks import SqliteWebhookReader, SqliteWebhookTx
 
 R = TypeVar("R")
 
@@ -43,7 +44,7 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-class SqliteReader:
+class SqliteReader(SqliteWebhookReader):
     """The verbs that change nothing. See `protocol.Reader`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -223,7 +224,7 @@ class SqliteReader:
         return self._all(AuditEntry, f"{rest} ORDER BY id DESC LIMIT {int(limit)}", values)
 
 
-class SqliteTx(SqliteReader):
+class SqliteTx(SqliteReader, SqliteWebhookTx):
     """The verbs of a transaction that changes things. See `protocol.Tx`."""
 
     def _insert(self, record: Any, verb: str = "INSERT") -> None:

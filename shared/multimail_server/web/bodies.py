@@ -25,6 +25,7 @@ from ..mailroom.draft import Draft
 from ..mailroom.mailboxes import Changes
 from ..mailroom.sending import MOST_RECIPIENTS
 from ..oversight import Mode
+from ..signing_secrets import mint_signing_secret
 
 MOST_SUBJECT = 998
 MOST_MARKDOWN = 262_144
@@ -245,6 +246,7 @@ def _url(text: str) -> str:
 
 Url = Annotated[str, Field(max_length=2000), AfterValidator(_url)]
 _COLUMNS = frozenset({"display_name", "oversight_mode", "address", "address_local", "local_part"})
+_WEBHOOKS = ("webhook_url", "oversight_webhook_url")
 
 
 class MailboxChangeBody(Body):
@@ -267,7 +269,12 @@ class MailboxChangeBody(Body):
         """Return what was named; a setting named as null is removed."""
         named = self.model_dump(mode="json", exclude_unset=True)
         settings = {name: value for name, value in named.items() if name not in _COLUMNS}
-        return Changes(self.display_name, self.oversight_mode, settings)
+        hooks = {
+            name: mint_signing_secret() if named[name] else ""
+            for name in _WEBHOOKS
+            if name in named
+        }
+        return Changes(self.display_name, self.oversight_mode, settings, hooks)
 
 
 class MailboxBody(MailboxChangeBody):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..routing import RouteSpec
-from . import account, emails, mailboxes, oversight, sending, testing
+from . import account, emails, mailboxes, oversight, sending, testing, webhooks
 
 ALL: tuple[RouteSpec, ...] = tuple(
     spec
-    for module in (mailboxes, emails, sending, oversight, account, testing)
+    for module in (mailboxes, emails, sending, oversight, account, testing, webhooks)
     for spec in module.routes.specs
 )

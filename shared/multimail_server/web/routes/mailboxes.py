@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import render
 from ..ask import Answer, Ask
 from ..bodies import ContactBody, MailboxBody, MailboxChangeBody
+from ..render_webhooks import shown_once
 from ..routing import Routes
 
 routes = Routes()
@@ -21,8 +22,9 @@ def list_mailboxes(ask: Ask) -> Answer:
 def create_mailbox(ask: Ask) -> Answer:
     """API: POST /v1/mailboxes."""
     body = ask.read(MailboxBody)
-    made = ask.room.mailboxes.create(ask.who, body.address, body.changes())
-    return Answer(render.mailbox(made), 201)
+    changes = body.changes()
+    made = ask.room.mailboxes.create(ask.who, body.address, changes)
+    return Answer({**render.mailbox(made), **shown_once(changes)}, 201)
 
 
 @routes("GET", "/v1/mailboxes/{mailbox}", "read")
@@ -36,7 +38,8 @@ def get_mailbox(ask: Ask) -> Answer:
 def change_mailbox(ask: Ask) -> Answer:
     """API: PATCH /v1/mailboxes/{mailbox} and …/configure."""
     changes = ask.read(MailboxChangeBody).changes()
-    return Answer(render.mailbox(ask.room.mailboxes.change(ask.who, ask.path["mailbox"], changes)))
+    changed = ask.room.mailboxes.change(ask.who, ask.path["mailbox"], changes)
+    return Answer({**render.mailbox(changed), **shown_once(changes)})
 
 
 @routes("DELETE", "/v1/mailboxes/{mailbox}", "admin")

@@ -1,0 +1,280 @@
+"""The webhook courier: one thread that posts what is due, each subscription in its own turn.
+
+Delivery is at least once with a stable id: a delivery stays due until its result is committed, so
+that a crash in between leads to another try and never to a lost event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from .._version import version
+from ..mailroom.desk import Desk, the_server
+from ..mailroom.webhooks import disable
+from ..signing_secrets import signed_headers
+from ..store.protocol import Reader, StoreUnavailableError, Tx
+from ..store.webhook_records import DeliveryStatus, Webhook, WebhookDelivery
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+RETRY_AFTER = tuple(
+    timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18000, 36000, 36000)
+)
+"""How long after each failed try the next one comes; after the last one the delivery has failed."""
+
+TIMEOUT_SECONDS = 15.0
+HISTORY = timedelta(days=30)
+"""How long a delivery that is over stays in the history."""
+
+_AT_ONCE = 16
+_TURN = 20
+_AFTER_TROUBLE_SECONDS = 5.0
+_HOUSEKEEPING = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """What one try posts."""
+
+    hook: Webhook
+    delivery: WebhookDelivery
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What one try came to: `error` is None where it was accepted."""
+
+    status: int | None
+    error: str | None
+
+
+class WebhookCourier:
+    """Posts events. `start` it once, `stop` it at the end; the desk's bell wakes it.
+
+    Args:
+        desk: The mailroom's desk.
+        timeout: Seconds for one try, from the connection to the answer's status.
+    """
+
+    def __init__(self, desk: Desk, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._desk = desk
+        self._timeout = timeout
+        self._loop = asyncio.new_event_loop()
+        self._awake = asyncio.Event()
+        self._stopping = False
+        self._turns: dict[str, asyncio.Task[None]] = {}
+        self._client: httpx.AsyncClient | None = None
+        self._tidied = desk.now() - _HOUSEKEEPING
+        self._workers = ThreadPoolExecutor(2, thread_name_prefix="multimail-webhook-store")
+        self._thread = threading.Thread(target=self._run, name="multimail-webhooks", daemon=True)
+        desk.webhook_bell.answered_by(self.wake)
+        desk.clock.on_change(desk.webhook_bell.committed)
+
+    def start(self) -> None:
+        """Begin, with what an earlier run left behind."""
+        self._thread.start()
+        if self._desk.store.read(lambda tx: tx.has_webhooks()):
+            self._desk.webhook_bell.ring()
+
+    def stop(self) -> None:
+        """Break off what is under way, which is delivered after the next start, and end."""
+        if self._thread.is_alive():
+            with suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._end)
+            self._thread.join()
+        self._workers.shutdown()
+        self._loop.close()
+
+    def wake(self) -> None:
+        """Look for work now; from any thread."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._awake.set)
+
+    def _end(self) -> None:
+        self._stopping = True
+        self._awake.set()
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._work())
+
+    async def _work(self) -> None:
+        await self._awake.wait()
+        while not self._stopping:
+            self._awake.clear()
+            try:
+                await self._tidy()
+                pause = await self._begin_turns()
+            except StoreUnavailableError as error:
+                _log.warning("The webhooks wait for the database: %s", error)
+                pause = _AFTER_TROUBLE_SECONDS
+            except Exception:
+                _log.exception("The webhooks met an error and go on")
+                pause = _AFTER_TROUBLE_SECONDS
+            await self._sleep(pause)
+        for turn in self._turns.values():
+            turn.cancel()
+        await asyncio.gather(*self._turns.values(), return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _sleep(self, seconds: float | None) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
+
+    async def _begin_turns(self) -> float | None:
+        """Give each subscription with something due its turn; return the seconds until more."""
+        now = self._desk.now()
+
+        def look(tx: Reader) -> tuple[list[str], float | None]:
+            # Those whose turn it is are found again, so as many more are asked for.
+            due, upcoming = tx.webhooks_due(now, 2 * _AT_ONCE), tx.next_webhook_due(now)
+            return due, None if upcoming is None else self._desk.clock.seconds_until(upcoming)
+
+        due, pause = await self._with_store(lambda: self._desk.store.read(look))
+        for webhook_id in due:
+            if webhook_id not in self._turns and len(self._turns) < _AT_ONCE:
+                self._turns[webhook_id] = self._loop.create_task(self._turn(webhook_id))
+        return pause
+
+    async def _turn(self, webhook_id: str) -> None:
+        """Post what is due for one subscription, in order, until a try fails."""
+        try:
+            for _ in range(_TURN):
+                if not await self._deliver_next(webhook_id):
+                    break
+        except StoreUnavailableError as error:
+            _log.warning("A webhook waits for the database: %s", error)
+            await asyncio.sleep(_AFTER_TROUBLE_SECONDS)
+        except Exception:
+            _log.exception("A webhook met an error and is tried again")
+            await asyncio.sleep(_AFTER_TROUBLE_SECONDS)
+        finally:
+            del self._turns[webhook_id]
+            self._awake.set()
+
+    async def _deliver_next(self, webhook_id: str) -> bool:
+        read, write = self._desk.store.read, self._desk.write
+        parcel = await self._with_store(lambda: read(lambda tx: self._begin(tx, webhook_id)))
+        if parcel is None:
+            return False
+        result = await self._post(parcel)
+        await self._with_store(lambda: write(lambda tx: self._settle(tx, parcel, result)))
+        return result.error is None
+
+    async def _with_store(self, work: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._workers, work)
+
+    def _begin(self, tx: Reader, webhook_id: str) -> _Parcel | None:
+        hook = tx.webhook(webhook_id)
+        delivery = tx.next_webhook_delivery(webhook_id, self._desk.now())
+        if hook is None or delivery is None:
+            return None
+        return _Parcel(hook, delivery, tx.webhook_body(delivery.id) or b"")
+
+    async def _post(self, parcel: _Parcel) -> _Result:
+        import httpx
+
+        if self._client is None:
+            # Plain http is for this machine alone, and no proxy of the environment leads there.
+            self._client = httpx.AsyncClient(
+                timeout=self._timeout, follow_redirects=False, mounts={"http://": None}
+            )
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream(
+                    "POST", parcel.hook.url, content=parcel.body, headers=self._headers(parcel)
+                ) as answer,
+            ):
+                return _judged(answer.status_code)
+        except TimeoutError:
+            return _Result(None, f"it did not answer within {self._timeout:g} seconds")
+        except Exception as error:
+            # The words of an exception can hold the URL, and the URL a password.
+            return _Result(None, f"it could not be reached ({type(error).__name__})")
+
+    def _headers(self, parcel: _Parcel) -> dict[str, str]:
+        hook, delivery = parcel.hook, parcel.delivery
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": f"multimail-embedded/{version()}",
+            **signed_headers(
+                hook.signing_secret,
+                hook.signature_format,
+                delivery.id,
+                self._desk.now(),
+                parcel.body,
+            ),
+        }
+
+    def _settle(self, tx: Tx, parcel: _Parcel, result: _Result) -> None:
+        """Commit the outcome of one try; one that was overtaken meanwhile changes nothing."""
+        now = self._desk.now()
+        hook, delivery = tx.webhook(parcel.hook.id), tx.webhook_delivery(parcel.delivery.id)
+        if hook is None or delivery is None or delivery != parcel.delivery:
+            return
+        tried = replace(
+            delivery,
+            attempts=delivery.attempts + 1,
+            last_attempt_at=now,
+            response_status=result.status,
+            error=result.error,
+        )
+        if result.error is None:
+            done = replace(tried, status=DeliveryStatus.DELIVERED, due_at=None, delivered_at=now)
+            tx.put_webhook_delivery(done)
+            tx.put_webhook(replace(hook, last_success_at=now))
+        else:
+            self._settle_failure(tx, hook, tried, result)
+
+    def _settle_failure(
+        self, tx: Tx, hook: Webhook, tried: WebhookDelivery, result: _Result
+    ) -> None:
+        if tried.attempts <= len(RETRY_AFTER) and result.status != _GONE:
+            due = self._desk.now() + RETRY_AFTER[tried.attempts - 1]
+            tx.put_webhook_delivery(replace(tried, due_at=due))
+            return
+        tx.put_webhook_delivery(replace(tried, status=DeliveryStatus.FAILED, due_at=None))
+        if result.status == _GONE:
+            reason = "the endpoint answered 410 Gone"
+        elif hook.last_success_at is None or hook.last_success_at < tried.created_at:
+            reason = f"{tried.attempts} tries failed in a row; at the last, {result.error}"
+        else:
+            return
+        disable(self._desk, tx, the_server(hook.account_id), hook, reason)
+
+    async def _tidy(self) -> None:
+        now = self._desk.now()
+        if now - self._tidied < _HOUSEKEEPING:
+            return
+        self._tidied = now
+        write = self._desk.store.write
+        await self._with_store(
+            lambda: write(lambda tx: tx.forget_webhook_deliveries(now - HISTORY))
+        )
+
+
+_GONE = 410
+
+
+def _judged(status: int) -> _Result:
+    if 200 <= status < 300:
+        return _Result(status, None)
+    if 300 <= status < 400:
+        return _Result(status, f"it answered {status}, a redirect, which is not followed")
+    return _Result(status, f"it answered {status}")

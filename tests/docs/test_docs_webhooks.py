@@ -1,0 +1,32 @@
+"""The page on webhooks: its blocks run, and its table of events is the server's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from multimail.webhooks import EVENT_TYPES
+from multimail_server.mailroom.events import KIND_OF
+
+PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+ROWS = re.findall(r"^\| `([a-z]+\.[a-z]+)` \| (?:`([a-z.]+)`)? ?\|", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_blocks_run(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block, "webhooks.md", "exec"), {})
+    assert capsys.readouterr().out == "bad_signature\n"
+
+
+def test_the_events_are_those_that_the_server_knows() -> None:
+    told = {kind: kind for kind, _ in ROWS} | {also: kind for kind, also in ROWS if also}
+    assert told == {name: kind.value for name, kind in KIND_OF.items()}
+
+
+def test_the_client_and_the_server_mean_the_same_by_each_name() -> None:
+    assert {name: kind.kind for name, kind in EVENT_TYPES.items()} == {
+        name: kind.value for name, kind in KIND_OF.items()
+    }
