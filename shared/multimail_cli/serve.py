@@ -46,6 +46,9 @@ def serve(
     ] = None,
     domain: Annotated[str | None, typer.Option(help="The domain of new mailboxes.")] = None,
     mode: Annotated[str, typer.Option(help=f"Oversight: {', '.join(_MODES)}.")] = "gated_send",
+    public_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where people open the pages, by a proxy.")
+    ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Make live keys, whose mail really leaves.")
     ] = False,
@@ -68,6 +71,7 @@ def serve(
         relay=relay,
         oversight_mode=mode,
         live=live,
+        public_url=public_url,
         **wanted,
     )
     _run(session, config, ended)
@@ -139,4 +143,5 @@ def _key_lines(server: EmbeddedServer) -> list[str]:
         "For whoever decides, and for nobody else:",
         f"  export MULTIMAIL_REVIEWER_KEY={keys.reviewer}",
         "  multimail pending --key-env MULTIMAIL_REVIEWER_KEY",
+        f"  or open {server.url}/ in a browser and sign in with the reviewer's key",
     ]

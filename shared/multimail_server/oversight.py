@@ -67,6 +67,8 @@ class Event(StrEnum):
     CANCELLED = "cancelled"
     RESCHEDULED = "rescheduled"
     """Its `send_at` was changed to another moment that lies ahead."""
+    REVISED = "revised"
+    """A reviewer edited it while it waited: a new revision, which needs a decision of its own."""
     EXPIRED = "expired"
     DUE = "due"
     """The outbox reached it."""
@@ -138,6 +140,7 @@ _ROWS: tuple[_Row, ...] = (
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.CANCELLED, Step(State.CANCELLED)),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.EXPIRED, Step(State.EXPIRED)),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.RESCHEDULED, _HOLD),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REVISED, _HOLD),
     # The approver saw the old moment: a new one is a new revision, which needs a new decision.
     (_OUT, GATED, State.SCHEDULED, Event.RESCHEDULED, _HOLD_AGAIN),
     (_OUT, FREE, State.SCHEDULED, Event.RESCHEDULED, _GO_LATER),

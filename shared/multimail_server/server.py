@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import socket
 import tempfile
@@ -36,6 +37,7 @@ from .web.app import make_app
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 15.0
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
 
 
 class ServerStartError(Exception):
@@ -59,6 +61,8 @@ class ServerConfig:
         live: Whether the first three keys are live keys.
         pending_ttl: How long a send waits for its decision before it expires.
         webhook_timeout: Seconds that a webhook's endpoint has to answer.
+        public_url: Where a proxy shows this server to people, such as `https://mail.example.com`;
+            None where they open it by its address.
         clock: The server's time.
         ids: The generator of ids; made from `clock` when not given.
     """
@@ -75,6 +79,7 @@ class ServerConfig:
     live: bool = False
     pending_ttl: timedelta = timedelta(hours=72)
     webhook_timeout: float = TIMEOUT_SECONDS
+    public_url: str | None = None
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids | None = None
 
@@ -259,7 +264,7 @@ class EmbeddedServer:
         self._url = f"http://{_authority(self.config.host, listener.getsockname()[1])}"
         runner = _Http(
             uvicorn.Config(
-                make_app(room, secret),
+                make_app(room, secret, self.config.public_url),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
@@ -306,6 +311,11 @@ def _checked(config: ServerConfig) -> tuple[Mode, str]:
     problem = problem_with(address)
     if problem is not None:
         raise ServerStartError(f"The first mailbox's address {address!r} {problem}.")
+    if config.public_url is not None and not _PUBLIC_URL.fullmatch(config.public_url):
+        raise ServerStartError(
+            f"--public-url {config.public_url!r} is not an address such as "
+            "https://mail.example.com, without a path."
+        )
     if config.pending_ttl <= timedelta(0):
         raise ServerStartError("The time that a send may wait for approval must be positive.")
     return Mode(config.oversight_mode), address

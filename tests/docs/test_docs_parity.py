@@ -7,11 +7,11 @@ from pathlib import Path
 
 from multimail.verb import paging, verb
 from multimail.verbs import Verbs
-from multimail_server.web.routes import ALL
+from multimail_server.web.routes import ALL, PAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()
 ROW = re.compile(r"^\| (`[^|]+`) \| ([A-Z]+) (\S+) \| ([^|]+) \| (yes|no) \|", re.MULTILINE)
-ALONE = re.compile(r"^\| ([A-Z]+) (/\S+) \|", re.MULTILINE)
+ALONE = re.compile(r"^\| ([A-Z]+) (/\S*) \|", re.MULTILINE)
 
 
 def _shape(method: str, path: str) -> tuple[str, str]:
@@ -40,3 +40,8 @@ def test_every_route_of_the_server_is_on_the_page() -> None:
     named = {_shape(found[2], found[3]) for found in ROW.finditer(PAGE)}
     named |= {_shape(found[1], found[2]) for found in ALONE.finditer(PAGE)}
     assert not SERVED - named
+
+
+def test_every_page_for_people_is_on_the_page() -> None:
+    named = {_shape(found[1], found[2]) for found in ALONE.finditer(PAGE)}
+    assert not {_shape(spec.method, spec.path) for spec in PAGES} - named

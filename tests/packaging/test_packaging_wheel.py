@@ -56,12 +56,14 @@ print(json.dumps({"version": m.version("multimail"), "where": multimail.__file__
 def test_the_extras_bring_a_working_server_and_tools(clean: Environment, wheel: Path) -> None:
     clean.install(f"multimail[langchain,server,cli] @ {wheel.as_uri()}")
     code = """
+import httpx
 from langchain_multimail import MultiMailToolkit
 from multimail_server import EmbeddedServer, ServerConfig
 
 with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
     tools = MultiMailToolkit(server.keys.agent, base_url=server.url).get_tools()
     send = next(tool for tool in tools if tool.name == "send_email")
+    assert "Sign in to decide" in httpx.get(server.url).text
     print(send.invoke({"to": ["ann@example.org"], "subject": "Hello", "body": "Hi"}))
 """
     assert clean.execute(code).startswith("Held for approval: msg_")

@@ -7,12 +7,15 @@ with its audit row, and only `steps.advance` changes the status of a message.
 from __future__ import annotations
 
 from .accounts import Accounts
+from .approval_links import ApprovalLinks
 from .contacts import Contacts
 from .deciding import Deciding
 from .desk import Desk, Principal
 from .mailboxes import Mailboxes
 from .reading import Reading
 from .receiving import Receiving
+from .reviewing import Reviewing
+from .revising import Revising
 from .sending import Sending
 from .webhooks import Webhooks
 from .withdrawing import Withdrawing
@@ -34,3 +37,6 @@ class Mailroom:
         self.deciding = Deciding(desk)
         self.receiving = Receiving(desk)
         self.webhooks = Webhooks(desk)
+        self.reviewing = Reviewing(desk)
+        self.revising = Revising(desk)
+        self.approval_links = ApprovalLinks(desk, self.deciding)

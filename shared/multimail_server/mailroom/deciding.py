@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..oversight import Event, State
+from ..oversight import Direction, Event, State
 from ..refusals import Refusal, conflict, forbidden
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Message
@@ -49,6 +50,7 @@ class Deciding:
         approve: bool,
         reason: str | None,
         seen_hash: str | None,
+        first: Callable[[Tx], None] | None = None,
     ) -> Message:
         """Decide, and wait a moment for the delivery that an approval starts.
 
@@ -58,6 +60,7 @@ class Deciding:
             approve: Else it is rejected.
             reason: Kept with the message.
             seen_hash: The `content_hash` that the approver saw; a mismatch is refused.
+            first: What else the transaction does, before it decides.
         Returns:
             The message as it is afterwards.
         Raises:
@@ -65,6 +68,8 @@ class Deciding:
         """
 
         def work(tx: Tx) -> Message | Refusal:
+            if first is not None:
+                first(tx)
             return self._decide(tx, who, email_id, approve, reason, seen_hash)
 
         decided: Message | Refusal = self._desk.write(work)
@@ -111,6 +116,8 @@ class Deciding:
         )
         if moved is None:
             return message
+        if approve and message.direction is Direction.OUTBOUND:
+            tx.add_approved_recipients(message.mailbox_id, message.recipients)
         desk.audit(
             tx,
             who,

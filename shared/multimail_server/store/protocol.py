@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from ..oversight import State
 from .records import (
     Account,
+    ApprovalLink,
     Attachment,
     AuditEntry,
     Contact,
@@ -25,6 +26,7 @@ from .records import (
     Message,
     MessageFilter,
     OutboxRow,
+    Revision,
     TestDelivery,
 )
 from .webhook_protocol import WebhookReader, WebhookTx
@@ -89,6 +91,12 @@ class Reader(WebhookReader, Protocol):
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[AuditEntry]: ...
 
+    def revisions(self, message_id: str) -> list[Revision]: ...
+    def approval_link(self, sha256: str) -> ApprovalLink | None: ...
+    def approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> set[str]:
+        """Return which addresses, in lower case, the mailbox has written to with approval."""
+        ...
+
 
 class Tx(Reader, WebhookTx, Protocol):
     """Verbs of one transaction that changes things."""
@@ -101,7 +109,7 @@ class Tx(Reader, WebhookTx, Protocol):
     def remove_contact(self, contact_id: str) -> None: ...
 
     def insert_message(self, message: Message, content: Content) -> None: ...
-    def move_message(self, message: Message, to: State, **changes: Any) -> Message | None:
+    def move_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
         """Change a message only if its status is still `message.status`; None when it is not."""
         ...
 
@@ -114,6 +122,11 @@ class Tx(Reader, WebhookTx, Protocol):
     def remove_outbox(self, message_id: str) -> None: ...
     def insert_test_delivery(self, delivery: TestDelivery) -> None: ...
     def add_audit(self, entry: AuditEntry) -> None: ...
+
+    def replace_content(self, content: Content) -> None: ...
+    def insert_revision(self, revision: Revision) -> None: ...
+    def put_approval_link(self, link: ApprovalLink) -> None: ...
+    def add_approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> None: ...
 
 
 class Store(Protocol):

@@ -194,6 +194,39 @@ class TestDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """What a held message was before a reviewer edited it."""
+
+    message_id: str
+    number: int
+    """1 for what was sent first."""
+    content_hash: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    recipients: tuple[str, ...]
+    subject: str
+    markdown: str
+    raw: bytes
+    replaced_at: datetime
+    replaced_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalLink:
+    """A link that decides on one message, once. The token is not here: only its SHA-256."""
+
+    sha256: str
+    message_id: str
+    content_hash: str
+    """What its maker was shown; the link decides on nothing else."""
+    key_id: str
+    """The approver."""
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageFilter:
     """Which messages of a mailbox to list, newest first. What is None does not filter."""
 

@@ -121,4 +121,28 @@ _REMOVED = """
 ALTER TABLE contents ADD COLUMN removed TEXT NOT NULL DEFAULT '[]';
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS)
+_REVIEWING = """
+CREATE TABLE revisions (
+    message_id TEXT NOT NULL REFERENCES messages(id), number INTEGER NOT NULL,
+    content_hash TEXT NOT NULL, "to" TEXT NOT NULL, cc TEXT NOT NULL, recipients TEXT NOT NULL,
+    subject TEXT NOT NULL, markdown TEXT NOT NULL, raw BLOB NOT NULL,
+    replaced_at INTEGER NOT NULL, replaced_by TEXT NOT NULL REFERENCES keys(id),
+    PRIMARY KEY (message_id, number)
+) STRICT;
+
+CREATE TABLE approval_links (
+    sha256 TEXT PRIMARY KEY, message_id TEXT NOT NULL REFERENCES messages(id),
+    content_hash TEXT NOT NULL, key_id TEXT NOT NULL REFERENCES keys(id),
+    created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
+) STRICT;
+
+CREATE TABLE approved_recipients (
+    mailbox_id TEXT NOT NULL REFERENCES mailboxes(id), address TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, address)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO approved_recipients
+    SELECT mailbox_id, lower(value) FROM messages, json_each(recipients)
+    WHERE direction = 'outbound' AND decision = 'approve';
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS, _REVIEWING)

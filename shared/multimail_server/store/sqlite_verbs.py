@@ -21,6 +21,7 @@ from .columns import (
 from .listing import select_messages
 from .records import (
     Account,
+    ApprovalLink,
     Attachment,
     AuditEntry,
     Contact,
@@ -31,6 +32,7 @@ from .records import (
     Message,
     MessageFilter,
     OutboxRow,
+    Revision,
     TestDelivery,
 )
 from .sqlite_webhooks import SqliteWebhookReader, SqliteWebhookTx
@@ -223,6 +225,20 @@ class SqliteReader(SqliteWebhookReader):
             rest, values = f"{rest} AND id < ?", [*values, before_id]
         return self._all(AuditEntry, f"{rest} ORDER BY id DESC LIMIT {int(limit)}", values)
 
+    def revisions(self, message_id: str) -> list[Revision]:
+        return self._all(Revision, "WHERE message_id = ? ORDER BY number", (message_id,))
+
+    def approval_link(self, sha256: str) -> ApprovalLink | None:
+        return self._one(ApprovalLink, "WHERE sha256 = ?", sha256)
+
+    def approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> set[str]:
+        wanted = [address.lower() for address in addresses]
+        sql = (
+            "SELECT address FROM approved_recipients "  # noqa: S608
+            f"WHERE mailbox_id = ? AND address IN ({_marks(wanted)})"
+        )
+        return {row[0] for row in self._connection.execute(sql, (mailbox_id, *wanted))}
+
 
 class SqliteTx(SqliteReader, SqliteWebhookTx):
     """The verbs of a transaction that changes things. See `protocol.Tx`."""
@@ -266,7 +282,7 @@ class SqliteTx(SqliteReader, SqliteWebhookTx):
         self._insert(message)
         self._insert(content)
 
-    def move_message(self, message: Message, to: State, **changes: Any) -> Message | None:
+    def move_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
         moved = replace(message, status=to, **changes)
         names = ["status", *changes]
         sets = ", ".join(f'"{name}" = ?' for name in names)
@@ -306,9 +322,24 @@ class SqliteTx(SqliteReader, SqliteWebhookTx):
     def add_audit(self, entry: AuditEntry) -> None:
         self._insert(entry)
 
+    def replace_content(self, content: Content) -> None:
+        self._put(content, "message_id")
+
+    def insert_revision(self, revision: Revision) -> None:
+        self._insert(revision)
+
+    def put_approval_link(self, link: ApprovalLink) -> None:
+        self._put(link, "sha256")
+
+    def add_approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> None:
+        sql = "INSERT OR IGNORE INTO approved_recipients VALUES (?, ?)"
+        rows = [(mailbox_id, address.lower()) for address in addresses]
+        self._connection.executemany(sql, rows)
+
 
 _TABLES: dict[type[Any], str] = {
     Account: "accounts",
+    ApprovalLink: "approval_links",
     Attachment: "attachments",
     AuditEntry: "audit",
     Contact: "contacts",
@@ -318,5 +349,6 @@ _TABLES: dict[type[Any], str] = {
     Mailbox: "mailboxes",
     Message: "messages",
     OutboxRow: "outbox",
+    Revision: "revisions",
     TestDelivery: "test_deliveries",
 }

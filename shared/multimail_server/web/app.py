@@ -20,21 +20,28 @@ from ..refusals import Refusal, forbidden
 from ..store.protocol import StoreUnavailableError
 from .ask import Answer, Ask
 from .keys import Links, principal_of
-from .routes import ALL
+from .pages.door import Door
+from .routes import ALL, PAGES
 from .routing import RouteSpec
 
 _log = logging.getLogger(__name__)
 _NOBODY = Principal("", "", "", frozenset(), live=False)
 
 
-def make_app(room: Mailroom, link_secret: str) -> ASGIApp:
-    """Return the app that serves `room`; `link_secret` signs links to attachments."""
-    links = Links(link_secret)
+def make_app(room: Mailroom, link_secret: str, public_url: str | None = None) -> ASGIApp:
+    """Return the app that serves `room`.
+
+    Args:
+        room: What is served.
+        link_secret: Signs links to attachments, and the forms behind approval links.
+        public_url: Where a proxy shows this server to people.
+    """
+    links, door = Links(link_secret), Door(room.desk.now, link_secret, public_url)
     grouped: dict[str, list[RouteSpec]] = {}
-    for spec in ALL:
+    for spec in (*ALL, *PAGES):
         grouped.setdefault(spec.path, []).append(spec)
     routes = [
-        Route(path, _endpoint(specs, room, links), methods=[spec.method for spec in specs])
+        Route(path, _endpoint(specs, room, links, door), methods=[spec.method for spec in specs])
         for path, specs in grouped.items()
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
@@ -65,7 +72,7 @@ class _Outermost:
 
 
 def _endpoint(
-    specs: list[RouteSpec], room: Mailroom, links: Links
+    specs: list[RouteSpec], room: Mailroom, links: Links, door: Door
 ) -> Callable[[Request], Awaitable[Response]]:
     by_method = {spec.method: spec for spec in specs}
 
@@ -73,7 +80,7 @@ def _endpoint(
         spec = by_method["GET" if request.method == "HEAD" else request.method]
         try:
             body = await _body(request, spec.longest_body)
-            answer = await run_in_threadpool(_answer, spec, room, links, request, body)
+            answer = await run_in_threadpool(_answer, spec, room, links, door, request, body)
         except Refusal as refusal:
             return _refused(refusal, request.state.request_id)
         except StoreUnavailableError as error:
@@ -91,7 +98,7 @@ def _endpoint(
 
 
 def _answer(
-    spec: RouteSpec, room: Mailroom, links: Links, request: Request, body: bytes
+    spec: RouteSpec, room: Mailroom, links: Links, door: Door, request: Request, body: bytes
 ) -> Response:
     """Authenticate, check the scope, and run the handler. Runs in a worker thread."""
     who = _NOBODY
@@ -107,6 +114,10 @@ def _answer(
         path=request.path_params,
         query=request.query_params,
         body=body,
+        door=door,
+        headers=request.headers,
+        path_text=request.url.path,
+        peer=request.client.host if request.client else "",
     )
     return _response(spec.handler(ask))
 

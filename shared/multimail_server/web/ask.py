@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from ..mailroom import Mailroom, Principal
 from ..refusals import invalid
 from .keys import Links
+from .pages.door import Door
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -35,6 +36,12 @@ class Ask:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes = field(repr=False)
+    door: Door = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    path_text: str = ""
+    """The path as it was asked for."""
+    peer: str = ""
+    """The client's address."""
 
     def read(self, model: type[B]) -> B:
         """Return the body as `model`; raise a 400 that names the field that is wrong."""

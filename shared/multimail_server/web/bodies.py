@@ -190,6 +190,25 @@ class DecideBody(Body):
     content_hash: Annotated[str, Field(max_length=128)] | None = None
 
 
+class LinkBody(Body):
+    """POST /v1/oversight/{email}/approval-link (ours)."""
+
+    expires_in: Annotated[int, Field(ge=60, le=7 * 24 * 3600)] | None = None
+    """Seconds."""
+    content_hash: Annotated[str, Field(max_length=128)] | None = None
+
+
+class LinkDecideBody(Body):
+    """API: POST /v1/approve/{token}."""
+
+    action: Annotated[
+        Literal["approve", "reject"],
+        Field(validation_alias=AliasChoices("action", "decision")),
+    ]
+    reason: Annotated[str, AfterValidator(_no_null), Field(max_length=2000)] | None = None
+    content_hash: Annotated[str, Field(max_length=128)] | None = None
+
+
 class TagsBody(Body):
     """API: PUT …/emails/{id}/tags."""
 

@@ -183,8 +183,8 @@ def attachment(file: Attachment) -> Json:
     }
 
 
-def sent(result: Sent) -> Json:
-    """Return what a send or a reply answers."""
+def sent(result: Sent, base_url: str) -> Json:
+    """Return what a send or a reply answers; `base_url` begins the address of the item's page."""
     message = result.message
     held = message.status is State.PENDING_SEND_APPROVAL
     answer: Json = {
@@ -200,7 +200,7 @@ def sent(result: Sent) -> Json:
         "expires_at": moment(message.expires_at) if held else None,
         "send_at": moment(message.send_at),
         "content_hash": message.content_hash,
-        "approval_url": None,
+        "approval_url": f"{base_url}/review/{message.id}" if held else None,
     }
     if result.replayed:
         answer["idempotent"] = True

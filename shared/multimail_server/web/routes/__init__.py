@@ -1,12 +1,22 @@
-"""The routes of API version 1, one module per subject."""
+"""The routes of API version 1, one module per subject, and those of the human's page."""
 
 from __future__ import annotations
 
+from ..pages import lists, review, signing_in, static_files
 from ..routing import RouteSpec
 from . import account, emails, mailboxes, oversight, sending, testing, webhooks
 
 ALL: tuple[RouteSpec, ...] = tuple(
     spec
     for module in (mailboxes, emails, sending, oversight, account, testing, webhooks)
+from . import account, approving, emails, mailboxes, oversight, sending, testing
+
+ALL: tuple[RouteSpec, ...] = tuple(
+    spec
+    for module in (mailboxes, emails, sending, oversight, account, testing, approving)
     for spec in module.routes.specs
 )
+PAGES: tuple[RouteSpec, ...] = tuple(
+    spec for module in (signing_in, review, lists, static_files) for spec in module.routes.specs
+)
+"""For people: HTML, and a session instead of a key."""

@@ -23,7 +23,9 @@ def send(ask: Ask) -> Answer:
     _check_time(ask, body)
     draft = body.draft(tuple(body.to), body.subject)
     result = ask.room.sending.send(ask.who, ask.path["mailbox"], draft)
-    return Answer(render.sent(result), 200 if result.replayed else 202)
+    return Answer(
+        render.sent(result, ask.door.base_url(ask.base_url)), 200 if result.replayed else 202
+    )
 
 
 @routes("POST", "/v1/mailboxes/{mailbox}/reply/{email}", "send", longest_body=LARGE_BODY)
@@ -38,7 +40,9 @@ def reply(ask: Ask) -> Answer:
         body.draft(),
         reply_all=body.reply_all,
     )
-    return Answer(render.sent(result), 200 if result.replayed else 202)
+    return Answer(
+        render.sent(result, ask.door.base_url(ask.base_url)), 200 if result.replayed else 202
+    )
 
 
 @routes("POST", "/v1/mailboxes/{mailbox}/emails/{email}/cancel", "send")

@@ -1,0 +1,102 @@
+"""A person at the human's page, over plain HTTP: reads forms as a browser does and sends them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import unescape
+from html.parser import HTMLParser
+
+import httpx
+
+from multimail_server.harness import ServerUnderTest
+
+
+@dataclass
+class FormOnPage:
+    """A form: where it goes, and what it would send if nothing were touched."""
+
+    action: str
+    fields: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[FormOnPage] = []
+        self._area: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(FormOnPage(given["action"]))
+        elif tag == "input" and given.get("name") and self.forms:
+            if given.get("type") != "checkbox" or "checked" in given:
+                self.forms[-1].fields.append((given["name"], given.get("value", "")))
+        elif tag == "textarea":
+            self._area = given["name"]
+            self.forms[-1].fields.append((self._area, ""))
+
+    def handle_data(self, data: str) -> None:
+        if self._area:
+            name, before = self.forms[-1].fields[-1]
+            # A browser drops the line break right after the tag, and sends CRLF.
+            text = before + (data.removeprefix("\n") if not before else data)
+            self.forms[-1].fields[-1] = (name, text)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self._area = None
+
+
+class Person:
+    """A browser without JavaScript, with its cookies."""
+
+    def __init__(self, server: ServerUnderTest) -> None:
+        self.server = server
+        self.client = httpx.Client(base_url=server.url, headers={"Accept": "text/html"})
+
+    def sign_in(self, key: str, wanted: str = "/") -> httpx.Response:
+        return self.post("/sign-in", {"key": key, "wanted": wanted})
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(path)
+
+    def post(
+        self, path: str, fields: Mapping[str, str | list[str]], origin: str | None = "own"
+    ) -> httpx.Response:
+        headers = (
+            {} if origin is None else {"Origin": self.server.url if origin == "own" else origin}
+        )
+        return self.client.post(path, data=dict(fields), headers=headers)
+
+    def form(self, path: str, action: str) -> dict[str, str | list[str]]:
+        """Return the fields of the form on a page that goes to `action`."""
+        page = self.get(path)
+        reader = _Reader()
+        reader.feed(page.text)
+        (found,) = [form for form in reader.forms if form.action == action]
+        fields: dict[str, str | list[str]] = {}
+        for name, value in found.fields:
+            known = fields.get(name)
+            if known is None:
+                fields[name] = value
+            else:
+                fields[name] = [*(known if isinstance(known, list) else [known]), value]
+        return fields
+
+    def decide(self, email_id: str, action: str, reason: str = "") -> httpx.Response:
+        fields = self.form(f"/review/{email_id}", f"/review/{email_id}/decide")
+        return self.post(
+            f"/review/{email_id}/decide", {**fields, "action": action, "reason": reason}
+        )
+
+    def csrf(self) -> str:
+        return str(self.form("/", "/sign-out")["csrf"])
+
+
+def text_of(page: httpx.Response) -> str:
+    """Return what a page says, without its tags."""
+    words = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", page.text, flags=re.DOTALL)
+    return " ".join(unescape(words).split())
