@@ -6,8 +6,7 @@ import re
 
 from bs4 import BeautifulSoup
 
-from ...mail.html import MOST_HTML
-from ...mail.html_source import safe_source
+from ...mail.html_source import Source
 from ...mail.parts import Part, read_parts
 
 _NEVER = [
@@ -15,6 +14,7 @@ _NEVER = [
     "button", "select", "frame", "frameset", "video", "audio", "source", "portal",
 ]  # fmt: skip
 _FETCHING = {"href", "src", "srcset", "background", "poster", "data", "action", "ping"}
+_MOST_HTML = 1_000_000
 # A backslash can spell any of them in another way.
 _FETCHING_STYLE = re.compile(r"url|image|src|\\", re.IGNORECASE)
 POLICY = (
@@ -38,7 +38,7 @@ def framed(html: str) -> bytes:
 
     The frame's sandbox and policy forbid both; this leaves them nothing to forbid.
     """
-    soup = BeautifulSoup(f"<body>{safe_source(html[:MOST_HTML])}", "html.parser")
+    soup = BeautifulSoup(f"<body>{Source(html, _MOST_HTML).text}", "html.parser")
     for tag in soup.find_all(_NEVER):
         tag.decompose()
     for tag in soup.find_all(True):

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from ..pages import lists, review, signing_in, static_files
 from ..routing import RouteSpec
-from . import account, emails, mailboxes, oversight, sending, testing, webhooks
-
-ALL: tuple[RouteSpec, ...] = tuple(
-    spec
-    for module in (mailboxes, emails, sending, oversight, account, testing, webhooks)
-from . import account, approving, emails, mailboxes, oversight, sending, testing
-
-ALL: tuple[RouteSpec, ...] = tuple(
-    spec
-    for module in (mailboxes, emails, sending, oversight, account, testing, approving)
-    for spec in module.routes.specs
+from . import (
+    account,
+    approving,
+    emails,
+    mailboxes,
+    oversight,
+    sending,
+    testing,
+    webhooks,
 )
+
+_API = (
+    mailboxes,
+    emails,
+    sending,
+    oversight,
+    account,
+    testing,
+    webhooks,
+    approving,
+)
+ALL: tuple[RouteSpec, ...] = tuple(spec for module in _API for spec in module.routes.specs)
 PAGES: tuple[RouteSpec, ...] = tuple(
     spec for module in (signing_in, review, lists, static_files) for spec in module.routes.specs
 )
