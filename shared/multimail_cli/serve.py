@@ -14,6 +14,7 @@ from .output import CommandError, console
 from .session import Session, command
 
 if TYPE_CHECKING:
+    from multimail_server.clock import Clock
     from multimail_server.server import EmbeddedServer, ServerConfig
 
 app = typer.Typer()
@@ -52,6 +53,19 @@ def serve(
     live: Annotated[
         bool, typer.Option("--live", help="Make live keys, whose mail really leaves.")
     ] = False,
+    clock: Annotated[
+        str, typer.Option(help="system, virtual, or virtual:2026-01-01T00:00:00Z.")
+    ] = "system",
+    seed: Annotated[
+        int | None, typer.Option(help="Make the same ids in each run, for tests.")
+    ] = None,
+    seed_keys: Annotated[
+        bool, typer.Option("--seed-keys", help="Make the same keys too; anybody can guess them.")
+    ] = False,
+    seed_mail: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Mail to begin with: .eml, mbox, JSON, or a directory."),
+    ] = None,
 ) -> None:
     """Run the API and an SMTP server on this machine."""
     if data is not None and memory:
@@ -72,9 +86,22 @@ def serve(
         oversight_mode=mode,
         live=live,
         public_url=public_url,
+        clock=_clock(clock),
+        seed=seed,
+        seeded_keys=seed_keys,
+        seed_mail=seed_mail,
         **wanted,
     )
     _run(session, config, ended)
+
+
+def _clock(text: str) -> Clock:
+    from multimail_server.comforts import clock_of
+
+    try:
+        return clock_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--clock: {error}.") from None
 
 
 def _end_on_signal() -> threading.Event:
@@ -111,6 +138,7 @@ def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) ->
         f"  SMTP     {server.smtp}",
         f"  mailbox  {server.mailbox.address}  ({config.oversight_mode})",
         f"  data     {_where(config)}",
+        *_time_lines(server),
         "",
         *_key_lines(server),
         "",
@@ -119,6 +147,13 @@ def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) ->
     for line in lines:
         screen.print(line)
     screen.file.flush()
+
+
+def _time_lines(server: EmbeddedServer) -> list[str]:
+    clock = server.room.desk.comforts.clock
+    if clock is None:
+        return []
+    return [f"  clock    virtual: {clock.now().isoformat()} until a test advances it"]
 
 
 def _where(config: ServerConfig) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_RANDOM_BITS = 80
+RANDOM_BITS = 80
 
 
 class Clock(Protocol):
@@ -103,11 +103,11 @@ class Ids:
         """Return a new id such as `msg_01JD…`; `prefix` is given without the underscore."""
         milliseconds = int(self._clock.now().timestamp() * 1000)
         with self._lock:
-            number = (milliseconds << _RANDOM_BITS) | self._random.getrandbits(_RANDOM_BITS - 1)
+            number = (milliseconds << RANDOM_BITS) | self._random.getrandbits(RANDOM_BITS - 1)
             if number <= self._last:
                 number = self._last + 1 + self._random.getrandbits(32)
             self._last = number
-        return f"{prefix}_{_encode(number)}"
+        return id_text(prefix, number)
 
 
 def derived_id(prefix: str, moment: datetime, position: int, *facts: str) -> str:
@@ -121,8 +121,9 @@ def derived_id(prefix: str, moment: datetime, position: int, *facts: str) -> str
     """
     digest = hashlib.sha256("\n".join(facts).encode()).digest()
     tail = ((position & 0xFFFF) << 64) | int.from_bytes(digest[:8], "big")
-    return f"{prefix}_{_encode((int(moment.timestamp() * 1000) << _RANDOM_BITS) | tail)}"
+    return id_text(prefix, (int(moment.timestamp() * 1000) << RANDOM_BITS) | tail)
 
 
-def _encode(number: int) -> str:
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+def id_text(prefix: str, number: int) -> str:
+    """Return an id as it is written: the number in 26 digits of base 32."""
+    return f"{prefix}_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -22,7 +22,11 @@ class SecretKey:
 
 def mint(*, live: bool) -> SecretKey:
     """Return a new key of 192 random bits: `mm_live_…` or `mm_test_…`."""
-    text = f"mm_{'live' if live else 'test'}_{secrets.token_urlsafe(_BYTES)}"
+    return secret_key(f"mm_{'live' if live else 'test'}_{secrets.token_urlsafe(_BYTES)}")
+
+
+def secret_key(text: str) -> SecretKey:
+    """Return a raw key with what is kept of it."""
     return SecretKey(text, text[:_SHOWN], digest_of(text))
 
 

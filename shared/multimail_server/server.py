@@ -22,18 +22,23 @@ import uvicorn
 
 from .addresses import problem_with
 from .clock import Clock, Ids, SystemClock
+from .comforts import comforts_of, ids_of, smtp_fault
 from .delivery.outbox import Outbox
 from .delivery.relay import Relay, relay_from_url
 from .delivery.webhooks import TIMEOUT_SECONDS, WebhookCourier
 from .mail.dns import Resolver, live_resolver, zone_resolver
 from .mail.smtp import InboundSmtp, SmtpEnvelope
 from .mailroom import Desk, Mailroom
+from .mailroom.desk import the_server
 from .oversight import Mode
+from .refusals import Refusal
+from .seeding import Seed, seeds_in
 from .signals import Signals
 from .store.protocol import Reader, Store, StoreUnavailableError
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
 from .web.app import make_app
+from .web.faulty import resettable_http
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 15.0
@@ -65,6 +70,9 @@ class ServerConfig:
             None where they open it by its address.
         clock: The server's time.
         ids: The generator of ids; made from `clock` when not given.
+        seed: Makes ids the same in each run, for tests; the data file must be new.
+        seeded_keys: Whether the seed makes the keys too. Who knows it can then guess them.
+        seed_mail: Mail to begin with, .eml, mbox or JSON; read when the data file is new.
     """
 
     host: str = "127.0.0.1"
@@ -82,6 +90,9 @@ class ServerConfig:
     public_url: str | None = None
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids | None = None
+    seed: int | None = None
+    seeded_keys: bool = False
+    seed_mail: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +127,7 @@ class EmbeddedServer:
         self._url = self._smtp = ""
         self._undo: list[Any] = []
         self._room: Mailroom | None = None
+        self._seeds: list[Seed] = []
 
     @property
     def keys(self) -> FirstKeys | None:
@@ -149,7 +161,7 @@ class EmbeddedServer:
             raise ServerStartError("This server is running already.")
         try:
             self._assemble()
-        except (OSError, StoreUnavailableError, ValueError) as error:
+        except (OSError, StoreUnavailableError, ValueError, Refusal) as error:
             self.stop()
             raise ServerStartError(f"The server cannot start: {error}") from error
         except BaseException:
@@ -192,6 +204,7 @@ class EmbeddedServer:
         self._undo.append(http.close)
         relay = relay_from_url(config.relay) if config.relay else None
         resolver = zone_resolver(config.dns_zone) if config.dns_zone else live_resolver()
+        self._seeds = seeds_in(config.seed_mail) if config.seed_mail else []
         store = self._open_store()
         room = self._make_room(store, resolver, relay)
         self._first_things(room, address, mode)
@@ -216,21 +229,33 @@ class EmbeddedServer:
         desk = Desk(
             store=store,
             clock=config.clock,
-            ids=config.ids or Ids(config.clock),
+            ids=config.ids or ids_of(config.clock, config.seed),
             resolver=resolver,
             signals=Signals(),
             domain=config.domain.lower(),
             pending_ttl=config.pending_ttl,
             has_relay=relay is not None,
             wake_outbox=wake.set,
+            comforts=comforts_of(
+                config.clock,
+                config.host,
+                live=config.live,
+                seed=config.seed,
+                seeded_keys=config.seeded_keys,
+                relay=relay is not None,
+            ),
         )
         outbox = Outbox(desk, relay, wake)
+        desk.comforts.watch(outbox)
         outbox.start()
         self._undo.append(outbox.stop)
         courier = WebhookCourier(desk, config.webhook_timeout)
+        desk.comforts.watch(courier)
         self._undo.append(courier.stop)
         courier.start()
-        return Mailroom(desk)
+        room = Mailroom(desk)
+        room.rehearsing.resume()
+        return room
 
     def _first_things(self, room: Mailroom, address: str, mode: Mode) -> None:
         made = room.accounts.found(address, mode, live=self.config.live)
@@ -241,6 +266,17 @@ class EmbeddedServer:
             mailbox = room.desk.store.read(_first_mailbox)
             self._keys = None
         self.mailbox = FirstMailbox(mailbox.id, mailbox.address)
+        self._first_mail(room, mailbox.account_id, is_new=made is not None)
+
+    def _first_mail(self, room: Mailroom, account_id: str, *, is_new: bool) -> None:
+        config = self.config
+        if config.seed is not None and not is_new:
+            raise ServerStartError(
+                "Seeded ids would repeat the ids that the data file has. Leave out --seed, or "
+                "take a new file."
+            )
+        for seed in self._seeds if is_new else []:
+            room.rehearsing.seed(the_server(account_id), seed)
 
     def _start_smtp(self, room: Mailroom) -> None:
         config = self.config
@@ -249,7 +285,11 @@ class EmbeddedServer:
             room.receiving.receive(envelope, raw)
 
         smtp = InboundSmtp(
-            config.host, config.smtp_port, knows_recipient=room.receiving.knows, receive=receive
+            config.host,
+            config.smtp_port,
+            knows_recipient=room.receiving.knows,
+            receive=receive,
+            fault=smtp_fault(room.desk.comforts.faults),
         )
         try:
             port = smtp.start()
@@ -272,6 +312,7 @@ class EmbeddedServer:
                 server_header=False,
                 timeout_graceful_shutdown=3,
                 ws="none",
+                http=resettable_http() if room.desk.comforts.unfit is None else "auto",
             )
         )
         thread = threading.Thread(

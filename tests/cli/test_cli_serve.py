@@ -73,7 +73,7 @@ def test_the_banner_tells_a_person_what_to_copy() -> None:
     assert "nothing is kept" in banner
     assert "--data multimail.sqlite3" in banner
     assert re.search(r"export MULTIMAIL_API_URL=http://127\.0\.0\.1:\d+$", banner, re.MULTILINE)
-    assert re.search(r"export MULTIMAIL_API_KEY=mm_test_\w+", banner)
+    assert re.search(r"export MULTIMAIL_API_KEY=mm_test_[\w-]+", banner)
     assert "export MULTIMAIL_REVIEWER_KEY=mm_test_" in banner
 
 
@@ -102,3 +102,39 @@ def test_a_port_in_use_is_a_clear_error(multimail: Callable[..., Any]) -> None:
     assert human.status == 1
     assert "--smtp-port" in human.err
     assert human.err.count("\n") == 1
+
+
+def test_a_virtual_clock_seeded_keys_and_mail_make_two_runs_alike(tmp_path: Path) -> None:
+    mail = tmp_path / "mail.json"
+    mail.write_text('{"messages": [{"from": "ann@example.org", "subject": "Hello", "body": "?"}]}')
+    options = ("--clock", "virtual:2030-01-01T00:00:00Z", "--seed", "7", "--seed-keys")
+    runs = []
+    for _ in range(2):
+        with serving(*FREE, *options, "--seed-mail", str(mail), "--json") as process:
+            banner = banner_of(process)
+            admin = {"Authorization": f"Bearer {banner['keys']['admin']}"}
+            url = banner["url"]
+            step = {"seconds": 60}
+            moved = httpx.post(f"{url}/v1/test/clock/advance", json=step, headers=admin).json()
+            path = f"{url}/v1/mailboxes/{banner['mailbox']['id']}/emails"
+            rows = httpx.get(path, headers=admin).json()["emails"]
+        runs.append((banner["keys"], banner["mailbox"], moved, rows))
+    assert runs[0] == runs[1]
+    assert runs[0][2] == {"now": "2030-01-01T00:01:00.000Z"}
+    assert [row["subject"] for row in runs[0][3]] == ["Hello"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--clock", "sundial"), "virtual:2026-01-01T00:00:00Z"),
+        (("--seed-keys",), "--seed"),
+        (("--seed-mail", "missing.eml"), "missing.eml"),
+    ],
+)
+def test_a_comfort_that_cannot_be_had_is_a_clear_error(
+    multimail: Callable[..., Any], options: tuple[str, ...], said: str
+) -> None:
+    ran = multimail("serve", *FREE, *options)
+    assert ran.status != 0
+    assert said in ran.err.replace("\n", "").replace("│", "").replace("  ", "")

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from .._version import version
 from ..mailroom.desk import Desk, the_server
 from ..mailroom.webhooks import disable
+from ..passes import Passes
 from ..signing_secrets import signed_headers
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.webhook_records import DeliveryStatus, Webhook, WebhookDelivery
@@ -77,6 +78,7 @@ class WebhookCourier:
         self._awake = asyncio.Event()
         self._stopping = False
         self._turns: dict[str, asyncio.Task[None]] = {}
+        self._passes = Passes()
         self._client: httpx.AsyncClient | None = None
         self._tidied = desk.now() - _HOUSEKEEPING
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="multimail-webhook-store")
@@ -104,6 +106,15 @@ class WebhookCourier:
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._awake.set)
 
+    def settle(self, seconds: float) -> bool:
+        """Post all that is due by now; return whether that came to its end in time."""
+        return self._passes.wait_for_one(self.wake, seconds)
+
+    def next_due(self) -> datetime | None:
+        """Return when a delivery falls due that waits now; None when none waits."""
+        begin = datetime.min.replace(tzinfo=UTC)
+        return self._desk.store.read(lambda tx: tx.next_webhook_due(begin))
+
     def _end(self) -> None:
         self._stopping = True
         self._awake.set()
@@ -115,6 +126,7 @@ class WebhookCourier:
         await self._awake.wait()
         while not self._stopping:
             self._awake.clear()
+            self._passes.begin()
             try:
                 await self._tidy()
                 pause = await self._begin_turns()
@@ -124,6 +136,8 @@ class WebhookCourier:
             except Exception:
                 _log.exception("The webhooks met an error and go on")
                 pause = _AFTER_TROUBLE_SECONDS
+            if not self._turns:
+                self._passes.end()
             await self._sleep(pause)
         for turn in self._turns.values():
             turn.cancel()

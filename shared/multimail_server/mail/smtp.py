@@ -49,6 +49,7 @@ class InboundSmtp:
         receive: Stores one message and returns when it is durable. Called in a worker thread;
             whatever it raises becomes a 451, so that the sender tries again later.
         max_bytes: The largest message.
+        fault: What a test wants answered to a recipient, if anything; it must not block.
     """
 
     def __init__(
@@ -59,12 +60,13 @@ class InboundSmtp:
         knows_recipient: Callable[[str], bool],
         receive: Callable[[SmtpEnvelope, bytes], None],
         max_bytes: int = 25 * 1024 * 1024,
+        fault: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._host = host
         self._port = port
         self._max_bytes = max_bytes
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="multimail-smtp")
-        self._handler = _Handler(self._workers, knows_recipient, receive)
+        self._handler = _Handler(self._workers, knows_recipient, receive, fault)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="multimail-smtp", daemon=True)
         self._server: asyncio.Server | None = None
@@ -159,7 +161,9 @@ class _Handler:
         workers: ThreadPoolExecutor,
         knows_recipient: Callable[[str], bool],
         receive: Callable[[SmtpEnvelope, bytes], None],
+        fault: Callable[[str], str | None],
     ) -> None:
+        self._fault = fault
         self._workers = workers
         self._knows_recipient = knows_recipient
         self._receive = receive
@@ -179,6 +183,8 @@ class _Handler:
             return "451 4.3.0 Try again later"
         if not known:
             return "550 5.1.1 No such mailbox here"
+        if (fault := self._fault(address)) is not None:
+            return fault
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"

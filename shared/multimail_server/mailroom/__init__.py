@@ -14,6 +14,7 @@ from .desk import Desk, Principal
 from .mailboxes import Mailboxes
 from .reading import Reading
 from .receiving import Receiving
+from .rehearsing import Rehearsing
 from .reviewing import Reviewing
 from .revising import Revising
 from .sending import Sending
@@ -40,3 +41,4 @@ class Mailroom:
         self.reviewing = Reviewing(desk)
         self.revising = Revising(desk)
         self.approval_links = ApprovalLinks(desk, self.deciding)
+        self.rehearsing = Rehearsing(desk)

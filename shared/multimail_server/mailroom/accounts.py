@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from ..oversight import Mode
 from ..refusals import conflict, forbidden, invalid, not_found
-from ..secret_keys import SCOPES, mint
+from ..secret_keys import SCOPES
 from ..store.protocol import Reader, Tx
 from ..store.records import Account, AuditEntry, Key, Mailbox
 from .desk import Desk, Principal, find_mailbox, the_server
@@ -229,7 +229,7 @@ class Accounts:
         live: bool,
         mailbox_id: str | None,
     ) -> NewKey:
-        secret = mint(live=live)
+        secret = self._desk.comforts.mint(live=live)
         key = Key(
             id=self._desk.ids.new("key"),
             account_id=account_id,

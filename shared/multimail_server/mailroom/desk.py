@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from ..clock import Clock, Ids
+from ..comforts import Comforts
 from ..mail.dns import Resolver
 from ..refusals import not_found
 from ..signals import Bell, Signals
@@ -58,6 +59,7 @@ class Desk:
     has_relay: bool
     wake_outbox: Callable[[], None] = field(default=lambda: None)
     webhook_bell: Bell = field(default_factory=Bell)
+    comforts: Comforts = field(default_factory=Comforts)
 
     def now(self) -> datetime:
         """Return the server's time."""

@@ -18,6 +18,7 @@ from .columns import (
     micros,
     moment_of,
 )
+from .erasing import tables_of_mail
 from .listing import select_messages
 from .records import (
     Account,
@@ -335,6 +336,10 @@ class SqliteTx(SqliteReader, SqliteWebhookTx):
         sql = "INSERT OR IGNORE INTO approved_recipients VALUES (?, ?)"
         rows = [(mailbox_id, address.lower()) for address in addresses]
         self._connection.executemany(sql, rows)
+
+    def erase_mail(self) -> None:
+        for table in tables_of_mail(self._connection):
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
 
 _TABLES: dict[type[Any], str] = {

@@ -19,6 +19,7 @@ from ..mailroom import Mailroom, Principal
 from ..refusals import Refusal, forbidden
 from ..store.protocol import StoreUnavailableError
 from .ask import Answer, Ask
+from .faulty import faulty
 from .keys import Links, principal_of
 from .pages.door import Door
 from .routes import ALL, PAGES
@@ -41,7 +42,11 @@ def make_app(room: Mailroom, link_secret: str, public_url: str | None = None) ->
     for spec in (*ALL, *PAGES):
         grouped.setdefault(spec.path, []).append(spec)
     routes = [
-        Route(path, _endpoint(specs, room, links, door), methods=[spec.method for spec in specs])
+        Route(
+            path,
+            faulty(_endpoint(specs, room, links, door), room.desk.comforts.faults, _refused),
+            methods=[spec.method for spec in specs],
+        )
         for path, specs in grouped.items()
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})

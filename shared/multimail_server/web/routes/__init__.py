@@ -10,6 +10,7 @@ from . import (
     emails,
     mailboxes,
     oversight,
+    rehearsing,
     sending,
     testing,
     webhooks,
@@ -22,6 +23,7 @@ _API = (
     oversight,
     account,
     testing,
+    rehearsing,
     webhooks,
     approving,
 )
