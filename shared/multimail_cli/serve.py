@@ -66,6 +66,9 @@ def serve(
         Path | None,
         typer.Option(metavar="PATH", help="Mail to begin with: .eml, mbox, JSON, or a directory."),
     ] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of each key; more get a 429.")
+    ] = None,
 ) -> None:
     """Run the API and an SMTP server on this machine."""
     if data is not None and memory:
@@ -90,6 +93,7 @@ def serve(
         seed=seed,
         seeded_keys=seed_keys,
         seed_mail=seed_mail,
+        requests_per_minute=requests_per_minute,
         **wanted,
     )
     _run(session, config, ended)

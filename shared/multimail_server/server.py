@@ -39,6 +39,7 @@ from .store.records import Mailbox
 from .store.sqlite import SqliteStore
 from .web.app import make_app
 from .web.faulty import resettable_http
+from .web.limits import MOST_MESSAGE_BYTES, Limits
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 15.0
@@ -73,6 +74,8 @@ class ServerConfig:
         seed: Makes ids the same in each run, for tests; the data file must be new.
         seeded_keys: Whether the seed makes the keys too. Who knows it can then guess them.
         seed_mail: Mail to begin with, .eml, mbox or JSON; read when the data file is new.
+        requests_per_minute: Of each key; None for no limit.
+        message_bytes: The largest message, by SMTP and by the API.
     """
 
     host: str = "127.0.0.1"
@@ -93,6 +96,8 @@ class ServerConfig:
     seed: int | None = None
     seeded_keys: bool = False
     seed_mail: Path | None = None
+    requests_per_minute: int | None = None
+    message_bytes: int = MOST_MESSAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +295,7 @@ class EmbeddedServer:
             knows_recipient=room.receiving.knows,
             receive=receive,
             fault=smtp_fault(room.desk.comforts.faults),
+            max_bytes=config.message_bytes,
         )
         try:
             port = smtp.start()
@@ -301,10 +307,11 @@ class EmbeddedServer:
         self._smtp = _authority(config.host, port)
 
     def _start_http(self, room: Mailroom, secret: str, listener: socket.socket) -> None:
+        limits = Limits(self.config.requests_per_minute, self.config.message_bytes)
         self._url = f"http://{_authority(self.config.host, listener.getsockname()[1])}"
         runner = _Http(
             uvicorn.Config(
-                make_app(room, secret, self.config.public_url),
+                make_app(room, secret, self.config.public_url, limits),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
@@ -359,6 +366,9 @@ def _checked(config: ServerConfig) -> tuple[Mode, str]:
         )
     if config.pending_ttl <= timedelta(0):
         raise ServerStartError("The time that a send may wait for approval must be positive.")
+    rate = config.requests_per_minute
+    if config.message_bytes < 1 or (rate is not None and rate < 1):
+        raise ServerStartError("A limit must be positive; leave it out for none.")
     return Mode(config.oversight_mode), address
 
 

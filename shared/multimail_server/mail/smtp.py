@@ -169,6 +169,17 @@ class _Handler:
         self._receive = receive
         self._busy: set[asyncio.Task[str]] = set()
 
+    async def handle_MAIL(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take a sender that can be written down: bytes that are no UTF-8 are refused for good."""
+        del server, session
+        if not _is_text(address):
+            return "553 5.1.7 The sender's address is not UTF-8"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
+
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -176,6 +187,8 @@ class _Handler:
         del server, session
         if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
             return "452 4.5.3 Too many recipients; send the rest in another transaction"
+        if not _is_text(address):
+            return "553 5.1.3 The recipient's address is not UTF-8"
         try:
             known = await self._work(lambda: self._knows_recipient(address))
         except Exception:
@@ -220,6 +233,11 @@ class _Handler:
 
     async def _work(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._workers, job)
+
+
+def _is_text(address: str) -> bool:
+    """Return whether an address holds no byte that aiosmtpd could not decode."""
+    return not any("\ud800" <= character <= "\udfff" for character in address)
 
 
 def _peer(session: Session) -> str:

@@ -18,6 +18,7 @@ from ..store.records import (
 from .desk import Desk, Principal, find_mailbox, find_message
 from .steps import advance
 
+MOST_TAGS = 50
 _LONGEST_THREAD = 500
 
 
@@ -186,6 +187,24 @@ class Reading:
 
         def work(tx: Tx) -> dict[str, str]:
             message = self._find(tx, who, mailbox_id, email_id)
+            self._put_tags(tx, who, message, tags)
+            return tags
+
+        return self._desk.write(work)
+
+    def add_tag(
+        self, who: Principal, mailbox_id: str, email_id: str, name: str, value: str
+    ) -> dict[str, str]:
+        """Give a message one label more, or the one that it has another value; return all."""
+
+        def work(tx: Tx) -> dict[str, str]:
+            message = self._find(tx, who, mailbox_id, email_id)
+            tags = {**tx.tags(message.id), name: value}
+            if len(tags) > MOST_TAGS:
+                raise conflict(
+                    "too_many_tags",
+                    f"Message {email_id} has {MOST_TAGS} tags already. Remove one first.",
+                )
             self._put_tags(tx, who, message, tags)
             return tags
 

@@ -21,6 +21,7 @@ from ..store.protocol import StoreUnavailableError
 from .ask import Answer, Ask
 from .faulty import faulty
 from .keys import Links, principal_of
+from .limits import Limits, Rates
 from .pages.door import Door
 from .routes import ALL, PAGES
 from .routing import RouteSpec
@@ -29,22 +30,29 @@ _log = logging.getLogger(__name__)
 _NOBODY = Principal("", "", "", frozenset(), live=False)
 
 
-def make_app(room: Mailroom, link_secret: str, public_url: str | None = None) -> ASGIApp:
+def make_app(
+    room: Mailroom,
+    link_secret: str,
+    public_url: str | None = None,
+    limits: Limits | None = None,
+) -> ASGIApp:
     """Return the app that serves `room`.
 
     Args:
         room: What is served.
         link_secret: Signs links to attachments, and the forms behind approval links.
         public_url: Where a proxy shows this server to people.
+        limits: How much is taken; None for the usual.
     """
     links, door = Links(link_secret), Door(room.desk.now, link_secret, public_url)
+    gate = _Gate(limits or Limits())
     grouped: dict[str, list[RouteSpec]] = {}
     for spec in (*ALL, *PAGES):
         grouped.setdefault(spec.path, []).append(spec)
     routes = [
         Route(
             path,
-            faulty(_endpoint(specs, room, links, door), room.desk.comforts.faults, _refused),
+            faulty(_endpoint(specs, room, links, door, gate), room.desk.comforts.faults, _refused),
             methods=[spec.method for spec in specs],
         )
         for path, specs in grouped.items()
@@ -52,6 +60,14 @@ def make_app(room: Mailroom, link_secret: str, public_url: str | None = None) ->
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     app.router.redirect_slashes = False
     return _Outermost(app, room)
+
+
+class _Gate:
+    """What holds for requests of every route."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.rates = Rates(limits.requests_per_minute)
 
 
 class _Outermost:
@@ -77,15 +93,15 @@ class _Outermost:
 
 
 def _endpoint(
-    specs: list[RouteSpec], room: Mailroom, links: Links, door: Door
+    specs: list[RouteSpec], room: Mailroom, links: Links, door: Door, gate: _Gate
 ) -> Callable[[Request], Awaitable[Response]]:
     by_method = {spec.method: spec for spec in specs}
 
     async def endpoint(request: Request) -> Response:
         spec = by_method["GET" if request.method == "HEAD" else request.method]
         try:
-            body = await _body(request, spec.longest_body)
-            answer = await run_in_threadpool(_answer, spec, room, links, door, request, body)
+            body = await _body(request, gate.limits.longest_body(spec.longest_body))
+            answer = await run_in_threadpool(_answer, spec, room, links, door, gate, request, body)
         except Refusal as refusal:
             return _refused(refusal, request.state.request_id)
         except StoreUnavailableError as error:
@@ -103,12 +119,19 @@ def _endpoint(
 
 
 def _answer(
-    spec: RouteSpec, room: Mailroom, links: Links, door: Door, request: Request, body: bytes
+    spec: RouteSpec,
+    room: Mailroom,
+    links: Links,
+    door: Door,
+    gate: _Gate,
+    request: Request,
+    body: bytes,
 ) -> Response:
     """Authenticate, check the scope, and run the handler. Runs in a worker thread."""
     who = _NOBODY
     if spec.scopes:
         who = principal_of(request.headers, room.desk.store)
+        gate.rates.take(who.key_id, room.desk.now())
         _check_scope(spec, who)
     ask = Ask(
         room=room,

@@ -61,7 +61,7 @@ def _none_as_empty(value: Any) -> Any:
     return [] if value is None else _listed(value)
 
 
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(_address), Field(json_schema_extra={"format": "email"})]
 Line = Annotated[str, AfterValidator(_one_line)]
 Recipients = Annotated[
     list[Address], BeforeValidator(_none_as_empty), Field(max_length=MOST_RECIPIENTS)
@@ -162,7 +162,11 @@ class SendBody(ReplyBody):
     to: Annotated[
         list[Address],
         BeforeValidator(_listed),
-        Field(min_length=1, max_length=MOST_RECIPIENTS),
+        Field(
+            min_length=1,
+            max_length=MOST_RECIPIENTS,
+            description="One address may also stand alone, without a list; so in cc and bcc.",
+        ),
     ]
     subject: Annotated[Line, Field(max_length=MOST_SUBJECT)]
 

@@ -1,4 +1,4 @@
-"""The routes of API version 1, one module per subject, and those of the human's page."""
+"""The routes, one module per subject: version 1, flat paths, description, the human's page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from ..routing import RouteSpec
 from . import (
     account,
     approving,
+    description,
     emails,
+    flat,
     mailboxes,
     oversight,
     rehearsing,
@@ -26,6 +28,8 @@ _API = (
     rehearsing,
     webhooks,
     approving,
+    flat,
+    description,
 )
 ALL: tuple[RouteSpec, ...] = tuple(spec for module in _API for spec in module.routes.specs)
 PAGES: tuple[RouteSpec, ...] = tuple(

@@ -13,7 +13,7 @@ from ...seeding import SeedError, seed_of
 from .. import render
 from ..ask import Answer, Ask
 from ..bodies import Address, Body, Line
-from ..operations import OPERATIONS
+from ..operation_names import OPERATIONS
 from ..routing import LARGE_BODY, Routes, RouteSpec
 
 routes = Routes()

@@ -20,7 +20,7 @@ _CONTENT = frozenset({"to", "cc", "bcc", "subject", "markdown", "attachments"})
 def send(ask: Ask) -> Answer:
     """API: POST /v1/mailboxes/{mailbox}/send."""
     body = ask.read(SendBody)
-    _check_time(ask, body)
+    check_time(ask, body)
     draft = body.draft(tuple(body.to), body.subject)
     result = ask.room.sending.send(ask.who, ask.path["mailbox"], draft)
     return Answer(
@@ -32,7 +32,7 @@ def send(ask: Ask) -> Answer:
 def reply(ask: Ask) -> Answer:
     """API: POST /v1/mailboxes/{mailbox}/reply/{email}."""
     body = ask.read(ReplyBody)
-    _check_time(ask, body)
+    check_time(ask, body)
     result = ask.room.sending.reply(
         ask.who,
         ask.path["mailbox"],
@@ -73,7 +73,8 @@ def reschedule(ask: Ask) -> Answer:
     return Answer(render.fate(moved))
 
 
-def _check_time(ask: Ask, body: ReplyBody) -> None:
+def check_time(ask: Ask, body: ReplyBody) -> None:
+    """Refuse a time too far ahead, and a gate timing that is not supported."""
     if body.send_at is not None and body.send_at > ask.room.desk.now() + _FARTHEST:
         raise invalid("`send_at` lies more than a year ahead.")
     if body.gate_timing == "schedule_first":

@@ -1,0 +1,148 @@
+"""A database that is locked or full: a 503 or a 451, nothing half done, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import smtplib
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from multimail_server.harness import ServerUnderTest
+
+Start = Callable[..., ServerUnderTest]
+Json = dict[str, Any]
+PROGRAM = "from multimail_cli.main import run; run()"
+UNLIMITED = resource.RLIM_INFINITY
+
+
+def mail(number: int, **more: Any) -> Json:
+    return {"to": "a@example.com", "subject": f"Mail {number}", "body": "Text.", **more}
+
+
+def test_a_locked_database_is_a_503_that_can_be_tried_again(start: Start, tmp_path: Path) -> None:
+    server = start(data=tmp_path / "mail.db")
+    agent = server.http("agent")
+    before = agent.get("/v1/audit-log").json()["entries"]
+    lock = sqlite3.connect(tmp_path / "mail.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    # The database is waited for, five seconds for what was asked at the same time.
+    with ThreadPoolExecutor(1) as other:
+        by_smtp = other.submit(deliver, server)
+        refused = agent.post("/send_email", json=mail(1, idempotency_key="k"))
+    assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
+    assert "nothing was changed" in refused.json()["error"]
+    assert refused.headers["Retry-After"] == "2"
+    assert by_smtp.result() == 451
+    assert agent.get("/check_inbox").json()["messages"] == []
+    assert agent.get("/v1/audit-log").json()["entries"] == before
+    lock.execute("ROLLBACK")
+    lock.close()
+    again = agent.post("/send_email", json=mail(1, idempotency_key="k"))
+    assert (again.status_code, "idempotent" in again.json()) == (202, False)
+    assert deliver(server) == 250
+    server.wait_for_message("Inbound")
+
+
+def deliver(server: ServerUnderTest) -> int:
+    """Send a message by SMTP; return what was said to it."""
+    host, _, port = server.smtp.rpartition(":")
+    with smtplib.SMTP(host, int(port), timeout=60) as client:
+        client.ehlo()
+        client.mail("a@example.com")
+        client.rcpt(server.mailbox.address)
+        return client.data("From: a@example.com\r\nSubject: Inbound\r\n\r\nMail.\r\n")[0]
+
+
+def test_a_full_database_refuses_and_keeps_all_that_it_took(start: Start) -> None:
+    server = start()
+    agent = server.http("agent")
+    store = server.room.desk.store
+    pages = store.read(lambda tx: page_count(tx))
+    store.write(lambda tx: limit_pages(tx, pages + 40))
+    taken = fill(agent)
+    assert taken
+    assert server.http("reviewer").get("/list_pending").status_code == 200
+    store.write(lambda tx: limit_pages(tx, 1_000_000))
+    everything_is_there(agent, taken)
+
+
+def page_count(tx: Any) -> int:
+    """Return the size of the database; the store's protocol has no word for it."""
+    count: int = tx._connection.execute("PRAGMA page_count").fetchone()[0]
+    return count
+
+
+def limit_pages(tx: Any, pages: int) -> None:
+    """Let the database grow to so many pages and no further."""
+    tx._connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def fill(agent: httpx.Client) -> list[str]:
+    """Send until there is no room; return what was acknowledged."""
+    taken: list[str] = []
+    for number in range(500):
+        answer = agent.post("/send_email", json=mail(number, body="x" * 20_000))
+        if answer.status_code == 503:
+            assert answer.json()["code"] == "store_unavailable"
+            return taken
+        assert answer.status_code == 202, answer.text
+        taken.append(answer.json()["id"])
+    raise AssertionError("it was never full")
+
+
+def everything_is_there(agent: httpx.Client, taken: list[str]) -> None:
+    """Check that what was acknowledged is there, and nothing else, each with its audit line."""
+    assert agent.post("/send_email", json=mail(0, subject="After")).status_code == 202
+    rows = agent.get("/list_pending", params={"limit": 100}).json()["items"]
+    assert [row["id"] for row in rows[:-1]] == taken
+    assert rows[-1]["subject"] == "After"
+    entries = agent.get("/v1/audit-log", params={"limit": 100}).json()["entries"]
+    sent = [entry["resource_id"] for entry in entries if entry["action"] == "email.send"]
+    assert sent[::-1] == [*taken, rows[-1]["id"]]
+
+
+@contextmanager
+def serving(data: Path) -> Iterator[tuple[subprocess.Popen[str], Json]]:
+    """Run a server in a process of its own."""
+    options = ["serve", "--json", "--port", "0", "--smtp-port", "0", "--data", str(data)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux's prlimit")
+def test_a_disk_that_takes_no_more_loses_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "mail.db"
+    with serving(data) as (process, banner):
+        headers = {"Authorization": f"Bearer {banner['keys']['agent']}"}
+        agent = httpx.Client(base_url=banner["url"], headers=headers, timeout=30)
+        size = data.with_name("mail.db-wal").stat().st_size + 500_000
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, UNLIMITED))
+        taken = fill(agent)
+        assert agent.get("/check_inbox").status_code == 200
+        process.kill()
+    assert taken
+    with serving(data) as (_, banner):
+        agent = httpx.Client(base_url=banner["url"], headers=headers, timeout=30)
+        everything_is_there(agent, taken)
