@@ -48,7 +48,7 @@ def serve(
     domain: Annotated[str | None, typer.Option(help="The domain of new mailboxes.")] = None,
     mode: Annotated[str, typer.Option(help=f"Oversight: {', '.join(_MODES)}.")] = "gated_send",
     public_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where people open the pages, by a proxy.")
+        str | None, typer.Option(metavar="URL", help="Where people reach it, by a proxy.")
     ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Make live keys, whose mail really leaves.")

@@ -42,6 +42,8 @@ class State(StrEnum):
     PENDING_SEND_APPROVAL = "pending_send_approval"
     PENDING_INBOUND_APPROVAL = "pending_inbound_approval"
     SCHEDULED = "scheduled"
+    SCHEDULED_FIRST = "scheduled_first"
+    """Waits for its `send_at`, and only then for its decision. The wire calls it scheduled."""
     SENDING = "sending"
     SENT = "sent"
     SEND_FAILED = "send_failed"
@@ -53,6 +55,11 @@ class State(StrEnum):
     ARCHIVED = "archived"
     DELETED = "deleted"
 
+    @property
+    def wire(self) -> str:
+        """The status as the API shows it."""
+        return "scheduled" if self is State.SCHEDULED_FIRST else self.value
+
 
 class Event(StrEnum):
     """What can happen to a message."""
@@ -61,6 +68,8 @@ class Event(StrEnum):
     """The scan let it through; it may leave, or be seen, as soon as the mode allows."""
     SCANNED_FOR_LATER = "scanned_for_later"
     """The same for a message whose `send_at` lies ahead."""
+    SCANNED_TO_SCHEDULE_FIRST = "scanned_to_schedule_first"
+    """The same, where the decision is to be made at `send_at` and not before."""
     APPROVED = "approved"
     APPROVED_FOR_LATER = "approved_for_later"
     REJECTED = "rejected"
@@ -125,6 +134,7 @@ _HOLD = Step(State.PENDING_SEND_APPROVAL, (Effect.AWAIT_DECISION,))
 _HOLD_AGAIN = Step(State.PENDING_SEND_APPROVAL, (Effect.WITHDRAW, Effect.AWAIT_DECISION))
 _GO = Step(State.SENDING, (Effect.ENQUEUE,))
 _GO_LATER = Step(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER,))
+_GATE_LATER = Step(State.SCHEDULED_FIRST, (Effect.ENQUEUE_FOR_LATER,))
 _STOP = Step(State.CANCELLED, (Effect.WITHDRAW,))
 
 _Row = tuple[Direction, tuple[Mode, ...], State, Event, Outcome]
@@ -134,6 +144,12 @@ _ROWS: tuple[_Row, ...] = (
     (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _HOLD),
     (_OUT, FREE, State.PENDING_SCAN, Event.SCANNED, _GO),
     (_OUT, FREE, State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _GO_LATER),
+    (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED_TO_SCHEDULE_FIRST, _GATE_LATER),
+    (_OUT, FREE, State.PENDING_SCAN, Event.SCANNED_TO_SCHEDULE_FIRST, _GO_LATER),
+    # Its moment came: now it enters the queue, and leaves it only by a decision.
+    (_OUT, GATED, State.SCHEDULED_FIRST, Event.DUE, _HOLD_AGAIN),
+    (_OUT, GATED, State.SCHEDULED_FIRST, Event.CANCELLED, _STOP),
+    (_OUT, GATED, State.SCHEDULED_FIRST, Event.RESCHEDULED, _GATE_LATER),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.APPROVED, _GO),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.APPROVED_FOR_LATER, _GO_LATER),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REJECTED, Step(State.REJECTED)),
@@ -185,6 +201,7 @@ _OVER: dict[State, str] = {
     State.SENT: "It has already been sent",
     State.SENDING: "It is already on its way out",
     State.SCHEDULED: "It was let through and is scheduled",
+    State.SCHEDULED_FIRST: "It enters the queue at its `send_at`",
     State.SEND_FAILED: "Its delivery has failed",
 }
 
@@ -206,7 +223,9 @@ def outcome(direction: Direction, mode: Mode, state: State, event: Event) -> Out
     if state is State.EXPIRED:
         return Refused("expired", f"{_OVER[state]}.")
     code = "already_decided" if event in _DECISIONS else "not_possible"
-    return Refused(code, f"{_OVER.get(state, _NOT_HELD)}; its status is {state.value}.")
+    if state is State.SCHEDULED_FIRST:
+        code = "not_yet"
+    return Refused(code, f"{_OVER.get(state, _NOT_HELD)}; its status is {state.wire}.")
 
 
 _DECISIONS = frozenset({Event.APPROVED, Event.APPROVED_FOR_LATER, Event.REJECTED})

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -30,6 +31,7 @@ from .mail.dns import Resolver, live_resolver, zone_resolver
 from .mail.smtp import InboundSmtp, SmtpEnvelope
 from .mailroom import Desk, Mailroom
 from .mailroom.desk import the_server
+from .mailroom.letterhead import Letterhead, letterhead_of
 from .oversight import Mode
 from .refusals import Refusal
 from .seeding import Seed, seeds_in
@@ -211,7 +213,9 @@ class EmbeddedServer:
         resolver = zone_resolver(config.dns_zone) if config.dns_zone else live_resolver()
         self._seeds = seeds_in(config.seed_mail) if config.seed_mail else []
         store = self._open_store()
-        room = self._make_room(store, resolver, relay)
+        self._url = f"http://{_authority(config.host, http.getsockname()[1])}"
+        letterhead = letterhead_of(store, (config.public_url or self._url).rstrip("/"))
+        room = self._make_room(store, resolver, relay, letterhead)
         self._first_things(room, address, mode)
         secret = _link_secret(store)
         self._start_smtp(room)
@@ -228,7 +232,9 @@ class EmbeddedServer:
         self._undo.append(store.close)
         return store
 
-    def _make_room(self, store: Store, resolver: Resolver, relay: Relay | None) -> Mailroom:
+    def _make_room(
+        self, store: Store, resolver: Resolver, relay: Relay | None, letterhead: Letterhead
+    ) -> Mailroom:
         config = self.config
         wake = threading.Event()
         desk = Desk(
@@ -240,6 +246,8 @@ class EmbeddedServer:
             domain=config.domain.lower(),
             pending_ttl=config.pending_ttl,
             has_relay=relay is not None,
+            letterhead=letterhead,
+            relay_host=urlsplit(config.relay).hostname if config.relay else None,
             wake_outbox=wake.set,
             comforts=comforts_of(
                 config.clock,
@@ -308,7 +316,6 @@ class EmbeddedServer:
 
     def _start_http(self, room: Mailroom, secret: str, listener: socket.socket) -> None:
         limits = Limits(self.config.requests_per_minute, self.config.message_bytes)
-        self._url = f"http://{_authority(self.config.host, listener.getsockname()[1])}"
         runner = _Http(
             uvicorn.Config(
                 make_app(room, secret, self.config.public_url, limits),
@@ -370,6 +377,10 @@ def _checked(config: ServerConfig) -> tuple[Mode, str]:
     if config.message_bytes < 1 or (rate is not None and rate < 1):
         raise ServerStartError("A limit must be positive; leave it out for none.")
     return Mode(config.oversight_mode), address
+
+
+def _is_web_url(url: str) -> bool:
+    return re.fullmatch(r"https?://[\x21-\x3b\x3d\x3f-\x7e]{1,200}", url) is not None
 
 
 def _bind(host: str, port: int, option: str) -> socket.socket:

@@ -61,11 +61,20 @@ def test_a_refused_recipient_is_a_hard_bounce(start: Start) -> None:
     server = start(live=True, relay=f"smtp://{other.smtp}", oversight_mode="autonomous")
     nobody = settled(server, send(server, "nobody@other.test").json()["id"], "send_failed")
     assert (nobody["bounce_type"], nobody["bounce_code"]) == ("hard", 550)
-    both = send(server, "nobody@other.test", "agent@other.test").json()["id"]
+    both = send(server, "noone@other.test", "agent@other.test").json()["id"]
     told = settled(server, both, "sent")
     assert told["bounce_type"] == "hard"
     assert told["delivery"]["agent@other.test"]["accepted"] is True
-    assert told["delivery"]["nobody@other.test"]["code"] == 550
+    assert told["delivery"]["noone@other.test"]["code"] == 550
+    assert told["recipients"][0] == {
+        "address": "noone@other.test",
+        "status": "refused",
+        "code": 550,
+        "text": "5.1.1 No such mailbox here",
+        "enhanced_code": "5.1.1",
+        "bounce_type": "hard",
+    }
+    assert told["recipients"][1]["status"] == "delivered"
 
 
 def test_a_relay_that_is_away_is_tried_again(start: Start, clock: VirtualClock) -> None:

@@ -81,7 +81,12 @@ def test_what_is_transmitted_is_what_was_frozen(
     before = agent.get(f"/v1/mailboxes/{mailbox}/emails/{sent['id']}/raw").content
     decide(reviewer, sent["id"], "approve")
     delivered = next(mail for mail in server.outbox() if mail["id"] == sent["id"])
-    assert delivered["raw"].encode() == before
+    raw = delivered["raw"].encode()
+    assert raw.endswith(before)
+    # What vouches for it is put on top only when it leaves: before, nobody has approved it.
+    assert raw.removesuffix(before).startswith(b"X-MultiMail-Identity: v=1;")
+    assert b"X-MultiMail-Identity" not in before
+    assert agent.get(f"/v1/mailboxes/{mailbox}/emails/{sent['id']}/raw").content == raw
     assert b"hidden@example.com" not in before
     assert set(delivered["recipients"]) == {"ann@example.com", "hidden@example.com"}
 

@@ -79,7 +79,7 @@ def test_what_is_over_stays_over(mode: Mode, state: State) -> None:
 @pytest.mark.parametrize("mode", Mode)
 def test_the_outbox_holds_exactly_what_is_scheduled_or_sending(mode: Mode) -> None:
     """Follow the outbox row through every step: it is there when and only when it must be."""
-    holding = {State.SCHEDULED, State.SENDING}
+    holding = {State.SCHEDULED, State.SCHEDULED_FIRST, State.SENDING}
     for state in reachable(Direction.OUTBOUND, mode):
         for event in Event:
             result = outcome(Direction.OUTBOUND, mode, state, event)
@@ -104,3 +104,19 @@ def test_refusals_are_sentences() -> None:
         if isinstance(result, Refused):
             assert result.sentence.endswith(".")
             assert result.code == result.code.lower()
+
+
+@pytest.mark.parametrize("mode", GATED)
+def test_what_is_scheduled_first_can_only_enter_the_queue(mode: Mode) -> None:
+    leads_to = {
+        event: result.state
+        for event in Event
+        if isinstance(
+            result := outcome(Direction.OUTBOUND, mode, State.SCHEDULED_FIRST, event), Step
+        )
+    }
+    assert leads_to == {
+        Event.DUE: State.PENDING_SEND_APPROVAL,
+        Event.CANCELLED: State.CANCELLED,
+        Event.RESCHEDULED: State.SCHEDULED_FIRST,
+    }

@@ -111,7 +111,7 @@ def test_a_key_of_one_mailbox_sees_no_other(
 
 
 def test_unknown_paths_and_methods_are_json(server: ServerUnderTest) -> None:
-    missing = httpx.get(f"{server.url}/v1/domains")
+    missing = httpx.get(f"{server.url}/v1/nowhere")
     assert (missing.status_code, missing.json()["code"]) == (404, "unknown_path")
     assert "embedded server" in missing.json()["error"]
     wrong = httpx.put(f"{server.url}/v1/mailboxes")

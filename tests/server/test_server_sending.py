@@ -244,7 +244,7 @@ BAD_SENDS: dict[str, Json] = {
     "send_at is far away": {"send_at": "9999-12-31T23:59:59Z"},
     "send_at is before time": {"send_at": "0001-01-01T00:00:00+14:00"},
     "gate_timing is unknown": {"gate_timing": "whenever"},
-    "gate_timing is unsupported": {"gate_timing": "schedule_first"},
+    "gate_timing is a number": {"gate_timing": 1},
     "oversight_mode is unknown": {"oversight_mode": "yolo"},
     "oversight_mode is looser": {"oversight_mode": "autonomous"},
     "oversight_mode is a number": {"oversight_mode": 1},

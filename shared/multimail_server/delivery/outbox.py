@@ -13,14 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..faults import RELAY
+from ..mail.bounces import kind_of, status_in
 from ..mailroom.desk import Desk, the_server
 from ..mailroom.steps import advance
 from ..oversight import Event, State
 from ..passes import Passes
 from ..store.protocol import StoreUnavailableError, Tx
 from ..store.records import Message, OutboxRow, TestDelivery
+from .barring import leave_out, suppress_refused
 from .rehearsed_relay import RehearsedRelay
 from .relay import RecipientResult, Relay, RelayOutcomeUnknown, RelayUnavailable
+from .stamping import Stamped, stamped_message
 
 _log = logging.getLogger(__name__)
 
@@ -133,30 +136,37 @@ class Outbox:
         return len(rows) == _BATCH
 
     def _handle(self, row: OutboxRow) -> None:
-        parcel = self._desk.write(lambda tx: self._begin(tx, row.message_id))
+        stamped = stamped_message(self._desk, row.message_id)
+        parcel = self._desk.write(lambda tx: self._begin(tx, row.message_id, stamped))
         if parcel is None:
             return
         results, trouble = self._hand_over(parcel)
         self._desk.write(lambda tx: self._settle(tx, parcel, results, trouble))
 
-    def _begin(self, tx: Tx, message_id: str) -> _Parcel | None:
+    def _begin(self, tx: Tx, message_id: str, stamped: Stamped | None) -> _Parcel | None:
         """Check that the message may still leave; deliver it at once if its key is a test key."""
         desk = self._desk
-        row, message, content = (
-            tx.outbox_row(message_id),
-            tx.message(message_id),
-            tx.content(message_id),
-        )
-        if row is None or message is None or content is None or row.due_at > desk.now():
+        row, message = tx.outbox_row(message_id), tx.message(message_id)
+        if row is None or message is None or stamped is None or row.due_at > desk.now():
             return None
+        if not stamped.is_of(message):
+            return None  # It changed meanwhile: its row is still due, and is taken up anew.
         message = advance(tx, message, Event.DUE, desk.now(), desk.pending_ttl) or message
+        if message.status is not State.SENDING:
+            self._note(tx, message, "email.hold", status=message.status.value)
+            return None
         barred = self._barred(tx, message)
         if barred is not None:
             self._fail(tx, message, barred, None, "policy")
             return None
+        tx.put_stamp(stamped.stamp)
+        message, row = leave_out(tx, message, row)
+        if not row.remaining:
+            self._conclude(tx, message)
+            return None
         if message.live or self._is_rehearsed(message, row):
-            return _Parcel(message, row, content.raw)
-        self._deliver_test(tx, message)
+            return _Parcel(message, row, stamped.raw)
+        self._deliver_test(tx, message, row.remaining)
         return None
 
     def _barred(self, tx: Tx, message: Message) -> str | None:
@@ -173,9 +183,9 @@ class Outbox:
         """Return whether a fault, now or in an earlier try, has a say on a test key's mail."""
         return bool(message.delivery) or self._desk.comforts.faults.at(RELAY, row.remaining)
 
-    def _deliver_test(self, tx: Tx, message: Message) -> None:
+    def _deliver_test(self, tx: Tx, message: Message, recipients: tuple[str, ...]) -> None:
         now = self._desk.now()
-        self._keep_test(tx, message, message.recipients)
+        self._keep_test(tx, message, recipients)
         advance(tx, message, Event.DELIVERED, now, self._desk.pending_ttl, delivered_at=now)
         self._note(tx, message, "email.deliver", test=True)
 
@@ -224,6 +234,7 @@ class Outbox:
             for who in parcel.row.remaining
             if who not in results or not (results[who].accepted or results[who].permanent)
         )
+        suppress_refused(self._desk, tx, message, results)
         attempts = parcel.row.attempts + 1
         if left and attempts <= len(RETRY_AFTER):
             self._try_again(tx, message, replace(parcel.row, remaining=left), delivery, trouble)
@@ -253,8 +264,11 @@ class Outbox:
         """Every recipient's result is known: the message was sent if anybody got it."""
         now = self._desk.now()
         refused = [told for told in message.delivery.values() if not told["accepted"]]
-        first = refused[0] if refused else {}
-        kind = "hard" if any(told.get("permanent") for told in refused) else "soft"
+        bounced = [told for told in refused if not told.get("suppressed")]
+        first = bounced[0] if bounced else (refused[0] if refused else {})
+        kind = "hard" if any(told.get("kind") == "hard" for told in bounced) else "soft"
+        if not bounced:
+            kind = "suppressed"
         if len(refused) == len(message.delivery):
             self._fail(tx, message, str(first.get("detail")), first.get("code"), kind)
             return
@@ -272,7 +286,7 @@ class Outbox:
             self._desk.pending_ttl,
             delivered_at=now,
             delivery=message.delivery,
-            **(bounce if refused else {}),
+            **(bounce if bounced else {}),
         )
         self._note(tx, message, "email.deliver", refused=len(refused))
 
@@ -309,4 +323,6 @@ def _told(result: RecipientResult) -> dict[str, object]:
         "code": result.code,
         "detail": result.detail[:500],
         "permanent": result.permanent,
+        "enhanced": status_in(result.detail) or None,
+        "kind": None if result.accepted else kind_of(result.code, status_in(result.detail)),
     }

@@ -1,10 +1,12 @@
-"""Signing: DKIM keys and signatures for the demo, whose mail is signed on the spot, and tests."""
+"""Signing: DKIM keys and signatures, for mail of own domains, for the demo and for tests."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from nacl.signing import SigningKey
 
 from .dkim_library import signature_field
@@ -16,7 +18,8 @@ _ONCE_MORE = ("from", "subject", "reply-to", "content-type")
 _SIGNED = (
     "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to",
     "references", "mime-version", "content-type", "content-transfer-encoding",
-    "auto-submitted", "list-id", "precedence",
+    "auto-submitted", "list-id", "precedence", "list-unsubscribe", "list-unsubscribe-post",
+    "x-multimail-identity", "x-multimail-ai-disclosure",
 )  # fmt: skip
 _MOST_STRING = 255
 
@@ -28,6 +31,20 @@ def generate_key() -> tuple[bytes, str]:
     public = base64.b64encode(bytes(key.verify_key)).decode()
     pem = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
     return pem.encode("ascii"), f"v=DKIM1; k=ed25519; p={public}"
+
+
+def generate_rsa_key(bits: int = 2048) -> tuple[bytes, str]:
+    """Return a new RSA key: PKCS #1 in PEM, and the text of its DNS record (RFC 6376)."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    der = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return pem, f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode('ascii')}"
 
 
 def sign_dkim(raw: bytes, *, domain: str, selector: str, private_key_pem: bytes) -> bytes:

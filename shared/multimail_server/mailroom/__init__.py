@@ -11,6 +11,7 @@ from .approval_links import ApprovalLinks
 from .contacts import Contacts
 from .deciding import Deciding
 from .desk import Desk, Principal
+from .domains import Domains
 from .mailboxes import Mailboxes
 from .reading import Reading
 from .receiving import Receiving
@@ -18,6 +19,7 @@ from .rehearsing import Rehearsing
 from .reviewing import Reviewing
 from .revising import Revising
 from .sending import Sending
+from .suppression import Suppressing
 from .webhooks import Webhooks
 from .withdrawing import Withdrawing
 
@@ -42,3 +44,5 @@ class Mailroom:
         self.revising = Revising(desk)
         self.approval_links = ApprovalLinks(desk, self.deciding)
         self.rehearsing = Rehearsing(desk)
+        self.domains = Domains(desk)
+        self.suppressing = Suppressing(desk)

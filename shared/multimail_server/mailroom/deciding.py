@@ -12,6 +12,7 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Message
 from .desk import Desk, Principal, find_message, the_server
 from .steps import advance
+from .suppression import suppressed_of
 
 _DELIVERY_SECONDS = 2.0
 
@@ -24,6 +25,8 @@ class Pending:
     markdown: str
     attachments: list[Attachment]
     removed: tuple[str, ...] = ()
+    suppressed: tuple[str, ...] = ()
+    """Recipients who will get nothing even so: they are on the suppression list."""
 
 
 class Deciding:
@@ -173,4 +176,5 @@ def _check(who: Principal, message: Message, seen_hash: str | None) -> None:
 def _item(tx: Reader, message: Message) -> Pending:
     content = tx.content(message.id)
     markdown, removed = (content.markdown, content.removed) if content else ("", ())
-    return Pending(message, markdown, tx.attachments(message.id), removed)
+    barred = tuple(suppressed_of(tx, message.account_id, message.recipients))
+    return Pending(message, markdown, tx.attachments(message.id), removed, barred)

@@ -14,6 +14,7 @@ from ..refusals import not_found
 from ..signals import Bell, Signals
 from ..store.protocol import Reader, Store, Tx
 from ..store.records import AuditEntry, Mailbox, Message
+from .letterhead import Letterhead
 
 T = TypeVar("T")
 
@@ -57,6 +58,8 @@ class Desk:
     domain: str
     pending_ttl: timedelta
     has_relay: bool
+    letterhead: Letterhead
+    relay_host: str | None = None
     wake_outbox: Callable[[], None] = field(default=lambda: None)
     webhook_bell: Bell = field(default_factory=Bell)
     comforts: Comforts = field(default_factory=Comforts)

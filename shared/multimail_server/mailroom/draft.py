@@ -29,6 +29,8 @@ class Draft:
     metadata: dict[str, Any] = field(default_factory=dict)
     mode: Mode | None = None
     """A mode for this message alone; only a stricter one than the mailbox's is taken."""
+    gate_timing: str | None = None
+    """`gate_first` or `schedule_first`; None for the mailbox's own."""
     answers: Message | None = None
     """The message that this one replies to."""
 

@@ -11,10 +11,11 @@ from ..refusals import conflict, forbidden, invalid
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox
 from .desk import Desk, Principal, find_mailbox
+from .domains import check_mailbox_domain
 from .steps import advance
 from .webhook_settings import follow_settings
 
-_WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED)
+_WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Mailboxes:
 
         Args:
             who: An account-wide admin key.
-            name: The part before the @, or the whole address in this server's domain.
+            name: The part before the @, or the whole address: in this server's domain, or in a
+                verified one.
             changes: Its display name, its mode (`gated_send` when not named) and settings.
         Raises:
             Refusal: The address is unusable (400) or taken (409).
@@ -70,6 +72,7 @@ class Mailboxes:
         )
 
         def work(tx: Tx) -> Mailbox:
+            check_mailbox_domain(tx, self._desk, who.account_id, address.rpartition("@")[2])
             if tx.mailbox_by_address(address) is not None:
                 raise conflict("address_taken", f"There is already a mailbox {address}.")
             tx.put_mailbox(mailbox)
@@ -137,12 +140,7 @@ class Mailboxes:
                 f"`address_local` {name[:80]!r} cannot stand before the @ of a mailbox: use "
                 "letters, digits, dots and hyphens, 64 at most, and no +."
             )
-        if at and domain != self._desk.domain:
-            raise invalid(
-                f"`address` {name[:80]!r} is not in this server's domain, {self._desk.domain}.",
-                "unknown_domain",
-            )
-        return f"{local}@{self._desk.domain}"
+        return f"{local}@{domain if at else self._desk.domain}"
 
 
 def _named(changes: Changes) -> list[str]:

@@ -169,8 +169,7 @@ class Reading:
             desk.audit(
                 tx, who, "email.read_raw", ("email", message.id), mailbox_id=message.mailbox_id
             )
-            content = tx.content(message.id)
-            return content.raw if content else b""
+            return _transmitted(tx, message)
 
         return desk.write(work)
 
@@ -238,10 +237,9 @@ class Reading:
 
         def work(tx: Reader) -> bytes:
             message = find_message(tx, who, email_id)
-            content = tx.content(message.id) if tx.test_delivery(message.id) else None
-            if content is None:
+            if tx.test_delivery(message.id) is None:
                 raise not_found("test delivery", email_id)
-            return content.raw
+            return _transmitted(tx, message)
 
         return self._desk.store.read(work)
 
@@ -278,3 +276,9 @@ class Reading:
             tx.tags(message.id),
             content.removed if content else (),
         )
+
+
+def _transmitted(tx: Reader, message: Message) -> bytes:
+    """Return a message's bytes, under the fields that it got on its way out, if it left."""
+    content, stamp = tx.content(message.id), tx.stamp(message.id)
+    return (stamp.head if stamp else b"") + (content.raw if content else b"")

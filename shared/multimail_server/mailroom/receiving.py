@@ -9,12 +9,14 @@ from typing import Any
 
 from ..addresses import base_of
 from ..mail.authentication import authenticate
+from ..mail.bounces import Report, read_report
 from ..mail.flags import Arrival, flags
 from ..mail.mime import ParsedMessage, parse
 from ..mail.smtp import SmtpEnvelope
 from ..oversight import Direction, Event, State
 from ..store.protocol import Tx
 from ..store.records import Attachment, Content, Mailbox, Message
+from .bouncing import take_report
 from .desk import Desk, the_server
 from .steps import advance
 
@@ -30,6 +32,7 @@ class _Letter:
     content: Content
     digest: str
     evidence: dict[str, Any]
+    report: Report | None
 
 
 class Receiving:
@@ -56,6 +59,7 @@ class Receiving:
             Content("", parsed.markdown, raw, parsed.removed),
             hashlib.sha256(raw).hexdigest(),
             self._evidence(envelope, raw),
+            read_report(raw),
         )
         addresses = dict.fromkeys(map(base_of, envelope.recipients))
 
@@ -76,6 +80,8 @@ class Receiving:
             return twin
         message = self._message(tx, mailbox, letter, now)
         self._insert(tx, message, letter)
+        if letter.report is not None:
+            take_report(desk, tx, mailbox, letter.report, letter.envelope, letter.evidence)
         moved = advance(tx, message, Event.SCANNED, now, desk.pending_ttl) or message
         desk.audit(
             tx,

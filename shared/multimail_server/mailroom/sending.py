@@ -16,6 +16,7 @@ from ..store.records import Attachment, Content, IdempotencyRow, Mailbox, Messag
 from .desk import Desk, Principal, find_mailbox, find_message
 from .draft import Draft, content_hash, copies, envelope_of, fingerprint, text_of
 from .steps import advance
+from .suppression import refuse_if_all, suppressed_of
 
 IDEMPOTENCY_TTL = timedelta(hours=24)
 REPLY_WINDOW = timedelta(seconds=60)
@@ -31,6 +32,8 @@ class Sent:
 
     message: Message
     replayed: bool = False
+    suppressed: tuple[str, ...] = ()
+    """Recipients who will get nothing: they are on the suppression list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,12 @@ class Sending:
                 "Nothing was sent: a live key hands mail to an SMTP relay, and this server has "
                 "none. Start it with --relay smtp://…, or use a test key.",
             )
+        if draft.send_at is not None and mailbox.settings.get("scheduling_enabled") is False:
+            raise forbidden(
+                "scheduling_disabled",
+                f"Mailbox {mailbox.address} takes no `send_at`: its `scheduling_enabled` is false. "
+                "Send without it, or have an admin key turn scheduling on.",
+            )
         if len(envelope_of(draft, mailbox)) > 3 * MOST_RECIPIENTS:
             raise invalid("There are more than 150 recipients in all; send several messages.")
 
@@ -150,8 +159,9 @@ class Sending:
         now = self._desk.now()
         markdown = text_of(draft, mailbox)
         mail = self._outgoing(mailbox, draft, markdown, now)
-        raw = compose(mail)
         message_id = self._desk.ids.new("msg")
+        everyone = len(envelope_of(draft, mailbox))
+        raw = self._desk.letterhead.fields(mailbox, message_id, everyone) + compose(mail)
         message = Message(
             id=message_id,
             account_id=mailbox.account_id,
@@ -210,6 +220,7 @@ class Sending:
 
     def _store(self, tx: Tx, who: Principal, frozen: _Frozen, draft: Draft) -> Sent:
         desk, message = self._desk, frozen.message
+        refuse_if_all(tx, message.account_id, (*draft.to, *draft.cc, *draft.bcc))
         tx.insert_message(message, frozen.content)
         for position, file in enumerate(draft.attachments):
             tx.insert_attachment(
@@ -235,8 +246,7 @@ class Sending:
                     desk.now(),
                 )
             )
-        later = message.send_at is not None and message.send_at > desk.now()
-        event = Event.SCANNED_FOR_LATER if later else Event.SCANNED
+        event = _event(frozen.mailbox, draft, desk.now())
         moved = advance(tx, message, event, desk.now(), desk.pending_ttl) or message
         desk.audit(
             tx,
@@ -250,7 +260,16 @@ class Sending:
             content_hash=moved.content_hash,
             metadata=draft.metadata or None,
         )
-        return Sent(moved)
+        return Sent(moved, suppressed=tuple(suppressed_of(tx, moved.account_id, moved.recipients)))
+
+
+def _event(mailbox: Mailbox, draft: Draft, now: datetime) -> Event:
+    if draft.send_at is None or draft.send_at <= now:
+        return Event.SCANNED
+    timing = draft.gate_timing or mailbox.settings.get("default_gate_timing")
+    if timing == "schedule_first":
+        return Event.SCANNED_TO_SCHEDULE_FIRST
+    return Event.SCANNED_FOR_LATER
 
 
 def addressed(draft: Draft, original: Message, mailbox: Mailbox, *, reply_all: bool) -> Draft:

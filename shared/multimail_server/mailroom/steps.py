@@ -20,7 +20,7 @@ def refusal_of(message: Message, refused: Refused) -> Refusal:
         409,
         refused.code,
         f"Message {message.id} was not changed. {refused.sentence}",
-        extra={"id": message.id, "message_id": message.id, "status": message.status.value},
+        extra={"id": message.id, "message_id": message.id, "status": message.status.wire},
     )
 
 

@@ -227,6 +227,59 @@ class ApprovalLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain of one's own, with the keys that sign its mail. The keys never leave the store."""
+
+    id: str
+    account_id: str
+    name: str
+    selector: str
+    rsa_key: str = field(repr=False)
+    rsa_record: str
+    ed25519_key: str = field(repr=False)
+    ed25519_record: str
+    created_at: datetime
+    verified_at: datetime | None = None
+    checked_at: datetime | None = None
+    seen: dict[str, Any] = field(default_factory=dict)
+    """What DNS showed at the last check, by the record's purpose."""
+
+    def signers(self) -> tuple[tuple[str, str], ...]:
+        """Return selector and private key of each key that DNS publishes; none if unverified."""
+        if self.verified_at is None:
+            return ()
+        keys = (("dkim_rsa", f"{self.selector}r", self.rsa_key),
+                ("dkim_ed25519", f"{self.selector}e", self.ed25519_key))  # fmt: skip
+        return tuple((selector, key) for purpose, selector, key in keys
+                     if self.seen.get(purpose) == "found")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address that gets no mail of this account any more, and why."""
+
+    account_id: str
+    address: str
+    """In lower case."""
+    id: str
+    reason: str
+    """bounce, complaint or unsubscribe."""
+    created_at: datetime
+    mailbox_id: str | None = None
+    message_id: str | None = None
+    code: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The fields that were put on top of a message when it was let through."""
+
+    message_id: str
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class MessageFilter:
     """Which messages of a mailbox to list, newest first. What is None does not filter."""
 

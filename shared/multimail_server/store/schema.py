@@ -145,4 +145,25 @@ INSERT OR IGNORE INTO approved_recipients
     WHERE direction = 'outbound' AND decision = 'approve';
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS, _REVIEWING)
+_OUTBOUND = """
+CREATE TABLE domains (
+    id TEXT PRIMARY KEY, account_id TEXT NOT NULL REFERENCES accounts(id),
+    name TEXT NOT NULL UNIQUE, selector TEXT NOT NULL,
+    rsa_key TEXT NOT NULL, rsa_record TEXT NOT NULL,
+    ed25519_key TEXT NOT NULL, ed25519_record TEXT NOT NULL,
+    created_at INTEGER NOT NULL, verified_at INTEGER, checked_at INTEGER, seen TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE suppressions (
+    account_id TEXT NOT NULL REFERENCES accounts(id), address TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE, reason TEXT NOT NULL, created_at INTEGER NOT NULL,
+    mailbox_id TEXT, message_id TEXT, code INTEGER, detail TEXT,
+    PRIMARY KEY (account_id, address)
+) STRICT;
+
+CREATE TABLE stamps (
+    message_id TEXT PRIMARY KEY REFERENCES messages(id), head BLOB NOT NULL
+) STRICT;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS, _REVIEWING, _OUTBOUND)

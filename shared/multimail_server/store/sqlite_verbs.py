@@ -27,6 +27,7 @@ from .records import (
     AuditEntry,
     Contact,
     Content,
+    Domain,
     IdempotencyRow,
     Key,
     Mailbox,
@@ -34,6 +35,8 @@ from .records import (
     MessageFilter,
     OutboxRow,
     Revision,
+    Stamp,
+    Suppression,
     TestDelivery,
 )
 from .sqlite_webhooks import SqliteWebhookReader, SqliteWebhookTx
@@ -229,6 +232,26 @@ class SqliteReader(SqliteWebhookReader):
     def revisions(self, message_id: str) -> list[Revision]:
         return self._all(Revision, "WHERE message_id = ? ORDER BY number", (message_id,))
 
+    def domain(self, domain_id: str) -> Domain | None:
+        return self._one(Domain, "WHERE id = ?", domain_id)
+
+    def domain_by_name(self, name: str) -> Domain | None:
+        return self._one(Domain, "WHERE name = ?", name)
+
+    def domains(self, account_id: str) -> list[Domain]:
+        return self._all(Domain, "WHERE account_id = ? ORDER BY id", (account_id,))
+
+    def suppression(self, account_id: str, address: str) -> Suppression | None:
+        rest = "WHERE account_id = ? AND address = ?"
+        return self._one(Suppression, rest, account_id, address.lower())
+
+    def suppressions(self, account_id: str, before_id: str | None, limit: int) -> list[Suppression]:
+        rest = "WHERE account_id = ? AND (? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?"
+        return self._all(Suppression, rest, (account_id, before_id, before_id, limit))
+
+    def stamp(self, message_id: str) -> Stamp | None:
+        return self._one(Stamp, "WHERE message_id = ?", message_id)
+
     def approval_link(self, sha256: str) -> ApprovalLink | None:
         return self._one(ApprovalLink, "WHERE sha256 = ?", sha256)
 
@@ -341,6 +364,22 @@ class SqliteTx(SqliteReader, SqliteWebhookTx):
         for table in tables_of_mail(self._connection):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
+    def put_domain(self, domain: Domain) -> None:
+        self._put(domain, "id")
+
+    def remove_domain(self, domain_id: str) -> None:
+        self._connection.execute("DELETE FROM domains WHERE id = ?", (domain_id,))
+
+    def put_suppression(self, entry: Suppression) -> None:
+        self._put(entry, "account_id", "address")
+
+    def remove_suppression(self, account_id: str, address: str) -> None:
+        sql = "DELETE FROM suppressions WHERE account_id = ? AND address = ?"
+        self._connection.execute(sql, (account_id, address.lower()))
+
+    def put_stamp(self, stamp: Stamp) -> None:
+        self._put(stamp, "message_id")
+
 
 _TABLES: dict[type[Any], str] = {
     Account: "accounts",
@@ -349,11 +388,14 @@ _TABLES: dict[type[Any], str] = {
     AuditEntry: "audit",
     Contact: "contacts",
     Content: "contents",
+    Domain: "domains",
     IdempotencyRow: "idempotency",
     Key: "keys",
     Mailbox: "mailboxes",
     Message: "messages",
     OutboxRow: "outbox",
     Revision: "revisions",
+    Stamp: "stamps",
+    Suppression: "suppressions",
     TestDelivery: "test_deliveries",
 }

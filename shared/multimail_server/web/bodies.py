@@ -153,6 +153,7 @@ class ReplyBody(Body):
             send_at=self.send_at,
             metadata=dict(self.metadata or {}),
             mode=self.oversight_mode,
+            gate_timing=self.gate_timing,
         )
 
 
@@ -237,6 +238,15 @@ class ContactBody(Body):
     ] = []
 
 
+class DomainBody(Body):
+    """API: POST /v1/domains."""
+
+    domain: Annotated[
+        Line,
+        Field(min_length=1, max_length=253, validation_alias=AliasChoices("domain", "name")),
+    ]
+
+
 class KeyBody(Body):
     """API: POST /v1/api-keys."""
 
@@ -283,7 +293,7 @@ class MailboxChangeBody(Body):
     webhook_url: Url | None = None
     oversight_webhook_url: Url | None = None
     signature_block: Annotated[str, AfterValidator(_no_null), Field(max_length=4000)] | None = None
-    default_gate_timing: Literal["gate_first"] | None = None
+    default_gate_timing: Literal["gate_first", "schedule_first"] | None = None
     scheduling_enabled: bool | None = None
     ai_disclosure: bool | None = None
     mcp_configured: bool | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from ..mailroom import Principal
 from ..mailroom.deciding import Pending
 from ..mailroom.reading import Conversation, Opened, may_see
+from ..mailroom.results import results_of
 from ..mailroom.sending import Sent
 from ..oversight import Direction, State, hides_content
 from ..store.records import (
@@ -80,7 +81,7 @@ def summary(message: Message, who: Principal) -> Json:
         "cc": list(message.cc) if shown else [],
         "subject": message.subject if shown else None,
         "direction": message.direction.value,
-        "status": message.status.value,
+        "status": message.status.wire,
         "received_at": moment(message.created_at),
         "created_at": moment(message.created_at),
         "has_attachments": message.has_attachments if shown else None,
@@ -130,6 +131,8 @@ def email(opened: Opened, who: Principal) -> Json:
     row["metadata"] = message.metadata
     if message.direction is Direction.INBOUND:
         row["authentication"] = message.authentication
+    else:
+        row["recipients"] = results_of(message)
     return row
 
 
@@ -169,6 +172,7 @@ def _fate(message: Message) -> Json:
         "bounce_code": message.bounce_code,
         "bounce_reason": message.bounce_reason,
         "delivery": message.delivery or None,
+        "gate_timing": "schedule_first" if message.status is State.SCHEDULED_FIRST else None,
     }
 
 
@@ -195,12 +199,13 @@ def sent(result: Sent, base_url: str) -> Json:
         "thread_id": message.thread_id,
         "mailbox_id": message.mailbox_id,
         "oversight_mode": message.mode.value,
-        "message_status": message.status.value,
+        "message_status": message.status.wire,
         "held": held,
         "expires_at": moment(message.expires_at) if held else None,
         "send_at": moment(message.send_at),
         "content_hash": message.content_hash,
         "approval_url": f"{base_url}/review/{message.id}" if held else None,
+        "suppressed": list(result.suppressed),
     }
     if result.replayed:
         answer["idempotent"] = True
@@ -212,7 +217,7 @@ def fate(message: Message) -> Json:
     return {
         "id": message.id,
         "message_id": message.id,
-        "status": message.status.value,
+        "status": message.status.wire,
         "send_at": moment(message.send_at),
         "expires_at": moment(message.expires_at),
         "content_hash": message.content_hash,
@@ -230,7 +235,7 @@ def decision(message: Message, *, approve: bool) -> Json:
         "status": word,
         "id": message.id,
         "message_id": message.id,
-        "message_status": message.status.value,
+        "message_status": message.status.wire,
         "delivered": message.delivered_at is not None,
         "delivered_at": moment(message.delivered_at),
     }
@@ -242,6 +247,7 @@ def pending(item: Pending, who: Principal) -> Json:
     row = email(Opened(message, item.markdown, item.attachments, removed=item.removed), who)
     row["body_markdown"] = item.markdown
     row["recipients"] = list(message.recipients)
+    row["suppressed"] = list(item.suppressed)
     row["composed_by"] = message.composer_key_id
     return row
 

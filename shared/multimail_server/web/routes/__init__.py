@@ -8,13 +8,16 @@ from . import (
     account,
     approving,
     description,
+    domains,
     emails,
     flat,
     mailboxes,
     oversight,
     rehearsing,
     sending,
+    suppression,
     testing,
+    unsubscribe,
     webhooks,
 )
 
@@ -28,6 +31,9 @@ _API = (
     rehearsing,
     webhooks,
     approving,
+    domains,
+    suppression,
+    unsubscribe,
     flat,
     description,
 )

@@ -22,6 +22,7 @@ _ALIASES: dict[str, tuple[State, ...]] = {
     "pending": (State.PENDING_SEND_APPROVAL, State.PENDING_INBOUND_APPROVAL),
     "pending_approval": (State.PENDING_SEND_APPROVAL, State.PENDING_INBOUND_APPROVAL),
     "delivered": (State.SENT,),
+    "scheduled": (State.SCHEDULED, State.SCHEDULED_FIRST),
     # Statuses that other servers of this API have: here no message ever is in them.
     "spam_flagged": (),
     "spam_quarantined": (),

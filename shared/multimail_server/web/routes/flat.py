@@ -89,7 +89,7 @@ def send_email(ask: Ask) -> Answer:
     check_time(ask, body)
     mailbox = _mailbox(ask, body.from_address)
     draft = body.draft(tuple(body.to), body.subject)
-    return _sent(ask.room.sending.send(ask.who, mailbox.id, draft))
+    return _sent(ask, ask.room.sending.send(ask.who, mailbox.id, draft))
 
 
 @flat("POST", "/reply_email", "send", longest_body=LARGE_BODY)
@@ -100,9 +100,10 @@ def reply_email(ask: Ask) -> Answer:
     message = _message(ask, body.email_id)
     mailbox = _mailbox(ask, body.from_address or message.mailbox_id)
     return _sent(
+        ask,
         ask.room.sending.reply(
             ask.who, mailbox.id, message.id, body.draft(), reply_all=body.reply_all
-        )
+        ),
     )
 
 
@@ -222,9 +223,9 @@ def _pending(row: Json) -> Json:
     return {**_named(row), "pending_id": row["id"]}
 
 
-def _sent(result: Sent) -> Answer:
+def _sent(ask: Ask, result: Sent) -> Answer:
     held = result.message.status is State.PENDING_SEND_APPROVAL
-    answer = render.sent(result)
+    answer = render.sent(result, ask.door.base_url(ask.base_url))
     status = "pending_approval" if held else result.message.status.value
     more = {"email_id": result.message.id, "status": status}
     if held:

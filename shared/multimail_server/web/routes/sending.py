@@ -77,9 +77,3 @@ def check_time(ask: Ask, body: ReplyBody) -> None:
     """Refuse a time too far ahead, and a gate timing that is not supported."""
     if body.send_at is not None and body.send_at > ask.room.desk.now() + _FARTHEST:
         raise invalid("`send_at` lies more than a year ahead.")
-    if body.gate_timing == "schedule_first":
-        raise invalid(
-            "`gate_timing` schedule_first is not supported by this server: a message is decided "
-            "on first and sent at its time. Leave it out, or say gate_first.",
-            "unsupported_gate_timing",
-        )
