@@ -11,6 +11,7 @@ from .call import Call, Operation, Pause, Retry
 from .client import AsyncMultiMail, MultiMail
 from .errors import (
     APIError,
+    ApprovalRequiredError,
     AuthenticationError,
     ConfigurationError,
     ConflictError,
@@ -42,6 +43,7 @@ AsyncMultiMailClient = AsyncClient = AsyncMultiMail
 
 __all__ = [
     "APIError",
+    "ApprovalRequiredError",
     "AsyncClient",
     "AsyncMultiMail",
     "AsyncMultiMailClient",

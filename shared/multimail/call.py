@@ -67,6 +67,7 @@ class Call(Generic[T]):
         repeatable: Whether doing it twice is the same as doing it once.
         idempotency_key: The key in the body that makes a write repeatable.
         raw: Whether the answer is bytes rather than JSON.
+        code_first: Whether a 202 means that the operator has to hand on an approval code.
     """
 
     operation: str
@@ -82,6 +83,7 @@ class Call(Generic[T]):
     repeatable: bool = False
     idempotency_key: str | None = None
     raw: bool = False
+    code_first: bool = False
 
     def __iter__(self) -> Generator[Call[Any] | Pause, Any, T]:
         result: T = yield self
@@ -139,12 +141,15 @@ class Call(Generic[T]):
 
         Raises:
             APIError: The status is an error.
+            ApprovalRequiredError: Nothing was changed yet; the operator has a code for it.
             OutcomeUnknownError: A write was answered by a 5xx, put off after an unsure try, or
                 accepted in words that cannot be read.
             ReplyError: The answer is not readable as what this call expects.
         """
         if not response.is_success:
             raise _refusal(self, response, unsure)
+        if self.code_first and response.status_code == 202:
+            raise _approval_required(self, response)
         try:
             if self.raw:
                 return self.read(response.content)
@@ -291,6 +296,17 @@ def _refusal(call: Call[Any], response: httpx.Response, unsure: bool) -> errors.
     if status >= 500:
         return errors.ServerError(f"{message} ({status})", **facts)
     return _BY_STATUS.get(status, errors.APIError)(message, **facts)
+
+
+def _approval_required(call: Call[Any], response: httpx.Response) -> errors.MultiMailError:
+    body = _decoded(response)
+    return errors.ApprovalRequiredError(
+        "Nothing was changed yet: the operator has to approve this first.",
+        status_code=response.status_code,
+        request_id=_request_id(response, body),
+        body=body,
+        operation=call.operation,
+    )
 
 
 def _decoded(response: httpx.Response) -> Any:

@@ -9,6 +9,7 @@
     │   ├── NotFoundError       404, 410
     │   ├── ConflictError       409
     │   ├── RateLimitError      429
+    │   ├── ApprovalRequiredError 202 with nothing done: the operator has a code for it
     │   └── ServerError         5xx
     ├── NetworkError            the API could not be reached: nothing happened
     │   └── OutcomeUnknownError the request left and no answer came: it may have happened
@@ -26,6 +27,7 @@ from typing import Any
 
 __all__ = [
     "APIError",
+    "ApprovalRequiredError",
     "AuthenticationError",
     "ConfigurationError",
     "ConflictError",
@@ -163,6 +165,16 @@ class RateLimitError(APIError):
     def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
+
+
+class ApprovalRequiredError(APIError):
+    """The operator has to approve this first; nothing was changed yet."""
+
+    default_code = "approval_required"
+    default_remedy = (
+        "Get the approval code from the operator, then make the same call again with "
+        "approval_code=…"
+    )
 
 
 class ServerError(APIError):

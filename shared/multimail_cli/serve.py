@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,6 +70,10 @@ def serve(
     requests_per_minute: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Of each key; more get a 429.")
     ] = None,
+    approval_codes: Annotated[
+        bool,
+        typer.Option("--approval-codes", help="Ask for a code before keys and mailboxes are made."),
+    ] = False,
 ) -> None:
     """Run the API and an SMTP server on this machine."""
     if data is not None and memory:
@@ -94,6 +99,8 @@ def serve(
         seeded_keys=seed_keys,
         seed_mail=seed_mail,
         requests_per_minute=requests_per_minute,
+        approval_codes=approval_codes,
+        tell_human=_tell_the_terminal,
         **wanted,
     )
     _run(session, config, ended)
@@ -106,6 +113,12 @@ def _clock(text: str) -> Clock:
         return clock_of(text)
     except ValueError as error:
         raise typer.BadParameter(f"--clock: {error}.") from None
+
+
+def _tell_the_terminal(line: str) -> None:
+    """Show a line with a one-time code to the person at the terminal; never to a log file."""
+    if sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)
 
 
 def _end_on_signal() -> threading.Event:

@@ -54,6 +54,8 @@ class State(StrEnum):
     READ = "read"
     ARCHIVED = "archived"
     DELETED = "deleted"
+    SPAM_FLAGGED = "spam_flagged"
+    SPAM_QUARANTINED = "spam_quarantined"
 
     @property
     def wire(self) -> str:
@@ -70,6 +72,10 @@ class Event(StrEnum):
     """The same for a message whose `send_at` lies ahead."""
     SCANNED_TO_SCHEDULE_FIRST = "scanned_to_schedule_first"
     """The same, where the decision is to be made at `send_at` and not before."""
+    SCANNED_AS_SUSPECT = "scanned_as_suspect"
+    """The scan set inbound mail aside, to be read with care."""
+    SCANNED_AS_SPAM = "scanned_as_spam"
+    """The scan locked inbound mail away."""
     APPROVED = "approved"
     APPROVED_FOR_LATER = "approved_for_later"
     REJECTED = "rejected"
@@ -87,6 +93,11 @@ class Event(StrEnum):
     """It cannot be delivered any more."""
     OPENED = "opened"
     """A key read its content."""
+    REPORTED_SPAM = "reported_spam"
+    REPORTED_CLEAN = "reported_clean"
+    """Somebody said that it is no spam after all."""
+    PURGED = "purged"
+    """Its time to be kept ran out: what it says is erased."""
 
 
 class Effect(StrEnum):
@@ -96,6 +107,8 @@ class Effect(StrEnum):
     ENQUEUE = "enqueue"
     ENQUEUE_FOR_LATER = "enqueue_for_later"
     WITHDRAW = "withdraw"
+    NOTIFY = "notify"
+    """Tell the human what left without a decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +138,16 @@ Case = tuple[Direction, Mode, State, Event]
 GATED = (Mode.GATED_ALL, Mode.GATED_SEND)
 FREE = (Mode.MONITORED, Mode.AUTONOMOUS)
 INBOUND_FREE = (Mode.READ_ONLY, Mode.GATED_SEND, Mode.MONITORED, Mode.AUTONOMOUS)
-HIDDEN = frozenset({State.PENDING_INBOUND_APPROVAL, State.REJECTED})
+HIDDEN = frozenset(
+    {State.PENDING_INBOUND_APPROVAL, State.REJECTED, State.SPAM_QUARANTINED, State.DELETED}
+)
 """States in which an inbound message's content is for reviewers only."""
+
+OVER = (State.SENT, State.SEND_FAILED, State.REJECTED, State.CANCELLED, State.EXPIRED)
+"""States of outbound mail in which nothing more happens to it but that it is forgotten."""
+KEPT = (State.UNREAD, State.READ, State.ARCHIVED, State.REJECTED, State.PENDING_INBOUND_APPROVAL,
+        State.SPAM_FLAGGED, State.SPAM_QUARANTINED)  # fmt: skip
+"""States of inbound mail that is kept for a time and then forgotten."""
 
 _OUT, _IN = Direction.OUTBOUND, Direction.INBOUND
 _REPEAT = Repeat()
@@ -136,20 +157,28 @@ _GO = Step(State.SENDING, (Effect.ENQUEUE,))
 _GO_LATER = Step(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER,))
 _GATE_LATER = Step(State.SCHEDULED_FIRST, (Effect.ENQUEUE_FOR_LATER,))
 _STOP = Step(State.CANCELLED, (Effect.WITHDRAW,))
+_GO_AND_TELL = Step(State.SENDING, (Effect.ENQUEUE, Effect.NOTIFY))
+_GO_LATER_AND_TELL = Step(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER, Effect.NOTIFY))
+_SUSPECT = Step(State.SPAM_FLAGGED)
+_PURGE = Step(State.DELETED)
 
 _Row = tuple[Direction, tuple[Mode, ...], State, Event, Outcome]
 
 _ROWS: tuple[_Row, ...] = (
     (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED, _HOLD),
     (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _HOLD),
-    (_OUT, FREE, State.PENDING_SCAN, Event.SCANNED, _GO),
-    (_OUT, FREE, State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _GO_LATER),
     (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED_TO_SCHEDULE_FIRST, _GATE_LATER),
-    (_OUT, FREE, State.PENDING_SCAN, Event.SCANNED_TO_SCHEDULE_FIRST, _GO_LATER),
     # Its moment came: now it enters the queue, and leaves it only by a decision.
     (_OUT, GATED, State.SCHEDULED_FIRST, Event.DUE, _HOLD_AGAIN),
     (_OUT, GATED, State.SCHEDULED_FIRST, Event.CANCELLED, _STOP),
     (_OUT, GATED, State.SCHEDULED_FIRST, Event.RESCHEDULED, _GATE_LATER),
+    (_OUT, (Mode.AUTONOMOUS,), State.PENDING_SCAN, Event.SCANNED, _GO),
+    (_OUT, (Mode.AUTONOMOUS,), State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _GO_LATER),
+    (_OUT, (Mode.MONITORED,), State.PENDING_SCAN, Event.SCANNED, _GO_AND_TELL),
+    (_OUT, (Mode.MONITORED,), State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _GO_LATER_AND_TELL),
+    (_OUT, (Mode.AUTONOMOUS,), State.PENDING_SCAN, Event.SCANNED_TO_SCHEDULE_FIRST, _GO_LATER),
+    (_OUT, (Mode.MONITORED,), State.PENDING_SCAN, Event.SCANNED_TO_SCHEDULE_FIRST,
+     _GO_LATER_AND_TELL),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.APPROVED, _GO),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.APPROVED_FOR_LATER, _GO_LATER),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REJECTED, Step(State.REJECTED)),
@@ -185,6 +214,21 @@ _ROWS: tuple[_Row, ...] = (
     (_IN, tuple(Mode), State.UNREAD, Event.OPENED, Step(State.READ)),
     *((_IN, tuple(Mode), state, Event.OPENED, _REPEAT)
       for state in (State.READ, State.ARCHIVED, State.PENDING_INBOUND_APPROVAL, State.REJECTED)),
+    # Where a human decides on everything that comes in, the scan only advises.
+    *((_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, event, Step(State.PENDING_INBOUND_APPROVAL))
+      for event in (Event.SCANNED_AS_SUSPECT, Event.SCANNED_AS_SPAM)),
+    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED_AS_SUSPECT, _SUSPECT),
+    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED_AS_SPAM, Step(State.SPAM_QUARANTINED)),
+    *((_IN, tuple(Mode), state, event, outcome)
+      for state in (State.UNREAD, State.READ, State.ARCHIVED)
+      for event, outcome in ((Event.REPORTED_SPAM, _SUSPECT), (Event.REPORTED_CLEAN, _REPEAT))),
+    *((_IN, tuple(Mode), state, event, outcome)
+      for state in (State.SPAM_FLAGGED, State.SPAM_QUARANTINED)
+      for event, outcome in ((Event.REPORTED_SPAM, _REPEAT), (Event.OPENED, _REPEAT),
+                             (Event.REPORTED_CLEAN, Step(State.UNREAD)))),
+    (_IN, (Mode.GATED_ALL,), State.SPAM_FLAGGED, Event.APPROVED, _REPEAT),
+    *((_OUT, tuple(Mode), state, Event.PURGED, _PURGE) for state in OVER),
+    *((_IN, tuple(Mode), state, Event.PURGED, _PURGE) for state in KEPT),
 )  # fmt: skip
 
 TABLE: dict[Case, Outcome] = {
@@ -203,6 +247,7 @@ _OVER: dict[State, str] = {
     State.SCHEDULED: "It was let through and is scheduled",
     State.SCHEDULED_FIRST: "It enters the queue at its `send_at`",
     State.SEND_FAILED: "Its delivery has failed",
+    State.DELETED: "Its time to be kept ran out, and its content is erased",
 }
 
 

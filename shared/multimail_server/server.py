@@ -13,6 +13,7 @@ import secrets
 import socket
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -24,14 +25,17 @@ import uvicorn
 from .addresses import problem_with
 from .clock import Clock, Ids, SystemClock
 from .comforts import comforts_of, ids_of, smtp_fault
+from .delivery.chores import Chores
+from .delivery.notice_mail import NoticeMail
 from .delivery.outbox import Outbox
 from .delivery.relay import Relay, relay_from_url
 from .delivery.webhooks import TIMEOUT_SECONDS, WebhookCourier
 from .mail.dns import Resolver, live_resolver, zone_resolver
 from .mail.smtp import InboundSmtp, SmtpEnvelope
 from .mailroom import Desk, Mailroom
-from .mailroom.desk import the_server
+from .mailroom.desk import tell_nobody, the_server
 from .mailroom.letterhead import Letterhead, letterhead_of
+from .mailroom.retention import Retention
 from .oversight import Mode
 from .refusals import Refusal
 from .seeding import Seed, seeds_in
@@ -71,6 +75,8 @@ class ServerConfig:
         webhook_timeout: Seconds that a webhook's endpoint has to answer.
         public_url: Where a proxy shows this server to people, such as `https://mail.example.com`;
             None where they open it by its address.
+        approval_codes: Whether making keys, webhooks and mailboxes asks for an approval code.
+        tell_human: Shows a line, with one-time codes in it, to whoever runs the server.
         clock: The server's time.
         ids: The generator of ids; made from `clock` when not given.
         seed: Makes ids the same in each run, for tests; the data file must be new.
@@ -93,6 +99,8 @@ class ServerConfig:
     pending_ttl: timedelta = timedelta(hours=72)
     webhook_timeout: float = TIMEOUT_SECONDS
     public_url: str | None = None
+    approval_codes: bool = False
+    tell_human: Callable[[str], None] = field(default=tell_nobody, repr=False)
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids | None = None
     seed: int | None = None
@@ -236,7 +244,7 @@ class EmbeddedServer:
         self, store: Store, resolver: Resolver, relay: Relay | None, letterhead: Letterhead
     ) -> Mailroom:
         config = self.config
-        wake = threading.Event()
+        wakes = wake, _ = threading.Event(), threading.Event()
         desk = Desk(
             store=store,
             clock=config.clock,
@@ -248,7 +256,6 @@ class EmbeddedServer:
             has_relay=relay is not None,
             letterhead=letterhead,
             relay_host=urlsplit(config.relay).hostname if config.relay else None,
-            wake_outbox=wake.set,
             comforts=comforts_of(
                 config.clock,
                 config.host,
@@ -257,11 +264,18 @@ class EmbeddedServer:
                 seeded_keys=config.seeded_keys,
                 relay=relay is not None,
             ),
+            wake_outbox=lambda: _set_all(*wakes),
+            tell_human=config.tell_human,
+            approval_codes=config.approval_codes,
         )
         outbox = Outbox(desk, relay, wake)
         desk.comforts.watch(outbox)
         outbox.start()
         self._undo.append(outbox.stop)
+        chores = Chores(desk, (Retention(desk), NoticeMail(desk, relay)), wakes[1])
+        chores.start()
+        self._undo.append(chores.stop)
+        desk.comforts.watch(chores)
         courier = WebhookCourier(desk, config.webhook_timeout)
         desk.comforts.watch(courier)
         self._undo.append(courier.stop)
@@ -379,8 +393,9 @@ def _checked(config: ServerConfig) -> tuple[Mode, str]:
     return Mode(config.oversight_mode), address
 
 
-def _is_web_url(url: str) -> bool:
-    return re.fullmatch(r"https?://[\x21-\x3b\x3d\x3f-\x7e]{1,200}", url) is not None
+def _set_all(*events: threading.Event) -> None:
+    for event in events:
+        event.set()
 
 
 def _bind(host: str, port: int, option: str) -> socket.socket:

@@ -16,7 +16,7 @@ from multimail_server.harness import ServerUnderTest
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A running Chromium: the one on PATH, not one that Playwright downloads."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..call import Call
+from ..call import Call, Params
 from ..models import (
     Account,
     Ack,
@@ -71,9 +71,16 @@ def get_audit_log(*, limit: int = 100, cursor: str | None = None) -> Call[Page[A
     )
 
 
-def export_account() -> Call[Ack]:
-    """Return all of the account's data (GDPR article 20). API: GET /v1/export."""
-    return Call("export_account", "GET", "/v1/export", Ack.model_validate)
+def export_account(*, cursor: str | None = None) -> Call[Ack]:
+    """Return all of the account's data (GDPR article 20).
+
+    Args:
+        cursor: Where to go on, from the answer before, where the service gives it in pages.
+
+    API: GET /v1/export.
+    """
+    params: Params = {"cursor": cursor}
+    return Call("export_account", "GET", "/v1/export", Ack.model_validate, params=params)
 
 
 def list_api_keys() -> Call[list[ApiKey]]:
@@ -82,7 +89,11 @@ def list_api_keys() -> Call[list[ApiKey]]:
 
 
 def create_api_key(
-    name: str, scopes: Iterable[str] | None = None, *, mailbox: str | None = None
+    name: str,
+    scopes: Iterable[str] | None = None,
+    *,
+    mailbox: str | None = None,
+    approval_code: str | None = None,
 ) -> Call[NewApiKey]:
     """Make a key; its secret is in the answer and nowhere afterwards.
 
@@ -90,8 +101,10 @@ def create_api_key(
         name: What it is for.
         scopes: Any of `read`, `send`, `admin`, `oversight`; `send` and `oversight` never together.
         mailbox: The only mailbox that it may use, by id or address.
+        approval_code: What the operator handed on, where the service asks for it.
 
     Raises:
+        ApprovalRequiredError: The operator has to approve it first.
         PermissionDeniedError: The calling key is no admin.
         ValidationError: The scopes do not go together.
 
@@ -103,7 +116,8 @@ def create_api_key(
         "POST",
         "/v1/api-keys",
         NewApiKey.model_validate,
-        json={"name": name, **wanted, **given(mailbox_id=mailbox)},
+        json={"name": name, **wanted, **given(mailbox_id=mailbox, approval_code=approval_code)},
+        code_first=True,
     )
 
 
@@ -116,6 +130,7 @@ def update_api_key(key_id: str, **fields: Any) -> Call[ApiKey]:
         ApiKey.model_validate,
         json=fields,
         repeatable=True,
+        code_first=True,
     )
 
 
@@ -137,6 +152,7 @@ def create_webhook(
     *,
     mailbox: str | None = None,
     mailbox_id: str | None = None,
+    approval_code: str | None = None,
 ) -> Call[NewWebhook]:
     """Subscribe an https URL to events; the signing secret is in the answer and shown once.
 
@@ -145,6 +161,10 @@ def create_webhook(
         events: Event types, such as `email.received`.
         mailbox: Only this mailbox's events, by address.
         mailbox_id: The same by id.
+        approval_code: What the operator handed on, where the service asks for it.
+
+    Raises:
+        ApprovalRequiredError: The operator has to approve it first.
 
     API: POST /v1/webhooks.
     """
@@ -156,8 +176,9 @@ def create_webhook(
         json={
             "url": url,
             "events": list(events),
-            **given(mailbox=mailbox, mailbox_id=mailbox_id),
+            **given(mailbox=mailbox, mailbox_id=mailbox_id, approval_code=approval_code),
         },
+        code_first=True,
     )
 
 

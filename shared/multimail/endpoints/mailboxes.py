@@ -48,6 +48,7 @@ def create_mailbox(
     oversight_mode: str | None = None,
     approver_emails: Iterable[str] | None = None,
     webhook_url: str | None = None,
+    approval_code: str | None = None,
 ) -> Call[Mailbox]:
     """Create a mailbox.
 
@@ -58,8 +59,10 @@ def create_mailbox(
             default `gated_send`.
         approver_emails: Who decides on what is held.
         webhook_url: Where its events go.
+        approval_code: What the operator handed on, where the service asks for it.
 
     Raises:
+        ApprovalRequiredError: The operator has to approve it first.
         ValidationError: The address or the mode is not one.
         ConflictError: The address is taken.
 
@@ -79,8 +82,10 @@ def create_mailbox(
                 oversight_mode=_mode(oversight_mode),
                 approver_emails=list(approver_emails) if approver_emails else None,
                 webhook_url=webhook_url,
+                approval_code=approval_code,
             ),
         },
+        code_first=True,
     )
 
 
@@ -138,6 +143,7 @@ def _change(
         json=dict(fields),
         mailbox=mailbox,
         repeatable=True,
+        code_first=True,
     )
 
 

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from .accounts import Accounts
 from .approval_links import ApprovalLinks
+from .change_codes import ChangeCodes
+from .codes import CodeBook
 from .contacts import Contacts
 from .deciding import Deciding
 from .desk import Desk, Principal
 from .domains import Domains
+from .exporting import Exporting
 from .mailboxes import Mailboxes
+from .notices import Notices
 from .reading import Reading
 from .receiving import Receiving
 from .rehearsing import Rehearsing
 from .reviewing import Reviewing
 from .revising import Revising
 from .sending import Sending
+from .sorting import Sorting
 from .suppression import Suppressing
+from .trail import Trail
+from .upgrades import Upgrades
 from .webhooks import Webhooks
 from .withdrawing import Withdrawing
 
@@ -46,3 +53,10 @@ class Mailroom:
         self.rehearsing = Rehearsing(desk)
         self.domains = Domains(desk)
         self.suppressing = Suppressing(desk)
+        codes = CodeBook()
+        self.upgrades = Upgrades(desk, codes)
+        self.change_codes = ChangeCodes(desk, codes)
+        self.sorting = Sorting(desk)
+        self.exporting = Exporting(desk)
+        self.notices = Notices(desk)
+        self.trail = Trail(desk)

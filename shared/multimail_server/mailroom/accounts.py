@@ -11,6 +11,7 @@ from ..refusals import conflict, forbidden, invalid, not_found
 from ..secret_keys import SCOPES
 from ..store.protocol import Reader, Tx
 from ..store.records import Account, AuditEntry, Key, Mailbox
+from .authority import check_grant
 from .desk import Desk, Principal, find_mailbox, the_server
 from .webhook_settings import retire
 
@@ -151,6 +152,7 @@ class Accounts:
             Refusal: Unknown scopes, or send and oversight together (400); no such mailbox (404).
         """
         wanted = checked_scopes(scopes)
+        check_grant(who, wanted)
         desk = self._desk
 
         def work(tx: Tx) -> NewKey:
@@ -169,6 +171,7 @@ class Accounts:
     ) -> Key:
         """Rename a key or give it other scopes."""
         wanted = None if scopes is None else checked_scopes(scopes)
+        check_grant(who, wanted or ())
 
         def work(tx: Tx) -> Key:
             key = _key(tx, who, key_id)

@@ -142,7 +142,7 @@ class ApprovalLinks:
         if message.status not in HELD:
             raise conflict(
                 "not_held",
-                f"Message {message.id} awaits no decision; its status is {message.status.value}.",
+                f"Message {message.id} awaits no decision; its status is {message.status.wire}.",
             )
 
 

@@ -10,6 +10,7 @@ from ..oversight import Direction, Event, State
 from ..refusals import Refusal, conflict, forbidden
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Message
+from .authority import check_approver
 from .desk import Desk, Principal, find_message, the_server
 from .steps import advance
 from .suppression import suppressed_of
@@ -93,6 +94,7 @@ class Deciding:
         desk, now = self._desk, self._desk.now()
         message = find_message(tx, who, email_id)
         _check(who, message, seen_hash)
+        check_approver(tx, who)
         if _is_late(message, now):
             # Committed although it is refused, so the refusal is returned and not raised.
             advance(tx, message, Event.EXPIRED, now, desk.pending_ttl)

@@ -29,7 +29,7 @@ def details_of(tx: Reader, kind: str, message: Message) -> Json:
         "email_id": message.id,
         "thread_id": message.thread_id,
         "direction": message.direction.value,
-        "status": message.status.value,
+        "status": message.status.wire,
         "oversight_mode": message.mode.value,
         "received_at": _moment(message.created_at),
     }

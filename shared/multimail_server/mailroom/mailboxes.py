@@ -10,9 +10,11 @@ from ..oversight import Event, Mode, State
 from ..refusals import conflict, forbidden, invalid
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox
+from .authority import check_new_mode, holds_after
 from .desk import Desk, Principal, find_mailbox
 from .domains import check_mailbox_domain
 from .steps import advance
+from .upgrades import end_upgrades
 from .webhook_settings import follow_settings
 
 _WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)
@@ -61,6 +63,7 @@ class Mailboxes:
         address = self._address(name)
         if who.mailbox_id is not None:
             raise forbidden("bound_key", "This key belongs to one mailbox; it cannot make another.")
+        check_new_mode(who, changes.mode or Mode.GATED_SEND)
         mailbox = Mailbox(
             id=self._desk.ids.new("mbx"),
             account_id=who.account_id,
@@ -102,15 +105,20 @@ class Mailboxes:
             name = mailbox.display_name if changes.display_name is None else changes.display_name
             merged = {**mailbox.settings, **changes.settings}
             settings = {key: value for key, value in merged.items() if value is not None}
+            if holds_after(mailbox, mode):
+                settings["hold_inbound"] = True
             changed = replace(mailbox, display_name=name, oversight_mode=mode, settings=settings)
             tx.put_mailbox(changed)
             follow_settings(self._desk, tx, who, changed, changes.signing_secrets)
+            if mode is not mailbox.oversight_mode:
+                end_upgrades(tx, changed, self._desk.now())
             self._note(tx, who, "mailbox.update", changed, fields=_named(changes))
             return changed
 
         done = self._desk.write(work)
         if changes.signing_secrets:
             self._desk.webhook_bell.ring()
+        self._desk.wake_outbox()
         return done
 
     def delete(self, who: Principal, mailbox_id: str) -> Mailbox:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ..oversight import Event, hides_content
-from ..refusals import conflict, not_found
+from ..oversight import Event, State, hides_content
+from ..refusals import Refusal, conflict, not_found
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     Attachment,
@@ -15,7 +15,7 @@ from ..store.records import (
     MessageFilter,
     TestDelivery,
 )
-from .desk import Desk, Principal, find_mailbox, find_message
+from .desk import Desk, Principal, find_mailbox, find_message, the_server
 from .steps import advance
 
 MOST_TAGS = 50
@@ -152,13 +152,21 @@ class Reading:
     def attachment_by_link(self, attachment_id: str) -> tuple[Attachment, bytes]:
         """Return what a signed link names; the signature has been checked."""
 
-        def work(tx: Reader) -> tuple[Attachment, bytes]:
+        def work(tx: Tx) -> tuple[Attachment, bytes]:
             found = tx.attachment(attachment_id)
-            if found is None:
+            message = tx.message(found.message_id) if found else None
+            if found is None or message is None:
                 raise not_found("attachment", attachment_id)
+            self._desk.audit(
+                tx,
+                the_server(message.account_id),
+                "attachment.read_by_link",
+                ("attachment", found.id),
+                mailbox_id=message.mailbox_id,
+            )
             return found, tx.attachment_content(found.id)
 
-        return self._desk.store.read(work)
+        return self._desk.write(work)
 
     def raw(self, who: Principal, mailbox_id: str, email_id: str) -> bytes:
         """Return the exact RFC 5322 bytes that were received, or that are transmitted."""
@@ -248,6 +256,8 @@ class Reading:
 
     def _visible(self, tx: Reader, who: Principal, mailbox_id: str, email_id: str) -> Message:
         message = self._find(tx, who, mailbox_id, email_id)
+        if message.status is State.DELETED:
+            raise Refusal(410, "erased", f"The content of message {email_id} was erased.")
         if not may_see(who, message):
             raise conflict(
                 "pending_approval",

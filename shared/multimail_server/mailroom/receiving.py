@@ -13,11 +13,14 @@ from ..mail.bounces import Report, read_report
 from ..mail.flags import Arrival, flags
 from ..mail.mime import ParsedMessage, parse
 from ..mail.smtp import SmtpEnvelope
-from ..oversight import Direction, Event, State
+from ..mail.spam import score
+from ..oversight import Direction, State
 from ..store.protocol import Tx
 from ..store.records import Attachment, Content, Mailbox, Message
+from .authority import inbound_mode
 from .bouncing import take_report
 from .desk import Desk, the_server
+from .sorting import event_of
 from .steps import advance
 
 DUPLICATE_WINDOW = timedelta(days=1)
@@ -82,7 +85,8 @@ class Receiving:
         self._insert(tx, message, letter)
         if letter.report is not None:
             take_report(desk, tx, mailbox, letter.report, letter.envelope, letter.evidence)
-        moved = advance(tx, message, Event.SCANNED, now, desk.pending_ttl) or message
+        scanned = event_of(mailbox, score(message.authentication))
+        moved = advance(tx, message, scanned, now, desk.pending_ttl) or message
         desk.audit(
             tx,
             the_server(mailbox.account_id),
@@ -96,6 +100,8 @@ class Receiving:
 
     def _message(self, tx: Tx, mailbox: Mailbox, letter: _Letter, now: datetime) -> Message:
         desk, parsed, envelope = self._desk, letter.parsed, letter.envelope
+        evidence = {**letter.evidence, "flags": _flags(tx, mailbox, letter, now)}
+        spam = score(evidence)
         parent = tx.find_by_rfc_ids(mailbox.id, (*parsed.in_reply_to, *parsed.references[::-1]))
         return Message(
             id=desk.ids.new("msg"),
@@ -104,7 +110,7 @@ class Receiving:
             thread_id=parent.thread_id if parent else desk.ids.new("thr"),
             direction=Direction.INBOUND,
             status=State.PENDING_SCAN,
-            mode=mailbox.oversight_mode,
+            mode=inbound_mode(mailbox),
             created_at=now,
             from_address=parsed.from_address,
             from_name=parsed.from_name,
@@ -124,7 +130,9 @@ class Receiving:
             auto_submitted=parsed.auto_submitted or None,
             list_id=parsed.list_id or None,
             precedence=parsed.precedence or None,
-            authentication={**letter.evidence, "flags": _flags(tx, mailbox, letter, now)},
+            spam_score=spam.score,
+            spam_verdict=spam.verdict,
+            authentication=evidence,
         )
 
     def _insert(self, tx: Tx, message: Message, letter: _Letter) -> None:

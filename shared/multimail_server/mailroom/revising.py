@@ -11,7 +11,7 @@ from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from ..oversight import Direction, Event
 from ..refusals import conflict, invalid
 from ..store.protocol import Reader, Tx
-from ..store.records import Attachment, Content, Message, Revision
+from ..store.records import Attachment, Content, Mailbox, Message, Revision
 from .approvers import approver
 from .desk import Desk, Principal, find_message
 from .draft import content_hash, copies
@@ -39,6 +39,7 @@ class _Before:
     """A held message with all that it is composed from."""
 
     message: Message
+    mailbox: Mailbox
     content: Content
     files: list[tuple[Attachment, bytes]]
     fixed: frozenset[str]
@@ -97,9 +98,11 @@ class Revising:
         if message.expires_at is not None and message.expires_at <= self._desk.now():
             raise conflict("expired", f"Message {email_id} expired; it can no longer be sent.")
         mailbox = tx.mailbox(message.mailbox_id)
-        own = (*copies(mailbox, "auto_cc"), *copies(mailbox, "auto_bcc")) if mailbox else ()
+        if mailbox is None:
+            raise conflict("no_mailbox", f"The mailbox of message {email_id} is gone.")
+        own = (*copies(mailbox, "auto_cc"), *copies(mailbox, "auto_bcc"))
         files = [(file, tx.attachment_content(file.id)) for file in tx.attachments(message.id)]
-        return _Before(message, content, files, fixed_recipients(message, own))
+        return _Before(message, mailbox, content, files, fixed_recipients(message, own))
 
     def _frozen(self, before: _Before, edit: Edit, now: datetime) -> tuple[Message, bytes]:
         message = before.message
@@ -111,7 +114,8 @@ class Revising:
             bcc=_without(message.bcc, edit.dropped),
             recipients=_without(message.recipients, edit.dropped),
         )
-        raw = compose(_outgoing(kept, edit.markdown, before.files, now))
+        head = self._desk.letterhead.fields(before.mailbox, kept.id, len(kept.recipients))
+        raw = head + compose(_outgoing(kept, edit.markdown, before.files, now))
         sized = replace(kept, size=len(raw), raw_sha256=hashlib.sha256(raw).hexdigest())
         digests = [file.sha256 for file, _ in before.files]
         return replace(sized, content_hash=content_hash(sized, edit.markdown, digests)), raw

@@ -10,6 +10,7 @@ from ..refusals import Refusal, conflict, forbidden
 from ..store.protocol import Tx
 from ..store.records import Message, OutboxRow
 from .events import announce_step
+from .notices import tell_of
 
 
 def refusal_of(message: Message, refused: Refused) -> Refusal:
@@ -64,3 +65,5 @@ def _carry_out(tx: Tx, message: Message, step: Step, now: datetime) -> None:
     if Effect.ENQUEUE_FOR_LATER in step.effects:
         due = message.send_at or now
         tx.put_outbox(OutboxRow(message.id, due, 0, message.recipients))
+    if Effect.NOTIFY in step.effects:
+        tell_of(tx, message, now)

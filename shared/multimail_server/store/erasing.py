@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-_MAIL = ("messages", "test_deliveries", "contacts", "webhook_deliveries", "approved_recipients")
+_MAIL = (
+    "messages",
+    "test_deliveries",
+    "contacts",
+    "webhook_deliveries",
+    "approved_recipients",
+    "notices",
+)
 """Tables that hold mail, and no mailbox, key, setting or line of the audit log."""
 
 

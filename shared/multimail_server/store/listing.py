@@ -20,7 +20,9 @@ def select_messages(where: MessageFilter) -> tuple[str, list[Any]]:
         if value is not None:
             clauses.append(clause)
             values.append(value)
-    if where.statuses:
+    if not where.statuses:
+        clauses.append("status <> 'deleted'")
+    else:
         clauses.append(f"status IN ({', '.join('?' * len(where.statuses))})")
         values.extend(state.value for state in where.statuses)
     if where.sender:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from ..oversight import State
+from .authority_protocol import AuthorityReader, AuthorityTx
 from .records import (
     Account,
     ApprovalLink,
@@ -41,7 +42,7 @@ class StoreUnavailableError(Exception):
     """The database cannot take the work now (full, locked, closed). Nothing was changed."""
 
 
-class Reader(WebhookReader, Protocol):
+class Reader(WebhookReader, AuthorityReader, Protocol):
     """Verbs that change nothing."""
 
     def setting(self, name: str) -> str | None: ...
@@ -110,7 +111,7 @@ class Reader(WebhookReader, Protocol):
     def stamp(self, message_id: str) -> Stamp | None: ...
 
 
-class Tx(Reader, WebhookTx, Protocol):
+class Tx(Reader, WebhookTx, AuthorityTx, Protocol):
     """Verbs of one transaction that changes things."""
 
     def set_setting(self, name: str, value: str) -> None: ...

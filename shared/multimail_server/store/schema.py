@@ -5,6 +5,7 @@ A step, once released, is never edited: a change of the schema is a new step at 
 
 from __future__ import annotations
 
+from .sqlite_authority import TABLES as _AUTHORITY
 from .sqlite_webhooks import TABLES as _WEBHOOKS
 
 _FIRST = """
@@ -166,4 +167,4 @@ CREATE TABLE stamps (
 ) STRICT;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS, _REVIEWING, _OUTBOUND)
+STEPS: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS, _REVIEWING, _OUTBOUND, _AUTHORITY)

@@ -39,6 +39,7 @@ from .records import (
     Suppression,
     TestDelivery,
 )
+from .sqlite_authority import SqliteAuthorityReader, SqliteAuthorityTx
 from .sqlite_webhooks import SqliteWebhookReader, SqliteWebhookTx
 
 R = TypeVar("R")
@@ -50,7 +51,7 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-class SqliteReader(SqliteWebhookReader):
+class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
     """The verbs that change nothing. See `protocol.Reader`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -264,7 +265,7 @@ class SqliteReader(SqliteWebhookReader):
         return {row[0] for row in self._connection.execute(sql, (mailbox_id, *wanted))}
 
 
-class SqliteTx(SqliteReader, SqliteWebhookTx):
+class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
     """The verbs of a transaction that changes things. See `protocol.Tx`."""
 
     def _insert(self, record: Any, verb: str = "INSERT") -> None:

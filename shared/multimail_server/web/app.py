@@ -19,6 +19,8 @@ from ..mailroom import Mailroom, Principal
 from ..refusals import Refusal, forbidden
 from ..store.protocol import StoreUnavailableError
 from .ask import Answer, Ask
+from .audit_trail import note_read, note_refusal
+from .code_first import ask_for_code
 from .faulty import faulty
 from .keys import Links, principal_of
 from .limits import Limits, Rates
@@ -132,7 +134,6 @@ def _answer(
     if spec.scopes:
         who = principal_of(request.headers, room.desk.store)
         gate.rates.take(who.key_id, room.desk.now())
-        _check_scope(spec, who)
     ask = Ask(
         room=room,
         links=links,
@@ -147,7 +148,19 @@ def _answer(
         path_text=request.url.path,
         peer=request.client.host if request.client else "",
     )
-    return _response(spec.handler(ask))
+    return _response(_handled(spec, ask) if spec.scopes else spec.handler(ask))
+
+
+def _handled(spec: RouteSpec, ask: Ask) -> Answer:
+    """Run a handler for a key that is known: what it reads, or is refused, is in the audit log."""
+    try:
+        _check_scope(spec, ask.who)
+        answer = ask_for_code(spec, ask) or spec.handler(ask)
+    except Refusal as refusal:
+        note_refusal(spec, ask, refusal)
+        raise
+    note_read(spec, ask)
+    return answer
 
 
 def _check_scope(spec: RouteSpec, who: Principal) -> None:

@@ -297,6 +297,9 @@ class MailboxChangeBody(Body):
     scheduling_enabled: bool | None = None
     ai_disclosure: bool | None = None
     mcp_configured: bool | None = None
+    approver_emails: Recipients | None = None
+    spam_filter: Literal["off", "flag", "quarantine"] | None = None
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
 
     def changes(self) -> Changes:
         """Return what was named; a setting named as null is removed."""

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from ..mail.spam import score
 from ..mailroom import Principal
+from ..mailroom.authority import inbound_mode
 from ..mailroom.deciding import Pending
 from ..mailroom.reading import Conversation, Opened, may_see
 from ..mailroom.results import results_of
 from ..mailroom.sending import Sent
-from ..oversight import Direction, State, hides_content
+from ..oversight import Direction, Mode, State, hides_content
 from ..store.records import (
     Account,
     Attachment,
@@ -37,6 +39,9 @@ _SETTINGS = (
     "oversight_webhook_url",
     "signature_block",
     "default_gate_timing",
+    "approver_emails",
+    "spam_filter",
+    "retention_days",
 )
 _FLAGS = ("scheduling_enabled", "ai_disclosure", "mcp_configured")
 _UNSENT = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
@@ -61,6 +66,7 @@ def mailbox(box: Mailbox) -> Json:
         **{name: box.settings.get(name) for name in _SETTINGS},
         **{name: bool(box.settings.get(name, name == "scheduling_enabled")) for name in _FLAGS},
         "per_message_oversight": True,
+        "holds_inbound": inbound_mode(box) is Mode.GATED_ALL,
         "created_at": moment(box.created_at),
     }
 
@@ -131,6 +137,7 @@ def email(opened: Opened, who: Principal) -> Json:
     row["metadata"] = message.metadata
     if message.direction is Direction.INBOUND:
         row["authentication"] = message.authentication
+        row["spam_reasons"] = list(score(message.authentication).reasons)
     else:
         row["recipients"] = results_of(message)
     return row
@@ -347,6 +354,7 @@ def audit_entry(entry: AuditEntry) -> Json:
         "resource_id": entry.resource_id,
         "mailbox_id": entry.mailbox_id,
         "actor_key_id": entry.actor_key_id,
+        "outcome": entry.metadata.get("outcome", "done"),
         "metadata": entry.metadata,
         "created_at": moment(entry.created_at),
     }

@@ -57,7 +57,7 @@ def item(visit: Visit) -> Answer:
 def item_state(visit: Visit) -> Answer:
     """Whether the item is still what is shown, for the script that asks every few seconds."""
     message = visit.ask.room.reviewing.peek(visit.who, visit.ask.path["email"])
-    facts = {"status": message.status.value, "mark": seen_mark(message)}
+    facts = {"status": message.status.wire, "mark": seen_mark(message)}
     return Answer(
         content=json.dumps(facts).encode(),
         media_type="application/json",

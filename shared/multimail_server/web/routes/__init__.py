@@ -7,6 +7,7 @@ from ..routing import RouteSpec
 from . import (
     account,
     approving,
+    authority,
     description,
     domains,
     emails,
@@ -15,6 +16,7 @@ from . import (
     oversight,
     rehearsing,
     sending,
+    spam,
     suppression,
     testing,
     unsubscribe,
@@ -34,6 +36,8 @@ _API = (
     domains,
     suppression,
     unsubscribe,
+    authority,
+    spam,
     flat,
     description,
 )

@@ -226,7 +226,7 @@ def _pending(row: Json) -> Json:
 def _sent(ask: Ask, result: Sent) -> Answer:
     held = result.message.status is State.PENDING_SEND_APPROVAL
     answer = render.sent(result, ask.door.base_url(ask.base_url))
-    status = "pending_approval" if held else result.message.status.value
+    status = "pending_approval" if held else result.message.status.wire
     more = {"email_id": result.message.id, "status": status}
     if held:
         more["pending_id"] = result.message.id
