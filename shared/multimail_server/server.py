@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -30,7 +30,7 @@ from .delivery.notice_mail import NoticeMail
 from .delivery.outbox import Outbox
 from .delivery.relay import Relay, relay_from_url
 from .delivery.webhooks import TIMEOUT_SECONDS, WebhookCourier
-from .mail.dns import Resolver, live_resolver, zone_resolver
+from .mail.late_dns import LateResolver
 from .mail.smtp import InboundSmtp, SmtpEnvelope
 from .mailroom import Desk, Mailroom
 from .mailroom.desk import tell_nobody, the_server
@@ -46,6 +46,9 @@ from .store.sqlite import SqliteStore
 from .web.app import make_app
 from .web.faulty import resettable_http
 from .web.limits import MOST_MESSAGE_BYTES, Limits
+
+if TYPE_CHECKING:
+    from .mail.dns import Resolver
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 15.0
@@ -218,7 +221,7 @@ class EmbeddedServer:
         http = _bind(config.host, config.port, "--port")
         self._undo.append(http.close)
         relay = relay_from_url(config.relay) if config.relay else None
-        resolver = zone_resolver(config.dns_zone) if config.dns_zone else live_resolver()
+        resolver = _resolver(config.dns_zone)
         self._seeds = seeds_in(config.seed_mail) if config.seed_mail else []
         store = self._open_store()
         self._url = f"http://{_authority(config.host, http.getsockname()[1])}"
@@ -396,6 +399,14 @@ def _checked(config: ServerConfig) -> tuple[Mode, str]:
 def _set_all(*events: threading.Event) -> None:
     for event in events:
         event.set()
+
+
+def _resolver(zone: Path | None) -> Resolver:
+    if zone is None:
+        return LateResolver()
+    from .mail.dns import zone_resolver
+
+    return zone_resolver(zone)
 
 
 def _bind(host: str, port: int, option: str) -> socket.socket:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bs4 import BeautifulSoup
-from markdownify import MarkdownConverter
-
 from .hidden_text import visible_html
 
 MOST_HTML = 2_000_000
@@ -31,6 +28,10 @@ def markdown_from_html(html: str) -> Markdown:
     What is hidden by styling is left out, and so are comments, scripts and images with their
     alternative texts. Input beyond 2,000,000 characters is cut.
     """
+    # Imported with the first HTML mail, which keeps them out of the server's start.
+    from bs4 import BeautifulSoup
+    from markdownify import MarkdownConverter
+
     visible = visible_html(html, MOST_HTML)
     # The prefix keeps the parser from guessing that a short text is a file name or XML.
     soup = BeautifulSoup(f"<body>{visible.html}", "html.parser")

@@ -119,14 +119,14 @@ class Accounts:
 
         def work(tx: Tx) -> Account:
             closed = replace(_account(tx, who), deleted_at=now)
+            desk.audit(tx, who, "account.delete", ("account", closed.id))
+            for hook in tx.webhooks(closed.id):
+                retire(desk, tx, who, hook)
             tx.put_account(closed)
             for key in tx.keys(closed.id):
                 tx.put_key(replace(key, revoked_at=key.revoked_at or now))
             for mailbox in tx.mailboxes(closed.id):
                 tx.put_mailbox(replace(mailbox, deleted_at=now))
-            for hook in tx.webhooks(closed.id):
-                retire(desk, tx, who, hook)
-            desk.audit(tx, who, "account.delete", ("account", closed.id))
             return closed
 
         return desk.write(work)
@@ -178,8 +178,6 @@ class Accounts:
             if key.revoked_at is not None:
                 raise conflict("revoked", f"Key {key_id} is revoked; make a new one.")
             changed = replace(key, name=name or key.name, scopes=wanted or key.scopes)
-            tx.put_key(changed)
-            self._keep_an_admin(tx, who)
             self._desk.audit(
                 tx,
                 who,
@@ -188,6 +186,8 @@ class Accounts:
                 mailbox_id=key.mailbox_id,
                 scopes=list(changed.scopes),
             )
+            tx.put_key(changed)
+            self._keep_an_admin(tx, who)
             return changed
 
         return self._desk.write(work)
@@ -200,10 +200,11 @@ class Accounts:
             if key.revoked_at is not None:
                 return key
             revoked = replace(key, revoked_at=self._desk.now())
+            about = ("api_key", key.id)
+            # Noted before it is done: a key may revoke itself, and can then note nothing more.
+            self._desk.audit(tx, who, "api_key.revoke", about, mailbox_id=key.mailbox_id)
             tx.put_key(revoked)
             self._keep_an_admin(tx, who)
-            about = ("api_key", key.id)
-            self._desk.audit(tx, who, "api_key.revoke", about, mailbox_id=key.mailbox_id)
             return revoked
 
         return self._desk.write(work)

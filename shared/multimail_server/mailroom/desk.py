@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..clock import Clock, Ids
 from ..comforts import Comforts
-from ..mail.dns import Resolver
-from ..refusals import not_found
+from ..refusals import Refusal, forbidden, not_found
 from ..signals import Bell, Signals
 from ..store.protocol import Reader, Store, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 from .letterhead import Letterhead
+
+if TYPE_CHECKING:
+    from ..mail.dns import Resolver
 
 T = TypeVar("T")
 
@@ -94,7 +96,12 @@ class Desk:
         mailbox_id: str | None = None,
         **metadata: Any,
     ) -> None:
-        """Add a line to the audit log, about `resource`: its type and its id."""
+        """Add a line to the audit log, about `resource`: its type and its id.
+
+        Raises:
+            Refusal: The key was taken away after the request was let in; its change is undone.
+        """
+        _check_key(tx, who)
         tx.add_audit(
             AuditEntry(
                 id=self.ids.new("aud"),
@@ -107,6 +114,24 @@ class Desk:
                 actor_key_id=who.key_id or None,
                 metadata={name: value for name, value in metadata.items() if value is not None},
             )
+        )
+
+
+def _check_key(tx: Reader, who: Principal) -> None:
+    """Refuse what a key asked for before, and would do after, it was revoked or lost a scope."""
+    if not who.key_id:
+        return
+    key = tx.key(who.key_id)
+    if key is None or key.revoked_at is not None:
+        raise Refusal(
+            401,
+            "invalid_key",
+            "This API key was revoked meanwhile. Nothing was done; take another.",
+        )
+    if not who.scopes <= set(key.scopes):
+        raise forbidden(
+            "missing_scope",
+            "This key's scopes were changed meanwhile. Nothing was done; try again.",
         )
 
 

@@ -131,9 +131,12 @@ class SqliteStore:
         if connection is None:
             connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
             with self._lock:
+                if self._closed:
+                    connection.close()
+                    raise StoreUnavailableError("The database is closed: the server is stopping.")
                 self._readers.append(connection)
+            self._local.connection = connection
         return connection
 
     def _migrate(self) -> None:

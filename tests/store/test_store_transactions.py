@@ -1,0 +1,130 @@
+"""The contract of any store: what a transaction is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.store import rows
+
+from multimail_server.oversight import State
+from multimail_server.store.protocol import Reader, Store, StoreUnavailableError, Tx
+
+
+def statuses(store: Store) -> list[State]:
+    return store.read(lambda tx: [m.status for m in tx.thread("mbx_1", "thr_1", 100)])
+
+
+def test_a_write_returns_what_its_work_returned(store: Store) -> None:
+    assert store.write(lambda tx: tx.mailbox("mbx_1")) == rows.MAILBOX
+
+
+def test_all_of_a_failing_write_is_undone(store: Store) -> None:
+    def work(tx: Tx) -> None:
+        rows.insert(tx, rows.message(1))
+        tx.put_outbox(rows.outbox(1))
+        tx.add_audit(rows.audit(1))
+        raise LookupError("on purpose")
+
+    with pytest.raises(LookupError, match="on purpose"):
+        store.write(work)
+    assert store.read(lambda tx: (tx.message("msg_0001"), tx.outbox_row("msg_0001"))) == (
+        None,
+        None,
+    )
+    assert store.read(lambda tx: tx.audit("acc_1", None, None, 10)) == []
+
+
+def test_a_write_sees_what_it_has_written(store: Store) -> None:
+    def work(tx: Tx) -> State | None:
+        rows.insert(tx, rows.message(1))
+        tx.move_message(rows.message(1), State.REJECTED)
+        now = tx.message("msg_0001")
+        return now.status if now else None
+
+    assert store.write(work) is State.REJECTED
+
+
+def test_a_failing_write_hurts_none_that_run_beside_it(store: Store) -> None:
+    """They may share a commit; each is whole or nothing all the same."""
+
+    def work(number: int) -> int:
+        def insert(tx: Tx) -> int:
+            rows.insert(tx, rows.message(number))
+            if number % 3 == 0:
+                raise LookupError(str(number))
+            return number
+
+        return store.write(insert)
+
+    with ThreadPoolExecutor(12) as pool:
+        futures = [pool.submit(work, number) for number in range(60)]
+    good = {future.result() for future in futures if future.exception() is None}
+    assert good == {number for number in range(60) if number % 3}
+    found = store.read(lambda tx: tx.thread("mbx_1", "thr_1", 100))
+    assert {message.id for message in found} == {f"msg_{number:04}" for number in good}
+
+
+def test_a_broken_reference_fails_and_changes_nothing(store: Store) -> None:
+    def work(tx: Tx) -> None:
+        rows.insert(tx, rows.message(1), rows.message(2, mailbox_id="mbx_unknown"))
+
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
+        store.write(work)
+    assert statuses(store) == []
+
+
+def test_a_read_is_one_snapshot(store: Store) -> None:
+    store.write(lambda tx: rows.insert(tx, rows.message(1)))
+    looked, written = threading.Event(), threading.Event()
+
+    def twice(tx: Reader) -> list[int]:
+        before = len(tx.thread("mbx_1", "thr_1", 10))
+        looked.set()
+        assert written.wait(20)
+        return [before, len(tx.thread("mbx_1", "thr_1", 10))]
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(store.read, twice)
+        assert looked.wait(20)
+        store.write(lambda tx: rows.insert(tx, rows.message(2)))
+        written.set()
+        assert reading.result(20) == [1, 1]
+    assert len(statuses(store)) == 2
+
+
+def test_of_two_moves_from_one_status_the_second_fails(store: Store) -> None:
+    message = rows.message(1)
+    store.write(lambda tx: rows.insert(tx, message))
+    barrier = threading.Barrier(8)
+
+    def move(state: State) -> bool:
+        barrier.wait(20)
+        return store.write(lambda tx: tx.move_message(message, state)) is not None
+
+    with ThreadPoolExecutor(8) as pool:
+        moved = list(pool.map(move, [State.REJECTED, State.CANCELLED] * 4))
+    assert moved.count(True) == 1
+    won = [State.REJECTED, State.CANCELLED][moved.index(True) % 2]
+    assert statuses(store) == [won]
+
+
+def test_what_was_written_is_there_after_reopening(open_store: Callable[[], Store]) -> None:
+    first = open_store()
+    first.write(rows.found)
+    first.write(lambda tx: rows.insert(tx, rows.message(1)))
+    first.close()
+    second = open_store()
+    assert second.read(lambda tx: tx.message("msg_0001")) == rows.message(1)
+    assert second.read(lambda tx: tx.content("msg_0001")) == rows.content(1)
+
+
+def test_a_closed_store_takes_nothing_and_says_so(store: Store) -> None:
+    store.close()
+    with pytest.raises(StoreUnavailableError):
+        store.write(lambda tx: tx.set_setting("a", "b"))
+    with pytest.raises(StoreUnavailableError):
+        store.read(lambda tx: tx.setting("a"))
+    store.close()
