@@ -23,6 +23,7 @@ from multimail_server.delivery.relay import Relay
 from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.dns import Resolver, live_resolver
 from multimail_server.mailroom import Mailroom
+from multimail_server.mailroom.letterhead import Letterhead
 from multimail_server.store.protocol import Store
 
 Json = dict[str, Any]
@@ -41,9 +42,11 @@ class OnLiveDns(ServerUnderTest):
         super().__init__(config)
         self._name_server = name_server
 
-    def _make_room(self, store: Store, resolver: Resolver, relay: Relay | None) -> Mailroom:
+    def _make_room(
+        self, store: Store, resolver: Resolver, relay: Relay | None, letterhead: Letterhead
+    ) -> Mailroom:
         live = live_resolver(_DNS_SECONDS, server=self._name_server)
-        return super()._make_room(store, live, relay)
+        return super()._make_room(store, live, relay, letterhead)
 
 
 @dataclass

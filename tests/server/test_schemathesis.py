@@ -15,7 +15,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
-from multimail_server import ServerConfig
+from multimail_server import ServerConfig, VirtualClock
 from multimail_server.harness import ServerUnderTest
 from multimail_server.web.openapi import describe
 from multimail_server.web.routes import ALL
@@ -40,7 +40,7 @@ _SETTINGS = settings(
 _DOCUMENT = describe(ALL)
 
 
-@schemathesis.serializer("message/rfc822")
+@schemathesis.serializer("application/mbox", "message/rfc822")
 def _as_it_is(context: Any, value: Any) -> bytes:
     """Serialise a message's bytes: as they are."""
     del context
@@ -54,11 +54,14 @@ def _schema(*, boundaries: bool) -> schemathesis.BaseSchema:
     return schema
 
 
-# The account's end would be the end of every other test.
+# The account's end would be the end of every other test; so would erased mail, injected faults,
+# and time that makes what is held expire.
+_RUINOUS = ["/v1/test/reset", "/v1/test/faults", "/v1/test/clock/advance"]
 hostile = _schema(boundaries=True).exclude(method="DELETE", path="/v1/account")
+hostile = hostile.exclude(method="POST", path=_RUINOUS)
 # A flat path reads the same bodies and asks the same mailroom.
 hostile = hostile.exclude(path_regex="^(/v1)?/[a-z]+_")
-usual = _schema(boundaries=False).exclude(method="DELETE")
+usual = _schema(boundaries=False).exclude(method="DELETE").exclude(method="POST", path=_RUINOUS)
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,12 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    """A server with a message, a thread, an attachment, a contact and a held send."""
-    with ServerUnderTest(ServerConfig(port=0, smtp_port=0)) as server:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A server with a message, a thread, a contact, a held send, a webhook and a domain."""
+    zone = tmp_path_factory.mktemp("dns") / "empty.zone"
+    zone.write_text("")
+    config = ServerConfig(port=0, smtp_port=0, dns_zone=zone, clock=VirtualClock())
+    with ServerUnderTest(config) as server:
         yield furnished(server)
 
 
@@ -89,12 +95,18 @@ def furnished(server: ServerUnderTest) -> Place:
         new = {"name": "owner", "scopes": ["read", "send", "admin"]}
         owner = admin.post("/v1/api-keys", json=new).json()["key"]
         spare = admin.post("/v1/api-keys", json={"name": "spare"}).json()["id"]
+        hook = {"url": "http://127.0.0.1:9/hook", "events": ["message.received"]}
+        webhook = admin.post("/v1/webhooks", json=hook).json()["id"]
+        admin.post("/v1/domains", json={"domain": "own.example"}).raise_for_status()
         server.deliver("A question.", subject="Question")
         email = server.wait_for_message("Question")
         reply = {"email_id": email["id"], "body": "An answer."}
-        agent.post("/reply_email", json=reply).raise_for_status()
+        held = agent.post("/reply_email", json=reply).raise_for_status().json()["id"]
         agent.post("/tag_email", json={"email_id": email["id"], "tag": "t"}).raise_for_status()
         contact = agent.post("/v1/contacts", json={"email": "a@example.com"}).json()["id"]
+        delivery = admin.get("/v1/webhook-deliveries").json()["deliveries"][0]["id"]
+    with server.http("reviewer") as reviewer:
+        link = reviewer.post(f"/v1/oversight/{held}/approval-link", json={}).json()
     ids = {
         "mailbox": server.mailbox.id,
         "from": server.mailbox.id,
@@ -104,6 +116,11 @@ def furnished(server: ServerUnderTest) -> Place:
         "thread_id": email["thread_id"],
         "contact": contact,
         "key": spare,
+        "webhook": webhook,
+        "webhook_id": webhook,
+        "delivery": delivery,
+        "domain": "own.example",
+        "token": link["token"],
     }
     return Place(server.url, {"owner": owner, "reviewer": server.keys.reviewer}, ids)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+from tests.server.conversation import HOOK, Step, conversation
 
+from multimail_server import VirtualClock
 from multimail_server.harness import ServerUnderTest
 from multimail_server.web.openapi import described_path
 from multimail_server.web.operations import OPERATIONS
@@ -90,10 +92,40 @@ def checker(document: Json, name: str) -> Draft202012Validator:
     )
 
 
-def test_every_field_of_every_real_answer_is_described(document: Json, start: Start) -> None:
-    server = start()
+def test_every_field_of_every_real_answer_is_described(
+    document: Json, start: Start, tmp_path: Path
+) -> None:
+    zone = tmp_path / "empty.zone"
+    zone.write_text("")
+    server = start(clock=VirtualClock(), dns_zone=zone)
+    seen = asked(document, server, conversation(server))
+    flat_twins = {(method, f"/v1{path}") for method, path in seen}
+    assert set(OPERATIONS) - seen - flat_twins == {("GET", "/v1/attachments/{attachment}")}
+
+
+def test_a_change_that_waits_for_a_code_is_described(document: Json, start: Start) -> None:
+    server = start(approval_codes=True)
+    key = {"key": server.http("admin").get("/v1/api-keys").json()["keys"][0]["id"]}
+    hook = {"url": HOOK, "events": ["message.received"]}
+    box = {"mailbox": server.mailbox.id}
+    steps: list[Step] = [
+        ("admin", "POST", "/v1/api-keys", {}, {"json": {"name": "spare"}}),
+        ("admin", "PATCH", "/v1/api-keys/{key}", key, {"json": {"scopes": ["read"]}}),
+        ("admin", "POST", "/v1/mailboxes", {}, {"json": {"address": "new"}}),
+        ("admin", "POST", "/create_mailbox", {}, {"json": {"address": "new"}}),
+        ("admin", "PATCH", "/v1/mailboxes/{mailbox}", box, {"json": {"webhook_url": HOOK}}),
+        ("admin", "POST", "/v1/webhooks", {}, {"json": hook}),
+        ("reviewer", "GET", "/v1/oversight/approval-codes", {}, {}),
+    ]
+    asked(document, server, steps)
+    codes = server.http("reviewer").get("/v1/oversight/approval-codes").json()["approval_codes"]
+    assert len(codes) == len(steps) - 1
+
+
+def asked(document: Json, server: ServerUnderTest, steps: Iterable[Step]) -> set[tuple[str, str]]:
+    """Make the requests, compare each answer with the document, and return what was asked."""
     seen: set[tuple[str, str]] = set()
-    for key, method, path, values, more in conversation(server):
+    for key, method, path, values, more in steps:
         with server.http(key) as client:
             answer = client.request(method, path.format(**values), **more)
         assert answer.is_success, (method, path, answer.text)
@@ -105,137 +137,4 @@ def test_every_field_of_every_real_answer_is_described(document: Json, start: St
             name = described["content"][kind]["schema"]["$ref"].rpartition("/")[2]
             faults = [error.message for error in checker(document, name).iter_errors(answer.json())]
             assert not faults, (method, path, name, faults)
-    flat_twins = {(method, f"/v1{path}") for method, path in seen}
-    assert set(OPERATIONS) - seen - flat_twins == {("GET", "/v1/attachments/{attachment}")}
-
-
-Step = tuple[str, str, str, Json, Json]
-
-
-def conversation(server: ServerUnderTest) -> Iterator[Step]:
-    """Yield a request for each operation, in an order in which all of them succeed."""
-    server.deliver(
-        subject="Question", mail=WITH_FILE.replace(b"AGENT", server.mailbox.address.encode())
-    )
-    question = server.wait_for_message("Question")
-    server.deliver("Who are you?", subject="Other")
-    other = server.wait_for_message("Other")
-    ids: Json = {
-        "mailbox": server.mailbox.id,
-        "email": question["id"],
-        "thread": question["thread_id"],
-        "filename": "a.txt",
-        "key": "t",
-    }
-    yield from reading(ids)
-    yield from flat(ids, other)
-    yield from sending(server, ids)
-    yield from administration(server)
-
-
-def reading(ids: Json) -> Iterator[Step]:
-    root = "/v1/mailboxes/{mailbox}"
-    email = f"{root}/emails/{{email}}"
-    for path in ("/health", "/openapi.json", "/v1/mailboxes", root, f"{root}/emails", email):
-        yield "agent", "GET", path, ids, {}
-    yield "agent", "PUT", f"{email}/tags", ids, {"json": {"tags": {"t": "1"}}}
-    for rest in ("raw", "tags", "attachments/{filename}", "attachments/{filename}/url"):
-        yield "agent", "GET", f"{email}/{rest}", ids, {}
-    yield "agent", "DELETE", f"{email}/tags/{{key}}", ids, {}
-    thread = f"{root}/threads/{{thread}}"
-    yield "agent", "GET", thread, ids, {}
-    yield "agent", "GET", thread, ids, {"params": {"include": "bodies"}}
-    yield "agent", "POST", f"{root}/reply/{{email}}", ids, {"json": {"markdown": "Yes."}}
-
-
-def flat(ids: Json, other: Json) -> Iterator[Step]:
-    yield "agent", "GET", "/check_inbox", ids, {}
-    yield "agent", "GET", "/read_email", ids, {"params": {"email_id": other["id"]}}
-    yield "agent", "GET", "/read_email/{email}", ids, {}
-    yield "agent", "GET", "/get_thread", ids, {"params": {"thread_id": other["thread_id"]}}
-    yield "agent", "GET", "/get_thread/{thread}", ids, {}
-    yield "agent", "POST", "/tag_email", ids, {"json": {"email_id": other["id"], "tag": "t"}}
-    yield "agent", "POST", "/reply_email", ids, {"json": {"email_id": other["id"], "body": "Me."}}
-    contact = {"email": "ann@example.com", "name": "Ann"}
-    yield "agent", "POST", "/v1/contacts", ids, {"json": contact}
-    yield "agent", "GET", "/v1/contacts", ids, {}
-    yield "agent", "GET", "/search_contacts", ids, {}
-    yield "agent", "GET", "/list_pending", ids, {}
-    yield "reviewer", "GET", "/list_pending", ids, {}
-    yield "reviewer", "GET", "/v1/oversight/pending", ids, {}
-
-
-def sending(server: ServerUnderTest, ids: Json) -> Iterator[Step]:
-    mail = {"to": "a@example.com", "subject": "S", "body": "B"}
-    later = {**mail, "send_at": tomorrow(server, 1)}
-    for body in (mail, {**mail, "idempotency_key": "k"}, {**mail, "idempotency_key": "k"}):
-        yield "agent", "POST", "/send_email", ids, {"json": body}
-        yield "agent", "POST", "/v1/mailboxes/{mailbox}/send", ids, {"json": body}
-    yield "agent", "POST", "/send_email", ids, {"json": later}
-    with server.http("agent") as agent:
-        held = [row["id"] for row in agent.get("/list_pending").json()["items"]]
-    moved = {**ids, "email": held[-1]}
-    email = "/v1/mailboxes/{mailbox}/emails/{email}"
-    yield "agent", "PATCH", f"{email}/schedule", moved, {"json": {"send_at": tomorrow(server, 2)}}
-    yield "agent", "POST", f"{email}/cancel", moved, {}
-    yield "agent", "POST", "/cancel_message", ids, {"json": {"message_id": held[0]}}
-    decisions = [(held[1], "approve"), (held[2], "reject")]
-    for path in ("/decide_email", "/v1/oversight/decide"):
-        for which, word in decisions:
-            yield "reviewer", "POST", path, ids, {"json": {"email_id": which, "action": word}}
-    yield "agent", "GET", "/v1/test/outbox", ids, {}
-    yield "agent", "GET", "/v1/test/outbox/{email}/raw", {"email": held[1]}, {}
-    yield (
-        "agent",
-        "POST",
-        "/v1/test/inbound",
-        ids,
-        {"content": b"From: a@example.com\r\n\r\nHi\r\n"},
-    )
-
-
-def tomorrow(server: ServerUnderTest, days: int) -> str:
-    return (server.room.desk.now() + timedelta(days=days)).isoformat()
-
-
-def administration(server: ServerUnderTest) -> Iterator[Step]:
-    with server.http("agent") as agent:
-        contact = agent.get("/v1/contacts").json()["contacts"][0]["id"]
-    yield "admin", "DELETE", "/v1/contacts/{contact}", {"contact": contact}, {}
-    for path in ("/v1/mailboxes", "/create_mailbox"):
-        yield "admin", "POST", path, {}, {"json": {"address": f"new{len(path)}"}}
-    spare = {"mailbox": f"new13@{server.config.domain}"}
-    change = {"display_name": "N", "auto_cc": "a@example.com", "forward_inbound": True}
-    for rest in ("", "/configure"):
-        yield "admin", "PATCH", f"/v1/mailboxes/{{mailbox}}{rest}", spare, {"json": change}
-    yield "admin", "DELETE", "/v1/mailboxes/{mailbox}", spare, {}
-    yield "admin", "POST", "/v1/api-keys", {}, {"json": {"name": "spare"}}
-    yield "admin", "GET", "/v1/api-keys", {}, {}
-    with server.http("admin") as admin:
-        key = {"key": admin.get("/v1/api-keys").json()["keys"][-1]["id"]}
-    yield "admin", "PATCH", "/v1/api-keys/{key}", key, {"json": {"name": "other"}}
-    yield "admin", "DELETE", "/v1/api-keys/{key}", key, {}
-    for path in ("/v1/account", "/v1/usage", "/v1/audit-log"):
-        yield "admin", "GET", path, {}, {}
-    yield "admin", "PATCH", "/v1/account", {}, {"json": {"name": "Us"}}
-    yield "admin", "DELETE", "/v1/account", {}, {}
-
-
-WITH_FILE = b"""From: Ann <ann@example.com>
-To: AGENT
-Subject: Question
-Message-ID: <q@example.com>
-MIME-Version: 1.0
-Content-Type: multipart/mixed; boundary="b"
-
---b
-Content-Type: text/plain
-
-What is it?
---b
-Content-Type: text/plain
-Content-Disposition: attachment; filename="a.txt"
-
-File.
---b--
-"""
+    return seen

@@ -79,7 +79,7 @@ def test_a_data_file_gets_its_seed_mail_once(start: Start, tmp_path: Path) -> No
         (
             "a.json",
             b'{"mailboxes": [{"address": "x@elsewhere.test"}]}',
-            "not in this server's domain",
+            "neither this server's domain",
         ),
         ("a.eml", b" \n", "holds no mail"),
         (None, b"", "cannot be read"),

@@ -85,8 +85,10 @@ def test_the_clock_says_what_time_it_is(start: Start) -> None:
     assert admin.get("/v1/test/clock").json() == {"now": "2030-05-01T06:00:00.000Z"}
     assert server.advance(60) == datetime(2030, 5, 1, 6, 1, tzinfo=UTC)
     assert admin.get("/v1/test/clock").json() == {"now": "2030-05-01T06:01:00.000Z"}
-    entry = admin.get("/v1/audit-log").json()["entries"][0]
-    assert (entry["action"], entry["metadata"]) == ("test.advance", {"seconds": 60.0})
+    entries = admin.get("/v1/audit-log").json()["entries"]
+    assert [one["metadata"] for one in entries if one["action"] == "test.advance"] == [
+        {"seconds": 60.0}
+    ]
 
 
 def test_only_an_admin_moves_time(start: Start) -> None:

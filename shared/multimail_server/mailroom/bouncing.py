@@ -16,6 +16,7 @@ from ..oversight import Direction, State
 from ..store.protocol import Tx
 from ..store.records import Mailbox, Message
 from .desk import Desk, the_server
+from .events import Kind, announce
 from .suppression import BOUNCE, COMPLAINT, suppress
 
 _SETTLED = (State.SENDING, State.SENT)
@@ -40,6 +41,7 @@ def take_report(
     for address, told in _concerned(message, report):
         if report.complaint:
             suppress(desk, tx, message, address, COMPLAINT)
+            announce(tx, Kind.COMPLAINED, message, desk.now(), recipients=[address])
         else:
             message = _bounce(desk, tx, message, address, told)
 
@@ -100,4 +102,6 @@ def _bounce(desk: Desk, tx: Tx, message: Message, address: str, told: FailedReci
     )
     if told.kind == "hard":
         suppress(desk, tx, message, address, BOUNCE, code=told.code, detail=told.text)
-    return moved or message
+    bounced = moved or message
+    announce(tx, Kind.BOUNCED, bounced, now, recipients=[address])
+    return bounced

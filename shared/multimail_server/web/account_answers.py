@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from ..oversight import Mode
 from .answers import Answered, Json, Time
 
@@ -32,11 +34,19 @@ class MailboxAnswer(Answered):
     oversight_webhook_url: str | None
     signature_block: str | None
     default_gate_timing: str | None
+    approver_emails: list[str] | None
+    spam_filter: Literal["off", "flag", "quarantine"] | None
+    retention_days: int | None
     scheduling_enabled: bool
     ai_disclosure: bool
     mcp_configured: bool
     per_message_oversight: bool
+    holds_inbound: bool
     created_at: Time
+    signing_secrets: dict[str, str] = Field(
+        default_factory=dict,
+        description="By setting, the secret of a webhook just set; shown this once.",
+    )
 
 
 class MailboxesAnswer(Answered):
@@ -132,6 +142,7 @@ class AuditEntryAnswer(Answered):
     resource_id: str
     mailbox_id: str | None
     actor_key_id: str | None
+    outcome: str
     metadata: Json
     created_at: Time
 

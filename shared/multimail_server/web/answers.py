@@ -28,12 +28,28 @@ class Answered(BaseModel):
     model_config = ConfigDict(populate_by_name=True, json_schema_extra=_without_defaults)
 
 
+class RecipientAnswer(Answered):
+    """What became of a message for one recipient."""
+
+    address: str
+    status: Literal[
+        "pending", "delivered", "deferred", "refused", "bounced", "suppressed", "not_sent"
+    ]
+    code: Annotated[int | None, Field(description="The SMTP reply's.")]
+    text: str | None
+    enhanced_code: str | None = None
+    bounce_type: str | None = None
+
+
 class ErrorAnswer(Answered):
     """Every refusal: what happened, to what, and what to do next."""
 
     error: str
     code: Annotated[str, Field(description="For programs, in snake_case.")]
     request_id: Annotated[str, Field(description="The request in the server's log.")]
+    recipients: Annotated[
+        list[RecipientAnswer], Field(description="Where all are suppressed: why, for each.")
+    ] = []
 
 
 class GoneAnswer(Answered):
@@ -88,8 +104,8 @@ class SummaryAnswer(Answered):
     content_hidden: bool = True
 
 
-class EmailAnswer(SummaryAnswer):
-    """A message with its body."""
+class OpenedAnswer(SummaryAnswer):
+    """What every way of showing a message with its body answers, but for its recipients."""
 
     tags: dict[str, str]
     markdown: str
@@ -119,6 +135,16 @@ class EmailAnswer(SummaryAnswer):
     removed: list[str] = []
     oversight_mode: Mode = Mode.GATED_SEND
     metadata: Json = {}
+    gate_timing: str | None = None
+    spam_reasons: Annotated[
+        list[str], Field(description="The points of `spam_score`, one by one.")
+    ] = []
+
+
+class EmailAnswer(OpenedAnswer):
+    """A message with its body; of an outbound one, what became of it for each recipient."""
+
+    recipients: list[RecipientAnswer] = []
 
 
 class PageAnswer(Answered):
@@ -169,6 +195,9 @@ class AcceptedAnswer(Answered):
     send_at: Time | None
     content_hash: str | None
     approval_url: str | None
+    suppressed: Annotated[
+        list[str], Field(description="Who gets nothing: they are on the suppression list.")
+    ]
     idempotent: bool = True
 
 
@@ -205,11 +234,12 @@ class DecisionAnswer(DecidedAnswer):
     status: Literal["approved", "approved_and_sent", "rejected"]
 
 
-class PendingItemAnswer(EmailAnswer):
+class PendingItemAnswer(OpenedAnswer):
     """An item of the queue: all that the approver decides about."""
 
     body_markdown: str
     recipients: list[str]
+    suppressed: list[str]
     composed_by: str | None
 
 

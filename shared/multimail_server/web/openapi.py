@@ -16,7 +16,8 @@ from pydantic.json_schema import models_json_schema
 
 from .._version import version
 from .answers import ErrorAnswer
-from .operations import OPERATIONS, Operation, Parameter, Shape
+from .operation_shapes import Operation, Parameter, Shape
+from .operations import OPERATIONS
 from .routing import RouteSpec
 
 Json = dict[str, Any]
@@ -32,7 +33,9 @@ _MEANINGS = {
     403: "This key, or this mailbox, may not do that.",
     404: "There is nothing of that id that this key can see.",
     409: "The request is right and the state of things forbids it.",
+    410: "This link decides nothing any more: it was used, has ended, or its key is gone.",
     413: "The body is too large.",
+    421: "Pages are not served under this host name.",
     429: "The key has used up its rate; `Retry-After` says for how many seconds.",
     503: "The database cannot take this now; nothing was changed.",
 }
@@ -81,8 +84,8 @@ def _operation(spec: RouteSpec, names: dict[tuple[str, str], str]) -> Json:
         "responses": _responses(spec, path, known),
         "security": [{kind: [scope]} for scope in spec.scopes for kind in _SCHEMES],
     }
-    if known.body is not None:
-        described["requestBody"] = _request(known.body)
+    if known.body is not None or known.forms:
+        described["requestBody"] = _request(known)
     return described
 
 
@@ -114,11 +117,17 @@ def _in_query(parameter: Parameter) -> Json:
     return {**found, "description": parameter.meaning} if parameter.meaning else found
 
 
-def _request(body: Shape) -> Json:
-    if isinstance(body, str):
-        return {"required": True, "content": _content(body)}
-    needed = any(field.is_required() for field in body.model_fields.values())
-    return {"required": needed, "content": _content(body)}
+def _request(known: Operation) -> Json:
+    content: Json = {} if known.body is None else _content(known.body)
+    for media_type, shape in known.forms.items():
+        content.update(_content(shape, media_type))
+    return {"required": not known.forms and _is_needed(known.body), "content": content}
+
+
+def _is_needed(body: Shape | None) -> bool:
+    if body is None or isinstance(body, str):
+        return body is not None
+    return any(field.is_required() for field in body.model_fields.values())
 
 
 def _responses(spec: RouteSpec, path: str, known: Operation) -> Json:
@@ -133,6 +142,9 @@ def _responses(spec: RouteSpec, path: str, known: Operation) -> Json:
     for status in sorted(errors):
         headers = _HEADERS.get(status, ())
         found[str(status)] = _response(_MEANINGS[status], _content(ErrorAnswer), headers)
+    if known.html:
+        for response in found.values():
+            response["content"]["text/html"] = _TEXT
     return found
 
 
@@ -144,9 +156,9 @@ def _response(meaning: str, content: Json, headers: tuple[str, ...] = ()) -> Jso
     }
 
 
-def _content(shape: Shape) -> Json:
+def _content(shape: Shape, media_type: str = "application/json") -> Json:
     if not isinstance(shape, str):
-        return {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape.__name__}"}}}
+        return {media_type: {"schema": {"$ref": f"#/components/schemas/{shape.__name__}"}}}
     return {shape: {} if shape == "application/json" else _TEXT}
 
 
@@ -160,7 +172,7 @@ def _schemas() -> Json:
     """Return the schema of every model that some operation names."""
     models: set[type[BaseModel]] = {ErrorAnswer}
     for operation in OPERATIONS.values():
-        shapes = (operation.body, *operation.answers.values())
+        shapes = (operation.body, *operation.answers.values(), *operation.forms.values())
         models.update(shape for shape in shapes if shape is not None and not isinstance(shape, str))
     ordered = sorted(models, key=lambda model: model.__name__)
     _, found = models_json_schema(

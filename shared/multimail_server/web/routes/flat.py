@@ -21,6 +21,7 @@ from .. import render
 from ..ask import Answer, Ask, Handler, cursor_of
 from ..bodies import DecideBody, MailboxBody
 from ..flat_bodies import FlatCancelBody, FlatReplyBody, FlatSendBody, FlatTagBody
+from ..render_webhooks import shown_once
 from ..routing import LARGE_BODY, SMALL_BODY, Routes
 from .sending import check_time
 
@@ -175,8 +176,9 @@ def search_contacts(ask: Ask) -> Answer:
 def create_mailbox(ask: Ask) -> Answer:
     """Pages: POST /create_mailbox."""
     body = ask.read(MailboxBody)
-    made = ask.room.mailboxes.create(ask.who, body.address, body.changes())
-    return Answer(render.mailbox(made), 201)
+    changes = body.changes()
+    made = ask.room.mailboxes.create(ask.who, body.address, changes)
+    return Answer({**render.mailbox(made), **shown_once(changes)}, 201)
 
 
 def _asked(ask: Ask, in_path: str, *in_query: str) -> str:
