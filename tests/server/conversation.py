@@ -107,9 +107,9 @@ def sending(server: ServerUnderTest, ids: Json) -> Iterator[Step]:
 
 
 def webhooks(server: ServerUnderTest) -> Iterator[Step]:
-    for format_ in ("hex", "sha256=hex"):
+    for path, format_ in (("/v1/webhooks", "hex"), ("/webhooks", "sha256=hex")):
         hook = {"url": HOOK, "events": ["message.received"], "signature_format": format_}
-        yield "admin", "POST", "/v1/webhooks", {}, {"json": hook}
+        yield "admin", "POST", path, {}, {"json": hook}
     yield "admin", "GET", "/v1/webhooks", {}, {}
     with server.http("admin") as admin:
         which = {"webhook": admin.get("/v1/webhooks").json()["webhooks"][0]["id"]}

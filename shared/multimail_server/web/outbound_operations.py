@@ -13,11 +13,14 @@ from .webhook_bodies import WebhookBody, WebhookChangeBody
 
 _FORM = "application/x-www-form-urlencoded"
 
+_SUBSCRIBE = Operation(
+    {201: wa.NewWebhookAnswer, 202: CodeFirstAnswer}, WebhookBody, errors=MISSING + CONFLICT
+)
+
 OUTBOUND: dict[tuple[str, str], Operation] = {
     ("GET", "/v1/webhooks"): Operation({200: wa.WebhooksAnswer}),
-    ("POST", "/v1/webhooks"): Operation(
-        {201: wa.NewWebhookAnswer, 202: CodeFirstAnswer}, WebhookBody, errors=MISSING + CONFLICT
-    ),
+    ("POST", "/v1/webhooks"): _SUBSCRIBE,
+    ("POST", "/webhooks"): _SUBSCRIBE,
     ("GET", "/v1/webhooks/{webhook}"): Operation({200: wa.WebhookAnswer}),
     ("PATCH", "/v1/webhooks/{webhook}"): Operation({200: wa.WebhookAnswer}, WebhookChangeBody),
     ("DELETE", "/v1/webhooks/{webhook}"): Operation({200: GoneAnswer}),

@@ -19,9 +19,10 @@ def list_webhooks(ask: Ask) -> Answer:
     return Answer({"subscriptions": rows, "webhooks": rows})
 
 
+@routes("POST", "/webhooks", "admin")
 @routes("POST", "/v1/webhooks", "admin")
 def create_webhook(ask: Ask) -> Answer:
-    """API: POST /v1/webhooks; `signing_secret` is shown this once."""
+    """API and pages: POST /v1/webhooks, /webhooks; `signing_secret` is shown this once."""
     body = ask.read(WebhookBody)
     made = ask.room.webhooks.create(
         ask.who,
