@@ -222,10 +222,12 @@ _ROWS: tuple[_Row, ...] = (
     *((_IN, tuple(Mode), state, event, outcome)
       for state in (State.UNREAD, State.READ, State.ARCHIVED)
       for event, outcome in ((Event.REPORTED_SPAM, _SUSPECT), (Event.REPORTED_CLEAN, _REPEAT))),
-    *((_IN, tuple(Mode), state, event, outcome)
+    *((_IN, tuple(Mode), state, event, _REPEAT)
       for state in (State.SPAM_FLAGGED, State.SPAM_QUARANTINED)
-      for event, outcome in ((Event.REPORTED_SPAM, _REPEAT), (Event.OPENED, _REPEAT),
-                             (Event.REPORTED_CLEAN, Step(State.UNREAD)))),
+      for event in (Event.REPORTED_SPAM, Event.OPENED)),
+    (_IN, tuple(Mode), State.SPAM_FLAGGED, Event.REPORTED_CLEAN, Step(State.UNREAD)),
+    # In a mailbox that holds all inbound mail, only an approval shows what was hidden.
+    (_IN, INBOUND_FREE, State.SPAM_QUARANTINED, Event.REPORTED_CLEAN, Step(State.UNREAD)),
     (_IN, (Mode.GATED_ALL,), State.SPAM_FLAGGED, Event.APPROVED, _REPEAT),
     *((_OUT, tuple(Mode), state, Event.PURGED, _PURGE) for state in OVER),
     *((_IN, tuple(Mode), state, Event.PURGED, _PURGE) for state in KEPT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,15 @@ def test_the_caps_are_the_codes() -> None:
     policy = TrustPolicy()
     assert f"{policy.sends_per_session} sends in one" in PAGE
     assert f"{policy.sends_per_thread} in one thread" in PAGE
+
+
+@pytest.fixture(autouse=True)
+def handlers_as_they_were() -> Iterator[None]:
+    """A block puts a filter on the root's handlers, and pytest's own are among them."""
+    before = [(handler, list(handler.filters)) for handler in logging.getLogger().handlers]
+    yield
+    for handler, filters in before:
+        handler.filters[:] = filters
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))

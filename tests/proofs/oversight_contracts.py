@@ -32,8 +32,10 @@ INBOUND_STATES = (
     State.UNREAD,
     State.READ,
     State.ARCHIVED,
-    State.DELETED,
+    State.SPAM_FLAGGED,
+    State.SPAM_QUARANTINED,
 )
+OF_BOTH = (State.REJECTED, State.DELETED)
 
 
 def sets_out(result: Outcome) -> bool:
@@ -46,9 +48,14 @@ def shows(result: Outcome) -> bool:
     return isinstance(result, Step) and not hides_content(Direction.INBOUND, result.state)
 
 
+def is_erased(result: Outcome) -> bool:
+    """Return whether nothing of a message is left but its id."""
+    return isinstance(result, Step) and result.state is State.DELETED
+
+
 def fits(direction: Direction, result: Outcome) -> bool:
     """Return whether a message's new state is one of its direction."""
-    if not isinstance(result, Step) or result.state is State.REJECTED:
+    if not isinstance(result, Step) or result.state in OF_BOTH:
         return True
     return (direction is Direction.INBOUND) == (result.state in INBOUND_STATES)
 
@@ -63,7 +70,7 @@ def gated_mail_sets_out_by_an_approval_alone(mode: Mode, state: State, event: Ev
 
 def nothing_leaves_a_read_only_mailbox(state: State, event: Event) -> Outcome:
     """
-    post: not isinstance(__return__, Step)
+    post: not isinstance(__return__, Step) or is_erased(__return__)
     """
     return outcome(Direction.OUTBOUND, Mode.READ_ONLY, state, event)
 
@@ -71,7 +78,7 @@ def nothing_leaves_a_read_only_mailbox(state: State, event: Event) -> Outcome:
 def what_is_over_stays_over(mode: Mode, state: State, event: Event) -> Outcome:
     """
     pre: state in OUTBOUND_OVER
-    post: not isinstance(__return__, Step)
+    post: not isinstance(__return__, Step) or (event is Event.PURGED and is_erased(__return__))
     """
     return outcome(Direction.OUTBOUND, mode, state, event)
 

@@ -80,6 +80,9 @@ def test_the_checker_notices_what_is_wrong(verdicts: dict[str, str]) -> None:
     assert "APPROVED_FOR_LATER" in verdicts[CONTRACTS[-1]]
 
 
+QUEUED = {State.SCHEDULED, State.SCHEDULED_FIRST, State.SENDING}
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """A message, and what of its past matters: walking these covers sequences of any length."""
@@ -124,7 +127,7 @@ def every_past(direction: Direction, mode: Mode) -> set[Past]:
 def test_no_sequence_of_events_breaks_a_promise(direction: Direction, mode: Mode) -> None:
     for past in every_past(direction, mode):
         leaves = past.state in contracts.ON_ITS_WAY
-        assert past.queued == (past.state in {State.SCHEDULED, State.SENDING}), past
+        assert past.queued == (past.state in QUEUED), past
         if direction is Direction.INBOUND:
             assert not leaves
             if mode is Mode.GATED_ALL and past.state is not State.PENDING_SCAN:
