@@ -70,6 +70,7 @@ def test_every_block_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MULTIMAIL_API_KEY", "mm_test_" + "k" * 32)
     monkeypatch.setenv("MULTIMAIL_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
     exec(compile(block, "docs/trust.md", "exec"), {})
     for said in re.findall(r"# (\w+ sender_\w+)$", block, re.MULTILINE):
         assert said in capsys.readouterr().out
