@@ -17,10 +17,10 @@ from ..mail.bounces import kind_of, status_in
 from ..mailroom.desk import Desk, the_server
 from ..mailroom.steps import advance
 from ..oversight import Event, State
-from ..passes import Passes
-from ..store.protocol import StoreUnavailableError, Tx
+from ..store.protocol import Tx
 from ..store.records import Message, OutboxRow, TestDelivery
 from .barring import leave_out, suppress_refused
+from .due_thread import DueThread
 from .rehearsed_relay import RehearsedRelay
 from .relay import RecipientResult, Relay, RelayOutcomeUnknown, RelayUnavailable
 from .stamping import Stamped, stamped_message
@@ -33,7 +33,6 @@ RETRY_AFTER = tuple(
 """How long after each failed try the next one comes; after the last one delivery has failed."""
 
 _BATCH = 100
-_AFTER_TROUBLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ class _Parcel:
     raw: bytes
 
 
-class Outbox:
-    """Drains the outbox. `start` it once, `wake` it after a commit, `stop` it at the end.
+class Outbox(DueThread):
+    """Drains the outbox.
 
     Args:
         desk: The mailroom's desk.
@@ -55,58 +54,14 @@ class Outbox:
     """
 
     def __init__(self, desk: Desk, relay: Relay | None, awake: threading.Event) -> None:
-        self._desk = desk
+        super().__init__("outbox", desk, awake)
         self._relay = relay
-        self._awake = awake
-        self._passes = Passes()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="multimail-outbox", daemon=True)
-        desk.clock.on_change(self.wake)
 
-    def start(self) -> None:
-        """Begin, with what an earlier run left behind."""
-        self._awake.set()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish the message in hand and end."""
-        self._stopping.set()
-        self._awake.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def wake(self) -> None:
-        """Look for work now."""
-        self._awake.set()
-
-    def settle(self, seconds: float) -> bool:
-        """Do all that is due by now; return whether that came to its end in time."""
-        return self._passes.wait_for_one(self.wake, seconds)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._awake.clear()
-            self._passes.begin()
-            try:
-                self._expire()
-                while not self._stopping.is_set() and self._drain():
-                    pass
-                pause = self._pause()
-            except StoreUnavailableError as error:
-                if not self._stopping.is_set():
-                    _log.warning("The outbox waits for the database: %s", error)
-                pause = _AFTER_TROUBLE_SECONDS
-            except Exception:
-                _log.exception("The outbox met an error and goes on")
-                pause = _AFTER_TROUBLE_SECONDS
-            self._passes.end()
-            if not self._stopping.is_set():
-                self._awake.wait(pause)
-
-    def _pause(self) -> float | None:
-        """Return the seconds until something falls due; None when only a wake can bring work."""
-        due = self.next_due()
-        return None if due is None else self._desk.clock.seconds_until(due)
+    def work(self) -> None:
+        """Expire and deliver all that is due now."""
+        self._expire()
+        while not self.is_stopping and self._drain():
+            pass
 
     def next_due(self) -> datetime | None:
         """Return when something falls due that waits now; None when nothing waits."""
@@ -130,7 +85,7 @@ class Outbox:
         now = self._desk.now()
         rows = self._desk.store.read(lambda tx: tx.outbox_due(now, _BATCH))
         for row in rows:
-            if self._stopping.is_set():
+            if self.is_stopping:
                 return False
             self._handle(row)
         return len(rows) == _BATCH
