@@ -5,17 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..mail.address_list import ascii_domain
 from ..mail.alignment import is_public_suffix
-from ..mail.dkim_library import read_tags
-from ..mail.dns import DnsUnavailable, Resolver
-from ..mail.signing import generate_key, generate_rsa_key
 from ..refusals import conflict, forbidden, invalid, not_found
 from ..store.protocol import Reader, Tx
 from ..store.records import Domain
 from .desk import Desk, Principal
+
+if TYPE_CHECKING:
+    from ..mail.dns import Resolver
 
 FOUND, OTHER, MISSING, UNKNOWN = "found", "other", "missing", "unknown"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -167,6 +168,8 @@ class Domains:
         return self._desk.write(work)
 
     def _made(self, who: Principal, host: str) -> Domain:
+        from ..mail.signing import generate_key, generate_rsa_key
+
         (rsa_key, rsa_record), (ed_key, ed_record) = generate_rsa_key(), generate_key()
         return Domain(
             id=self._desk.ids.new("dom"),
@@ -182,6 +185,8 @@ class Domains:
 
 
 def _look(resolver: Resolver, record: DnsRecord) -> str:
+    from ..mail.dns import DnsUnavailable
+
     try:
         if record.kind == "MX":
             return _judged(resolver.hosts(record.name, "MX"), _same_host(record.value))
@@ -208,6 +213,8 @@ def _same_host(value: str) -> Callable[[str], bool]:
 
 
 def _same_key(value: str) -> Callable[[str], bool]:
+    from ..mail.dkim_library import read_tags
+
     wanted = read_tags(value.encode())
 
     def is_right(text: str) -> bool:

@@ -16,7 +16,6 @@ from datetime import datetime
 
 from ..mail.header_lines import ids_line
 from ..mail.identity import Claim, IdentityKey
-from ..mail.signing import sign_dkim
 from ..store.protocol import Store
 from ..store.records import Domain, Mailbox, Message
 
@@ -74,6 +73,8 @@ class Letterhead:
             domain: The verified domain that it leaves, whose keys sign it; None for no DKIM.
             now: The server's time.
         """
+        from ..mail.signing import sign_dkim
+
         claim = Claim(
             message_id=message.rfc_message_id or "",
             mailbox=message.from_address,

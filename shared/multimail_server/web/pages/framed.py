@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from bs4 import BeautifulSoup
-
 from ...mail.html_source import Source
 from ...mail.parts import Part, read_parts
 
@@ -38,6 +36,8 @@ def framed(html: str) -> bytes:
 
     The frame's sandbox and policy forbid both; this leaves them nothing to forbid.
     """
+    from bs4 import BeautifulSoup
+
     soup = BeautifulSoup(f"<body>{Source(html, _MOST_HTML).text}", "html.parser")
     for tag in soup.find_all(_NEVER):
         tag.decompose()
