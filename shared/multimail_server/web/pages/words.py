@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...oversight import State
+
+if TYPE_CHECKING:
+    from multimail.trust import Authentication
 
 _STATES = {
     State.PENDING_SCAN: "being checked",
     State.PENDING_SEND_APPROVAL: "awaits a decision",
     State.PENDING_INBOUND_APPROVAL: "awaits a decision",
     State.SCHEDULED: "scheduled",
+    State.SCHEDULED_FIRST: "scheduled; a decision is due then",
     State.SENDING: "on its way",
     State.SENT: "sent",
     State.SEND_FAILED: "could not be delivered",
@@ -23,6 +27,8 @@ _STATES = {
     State.READ: "read",
     State.ARCHIVED: "archived",
     State.DELETED: "deleted",
+    State.SPAM_FLAGGED: "set aside as spam",
+    State.SPAM_QUARANTINED: "locked away as spam",
 }
 
 
@@ -84,27 +90,30 @@ def size(count: int) -> str:
 
 
 def proof(evidence: dict[str, Any]) -> Proof:
-    """Return what DKIM, SPF and DMARC say about From, the strongest fact first."""
-    if evidence.get("structure"):
-        return Proof("bad", f"The header is forged or broken: {evidence['structure'][0]}.")
-    for signature in evidence.get("dkim") or []:
-        if signature.get("result") == "pass" and signature.get("aligned"):
-            return Proof("good", f"Signed by {signature.get('domain')}, which matches From (DKIM).")
-    spf = evidence.get("spf") or {}
-    if spf.get("result") == "pass" and spf.get("aligned"):
-        return Proof(
-            "weak",
-            f"It came from a server that {spf.get('domain')} allows (SPF); the content is not "
-            "signed.",
-        )
-    return _unproven(evidence)
+    """Return what is proven about From, by the rule that labels it for an agent too."""
+    # A start of the server does not wait for the client that comes with it.
+    from multimail.trust import Authentication, Label, assess
+
+    known = Authentication.model_validate(evidence)
+    match assess(known).label:
+        case Label.FAILED if known.structure:
+            return Proof("bad", f"The header is forged or broken: {known.structure[0]}.")
+        case Label.FAILED:
+            domain = (known.dmarc and known.dmarc.domain) or "the sender's domain"
+            said = f"{domain} says to distrust mail that fails its checks, as this does."
+            return Proof("bad", said)
+        case Label.AUTHENTICATED:
+            return Proof("good", f"Signed by {_signer(known)}, which matches From (DKIM).")
+        case Label.AUTHENTICATED_PATH:
+            domain = known.spf.domain if known.spf else "its domain"
+            said = f"It came from a server that {domain} allows (SPF); the content is not signed."
+            return Proof("weak", said)
+        case Label.UNKNOWN:
+            return Proof("weak", "DNS did not answer, so nothing is known about who sent it.")
+        case _:
+            return Proof("weak", "Nothing proves who sent it: anybody can write this From.")
 
 
-def _unproven(evidence: dict[str, Any]) -> Proof:
-    dmarc = evidence.get("dmarc") or {}
-    domain = dmarc.get("domain") or "the sender's domain"
-    if dmarc.get("result") == "temperror":
-        return Proof("weak", "DNS did not answer, so nothing is known about who sent it.")
-    if dmarc.get("result") == "fail" and dmarc.get("policy") in ("quarantine", "reject"):
-        return Proof("bad", f"{domain} says to distrust mail that fails its checks, as this does.")
-    return Proof("weak", "Nothing proves who sent it: anybody can write this From.")
+def _signer(known: Authentication) -> str:
+    passed = (one for one in known.dkim if one.result == "pass" and one.aligned)
+    return next((one.domain for one in passed), "its domain")

@@ -1,0 +1,53 @@
+"""The page's words: every state has its own, and proof is what an agent's label says."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from multimail.trust import Authentication, Label, assess
+from multimail_server.oversight import State
+from multimail_server.web.pages import words
+
+_KINDS = {
+    Label.FAILED: "bad",
+    Label.AUTHENTICATED: "good",
+    Label.AUTHENTICATED_PATH: "weak",
+    Label.UNKNOWN: "weak",
+    Label.UNAUTHENTICATED: "weak",
+}
+_RESULTS = ("pass", "fail", "temperror", "none")
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_words_of_its_own(state: State) -> None:
+    assert state in words._STATES
+
+
+def test_the_scheduled_that_wait_for_a_decision_are_told_from_those_that_do_not() -> None:
+    assert words.state(State.SCHEDULED) != words.state(State.SCHEDULED_FIRST)
+
+
+def _evidence() -> list[dict[str, Any]]:
+    made = []
+    for dkim, aligned, spf, policy in itertools.product(
+        _RESULTS, (True, False), _RESULTS, ("", "none", "reject")
+    ):
+        passes = (dkim == "pass" and aligned) or spf == "pass"
+        dmarc = {"result": "pass" if passes else "fail", "domain": "a.example", "policy": policy}
+        made.append(
+            {
+                "dkim": [{"result": dkim, "domain": "a.example", "aligned": aligned}],
+                "spf": {"result": spf, "domain": "a.example", "aligned": True},
+                "dmarc": dmarc if policy else {"result": "none"},
+            }
+        )
+    return [*made, {"structure": ["From stands 2 times"]}, {}]
+
+
+def test_a_reviewer_is_told_what_an_agent_is_told() -> None:
+    for evidence in _evidence():
+        label = assess(Authentication.model_validate(evidence)).label
+        assert words.proof(evidence).level == _KINDS[label], evidence
