@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_SHIFTS = range(120, -1, -10)
 RANDOM_BITS = 80
 
 
@@ -126,4 +128,4 @@ def derived_id(prefix: str, moment: datetime, position: int, *facts: str) -> str
 
 def id_text(prefix: str, number: int) -> str:
     """Return an id as it is written: the number in 26 digits of base 32."""
-    return f"{prefix}_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return f"{prefix}_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])

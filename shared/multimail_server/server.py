@@ -39,7 +39,7 @@ from .mailroom.retention import Retention
 from .oversight import Mode
 from .refusals import Refusal
 from .seeding import Seed, seeds_in
-from .signals import Signals
+from .signals import Alarm, Alarms, Signals
 from .store.protocol import Reader, Store, StoreUnavailableError
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
@@ -247,7 +247,7 @@ class EmbeddedServer:
         self, store: Store, resolver: Resolver, relay: Relay | None, letterhead: Letterhead
     ) -> Mailroom:
         config = self.config
-        wakes = wake, _ = threading.Event(), threading.Event()
+        for_outbox, for_chores = Alarm(), Alarm()
         desk = Desk(
             store=store,
             clock=config.clock,
@@ -267,15 +267,15 @@ class EmbeddedServer:
                 seeded_keys=config.seeded_keys,
                 relay=relay is not None,
             ),
-            wake_outbox=lambda: _set_all(*wakes),
+            alarms=Alarms(for_outbox, for_chores),
             tell_human=config.tell_human,
             approval_codes=config.approval_codes,
         )
-        outbox = Outbox(desk, relay, wake)
+        outbox = Outbox(desk, relay, for_outbox)
         desk.comforts.watch(outbox)
         outbox.start()
         self._undo.append(outbox.stop)
-        chores = Chores(desk, (Retention(desk), NoticeMail(desk, relay)), wakes[1])
+        chores = Chores(desk, (Retention(desk), NoticeMail(desk, relay)), for_chores)
         chores.start()
         self._undo.append(chores.stop)
         desk.comforts.watch(chores)
@@ -394,11 +394,6 @@ def _checked(config: ServerConfig) -> tuple[Mode, str]:
     if config.message_bytes < 1 or (rate is not None and rate < 1):
         raise ServerStartError("A limit must be positive; leave it out for none.")
     return Mode(config.oversight_mode), address
-
-
-def _set_all(*events: threading.Event) -> None:
-    for event in events:
-        event.set()
 
 
 def _resolver(zone: Path | None) -> Resolver:

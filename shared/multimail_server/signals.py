@@ -5,9 +5,54 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+class Alarm:
+    """Wakes one sleeper, unless it will be up by itself in time.
+
+    A send that waits three days for its decision gives the outbox nothing to do now: to wake it
+    for each would cost more than the send.
+    """
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+        self._up_at: datetime | None = None
+
+    def ring(self, due: datetime | None = None) -> None:
+        """Say, after the commit, that something is due at `due`; None for now."""
+        up_at = self._up_at
+        if due is None or up_at is None or due < up_at:
+            self._rung.set()
+
+    def wake_up(self) -> None:
+        """Called by the sleeper before it looks for work: it sees all that was rung for before."""
+        self._up_at = None
+        self._rung.clear()
+
+    def sleep(self, until: datetime, seconds: float) -> bool:
+        """Called by the sleeper: wait for a ring, or so many seconds, which end at `until`.
+
+        Returns:
+            Whether it was rung for.
+        """
+        self._up_at = until
+        return self._rung.wait(seconds)
+
+
+class Alarms:
+    """Several sleepers' alarms, rung together."""
+
+    def __init__(self, *alarms: Alarm) -> None:
+        self._alarms = alarms
+
+    def ring(self, due: datetime | None = None) -> None:
+        """Ring each. See `Alarm.ring`."""
+        for alarm in self._alarms:
+            alarm.ring(due)
 
 
 class Bell:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from ..mailroom.desk import Desk
+from ..signals import Alarm
 from .due_thread import DueThread
 
 
@@ -29,11 +29,11 @@ class Chores(DueThread):
     Args:
         desk: The mailroom's desk.
         chores: What there is to do.
-        awake: Set by whoever commits something that may be due.
+        alarm: Rung by whoever commits something that will be due.
     """
 
-    def __init__(self, desk: Desk, chores: Sequence[Chore], awake: threading.Event) -> None:
-        super().__init__("chores", desk, awake)
+    def __init__(self, desk: Desk, chores: Sequence[Chore], alarm: Alarm) -> None:
+        super().__init__("chores", desk, alarm)
         self._chores = chores
 
     def work(self) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..mailroom.desk import Desk
 from ..passes import Passes
+from ..signals import Alarm
 from ..store.protocol import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
-_AFTER_TROUBLE_SECONDS = 5.0
+_AFTER_TROUBLE = timedelta(seconds=5)
+_LONGEST_SLEEP = timedelta(hours=1)
+"""Bounds what a step of the machine's clock can delay."""
 
 
 class DueThread(ABC):
@@ -21,13 +24,13 @@ class DueThread(ABC):
     Args:
         name: What it is called in the log.
         desk: The mailroom's desk.
-        awake: Set by whoever commits something that may be due.
+        alarm: Rung by whoever commits something that will be due.
     """
 
-    def __init__(self, name: str, desk: Desk, awake: threading.Event) -> None:
+    def __init__(self, name: str, desk: Desk, alarm: Alarm) -> None:
         self._name = name
         self._desk = desk
-        self._awake = awake
+        self._alarm = alarm
         self._passes = Passes()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"multimail-{name}", daemon=True)
@@ -53,13 +56,13 @@ class DueThread(ABC):
     def stop(self) -> None:
         """Finish what is in hand and end."""
         self._stopping.set()
-        self._awake.set()
+        self._alarm.ring()
         if self._thread.is_alive():
             self._thread.join()
 
     def wake(self) -> None:
         """Look for work now."""
-        self._awake.set()
+        self._alarm.ring()
 
     def settle(self, seconds: float) -> bool:
         """Do all that is due by now; return whether that came to its end in time."""
@@ -67,22 +70,28 @@ class DueThread(ABC):
 
     def _run(self) -> None:
         while not self.is_stopping:
-            self._awake.clear()
+            self._alarm.wake_up()
             self._passes.begin()
-            pause = self._pass()
+            until, seconds = self._pass()
             self._passes.end()
             if not self.is_stopping:
-                self._awake.wait(pause)
+                self._alarm.sleep(until, seconds)
 
-    def _pass(self) -> float | None:
-        """Work; return the seconds until more is due, None when only a wake can bring it."""
+    def _pass(self) -> tuple[datetime, float]:
+        """Work; return until when there is nothing to do, and the seconds of real waiting."""
         try:
             self.work()
-            due = self.next_due()
-            return None if due is None else self._desk.clock.seconds_until(due)
+            return self._pause(self.next_due())
         except StoreUnavailableError as error:
             if not self.is_stopping:
                 _log.warning("The %s thread waits for the database: %s", self._name, error)
         except Exception:
             _log.exception("The %s thread met an error and goes on", self._name)
-        return _AFTER_TROUBLE_SECONDS
+        return self._desk.now() + _AFTER_TROUBLE, _AFTER_TROUBLE.total_seconds()
+
+    def _pause(self, due: datetime | None) -> tuple[datetime, float]:
+        latest = self._desk.now() + _LONGEST_SLEEP
+        until = min(due or latest, latest)
+        seconds = self._desk.clock.seconds_until(until)
+        # A clock that stands still comes to no moment: whoever moves it rings.
+        return until, _LONGEST_SLEEP.total_seconds() if seconds is None else seconds

@@ -7,7 +7,6 @@ that a crash in between leads to another try and never to a lost message.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from ..mail.bounces import kind_of, status_in
 from ..mailroom.desk import Desk, the_server
 from ..mailroom.steps import advance
 from ..oversight import Event, State
+from ..signals import Alarm
 from ..store.protocol import Tx
 from ..store.records import Message, OutboxRow, TestDelivery
 from .barring import leave_out, suppress_refused
@@ -50,11 +50,11 @@ class Outbox(DueThread):
     Args:
         desk: The mailroom's desk.
         relay: Where live mail goes; None when there is no way out.
-        awake: Set by whoever commits something that may be due.
+        alarm: Rung by whoever commits something that will be due.
     """
 
-    def __init__(self, desk: Desk, relay: Relay | None, awake: threading.Event) -> None:
-        super().__init__("outbox", desk, awake)
+    def __init__(self, desk: Desk, relay: Relay | None, alarm: Alarm) -> None:
+        super().__init__("outbox", desk, alarm)
         self._relay = relay
 
     def work(self) -> None:

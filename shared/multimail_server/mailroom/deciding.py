@@ -79,7 +79,7 @@ class Deciding:
         decided: Message | Refusal = self._desk.write(work)
         if isinstance(decided, Refusal):
             raise decided
-        self._desk.wake_outbox()
+        self._desk.alarms.ring()
         return self._settled(decided) if approve else decided
 
     def _decide(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..clock import Clock, Ids
 from ..comforts import Comforts
 from ..refusals import Refusal, forbidden, not_found
-from ..signals import Bell, Signals
+from ..signals import Alarms, Bell, Signals
 from ..store.protocol import Reader, Store, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 from .letterhead import Letterhead
@@ -67,7 +67,8 @@ class Desk:
     has_relay: bool
     letterhead: Letterhead
     relay_host: str | None = None
-    wake_outbox: Callable[[], None] = field(default=lambda: None)
+    alarms: Alarms = field(default_factory=Alarms)
+    """Of the threads that do what is due."""
     webhook_bell: Bell = field(default_factory=Bell)
     comforts: Comforts = field(default_factory=Comforts)
     tell_human: Callable[[str], None] = field(default=tell_nobody)

@@ -118,7 +118,7 @@ class Mailboxes:
         done = self._desk.write(work)
         if changes.signing_secrets:
             self._desk.webhook_bell.ring()
-        self._desk.wake_outbox()
+        self._desk.alarms.ring()
         return done
 
     def delete(self, who: Principal, mailbox_id: str) -> Mailbox:

@@ -21,7 +21,7 @@ from .authority import inbound_mode
 from .bouncing import take_report
 from .desk import Desk, the_server
 from .sorting import event_of
-from .steps import advance
+from .steps import begin
 
 DUPLICATE_WINDOW = timedelta(days=1)
 
@@ -87,11 +87,12 @@ class Receiving:
         if twin is not None:
             return twin
         message = self._message(tx, mailbox, letter, now)
-        self._insert(tx, message, letter)
         if letter.report is not None:
             take_report(desk, tx, mailbox, letter.report, letter.envelope, letter.evidence)
         scanned = event_of(mailbox, score(message.authentication))
-        moved = advance(tx, message, scanned, now, desk.pending_ttl) or message
+        content = replace(letter.content, message_id=message.id)
+        moved = begin(tx, message, content, scanned, now, desk.pending_ttl)
+        self._insert_files(tx, message, letter)
         desk.audit(
             tx,
             the_server(mailbox.account_id),
@@ -140,8 +141,7 @@ class Receiving:
             authentication=evidence,
         )
 
-    def _insert(self, tx: Tx, message: Message, letter: _Letter) -> None:
-        tx.insert_message(message, replace(letter.content, message_id=message.id))
+    def _insert_files(self, tx: Tx, message: Message, letter: _Letter) -> None:
         for position, file in enumerate(letter.parsed.attachments):
             tx.insert_attachment(
                 Attachment(

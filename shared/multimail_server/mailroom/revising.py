@@ -86,7 +86,7 @@ class Revising:
             return self._store(tx, who, before, after, Content(message.id, edit.markdown, raw))
 
         revised = desk.write(work)
-        desk.wake_outbox()
+        desk.alarms.ring()
         return revised
 
     def _before(self, tx: Reader, who: Principal, email_id: str) -> _Before:

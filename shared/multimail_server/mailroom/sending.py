@@ -15,7 +15,7 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, IdempotencyRow, Mailbox, Message
 from .desk import Desk, Principal, find_mailbox, find_message
 from .draft import Draft, content_hash, copies, envelope_of, fingerprint, text_of
-from .steps import advance
+from .steps import begin
 from .suppression import refuse_if_all, suppressed_of
 
 IDEMPOTENCY_TTL = timedelta(hours=24)
@@ -61,7 +61,7 @@ class Sending:
         for _ in range(_ATTEMPTS):
             sent = self._try(who, mailbox_id, draft)
             if sent is not None:
-                self._desk.wake_outbox()
+                self._desk.alarms.ring(_due(sent.message))
                 return sent
         raise conflict("changed_meanwhile", "The mailbox's settings are being changed. Try again.")
 
@@ -220,8 +220,10 @@ class Sending:
 
     def _store(self, tx: Tx, who: Principal, frozen: _Frozen, draft: Draft) -> Sent:
         desk, message = self._desk, frozen.message
-        refuse_if_all(tx, message.account_id, (*draft.to, *draft.cc, *draft.bcc))
-        tx.insert_message(message, frozen.content)
+        suppressed = suppressed_of(tx, message.account_id, message.recipients)
+        refuse_if_all(suppressed, (*draft.to, *draft.cc, *draft.bcc))
+        event = _event(frozen.mailbox, draft, desk.now())
+        moved = begin(tx, message, frozen.content, event, desk.now(), desk.pending_ttl)
         for position, file in enumerate(draft.attachments):
             tx.insert_attachment(
                 Attachment(
@@ -246,8 +248,6 @@ class Sending:
                     desk.now(),
                 )
             )
-        event = _event(frozen.mailbox, draft, desk.now())
-        moved = advance(tx, message, event, desk.now(), desk.pending_ttl) or message
         desk.audit(
             tx,
             who,
@@ -260,7 +260,15 @@ class Sending:
             content_hash=moved.content_hash,
             metadata=draft.metadata or None,
         )
-        return Sent(moved, suppressed=tuple(suppressed_of(tx, moved.account_id, moved.recipients)))
+        return Sent(moved, suppressed=tuple(suppressed))
+
+
+def _due(message: Message) -> datetime | None:
+    """Return when something happens next to a message that was accepted; None for now."""
+    if message.status is State.SENDING or message.mode is Mode.MONITORED:
+        return None  # A monitored mailbox's notice goes at once, whenever the message does.
+    moments = (message.send_at, message.expires_at)
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _event(mailbox: Mailbox, draft: Draft, now: datetime) -> Event:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..oversight import Effect, Event, Refused, Repeat, Step, outcome
 from ..refusals import Refusal, conflict, forbidden
 from ..store.protocol import Tx
-from ..store.records import Message, OutboxRow
+from ..store.records import Content, Message, OutboxRow
 from .events import announce_step
 from .notices import tell_of
 
@@ -55,6 +56,36 @@ def advance(
     _carry_out(tx, moved, result, now)
     announce_step(tx, moved, event, now)
     return moved
+
+
+def begin(
+    tx: Tx, message: Message, content: Content, event: Event, now: datetime, ttl: timedelta
+) -> Message:
+    """Keep a message that is new, in the state to which its scan leads, with its effects.
+
+    Args:
+        tx: The transaction.
+        message: In the state that every message begins in; nothing of it is kept yet.
+        content: What it says.
+        event: How its scan ended.
+        now: The server's time.
+        ttl: How long it may wait for a decision, if it has to.
+    Returns:
+        The message as it was kept.
+    Raises:
+        Refusal: The table does not allow it.
+    """
+    result = outcome(message.direction, message.mode, message.status, event)
+    if isinstance(result, Refused):
+        raise refusal_of(message, result)
+    if isinstance(result, Step):
+        expiry = now + ttl if Effect.AWAIT_DECISION in result.effects else message.expires_at
+        message = replace(message, status=result.state, expires_at=expiry)
+    tx.insert_message(message, content)
+    if isinstance(result, Step):
+        _carry_out(tx, message, result, now)
+        announce_step(tx, message, event, now)
+    return message
 
 
 def _carry_out(tx: Tx, message: Message, step: Step, now: datetime) -> None:

@@ -48,9 +48,10 @@ def suppressed_of(tx: Reader, account_id: str, addresses: Iterable[str]) -> dict
     return {address: entry for address, entry in found.items() if entry is not None}
 
 
-def refuse_if_all(tx: Reader, account_id: str, asked: tuple[str, ...]) -> None:
+def refuse_if_all(suppressed: dict[str, Suppression], asked: tuple[str, ...]) -> None:
     """Raise a 409 that says why for each, if nobody of those asked for may get mail."""
-    found = suppressed_of(tx, account_id, asked)
+    on_list = {address.lower(): entry for address, entry in suppressed.items()}
+    found = {one: on_list[one.lower()] for one in asked if one.lower() in on_list}
     if len(found) < len(set(asked)) or not found:
         return
     raise Refusal(

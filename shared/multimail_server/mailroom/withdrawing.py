@@ -83,7 +83,7 @@ class Withdrawing:
             return moved or message
 
         moved = desk.write(work)
-        desk.wake_outbox()
+        desk.alarms.ring()
         return moved
 
     def _outbound(self, tx: Tx, who: Principal, mailbox_id: str, email_id: str) -> Message:

@@ -11,6 +11,7 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 R = TypeVar("R")
@@ -18,6 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_AS_IT_IS = frozenset({str, int, float, bytes, type(None)})
+"""Types that SQLite keeps as they are; most of a record's values have one of them."""
 
 
 def _memo(work: F) -> F:
@@ -40,6 +43,8 @@ def encode(value: Any) -> Any:
     if isinstance(value, datetime):
         return micros(value)
     if isinstance(value, tuple | dict | list):
+        if not value:
+            return "{}" if isinstance(value, dict) else "[]"
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if isinstance(value, Enum):
         return value.value
@@ -50,7 +55,16 @@ def encode(value: Any) -> Any:
 
 def encode_record(record: Any) -> list[Any]:
     """Return the columns of a record, in the order of its fields."""
-    return [encode(getattr(record, name)) for name in column_names(type(record))]
+    return [
+        value if type(value) in _AS_IT_IS else encode(value)
+        for value in _values_of(type(record))(record)
+    ]
+
+
+@_memo
+def _values_of(record: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    names = column_names(record)
+    return attrgetter(*names) if len(names) > 1 else lambda one: (getattr(one, names[0]),)
 
 
 @_memo
