@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _MODES = ("read_only", "gated_all", "gated_send", "monitored", "autonomous")
+_LONGEST_TTL = 10 * 365 * 24 * 3600
 _MAY = {
     "agent": "reads and sends, under the mailbox's oversight",
     "reviewer": "reads and decides, cannot send",
@@ -54,6 +56,15 @@ def serve(
     live: Annotated[
         bool, typer.Option("--live", help="Make live keys, whose mail really leaves.")
     ] = False,
+    pending_ttl: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=_LONGEST_TTL,
+            metavar="SECONDS",
+            help="How long a send waits for its decision; 72 hours.",
+        ),
+    ] = None,
     clock: Annotated[
         str, typer.Option(help="system, virtual, or virtual:2026-01-01T00:00:00Z.")
     ] = "system",
@@ -84,6 +95,8 @@ def serve(
     from multimail_server.server import ServerConfig
 
     wanted: dict[str, Any] = {"domain": domain} if domain else {}
+    if pending_ttl is not None:
+        wanted["pending_ttl"] = timedelta(seconds=pending_ttl)
     config = ServerConfig(
         host=host,
         port=port,

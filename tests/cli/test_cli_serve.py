@@ -129,6 +129,7 @@ def test_a_virtual_clock_seeded_keys_and_mail_make_two_runs_alike(tmp_path: Path
     [
         (("--clock", "sundial"), "virtual:2026-01-01T00:00:00Z"),
         (("--seed-keys",), "--seed"),
+        (("--pending-ttl", "0"), "--pending-ttl"),
         (("--seed-mail", "missing.eml"), "missing.eml"),
     ],
 )

@@ -1,4 +1,7 @@
-"""The load of the kill proof: sends, intake by SMTP and decisions, all at once, until it breaks."""
+"""The load of the kill proof: sends, some of them for later, intake by SMTP and decisions.
+
+All at once, until it breaks.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,19 @@ import random
 import smtplib
 import ssl
 import threading
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-from tests.proofs.ledger import Entry, Ledger, Wish
+from tests.proofs.decisions import carry_out
+from tests.proofs.ledger import Entry, GateTiming, Ledger, Schedule, Wish
 
 _TLS = ssl.create_default_context()  # made once: it costs more than a request does
-_WISHES: tuple[Wish, ...] = ("approve", "approve", "approve", "reject", "cancel")
+_WISHES: tuple[Wish, ...] = ("approve",) * 5 + ("reject", "cancel", "withdraw", "miss")
+_TIMINGS: tuple[GateTiming | None, ...] = ("gate_first", "schedule_first", None, None, None)
+_LONGEST_WAIT = 1.0
+"""Seconds to a `send_at`: some runs of the server are shorter, some longer."""
+_UNDELIVERED = ("pending", "failed")
 _BROKEN = (httpx.TransportError, smtplib.SMTPException, OSError)
 Keys = dict[str, str]
 
@@ -21,6 +30,15 @@ Keys = dict[str, str]
 def wish_of(token: str) -> Wish:
     """Return what is decided about a message; the same in every run."""
     return random.Random(token).choice(_WISHES)
+
+
+def schedule_of(token: str, now: datetime) -> Schedule | None:
+    """Return when a message is to leave: two of five have a `send_at`, under either timing."""
+    dice = random.Random(f"schedule of {token}")
+    timing = dice.choice(_TIMINGS)
+    if timing is None:
+        return None
+    return Schedule(now + timedelta(seconds=dice.uniform(0.0, _LONGEST_WAIT)), timing)
 
 
 class Api:
@@ -45,6 +63,9 @@ class Api:
             "markdown": f"This is {entry.token}.",
             "idempotency_key": entry.token,
         }
+        if entry.schedule is not None:
+            body["send_at"] = entry.schedule.send_at.isoformat()
+            body["gate_timing"] = entry.schedule.gate_timing
         path = f"/v1/mailboxes/{self._box['id']}/send"
         told = self._asked("agent", "POST", path, body)
         self._ledger.stored(entry, told["id"])
@@ -61,16 +82,41 @@ class Api:
             connection.sendmail("guest@elsewhere.test", [self._box["address"]], raw)
             self._ledger.stored(entry)
 
-    def decide(self, entry: Entry) -> dict[str, Any]:
-        """Approve, reject or cancel a message, as the entry wishes."""
-        if entry.wish == "cancel":
-            path = f"/v1/mailboxes/{self._box['id']}/emails/{entry.id}/cancel"
-            told = self._asked("agent", "POST", path)
+    def decide(self, entry: Entry) -> None:
+        """Decide as is settled for this message, and note what the server says came of it."""
+        entry.wish = wish_of(entry.token)
+        fate = carry_out(entry, self, self._ledger.now)
+        if fate is None:
+            entry.wish = None  # It is too early.
         else:
-            body = {"email_id": entry.id, "action": entry.wish}
-            told = self._asked("reviewer", "POST", "/v1/oversight/decide", body)
-        self._ledger.decided(entry)
-        return told
+            self._ledger.decided(entry, fate)
+
+    def review(self, entry: Entry, action: str) -> httpx.Response:
+        """Approve or reject a message."""
+        body = {"email_id": entry.id, "action": action}
+        return self._request("reviewer", "POST", "/v1/oversight/decide", body)
+
+    def cancel(self, entry: Entry) -> httpx.Response:
+        """Cancel a message."""
+        path = f"/v1/mailboxes/{self._box['id']}/emails/{entry.id}/cancel"
+        return self._request("agent", "POST", path)
+
+    def subscribe(self, url: str, events: tuple[str, ...], signature_format: str) -> str:
+        """Subscribe a URL to events; return the secret that signs them."""
+        body = {"url": url, "events": list(events), "signature_format": signature_format}
+        made = self._asked("admin", "POST", "/v1/webhooks", body)
+        return str(made["signing_secret"])
+
+    def undelivered(self) -> list[dict[str, Any]]:
+        """Return events that wait for their delivery, or were given up."""
+        path = "/v1/webhook-deliveries"
+        pages = [self._asked("admin", "GET", path, query={"status": one}) for one in _UNDELIVERED]
+        return [row for page in pages for row in page["deliveries"]]
+
+    def advance(self, delta: timedelta) -> None:
+        """Move the server's virtual clock, with all that falls due meanwhile."""
+        body = {"seconds": delta.total_seconds()}
+        self._asked("admin", "POST", "/v1/test/clock/advance", body)
 
     def rows(self, path: str, name: str, last_seen: str) -> list[dict[str, Any]]:
         """Return the rows of a listing that are newer than `last_seen`, newest first."""
@@ -96,11 +142,21 @@ class Api:
         body: object = None,
         query: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._keys[role]}"}
-        answer = self._client.request(method, path, json=body, headers=headers, params=query)
+        answer = self._request(role, method, path, body, query)
         assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}"
         told: dict[str, Any] = answer.json()
         return told
+
+    def _request(
+        self,
+        role: str,
+        method: str,
+        path: str,
+        body: object = None,
+        query: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._keys[role]}"}
+        return self._client.request(method, path, json=body, headers=headers, params=query)
 
 
 class Load:
@@ -150,7 +206,8 @@ class Load:
             self._errors.append(error)
 
     def _send(self, token: str) -> bool:
-        entry = self._ledger.ask(token, inbound=False)
+        schedule = schedule_of(token, self._ledger.now())
+        entry = self._ledger.ask(token, inbound=False, schedule=schedule)
         self._api.send(entry)
         self._undecided.put(entry)
         return True
@@ -164,6 +221,5 @@ class Load:
         entry = self._undecided.get()
         if entry is None:
             return False
-        entry.wish = wish_of(entry.token)
         self._api.decide(entry)
         return True

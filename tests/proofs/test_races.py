@@ -8,134 +8,17 @@ from __future__ import annotations
 
 import smtplib
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal
 
 import httpx
 import pytest
 from tests.proofs.meeting import MeetingServer, Who
+from tests.proofs.racing import DECISIONS, Call, Race, codes
 
 from multimail_server import ServerConfig, VirtualClock
 
-Order = Literal["first", "second", "together", "together, second first"]
-ORDERS: tuple[Order, ...] = ("first", "second", "together", "together, second first")
-Call = Callable[[], Any]
-
-
-class Race:
-    """A server, its clients, and two calls that meet at the door of its store."""
-
-    def __init__(self, server: MeetingServer, clock: VirtualClock, order: Order) -> None:
-        self.server, self.clock, self._order = server, clock, order
-        self.agent, self.reviewer, self.admin = map(server.http, ("agent", "reviewer", "admin"))
-        self.box = f"/v1/mailboxes/{server.mailbox.id}"
-        self._pool = ThreadPoolExecutor(4)
-
-    def send(self, **more: Any) -> httpx.Response:
-        """Send a message."""
-        body = {"to": ["a@example.com"], "subject": "Race", "markdown": "Hello", **more}
-        return self.agent.post(f"{self.box}/send", json=body)
-
-    def decide(self, email_id: str, action: str, by: httpx.Client | None = None) -> httpx.Response:
-        """Approve or reject."""
-        body = {"email_id": email_id, "action": action}
-        return (by or self.reviewer).post("/v1/oversight/decide", json=body)
-
-    def key(self, *scopes: str) -> tuple[str, httpx.Client]:
-        """Make a key; return its id and a client that uses it."""
-        made = self.admin.post("/v1/api-keys", json={"name": "more", "scopes": list(scopes)}).json()
-        return made["id"], self.server.http(made["key"])
-
-    def id_of(self, name: str) -> str:
-        """Return the id of one of the first keys."""
-        keys = self.admin.get("/v1/api-keys").json()["api_keys"]
-        return next(str(key["id"]) for key in keys if key["name"] == name)
-
-    def run(self, first: tuple[Who, Call], second: tuple[Who, Call]) -> list[Any]:
-        """Let both meet at the door, then in, in this test's order; return what they returned.
-
-        A call that is not a request of its own (the clock's tick) may return at once.
-        """
-        results: list[Future[Any]] = []
-        for who, call in (first, second):
-            self.server.door.hold(who)
-            results.append(self._pool.submit(call))
-            self.server.door.await_guests(len(results))
-        self._release()
-        return [result.result(30) for result in results]
-
-    def against_the_outbox(self, start: Call, second: Call) -> list[Any]:
-        """Let `second` meet what `start` gives the outbox to do; `start` itself is not held."""
-        self.server.door.hold(Who.OUTBOX)
-        started = start()
-        self.server.door.await_guests(1)
-        self.server.door.hold(Who.REQUESTS)
-        result = self._pool.submit(second)
-        self.server.door.await_guests(2)
-        self._release()
-        return [started, result.result(30)]
-
-    def _release(self) -> None:
-        numbers = (1, 0) if "second" in self._order else (0, 1)
-        if self._order.startswith("together"):
-            self.server.door.release_together(*numbers)
-        else:
-            self.server.door.release_in_order(*numbers)
-
-    def actions(self, *wanted: str) -> list[dict[str, Any]]:
-        """Return the audit log's lines of these actions, oldest first."""
-        entries = self.admin.get("/v1/audit-log").json()["entries"]
-        return [entry for entry in reversed(entries) if entry["action"] in wanted]
-
-    def words(self, *wanted: str) -> list[str]:
-        """Return these actions in the order in which they were committed."""
-        return [entry["action"] for entry in self.actions(*wanted)]
-
-    def at_rest(self, email_id: str) -> str:
-        """Return a message's status once it is not on its way any more."""
-        found = self.server.wait_for_message(
-            lambda mail: mail["id"] == email_id and mail["status"] != "sending",
-            direction="outbound",
-        )
-        return str(found["status"])
-
-    def close(self) -> None:
-        """Let go of the clients."""
-        self._pool.shutdown()
-        for client in (self.agent, self.reviewer, self.admin):
-            client.close()
-
-
-@pytest.fixture(params=ORDERS)
-def order(request: pytest.FixtureRequest) -> Order:
-    order: Order = request.param
-    return order
-
-
-@pytest.fixture
-def mode() -> str:
-    return "gated_send"
-
-
-@pytest.fixture
-def race(order: Order, mode: str) -> Iterator[Race]:
-    clock = VirtualClock()
-    config = ServerConfig(port=0, smtp_port=0, clock=clock, oversight_mode=mode)
-    with MeetingServer(config) as server:
-        race = Race(server, clock, order)
-        yield race
-        race.close()
-
-
 autonomous = pytest.mark.parametrize("mode", ["autonomous"])
-DECISIONS = ("oversight.approve", "oversight.reject", "email.cancel", "email.expire")
-
-
-def codes(answers: list[Any]) -> list[int]:
-    return sorted(answer.status_code for answer in answers)
 
 
 def test_two_approvers_approve_once(race: Race) -> None:
@@ -168,7 +51,7 @@ def test_approval_against_rejection(race: Race) -> None:
 def test_cancel_against_approval(race: Race) -> None:
     email = race.send().json()["id"]
     cancelled, approved = race.run(
-        (Who.REQUESTS, lambda: race.agent.post(f"{race.box}/emails/{email}/cancel")),
+        (Who.REQUESTS, lambda: race.cancel(email)),
         (Who.REQUESTS, lambda: race.decide(email, "approve")),
     )
     assert codes([cancelled, approved]) == [200, 409]
@@ -178,33 +61,40 @@ def test_cancel_against_approval(race: Race) -> None:
     assert len(race.server.outbox()) == won
 
 
-def test_expiry_against_approval(race: Race) -> None:
-    """The approval was asked for in time, and is late by the clock when it is its turn."""
+def test_edit_against_approval(race: Race) -> None:
+    """An approval is of the content that the approver saw; an edit asks for another one."""
+    sent = race.send().json()
+    edit = race.edit_of(sent["id"])
+    body = {"email_id": sent["id"], "action": "approve", "content_hash": sent["content_hash"]}
+    edited, approved = race.run(
+        (Who.REQUESTS, edit),
+        (Who.REQUESTS, lambda: race.reviewer.post("/v1/oversight/decide", json=body)),
+    )
+    words = race.words(*DECISIONS, "oversight.revise")
+    if edited.status_code == 303:
+        assert (approved.status_code, approved.json()["code"]) == (409, "content_changed")
+        assert words == ["oversight.revise"]
+        assert race.at_rest(sent["id"]) == "pending_send_approval"
+    else:
+        assert codes([edited, approved]) == [200, 409]
+        assert words == ["oversight.approve"]
+        assert race.at_rest(sent["id"]) == "sent"
+    subjects = [one["subject"] for one in race.server.outbox()]
+    assert subjects == ([] if edited.status_code == 303 else ["Race"])
+
+
+def test_edit_against_rejection(race: Race) -> None:
     email = race.send().json()["id"]
-    approved, _ = race.run(
-        (Who.REQUESTS, lambda: race.decide(email, "approve")),
-        (Who.OUTBOX, lambda: race.clock.advance(timedelta(hours=73))),
+    edit = race.edit_of(email)
+    edited, rejected = race.run(
+        (Who.REQUESTS, edit),
+        (Who.REQUESTS, lambda: race.decide(email, "reject")),
     )
-    assert (approved.status_code, approved.json()["code"]) == (409, "expired")
-    assert race.at_rest(email) == "expired"
-    assert race.words(*DECISIONS) == ["email.expire"]
-    assert race.server.outbox() == []
-
-
-def test_cancel_against_the_moment_of_a_scheduled_send(race: Race) -> None:
-    later = (race.clock.now() + timedelta(hours=1)).isoformat()
-    email = race.send(send_at=later).json()["id"]
-    assert race.decide(email, "approve").json()["message_status"] == "scheduled"
-    cancelled, _ = race.run(
-        (Who.REQUESTS, lambda: race.agent.post(f"{race.box}/emails/{email}/cancel")),
-        (Who.OUTBOX, lambda: race.clock.advance(timedelta(hours=2))),
-    )
-    won = cancelled.status_code == 200
-    assert race.at_rest(email) == ("cancelled" if won else "sent")
-    assert race.words("email.cancel", "email.deliver") == [
-        "email.cancel" if won else "email.deliver"
-    ]
-    assert len(race.server.outbox()) == (not won)
+    # Who rejects without naming what was seen rejects the edited text as well.
+    assert rejected.status_code == 200
+    assert race.at_rest(email) == "rejected"
+    words = race.words(*DECISIONS, "oversight.revise")
+    assert words == ["oversight.revise"] * (edited.status_code == 303) + ["oversight.reject"]
 
 
 @autonomous
@@ -333,7 +223,7 @@ def test_many_at_once_through_an_open_door() -> None:
                 partial(race.decide, email, "approve"),
                 partial(race.decide, email, "approve"),
                 partial(race.decide, email, "reject"),
-                partial(race.agent.post, f"{race.box}/emails/{email}/cancel"),
+                partial(race.cancel, email),
             ]
             with ThreadPoolExecutor(4) as pool:
                 answers = list(pool.map(at_once, calls))

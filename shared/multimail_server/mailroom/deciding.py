@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from ..oversight import Direction, Event, State
 from ..refusals import Refusal, conflict, forbidden
@@ -12,7 +11,7 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Message
 from .authority import check_approver
 from .desk import Desk, Principal, find_message, the_server
-from .steps import advance
+from .steps import advance, is_late
 from .suppression import suppressed_of
 
 _DELIVERY_SECONDS = 2.0
@@ -95,7 +94,7 @@ class Deciding:
         message = find_message(tx, who, email_id)
         _check(who, message, seen_hash)
         check_approver(tx, who)
-        if _is_late(message, now):
+        if is_late(message, now):
             # Committed although it is refused, so the refusal is returned and not raised.
             advance(tx, message, Event.EXPIRED, now, desk.pending_ttl)
             desk.audit(
@@ -145,12 +144,6 @@ class Deciding:
             return now if now is not None and now.status is not State.SENDING else None
 
         return self._desk.signals.wait_for(look, _DELIVERY_SECONDS) or message
-
-
-def _is_late(message: Message, now: datetime) -> bool:
-    if message.status is not State.PENDING_SEND_APPROVAL or message.expires_at is None:
-        return False
-    return message.expires_at <= now
 
 
 def _event(*, approve: bool, later: bool) -> Event:

@@ -15,7 +15,7 @@ from ..store.records import Attachment, Content, Mailbox, Message, Revision
 from .approvers import approver
 from .desk import Desk, Principal, find_message
 from .draft import content_hash, copies
-from .steps import advance
+from .steps import advance, refuse_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Revising:
             message = find_message(tx, who, email_id)
             if message != before.message:
                 raise _changed(email_id)
+            refuse_late(message, desk.now())
             return self._store(tx, who, before, after, Content(message.id, edit.markdown, raw))
 
         revised = desk.write(work)
@@ -95,8 +96,7 @@ class Revising:
         content = tx.content(message.id)
         if message.direction is Direction.INBOUND or content is None:
             raise conflict("not_outbound", f"Message {email_id} was received; it cannot be edited.")
-        if message.expires_at is not None and message.expires_at <= self._desk.now():
-            raise conflict("expired", f"Message {email_id} expired; it can no longer be sent.")
+        refuse_late(message, self._desk.now())
         mailbox = tx.mailbox(message.mailbox_id)
         if mailbox is None:
             raise conflict("no_mailbox", f"The mailbox of message {email_id} is gone.")

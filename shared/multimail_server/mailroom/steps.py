@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..oversight import Effect, Event, Refused, Repeat, Step, outcome
+from ..oversight import Effect, Event, Refused, Repeat, State, Step, outcome
 from ..refusals import Refusal, conflict, forbidden
 from ..store.protocol import Tx
 from ..store.records import Content, Message, OutboxRow
@@ -24,6 +24,23 @@ def refusal_of(message: Message, refused: Refused) -> Refusal:
         f"Message {message.id} was not changed. {refused.sentence}",
         extra={"id": message.id, "message_id": message.id, "status": message.status.wire},
     )
+
+
+def is_late(message: Message, now: datetime) -> bool:
+    """Return whether a message's time for a decision ran out, though it is not `expired` yet."""
+    if message.status is not State.PENDING_SEND_APPROVAL or message.expires_at is None:
+        return False
+    return message.expires_at <= now
+
+
+def refuse_late(message: Message, now: datetime) -> None:
+    """Refuse a change after which the message would wait anew.
+
+    Raises:
+        Refusal: Its time for a decision ran out (409), whether or not it is `expired` yet.
+    """
+    if is_late(message, now):
+        raise conflict("expired", f"Message {message.id} expired; it can no longer be sent.")
 
 
 def advance(

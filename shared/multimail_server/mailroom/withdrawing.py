@@ -11,7 +11,7 @@ from ..store.protocol import Tx
 from ..store.records import Message
 from .desk import Desk, Principal, find_mailbox, find_message
 from .draft import content_hash
-from .steps import advance
+from .steps import advance, refuse_late
 
 
 class Withdrawing:
@@ -45,7 +45,8 @@ class Withdrawing:
         """Give a scheduled message another moment; an approved one then awaits a new decision.
 
         Raises:
-            Refusal: The moment has passed (400), or the message is not scheduled any more (409).
+            Refusal: The moment has passed (400), or the message expired or is not scheduled any
+                more (409).
         """
         desk = self._desk
         if send_at <= desk.now():
@@ -55,6 +56,7 @@ class Withdrawing:
             message = self._outbound(tx, who, mailbox_id, email_id)
             if message.send_at is None:
                 raise conflict("not_scheduled", f"Message {email_id} was not sent with `send_at`.")
+            refuse_late(message, desk.now())
             content = tx.content(message.id)
             files = [file.sha256 for file in tx.attachments(message.id)]
             moment = replace(message, send_at=send_at)

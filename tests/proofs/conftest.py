@@ -1,0 +1,32 @@
+"""Fixtures of the races: each test runs once for each order in which two writes can come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.proofs.meeting import MeetingServer
+from tests.proofs.racing import ORDERS, Order, Race
+
+from multimail_server import ServerConfig, VirtualClock
+
+
+@pytest.fixture(params=ORDERS)
+def order(request: pytest.FixtureRequest) -> Order:
+    order: Order = request.param
+    return order
+
+
+@pytest.fixture
+def mode() -> str:
+    return "gated_send"
+
+
+@pytest.fixture
+def race(order: Order, mode: str) -> Iterator[Race]:
+    clock = VirtualClock()
+    config = ServerConfig(port=0, smtp_port=0, clock=clock, oversight_mode=mode)
+    with MeetingServer(config) as server:
+        race = Race(server, clock, order)
+        yield race
+        race.close()
