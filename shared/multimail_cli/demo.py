@@ -128,7 +128,8 @@ def tell(plan: Plan) -> Facts:
 
 @contextmanager
 def _stage(plan: Plan) -> Iterator[tuple[EmbeddedServer, list[Letter]]]:
-    from multimail_server.server import EmbeddedServer, ServerConfig
+    from multimail_server.server import EmbeddedServer
+    from multimail_server.settings import ServerConfig
 
     with tempfile.TemporaryDirectory(prefix="multimail-demo-") as directory:
         letters, zone = _letters(plan, Path(directory))

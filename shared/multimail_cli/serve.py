@@ -17,7 +17,8 @@ from .session import Session, command
 
 if TYPE_CHECKING:
     from multimail_server.clock import Clock
-    from multimail_server.server import EmbeddedServer, ServerConfig
+    from multimail_server.server import EmbeddedServer
+    from multimail_server.settings import ServerConfig
 
 app = typer.Typer()
 
@@ -81,6 +82,15 @@ def serve(
     requests_per_minute: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Of each key; more get a 429.")
     ] = None,
+    sends_per_day: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of the account; more get a 429.")
+    ] = None,
+    smtp_connections: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Open at once; more are told to try later.")
+    ] = 100,
+    smtp_per_minute: Annotated[
+        int, typer.Option(min=1, metavar="N", help="New SMTP connections of one address.")
+    ] = 1200,
     approval_codes: Annotated[
         bool,
         typer.Option("--approval-codes", help="Ask for a code before keys and mailboxes are made."),
@@ -92,7 +102,7 @@ def serve(
     if mode not in _MODES:
         raise typer.BadParameter(f"--mode: {mode!r} is none of {', '.join(_MODES)}.")
     ended = _end_on_signal()
-    from multimail_server.server import ServerConfig
+    from multimail_server.settings import ServerConfig
 
     wanted: dict[str, Any] = {"domain": domain} if domain else {}
     if pending_ttl is not None:
@@ -112,6 +122,9 @@ def serve(
         seeded_keys=seed_keys,
         seed_mail=seed_mail,
         requests_per_minute=requests_per_minute,
+        sends_per_day=sends_per_day,
+        smtp_connections=smtp_connections,
+        smtp_per_minute=smtp_per_minute,
         approval_codes=approval_codes,
         tell_human=_tell_the_terminal,
         **wanted,
@@ -143,7 +156,8 @@ def _end_on_signal() -> threading.Event:
 
 
 def _run(session: Session, config: ServerConfig, ended: threading.Event) -> None:
-    from multimail_server.server import EmbeddedServer, ServerStartError
+    from multimail_server.server import EmbeddedServer
+    from multimail_server.settings import ServerStartError
 
     server = EmbeddedServer(config)
     try:

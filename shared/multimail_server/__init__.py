@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import Ids, SystemClock, VirtualClock
-    from .server import EmbeddedServer, ServerConfig, ServerStartError
+    from .server import EmbeddedServer
+    from .settings import ServerConfig, ServerStartError
 
 __all__ = [
     "EmbeddedServer",
@@ -24,8 +25,8 @@ __all__ = [
 _HOMES = {
     "EmbeddedServer": "server",
     "Ids": "clock",
-    "ServerConfig": "server",
-    "ServerStartError": "server",
+    "ServerConfig": "settings",
+    "ServerStartError": "settings",
     "SystemClock": "clock",
     "VirtualClock": "clock",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .comforts import clock_of
-from .server import ServerConfig
+from .settings import ServerConfig
 
 _SHORT = {"mode": "oversight_mode", "mailbox": "mailbox_address"}
 _PATHS = frozenset({"data", "dns_zone", "seed_mail"})

@@ -84,6 +84,8 @@ class Event(StrEnum):
     """Its `send_at` was changed to another moment that lies ahead."""
     REVISED = "revised"
     """A reviewer edited it while it waited: a new revision, which needs a decision of its own."""
+    EDITED = "edited"
+    """Its sender changed what it says before anybody let it through."""
     EXPIRED = "expired"
     DUE = "due"
     """The outbox reached it."""
@@ -160,6 +162,11 @@ _STOP = Step(State.CANCELLED, (Effect.WITHDRAW,))
 _GO_AND_TELL = Step(State.SENDING, (Effect.ENQUEUE, Effect.NOTIFY))
 _GO_LATER_AND_TELL = Step(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER, Effect.NOTIFY))
 _SUSPECT = Step(State.SPAM_FLAGGED)
+_FROZEN = Refused(
+    "content_frozen",
+    "It was let through, so what it says can no longer change: move its `send_at`, or cancel it "
+    "and send another one.",
+)
 _PURGE = Step(State.DELETED)
 
 _Row = tuple[Direction, tuple[Mode, ...], State, Event, Outcome]
@@ -189,6 +196,11 @@ _ROWS: tuple[_Row, ...] = (
     # The approver saw the old moment: a new one is a new revision, which needs a new decision.
     (_OUT, GATED, State.SCHEDULED, Event.RESCHEDULED, _HOLD_AGAIN),
     (_OUT, FREE, State.SCHEDULED, Event.RESCHEDULED, _GO_LATER),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.EDITED, _HOLD),
+    (_OUT, GATED, State.SCHEDULED_FIRST, Event.EDITED, _GATE_LATER),
+    (_OUT, GATED, State.SCHEDULED, Event.EDITED, _FROZEN),
+    (_OUT, (Mode.AUTONOMOUS,), State.SCHEDULED, Event.EDITED, _GO_LATER),
+    (_OUT, (Mode.MONITORED,), State.SCHEDULED, Event.EDITED, _GO_LATER_AND_TELL),
     *((_OUT, GATED + FREE, state, event, outcome) for state, event, outcome in (
         (State.SCHEDULED, Event.CANCELLED, _STOP),
         (State.SCHEDULED, Event.DUE, Step(State.SENDING)),

@@ -8,109 +8,47 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import uvicorn
 
-from .addresses import problem_with
-from .clock import Clock, Ids, SystemClock
 from .comforts import comforts_of, ids_of, smtp_fault
 from .delivery.chores import Chores
 from .delivery.notice_mail import NoticeMail
 from .delivery.outbox import Outbox
 from .delivery.relay import Relay, relay_from_url
-from .delivery.webhooks import TIMEOUT_SECONDS, WebhookCourier
+from .delivery.webhooks import WebhookCourier
 from .mail.late_dns import LateResolver
 from .mail.smtp import InboundSmtp, SmtpEnvelope
+from .mail.smtp_limits import SmtpLimits
 from .mailroom import Desk, Mailroom
-from .mailroom.desk import tell_nobody, the_server
+from .mailroom.desk import the_server
 from .mailroom.letterhead import Letterhead, letterhead_of
 from .mailroom.retention import Retention
 from .oversight import Mode
 from .refusals import Refusal
 from .seeding import Seed, seeds_in
+from .settings import ServerConfig, ServerStartError, checked
 from .signals import Alarm, Alarms, Signals
 from .store.protocol import Reader, Store, StoreUnavailableError
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
 from .web.app import make_app
 from .web.faulty import resettable_http
-from .web.limits import MOST_MESSAGE_BYTES, Limits
+from .web.limits import Limits
 
 if TYPE_CHECKING:
     from .mail.dns import Resolver
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 15.0
-_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
-
-
-class ServerStartError(Exception):
-    """The server cannot start; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """How a server is set up.
-
-    Attributes:
-        host: The address to listen on, for HTTP and SMTP.
-        port: Of the HTTP API; 0 picks a free one.
-        smtp_port: 0 picks a free one.
-        data: The file that keeps everything; None keeps nothing after `stop`.
-        dns_zone: An RFC 1035 master file used instead of live DNS.
-        relay: Where live keys' mail goes, such as `smtp://relay.example:587`; None for nowhere.
-        domain: The mail domain of new mailboxes.
-        mailbox_address: Of the first mailbox; `agent@<domain>` when not given.
-        oversight_mode: Of the first mailbox.
-        live: Whether the first three keys are live keys.
-        pending_ttl: How long a send waits for its decision before it expires.
-        webhook_timeout: Seconds that a webhook's endpoint has to answer.
-        public_url: Where a proxy shows this server to people, such as `https://mail.example.com`;
-            None where they open it by its address.
-        approval_codes: Whether making keys, webhooks and mailboxes asks for an approval code.
-        tell_human: Shows a line, with one-time codes in it, to whoever runs the server.
-        clock: The server's time.
-        ids: The generator of ids; made from `clock` when not given.
-        seed: Makes ids the same in each run, for tests; the data file must be new.
-        seeded_keys: Whether the seed makes the keys too. Who knows it can then guess them.
-        seed_mail: Mail to begin with, .eml, mbox or JSON; read when the data file is new.
-        requests_per_minute: Of each key; None for no limit.
-        message_bytes: The largest message, by SMTP and by the API.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8025
-    smtp_port: int = 2525
-    data: Path | None = None
-    dns_zone: Path | None = None
-    relay: str | None = field(default=None, repr=False)
-    domain: str = "multimail.test"
-    mailbox_address: str | None = None
-    oversight_mode: str = "gated_send"
-    live: bool = False
-    pending_ttl: timedelta = timedelta(hours=72)
-    webhook_timeout: float = TIMEOUT_SECONDS
-    public_url: str | None = None
-    approval_codes: bool = False
-    tell_human: Callable[[str], None] = field(default=tell_nobody, repr=False)
-    clock: Clock = field(default_factory=SystemClock)
-    ids: Ids | None = None
-    seed: int | None = None
-    seeded_keys: bool = False
-    seed_mail: Path | None = None
-    requests_per_minute: int | None = None
-    message_bytes: int = MOST_MESSAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +155,7 @@ class EmbeddedServer:
 
     def _assemble(self) -> None:
         config = self.config
-        mode, address = _checked(config)
+        mode, address = checked(config)
         http = _bind(config.host, config.port, "--port")
         self._undo.append(http.close)
         relay = relay_from_url(config.relay) if config.relay else None
@@ -270,6 +208,7 @@ class EmbeddedServer:
             alarms=Alarms(for_outbox, for_chores),
             tell_human=config.tell_human,
             approval_codes=config.approval_codes,
+            sends_per_day=config.sends_per_day,
         )
         outbox = Outbox(desk, relay, for_outbox)
         desk.comforts.watch(outbox)
@@ -321,6 +260,7 @@ class EmbeddedServer:
             receive=receive,
             fault=smtp_fault(room.desk.comforts.faults),
             max_bytes=config.message_bytes,
+            limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
         )
         try:
             port = smtp.start()
@@ -372,28 +312,6 @@ class _Http(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self.ready.set()
-
-
-def _checked(config: ServerConfig) -> tuple[Mode, str]:
-    if config.oversight_mode not in {mode.value for mode in Mode}:
-        raise ServerStartError(
-            f"There is no oversight mode {config.oversight_mode!r}; take one of {', '.join(Mode)}."
-        )
-    address = (config.mailbox_address or f"agent@{config.domain}").lower()
-    problem = problem_with(address)
-    if problem is not None:
-        raise ServerStartError(f"The first mailbox's address {address!r} {problem}.")
-    if config.public_url is not None and not _PUBLIC_URL.fullmatch(config.public_url):
-        raise ServerStartError(
-            f"--public-url {config.public_url!r} is not an address such as "
-            "https://mail.example.com, without a path."
-        )
-    if config.pending_ttl <= timedelta(0):
-        raise ServerStartError("The time that a send may wait for approval must be positive.")
-    rate = config.requests_per_minute
-    if config.message_bytes < 1 or (rate is not None and rate < 1):
-        raise ServerStartError("A limit must be positive; leave it out for none.")
-    return Mode(config.oversight_mode), address
 
 
 def _resolver(zone: Path | None) -> Resolver:

@@ -122,6 +122,21 @@ class Model:
             self.hold(mail)
         return 200
 
+    def edit(self, mail: Mail, key: str) -> int:
+        """Its sender changes what it says, as long as nobody has let it through."""
+        if mail.inbound or mail.send_at is None:
+            return 409
+        if self.mode == "read_only":
+            return 403
+        mode = min(mail.mode, self.mode, key=LADDER.index)
+        waits = mail.status == "scheduled" and (mail.undecided or mode not in GATED)
+        if mail.status != "pending_send_approval" and not waits:
+            return 409
+        mail.mode, mail.key = mode, key
+        if mail.status == "pending_send_approval":
+            self.hold(mail)
+        return 200
+
     def tighten(self, mode: str) -> int:
         """A mailbox is never loosened by this; what it held stays held."""
         if LADDER.index(mode) > LADDER.index(self.mode):

@@ -162,6 +162,9 @@ class LiveServer(RuleBasedStateMachine):
 
     def decide(self, email: str, action: str, expect: Callable[[Mail], int]) -> None:
         body = {"email_id": email, "action": action}
+        if not self.model.mails[email].inbound:
+            shown = self.ask("reviewer", "GET", f"{self.box}/emails/{email}").json()
+            body["content_hash"] = shown["content_hash"]
         assert self.ask("agent", "POST", "/v1/oversight/decide", body).status_code == 403
         assert self.ask("admin", "POST", "/v1/oversight/decide", body).status_code == 403
         answer = self.ask("reviewer", "POST", "/v1/oversight/decide", body)
@@ -178,6 +181,12 @@ class LiveServer(RuleBasedStateMachine):
         path = f"{self.box}/emails/{email}/schedule"
         answer = self.ask("agent", "PATCH", path, {"send_at": send_at.isoformat()})
         self.agree(answer, self.model.reschedule(self.model.mails[email], send_at))
+
+    @rule(email=messages)
+    def edit(self, email: str) -> None:
+        path = f"{self.box}/emails/{email}/schedule"
+        answer = self.ask("agent", "PATCH", path, {"markdown": self.new_subject()})
+        self.agree(answer, self.model.edit(self.model.mails[email], self.agent_id))
 
     @rule(mode=st.sampled_from(LADDER))
     def tighten(self, mode: str) -> None:

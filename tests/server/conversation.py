@@ -89,6 +89,11 @@ def sending(server: ServerUnderTest, ids: Json) -> Iterator[Step]:
     moved = {**ids, "email": held[-1]}
     email = "/v1/mailboxes/{mailbox}/emails/{email}"
     yield "agent", "PATCH", f"{email}/schedule", moved, {"json": {"send_at": tomorrow(server, 2)}}
+    yield "agent", "PATCH", f"{email}/schedule", moved, {"json": {"subject": "T"}}
+    with server.http("reviewer") as reviewer:
+        seen = reviewer.get(email.format(**moved)).json()["content_hash"]
+    revised = {"email_id": held[-1], "content_hash": seen, "subject": "U"}
+    yield "reviewer", "POST", "/v1/oversight/revise", ids, {"json": revised}
     yield "agent", "POST", f"{email}/cancel", moved, {}
     yield "agent", "POST", "/cancel_message", ids, {"json": {"message_id": held[0]}}
     decisions = [(held[1], "approve"), (held[2], "reject")]
@@ -204,7 +209,7 @@ def administration(server: ServerUnderTest) -> Iterator[Step]:
     change = {
         "display_name": "N",
         "auto_cc": "a@example.com",
-        "forward_inbound": True,
+        "forward_inbound": "b@example.com",
         "webhook_url": HOOK,
     }
     for rest in ("", "/configure"):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import smtplib
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from multimail_server import ServerConfig, ServerStartError, VirtualClock
 from multimail_server.harness import ServerUnderTest
+from multimail_server.mail.smtp_limits import SmtpGate, SmtpLimits
 
 Start = Callable[..., ServerUnderTest]
 
@@ -48,10 +53,111 @@ def test_without_a_limit_nobody_counts(start: Start, clock: VirtualClock) -> Non
     assert {agent.get("/v1/mailboxes").status_code for _ in range(100)} == {200}
 
 
-@pytest.mark.parametrize("wrong", [{"requests_per_minute": 0}, {"message_bytes": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"requests_per_minute": 0},
+        {"message_bytes": 0},
+        {"sends_per_day": 0},
+        {"smtp_connections": 0},
+        {"smtp_per_minute": 0},
+    ],
+)
 def test_a_limit_of_nothing_is_refused_at_the_start(wrong: dict[str, Any]) -> None:
     with pytest.raises(ServerStartError, match="must be positive"):
         ServerUnderTest(ServerConfig(port=0, smtp_port=0, **wrong)).start()
+
+
+def send(server: ServerUnderTest, **more: Any) -> httpx.Response:
+    mail = {"to": "a@example.com", "subject": "S", "body": "B", **more}
+    with server.http("agent") as agent:
+        return agent.post("/send_email", json=mail)
+
+
+def test_a_day_s_sends_are_counted_until_midnight_and_over_a_restart(
+    start: Start, clock: VirtualClock, tmp_path: Path
+) -> None:
+    settings = {"clock": clock, "data": tmp_path / "mail.db", "sends_per_day": 2}
+    clock.advance(timedelta(hours=20))
+    server = start(**settings)
+    agent = server.keys.agent
+    assert send(server, idempotency_key="k").status_code == 202
+    assert send(server, idempotency_key="k").status_code == 200
+    assert send(server, to="no address").status_code == 400
+    server.stop()
+    server = start(**settings)
+    client = server.http(agent)
+    mail = {"to": "a@example.com", "subject": "S", "body": "B"}
+    assert client.post("/send_email", json=mail).status_code == 202
+    refused = client.post("/send_email", json=mail)
+    assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+    assert "the 2 sends that it may make in a day" in refused.json()["error"]
+    assert refused.headers["Retry-After"] == "14400"
+    assert len(client.get("/list_pending").json()["items"]) == 2
+    clock.advance(timedelta(hours=4))
+    codes = [client.post("/send_email", json=mail).status_code for _ in range(3)]
+    assert codes == [202, 202, 429]
+
+
+def test_sends_at_once_do_not_pass_the_day_s_quota(start: Start, clock: VirtualClock) -> None:
+    server = start(clock=clock, sends_per_day=3)
+    together = threading.Barrier(8)
+
+    def one(_: int) -> int:
+        together.wait()
+        return send(server).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(one, range(8)))
+    assert sorted(codes) == [202] * 3 + [429] * 5
+
+
+def test_more_smtp_connections_than_are_taken_are_told_to_come_later(start: Start) -> None:
+    server = start(smtp_connections=2)
+    host, _, port = server.smtp.rpartition(":")
+    first, second = (smtplib.SMTP(host, int(port), timeout=10) for _ in range(2))
+    with pytest.raises(smtplib.SMTPConnectError) as refused:
+        smtplib.SMTP(host, int(port), timeout=10)
+    assert refused.value.smtp_code == 421
+    assert "Too many connections" in str(refused.value.smtp_error)
+    first.quit()
+    assert second.noop()[0] == 250
+    second.quit()
+    # The listener learns of a hang-up a moment after the client.
+    assert any(_greeted(server) for _ in range(200))
+    server.deliver(subject="After")
+    server.wait_for_message("After")
+
+
+def _greeted(server: ServerUnderTest) -> bool:
+    host, _, port = server.smtp.rpartition(":")
+    try:
+        with smtplib.SMTP(host, int(port), timeout=10):
+            return True
+    except smtplib.SMTPConnectError:
+        return False
+
+
+def test_a_peer_that_connects_too_often_is_told_to_wait(start: Start) -> None:
+    server = start(smtp_per_minute=2)
+    for subject in ("One", "Two"):
+        server.deliver(subject=subject)
+    with pytest.raises(smtplib.SMTPConnectError) as refused:
+        server.deliver(subject="Three")
+    assert refused.value.smtp_code == 421
+    assert "from your address" in str(refused.value.smtp_error)
+
+
+def test_a_peer_s_connections_refill_evenly_and_are_its_own() -> None:
+    now = [0.0]
+    gate = SmtpGate(SmtpLimits(connections=9, per_minute=3), clock=lambda: now[0])
+    assert [gate.refusal("a", 0) is None for _ in range(4)] == [True, True, True, False]
+    assert gate.refusal("b", 0) is None
+    now[0] = 20.0
+    assert [gate.refusal("a", 0) is None for _ in range(2)] == [True, False]
+    now[0] = 200.0
+    assert [gate.refusal("a", 8) is None for _ in range(4)] == [True, True, True, False]
+    assert gate.refusal("c", 9) is not None
 
 
 @pytest.mark.parametrize("declared", [True, False])

@@ -121,4 +121,5 @@ def test_what_is_scheduled_first_can_only_enter_the_queue(mode: Mode) -> None:
         Event.DUE: State.PENDING_SEND_APPROVAL,
         Event.CANCELLED: State.CANCELLED,
         Event.RESCHEDULED: State.SCHEDULED_FIRST,
+        Event.EDITED: State.SCHEDULED_FIRST,
     }

@@ -225,6 +225,26 @@ def test_attachments_keep_their_order_and_their_bytes(store: Store) -> None:
     assert store.read(lambda tx: tx.attachment_content(first.id)) == b""
 
 
+def test_a_message_s_files_are_removed_together(store: Store) -> None:
+    put(store, message(1), message(2))
+
+    def work(tx: Tx) -> None:
+        for number in (1, 2):
+            for position in (0, 1):
+                tx.insert_attachment(rows.attachment(number, position), b"x")
+        tx.remove_attachments("msg_0001")
+        tx.insert_attachment(rows.attachment(1, 0), b"new")
+
+    store.write(work)
+
+    def look(tx: Reader) -> list[object]:
+        return [tx.attachments("msg_0001"), tx.attachment_content("att_1_0"),
+                tx.attachment("att_1_1"), len(tx.attachments("msg_0002")),
+                tx.attachment_content("att_2_1")]  # fmt: skip
+
+    assert store.read(look) == [[rows.attachment(1, 0)], b"new", None, 2, b"x"]
+
+
 def test_tags_are_replaced_as_a_whole(store: Store) -> None:
     put(store, message(1))
     store.write(lambda tx: tx.set_tags("msg_0001", {"b": rows.WORDS, "a": ""}))

@@ -193,26 +193,65 @@ def cancel_message(
 
 
 def reschedule_email(
-    email_id: str, send_at: datetime | str, *, mailbox: str | None = None
+    email_id: str,
+    send_at: datetime | str | None = None,
+    *,
+    to: Recipients | None = None,
+    cc: Recipients | None = None,
+    bcc: Recipients | None = None,
+    subject: str | None = None,
+    body: str | None = None,
+    markdown: str | None = None,
+    attachments: Attachables | None = None,
+    content_hash: str | None = None,
+    mailbox: str | None = None,
 ) -> Call[SendResult]:
-    """Change when a scheduled message leaves.
+    """Change when a scheduled message leaves, or what it says. What is not given stays.
+
+    Other content is a new revision with a content hash of its own, which a human decides on anew.
 
     Args:
         email_id: The scheduled message.
         send_at: When to send it, with a time zone.
+        to: One address, or several; at most 50.
+        cc: Copies; an empty list for none.
+        bcc: Blind copies; an empty list for none.
+        subject: One line of at most 998 characters.
+        body: Markdown, at most 262,144 characters; `markdown` is another name for it.
+        markdown: See `body`.
+        attachments: All of its files from now on; an empty list for none.
+        content_hash: Of the content that was edited; the change is refused if it is another now.
         mailbox: Address or id; default where the message was last seen, else the client's.
 
+    Returns:
+        The message's status and content hash now.
+
     Raises:
-        ConflictError: It is not scheduled any more.
+        ValidationError: An argument is not acceptable, or nothing is named that could change.
+        ConflictError: It is not scheduled any more, its content was approved, or it changed since.
 
     API: PATCH /v1/mailboxes/{mailbox}/emails/{email}/schedule.
     """
+    changes = given(
+        send_at=moment(send_at, "send_at"),
+        to=None if to is None else recipients(to),
+        cc=None if cc is None else addresses(cc, "cc"),
+        bcc=None if bcc is None else addresses(bcc, "bcc"),
+        subject=None if subject is None else subject_line(subject),
+        markdown=None if body is None and markdown is None else message_body(body, markdown),
+        attachments=_all_files(attachments),
+    )
+    if not changes:
+        raise ValidationError(
+            "reschedule_email: give send_at, or what the message is to say.",
+            code="nothing_to_change",
+        )
     return Call(
         "reschedule_email",
         "PATCH",
         f"/v1/mailboxes/{{mailbox}}/emails/{segment(email_id, 'email_id')}/schedule",
         SendResult.model_validate,
-        json={"send_at": moment(send_at, "send_at")},
+        json={**changes, **given(content_hash=content_hash)},
         mailbox=mailbox,
         about=email_id,
         repeatable=True,
@@ -221,6 +260,10 @@ def reschedule_email(
 
 def _sender(from_address: str | None, mailbox: str | None) -> str | None:
     return one_of("from_address", from_address, mailbox) if from_address or mailbox else None
+
+
+def _all_files(files: Attachables | None) -> list[dict[str, str]] | None:
+    return None if files is None else attachments(files) or []
 
 
 def _common(

@@ -207,6 +207,7 @@ class SendResult(WireModel):
     approval_url: str | None = None
     expires_at: datetime | None = None
     send_at: datetime | None = None
+    content_hash: str | None = None
     to: list[str] = Field(default_factory=list)
     idempotent: bool = False
     held: bool | None = None

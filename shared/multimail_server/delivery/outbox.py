@@ -126,9 +126,11 @@ class Outbox(DueThread):
 
     def _barred(self, tx: Tx, message: Message) -> str | None:
         """Return why a message that was let through must not leave after all."""
-        key = tx.key(message.composer_key_id or "")
-        if key is None or key.revoked_at is not None:
-            return "the key that composed it was revoked before it left"
+        # What no key composed is the server's own: a forward that an owner has set up.
+        if message.composer_key_id is not None:
+            key = tx.key(message.composer_key_id)
+            if key is None or key.revoked_at is not None:
+                return "the key that composed it was revoked before it left"
         mailbox = tx.mailbox(message.mailbox_id)
         if mailbox is None or mailbox.deleted_at is not None:
             return "its mailbox was deleted before it left"

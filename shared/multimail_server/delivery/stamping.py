@@ -54,6 +54,8 @@ def _look(tx: Reader, message_id: str) -> tuple[Message, bytes, Stamp | None, Do
 
 
 def _head(desk: Desk, raw: bytes, message: Message, domain: Domain | None) -> bytes:
+    if message.composer_key_id is None:
+        return b""  # A forward: its own signatures say who wrote it, and this mailbox did not.
     try:
         return desk.letterhead.stamp(raw, message, domain, desk.now())
     except ValueError:

@@ -9,9 +9,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from .smtp_limits import SmtpGate, SmtpLimits
 
 T = TypeVar("T")
 
@@ -50,6 +52,7 @@ class InboundSmtp:
             whatever it raises becomes a 451, so that the sender tries again later.
         max_bytes: The largest message.
         fault: What a test wants answered to a recipient, if anything; it must not block.
+        limits: How many connections are taken; more are told 421 (RFC 5321 section 3.8).
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class InboundSmtp:
         receive: Callable[[SmtpEnvelope, bytes], None],
         max_bytes: int = 25 * 1024 * 1024,
         fault: Callable[[str], str | None] = lambda _: None,
+        limits: SmtpLimits | None = None,
     ) -> None:
+        self._gate = SmtpGate(limits or SmtpLimits())
         self._host = host
         self._port = port
         self._max_bytes = max_bytes
@@ -118,7 +123,7 @@ class InboundSmtp:
             timeout=_IDLE_SECONDS,
             loop=self._loop,
         )
-        session.open_sessions = self._sessions
+        session.open_sessions, session.gate = self._sessions, self._gate
         return session
 
     async def _close(self) -> None:
@@ -138,14 +143,23 @@ class _Session(SMTP):
     """One connection, known to the listener for as long as it is open."""
 
     open_sessions: set[_Session]
+    gate: SmtpGate
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        refusal = self.gate.refusal(str(peer[0]) if peer else "", len(self.open_sessions))
+        if refusal is not None:
+            answer = cast("asyncio.WriteTransport", transport)
+            answer.write(f"{refusal}\r\n".encode("ascii"))
+            answer.close()
+            return
         self.open_sessions.add(self)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.open_sessions.discard(self)
-        super().connection_lost(error)
+        if self in self.open_sessions:
+            self.open_sessions.discard(self)
+            super().connection_lost(error)
 
     def hang_up(self) -> None:
         """Close the connection."""

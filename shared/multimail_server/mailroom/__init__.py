@@ -14,6 +14,7 @@ from .contacts import Contacts
 from .deciding import Deciding
 from .desk import Desk, Principal
 from .domains import Domains
+from .editing import Editing
 from .exporting import Exporting
 from .mailboxes import Mailboxes
 from .notices import Notices
@@ -43,6 +44,7 @@ class Mailroom:
         self.mailboxes = Mailboxes(desk)
         self.sending = Sending(desk)
         self.withdrawing = Withdrawing(desk)
+        self.editing = Editing(desk)
         self.reading = Reading(desk)
         self.deciding = Deciding(desk)
         self.receiving = Receiving(desk)

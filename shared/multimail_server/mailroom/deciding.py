@@ -63,7 +63,8 @@ class Deciding:
             approve: Else it is rejected.
             reason: Kept with the message.
             seen_hash: The `content_hash` that the approver saw; a mismatch is refused.
-            first: What else the transaction does, before it decides.
+            first: What else the transaction does, before it decides; it has to make sure that
+                the approver saw what is there.
         Returns:
             The message as it is afterwards.
         Raises:
@@ -73,6 +74,8 @@ class Deciding:
         def work(tx: Tx) -> Message | Refusal:
             if first is not None:
                 first(tx)
+            elif approve and seen_hash is None:
+                _check_unedited(find_message(tx, who, email_id), tx)
             return self._decide(tx, who, email_id, approve, reason, seen_hash)
 
         decided: Message | Refusal = self._desk.write(work)
@@ -165,6 +168,17 @@ def _check(who: Principal, message: Message, seen_hash: str | None) -> None:
             "content_changed",
             f"Message {message.id} is not what was shown: `content_hash` differs. Nothing was "
             "decided; read it again.",
+        )
+
+
+def _check_unedited(message: Message, tx: Reader) -> None:
+    """Refuse to approve unseen what its sender put in the place of something else."""
+    editors = {revision.replaced_by for revision in tx.revisions(message.id)}
+    if message.composer_key_id in editors:
+        raise conflict(
+            "content_hash_needed",
+            f"The sender edited message {message.id} after it was sent, so an approval has to name "
+            "the `content_hash` of what was read. Nothing was decided; read it again.",
         )
 
 

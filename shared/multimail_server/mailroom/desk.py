@@ -75,6 +75,8 @@ class Desk:
     """Says a line to whoever runs the server, and to nobody else: codes stand in it."""
     approval_codes: bool = False
     """Whether sensitive changes ask for a code that the human gives."""
+    sends_per_day: int | None = None
+    """How many sends an account may have accepted in a day (UTC); None for no limit."""
 
     def now(self) -> datetime:
         """Return the server's time."""

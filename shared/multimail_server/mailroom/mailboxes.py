@@ -13,6 +13,7 @@ from ..store.records import Mailbox
 from .authority import check_new_mode, holds_after
 from .desk import Desk, Principal, find_mailbox
 from .domains import check_mailbox_domain
+from .forwarding import forwarding_settings
 from .steps import advance
 from .upgrades import end_upgrades
 from .webhook_settings import follow_settings
@@ -64,6 +65,7 @@ class Mailboxes:
         if who.mailbox_id is not None:
             raise forbidden("bound_key", "This key belongs to one mailbox; it cannot make another.")
         check_new_mode(who, changes.mode or Mode.GATED_SEND)
+        settings = forwarding_settings(self._desk, who, address, changes.settings)
         mailbox = Mailbox(
             id=self._desk.ids.new("mbx"),
             account_id=who.account_id,
@@ -71,7 +73,7 @@ class Mailboxes:
             display_name=changes.display_name or "",
             oversight_mode=changes.mode or Mode.GATED_SEND,
             created_at=self._desk.now(),
-            settings=changes.settings,
+            settings={name: value for name, value in settings.items() if value is not None},
         )
 
         def work(tx: Tx) -> Mailbox:
@@ -103,7 +105,8 @@ class Mailboxes:
                     "mailbox's owner gets.",
                 )
             name = mailbox.display_name if changes.display_name is None else changes.display_name
-            merged = {**mailbox.settings, **changes.settings}
+            wanted = forwarding_settings(self._desk, who, mailbox.address, changes.settings)
+            merged = {**mailbox.settings, **wanted}
             settings = {key: value for key, value in merged.items() if value is not None}
             if holds_after(mailbox, mode):
                 settings["hold_inbound"] = True

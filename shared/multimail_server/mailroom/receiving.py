@@ -20,6 +20,7 @@ from ..store.records import Attachment, Content, Mailbox, Message
 from .authority import inbound_mode
 from .bouncing import take_report
 from .desk import Desk, the_server
+from .forwarding import forwards
 from .sorting import event_of
 from .steps import begin
 
@@ -69,10 +70,14 @@ class Receiving:
         )
         addresses = dict.fromkeys(map(base_of, envelope.recipients))
 
-        def work(tx: Tx) -> list[Message]:
-            return [self._store(tx, _mailbox(tx, address), letter) for address in addresses]
+        def work(tx: Tx) -> tuple[list[Message], bool]:
+            boxes = [_mailbox(tx, address) for address in addresses]
+            return [self._store(tx, box, letter) for box in boxes], any(map(forwards, boxes))
 
-        return self._desk.write(work)
+        stored, may_leave = self._desk.write(work)
+        if may_leave:
+            self._desk.alarms.ring()
+        return stored
 
     def _evidence(self, envelope: SmtpEnvelope, raw: bytes) -> dict[str, Any]:
         # Imported with the first mail: DKIM, SPF and DNS are a third of the server's start.

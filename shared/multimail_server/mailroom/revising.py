@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from ..oversight import Direction, Event
 from ..refusals import conflict, invalid
 from ..store.protocol import Reader, Tx
-from ..store.records import Attachment, Content, Mailbox, Message, Revision
+from ..store.records import Message
 from .approvers import approver
 from .desk import Desk, Principal, find_message
-from .draft import content_hash, copies
-from .steps import advance, refuse_late
+from .draft import copies
+from .freezing import Frozen, as_frozen, content_changed, frozen_anew, put_revision
+from .steps import refuse_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,26 +21,15 @@ class Edit:
     """What a message is to say instead.
 
     Attributes:
-        subject: One line.
-        markdown: The whole text, the mailbox's signature included.
+        subject: One line; None to leave it.
+        markdown: The whole text, the mailbox's signature included; None to leave it.
         dropped: Addresses that are not to get it any more. None can be added: a reviewer decides
             on what an agent wrote to somebody, and never writes to somebody else.
     """
 
-    subject: str
-    markdown: str
+    subject: str | None = None
+    markdown: str | None = None
     dropped: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """A held message with all that it is composed from."""
-
-    message: Message
-    mailbox: Mailbox
-    content: Content
-    files: list[tuple[Attachment, bytes]]
-    fixed: frozenset[str]
 
 
 def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozenset[str]:
@@ -53,7 +40,7 @@ def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozens
 
 
 class Revising:
-    """Ours: the published API has no such operation."""
+    """POST /v1/oversight/revise and the page's form. The published API has no such operation."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -73,146 +60,61 @@ class Revising:
         desk = self._desk
         before = desk.store.read(lambda tx: self._before(tx, who, email_id))
         if before.message.content_hash != seen_hash:
-            raise _changed(email_id)
+            raise content_changed(email_id)
         _check(edit, before)
-        now = desk.now()
-        after, raw = self._frozen(before, edit, now)
+        after = _after(desk, before, edit)
 
         def work(tx: Tx) -> Message:
             approver(tx.key(who.key_id))
-            message = find_message(tx, who, email_id)
-            if message != before.message:
-                raise _changed(email_id)
-            refuse_late(message, desk.now())
-            return self._store(tx, who, before, after, Content(message.id, edit.markdown, raw))
+            if find_message(tx, who, email_id) != before.message:
+                raise content_changed(email_id)
+            return put_revision(desk, tx, who, Event.REVISED, "oversight.revise", before, after)
 
         revised = desk.write(work)
         desk.alarms.ring()
         return revised
 
-    def _before(self, tx: Reader, who: Principal, email_id: str) -> _Before:
+    def _before(self, tx: Reader, who: Principal, email_id: str) -> Frozen:
         approver(tx.key(who.key_id))
         message = find_message(tx, who, email_id)
         content = tx.content(message.id)
         if message.direction is Direction.INBOUND or content is None:
             raise conflict("not_outbound", f"Message {email_id} was received; it cannot be edited.")
         refuse_late(message, self._desk.now())
-        mailbox = tx.mailbox(message.mailbox_id)
-        if mailbox is None:
-            raise conflict("no_mailbox", f"The mailbox of message {email_id} is gone.")
-        own = (*copies(mailbox, "auto_cc"), *copies(mailbox, "auto_bcc"))
-        files = [(file, tx.attachment_content(file.id)) for file in tx.attachments(message.id)]
-        return _Before(message, mailbox, content, files, fixed_recipients(message, own))
-
-    def _frozen(self, before: _Before, edit: Edit, now: datetime) -> tuple[Message, bytes]:
-        message = before.message
-        kept = replace(
-            message,
-            subject=edit.subject,
-            to=_without(message.to, edit.dropped),
-            cc=_without(message.cc, edit.dropped),
-            bcc=_without(message.bcc, edit.dropped),
-            recipients=_without(message.recipients, edit.dropped),
-        )
-        head = self._desk.letterhead.fields(before.mailbox, kept.id, len(kept.recipients))
-        raw = head + compose(_outgoing(kept, edit.markdown, before.files, now))
-        sized = replace(kept, size=len(raw), raw_sha256=hashlib.sha256(raw).hexdigest())
-        digests = [file.sha256 for file, _ in before.files]
-        return replace(sized, content_hash=content_hash(sized, edit.markdown, digests)), raw
-
-    def _store(
-        self, tx: Tx, who: Principal, before: _Before, after: Message, content: Content
-    ) -> Message:
-        desk, message = self._desk, before.message
-        number = len(tx.revisions(message.id)) + 1
-        moved = advance(
-            tx,
-            message,
-            Event.REVISED,
-            desk.now(),
-            desk.pending_ttl,
-            subject=after.subject,
-            to=after.to,
-            cc=after.cc,
-            bcc=after.bcc,
-            recipients=after.recipients,
-            size=after.size,
-            raw_sha256=after.raw_sha256,
-            content_hash=after.content_hash,
-        )
-        tx.insert_revision(_kept(before, number, desk.now(), who))
-        tx.replace_content(content)
-        desk.audit(
-            tx,
-            who,
-            "oversight.revise",
-            ("email", message.id),
-            mailbox_id=message.mailbox_id,
-            revision=number + 1,
-            content_hash=after.content_hash,
-            content_hash_before=message.content_hash,
-            recipients=len(after.recipients),
-        )
-        return moved or message
+        return as_frozen(tx, message, content)
 
 
-def _kept(before: _Before, number: int, now: datetime, who: Principal) -> Revision:
+def _after(desk: Desk, before: Frozen, edit: Edit) -> Frozen:
     message = before.message
-    return Revision(
-        message_id=message.id,
-        number=number,
-        content_hash=message.content_hash or "",
-        to=message.to,
-        cc=message.cc,
-        recipients=message.recipients,
-        subject=message.subject,
-        markdown=before.content.markdown,
-        raw=before.content.raw,
-        replaced_at=now,
-        replaced_by=who.key_id,
+    wanted = replace(
+        message,
+        subject=message.subject if edit.subject is None else edit.subject,
+        to=_without(message.to, edit.dropped),
+        cc=_without(message.cc, edit.dropped),
+        bcc=_without(message.bcc, edit.dropped),
+        recipients=_without(message.recipients, edit.dropped),
     )
+    markdown = before.content.markdown if edit.markdown is None else edit.markdown
+    return frozen_anew(desk, wanted, before.mailbox, markdown, before.files)
 
 
-def _outgoing(
-    message: Message, markdown: str, files: list[tuple[Attachment, bytes]], now: datetime
-) -> OutgoingMessage:
-    return OutgoingMessage(
-        message_id=message.rfc_message_id or "",
-        date=now,
-        from_address=message.from_address,
-        from_name=message.from_name,
-        to=message.to,
-        cc=message.cc,
-        reply_to=message.reply_to[0] if message.reply_to else None,
-        subject=message.subject,
-        markdown=markdown,
-        in_reply_to=message.in_reply_to,
-        references=message.refs,
-        attachments=tuple(
-            OutgoingAttachment(file.name, file.content_type, content) for file, content in files
-        ),
-    )
-
-
-def _check(edit: Edit, before: _Before) -> None:
-    message = before.message
-    if edit.dropped & before.fixed:
+def _check(edit: Edit, before: Frozen) -> None:
+    message, mailbox = before.message, before.mailbox
+    own = (*copies(mailbox, "auto_cc"), *copies(mailbox, "auto_bcc"))
+    if edit.dropped & fixed_recipients(message, own):
         raise invalid(
             "The mailbox's own copies (auto_cc, auto_bcc) cannot be dropped here.", "fixed_copy"
         )
     if not _without((*message.to, *message.cc, *message.bcc), edit.dropped):
         raise invalid("Nobody would get this any more. Leave a recipient, or reject it.")
-    same = edit.subject == message.subject and edit.markdown == before.content.markdown
-    if same and not edit.dropped:
+    same = edit.subject in (None, message.subject) and edit.markdown in (
+        None,
+        before.content.markdown,
+    )
+    everyone = {address.lower() for address in message.recipients}
+    if same and not edit.dropped & everyone:
         raise invalid("Nothing was changed, so there is no new revision.", "nothing_changed")
 
 
 def _without(addresses: Sequence[str], dropped: frozenset[str]) -> tuple[str, ...]:
     return tuple(address for address in addresses if address.lower() not in dropped)
-
-
-def _changed(email_id: str) -> Exception:
-    return conflict(
-        "content_changed",
-        f"Message {email_id} changed while it was edited. Nothing was saved; read it again.",
-    )

@@ -15,6 +15,7 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, IdempotencyRow, Mailbox, Message
 from .desk import Desk, Principal, find_mailbox, find_message
 from .draft import Draft, content_hash, copies, envelope_of, fingerprint, text_of
+from .quota import count_send
 from .steps import begin
 from .suppression import refuse_if_all, suppressed_of
 
@@ -222,6 +223,7 @@ class Sending:
         desk, message = self._desk, frozen.message
         suppressed = suppressed_of(tx, message.account_id, message.recipients)
         refuse_if_all(suppressed, (*draft.to, *draft.cc, *draft.bcc))
+        count_send(tx, desk, message.account_id)
         event = _event(frozen.mailbox, draft, desk.now())
         moved = begin(tx, message, frozen.content, event, desk.now(), desk.pending_ttl)
         for position, file in enumerate(draft.attachments):

@@ -83,7 +83,9 @@ class Sorting:
             )
             return moved or message
 
-        return desk.write(work)
+        reported = desk.write(work)
+        desk.alarms.ring()
+        return reported
 
 
 def _check(who: Principal, message: Message, *, spam: bool) -> None:

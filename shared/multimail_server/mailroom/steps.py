@@ -11,6 +11,7 @@ from ..refusals import Refusal, conflict, forbidden
 from ..store.protocol import Tx
 from ..store.records import Content, Message, OutboxRow
 from .events import announce_step
+from .forwarding import forward_of
 from .notices import tell_of
 
 
@@ -70,8 +71,7 @@ def advance(
     moved = tx.move_message(message, result.state, **changes)
     if moved is None:
         raise conflict("changed_meanwhile", f"Message {message.id} changed meanwhile. Try again.")
-    _carry_out(tx, moved, result, now)
-    announce_step(tx, moved, event, now)
+    _follow(tx, moved, event, result, now, ttl)
     return moved
 
 
@@ -100,9 +100,19 @@ def begin(
         message = replace(message, status=result.state, expires_at=expiry)
     tx.insert_message(message, content)
     if isinstance(result, Step):
-        _carry_out(tx, message, result, now)
-        announce_step(tx, message, event, now)
+        _follow(tx, message, event, result, now, ttl)
     return message
+
+
+def _follow(
+    tx: Tx, moved: Message, event: Event, step: Step, now: datetime, ttl: timedelta
+) -> None:
+    """Do all that follows from a message's having come into a state."""
+    _carry_out(tx, moved, step, now)
+    announce_step(tx, moved, event, now)
+    forward = forward_of(tx, moved, now)
+    if forward is not None:
+        begin(tx, *forward, Event.SCANNED, now, ttl)
 
 
 def _carry_out(tx: Tx, message: Message, step: Step, now: datetime) -> None:

@@ -11,6 +11,7 @@ from ..store.protocol import Tx
 from ..store.records import Message
 from .desk import Desk, Principal, find_mailbox, find_message
 from .draft import content_hash
+from .freezing import content_changed
 from .steps import advance, refuse_late
 
 
@@ -40,10 +41,21 @@ class Withdrawing:
         return desk.write(work)
 
     def reschedule(
-        self, who: Principal, mailbox_id: str, email_id: str, send_at: datetime
+        self,
+        who: Principal,
+        mailbox_id: str,
+        email_id: str,
+        send_at: datetime,
+        seen_hash: str | None = None,
     ) -> Message:
         """Give a scheduled message another moment; an approved one then awaits a new decision.
 
+        Args:
+            who: A key that sends.
+            mailbox_id: Whose message it is.
+            email_id: A message with `send_at`.
+            send_at: When it leaves.
+            seen_hash: The `content_hash` that the caller knows, if it wants to be sure.
         Raises:
             Refusal: The moment has passed (400), or the message expired or is not scheduled any
                 more (409).
@@ -57,6 +69,8 @@ class Withdrawing:
             if message.send_at is None:
                 raise conflict("not_scheduled", f"Message {email_id} was not sent with `send_at`.")
             refuse_late(message, desk.now())
+            if seen_hash is not None and seen_hash != message.content_hash:
+                raise content_changed(email_id)
             content = tx.content(message.id)
             files = [file.sha256 for file in tx.attachments(message.id)]
             moment = replace(message, send_at=send_at)

@@ -323,6 +323,12 @@ class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
         sql = "INSERT INTO attachment_contents VALUES (?, ?)"
         self._connection.execute(sql, (attachment.id, content))
 
+    def remove_attachments(self, message_id: str) -> None:
+        mine = "SELECT id FROM attachments WHERE message_id = ?"
+        sql = f"DELETE FROM attachment_contents WHERE attachment_id IN ({mine})"  # noqa: S608
+        self._connection.execute(sql, (message_id,))
+        self._connection.execute("DELETE FROM attachments WHERE message_id = ?", (message_id,))
+
     def set_tags(self, message_id: str, tags: dict[str, str]) -> None:
         self._connection.execute("DELETE FROM tags WHERE message_id = ?", (message_id,))
         rows = [(message_id, name, value) for name, value in tags.items()]

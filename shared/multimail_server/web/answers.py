@@ -208,7 +208,7 @@ class SentAnswer(AcceptedAnswer):
 
 
 class FateAnswer(Answered):
-    """What became of a message that was cancelled or given another moment."""
+    """What became of a message that was cancelled, edited or given another moment."""
 
     id: str
     message_id: str

@@ -25,6 +25,7 @@ from .faulty import faulty
 from .keys import Links, principal_of
 from .limits import Limits, Rates
 from .pages.door import Door
+from .pages.trouble import trouble_page, wants_page
 from .routes import ALL, PAGES
 from .routing import RouteSpec
 
@@ -98,6 +99,7 @@ def _endpoint(
     specs: list[RouteSpec], room: Mailroom, links: Links, door: Door, gate: _Gate
 ) -> Callable[[Request], Awaitable[Response]]:
     by_method = {spec.method: spec for spec in specs}
+    is_page = specs[0] in PAGES
 
     async def endpoint(request: Request) -> Response:
         spec = by_method["GET" if request.method == "HEAD" else request.method]
@@ -105,16 +107,16 @@ def _endpoint(
             body = await _body(request, gate.limits.longest_body(spec.longest_body))
             answer = await run_in_threadpool(_answer, spec, room, links, door, gate, request, body)
         except Refusal as refusal:
-            return _refused(refusal, request.state.request_id)
+            return _told(refusal, request, is_page=is_page)
         except StoreUnavailableError as error:
             _log.warning("Request %s: %s", request.state.request_id, error)
-            return _refused(_unavailable(), request.state.request_id)
+            return _told(_unavailable(), request, is_page=is_page)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
             request_id = request.state.request_id
             _log.exception("Request %s met an error that nobody expected", request_id)
-            return _refused(_unexpected(request_id), request_id)
+            return _told(_unexpected(request_id), request, is_page=is_page)
         return answer
 
     return endpoint
@@ -211,6 +213,13 @@ def _refused(refusal: Refusal, request_id: str) -> Response:
     return _response(Answer(body, refusal.status, headers=refusal.headers))
 
 
+def _told(refusal: Refusal, request: Request, *, is_page: bool | None = None) -> Response:
+    """Return a refusal as JSON, or as a page where a person asks for one."""
+    if wants_page(request, is_page=is_page):
+        return _response(trouble_page(request, refusal))
+    return _refused(refusal, request.state.request_id)
+
+
 def _unexpected(request_id: str) -> Refusal:
     return Refusal(
         500,
@@ -245,4 +254,4 @@ async def _http_error(request: Request, error: Exception) -> Response:
             f"{where} is not served by the embedded server of this version. Check the path.",
             headers=headers,
         )
-    return _refused(refusal, request.state.request_id)
+    return _told(refusal, request)

@@ -22,7 +22,9 @@ from pydantic import (
 from ..addresses import problem_with
 from ..mail.compose import OutgoingAttachment
 from ..mailroom.draft import Draft
+from ..mailroom.editing import Rewrite
 from ..mailroom.mailboxes import Changes
+from ..mailroom.revising import Edit
 from ..mailroom.sending import MOST_RECIPIENTS
 from ..oversight import Mode
 from ..signing_secrets import mint_signing_secret
@@ -66,6 +68,7 @@ Line = Annotated[str, AfterValidator(_one_line)]
 Recipients = Annotated[
     list[Address], BeforeValidator(_none_as_empty), Field(max_length=MOST_RECIPIENTS)
 ]
+Some = Annotated[list[Address], BeforeValidator(_listed), Field(max_length=MOST_RECIPIENTS)]
 Name = Annotated[Line, Field(max_length=200)]
 Markdown = Annotated[str, AfterValidator(_no_null), Field(max_length=MOST_MARKDOWN)]
 Metadata = Annotated[
@@ -119,6 +122,13 @@ class AttachmentBody(Body):
         return OutgoingAttachment(self.name, self.content_type, content)
 
 
+def check_size(files: list[AttachmentBody]) -> None:
+    """Refuse files that are too large together."""
+    encoded = sum(len(file.content_base64) for file in files)
+    if encoded * 3 // 4 > MOST_ATTACHMENT_BYTES:
+        raise ValueError("attachments are larger than 20 MB in all")
+
+
 class ReplyBody(Body):
     """API: POST /v1/mailboxes/{mailbox}/reply/{email}."""
 
@@ -135,9 +145,7 @@ class ReplyBody(Body):
 
     @model_validator(mode="after")
     def _small_enough(self) -> ReplyBody:
-        encoded = sum(len(file.content_base64) for file in self.attachments)
-        if encoded * 3 // 4 > MOST_ATTACHMENT_BYTES:
-            raise ValueError("attachments are larger than 20 MB in all")
+        check_size(self.attachments)
         return self
 
     def draft(self, to: tuple[str, ...] = (), subject: str = "") -> Draft:
@@ -173,11 +181,61 @@ class SendBody(ReplyBody):
 
 
 class ScheduleBody(Body):
-    """API: PATCH …/emails/{id}/schedule."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
+    """API: PATCH …/emails/{id}/schedule. What is not named, or null, stays as it is."""
 
     send_at: Moment | None = None
+    to: Annotated[Some, Field(min_length=1)] | None = None
+    cc: Some | None = None
+    bcc: Some | None = None
+    subject: Annotated[Line, Field(max_length=MOST_SUBJECT)] | None = None
+    markdown: Annotated[
+        Markdown | None, Field(validation_alias=AliasChoices("markdown", "body"))
+    ] = None
+    attachments: list[AttachmentBody] | None = None
+    content_hash: Annotated[str, Field(max_length=128)] | None = None
+
+    @model_validator(mode="after")
+    def _small_enough(self) -> ScheduleBody:
+        check_size(self.attachments or [])
+        return self
+
+    def rewrite(self) -> Rewrite:
+        """Return what is to change."""
+        files = self.attachments
+        return Rewrite(
+            to=_tuple(self.to),
+            cc=_tuple(self.cc),
+            bcc=_tuple(self.bcc),
+            subject=self.subject,
+            markdown=self.markdown,
+            files=None if files is None else tuple(file.file() for file in files),
+            send_at=self.send_at,
+        )
+
+
+def _tuple(addresses: list[str] | None) -> tuple[str, ...] | None:
+    return None if addresses is None else tuple(addresses)
+
+
+class ReviseBody(Body):
+    """POST /v1/oversight/revise (ours)."""
+
+    email_id: Annotated[
+        str,
+        Field(max_length=100, validation_alias=AliasChoices("email_id", "message_id", "id")),
+    ]
+    content_hash: Annotated[str, Field(max_length=128)]
+    subject: Annotated[Line, Field(max_length=MOST_SUBJECT)] | None = None
+    markdown: Annotated[
+        Markdown | None, Field(validation_alias=AliasChoices("markdown", "body"))
+    ] = None
+    drop: Annotated[
+        Some, Field(description="Who is not to get it any more; nobody can be added.")
+    ] = []
+
+    def edit(self) -> Edit:
+        """Return what is to change."""
+        return Edit(self.subject, self.markdown, frozenset(map(str.lower, self.drop)))
 
 
 class DecideBody(Body):
@@ -289,7 +347,9 @@ class MailboxChangeBody(Body):
     oversight_mode: Mode | None = Field(default=None, strict=False)
     auto_cc: Recipients | None = None
     auto_bcc: Recipients | None = None
-    forward_inbound: Recipients | bool | None = None
+    forward_inbound: Annotated[
+        Recipients | bool | None, Field(description="Addresses; false or null for none.")
+    ] = None
     webhook_url: Url | None = None
     oversight_webhook_url: Url | None = None
     signature_block: Annotated[str, AfterValidator(_no_null), Field(max_length=4000)] | None = None

@@ -97,6 +97,9 @@ _VERSION_1: dict[tuple[str, str], Operation] = {
     ("POST", "/v1/oversight/decide"): Operation(
         {200: a.DecisionAnswer}, b.DecideBody, errors=MISSING + CONFLICT
     ),
+    ("POST", "/v1/oversight/revise"): Operation(
+        {200: a.FateAnswer}, b.ReviseBody, errors=MISSING + CONFLICT
+    ),
     ("GET", "/v1/account"): Operation({200: aa.AccountAnswer}, errors=MISSING),
     ("PATCH", "/v1/account"): Operation({200: aa.AccountAnswer}, b.AccountBody, errors=MISSING),
     ("DELETE", "/v1/account"): Operation({200: a.GoneAnswer}, errors=MISSING),

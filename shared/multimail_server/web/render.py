@@ -220,7 +220,7 @@ def sent(result: Sent, base_url: str) -> Json:
 
 
 def fate(message: Message) -> Json:
-    """Return what a cancellation or a rescheduling answers."""
+    """Return what a cancellation, an edit or a rescheduling answers."""
     return {
         "id": message.id,
         "message_id": message.id,

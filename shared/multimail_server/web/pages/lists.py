@@ -5,8 +5,9 @@ from __future__ import annotations
 from ...oversight import Direction
 from ...refusals import forbidden
 from ...store.records import MessageFilter
-from ..ask import Answer, cursor_of
+from ..ask import Answer
 from .page import Pages, Visit, show
+from .paging import turns
 
 pages = Pages()
 routes = pages.routes
@@ -32,9 +33,9 @@ def audit(visit: Visit) -> Answer:
     _check_may_read(visit)
     room, ask = visit.ask.room, visit.ask
     found = room.accounts.audit_log(visit.who, ask.cursor(), _SHOWN)
-    cursor = cursor_of(found[_SHOWN - 1].id) if len(found) > _SHOWN else None
+    last = found[_SHOWN - 1].id if len(found) > _SHOWN else None
     names = room.reviewing.key_names(visit.who)
-    return show(visit, "audit.html", rows=found[:_SHOWN], cursor=cursor, names=names)
+    return show(visit, "audit.html", rows=found[:_SHOWN], leads=turns(ask, last), names=names)
 
 
 def _listing(visit: Visit, direction: Direction) -> Answer:
@@ -46,10 +47,10 @@ def _listing(visit: Visit, direction: Direction) -> Answer:
     if mailboxes:
         where = MessageFilter("", _SHOWN, direction=direction, before_id=ask.cursor())
         found = room.reading.listing(visit.who, wanted, where)
-    cursor = cursor_of(found[_SHOWN - 1].id) if len(found) > _SHOWN else None
+    last = found[_SHOWN - 1].id if len(found) > _SHOWN else None
     return show(
-        visit, "mail.html", rows=found[:_SHOWN], cursor=cursor, mailboxes=mailboxes,
-        wanted=wanted, outbound=direction is Direction.OUTBOUND,
+        visit, "mail.html", rows=found[:_SHOWN], leads=turns(ask, last, mailbox=wanted),
+        mailboxes=mailboxes, wanted=wanted, outbound=direction is Direction.OUTBOUND,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -219,9 +220,13 @@ def redirect(where: str, headers: Mapping[str, str] | None = None) -> Answer:
 
 
 def html_page(ask: Ask, template: str, status: int, **facts: Any) -> Answer:
+    """Return a template as the page that was asked for."""
+    return page_of(template, status, now=ask.room.desk.now(), here=ask.path_text, **facts)
+
+
+def page_of(template: str, status: int, *, now: datetime | None, here: str, **facts: Any) -> Answer:
     """Return a template as a page, under the headers that every page has."""
-    now = ask.room.desk.now()
-    text = _templates().get_template(template).render(now=now, here=ask.path_text, **facts)
+    text = _templates().get_template(template).render(now=now, here=here, **facts)
     return Answer(
         content=text.encode("utf-8", "replace"),
         status=status,

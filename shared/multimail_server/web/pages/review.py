@@ -21,6 +21,7 @@ from ..bodies import MOST_SUBJECT, Body, Line, Markdown
 from .framed import POLICY, framed, html_part
 from .markup import unseen_definitions
 from .page import SECURITY_HEADERS, Pages, Visit, redirect, show
+from .paging import turns
 from .reveal import hidden_in
 
 pages = Pages()
@@ -44,7 +45,8 @@ class EditForm(Body):
 def queue(visit: Visit) -> Answer:
     """What awaits a decision, oldest first."""
     rows = visit.ask.room.reviewing.queue(visit.who, visit.ask.cursor() or "", _SHOWN + 1)
-    return show(visit, "queue.html", rows=rows[:_SHOWN], more=len(rows) > _SHOWN)
+    last = rows[_SHOWN - 1].message.id if len(rows) > _SHOWN else None
+    return show(visit, "queue.html", rows=rows[:_SHOWN], leads=turns(visit.ask, last))
 
 
 @pages("GET", "/review/{email}")

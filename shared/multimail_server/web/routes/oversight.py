@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .. import render
 from ..ask import Answer, Ask, cursor_of
-from ..bodies import DecideBody
-from ..routing import Routes
+from ..bodies import DecideBody, ReviseBody
+from ..routing import LARGE_BODY, Routes
 
 routes = Routes()
 
@@ -33,3 +33,11 @@ def decide(ask: Ask) -> Answer:
         seen_hash=body.content_hash,
     )
     return Answer(render.decision(decided, approve=approve))
+
+
+@routes("POST", "/v1/oversight/revise", "oversight", longest_body=LARGE_BODY)
+def revise(ask: Ask) -> Answer:
+    """Edit a held send: a new revision, which then needs its own decision. Ours."""
+    body = ask.read(ReviseBody)
+    revised = ask.room.revising.revise(ask.who, body.email_id, body.edit(), body.content_hash)
+    return Answer(render.fate(revised))

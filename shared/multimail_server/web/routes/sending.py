@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ...refusals import conflict, invalid
+from ...mailroom.editing import Rewrite
+from ...refusals import invalid
 from .. import render
 from ..ask import Answer, Ask
 from ..bodies import ReplyBody, ScheduleBody, SendBody
@@ -13,7 +14,6 @@ from ..routing import LARGE_BODY, Routes
 routes = Routes()
 
 _FARTHEST = timedelta(days=366)
-_CONTENT = frozenset({"to", "cc", "bcc", "subject", "markdown", "attachments"})
 
 
 @routes("POST", "/v1/mailboxes/{mailbox}/send", "send", longest_body=LARGE_BODY)
@@ -52,28 +52,23 @@ def cancel(ask: Ask) -> Answer:
     return Answer(render.fate(done))
 
 
-@routes("PATCH", "/v1/mailboxes/{mailbox}/emails/{email}/schedule", "send")
+@routes("PATCH", "/v1/mailboxes/{mailbox}/emails/{email}/schedule", "send", longest_body=LARGE_BODY)
 def reschedule(ask: Ask) -> Answer:
-    """API: PATCH …/emails/{id}/schedule: another `send_at`; content stays as it was frozen."""
+    """API: PATCH …/emails/{id}/schedule: another `send_at`, or other content."""
     body = ask.read(ScheduleBody)
-    touched = sorted(_CONTENT & set(body.model_extra or {}))
-    if touched:
-        raise conflict(
-            "content_frozen",
-            f"`{touched[0]}` was frozen when the message was sent; only `send_at` can change. "
-            "Cancel the message and send another one.",
-        )
+    rewrite = body.rewrite()
+    check_time(ask, body)
+    which = (ask.who, ask.path["mailbox"], ask.path["email"])
+    if rewrite != Rewrite(send_at=body.send_at):
+        return Answer(render.fate(ask.room.editing.edit(*which, rewrite, body.content_hash)))
     if body.send_at is None:
-        raise invalid("`send_at` is missing.")
-    if body.send_at > ask.room.desk.now() + _FARTHEST:
-        raise invalid("`send_at` lies more than a year ahead.")
-    moved = ask.room.withdrawing.reschedule(
-        ask.who, ask.path["mailbox"], ask.path["email"], body.send_at
+        raise invalid("Nothing is named that could change, such as `send_at` or `markdown`.")
+    return Answer(
+        render.fate(ask.room.withdrawing.reschedule(*which, body.send_at, body.content_hash))
     )
-    return Answer(render.fate(moved))
 
 
-def check_time(ask: Ask, body: ReplyBody) -> None:
+def check_time(ask: Ask, body: ReplyBody | ScheduleBody) -> None:
     """Refuse a time too far ahead, and a gate timing that is not supported."""
     if body.send_at is not None and body.send_at > ask.room.desk.now() + _FARTHEST:
         raise invalid("`send_at` lies more than a year ahead.")
