@@ -15,6 +15,7 @@
     │   └── OutcomeUnknownError the request left and no answer came: it may have happened
     ├── ReplyError              the API answered something that is not this API
     ├── WaitTimeoutError        nothing that matches arrived in time
+    ├── MemoryUnavailableError  what the guard or a webhook must remember cannot be reached
     └── WebhookError            in multimail.webhooks: an event that must not be acted on
 
 Every message says what happened, to what, and what to do next. No error carries the API key.
@@ -31,6 +32,7 @@ __all__ = [
     "AuthenticationError",
     "ConfigurationError",
     "ConflictError",
+    "MemoryUnavailableError",
     "MultiMailError",
     "NetworkError",
     "NotFoundError",
@@ -221,3 +223,10 @@ class WaitTimeoutError(MultiMailError, TimeoutError):
 
     default_code = "timeout"
     default_remedy = "Call again to go on waiting."
+
+
+class MemoryUnavailableError(MultiMailError):
+    """Where the guard, or a webhook's handler, remembers cannot be reached: it does nothing."""
+
+    default_code = "memory_unavailable"
+    default_remedy = "Nothing was shown or sent. Try again later; if it stays so, tell a person."

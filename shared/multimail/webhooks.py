@@ -18,11 +18,10 @@ import hashlib
 import hmac
 import json
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -41,6 +40,13 @@ from .webhook_events import (
     UnknownEvent,
     event_class,
 )
+from .webhook_seen import (
+    REMEMBERED,
+    MemorySeenStore,
+    RedisSeenStore,
+    SeenStore,
+    SqliteSeenStore,
+)
 
 __all__ = [
     "EVENT_TYPES",
@@ -54,7 +60,9 @@ __all__ = [
     "OversightApproved",
     "OversightPending",
     "OversightRejected",
+    "RedisSeenStore",
     "SeenStore",
+    "SqliteSeenStore",
     "UnknownEvent",
     "WebhookError",
     "verify",
@@ -84,48 +92,6 @@ class WebhookError(MultiMailError):
     """
 
     default_code = "webhook_error"
-
-
-class SeenStore(Protocol):
-    """Remembers which events came before; shared by all workers that take them."""
-
-    def add(self, event_id: str, until: datetime) -> bool:
-        """Remember an id; return whether it was new. In one atomic step.
-
-        Args:
-            event_id: The event's id.
-            until: From then on it may be forgotten: the time window rejects a repeat as well.
-        """
-        ...
-
-
-class MemorySeenStore:
-    """A `SeenStore` in this process.
-
-    Args:
-        clock: Tells the present moment, aware.
-    """
-
-    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._clock = clock
-        self._until: dict[str, datetime] = {}
-        self._lock = threading.Lock()
-
-    def add(self, event_id: str, until: datetime) -> bool:
-        """Remember an id; return whether it was new."""
-        now = self._clock()
-        with self._lock:
-            while self._until and next(iter(self._until.values())) < now:
-                del self._until[next(iter(self._until))]
-            if event_id in self._until:
-                return False
-            self._until[event_id] = until
-            return True
-
-    def forget(self, event_id: str) -> None:
-        """Let an event come again, because handling it failed."""
-        with self._lock:
-            self._until.pop(event_id, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +133,15 @@ def verify(
         secrets: The signing secret, `whsec_…`; several while one replaces another.
         tolerance: How far the signed time may be from `now`.
         now: The present moment, aware; the machine's time when not given.
-        seen: Rejects an event whose id came before. An event counts as seen from here on: where
-            handling it fails, forget it again, or the next delivery will be rejected.
+        seen: Rejects an event whose id came before, within two days. An event counts as seen from
+            here on: where handling it fails, forget it again, or the next delivery will be
+            rejected. `multimail.webhook_seen` says when to mark it later instead.
         require_replay_protection: Refuse a request without Standard Webhooks' headers.
         max_bytes: A longer body is refused before it is hashed.
 
     Raises:
         WebhookError: For whatever is wrong with the request or the secrets.
+        MemoryUnavailableError: `seen` cannot be reached. Answer 500: the event comes again.
     """
     if not isinstance(raw, bytes):
         raise _error("not_bytes", "The body is not bytes: pass it as it came, not decoded")
@@ -185,7 +153,8 @@ def verify(
         raise _error("not_replay_protected", "The request's time is not signed")
     event = _parsed(raw, proof)
     if seen is not None and event.id:
-        until = (proof.moment or now or datetime.now(UTC)) + tolerance
+        # A later try is signed anew: the window alone would let it through.
+        until = (now or datetime.now(UTC)) + max(REMEMBERED, 2 * tolerance)
         if not seen.add(event.id, until):
             raise _error("replayed", f"Event {event.id[:100]!r} came before")
     return event

@@ -263,6 +263,15 @@ def test_a_store_rejects_what_came_before() -> None:
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
 
 
+def test_a_later_try_of_the_same_event_is_a_repeat_too() -> None:
+    moment = [NOW]
+    seen = MemorySeenStore(lambda: moment[0])
+    assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
+    moment[0] += timedelta(hours=27, minutes=35)
+    late = {**legacy(), **standard(at=moment[0])}
+    assert code_of(RAW, late, now=moment[0], seen=seen) == "replayed"
+
+
 def test_a_forged_repeat_does_not_count_as_seen() -> None:
     seen = MemorySeenStore(lambda: NOW)
     assert code_of(RAW, {**standard(), **legacy(secret=OTHER)}, seen=seen) == "bad_signature"

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = ("langchain", "langchain_core", "langgraph", "crewai", "smolagents", "agno")
-HEAVY = ("langchain_core", "starlette", "uvicorn", "typer", "aiosmtpd", "multimail_server")
+HEAVY = ("langchain_core", "starlette", "uvicorn", "typer", "aiosmtpd", "redis", "multimail_server")
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -1,4 +1,4 @@
-"""Sends, as the tests of the session stores count them."""
+"""Sends, as the tests of the session stores count them, and the stores that outlive a process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from multimail.sessions import SendToken, SqliteSessionStore
+from multimail.sessions import RedisSessionStore, SendToken, SqliteSessionStore
 
-OpenStore: TypeAlias = Callable[[], SqliteSessionStore]
+Durable: TypeAlias = SqliteSessionStore | RedisSessionStore
+OpenStore: TypeAlias = Callable[[], Durable]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def opened(where: str) -> Durable:
+    """Open a store that others may have open too.
+
+    Args:
+        where: The path of a file, or a Redis URL with the keys' prefix as its fragment.
+    """
+    if where.startswith("redis:"):
+        url, _, prefix = where.partition("#")
+        return RedisSessionStore(url, prefix=prefix)
+    return SqliteSessionStore(where)
 
 
 def token(key: str, session: str = "s", thread: str = "", hours: float = 0) -> SendToken:

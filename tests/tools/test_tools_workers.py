@@ -8,28 +8,42 @@ from collections.abc import Iterator
 from pathlib import Path
 from subprocess import run
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from tests.redis_server import RedisServer
+from tests.sessions.sends import Durable, opened
 from tests.tools.asking import asked, tainted
 from tests.tools.support import Box, Connect, Json, code_of, decided
 
-from multimail.sessions import MemorySessionStore, SqliteSessionStore
+from multimail.sessions import MemorySessionStore
 from multimail.trust import Action, TrustPolicy
 
 BOB, CAROL, EVE = "bob@example.org", "carol@example.org", "eve@evil.example"
 
 
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where workers remember together."""
+    if request.param == "sqlite":
+        return str(tmp_path / "guard.db")
+    return f"{request.getfixturevalue('redis_server').url}#{uuid4().hex}:"
+
+
 @pytest.fixture
-def durable(tmp_path: Path) -> Iterator[list[SqliteSessionStore]]:
-    """Two workers' views of one file."""
-    both = [SqliteSessionStore(tmp_path / "guard.db") for _ in range(2)]
+def durable(where: str) -> Iterator[list[Durable]]:
+    """Two workers' views of one store."""
+    both = [opened(where) for _ in range(2)]
     yield both
     for one in both:
         one.close()
 
 
 async def test_two_workers_share_taint_and_what_is_known(
-    free_box: Box, connect: Connect, durable: list[SqliteSessionStore]
+    free_box: Box, connect: Connect, durable: list[Durable]
 ) -> None:
     one, two = (connect(free_box, store=store) for store in durable)
     assert (await asked(two, BOB, session_id="s")).action is Action.ALLOW
@@ -45,7 +59,7 @@ async def test_two_workers_share_taint_and_what_is_known(
 
 
 async def test_two_workers_share_one_cap(
-    free_box: Box, connect: Connect, durable: list[SqliteSessionStore]
+    free_box: Box, connect: Connect, durable: list[Durable]
 ) -> None:
     policy = TrustPolicy(sends_per_session=3)
     one, two = (connect(free_box, store=store, policy=policy) for store in durable)
@@ -56,11 +70,12 @@ async def test_two_workers_share_one_cap(
 
 WORKER = """
 import json, sys
-from multimail.sessions import SqliteSessionStore
 from multimail.tools import Toolkit
+from tests.redis_server import RedisServer
+from tests.sessions.sends import opened
 
 given = json.load(sys.stdin)
-store = SqliteSessionStore(given["file"])
+store = opened(given["where"])
 toolkit = Toolkit(given["key"], base_url=given["url"], store=store)
 results = [toolkit.call(*call, session_id="s") for call in given["calls"]]
 print(json.dumps([one.as_data() for one in results]))
@@ -69,14 +84,15 @@ store.close()
 """
 
 
-def other_process(box: Box, file: Path, *calls: tuple[str, Json]) -> list[Json]:
+def other_process(box: Box, where: str, *calls: tuple[str, Json]) -> list[Json]:
     """Return the data of tool calls that another process made."""
-    facts = {"file": str(file), "key": box.agent_key, "url": box.server.url, "calls": calls}
+    facts = {"where": where, "key": box.agent_key, "url": box.server.url, "calls": calls}
     done = run(
         [sys.executable, "-c", WORKER],
         input=json.dumps(facts),
         capture_output=True,
         text=True,
+        cwd=ROOT,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
@@ -85,27 +101,39 @@ def other_process(box: Box, file: Path, *calls: tuple[str, Json]) -> list[Json]:
 
 
 def test_a_conversation_that_goes_on_in_another_process_is_as_guarded(
-    free_box: Box, tmp_path: Path
+    free_box: Box, where: str
 ) -> None:
-    mail, file = free_box.receive_proven(), tmp_path / "guard.db"
+    mail = free_box.receive_proven()
     send = {"to": BOB, "subject": "x", "body": "y"}
-    (read,) = other_process(free_box, file, ("read_email", {"email_id": mail["id"]}))
+    (read,) = other_process(free_box, where, ("read_email", {"email_id": mail["id"]}))
     assert read["trust"]["label"] == "authenticated"
-    (held,) = other_process(free_box, file, ("send_email", send))
+    (held,) = other_process(free_box, where, ("send_email", send))
     assert held["held"] is True
     assert held["decision"]["code"] == "recipient_from_mail"
     free_box.decide(held["id"])
-    (sent,) = other_process(free_box, file, ("send_email", send | {"subject": "Again"}))
+    (sent,) = other_process(free_box, where, ("send_email", send | {"subject": "Again"}))
     assert sent["held"] is False
     assert sent["decision"]["action"] == "allow"
 
 
+@pytest.fixture
+def broken(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Durable, str]:
+    """A store whose memory has gone, and the code of the error that tools answer with."""
+    if request.param == "sqlite":
+        file = opened(str(tmp_path / "guard.db"))
+        file.close()
+        return file, "internal"
+    with RedisServer(tmp_path) as server:
+        return opened(server.url), "memory_unavailable"
+
+
+@pytest.mark.parametrize("broken", ["sqlite", "redis"], indirect=True)
 async def test_a_guard_that_cannot_remember_shows_and_sends_nothing(
-    free_box: Box, connect: Connect, durable: list[SqliteSessionStore]
+    free_box: Box, connect: Connect, broken: tuple[Durable, str]
 ) -> None:
+    store, code = broken
     mail = free_box.receive_proven("A secret body.")
-    tools = connect(free_box, store=durable[0])
-    durable[0].close()
+    tools = connect(free_box, store=store)
     for name, arguments in [
         ("check_inbox", {}),
         ("read_email", {"email_id": mail["id"]}),
@@ -116,7 +144,7 @@ async def test_a_guard_that_cannot_remember_shows_and_sends_nothing(
         ("tag_email", {"email_id": mail["id"], "tags": ["seen"]}),
     ]:
         result = await tools.call(name, arguments)
-        assert code_of(result) == "internal"
+        assert code_of(result) == code
         assert "secret" not in str(result.as_data())
     assert free_box.mails() == []
     assert free_box.mail(mail["id"])["tags"] == {}

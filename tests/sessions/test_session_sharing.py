@@ -1,0 +1,83 @@
+"""The durable session stores: they outlive their process, and many share them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import run
+
+from tests.sessions.sends import OpenStore, token
+
+from multimail.trust import Assessment, Label, Taint
+
+ROOT = Path(__file__).parents[2]
+ANN, BOB, EVE = "ann@example.org", "bob@example.org", "eve@evil.example"
+PLAIN = Assessment(Label.UNAUTHENTICATED)
+FORGED = Assessment(Label.FAILED)
+
+
+def test_two_that_open_one_file_know_the_same(open_store: OpenStore) -> None:
+    one, two = open_store(), open_store()
+    one.grow_taint("s", Taint.by(PLAIN, [EVE]))
+    two.declare("s", [ANN])
+    one.add_known("box", [BOB])
+    two.note_held("box", "msg", [EVE])
+    assert two.taint("s", [EVE]) == one.taint("s", [EVE]) == Taint.by(PLAIN, [EVE])
+    assert one.declared("s") == {ANN}
+    assert two.known("box", [BOB]) == {BOB}
+    assert one.held_to("box", [EVE], 1) == ["msg"]
+    takers = [one, two, one, two]
+    answers = [taker.take_send(token(str(n)), 3, 9) for n, taker in enumerate(takers)]
+    assert answers == ["", "", "", "session"]
+
+
+def test_it_outlives_its_process(open_store: OpenStore) -> None:
+    first = open_store()
+    first.grow_taint("s", Taint.by(FORGED, [EVE]))
+    assert first.take_send(token("a"), 1, 9) == ""
+    first.close()
+    later = open_store()
+    assert later.taint("s", [EVE]) == Taint.by(FORGED, [EVE])
+    assert later.take_send(token("b"), 1, 9) == "session"
+
+
+TAKE = """
+import sys
+from multimail.sessions import SendToken
+from tests.sessions.sends import opened
+
+store = opened(sys.argv[1])
+keys = [f"{sys.argv[2]}-{number}" for number in range(20)]
+print(sum(store.take_send(SendToken("s", "t", key), 99, 11) == "" for key in keys))
+store.close()
+"""
+
+
+def test_exactly_the_cap_is_taken_by_processes_at_once(where: str) -> None:
+    def worker(name: str) -> int:
+        done = run(
+            [sys.executable, "-c", TAKE, where, name],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(worker, "abc")) == 11
+
+
+def test_a_new_store_may_be_opened_by_many_at_once(open_store: OpenStore) -> None:
+    start = threading.Barrier(6)
+
+    def opened(number: int) -> None:
+        start.wait()
+        open_store().declare("s", [f"a{number}@x.example"])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(opened, range(6)))
+    assert len(open_store().declared("s")) == 6
