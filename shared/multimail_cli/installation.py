@@ -14,6 +14,7 @@ LAST_RETIRED = (0, 1, 1)
 FRAMEWORKS = (
     *("langchain", "langchain-core", "langchain-openai", "langgraph"),
     *("crewai", "smolagents", "agno"),
+    *("autogen-core", "autogen-agentchat", "semantic-kernel"),
 )
 CURE = (
     "Uninstall them all, then install again: "

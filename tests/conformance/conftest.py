@@ -9,6 +9,7 @@ import pytest
 from tests.conformance.driver import Driver
 from tests.conformance.drivers import DRIVERS
 from tests.conformance.matrix import EXCEPTIONS, PROPERTY
+from tests.frameworks.apart import marks
 from tests.tools.conftest import (  # noqa: F401
     bare_environment,
     box,
@@ -39,7 +40,7 @@ def crew_storage(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(
     scope="session",
     params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(kind.framework))
+        pytest.param(name, marks=[pytest.mark.xdist_group(kind.framework), *marks(kind.framework)])
         for name, kind in DRIVERS.items()
     ],
 )

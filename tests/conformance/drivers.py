@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 from tests.conformance.driver import DONE, TASK, Call, Driver
+from tests.conformance.drivers_autogen import AutoGen, AutoGenWorkbench
+from tests.conformance.drivers_semantic_kernel import SemanticKernel, StreamingSemanticKernel
 
 from multimail_cli.chat_wire import text_of
 from multimail_cli.scripted_model import Conversation, Turn, call, say
@@ -241,5 +243,9 @@ DRIVERS: dict[str, type[Driver]] = {
         CodeAgent,
         Agno,
         AsyncAgno,
+        AutoGen,
+        AutoGenWorkbench,
+        SemanticKernel,
+        StreamingSemanticKernel,
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tests.conformance.drivers import DRIVERS
@@ -41,9 +41,10 @@ def scenarios() -> dict[str, str]:
     }
 
 
-def rows(names_of_scenarios: Iterable[str], cells: Cells) -> list[list[str]]:
-    """Return the table's rows, its head first; an exception bears its number."""
-    names = list(DRIVERS)
+def rows(
+    names_of_scenarios: Iterable[str], cells: Cells, names: Sequence[str] = tuple(DRIVERS)
+) -> list[list[str]]:
+    """Return the table's rows of these drivers, its head first; an exception bears its number."""
     notes = list(dict.fromkeys(EXCEPTIONS.values()))
     table = [["scenario", *names]]
     for scenario in names_of_scenarios:
@@ -69,7 +70,10 @@ def show(terminalreporter: Any) -> None:
         return
     terminalreporter.section("conformance")
     ran = {scenario for _, scenario in cells}
-    table = rows([one for one in scenarios() if one in ran], cells)
+    # The drivers of a framework that has its own environment are skipped in all scenarios.
+    here = {driver for (driver, _), word in cells.items() if word != "—"}
+    names = [one for one in DRIVERS if one in here]
+    table = rows([one for one in scenarios() if one in ran], cells, names)
     widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))]
     for row in table:
         words = [word.ljust(width) for word, width in zip(row, widths, strict=True)]

@@ -315,7 +315,10 @@ def test_resumed_session(driver: Driver, free_box: Box) -> None:
     assert len(free_box.mails()) == 1
 
 
-UNKNOWN_TOOL = ("not a valid tool", "Tool not found", "Unknown tool", "not among", "does not exist")
+UNKNOWN_TOOL = (
+    *("not a valid tool", "Tool not found", "Unknown tool", "not among", "does not exist"),
+    *("not found in any workbench", "not part of the provided tools"),
+)
 """How the frameworks tell a model that it has no such tool."""
 
 

@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.frameworks.agents import call_as_offered
+from tests.frameworks.apart import FRAMEWORKS
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, say
 from multimail_server.testing import ServerUnderTest
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-FRAMEWORKS = ("langchain", "crewai", "smolagents", "agno")
 CODE = """<code>
 row = check_inbox(limit=1)["emails"][0]
 print(read_email(row["id"]))
@@ -32,11 +33,12 @@ def answers_the_newest(conversation: Conversation) -> Turn:
     texts = conversation.results
     found = _ID.search(texts[0].text) if texts else None
     if found is None:
-        return call("check_inbox", limit=1)
+        return call_as_offered(conversation, "check_inbox", limit=1)
     if len(texts) == 1:
-        return call("read_email", email_id=found[0])
+        return call_as_offered(conversation, "read_email", email_id=found[0])
     if len(texts) == 2:
-        return call("reply_email", email_id=found[0], body="It is on its way.")
+        reply = {"email_id": found[0], "body": "It is on its way."}
+        return call_as_offered(conversation, "reply_email", **reply)
     return say("Answered.")
 
 

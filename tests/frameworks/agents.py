@@ -1,4 +1,4 @@
-"""Agents of all four frameworks: their own loops and clients, on a scripted model on a socket."""
+"""Agents of each framework: their own loops and clients, on a scripted model on a socket."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.frameworks.agents_autogen import run_autogen
+from tests.frameworks.agents_semantic_kernel import run_semantic_kernel
+
 from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
 
 Step = Turn | Callable[[Conversation], Turn]
-FRAMEWORKS = ("langchain", "crewai", "smolagents", "agno")
 TASK = "Look after the inbox."
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Offer", "body": "It is ready."}
 MESSAGE_ID = re.compile(r"\bmsg_[0-9A-Z]{26}\b")
@@ -123,9 +125,17 @@ RUNS: dict[str, Callable[..., None]] = {
     "crewai": run_crewai,
     "smolagents": run_smolagents,
     "agno": run_agno,
+    "autogen": run_autogen,
+    "semantic_kernel": run_semantic_kernel,
 }
 
 
 def last_turn(framework: str) -> Turn:
     """Return the turn that ends a run: smolagents' agent ends by calling a tool."""
     return call("final_answer", answer="Done.") if framework == "smolagents" else say("Done.")
+
+
+def call_as_offered(seen: Conversation, name: str, **arguments: Any) -> Turn:
+    """Return the turn that calls a tool; some frameworks put more before its name."""
+    (offered,) = [one for one in seen.tool_names if one.rpartition("-")[2] == name]
+    return call(offered, **arguments)

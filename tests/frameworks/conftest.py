@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 
+import pytest
+from tests.frameworks.apart import elsewhere, framework_of
 from tests.tools.conftest import (  # noqa: F401  (fixtures)
     bare_environment,
     box,
@@ -28,3 +32,21 @@ os.environ |= {
 }
 for name in ("LANGSMITH_API_KEY", "LANGCHAIN_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(name, None)
+
+
+class Elsewhere(pytest.File):
+    """A module of tests about a framework that is not in this environment: it is not imported.
+
+    It is no `pytest.Module`, which older versions of pytest-asyncio import themselves.
+    """
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        pytest.skip(elsewhere(framework_of(self.path) or "") or "")
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> Elsewhere | None:
+    """Leave out modules about frameworks that are not here, and say so."""
+    framework = framework_of(module_path)
+    if framework is None or elsewhere(framework) is None:
+        return None
+    return Elsewhere.from_parent(parent, path=module_path)

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.frameworks.agents import FRAMEWORKS, SEND, last_turn, model
+from tests.frameworks.agents import SEND, call_as_offered, last_turn, model
+from tests.frameworks.apart import FRAMEWORKS
 from tests.frameworks.one_run import REPORT
 from tests.tools.support import Box
-
-from multimail_cli.scripted_model import call
 
 ROOT = Path(__file__).parents[2]
 HERE = {"127.0.0.1", "::1", "localhost"}
@@ -20,8 +19,11 @@ HERE = {"127.0.0.1", "::1", "localhost"}
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_only_this_machine_is_asked_for(box: Box, framework: str) -> None:
-    steps = [call("check_inbox", limit=5), call("send_email", **SEND)]
-    with model(*steps, last=last_turn(framework)) as served:
+    with model(
+        lambda seen: call_as_offered(seen, "check_inbox", limit=5),
+        lambda seen: call_as_offered(seen, "send_email", **SEND),
+        last=last_turn(framework),
+    ) as served:
         ran = subprocess.run(
             [
                 *(sys.executable, "-m", "tests.frameworks.one_run"),

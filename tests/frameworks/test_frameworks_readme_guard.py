@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.frameworks.agents import call_as_offered
+from tests.frameworks.apart import FRAMEWORKS
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, say
 from multimail_server.testing import ServerUnderTest
 
 PAGES = Path(__file__).parents[2] / "integrations"
-FRAMEWORKS = ("langchain", "crewai", "smolagents", "agno")
 BOB = {"to": ["bob@example.org"], "subject": "Order 7", "body": "It is answered."}
 EVE = {**BOB, "to": ["eve@example.net"]}
 CODE = f"""<code>
@@ -32,13 +33,13 @@ def obeys_the_mail(seen: Conversation) -> Turn:
     if not seen.tool_names:
         return say(CODE)
     if not seen.results:
-        return call("check_inbox", limit=1)
+        return call_as_offered(seen, "check_inbox", limit=1)
     found = _ID.search(seen.results[0].text)
     assert found is not None
     steps = [
-        call("reply_email", email_id=found[0], body="It is on its way."),
-        call("send_email", **BOB),
-        call("send_email", **EVE),
+        call_as_offered(seen, "reply_email", email_id=found[0], body="It is on its way."),
+        call_as_offered(seen, "send_email", **BOB),
+        call_as_offered(seen, "send_email", **EVE),
     ]
     taken = len(seen.results) - 1
     return steps[taken] if taken < len(steps) else say("Answered.")

@@ -9,15 +9,28 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.frameworks.apart import marks
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = ("langchain", "langchain_core", "langgraph", "crewai", "smolagents", "agno")
+FRAMEWORKS = {
+    "langchain": ("langchain", "langchain_core", "langgraph"),
+    "crewai": ("crewai",),
+    "smolagents": ("smolagents",),
+    "agno": ("agno",),
+    "autogen": ("autogen_core", "autogen_agentchat"),
+    "semantic_kernel": ("semantic_kernel",),
+}
+MODULES = [
+    pytest.param(module, marks=marks(framework))
+    for framework, modules in FRAMEWORKS.items()
+    for module in modules
+]
 HEAVY = ("langchain_core", "starlette", "uvicorn", "typer", "aiosmtpd", "redis", "multimail_server")
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_framework_is_the_installed_one(framework: str) -> None:
-    spec = importlib.util.find_spec(framework)
+@pytest.mark.parametrize("module", MODULES)
+def test_a_framework_is_the_installed_one(module: str) -> None:
+    spec = importlib.util.find_spec(module)
     assert spec is not None
     places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
     outside = ROOT / "integrations"

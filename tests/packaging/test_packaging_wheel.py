@@ -37,6 +37,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     assert packages == {
         *("multimail", "multimail_server", "multimail_cli", "langchain_multimail"),
         *("crewai_multimail", "smolagents_multimail", "agno_multimail"),
+        *("autogen_multimail", "semantic_kernel_multimail"),
     }
     assert {f"{package}/py.typed" for package in packages} <= set(names)
 

@@ -1,0 +1,10 @@
+"""MultiMail for Semantic Kernel: a mailbox as a native plugin.
+
+from semantic_kernel_multimail import MultiMailToolkit
+
+ChatCompletionAgent(service=service, plugins=[MultiMailToolkit().get_plugin()])
+"""
+
+from .toolkit import MultiMailApproverToolkit, MultiMailFunction, MultiMailToolkit
+
+__all__ = ["MultiMailApproverToolkit", "MultiMailFunction", "MultiMailToolkit"]

@@ -1,0 +1,114 @@
+"""The catalogue's tools as a Semantic Kernel plugin. Only translation: `multimail` decides."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import PrivateAttr
+from semantic_kernel.filters import FunctionInvocationContext
+from semantic_kernel.functions import (
+    FunctionResult,
+    KernelFunction,
+    KernelFunctionMetadata,
+    KernelParameterMetadata,
+    KernelPlugin,
+)
+
+from multimail.tools import ApproverToolkit, Toolkit, ToolSession, ToolSpec
+
+PLUGIN_NAME = "multimail"
+_DESCRIPTION = "A mailbox: read, draft and send mail, which a human may have to approve."
+
+
+class MultiMailFunction(KernelFunction):
+    """One tool of the catalogue. Its value is text for the model, its metadata facts for code."""
+
+    _spec: ToolSpec = PrivateAttr()
+    _session: ToolSession = PrivateAttr()
+    _session_id: str = PrivateAttr()
+
+    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str) -> None:
+        super().__init__(
+            metadata=KernelFunctionMetadata(
+                name=spec.name,
+                description=spec.description,
+                parameters=_parameters(spec),
+                is_prompt=False,
+            )
+        )
+        self._spec, self._session, self._session_id = spec, session, session_id
+
+    async def _invoke_internal(self, context: FunctionInvocationContext) -> None:
+        """Run the tool. The kernel's arguments may hold others, such as a prompt's variables."""
+        names = self._spec.args.model_fields
+        given = {name: context.arguments[name] for name in names if name in context.arguments}
+        result = await self._session.acall(self._spec, given, session_id=self._session_id)
+        context.result = FunctionResult(
+            function=self.metadata,
+            value=result.text,
+            metadata={"ok": result.ok, **result.as_data()},
+        )
+
+    async def _invoke_internal_stream(self, context: FunctionInvocationContext) -> None:
+        await self._invoke_internal(context)
+
+
+def _parameters(spec: ToolSpec) -> list[KernelParameterMetadata]:
+    schema = spec.schema()
+    return [
+        KernelParameterMetadata(
+            name=name,
+            description=shape["description"],
+            type=_kind(shape),
+            is_required=name in schema.get("required", ()),
+            schema_data=shape,
+        )
+        for name, shape in schema["properties"].items()
+    ]
+
+
+def _kind(shape: Mapping[str, Any]) -> str:
+    kinds = [one["type"] for one in shape.get("anyOf", [shape])]
+    return str(next(kind for kind in kinds if kind != "null"))
+
+
+class MultiMailToolkit(Toolkit):
+    """The agent's tools: read, draft, send under oversight. None of them can approve.
+
+    Takes the arguments of `multimail.tools.Toolkit`. Semantic Kernel tells a function nothing of
+    the thread that it serves, so each `get_plugin()` is a conversation of its own: call it once per
+    thread.
+
+    Raises:
+        multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
+    """
+
+    def get_plugin(self, session_id: str | None = None, *, name: str = PLUGIN_NAME) -> KernelPlugin:
+        """Return the plugin, for `kernel.add_plugin(…)` or `ChatCompletionAgent(plugins=[…])`.
+
+        Args:
+            session_id: The conversation that it serves; default a new one.
+            name: What the model sees before each function's name: letters, digits, underscores.
+        """
+        return _plugin(self, session_id, name)
+
+
+class MultiMailApproverToolkit(ApproverToolkit):
+    """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
+
+    def get_plugin(self, session_id: str | None = None, *, name: str = PLUGIN_NAME) -> KernelPlugin:
+        """Return the plugin; see `MultiMailToolkit.get_plugin`."""
+        return _plugin(self, session_id, name)
+
+
+def _plugin(toolkit: Toolkit, session_id: str | None, name: str) -> KernelPlugin:
+    conversation = session_id or f"agent-{secrets.token_hex(8)}"
+    return KernelPlugin(
+        name=name,
+        description=_DESCRIPTION,
+        functions=[
+            MultiMailFunction(spec, toolkit.session, conversation) for spec in toolkit.specs
+        ],
+    )

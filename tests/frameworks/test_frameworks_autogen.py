@@ -1,0 +1,297 @@
+"""AutoGen: tools and workbench, results for code, errors, cancellation, teams, saved state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.messages import ToolCallExecutionEvent
+from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_core import EVENT_LOGGER_NAME, CancellationToken
+from autogen_core.tools import BaseTool, StaticWorkbench, Tool
+from tests.frameworks.agents import MESSAGE_ID, SEND, TASK, Step, conversation, model
+from tests.frameworks.agents_autogen import autogen_agent, close_models
+from tests.tools.support import Box, Fault, Way, answer, fenced
+
+from autogen_multimail import MultiMailApproverToolkit, MultiMailToolError, MultiMailToolkit
+from multimail import AsyncMultiMail, ConfigurationError
+from multimail.sessions import SqliteSessionStore
+from multimail.tools import ToolResult
+from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.trust import GuardDecision
+from multimail_cli.scripted_model import Conversation, Turn, call
+
+Make = Callable[..., MultiMailToolkit]
+
+
+@pytest.fixture(autouse=True)
+async def models_are_closed() -> AsyncIterator[None]:
+    """Close the clients in the event loop that used them."""
+    yield
+    await close_models()
+
+
+@pytest.fixture
+def toolkit(box: Box) -> MultiMailToolkit:
+    """The agent's toolkit."""
+    return MultiMailToolkit(box.agent_key, base_url=box.server.url)
+
+
+@pytest.fixture
+def decisions() -> list[GuardDecision]:
+    """What `on_decision` was told."""
+    return []
+
+
+@pytest.fixture
+def open_toolkit(free_box: Box, decisions: list[GuardDecision]) -> Make:
+    """Make a toolkit of a mailbox whose sends leave at once."""
+
+    def make(**options: Any) -> MultiMailToolkit:
+        facts: Any = {"base_url": free_box.server.url, "on_decision": decisions.append, **options}
+        return MultiMailToolkit(free_box.agent_key, **facts)
+
+    return make
+
+
+def tool(toolkit: MultiMailToolkit | MultiMailApproverToolkit, name: str) -> BaseTool[Any, Any]:
+    """Return one tool."""
+    return next(one for one in toolkit.get_tools() if one.name == name)
+
+
+async def run(one: BaseTool[Any, Any], **arguments: Any) -> ToolResult:
+    """Run a tool as a loop of one's own does."""
+    result = await one.run_json(arguments, CancellationToken())
+    assert isinstance(result, ToolResult)
+    return result
+
+
+def reading(box: Box) -> Turn:
+    """Receive a mail without proof, and return the turn that reads it."""
+    return call("read_email", email_id=box.receive("Hello.")["id"])
+
+
+async def test_they_are_tools_of_autogen(box: Box, toolkit: MultiMailToolkit) -> None:
+    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
+    for pack, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
+        names = [one.name for one in catalogue]
+        assert [one.name for one in pack.get_tools()] == names
+        assert all(isinstance(one, BaseTool | Tool) for one in pack.get_tools())
+        workbench = pack.get_workbench("monday")
+        assert isinstance(workbench, StaticWorkbench)
+        assert [one["name"] for one in await workbench.list_tools()] == names
+
+
+def test_tools_are_chosen_by_name(toolkit: MultiMailToolkit) -> None:
+    only = MultiMailToolkit("mm_test_x", include=["check_inbox"])
+    assert [one.name for one in only.get_tools()] == ["check_inbox"]
+    with pytest.raises(ConfigurationError, match="approve_email"):
+        MultiMailToolkit("mm_test_x", exclude=["approve_email"])
+
+
+async def test_a_result_is_facts_for_code_and_text_for_the_model(
+    box: Box, toolkit: MultiMailToolkit
+) -> None:
+    mail = box.receive_proven("Do it now!")
+    one = tool(toolkit, "read_email")
+    result = await run(one, email_id=mail["id"])
+    assert result.data["body"].strip() == "Do it now!"
+    assert result.data["trust"]["label"] == "authenticated"
+    assert "Do it now!" in fenced(one.return_value_as_string(result))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ({"email_id": "msg_unknown"}, "not_found", "msg_unknown"),
+        ({"email_id": 7}, "invalid_arguments", "email_id"),
+        ({"email_id": "msg_1", "policy": "off"}, "invalid_arguments", "policy is not an argument"),
+        (["msg_1"], "invalid_arguments", "arguments: "),
+    ],
+)
+async def test_an_error_has_a_code_for_code_and_a_text_for_the_model(
+    toolkit: MultiMailToolkit, arguments: Any, code: str, said: str
+) -> None:
+    one = tool(toolkit, "read_email")
+    with pytest.raises(MultiMailToolError, match=said) as caught:
+        await one.run_json(arguments, CancellationToken())
+    assert caught.value.error.code == code
+    in_workbench = await toolkit.get_workbench().call_tool(one.name, arguments)
+    assert in_workbench.is_error
+    assert in_workbench.to_text() == str(caught.value)
+
+
+async def test_an_event_tells_an_error_from_a_result(box: Box, toolkit: MultiMailToolkit) -> None:
+    steps = [call("read_email", email_id="msg_unknown"), call("list_mailboxes")]
+    with model(*steps) as served:
+        done = await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
+    events = [one for one in done.messages if isinstance(one, ToolCallExecutionEvent)]
+    results = [result for event in events for result in event.content]
+    assert [one.is_error for one in results] == [True, False]
+    assert results[0].content.startswith("Error (not_found): ")
+    assert done.messages[-1].content == "Done."
+
+
+class Watched(Way):
+    """The network, which tells when the first look of a wait is on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = asyncio.Event()
+
+    def _fault(self, request: httpx.Request) -> Fault | None:
+        found = super()._fault(request)
+        if len(self.requests) >= 3:
+            self.waits.set()
+        return found
+
+
+async def test_a_token_cancels_a_call_that_waits(box: Box) -> None:
+    way, token = Watched(), CancellationToken()
+    async with AsyncMultiMail(box.agent_key, base_url=box.server.url, transport=way) as client:
+        toolkit = MultiMailToolkit(async_client=client)
+        waiting = asyncio.ensure_future(
+            tool(toolkit, "wait_for_email").run_json({"timeout_seconds": 300}, token)
+        )
+        await way.waits.wait()
+        token.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        asked = len(way.requests)
+        assert (await run(tool(toolkit, "check_inbox"))).ok
+        assert len(way.requests) == asked + 1
+
+
+async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(
+    free_box: Box,
+) -> None:
+    token = CancellationToken()
+
+    class Slow(Way):
+        """The network, on which the answer to the first send is lost to its caller."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            real = await super().handle_async_request(request)
+            if request.method == "POST" and not token.is_cancelled():
+                await real.aread()
+                token.cancel()
+                await asyncio.Event().wait()
+            return real
+
+    facts: Any = {"base_url": free_box.server.url, "transport": Slow()}
+    async with AsyncMultiMail(free_box.agent_key, **facts) as client:
+        send = tool(MultiMailToolkit(async_client=client), "send_email")
+        with pytest.raises(asyncio.CancelledError):
+            await send.run_json(SEND, token)
+        again = await run(send, **SEND)
+    assert again.data["duplicate"]
+    sent = free_box.server.wait_for_message(
+        lambda mail: bool(mail["id"] == again.data["id"]), direction="outbound", status="sent"
+    )
+    assert [one["id"] for one in free_box.mails()] == [sent["id"]]
+    assert [one["id"] for one in free_box.left()] == [sent["id"]]
+
+
+@pytest.mark.parametrize(
+    ("names", "action"),
+    [(("ticket-17", "ticket-17"), "hold"), ((None, None), "allow")],
+    ids=["one name", "no names"],
+)
+async def test_members_of_a_team_share_what_they_are_named_to_share(
+    free_box: Box,
+    open_toolkit: Make,
+    decisions: list[GuardDecision],
+    names: tuple[str | None, str | None],
+    action: str,
+) -> None:
+    toolkit = open_toolkit()
+    with model(reading(free_box)) as first, model(call("send_email", **SEND)) as second:
+        reader, writer = (
+            autogen_agent(served, toolkit.get_tools(name), member)
+            for served, name, member in zip((first, second), names, ("ann", "bob"), strict=True)
+        )
+        both = MaxMessageTermination(3)
+        await RoundRobinGroupChat([reader, writer], termination_condition=both).run(task=TASK)
+    assert [one.action for one in decisions] == [action]
+
+
+async def test_an_agent_whose_state_is_loaded_elsewhere_stays_tainted(
+    free_box: Box, open_toolkit: Make, decisions: list[GuardDecision], tmp_path: Path
+) -> None:
+    def worker(served: Any) -> Any:
+        toolkit = open_toolkit(store=SqliteSessionStore(tmp_path / "guard.db"))
+        return autogen_agent(served, toolkit.get_tools("ticket-17"))
+
+    with model(reading(free_box)) as served:
+        first = worker(served)
+        await first.run(task=TASK)
+        state = await first.save_state()
+    with model(*[call("send_email", **SEND)] * 3) as served:
+        second = worker(served)
+        await second.load_state(state)
+        await second.run(task=TASK)
+    assert "Hello." in str(served.requests[0]["messages"])
+    assert {one.action for one in decisions} == {"hold"}
+    assert free_box.left() == []
+
+
+async def test_tools_of_ones_own_beside_them(box: Box, toolkit: MultiMailToolkit) -> None:
+    def price_of(item: str) -> str:
+        """Tell a price."""
+        return f"{item}: 5"
+
+    with model(call("price_of", item="Tea"), call("send_email", **SEND)) as served:
+        await autogen_agent(served, [*toolkit.get_tools(), price_of]).run(task=TASK)
+    assert conversation(served).results[0].text == "Tea: 5"
+    assert len(box.mails()) == 1
+
+
+async def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
+    way = Way()
+    async with AsyncMultiMail(box.agent_key, base_url=box.server.url, transport=way) as client:
+        toolkit = MultiMailToolkit(async_client=client)
+        with model(call("check_inbox"), call("check_inbox")) as served:
+            await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
+    assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
+
+
+async def test_what_the_approver_decides(box: Box, toolkit: MultiMailToolkit) -> None:
+    sent = await run(tool(toolkit, "send_email"), **SEND)
+    email_id = sent.data["id"]
+
+    def read(seen: Conversation) -> Turn:
+        assert MESSAGE_ID.findall(seen.last_tool_text) == [email_id]
+        return call("read_email", email_id=email_id)
+
+    steps: list[Step] = [
+        call("list_pending"),
+        read,
+        call("decide_email", email_id=email_id, decision="approve"),
+    ]
+    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
+    with model(*steps) as served:
+        await autogen_agent(served, approver.get_tools()).run(task=TASK)
+    assert [one["id"] for one in box.left()] == [email_id]
+
+
+async def test_the_key_is_in_nothing_that_is_shown(
+    box: Box, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, EVENT_LOGGER_NAME)
+    way = Way([Fault(answer(401))], meets=lambda request: True)
+    async with AsyncMultiMail(box.agent_key, base_url=box.server.url, transport=way) as client:
+        toolkit = MultiMailToolkit(async_client=client)
+        with model(call("check_inbox"), call("check_inbox")) as served:
+            done = await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
+    shown = [repr(toolkit), repr(toolkit.get_workbench()), str(done), str(served.requests)]
+    shown += [repr(one) + str(one) + repr(one.schema) for one in toolkit.get_tools()]
+    shown += [record.getMessage() for record in caplog.records]
+    assert "ToolCall" in str(shown)
+    assert not [text for text in shown if box.agent_key in text]
