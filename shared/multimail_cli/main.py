@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import demo, doctor, local, mail, review, serve, webhooks
+from . import demo, doctor, local, mail, mcp, review, serve, webhooks
 
 app = typer.Typer(
     name="multimail",
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _part in (serve, demo, mail, review, local, doctor):
+for _part in (serve, mcp, demo, mail, review, local, doctor):
     app.registered_commands += _part.app.registered_commands
 app.add_typer(webhooks.app)
 

@@ -55,6 +55,21 @@ class Session:
         """The API key, or an empty string."""
         return os.environ.get(self.key_env, "").strip()
 
+    def needed_key(self) -> str:
+        """Return the API key.
+
+        Raises:
+            CommandError: Its variable is empty.
+        """
+        if not self.key:
+            raise CommandError(
+                f"No API key: the environment variable {self.key_env} is not set.",
+                f"Set it: export {self.key_env}=mm_…; "
+                "`multimail serve` prints keys for a server on this machine.",
+                "no_key",
+            )
+        return self.key
+
     def client(self) -> MultiMail:
         """Return a client; use it in a with statement.
 
@@ -63,14 +78,7 @@ class Session:
         """
         from multimail import MultiMail
 
-        if not self.key:
-            raise CommandError(
-                f"No API key: the environment variable {self.key_env} is not set.",
-                f"Set it: export {self.key_env}=mm_…; "
-                "`multimail serve` prints keys for a server on this machine.",
-                "no_key",
-            )
-        return MultiMail(self.key, base_url=self.url, mailbox=self.mailbox)
+        return MultiMail(self.needed_key(), base_url=self.url, mailbox=self.mailbox)
 
     def answer(self, data: Any, show: Callable[[], None]) -> None:
         """Print `data` as JSON if that was asked for, else call `show`."""

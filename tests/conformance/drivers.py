@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from tests.conformance.driver import DONE, TASK, Call, Driver
 from tests.conformance.drivers_autogen import AutoGen, AutoGenWorkbench
 from tests.conformance.drivers_semantic_kernel import SemanticKernel, StreamingSemanticKernel
 
+from multimail.tools import ApproverToolkit, Toolkit
 from multimail_cli.chat_wire import text_of
 from multimail_cli.scripted_model import Conversation, Turn, call, say
 
@@ -231,6 +233,62 @@ class AsyncAgno(Agno):
         return asyncio.run(within())
 
 
+class Mcp(LangChain):
+    """An agent of LangChain that has the tools from an MCP server, over streamable HTTP."""
+
+    framework, way, package = "mcp", "http", "multimail_mcp"
+
+    def toolkit(self, key: str | None = None, *, approver: bool = False, **options: Any) -> Any:
+        made = (ApproverToolkit if approver else Toolkit)(key, **options)
+        self.open.append(made)
+        return made
+
+    def ask(self, toolkit: Any, url: str, session: str | None) -> str:
+        from langchain.agents import create_agent
+        from langchain_mcp_adapters.client import MultiServerMCPClient
+        from langchain_openai import ChatOpenAI
+        from pydantic import SecretStr
+
+        async def within() -> str:
+            # Each call is a session of the protocol: the header makes them one conversation.
+            headers = {"MultiMail-Conversation": session or f"run-{secrets.token_hex(8)}"}
+            async with _endpoint(toolkit) as at, httpx.AsyncClient() as network:
+                client = MultiServerMCPClient(
+                    {"mail": {"transport": "streamable_http", "url": at, "headers": headers}}
+                )
+                chat = ChatOpenAI(
+                    model="scripted",
+                    base_url=url,
+                    api_key=SecretStr("x"),
+                    http_async_client=network,
+                )
+                tools = [*await client.get_tools(), *map(self.native, self.own)]
+                given: Any = {"messages": [{"role": "user", "content": TASK}]}
+                answer = await create_agent(chat, tools).ainvoke(given)
+                await self.leave(toolkit)
+                return str(answer["messages"][-1].text)
+
+        return asyncio.run(within())
+
+
+@asynccontextmanager
+async def _endpoint(toolkit: Toolkit) -> AsyncIterator[str]:
+    """Serve a toolkit on a port of this machine, in this event loop."""
+    from multimail_mcp import HttpOptions, McpServer
+    from multimail_mcp.http import serve_http
+
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve_http(McpServer(toolkit), HttpOptions(port=0), ready.set_result)
+    )
+    try:
+        await asyncio.wait([ready, serving], return_when=asyncio.FIRST_COMPLETED)
+        yield ready.result()
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
 DRIVERS: dict[str, type[Driver]] = {
     kind.name(): kind
     for kind in (
@@ -247,5 +305,6 @@ DRIVERS: dict[str, type[Driver]] = {
         AutoGenWorkbench,
         SemanticKernel,
         StreamingSemanticKernel,
+        Mcp,
     )
 }

@@ -13,8 +13,8 @@ import pytest
 
 TOGETHER = ("langchain", "crewai", "smolagents", "agno")
 APART = ("autogen", "semantic_kernel")
-HERE = (os.environ["MULTIMAIL_APART"],) if "MULTIMAIL_APART" in os.environ else TOGETHER
-"""The frameworks that have to be installed here."""
+HERE = (os.environ["MULTIMAIL_APART"],) if "MULTIMAIL_APART" in os.environ else (*TOGETHER, "mcp")
+"""What has to be installed here: these frameworks, and the SDK of the protocol."""
 
 
 def elsewhere(framework: str) -> str | None:

@@ -25,7 +25,16 @@ MODULES = [
     for framework, modules in FRAMEWORKS.items()
     for module in modules
 ]
-HEAVY = ("langchain_core", "starlette", "uvicorn", "typer", "aiosmtpd", "redis", "multimail_server")
+HEAVY = (
+    "langchain_core",
+    "mcp",
+    "starlette",
+    "uvicorn",
+    "typer",
+    "aiosmtpd",
+    "redis",
+    "multimail_server",
+)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -58,8 +67,9 @@ FLOORS = {
     "multimail/trust": ("call", "client", "endpoints", "tools", "exchange"),
     "multimail/endpoints": ("client", "tools", "exchange", "verbs"),
     "multimail/tools": ("multimail_server", "multimail_cli"),
-    "multimail": ("multimail_server", "multimail_cli", "langchain_multimail"),
+    "multimail": ("multimail_server", "multimail_cli", "multimail_mcp", "langchain_multimail"),
     "multimail_server": ("multimail_cli", "multimail.client", "multimail.tools"),
+    "multimail_mcp": ("multimail_cli", "multimail_server"),
 }
 
 

@@ -35,7 +35,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     packages = {top for top in tops if not top.endswith(".dist-info")}
     assert packages == {
-        *("multimail", "multimail_server", "multimail_cli", "langchain_multimail"),
+        *("multimail", "multimail_server", "multimail_cli", "multimail_mcp", "langchain_multimail"),
         *("crewai_multimail", "smolagents_multimail", "agno_multimail"),
         *("autogen_multimail", "semantic_kernel_multimail"),
     }

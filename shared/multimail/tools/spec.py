@@ -133,13 +133,17 @@ class ToolResult:
             facts["decision"] = self.decision.as_data()
         return facts
 
+    def own_facts(self) -> dict[str, Any]:
+        """Return the ids and states of the facts: the API's words and never a sender's."""
+        return {name: self.data[name] for name in OWN_WORDS if self.data.get(name) is not None}
+
     def as_json(self, longest: int | None = None) -> str:
         """Return JSON for a model: the text, and the ids and states that stand in it.
 
         Args:
             longest: The most characters; a text that is too long for it is cut.
         """
-        facts = {name: self.data[name] for name in _OWN_WORDS if self.data.get(name) is not None}
+        facts = self.own_facts()
         whole = json.dumps({"ok": self.ok, **facts, "text": self.text}, ensure_ascii=False)
         if longest is None or len(whole) <= longest:
             return whole
@@ -147,7 +151,7 @@ class ToolResult:
         return json.dumps({"ok": self.ok, **facts, "text": cut}, ensure_ascii=False)
 
 
-_OWN_WORDS = (
+OWN_WORDS = (
     *("id", "thread_id", "status", "held", "duplicate", "decision"),
     *("cursor", "next_offset", "before"),
 )
