@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -215,3 +216,16 @@ async def test_an_attachment_that_is_not_there_is_named(box: Box, connect: Conne
         result = await tools("download_attachment", email_id=mail["id"], filename=name)
         assert code_of(result) == "not_found"
         assert result.files == ()
+
+
+async def test_arguments_may_be_json_text_as_models_apis_give_it(
+    box: Box, connect: Connect
+) -> None:
+    tools = connect(box)
+    assert (await tools.call("check_inbox", "")).ok
+    sent = await tools.call("send_email", json.dumps(SEND))
+    assert box.mail(sent.data["id"])["subject"] == "Hi"
+    broken = ('{"to": ["ann@example.org"', "[1]", '"send"', '{"to": "\ud800"}', "{} {}")
+    for text in broken:
+        assert code_of(await tools.call("send_email", text)) == "invalid_arguments"
+    assert len(box.mails()) == 1

@@ -55,8 +55,14 @@ def test_a_name_that_is_no_tool_is_a_mistake(argument: str, name: str) -> None:
 
 
 def test_an_agent_cannot_be_handed_the_approvers_tool_by_name() -> None:
+    toolkit = Toolkit(KEY)
     with pytest.raises(ConfigurationError, match="no tool 'decide_email'"):
-        Toolkit(KEY).call("decide_email", {"email_id": "msg_1", "decision": "approve"})
+        toolkit.spec("decide_email")
+    refused = toolkit.call("decide_email", {"email_id": "msg_1", "decision": "approve"})
+    assert refused.error is not None
+    assert refused.error.code == "no_such_tool"
+    assert refused.text.startswith("Error (no_such_tool): There is no tool 'decide_email'.")
+    assert "There are: list_mailboxes" in refused.text
 
 
 def test_tools_are_chosen_by_name() -> None:

@@ -47,7 +47,7 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        return _answer(self._session.call(self._spec, arguments, session_id=_thread(config)))
+        return _answer(self._session.call(self._spec, arguments, session_id=thread_of(config)))
 
     async def _arun(
         self,
@@ -57,7 +57,9 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        return _answer(await self._session.acall(self._spec, arguments, session_id=_thread(config)))
+        return _answer(
+            await self._session.acall(self._spec, arguments, session_id=thread_of(config))
+        )
 
 
 def _explain(spec: ToolSpec, error: Any) -> str:
@@ -72,7 +74,8 @@ def _answer(result: ToolResult) -> tuple[str, dict[str, Any]]:
     return result.text, artifact_of(result)
 
 
-def _thread(config: RunnableConfig) -> str | None:
+def thread_of(config: RunnableConfig) -> str | None:
+    """Return LangGraph's `thread_id`, by which conversations are told apart, if there is one."""
     thread = config.get("configurable", {}).get("thread_id")
     return None if thread is None else str(thread)
 
@@ -93,6 +96,11 @@ class MultiMailToolkit(BaseToolkit):
     def __init__(self, api_key: str | None = None, **options: Unpack[ToolkitOptions]) -> None:
         super().__init__()
         self._toolkit = self.pack(api_key, **options)
+
+    @property
+    def session(self) -> ToolSession:
+        """What runs the tools; loaders and retrievers that are given this toolkit share it."""
+        return self._toolkit.session
 
     def get_tools(self) -> list[BaseTool]:
         """Return the tools, as `create_agent(tools=…)` or `model.bind_tools` takes them."""

@@ -21,7 +21,8 @@ log = logging.getLogger("multimail.guard")
 Observer: TypeAlias = Callable[[GuardDecision], None]
 Steps: TypeAlias = Generator[Call[Any] | Pause, Any, GuardDecision]
 
-_LEFT = frozenset({"sending", "sent", "delivered", "bounced"})
+LEFT = frozenset({"sending", "sent", "delivered", "bounced"})
+"""The states of a message that is on its way, or has left."""
 _LOOKED_UP = 10
 _CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
 _CANNOT_WAIT = "it cannot wait for a human"
@@ -93,6 +94,15 @@ class Guard:
         self.store.grow_taint(self.session_id, Taint.by(assessment, named))
         return assessment
 
+    def shows_again(self, assessment: Assessment, *texts: str) -> None:
+        """Note that text of a message is being shown which app code kept, in an index perhaps.
+
+        Args:
+            assessment: What was thought of the message when it was kept.
+            texts: What is shown of it, its header included.
+        """
+        self.store.grow_taint(self.session_id, Taint.by(assessment, mentioned(*texts)))
+
     def learn(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
         """Ask whether a human has let mail to a message's sender leave since he was last asked."""
         sender, scope = normalised(message.sender), self._scope(message.mailbox_id)
@@ -119,7 +129,7 @@ class Guard:
         """
         taint, allowed = yield from self._known_of(recipients, self._scope(mailbox.id))
         assessment = self.assess(original)
-        if assessment is OWN and original.status in _LEFT:
+        if assessment is OWN and original.status in LEFT:
             allowed |= _envelope(original)
         inbound = assessment is not OWN
         facts = ReplyFacts(

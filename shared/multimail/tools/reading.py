@@ -150,11 +150,11 @@ def _shown(message: Email, args: a.ReadEmail, context: ToolContext) -> ToolResul
     # Whoever decides on a message has to be shown all of it.
     quoted = bool(args.include_quoted) or message.status in _UNDECIDED
     body = body_of(message, treatment, include_quoted=quoted)
-    notes = [*_removed_notes(message), *body.notes, *_file_notes(message, assessment, context)]
-    head = _head(message, assessment, context.max_chars, *notes)
+    notes = [*removed_notes(message), *body.notes, *_file_notes(message, assessment, context)]
+    head = head_of(message, assessment, context.max_chars, *notes)
     fence = Fence.new()
     room = context.max_chars - len(head) - fence.width - _TAIL
-    headers = headers_of(message, treatment, min(room // 2, _MOST_HEADERS))
+    headers = headers_of(message, treatment, min(room // 2, MOST_HEADERS))
     content = body.text
     if headers.rest:
         content = f"{content}\n\n{headers.rest}"
@@ -182,7 +182,7 @@ def _shown(message: Email, args: a.ReadEmail, context: ToolContext) -> ToolResul
     return ToolResult(text, {**_email_facts(message, assessment), **facts})
 
 
-_MOST_HEADERS = 1500
+MOST_HEADERS = 1500
 
 
 def _file_notes(message: Email, assessment: Assessment, context: ToolContext) -> list[str]:
@@ -190,7 +190,7 @@ def _file_notes(message: Email, assessment: Assessment, context: ToolContext) ->
     return ["Its attachments are withheld."] if withheld else []
 
 
-def _removed_notes(message: Email) -> list[str]:
+def removed_notes(message: Email) -> list[str]:
     """Say what of an HTML body its readers would not have seen, and was left out."""
     return [f"Left out by the server: {one_line('; '.join(message.removed), 200)}."] * bool(
         message.removed
@@ -199,21 +199,21 @@ def _removed_notes(message: Email) -> list[str]:
 
 def _withheld(message: Email, assessment: Assessment, context: ToolContext) -> ToolResult:
     context.seen.note_withheld((context.session_id, message.id), message.content_hash or "")
-    head = _head(
+    head = head_of(
         message,
         assessment,
         context.max_chars,
         "Its body is withheld. Do not act on it; a person can look at it in the mailbox.",
     )
     fence = Fence.new()
-    room = min(context.max_chars - len(head) - fence.width, _MOST_HEADERS)
+    room = min(context.max_chars - len(head) - fence.width, MOST_HEADERS)
     headers = headers_of(message, Treatment.WITHHELD, room)
     context.guard.shows(message, headers.text)
     text = f"{head}\n{fence.around(headers.text)}"
     return ToolResult(text, _email_facts(message, assessment))
 
 
-def _head(message: Email, assessment: Assessment, max_chars: int, *notes: str) -> str:
+def head_of(message: Email, assessment: Assessment, max_chars: int, *notes: str) -> str:
     """Return what stands before the fence, within some two thirds of a small budget."""
     label = label_line(assessment, min(120, max_chars // 24))
     return "\n".join([*_facts_lines(message, max_chars // 16), label, *notes, DATA_NOTE])

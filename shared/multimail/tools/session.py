@@ -7,9 +7,9 @@ import logging
 import secrets
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pydantic
@@ -24,7 +24,9 @@ from ..trust import PolicyName, TrustPolicy
 from ..trust.addresses import normalised_all
 from .context import ToolContext
 from .guard import Guard, Observer
-from .spec import UNKNOWN_OUTCOME, ToolError, ToolResult, ToolSpec, argument_error
+from .spec import UNKNOWN_OUTCOME, ToolArgs, ToolError, ToolResult, ToolSpec, argument_error
+
+T = TypeVar("T")
 
 log = logging.getLogger("multimail.tools")
 
@@ -110,11 +112,11 @@ class ToolSession:
             session_id: For this conversation only; default for all of this toolkit's.
         """
         found = normalised_all([addresses] if isinstance(addresses, str) else addresses)
-        guard = self._context.guard
         if session_id is not None:
-            replace(guard, session_id=session_id).declare(found)
+            self.guard(session_id).declare(found)
             return
         with self._lock:
+            guard = self._context.guard
             guard = replace(guard, declared=guard.declared | found)
             self._context = replace(self._context, guard=guard)
 
@@ -124,17 +126,24 @@ class ToolSession:
         Args:
             session_id: Which one; default this session's own.
         """
-        guard = self._context.guard
-        replace(guard, session_id=session_id or self._session_id).reset()
+        self.guard(session_id).reset()
+
+    def guard(self, session_id: str | None = None) -> Guard:
+        """Return the guard of a conversation, for app code that shows mail by other ways.
+
+        Args:
+            session_id: Which one; default this session's own.
+        """
+        return replace(self._context.guard, session_id=session_id or self._session_id)
 
     def call(
-        self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
+        self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
     ) -> ToolResult:
         """Run a tool. What goes wrong is in the result; it does not raise.
 
         Args:
             spec: The tool.
-            arguments: What the model said, unchecked.
+            arguments: What the model said, unchecked; as JSON text too.
             session_id: The conversation, by the framework's own id; default the session's.
 
         Returns:
@@ -143,13 +152,37 @@ class ToolSession:
         return self._call(spec, arguments, session_id, self._context.max_chars)
 
     async def acall(
-        self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
+        self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
     ) -> ToolResult:
         """Run a tool, asynchronously; otherwise as `call`."""
         return await self._acall(spec, arguments, session_id, self._context.max_chars)
 
+    def run(
+        self, work: Callable[[ToolContext], Operation[T]], *, session_id: str | None = None
+    ) -> T:
+        """Carry out an operation of app code in a conversation: with its guard, and no model.
+
+        Args:
+            work: Makes the operation of its surroundings.
+            session_id: The conversation; default the session's.
+
+        Raises:
+            MultiMailError: As the operation's calls do.
+        """
+        client = self._sync()
+        context = self._context_of(session_id, client.mailboxes, self._context.max_chars)
+        return client.run(work(context))
+
+    async def arun(
+        self, work: Callable[[ToolContext], Operation[T]], *, session_id: str | None = None
+    ) -> T:
+        """Do the same, asynchronously."""
+        client = self._async()
+        context = self._context_of(session_id, client.mailboxes, self._context.max_chars)
+        return await client.run(work(context))
+
     def call_json(
-        self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
+        self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
     ) -> tuple[ToolResult, str]:
         """Run a tool for a framework whose results are JSON; the JSON is within the budget.
 
@@ -163,7 +196,7 @@ class ToolSession:
         return result, result.as_json(self._context.max_chars)
 
     async def acall_json(
-        self, spec: ToolSpec, arguments: Mapping[str, Any], *, session_id: str | None = None
+        self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
     ) -> tuple[ToolResult, str]:
         """Run a tool, asynchronously; otherwise as `call_json`."""
         first, second = self._json_rooms(spec)
@@ -190,7 +223,7 @@ class ToolSession:
     def _call(
         self,
         spec: ToolSpec,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, Any] | str,
         session_id: str | None,
         max_chars: int,
     ) -> ToolResult:
@@ -204,7 +237,7 @@ class ToolSession:
     async def _acall(
         self,
         spec: ToolSpec,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, Any] | str,
         session_id: str | None,
         max_chars: int,
     ) -> ToolResult:
@@ -218,22 +251,22 @@ class ToolSession:
     def _operation(
         self,
         spec: ToolSpec,
-        arguments: Mapping[str, Any] | None,
+        arguments: Mapping[str, Any] | str | None,
         session_id: str | None,
         book: MailboxBook,
         max_chars: int,
     ) -> Operation[ToolResult]:
-        given = dict(arguments) if isinstance(arguments, Mapping) else arguments
-        args = spec.args.model_validate({} if given is None else given)
-        chosen = session_id or self._session_id
-        context = replace(
+        return spec.operation(_read(spec, arguments), self._context_of(session_id, book, max_chars))
+
+    def _context_of(self, session_id: str | None, book: MailboxBook, max_chars: int) -> ToolContext:
+        guard = self.guard(session_id)
+        return replace(
             self._context,
-            session_id=chosen,
-            guard=replace(self._context.guard, session_id=chosen),
+            session_id=guard.session_id,
+            guard=guard,
             max_chars=max_chars,
             book=book,
         )
-        return spec.operation(args, context)
 
     def _sync(self) -> MultiMail:
         if self._given is not None:
@@ -278,6 +311,13 @@ class ToolSession:
         if client is not None:
             await client.close()
         self.close()
+
+
+def _read(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) -> ToolArgs:
+    if isinstance(arguments, str):
+        return spec.args.model_validate_json(arguments or "{}")
+    given = dict(arguments) if isinstance(arguments, Mapping) else arguments
+    return spec.args.model_validate({} if given is None else given)
 
 
 def _fitted(result: ToolResult, longest: int) -> ToolResult:

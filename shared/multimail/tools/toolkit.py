@@ -18,7 +18,7 @@ from ..trust import PolicyName, TrustPolicy
 from .catalogue import AGENT_TOOLS, APPROVER_TOOLS
 from .guard import Observer
 from .session import DEFAULT_MAX_CHARS, LEAST_CHARS, ToolSession
-from .spec import ToolResult, ToolSpec
+from .spec import ToolError, ToolResult, ToolSpec
 
 
 class SessionOptions(TypedDict, total=False):
@@ -83,6 +83,7 @@ class Toolkit:
         **options: Unpack[SessionOptions],
     ) -> None:
         self.specs = select(self.catalogue, include, exclude)
+        self._by_name = {spec.name: spec for spec in self.specs}
         if options.get("max_chars", DEFAULT_MAX_CHARS) < self.least_chars:
             raise ConfigurationError(f"max_chars must be at least {self.least_chars:,} here.")
         self.session = ToolSession(api_key, **options)
@@ -97,24 +98,44 @@ class Toolkit:
         Raises:
             ConfigurationError: This toolkit has none.
         """
-        for one in self.specs:
-            if one.name == name:
-                return one
-        raise ConfigurationError(
-            f"This toolkit has no tool {name!r}. It has: {_names(self.specs)}."
-        )
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise ConfigurationError(
+                f"This toolkit has no tool {name!r}. It has: {_names(self.specs)}."
+            ) from None
 
     def call(
-        self, name: str, arguments: Mapping[str, Any], *, session_id: str | None = None
+        self, name: str, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
     ) -> ToolResult:
-        """Run a tool by name; see `ToolSession.call`."""
-        return self.session.call(self.spec(name), arguments, session_id=session_id)
+        """Run a tool as a model called it; a name that does not exist is an error in the result.
+
+        Args:
+            name: The tool's name.
+            arguments: What the model said, unchecked; as JSON text too, as models' APIs give it.
+            session_id: The conversation; default the session's.
+
+        Returns:
+            The result, its text within the budget.
+        """
+        spec = self._by_name.get(name)
+        if spec is None:
+            return self._no_such(name)
+        return self.session.call(spec, arguments, session_id=session_id)
 
     async def acall(
-        self, name: str, arguments: Mapping[str, Any], *, session_id: str | None = None
+        self, name: str, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
     ) -> ToolResult:
-        """Run a tool by name, asynchronously."""
-        return await self.session.acall(self.spec(name), arguments, session_id=session_id)
+        """Run a tool by name, asynchronously; otherwise as `call`."""
+        spec = self._by_name.get(name)
+        if spec is None:
+            return self._no_such(name)
+        return await self.session.acall(spec, arguments, session_id=session_id)
+
+    def _no_such(self, name: str) -> ToolResult:
+        step = f"Nothing was done. There are: {_names(self.specs)}."
+        error = ToolError("no_such_tool", f"There is no tool {name!r:.80}", next_step=step)
+        return ToolResult.failure(error)
 
     def declare_recipients(
         self, addresses: Iterable[str], *, session_id: str | None = None

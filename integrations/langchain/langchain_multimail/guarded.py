@@ -1,0 +1,105 @@
+"""The guarded retriever: mail in a vector store, marked and noted where a model is shown it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import PrivateAttr
+
+from multimail.tools import ToolSession
+from multimail.tools.render import DATA_NOTE, label_line
+from multimail.tools.shown import VOUCHED, labels_of
+from multimail.trust import OWN, Assessment, Label
+from multimail.trust.text import Fence, one_line
+
+from .retriever import ConversationRetriever
+from .toolkit import MultiMailToolkit
+
+
+class GuardedRetriever(ConversationRetriever):
+    """Puts the guard around a retriever whose index was made by `MultiMailLoader(marked=False)`.
+
+    What it returns stands between marks below its label, and taints the conversation. A document
+    without a label that the loader wrote is left out: nobody can say whose words it holds. What
+    the sender's standing was when the index was made does not count: he is treated as new.
+
+    Args:
+        retriever: Of any vector store, such as `store.as_retriever()`.
+        toolkit: The toolkit of the agent or chain that is shown the documents.
+        labels: Return only documents with one of these labels.
+
+    Raises:
+        multimail.ConfigurationError: No such label.
+    """
+
+    retriever: BaseRetriever
+    labels: frozenset[Label]
+    _session: ToolSession = PrivateAttr()
+
+    def __init__(
+        self,
+        retriever: BaseRetriever,
+        toolkit: MultiMailToolkit,
+        *,
+        labels: Iterable[str] = VOUCHED,
+    ) -> None:
+        fields: dict[str, Any] = {"retriever": retriever, "labels": labels_of(labels)}
+        super().__init__(**fields)
+        self._session = toolkit.session
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,
+        session_id: str | None = None,
+    ) -> list[Document]:
+        found = self.retriever.invoke(query, {"callbacks": run_manager.get_child()})
+        return self._guarded(found, session_id)
+
+    async def _aget_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,
+        session_id: str | None = None,
+    ) -> list[Document]:
+        found = await self.retriever.ainvoke(query, {"callbacks": run_manager.get_child()})
+        return self._guarded(found, session_id)
+
+    def _guarded(self, found: Iterable[Document], session_id: str | None) -> list[Document]:
+        guard = self._session.guard(session_id)
+        documents = []
+        for document, assessment in self._labelled(found):
+            named = [str(document.metadata.get(name) or "") for name in ("sender", "to")]
+            guard.shows_again(assessment, document.page_content, *named)
+            documents.append(_marked(document, assessment))
+        return documents
+
+    def _labelled(self, found: Iterable[Document]) -> Iterator[tuple[Document, Assessment]]:
+        for document in found:
+            label = document.metadata.get("label")
+            if label in self.labels:
+                yield document, OWN if label == Label.OWN else Assessment(Label(label))
+
+
+def _marked(document: Document, assessment: Assessment) -> Document:
+    facts = document.metadata
+    named = [
+        f"{word} {one_line(str(facts[name]), 64)}"
+        for name, word in _NAMED.items()
+        if facts.get(name)
+    ]
+    head = "\n".join([f"Part of {', '.join(named)}.", label_line(assessment), DATA_NOTE])
+    content = f"{head}\n{Fence.new().around(document.page_content)}"
+    return Document(page_content=content, id=document.id, metadata=dict(facts))
+
+
+_NAMED = {"id": "email", "thread_id": "thread", "received_at": "of"}
