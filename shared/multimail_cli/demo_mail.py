@@ -47,16 +47,17 @@ class _Draft:
     attachment: tuple[str, str] | None = None
 
 
-def scenario(directory: Path) -> tuple[list[Letter], Path]:
+def scenario(directory: Path, now: datetime | None = None) -> tuple[list[Letter], Path]:
     """Return the demo's mail in order of arrival, and the DNS zone file that it is checked by.
 
     Args:
         directory: Where the zone file goes.
+        now: The moment that the mail looks back from; default the present one.
     """
     from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
 
     private_key, record = generate_key()
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = (now or datetime.now(UTC)).replace(microsecond=0)
     letters = []
     for draft in _drafts(now):
         raw = sign_dkim(

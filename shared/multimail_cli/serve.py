@@ -47,7 +47,12 @@ def serve(
         Path | None, typer.Option(metavar="FILE", help="A master file instead of live DNS.")
     ] = None,
     relay: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where live mail goes, smtp://host:port.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="MULTIMAIL_RELAY",  # its password would stand in every user's list of processes
+            help="Where live mail goes, smtp://host:port. Default: MULTIMAIL_RELAY.",
+        ),
     ] = None,
     domain: Annotated[str | None, typer.Option(help="The domain of new mailboxes.")] = None,
     mode: Annotated[str, typer.Option(help=f"Oversight: {', '.join(_MODES)}.")] = "gated_send",

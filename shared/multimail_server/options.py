@@ -10,11 +10,12 @@ from .comforts import clock_of
 from .settings import ServerConfig
 
 _SHORT = {"mode": "oversight_mode", "mailbox": "mailbox_address"}
+_NO_DNS = Path(__file__).with_name("no_dns.zone")
 _PATHS = frozenset({"data", "dns_zone", "seed_mail"})
 
 
 def config_of(options: dict[str, Any]) -> ServerConfig:
-    """Return the settings of a server for tests: free ports, and what the options say.
+    """Return the settings of a server for tests: free ports, no DNS, and what the options say.
 
     Args:
         options: Fields of `ServerConfig`; `mode` and `mailbox` stand for the long names, `clock`
@@ -32,4 +33,4 @@ def config_of(options: dict[str, Any]) -> ServerConfig:
         settings[name] = None if settings[name] is None else Path(settings[name])
     if isinstance(settings.get("clock"), str):
         settings["clock"] = clock_of(settings["clock"])
-    return ServerConfig(**{"port": 0, "smtp_port": 0, **settings})
+    return ServerConfig(**{"port": 0, "smtp_port": 0, "dns_zone": _NO_DNS, **settings})

@@ -1,19 +1,14 @@
-"""The page on trust: its table is the code's, and its blocks run."""
+"""The page on trust: its table is the code's."""
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from multimail.trust import PolicyName, Row, Tier, TrustPolicy
 from multimail.trust.table import Treatment, action, treatment
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trust.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 ROWS = {
     Row.REPLY: "a reply to the address in From",
     Row.INTRODUCE: "mail to an address that only mail supplied",
@@ -52,25 +47,3 @@ def test_the_caps_are_the_codes() -> None:
     policy = TrustPolicy()
     assert f"{policy.sends_per_session} sends in one" in PAGE
     assert f"{policy.sends_per_thread} in one thread" in PAGE
-
-
-@pytest.fixture(autouse=True)
-def handlers_as_they_were() -> Iterator[None]:
-    """A block puts a filter on the root's handlers, and pytest's own are among them."""
-    before = [(handler, list(handler.filters)) for handler in logging.getLogger().handlers]
-    yield
-    for handler, filters in before:
-        handler.filters[:] = filters
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_every_block_runs(
-    block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MULTIMAIL_API_KEY", "mm_test_" + "k" * 32)
-    monkeypatch.setenv("MULTIMAIL_API_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
-    exec(compile(block, "docs/trust.md", "exec"), {})
-    for said in re.findall(r"# (\w+ sender_\w+)$", block, re.MULTILINE):
-        assert said in capsys.readouterr().out

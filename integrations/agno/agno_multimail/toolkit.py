@@ -34,7 +34,6 @@ class MultiMailToolkit(AgnoToolkit):
         requires_confirmation_tools: Tools before which the run pauses until it is confirmed.
         instructions: What an agent that holds them is told; default the catalogue's.
         add_instructions: Whether that is put into the system message.
-        options: Any other argument of `multimail.tools.Toolkit`.
 
     Raises:
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.

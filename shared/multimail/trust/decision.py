@@ -20,6 +20,7 @@ class Action(StrEnum):
     HOLD = "hold"
     """A human decides, even where the mailbox would not ask one."""
     REFUSE = "refuse"
+    """It is not done, and no human is asked."""
 
 
 _SEVERITY = (Action.ALLOW, Action.HOLD, Action.REFUSE)

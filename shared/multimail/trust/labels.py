@@ -40,6 +40,7 @@ class Standing(StrEnum):
     KNOWN = "known"
     """The agent has written to it before, with a human's approval."""
     NEW = "new"
+    """Neither of these, or nobody can say that it is really them."""
 
 
 class Tier(IntEnum):
@@ -52,6 +53,7 @@ class Tier(IntEnum):
     UNPROVEN = 2
     """Unauthenticated or unknown."""
     FAILED = 3
+    """Disowned, or a forgery."""
 
 
 @dataclass(frozen=True, slots=True)

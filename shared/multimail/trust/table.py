@@ -12,9 +12,11 @@ class Treatment(StrEnum):
     """How much of a message's text a model is shown. All of it stands between marks."""
 
     MARKED = "marked"
+    """All of it."""
     DEFANGED = "defanged"
     """Links cannot be followed, but can be read."""
     LINKS_REMOVED = "links_removed"
+    """The text without its links, and no attachments."""
     WITHHELD = "withheld"
     """Only who it claims to be from, to whom, when and its subject."""
 

@@ -1,0 +1,95 @@
+"""A Griffe extension: what the reference has to say where code is made by code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import griffe
+
+_OPTIONS = ("ToolkitOptions", "SessionOptions")
+
+
+class Multimail(griffe.Extension):
+    """Shows the clients' methods as their endpoints, and `**options` as the arguments they are."""
+
+    def on_package(self, *, pkg: griffe.Module, loader: griffe.GriffeLoader, **kwargs: Any) -> None:
+        """Change a package once it is loaded."""
+        del kwargs
+        core = pkg
+        if pkg.path == "multimail":
+            _show_verbs(pkg)
+        else:
+            loaded = loader.load("multimail")
+            assert isinstance(loaded, griffe.Module)
+            core = loaded
+        fields = {name: list(_fields(core, name)) for name in _OPTIONS}
+        for function in _functions(pkg):
+            _show_options(function, fields)
+
+
+def _show_verbs(pkg: griffe.Module) -> None:
+    verbs = pkg["verbs.Verbs"]
+    for name, attribute in list(verbs.members.items()):
+        if isinstance(attribute, griffe.Attribute):
+            verbs.set_member(name, _method(name, attribute, pkg))
+
+
+def _method(name: str, attribute: griffe.Attribute, pkg: griffe.Module) -> griffe.Function:
+    """Return the method that `name = verb(api.endpoint)` makes."""
+    made = attribute.value
+    assert isinstance(made, griffe.ExprCall)
+    endpoint = pkg[f"endpoints.{str(made.arguments[0]).removeprefix('api.')}"].final_target
+    method = griffe.Function(
+        name,
+        lineno=attribute.lineno,
+        endlineno=attribute.endlineno,
+        parameters=endpoint.parameters,
+        returns=_result(endpoint.returns, pages=str(made.function) == "paging"),
+        docstring=endpoint.docstring,
+    )
+    method.labels.add("operation")
+    return method
+
+
+def _result(told: Any, *, pages: bool) -> Any:
+    """Return `T` of `Call[T]` and of `Generator[…, …, T]`; of a page, an iterator of its rows."""
+    if not isinstance(told, griffe.ExprSubscript):
+        return told
+    inner = told.slice
+    if isinstance(inner, griffe.ExprTuple):
+        inner = inner.elements[-1]
+    if pages and isinstance(inner, griffe.ExprSubscript):
+        return griffe.ExprSubscript(griffe.ExprName("Iterator"), inner.slice)
+    return inner
+
+
+def _fields(core: griffe.Module, name: str) -> Iterator[griffe.Parameter]:
+    """Yield the keyword arguments that a TypedDict of options describes, its bases' first."""
+    options = core[f"tools.toolkit.{name}"]
+    for base in options.bases:
+        if str(base) in _OPTIONS:
+            yield from _fields(core, str(base))
+    for field in options.members.values():
+        yield griffe.Parameter(
+            field.name,
+            annotation=field.annotation,
+            kind=griffe.ParameterKind.keyword_only,
+            default="...",
+        )
+
+
+def _functions(inside: griffe.Module | griffe.Class) -> Iterator[griffe.Function]:
+    for one in inside.members.values():
+        if isinstance(one, griffe.Function):
+            yield one
+        elif isinstance(one, griffe.Module | griffe.Class):
+            yield from _functions(one)
+
+
+def _show_options(function: griffe.Function, fields: dict[str, list[griffe.Parameter]]) -> None:
+    shown: list[griffe.Parameter] = []
+    for one in function.parameters:
+        wanted = str(one.annotation).removeprefix("Unpack[").removesuffix("]")
+        shown += fields.get(wanted, [one])
+    function.parameters = griffe.Parameters(*shown)

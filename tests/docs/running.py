@@ -1,0 +1,102 @@
+"""Runs a page's Python as it stands there: on a real server, and on a scripted model."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.frameworks.agents import call_as_offered
+
+from multimail_cli.scripted_model import Conversation, Turn, say
+from multimail_server.testing import ServerUnderTest
+
+CODE = """<code>
+row = check_inbox(limit=1)["emails"][0]
+print(read_email(row["id"]))
+print(reply_email(row["id"], body="It is on its way."))
+final_answer("Answered.")
+</code>"""
+_ID = re.compile(r"msg_[0-9A-Z]{26}")
+_SAID = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
+
+# What a page leaves to its reader, such as an agent of one's own.
+GIVEN = """
+def run_my_agent(api_key, base_url):
+    from multimail import MultiMail
+
+    with MultiMail(api_key, base_url=base_url) as mail:
+        (newest,) = mail.check_inbox(limit=1)
+        mail.reply_email(newest.id, "Yes.")
+
+"""
+
+
+def answers_the_newest(conversation: Conversation) -> Turn:
+    """Check the inbox, read its newest mail, reply; in code, where no tools are offered."""
+    if not conversation.tool_names:
+        return say(CODE)
+    texts = conversation.results
+    found = _ID.search(texts[0].text) if texts else None
+    if found is None:
+        return call_as_offered(conversation, "check_inbox", limit=1)
+    if len(texts) == 1:
+        return call_as_offered(conversation, "read_email", email_id=found[0])
+    if len(texts) == 2:
+        reply = {"email_id": found[0], "body": "It is on its way."}
+        return call_as_offered(conversation, "reply_email", **reply)
+    return say(texts[2].text.splitlines()[0])
+
+
+def environment(
+    server: ServerUnderTest, directory: Path, model_url: str = "http://127.0.0.1:9"
+) -> dict[str, str]:
+    """Return what a reader of the pages has set; nothing in it leads off this machine."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MULTIMAIL_API_KEY": server.keys.agent,
+        "MULTIMAIL_REVIEWER_KEY": server.keys.reviewer,
+        "MULTIMAIL_ADMIN_KEY": server.keys.admin,
+        "MULTIMAIL_API_URL": server.url,
+        "OPENAI_API_KEY": "x",
+        "OPENAI_BASE_URL": model_url,
+        "CREWAI_DISABLE_TELEMETRY": "true",
+        "CREWAI_TRACING_ENABLED": "false",
+        "CREWAI_STORAGE_DIR": str(directory),
+        "OTEL_SDK_DISABLED": "true",
+        "AGNO_TELEMETRY": "false",
+        "LANGSMITH_TRACING": "false",
+        "LANGSMITH_ENDPOINT": "http://127.0.0.1:9",
+    }
+
+
+def run_python(code: str, variables: dict[str, str], directory: Path) -> str:
+    """Run a script to its good end and return what it printed; questions are answered `y`."""
+    script = directory / "snippet.py"  # smolagents reads the source of a @tool function
+    script.write_text(code, "utf-8")
+    return run([sys.executable, str(script)], variables, directory)
+
+
+def run(command: list[str], variables: dict[str, str], directory: Path) -> str:
+    """Run a command to its good end and return what it printed."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=variables,
+        cwd=directory,
+        input="y\n" * 9,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def check_what_it_said(code: str, printed: str) -> None:
+    """Hold a block to the comments after its prints: `print(…)  # this`, `…` for anything."""
+    for said in _SAID.findall(code):
+        pattern = ".*".join(map(re.escape, said.strip('"').split("…")))
+        assert re.search(pattern, printed), f"{said!r} is not in {printed!r}"

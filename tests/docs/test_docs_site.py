@@ -1,0 +1,121 @@
+"""The site: it builds strictly, fetches nothing from elsewhere, and its pictures are ours."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from docs_site import commands_page, recording, tools_page
+from docs_site.pages import generated, relinked
+from tests.docs.blocks import ROOT
+from typer.testing import CliRunner
+
+from multimail import AsyncMultiMail, errors
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.verb import paging, verb
+from multimail.verbs import Verbs
+from multimail_cli.main import app
+
+PICTURES = sorted((ROOT / "docs" / "pictures").iterdir())
+MOST_BYTES = 300_000
+_LOADED = re.compile(
+    r"""<(?:script|img|iframe|source)[^>]+src=["']?(https?:[^"'\s>]+)|"""
+    r"""<link[^>]+href=["']?(https?:[^"'\s>]+)|url\((https?:[^)]+)\)"""
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as scripts/docs builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_every_page_is_there_and_nothing_is_fetched_from_elsewhere(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert {page.parent.name for page in pages} >= {"trust", "langchain", "tools", "changelog"}
+    texts = [page.read_text("utf-8") for page in [*pages, *site.rglob("*.css")]]
+    assert not [found[0] for text in texts for found in _LOADED.finditer(text)]
+
+
+def test_the_reference_has_every_method_of_the_client(site: Path) -> None:
+    page = (site / "reference" / "multimail" / "index.html").read_text("utf-8")
+    methods = {name for name, value in vars(Verbs).items() if isinstance(value, verb | paging)}
+    missing = {name for name in methods if f'id="multimail.MultiMail.{name}"' not in page}
+    assert not missing
+    assert f'id="{AsyncMultiMail.__module__.partition(".")[0]}.AsyncMultiMail"' in page
+    assert not {name for name in errors.__all__ if f'id="multimail.errors.{name}"' not in page}
+
+
+def test_the_reference_shows_a_toolkits_options_as_its_arguments(site: Path) -> None:
+    page = (site / "reference" / "toolkits" / "index.html").read_text("utf-8")
+    shown = re.sub(r"<[^>]+>", "", page.partition('id="crewai_multimail.MultiMailToolkit"')[2])
+    signature = shown.partition(")")[0]
+    for name in ("policy", "store", "on_decision", "include", "max_chars"):
+        assert signature.count(f"{name}:") == 1
+
+
+def test_the_tools_page_has_each_tool_with_its_words_and_arguments() -> None:
+    page = tools_page.rendered()
+    for spec in (*AGENT_TOOLS, *APPROVER_TOOLS):
+        assert f"> {spec.description}" in page
+        assert all(f"| `{name}` |" in page for name in spec.args.model_fields)
+
+
+def test_the_errors_of_a_tool_are_found_in_its_code() -> None:
+    found = {spec.name: tools_page.own_errors(spec) for spec in (*APPROVER_TOOLS, *AGENT_TOOLS)}
+    assert found["decide_email"] == ["key_can_send", "not_seen", "withheld"]
+    assert found["wait_for_email"] == ["timeout"]
+    assert found["reply_email"] == ["refused_by_guard"]
+    assert found["list_mailboxes"] == []
+
+
+def test_the_command_line_has_each_command() -> None:
+    told = re.findall(r"^### multimail (.+)$", commands_page.rendered(), re.MULTILINE)
+    assert len(told) == len(set(told)) > 15
+    for words in told:
+        assert CliRunner().invoke(app, [*words.split(), "--help"]).exit_code == 0
+
+
+def test_links_lead_to_the_same_page_on_the_site() -> None:
+    text = "[a](../../docs/trust.md#x) [b](../crewai/README.md) [c](https://example.org) [d](#e)"
+    told = relinked(text, "integrations/agno/README.md")
+    assert told == "[a](../trust.md#x) [b](crewai.md) [c](https://example.org) [d](#e)"
+
+
+def test_each_integration_has_a_page() -> None:
+    named = {path.parent.name for path in ROOT.glob("integrations/*/README.md")}
+    assert {f"frameworks/{name}.md" for name in named} <= set(generated())
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_a_picture_is_small_and_tells_nothing_of_the_machine(picture: Path) -> None:
+    raw = picture.read_bytes()
+    assert len(raw) < MOST_BYTES
+    assert not re.search(rb"/home/|/root/|/tmp/|/work/|mm_(?:test|live)_\w", raw)
+    if picture.suffix == ".svg":
+        assert b"http" not in raw.replace(b"http://www.w3.org/", b"").replace(b"http://127", b"")
+
+
+def test_the_architectures_picture_is_that_of_its_source() -> None:
+    source = (ROOT / "docs/pictures/architecture.dot").read_text("utf-8")
+    drawn = (ROOT / "docs/pictures/architecture.svg").read_text("utf-8").replace("&#39;", "'")
+    labels = re.findall(r'label="\s*([^"]+)"', source)
+    assert labels
+    assert not [line for label in labels for line in label.split("\\n") if line not in drawn]
+
+
+def test_a_recording_shows_each_line_when_it_came() -> None:
+    lines = [recording.Line(text, moment) for text, moment in (("one [x", 0.0), ("two", 9.0))]
+    folded = recording.folded(lines)
+    assert [line.text.replace("\\", "") for line in folded] == ["one [x", "two"]
+    assert 1 < folded[1].moment - folded[0].moment < 2
+    picture = recording.rendered(folded)
+    assert re.search(r'class="[^"]*\bl1"[^>]*>two<', picture)
+    assert "@keyframes l1{" in picture
