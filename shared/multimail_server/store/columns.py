@@ -63,8 +63,8 @@ def encode_record(record: Any) -> list[Any]:
 
 @_memo
 def _values_of(record: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    names = column_names(record)
-    return attrgetter(*names) if len(names) > 1 else lambda one: (getattr(one, names[0]),)
+    # Every record has several columns: of one alone, attrgetter would return no tuple.
+    return attrgetter(*column_names(record))
 
 
 @_memo
