@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from tests.conformance import matrix
+from tests.postgres import Cluster, missing
 from tests.redis_server import RedisServer
 
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -20,6 +21,23 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     """One Redis for all tests of a process; each test uses a key prefix of its own."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server for this process's tests; they are skipped where none is installed."""
+    if reason := missing():
+        pytest.skip(reason)
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database_url(postgres: Cluster) -> Iterator[str]:
+    """The URL, with its password, of an empty PostgreSQL database."""
+    url = postgres.new_database()
+    yield url
+    postgres.drop(url)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

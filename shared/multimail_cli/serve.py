@@ -40,6 +40,14 @@ def serve(
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep everything in this file.")
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="MULTIMAIL_DATABASE_URL",
+            help="Keep everything in PostgreSQL, postgresql://…; servers may share it.",
+        ),
+    ] = None,
     memory: Annotated[
         bool, typer.Option("--memory", help="Keep nothing; the default without --data.")
     ] = False,
@@ -102,8 +110,10 @@ def serve(
     ] = False,
 ) -> None:
     """Run the API and an SMTP server on this machine."""
-    if data is not None and memory:
-        raise typer.BadParameter("Give --data or --memory, not both.")
+    if sum((data is not None, memory, database is not None)) > 1:
+        raise typer.BadParameter(
+            "Give --data, --database (or MULTIMAIL_DATABASE_URL) or --memory, and no two of them."
+        )
     if mode not in _MODES:
         raise typer.BadParameter(f"--mode: {mode!r} is none of {', '.join(_MODES)}.")
     ended = _end_on_signal()
@@ -117,6 +127,7 @@ def serve(
         port=port,
         smtp_port=smtp_port,
         data=data,
+        database=database,
         dns_zone=dns_zone,
         relay=relay,
         oversight_mode=mode,
@@ -206,6 +217,8 @@ def _time_lines(server: EmbeddedServer) -> list[str]:
 
 
 def _where(config: ServerConfig) -> str:
+    if config.database is not None:
+        return "in PostgreSQL"
     if config.data is None:
         return "in memory: nothing is kept when it ends; keep it by --data multimail.sqlite3"
     return str(config.data)
@@ -214,7 +227,7 @@ def _where(config: ServerConfig) -> str:
 def _key_lines(server: EmbeddedServer) -> list[str]:
     keys = server.keys
     if keys is None:
-        return ["The keys were shown when this data file was made and are not stored in clear."]
+        return ["The keys were shown when this data was made and are not stored in clear."]
     named = {"agent": keys.agent, "reviewer": keys.reviewer, "admin": keys.admin}
     lines = [f"  {name:<9}{key}  {_MAY[name]}" for name, key in named.items()]
     return [

@@ -53,3 +53,19 @@ def conflict(code: str, sentence: str) -> Refusal:
 def forbidden(code: str, sentence: str) -> Refusal:
     """Return a 403: this key, or this mailbox, may not do that."""
     return Refusal(403, code, sentence)
+
+
+def unavailable(*, unchanged: bool) -> Refusal:
+    """Return a 503: the database cannot answer now.
+
+    Args:
+        unchanged: Whether it is certain that nothing was changed.
+    """
+    told = "and nothing was changed. Try again soon."
+    if not unchanged:
+        told = (
+            "and what was asked for may have been done: look, or ask again under the same "
+            "idempotency key."
+        )
+    sentence = f"The server's database cannot take this now, {told}"
+    return Refusal(503, "store_unavailable", sentence, headers={"Retry-After": "2"})

@@ -39,6 +39,7 @@ from .settings import ServerConfig, ServerStartError, checked
 from .signals import Alarm, Alarms, Signals
 from .store.protocol import Reader, Store, StoreUnavailableError
 from .store.records import Mailbox
+from .store.settings import kept_setting
 from .store.sqlite import SqliteStore
 from .web.app import make_app
 from .web.faulty import resettable_http
@@ -172,12 +173,26 @@ class EmbeddedServer:
         self._room = room
 
     def _open_store(self) -> Store:
+        if self.config.database is not None:
+            return self._open_database(self.config.database)
         path = self.config.data
         if path is None:
             folder = tempfile.TemporaryDirectory(prefix="multimail-")
             self._undo.append(folder.cleanup)
             path = Path(folder.name) / "multimail.db"
         store = SqliteStore(path)
+        self._undo.append(store.close)
+        return store
+
+    def _open_database(self, url: str) -> Store:
+        try:
+            from .store.postgres import PostgresStore
+        except ImportError as error:
+            raise ServerStartError(
+                f"PostgreSQL needs the extra `postgres` ({error}): "
+                'pip install "multimail[server,postgres]"'
+            ) from error
+        store = PostgresStore(url)
         self._undo.append(store.close)
         return store
 
@@ -222,6 +237,7 @@ class EmbeddedServer:
         desk.comforts.watch(courier)
         self._undo.append(courier.stop)
         courier.start()
+        store.on_commit_elsewhere(desk.heard_of_a_commit)
         room = Mailroom(desk)
         room.rehearsing.resume()
         return room
@@ -360,9 +376,4 @@ def _first_mailbox(tx: Reader) -> Mailbox:
 
 def _link_secret(store: Store) -> str:
     """Return the secret that signs attachment links, made once per data file."""
-    known = store.read(lambda tx: tx.setting("link_secret"))
-    if known is not None:
-        return known
-    secret = secrets.token_urlsafe(32)
-    store.write(lambda tx: tx.set_setting("link_secret", secret))
-    return secret
+    return kept_setting(store, "link_secret", lambda: secrets.token_urlsafe(32))

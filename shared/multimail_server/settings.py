@@ -32,6 +32,8 @@ class ServerConfig:
         port: Of the HTTP API; 0 picks a free one.
         smtp_port: 0 picks a free one.
         data: The file that keeps everything; None keeps nothing after `stop`.
+        database: The URL of the PostgreSQL database that keeps everything instead, such as
+            `postgresql://user@host:5432/name`; several servers may share it.
         dns_zone: An RFC 1035 master file used instead of live DNS.
         relay: Where live keys' mail goes, such as `smtp://relay.example:587`; None for nowhere.
         domain: The mail domain of new mailboxes.
@@ -60,6 +62,7 @@ class ServerConfig:
     port: int = 8025
     smtp_port: int = 2525
     data: Path | None = None
+    database: str | None = field(default=None, repr=False)
     dns_zone: Path | None = None
     relay: str | None = field(default=None, repr=False)
     domain: str = "multimail.test"
@@ -97,6 +100,8 @@ def checked(config: ServerConfig) -> tuple[Mode, str]:
     problem = problem_with(address)
     if problem is not None:
         raise ServerStartError(f"The first mailbox's address {address!r} {problem}.")
+    if config.data is not None and config.database is not None:
+        raise ServerStartError("Data is kept in a file or in a database, not in both. Give one.")
     if config.public_url is not None and not _PUBLIC_URL.fullmatch(config.public_url):
         raise ServerStartError(
             f"--public-url {config.public_url!r} is not an address such as "

@@ -181,6 +181,8 @@ def test_an_error_is_one_line_and_one_json_document(
         ("send", "--to", "a@b.example", "--subject", "s", "--body", "b", "--body-file", "f"),
         ("demo", "--decision", "perhaps"),
         ("serve", "--memory", "--data", "file"),
+        ("serve", "--database", "postgresql://host/name", "--data", "file"),
+        ("serve", "--database", "postgresql://host/name", "--memory"),
     ],
 )
 def test_wrong_usage_ends_with_status_2(

@@ -16,19 +16,20 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.postgres import PASSWORD, QUOTED
 
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()", "serve"]
 FREE = ("--port", "0", "--smtp-port", "0")
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
+def serving(*options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [*PROGRAM, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
     )
     try:
         yield process
@@ -139,3 +140,55 @@ def test_a_comfort_that_cannot_be_had_is_a_clear_error(
     ran = multimail("serve", *FREE, *options)
     assert ran.status != 0
     assert said in ran.err.replace("\n", "").replace("│", "").replace("  ", "")
+
+
+def test_a_database_keeps_the_keys_and_its_password_is_told_nowhere(database_url: str) -> None:
+    with serving(*FREE, "--json", "--database", database_url) as process:
+        first = banner_of(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=30) == ("", "")
+    with serving(*FREE, MULTIMAIL_DATABASE_URL=database_url) as process:
+        assert process.stdout is not None
+        banner = "".join(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert "in PostgreSQL" in banner
+    assert "not stored in clear" in banner
+    assert first["keys"]["agent"] not in banner
+    assert not any(secret in banner + err for secret in (PASSWORD, QUOTED))
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ("", "postgresql://127.0.0.1:1/mail cannot be used"),
+        ("import sys; sys.modules['psycopg'] = None", 'pip install "multimail[server,postgres]"'),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_said_in_one_line(before: str, words: str) -> None:
+    url = f"postgresql://multimail:{QUOTED}@127.0.0.1:1/mail"
+    program = f"{before}\nfrom multimail_cli.main import run; run()"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "serve", *FREE, "--database", url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+    assert words in ran.stderr
+    assert not any(secret in ran.stderr for secret in (PASSWORD, QUOTED))
+
+
+def test_a_database_of_the_environment_is_not_passed_over(tmp_path: Path) -> None:
+    environment = {**os.environ, "MULTIMAIL_DATABASE_URL": "postgresql://127.0.0.1:1/mail"}
+    ran = subprocess.run(
+        [*PROGRAM, "--data", str(tmp_path / "mail.db")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert "MULTIMAIL_DATABASE_URL" in ran.stderr

@@ -22,10 +22,19 @@ def mode() -> str:
     return "gated_send"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Where the server keeps its data: None for a file."""
+    url: str | None = None
+    if request.param == "postgres":
+        url = request.getfixturevalue("database_url")
+    return url
+
+
 @pytest.fixture
-def race(order: Order, mode: str) -> Iterator[Race]:
+def race(order: Order, mode: str, database: str | None) -> Iterator[Race]:
     clock = VirtualClock()
-    config = ServerConfig(port=0, smtp_port=0, clock=clock, oversight_mode=mode)
+    config = ServerConfig(port=0, smtp_port=0, clock=clock, oversight_mode=mode, database=database)
     with MeetingServer(config) as server:
         race = Race(server, clock, order)
         yield race

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
 from multimail_server.harness import ServerUnderTest
+from multimail_server.store.postgres import PostgresStore
 from multimail_server.store.protocol import Reader, Store, Tx
 from multimail_server.store.sqlite import SqliteStore
 
@@ -37,7 +39,7 @@ class MeetingStore:
         inner: The store that does the work.
     """
 
-    def __init__(self, inner: SqliteStore) -> None:
+    def __init__(self, inner: SqliteStore | PostgresStore) -> None:
         self._inner = inner
         self._changed = threading.Condition()
         self._held: tuple[str, ...] = ()
@@ -75,7 +77,7 @@ class MeetingStore:
         guests = self._let_go()
         for count, number in enumerate(order, start=1):
             guests[number].may_go.set()
-            while self._inner._jobs.qsize() < count:
+            while self._queued() < count:
                 assert not guests[number].done.wait(0.001)
         leave.set()
         busy.join()
@@ -102,6 +104,20 @@ class MeetingStore:
             guest.may_go.set()
         self._inner.close()
 
+    def claim(self, what: str) -> AbstractContextManager[bool]:
+        """See `Store.claim`."""
+        return self._inner.claim(what)
+
+    def on_commit_elsewhere(self, heard: Callable[[], None]) -> None:
+        """See `Store.on_commit_elsewhere`."""
+        self._inner.on_commit_elsewhere(heard)
+
+    def _queued(self) -> int:
+        """Return how many writes wait for the commit that is under way."""
+        inner = self._inner
+        jobs = inner._jobs if isinstance(inner, SqliteStore) else inner._group.jobs
+        return jobs.qsize()
+
     def _let_go(self) -> list[_Guest]:
         with self._changed:
             guests, self._guests, self._held = self._guests, [], ()
@@ -125,6 +141,6 @@ class MeetingServer(ServerUnderTest):
 
     def _open_store(self) -> Store:
         store = super()._open_store()
-        assert isinstance(store, SqliteStore)
+        assert isinstance(store, SqliteStore | PostgresStore)
         self.door = MeetingStore(store)
         return self.door

@@ -206,9 +206,9 @@ def test_mail_is_not_acknowledged_for_a_mailbox_that_is_deleted_meanwhile(race: 
         assert (told, lines) == ("SMTPDataError", ["mailbox.delete"])
 
 
-def test_many_at_once_through_an_open_door() -> None:
+def test_many_at_once_through_an_open_door(database: str | None) -> None:
     """The same races without the door: whatever threads and sockets make of them."""
-    with MeetingServer(ServerConfig(port=0, smtp_port=0)) as server:
+    with MeetingServer(ServerConfig(port=0, smtp_port=0, database=database)) as server:
         race = Race(server, VirtualClock(), "together")
         for _ in range(25):
             email = race.send().json()["id"]

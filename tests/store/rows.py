@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,3 +121,8 @@ def delivery(number: int) -> TestDelivery:
     """Return what a test key delivered."""
     return TestDelivery(f"msg_{number:04}", "acc_1", "mbx_1", "box@example.com",
                         ("a@example.com",), hours(number))  # fmt: skip
+
+
+def same_secret_again() -> Key:
+    """Return another key with the digest of the first."""
+    return replace(KEY, id="key_2")

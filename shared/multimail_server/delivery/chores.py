@@ -38,6 +38,9 @@ class Chores(DueThread):
 
     def work(self) -> None:
         """Do all that is due now."""
+        self.alone("chores", self._do)
+
+    def _do(self) -> None:
         for chore in self._chores:
             chore.run()
 

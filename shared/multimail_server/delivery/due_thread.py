@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ..mailroom.desk import Desk
@@ -16,6 +17,8 @@ _log = logging.getLogger(__name__)
 _AFTER_TROUBLE = timedelta(seconds=5)
 _LONGEST_SLEEP = timedelta(hours=1)
 """Bounds what a step of the machine's clock can delay."""
+CLAIMED_SECONDS = 1.0
+"""When to look again at what another process works on: nobody tells that it has died."""
 
 
 class DueThread(ABC):
@@ -32,6 +35,7 @@ class DueThread(ABC):
         self._desk = desk
         self._alarm = alarm
         self._passes = Passes()
+        self._left_to_others = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"multimail-{name}", daemon=True)
         desk.clock.on_change(self.wake)
@@ -49,6 +53,14 @@ class DueThread(ABC):
         """Whether it was told to end."""
         return self._stopping.is_set()
 
+    def alone(self, what: str, work: Callable[[], None]) -> None:
+        """Do `work`, unless another process is at work on `what`."""
+        with self._desk.store.claim(what) as ours:
+            if ours:
+                work()
+            else:
+                self._left_to_others = True
+
     def start(self) -> None:
         """Begin, with what an earlier run left behind."""
         self._thread.start()
@@ -63,6 +75,10 @@ class DueThread(ABC):
     def wake(self) -> None:
         """Look for work now."""
         self._alarm.ring()
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; return at once, with True, if it is told to end."""
+        return self._stopping.wait(seconds)
 
     def settle(self, seconds: float) -> bool:
         """Do all that is due by now; return whether that came to its end in time."""
@@ -80,6 +96,7 @@ class DueThread(ABC):
     def _pass(self) -> tuple[datetime, float]:
         """Work; return until when there is nothing to do, and the seconds of real waiting."""
         try:
+            self._left_to_others = False
             self.work()
             return self._pause(self.next_due())
         except StoreUnavailableError as error:
@@ -93,5 +110,8 @@ class DueThread(ABC):
         latest = self._desk.now() + _LONGEST_SLEEP
         until = min(due or latest, latest)
         seconds = self._desk.clock.seconds_until(until)
+        if seconds == 0 and self._left_to_others:
+            # What others work on is still due, and no reason to look again at once.
+            return until, CLAIMED_SECONDS
         # A clock that stands still comes to no moment: whoever moves it rings.
         return until, _LONGEST_SLEEP.total_seconds() if seconds is None else seconds

@@ -7,9 +7,10 @@ that a crash in between leads to another try and never to a lost message.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from ..faults import RELAY
 from ..mail.bounces import kind_of, status_in
@@ -17,7 +18,7 @@ from ..mailroom.desk import Desk, the_server
 from ..mailroom.steps import advance
 from ..oversight import Event, State
 from ..signals import Alarm
-from ..store.protocol import Tx
+from ..store.protocol import StoreUnavailableError, Tx
 from ..store.records import Message, OutboxRow, TestDelivery
 from .barring import leave_out, suppress_refused
 from .due_thread import DueThread
@@ -33,6 +34,7 @@ RETRY_AFTER = tuple(
 """How long after each failed try the next one comes; after the last one delivery has failed."""
 
 _BATCH = 100
+_AFTER_TROUBLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,28 @@ class Outbox(DueThread):
         for row in rows:
             if self.is_stopping:
                 return False
-            self._handle(row)
+            self.alone(row.message_id, partial(self._handle, row.message_id))
         return len(rows) == _BATCH
 
-    def _handle(self, row: OutboxRow) -> None:
-        stamped = stamped_message(self._desk, row.message_id)
-        parcel = self._desk.write(lambda tx: self._begin(tx, row.message_id, stamped))
+    def _handle(self, message_id: str) -> None:
+        stamped = stamped_message(self._desk, message_id)
+        parcel = self._desk.write(lambda tx: self._begin(tx, message_id, stamped))
         if parcel is None:
             return
         results, trouble = self._hand_over(parcel)
-        self._desk.write(lambda tx: self._settle(tx, parcel, results, trouble))
+        self._commit(lambda tx: self._settle(tx, parcel, results, trouble))
+
+    def _commit(self, settle: Callable[[Tx], None]) -> None:
+        """Commit what the relay said, whenever the database takes it: it is not asked again."""
+        while True:
+            try:
+                self._desk.write(settle)
+            except StoreUnavailableError as error:
+                _log.warning("What the relay said waits for the database: %s", error)
+                if self.pause(_AFTER_TROUBLE_SECONDS):
+                    raise
+            else:
+                return
 
     def _begin(self, tx: Tx, message_id: str, stamped: Stamped | None) -> _Parcel | None:
         """Check that the message may still leave; deliver it at once if its key is a test key."""

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from .._version import version
@@ -23,6 +24,7 @@ from ..passes import Passes
 from ..signing_secrets import signed_headers
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.webhook_records import DeliveryStatus, Webhook, WebhookDelivery
+from .due_thread import CLAIMED_SECONDS
 
 if TYPE_CHECKING:
     import httpx
@@ -168,9 +170,7 @@ class WebhookCourier:
     async def _turn(self, webhook_id: str) -> None:
         """Post what is due for one subscription, in order, until a try fails."""
         try:
-            for _ in range(_TURN):
-                if not await self._deliver_next(webhook_id):
-                    break
+            await self._deliver_alone(webhook_id)
         except StoreUnavailableError as error:
             _log.warning("A webhook waits for the database: %s", error)
             await asyncio.sleep(_AFTER_TROUBLE_SECONDS)
@@ -180,6 +180,19 @@ class WebhookCourier:
         finally:
             del self._turns[webhook_id]
             self._awake.set()
+
+    async def _deliver_alone(self, webhook_id: str) -> None:
+        claim = self._desk.store.claim(webhook_id)
+        ours = await self._with_store(claim.__enter__)
+        try:
+            if not ours:
+                await asyncio.sleep(CLAIMED_SECONDS)
+                return
+            for _ in range(_TURN):
+                if not await self._deliver_next(webhook_id):
+                    break
+        finally:
+            await self._with_store(partial(claim.__exit__, None, None, None))
 
     async def _deliver_next(self, webhook_id: str) -> bool:
         read, write = self._desk.store.read, self._desk.write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from ..clock import Clock, Ids
 from ..comforts import Comforts
 from ..refusals import Refusal, forbidden, not_found
 from ..signals import Alarms, Bell, Signals
-from ..store.protocol import Reader, Store, Tx
+from ..store.protocol import OutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 from .letterhead import Letterhead
 
@@ -77,6 +78,7 @@ class Desk:
     """Whether sensitive changes ask for a code that the human gives."""
     sends_per_day: int | None = None
     """How many sends an account may have accepted in a day (UTC); None for no limit."""
+    _committed: threading.local = field(default_factory=threading.local, repr=False)
 
     def now(self) -> datetime:
         """Return the server's time."""
@@ -85,9 +87,30 @@ class Desk:
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run a transaction, then wake whoever waits for what it did."""
         result = self.store.write(work)
+        self._committed.something = True
         self.signals.changed()
         self.webhook_bell.committed()
         return result
+
+    def one_request(self, answer: Callable[[], T]) -> T:
+        """Run what answers one request, in this thread.
+
+        Raises:
+            OutcomeUnknownError: The database went away after it had committed something for it.
+        """
+        self._committed.something = False
+        try:
+            return answer()
+        except StoreUnavailableError as error:
+            if self._committed.something:
+                raise OutcomeUnknownError(str(error)) from error
+            raise
+
+    def heard_of_a_commit(self) -> None:
+        """Wake whoever waits for what another process may have committed."""
+        self.signals.changed()
+        self.alarms.ring()
+        self.webhook_bell.ring()  # It may have been the first webhook.
 
     def audit(
         self,

@@ -18,6 +18,7 @@ from ..mail.header_lines import ids_line
 from ..mail.identity import Claim, IdentityKey
 from ..store.protocol import Store
 from ..store.records import Domain, Mailbox, Message
+from ..store.settings import kept_setting
 
 _TOKEN = re.compile(r"(msg_[0-9A-Z]{26})\.([0-9a-f]{32})")
 _MAC_DIGITS = 32
@@ -93,12 +94,6 @@ class Letterhead:
 
 def letterhead_of(store: Store, public_url: str) -> Letterhead:
     """Return the letterhead of a store, whose key and secret are made at the first start."""
-    pem = store.read(lambda tx: tx.setting("identity_key"))
-    secret = store.read(lambda tx: tx.setting("unsubscribe_secret"))
-    if pem is None or secret is None:
-        kept_pem = pem or IdentityKey.generate().pem().decode("ascii")
-        kept_secret = secret or secrets.token_urlsafe(32)
-        store.write(lambda tx: tx.set_setting("identity_key", kept_pem))
-        store.write(lambda tx: tx.set_setting("unsubscribe_secret", kept_secret))
-        pem, secret = kept_pem, kept_secret
+    pem = kept_setting(store, "identity_key", lambda: IdentityKey.generate().pem().decode("ascii"))
+    secret = kept_setting(store, "unsubscribe_secret", lambda: secrets.token_urlsafe(32))
     return Letterhead(IdentityKey.from_pem(pem.encode("ascii")), secret, public_url)

@@ -1,6 +1,6 @@
 """The Store protocol: the narrow set of verbs that the mailroom needs of a database.
 
-SQLite implements it here; another database can, under the same tests. A function given to `read`
+SQLite and PostgreSQL implement it, under the same tests. A function given to `read`
 sees one consistent snapshot; one given to `write` is one transaction: all of it is durable when
 `write` returns, or none of it happened. It may be run again or on another thread, so it must do
 no I/O of its own.
@@ -9,6 +9,7 @@ no I/O of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -40,6 +41,10 @@ T = TypeVar("T")
 
 class StoreUnavailableError(Exception):
     """The database cannot take the work now (full, locked, closed). Nothing was changed."""
+
+
+class OutcomeUnknownError(StoreUnavailableError):
+    """The database went away when the change may have been made already."""
 
 
 class Reader(WebhookReader, AuthorityReader, Protocol):
@@ -161,6 +166,17 @@ class Store(Protocol):
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction; return when it is durable. What it raises undoes it."""
+        ...
+
+    def claim(self, what: str) -> AbstractContextManager[bool]:
+        """Keep other processes from working on `what`, such as a message's id, in a context.
+
+        It gives False where another process works on it. A process that dies gives up its claims.
+        """
+        ...
+
+    def on_commit_elsewhere(self, heard: Callable[[], None]) -> None:
+        """From now on call `heard`, in a thread of the store, after commits of other processes."""
         ...
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
-"""The SQLite schema: one list of steps; `PRAGMA user_version` says how many have been taken.
+"""The schema: one list of steps; `PRAGMA user_version` says how many an SQLite file has taken.
 
 A step, once released, is never edited: a change of the schema is a new step at the end.
+`TABLES` is what `postgres_schema` respells for PostgreSQL; what only SQLite has stands beside it.
 """
 
 from __future__ import annotations
@@ -112,6 +113,9 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_account ON audit(account_id, id DESC);
 CREATE INDEX audit_mailbox ON audit(account_id, mailbox_id, id DESC);
+"""
+
+_AUDIT_KEEPS = """
 CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_keeps_words BEFORE UPDATE ON audit
@@ -141,6 +145,9 @@ CREATE TABLE approved_recipients (
     mailbox_id TEXT NOT NULL REFERENCES mailboxes(id), address TEXT NOT NULL,
     PRIMARY KEY (mailbox_id, address)
 ) STRICT, WITHOUT ROWID;
+"""
+
+_APPROVED_BEFORE = """
 INSERT OR IGNORE INTO approved_recipients
     SELECT mailbox_id, lower(value) FROM messages, json_each(recipients)
     WHERE direction = 'outbound' AND decision = 'approve';
@@ -167,4 +174,13 @@ CREATE TABLE stamps (
 ) STRICT;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS, _REVIEWING, _OUTBOUND, _AUTHORITY)
+TABLES: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS, _REVIEWING, _OUTBOUND, _AUTHORITY)
+"""The tables and indexes of each step, in types that every database has a word for."""
+
+STEPS: tuple[str, ...] = (
+    _FIRST + _AUDIT_KEEPS,
+    _REMOVED,
+    _WEBHOOKS,
+    _REVIEWING + _APPROVED_BEFORE,
+    *TABLES[4:],
+)

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -102,6 +102,14 @@ class SqliteStore:
             self._jobs.put(job)
         result: T = job.done.result()
         return result
+
+    def claim(self, what: str) -> AbstractContextManager[bool]:
+        """Give True: there is no other process on the file. See `Store.claim`."""
+        del what
+        return nullcontext(enter_result=True)
+
+    def on_commit_elsewhere(self, heard: Callable[[], None]) -> None:
+        """Do nothing: nobody else commits. See `Store.on_commit_elsewhere`."""
 
     def close(self) -> None:
         """Finish the writes that were begun, then close every connection."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from .authority_records import Notice, OneTimeCode, Purpose
 from .columns import column_list, column_names, decode_record, encode_record, micros, moment_of
+from .connection import Connection
 from .records import Mailbox, Message
 
 R = TypeVar("R")
@@ -58,7 +58,7 @@ _CONTENT = (
 class SqliteAuthorityReader:
     """The verbs that change nothing. See `authority_protocol.AuthorityReader`."""
 
-    _connection: sqlite3.Connection
+    _connection: Connection
 
     def codes(
         self, account_id: str, purpose: Purpose, mailbox_id: str | None, since: datetime
@@ -141,12 +141,12 @@ def _ageing(
     return rest, mailbox_id, *not_in, limit_at, limit_at, limit
 
 
-def _all(connection: sqlite3.Connection, record: type[R], rest: str, *values: Any) -> list[R]:
+def _all(connection: Connection, record: type[R], rest: str, *values: Any) -> list[R]:
     sql = f"SELECT {column_list(record)} FROM {_NAMES[record]} {rest}"  # noqa: S608
     return [decode_record(record, row) for row in connection.execute(sql, values)]
 
 
-def _put(connection: sqlite3.Connection, record: Any) -> None:
+def _put(connection: Connection, record: Any) -> None:
     names = column_names(type(record))
     changes = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name != "id")
     connection.execute(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +17,8 @@ from .columns import (
     micros,
     moment_of,
 )
-from .erasing import tables_of_mail
+from .connection import Connection
+from .erasing import parents_in_sqlite, tables_of_mail
 from .listing import select_messages
 from .records import (
     Account,
@@ -54,7 +54,7 @@ def _marks(values: Sequence[object]) -> str:
 class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
     """The verbs that change nothing. See `protocol.Reader`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def _value(self, sql: str, *values: Any) -> Any:
@@ -286,7 +286,11 @@ class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
         self._connection.execute(sql, encode_record(record))
 
     def set_setting(self, name: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+        sql = (
+            "INSERT INTO settings VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        )
+        self._connection.execute(sql, (name, value))
 
     def put_account(self, account: Account) -> None:
         self._put(account, "id")
@@ -363,13 +367,16 @@ class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
         self._put(link, "sha256")
 
     def add_approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> None:
-        sql = "INSERT OR IGNORE INTO approved_recipients VALUES (?, ?)"
+        sql = "INSERT INTO approved_recipients VALUES (?, ?) ON CONFLICT DO NOTHING"
         rows = [(mailbox_id, address.lower()) for address in addresses]
         self._connection.executemany(sql, rows)
 
     def erase_mail(self) -> None:
-        for table in tables_of_mail(self._connection):
+        for table in self._tables_of_mail():
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
+
+    def _tables_of_mail(self) -> list[str]:
+        return tables_of_mail(parents_in_sqlite(self._connection))
 
     def put_domain(self, domain: Domain) -> None:
         self._put(domain, "id")

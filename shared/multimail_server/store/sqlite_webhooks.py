@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
 from typing import Any, TypeVar
 
 from .columns import column_list, column_names, decode_record, encode_record, micros, moment_of
+from .connection import Connection
 from .webhook_records import DeliveryFilter, DeliveryStatus, Webhook, WebhookDelivery
 
 R = TypeVar("R")
@@ -46,7 +46,7 @@ _LIVE = "deleted_at IS NULL"
 class SqliteWebhookReader:
     """The verbs that change nothing. See `webhook_protocol.WebhookReader`."""
 
-    _connection: sqlite3.Connection
+    _connection: Connection
 
     def webhook(self, webhook_id: str) -> Webhook | None:
         return _one(self._connection, Webhook, "WHERE id = ?", webhook_id)
@@ -97,7 +97,7 @@ class SqliteWebhookReader:
         sql = (
             "SELECT id FROM (SELECT w.id AS id, (SELECT min(d.due_at) FROM webhook_deliveries d "
             "WHERE d.webhook_id = w.id AND d.due_at IS NOT NULL) AS first FROM webhooks w "
-            "WHERE w.deleted_at IS NULL) WHERE first <= ? ORDER BY first LIMIT ?"
+            "WHERE w.deleted_at IS NULL) AS waiting WHERE first <= ? ORDER BY first LIMIT ?"
         )
         return [row[0] for row in self._connection.execute(sql, (micros(now), limit))]
 
@@ -139,17 +139,17 @@ class SqliteWebhookTx(SqliteWebhookReader):
 _NAMES: dict[type[Any], str] = {Webhook: "webhooks", WebhookDelivery: "webhook_deliveries"}
 
 
-def _all(connection: sqlite3.Connection, record: type[R], rest: str, *values: Any) -> list[R]:
+def _all(connection: Connection, record: type[R], rest: str, *values: Any) -> list[R]:
     sql = f"SELECT {column_list(record)} FROM {_NAMES[record]} {rest}"  # noqa: S608
     return [decode_record(record, row) for row in connection.execute(sql, values)]
 
 
-def _one(connection: sqlite3.Connection, record: type[R], rest: str, *values: Any) -> R | None:
+def _one(connection: Connection, record: type[R], rest: str, *values: Any) -> R | None:
     found = _all(connection, record, f"{rest} LIMIT 1", *values)
     return found[0] if found else None
 
 
-def _put(connection: sqlite3.Connection, record: Any) -> None:
+def _put(connection: Connection, record: Any) -> None:
     kind = type(record)
     names = column_names(kind)
     changes = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name != "id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -16,8 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..mailroom import Mailroom, Principal
-from ..refusals import Refusal, forbidden
-from ..store.protocol import StoreUnavailableError
+from ..refusals import Refusal, forbidden, unavailable
+from ..store.protocol import OutcomeUnknownError, StoreUnavailableError
 from .ask import Answer, Ask
 from .audit_trail import note_read, note_refusal
 from .code_first import ask_for_code
@@ -105,12 +106,14 @@ def _endpoint(
         spec = by_method["GET" if request.method == "HEAD" else request.method]
         try:
             body = await _body(request, gate.limits.longest_body(spec.longest_body))
-            answer = await run_in_threadpool(_answer, spec, room, links, door, gate, request, body)
+            work = partial(_answer, spec, room, links, door, gate, request, body)
+            answer = await run_in_threadpool(room.desk.one_request, work)
         except Refusal as refusal:
             return _told(refusal, request, is_page=is_page)
         except StoreUnavailableError as error:
             _log.warning("Request %s: %s", request.state.request_id, error)
-            return _told(_unavailable(), request, is_page=is_page)
+            unchanged = not isinstance(error, OutcomeUnknownError)
+            return _told(unavailable(unchanged=unchanged), request, is_page=is_page)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
@@ -225,15 +228,6 @@ def _unexpected(request_id: str) -> Refusal:
         500,
         "internal_error",
         f"The server met an error of its own; its log tells about it under {request_id}.",
-    )
-
-
-def _unavailable() -> Refusal:
-    return Refusal(
-        503,
-        "store_unavailable",
-        "The server's database cannot take this now, and nothing was changed. Try again soon.",
-        headers={"Retry-After": "2"},
     )
 
 

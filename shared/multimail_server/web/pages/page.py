@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,8 +18,8 @@ from starlette.requests import cookie_parser
 from ...mailroom import Principal
 from ...mailroom.approvers import approver
 from ...oversight import Direction
-from ...refusals import Refusal, invalid
-from ...store.protocol import StoreUnavailableError
+from ...refusals import Refusal, invalid, unavailable
+from ...store.protocol import OutcomeUnknownError, StoreUnavailableError
 from ..ask import Answer, Ask, Handler
 from ..routing import SMALL_BODY, Routes
 from . import words
@@ -120,20 +120,12 @@ def _humane(handler: Handler) -> Handler:
     def answer(ask: Ask) -> Answer:
         try:
             ask.door.check_host(ask.base_url)
-            return handler(ask)
+            return ask.room.desk.one_request(partial(handler, ask))
         except Refusal as refusal:
             return problem(ask, refusal)
-        except StoreUnavailableError:
-            return problem(
-                ask,
-                Refusal(
-                    503,
-                    "store_unavailable",
-                    "The server's database cannot answer now, and nothing was changed. Try again "
-                    "soon.",
-                    headers={"Retry-After": "2"},
-                ),
-            )
+        except StoreUnavailableError as error:
+            unchanged = not isinstance(error, OutcomeUnknownError)
+            return problem(ask, unavailable(unchanged=unchanged))
 
     return answer
 

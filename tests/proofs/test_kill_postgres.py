@@ -1,0 +1,117 @@
+"""Nothing lost, with two servers on one PostgreSQL database: each is killed under its own load.
+
+While one is dead the other goes on, and hands over what the dead one had begun.
+MULTIMAIL_DATABASE_KILLS says how often (20), MULTIMAIL_SEED repeats a run's moments.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.proofs.ledger import Entry
+from tests.proofs.load import Keys
+from tests.proofs.served import Nursery
+from tests.proofs.sink import HandOver, Sink
+from tests.proofs.test_kill import SEED, Plan, Proof
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and fork are POSIX"),
+    pytest.mark.timeout(900),
+]
+
+KILLS = int(os.environ.get("MULTIMAIL_DATABASE_KILLS", "20"))
+
+
+class Pair:
+    """What two proofs on one database have to know of each other."""
+
+    def __init__(self) -> None:
+        self.proofs: list[SharedProof] = []
+        self.hand_overs: list[HandOver] = []
+
+    def entries(self) -> dict[str, Entry]:
+        """Return all that was asked of either server, by token."""
+        return {
+            token: entry
+            for proof in self.proofs
+            for token, entry in list(proof.ledger.entries.items())
+        }
+
+    def check_the_relays(self) -> None:
+        """Check that mail was handed over again only where a killed server's answer was lost."""
+        approved = {token for token, entry in self.entries().items() if entry.wish == "approve"}
+        assert {one.token for one in self.hand_overs} == approved
+        last = {one.run: one for one in self.hand_overs}
+        for token in approved:
+            repeats = [one for one in self.hand_overs if one.token == token]
+            assert len({(one.message_id, one.digest) for one in repeats}) == 1, repeats
+            # A server hands over one at a time: only its run's last can lack its answer.
+            answered = [one for one in repeats if last[one.run] != one]
+            assert len(answered) <= 1, f"handed over twice: {repeats}"
+
+
+class SharedProof(Proof):
+    """A `Proof` whose server has its database, but not its load, in common with another."""
+
+    def __init__(self, pair: Pair, nursery: Nursery, sink: Sink, folder: Path, url: str) -> None:
+        super().__init__(nursery, sink, folder)
+        at = self._options.index("--data")
+        self._options = (*self._options[:at], "--database", url, *self._options[at + 2 :])
+        self._pair = pair
+        sink.run = 1000 * len(pair.proofs)
+        pair.proofs.append(self)
+
+    def found(self) -> Keys:
+        """Make the account, with one start that is killed when it is ready."""
+        served = self._nursery.begin(*self._options)
+        self._open(served).close()
+        served.kill()
+        self._nursery.await_end()
+        return self._keys
+
+    def run(self, keys: Keys, plans: list[Plan]) -> None:
+        """Kill this server as often as there are plans; keep it to what it acknowledged."""
+        self._keys = keys
+        for plan in plans:
+            self.kill_once(plan)
+
+    def _handed_over(self, one: HandOver) -> None:
+        self._pair.hand_overs.append(one)
+        entry = self._pair.entries().get(one.token)
+        if entry is None or entry.wish != "approve":
+            self.unapproved.append(one)
+        if self._killer is not None:
+            self._killer.handed_over()
+
+
+def test_two_servers_killed_at_any_moment_lose_nothing(tmp_path: Path, database_url: str) -> None:
+    print(f"MULTIMAIL_SEED={SEED} MULTIMAIL_DATABASE_KILLS={KILLS}")
+    dice = random.Random(SEED)
+    pair = Pair()
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    with ExitStack() as stack:
+        for log in logs:
+            sink, nursery = stack.enter_context(Sink()), stack.enter_context(Nursery(log))
+            SharedProof(pair, nursery, sink, tmp_path, database_url)
+        keys = pair.proofs[0].found()
+        plans = [[Plan.roll(dice) for _ in range(KILLS // 2)] for _ in pair.proofs]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda proof, mine: proof.run(keys, mine), pair.proofs, plans))
+        for proof in pair.proofs:
+            proof.ledger.entries.update(pair.entries())
+            proof.finish()
+        assert not any(proof.unapproved for proof in pair.proofs)
+        pair.check_the_relays()
+    assert [log.read_text() for log in logs] == ["", ""], "the servers had something to complain of"
+    again = len(pair.hand_overs) - len({one.token for one in pair.hand_overs})
+    print(
+        f"{len(pair.entries())} messages, {len(pair.hand_overs)} hand-overs, {again} of them again"
+    )
+    # A proof in which nothing was cut off proves nothing.
+    assert again > 0
