@@ -1,4 +1,4 @@
-"""Pages that come from elsewhere in the project: integrations, the changelog, the code."""
+"""Pages that come from elsewhere in the project: integrations, examples, the changelog, the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,23 @@ def generated() -> dict[str, str]:
     for source in [ROOT / "CHANGELOG.md", *sorted(ROOT.glob("integrations/*/README.md"))]:
         inside = source.relative_to(ROOT).as_posix()
         pages[_site_path(inside)] = relinked(source.read_text("utf-8"), inside)
+    pages["examples.md"] = _examples()
     return pages
+
+
+def _examples() -> str:
+    """Return the table of the examples, and each example below it."""
+    inside = "examples/README.md"
+    table = relinked((ROOT / inside).read_text("utf-8"), inside)
+    programs = [
+        f"## {path.name} {{ #{_anchor(path.name)} }}\n\n```python\n{path.read_text('utf-8')}```\n"
+        for path in sorted(ROOT.glob("examples/*.py"))
+    ]
+    return "\n".join([table, *programs])
+
+
+def _anchor(name: str) -> str:
+    return name.replace(".", "-").replace("_", "-")
 
 
 def relinked(text: str, inside: str) -> str:
@@ -48,4 +64,8 @@ def _site_path(inside: str) -> str:
         return "index.md"
     if inside == "CHANGELOG.md":
         return "changelog.md"
+    if inside == "examples/README.md":
+        return "examples.md"
+    if inside.startswith("examples/"):
+        return f"examples.md#{_anchor(posixpath.basename(inside))}"
     return inside.removeprefix("docs/")

@@ -51,7 +51,7 @@ def stdio_target(command: Command, tmp_path: Path) -> list[str]:
     program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', "utf-8")
     program.chmod(0o755)
     names = ("MULTIMAIL_API_KEY", "MULTIMAIL_API_URL", "PYTHONPATH")
-    given = {name: command.environment.get(name, "") for name in names}
+    given = {name: command.environment[name] for name in names if name in command.environment}
     settings = [word for name, value in given.items() for word in ("-e", f"{name}={value}")]
     return [*settings, str(program), "mcp"]
 

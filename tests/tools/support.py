@@ -108,6 +108,7 @@ class Box:
 
     def left(self) -> list[Json]:
         """Return what left the mailbox, newest first, with its bytes as `raw`."""
+        assert self.server.room.desk.comforts.settle(), "the outbox is still at work"
         return [one for one in self.server.outbox() if one["mailbox_id"] == self.id]
 
     def decide(self, email_id: str, action: str = "approve") -> None:
