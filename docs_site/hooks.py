@@ -1,4 +1,4 @@
-"""MkDocs' hooks: pages that are no files in docs/ stand beside those that are, and are linked to."""
+"""MkDocs' hooks: pages that are no files in docs/ stand beside those that are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that come from elsewhere in the project: integrations, examples, the changelog, the code."""
+"""Pages that come from elsewhere: integrations, examples, the changelog, the code."""
 
 from __future__ import annotations
 

@@ -114,13 +114,7 @@ class Proof:
         """Check what was handed over: approved mail alone, and again only after a lost answer."""
         assert not self.unapproved
         assert not self.early
-        taken = grouped(self._sink.hand_overs, lambda one: one.token)
-        entries = self.ledger.entries.values()
-        assert set(taken) == {entry.token for entry in entries if entry.fate == "sent"}
-        for repeats in taken.values():
-            assert len({(one.message_id, one.digest) for one in repeats}) == 1, repeats
-        # The server hands over one at a time: only a run's last can lack its answer.
-        check_repeats(taken.values(), grouped(self._sink.hand_overs, lambda one: one.run))
+        check_hand_overs(self._sink.hand_overs, self.ledger.entries.values())
 
     def check_the_events(self) -> None:
         """Check what was posted: each event of what happened, and of nothing else."""
@@ -209,13 +203,16 @@ class Proof:
             self._killer.acknowledged()
 
     def _handed_over(self, one: HandOver) -> None:
-        entry = self.ledger.entries.get(one.token)
+        entry = self._entry_of(one)
         if entry is None or not entry.is_approved or entry.fate not in (None, "sent"):
             self.unapproved.append(one)
         elif entry.schedule is not None and self.ledger.now() < entry.schedule.send_at:
             self.early.append(one)
         if self._killer is not None:
             self._killer.handed_over()
+
+    def _entry_of(self, one: HandOver) -> Entry | None:
+        return self.ledger.entries.get(one.token)
 
     def _posted(self) -> None:
         if self._killer is not None:
@@ -228,6 +225,16 @@ def grouped(rows: Iterable[T], by: Callable[[T], Hashable]) -> dict[Hashable, li
     for row in rows:
         groups[by(row)].append(row)
     return groups
+
+
+def check_hand_overs(hand_overs: Sequence[HandOver], entries: Iterable[Entry]) -> None:
+    """Check that what was to leave did, in the same bytes each time, and once where answered."""
+    taken = grouped(hand_overs, lambda one: one.token)
+    assert set(taken) == {entry.token for entry in entries if entry.fate == "sent"}
+    for repeats in taken.values():
+        assert len({(one.message_id, one.digest) for one in repeats}) == 1, repeats
+    # A server hands over one at a time: only a run's last can lack its answer.
+    check_repeats(taken.values(), grouped(hand_overs, lambda one: one.run))
 
 
 def check_repeats(things: Iterable[Sequence[T]], runs: dict[Hashable, list[T]]) -> None:
