@@ -114,9 +114,7 @@ class MeetingStore:
 
     def _queued(self) -> int:
         """Return how many writes wait for the commit that is under way."""
-        inner = self._inner
-        jobs = inner._jobs if isinstance(inner, SqliteStore) else inner._group.jobs
-        return jobs.qsize()
+        return self._inner._group.jobs.qsize()
 
     def _let_go(self) -> list[_Guest]:
         with self._changed:

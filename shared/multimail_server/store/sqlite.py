@@ -7,17 +7,15 @@ others, and nobody is answered before the shared COMMIT has returned.
 
 from __future__ import annotations
 
-import queue
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from .group_commit import GroupCommit, Job
 from .protocol import Reader, StoreUnavailableError, Tx
 from .schema import STEPS
 from .sqlite_verbs import SqliteReader, SqliteTx
@@ -27,14 +25,7 @@ if sys.platform != "win32":
 
 T = TypeVar("T")
 
-_BATCH = 64
 _BUSY_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    work: Callable[[Tx], Any]
-    done: Future[Any]
 
 
 def _casefold(text: str | None) -> str | None:
@@ -70,7 +61,6 @@ class SqliteStore:
         self._readers: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._owned = _own(path)
@@ -78,8 +68,7 @@ class SqliteStore:
             self._migrate()
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailableError(f"{path} cannot be used as a data file: {error}") from error
-        self._thread = threading.Thread(target=self._drain, name="multimail-store", daemon=True)
-        self._thread.start()
+        self._group = GroupCommit(self._commit)
 
     def read(self, work: Callable[[Reader], T]) -> T:
         """Run `work` on one consistent snapshot. See `Store.read`."""
@@ -95,13 +84,7 @@ class SqliteStore:
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one durable transaction. See `Store.write`."""
-        job = _Job(work, Future())
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailableError("The database is closed: the server is stopping.")
-            self._jobs.put(job)
-        result: T = job.done.result()
-        return result
+        return self._group.write(work)
 
     def claim(self, what: str) -> AbstractContextManager[bool]:
         """Give True: there is no other process on the file. See `Store.claim`."""
@@ -117,8 +100,7 @@ class SqliteStore:
             if self._closed:
                 return
             self._closed = True
-            self._jobs.put(None)
-        self._thread.join()
+        self._group.close()
         for connection in (*self._readers, self._writer):
             connection.close()
         self._owned.close()
@@ -156,24 +138,8 @@ class SqliteStore:
         for number, step in enumerate(STEPS[version:], start=version + 1):
             self._writer.executescript(f"BEGIN;{step};PRAGMA user_version = {number};COMMIT;")
 
-    def _drain(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            batch = [job]
-            last = False
-            while len(batch) < _BATCH and not last:
-                try:
-                    following = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                last = following is None
-                if following is not None:
-                    batch.append(following)
-            self._commit(batch)
-            if last:
-                return
-
-    def _commit(self, batch: list[_Job]) -> None:
-        results: list[tuple[_Job, Any, BaseException | None]] = []
+    def _commit(self, batch: list[Job]) -> None:
+        results: list[tuple[Job, Any, BaseException | None]] = []
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             results.extend((job, *self._run(job)) for job in batch)
@@ -187,7 +153,7 @@ class SqliteStore:
             else:
                 job.done.set_exception(problem)
 
-    def _run(self, job: _Job) -> tuple[Any, BaseException | None]:
+    def _run(self, job: Job) -> tuple[Any, BaseException | None]:
         """Run one job in its savepoint; a problem with the database itself ends the batch."""
         self._writer.execute("SAVEPOINT job")
         try:
@@ -201,7 +167,7 @@ class SqliteStore:
         self._writer.execute("RELEASE job")
         return result, None
 
-    def _abandon(self, batch: list[_Job], error: sqlite3.Error) -> None:
+    def _abandon(self, batch: list[Job], error: sqlite3.Error) -> None:
         if self._writer.in_transaction:
             with suppress(sqlite3.Error):
                 self._writer.execute("ROLLBACK")
