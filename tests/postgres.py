@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import importlib.util
 import itertools
 import os
 import random
@@ -14,9 +15,10 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-import psycopg
+if TYPE_CHECKING:
+    import psycopg
 
 PASSWORD = "p/a:s@s%w0rd"
 QUOTED = "p%2Fa%3As%40s%25w0rd"
@@ -39,6 +41,8 @@ def missing() -> str | None:
         return "PostgreSQL is started as on POSIX"
     if binaries() is None:
         return "PostgreSQL's initdb is not installed (Debian: apt-get install postgresql)"
+    if importlib.util.find_spec("psycopg") is None:
+        return "psycopg is not installed: it is in the extra `postgres`"
     return None
 
 
@@ -69,10 +73,16 @@ class Cluster:
         """End it as a crash does; connections break, and the data is kept."""
         self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._data)
 
+    def _administering(self) -> psycopg.Connection[Any]:
+        # Imported late: environments of other frameworks have these fixtures and no psycopg.
+        import psycopg
+
+        return psycopg.connect(self.url("postgres"), autocommit=True)
+
     def new_database(self, template: str = "ENCODING 'UTF8'") -> str:
         """Return the URL of a new, empty database."""
         name = f"mail_{next(_NUMBERS)}"
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+        with self._administering() as connection:
             sql = f"CREATE DATABASE {name} TEMPLATE template0 {template}"
             connection.execute(sql.encode())
         return self.url(name)
@@ -80,7 +90,7 @@ class Cluster:
     def drop(self, url: str) -> None:
         """Remove a database, whoever is still connected to it."""
         name = url.rpartition("/")[2]
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+        with self._administering() as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def url(self, name: str, password: str = QUOTED) -> str:
