@@ -12,9 +12,10 @@ from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..refusals import conflict, forbidden, invalid
 from ..store.protocol import Reader, Tx
-from ..store.records import Attachment, Content, IdempotencyRow, Mailbox, Message
+from ..store.records import Content, IdempotencyRow, Mailbox, Message
 from .desk import Desk, Principal, find_mailbox, find_message
 from .draft import Draft, content_hash, copies, envelope_of, fingerprint, text_of
+from .freezing import insert_files
 from .quota import count_send
 from .steps import begin
 from .suppression import refuse_if_all, suppressed_of
@@ -226,19 +227,7 @@ class Sending:
         count_send(tx, desk, message.account_id)
         event = _event(frozen.mailbox, draft, desk.now())
         moved = begin(tx, message, frozen.content, event, desk.now(), desk.pending_ttl)
-        for position, file in enumerate(draft.attachments):
-            tx.insert_attachment(
-                Attachment(
-                    id=desk.ids.new("att"),
-                    message_id=message.id,
-                    position=position,
-                    name=file.name,
-                    content_type=file.content_type,
-                    size=len(file.content),
-                    sha256=hashlib.sha256(file.content).hexdigest(),
-                ),
-                file.content,
-            )
+        insert_files(desk, tx, message.id, draft.attachments)
         if draft.idempotency_key is not None:
             tx.forget_idempotency(desk.now() - IDEMPOTENCY_TTL)
             tx.put_idempotency(
