@@ -57,7 +57,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.multimail_server(mailbox="support@example.org", domain="example.org")
-@pytest.mark.parametrize("block", map(_parameter, SCRIPTS))
+@pytest.mark.parametrize("block", [*map(_parameter, SCRIPTS)])
 def test_the_python_runs_and_nothing_leaves_unasked(
     block: Block, multimail_server: ServerUnderTest, tmp_path: Path
 ) -> None:
