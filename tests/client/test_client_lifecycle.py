@@ -105,7 +105,7 @@ async def _listing(client: AsyncMultiMail) -> object:
 def test_every_error_of_the_package_is_one_of_its_family() -> None:
     family = [value for value in vars(multimail.errors).values() if isinstance(value, type)]
     errors = [one for one in family if issubclass(one, Exception)]
-    assert len(errors) == 15
+    assert len(errors) == 16
     assert all(issubclass(one, MultiMailError) for one in errors)
     assert all(getattr(multimail, one.__name__) is one for one in errors)
 

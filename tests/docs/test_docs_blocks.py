@@ -110,7 +110,7 @@ def test_a_comment_before_a_block_counts_for_that_block_alone() -> None:
         "multimail serve --no-such-option",
         "multimail no-such-command",
         'pip install "multimail[no-such-extra]"',
-        "scripts/bench-server --no-such-option",
+        "scripts/bench --no-such-option",
         "curl -X POST http://127.0.0.1:8025/v1/no/such/path",
         "curl -X PUT http://127.0.0.1:8025/v1/webhooks",
         "no-such-program",

@@ -175,4 +175,4 @@ def test_smolagents_types_are_flat(wire: Any) -> None:
 def test_how_long_they_are(wire: Any, framework: str, record_property: Any) -> None:
     length = len(json.dumps(wire[framework]["agent"], separators=(",", ":")))
     record_property(f"schema characters of {framework}", length)
-    assert length < 14_000
+    assert length < 9_000

@@ -39,6 +39,11 @@ class MultiMailTool(BaseTool):
         """What a key must be allowed for it: `read`, `write` or `approve`."""
         return self._spec.access
 
+    @property
+    def tool_call_schema(self) -> dict[str, Any]:
+        """What a model is shown: an argument that may be left out is said without its `null`."""
+        return {"title": self.name, "description": self.description, **self._spec.schema()}
+
     def _run(
         self,
         *,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from typing import Any
 
 from pydantic import PrivateAttr
 from semantic_kernel.filters import FunctionInvocationContext
@@ -61,17 +59,12 @@ def _parameters(spec: ToolSpec) -> list[KernelParameterMetadata]:
         KernelParameterMetadata(
             name=name,
             description=shape["description"],
-            type=_kind(shape),
+            type=shape["type"],
             is_required=name in schema.get("required", ()),
             schema_data=shape,
         )
         for name, shape in schema["properties"].items()
     ]
-
-
-def _kind(shape: Mapping[str, Any]) -> str:
-    kinds = [one["type"] for one in shape.get("anyOf", [shape])]
-    return str(next(kind for kind in kinds if kind != "null"))
 
 
 class MultiMailToolkit(Toolkit):

@@ -32,7 +32,7 @@ class MultiMailTool(Tool):  # type: ignore[misc]
     def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str) -> None:
         self.name = spec.name
         self.description = spec.description
-        self.inputs = {name: _input(shape) for name, shape in spec.schema()["properties"].items()}
+        self.inputs = _inputs(spec)
         self.output_type = "object"
         self.output_schema = spec.output_schema()
         self._call = _bound(spec, session, session_id)
@@ -57,17 +57,20 @@ def _bound(
     return call
 
 
+def _inputs(spec: ToolSpec) -> dict[str, dict[str, Any]]:
+    """Return the arguments as smolagents spells them: flat types, with `nullable` beside them."""
+    schema = spec.schema()
+    needed = schema.get("required", ())
+    return {
+        name: _input(shape) | ({} if name in needed else {"nullable": True})
+        for name, shape in schema["properties"].items()
+    }
+
+
 def _input(shape: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an argument's schema as smolagents spells it: one flat type, `nullable` beside it."""
-    choices = [one for one in shape.get("anyOf", [shape]) if one.get("type") != "null"]
-    flat: dict[str, Any] = {"type": choices[0]["type"], "description": shape["description"]}
-    if "items" in choices[0]:
-        flat["items"] = choices[0]["items"]
+    flat = {name: shape[name] for name in ("type", "description", "items", "enum") if name in shape}
+    if "items" in flat:
         flat["description"] = f"List of text. {flat['description']}"
-    if "enum" in choices[0]:
-        flat["enum"] = choices[0]["enum"]
-    if "anyOf" in shape:
-        flat["nullable"] = True
     return flat
 
 

@@ -22,29 +22,32 @@ def _several(value: Any) -> Any:
 
 
 def _plain(value: str) -> str:
-    """Refuse what no id has and what would lead to another path of the API."""
-    if any(char in "/\\?#%" or char.isspace() for char in value):
+    """Refuse what no id has and what would lead to another path of the API.
+
+    Here and not in the schema, which a model reads: it copies ids, and makes none.
+    """
+    if not 0 < len(value) <= 200 or any(char in "/\\?#%" or char.isspace() for char in value):
         raise ValueError(f"{value!r:.80} is not an id")
     return value
 
 
 Texts = Annotated[list[str], BeforeValidator(_several)]
 
-Id = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=200)]
+Id = Annotated[str, AfterValidator(_plain)]
 EmailId = Annotated[Id, Field(description="Email id (msg_…).")]
 Filename = Annotated[
     str, Field(min_length=1, max_length=300, description="Attachment name, as read_email lists it.")
 ]
 MailboxName = Annotated[
     str | None,
-    Field(description="Mailbox address, only if you have several. Default: your mailbox."),
+    Field(description="Mailbox address, if you have several. Default: yours."),
 ]
 Body = Annotated[str, Field(description="Markdown. Write only the new text, no quoted history.")]
 Addresses = Annotated[
     Texts | None, Field(max_length=50, description="Email addresses. Default: none.")
 ]
 Offset = Annotated[
-    int | None, Field(ge=0, description="Character to continue from when text was cut. Default 0.")
+    int | None, Field(ge=0, description="Character to go on from where text was cut. Default 0.")
 ]
 Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
 Sender = Annotated[str | None, Field(description="Only from this address. Default: any.")]

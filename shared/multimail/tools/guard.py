@@ -12,7 +12,16 @@ from ..call import Call, Pause
 from ..errors import MultiMailError
 from ..models import Email, EmailSummary, Mailbox
 from ..sessions import MemorySessionStore, SendToken, SessionStore
-from ..trust import OWN, Action, Assessment, GuardDecision, ReplyFacts, Taint, TrustPolicy
+from ..trust import (
+    OWN,
+    UNTAINTED,
+    Action,
+    Assessment,
+    GuardDecision,
+    ReplyFacts,
+    Taint,
+    TrustPolicy,
+)
 from ..trust.addresses import mentioned, normalised, normalised_all, without_tag
 from ..trust.loops import Automation
 
@@ -88,11 +97,17 @@ class Guard:
             # A human answered for every word and recipient of it.
             self.store.add_known(self._scope(message.mailbox_id), _envelope(message))
             return assessment
-        if not (message.subject or message.sender or any(texts)):
-            return assessment  # what awaits a reviewer is a row without a word of its author
-        named = mentioned(message.subject, message.sender, *texts) | _envelope(message)
-        self.store.grow_taint(self.session_id, Taint.by(assessment, named))
+        self._taint(_taint_of(message, assessment, *texts))
         return assessment
+
+    def shows_rows(self, messages: Iterable[EmailSummary]) -> list[Assessment]:
+        """Note that rows of a listing are being shown; as `shows`, but the store is asked once."""
+        found = [(one, self.assess(one)) for one in messages]
+        taint = UNTAINTED
+        for message, assessment in found:
+            taint = taint.grown(_taint_of(message, assessment))
+        self._taint(taint)
+        return [assessment for _, assessment in found]
 
     def shows_again(self, assessment: Assessment, *texts: str) -> None:
         """Note that text of a message is being shown which app code kept, in an index perhaps.
@@ -257,10 +272,22 @@ def can_hold(mailbox: Mailbox) -> bool:
     """Return whether a message of this mailbox can be made to wait for a human."""
     return bool(mailbox.holds_sends or mailbox.per_message_oversight)
 
+    def _taint(self, taint: Taint) -> None:
+        if taint != UNTAINTED:
+            self.store.grow_taint(self.session_id, taint)
+
 
 def _now_or_never(decision: GuardDecision) -> GuardDecision:
     held = decision.action is Action.HOLD
     return decision.refused("cannot_wait", _CANNOT_WAIT) if held else decision
+
+
+def _taint_of(message: EmailSummary, assessment: Assessment, *texts: str) -> Taint:
+    """Return the taint of what is shown of a message: its header, and texts of it."""
+    if not (message.subject or message.sender or any(texts)):
+        return UNTAINTED  # what awaits a reviewer is a row without a word of its author
+    named = mentioned(message.subject, message.sender, *texts) | _envelope(message)
+    return Taint.by(assessment, named)
 
 
 def _envelope(message: EmailSummary) -> frozenset[str]:

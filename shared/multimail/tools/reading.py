@@ -71,7 +71,9 @@ def check_inbox(args: a.CheckInbox, context: ToolContext) -> Run:
     if fits < len(rows):
         cursor, tail = None, f"{len(rows) - fits} more do not fit: narrow the search by date."
     text = listing(_inbox_head(rows[:fits]), rows[:fits], tail)
-    facts = [_row_facts(one, context) for one in page.items[:fits]]
+    shown = page.items[:fits]
+    judged = zip(shown, context.guard.shows_rows(shown), strict=True)
+    facts = [_row_facts(one, assessment) for one, assessment in judged]
     return ToolResult(text, {"emails": facts, "cursor": cursor})
 
 
@@ -111,10 +113,10 @@ def _more(cursor: str | None) -> str:
     return f"Older mail: cursor={cursor}" if cursor else ""
 
 
-def _row_facts(message: EmailSummary, context: ToolContext) -> dict[str, Any]:
+def _row_facts(message: EmailSummary, assessment: Assessment) -> dict[str, Any]:
     """Return a row's facts, as it is shown."""
     facts = message.model_dump(mode="json", by_alias=False, include=_ROW_FACTS)
-    return {**facts, "trust": context.guard.shows(message).as_data()}
+    return {**facts, "trust": assessment.as_data()}
 
 
 _ROW_FACTS = {
@@ -272,7 +274,7 @@ def wait_for_email(args: a.WaitForEmail, context: ToolContext) -> Run:
     text = listing(
         "It came: id | status | received | sender label | thread.", _rows([found], context), ""
     )
-    return ToolResult(text, {"email": _row_facts(found, context)})
+    return ToolResult(text, {"email": _row_facts(found, context.guard.shows(found))})
 
 
 def search_contacts(args: a.SearchContacts, context: ToolContext) -> Run:

@@ -183,10 +183,16 @@ class ToolSpec:
     data: type[ToolData]
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON schema of the arguments, without generated titles."""
+        """Return the JSON schema of the arguments, as short as it can be said.
+
+        An argument that may be left out is one that is not in `required`: its type is said
+        without `null`, which is accepted all the same, and without a default of `null`.
+        """
         schema = self.args.model_json_schema()
         schema.pop("description", None)
-        return {"type": "object", "properties": {}, **_untitled(schema)}
+        plain = {"type": "object", "properties": {}, **_untitled(schema)}
+        plain["properties"] = {name: _given(one) for name, one in plain["properties"].items()}
+        return plain
 
     def output_schema(self) -> dict[str, Any]:
         """Return the JSON schema of a result as one object: `ok`, `text`, and what `data` holds."""
@@ -197,6 +203,15 @@ class ToolSpec:
         plain["properties"] = {**common, **plain.get("properties", {})}
         plain["required"] = ["ok", "text"]
         return plain
+
+
+def _given(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an argument's schema where it is given: the one choice that is not `null`."""
+    plain = {name: value for name, value in shape.items() if name != "anyOf"}
+    if plain.get("default", ...) is None:
+        del plain["default"]
+    choices = [one for one in shape.get("anyOf", ()) if one.get("type") != "null"]
+    return {**choices[0], **plain} if len(choices) == 1 else dict(shape)
 
 
 def _untitled(schema: Mapping[str, Any]) -> dict[str, Any]:

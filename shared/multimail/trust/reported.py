@@ -73,7 +73,7 @@ def read_authentication(message: Mapping[str, Any]) -> Any:
     return _tidy(found) if found else None
 
 
-def _tidy(evidence: dict[str, Any]) -> dict[str, Any]:
+def _tidy(evidence: dict[str, Any]) -> Authentication | dict[str, Any]:
     tidy = {name: value for name, value in evidence.items() if value is not None}
     for name in _METHODS:
         verdict = tidy.pop(f"{name}_valid", None)
@@ -99,11 +99,10 @@ def _finding(value: Any) -> Any:
     return value
 
 
-def _readable(evidence: dict[str, Any]) -> dict[str, Any]:
+def _readable(evidence: dict[str, Any]) -> Authentication | dict[str, Any]:
     """Leave out what is of another shape: one odd result must not hide the message."""
     try:
-        Authentication.model_validate(evidence)
+        return Authentication.model_validate(evidence)
     except ValidationError as fault:
         odd = {error["loc"][0] for error in fault.errors(include_input=False)}
         return {name: value for name, value in evidence.items() if name not in odd}
-    return evidence

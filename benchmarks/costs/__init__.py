@@ -1,0 +1,1 @@
+"""What users pay for, beside what they would use instead: see docs/benchmarks.md."""

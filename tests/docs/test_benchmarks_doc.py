@@ -1,0 +1,90 @@
+"""The page on costs names what scripts/bench can run, and the tables say what was measured."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+from benchmarks.costs import figures, plots, report, rival
+from benchmarks.costs.__main__ import PARTS
+from benchmarks.costs.desks import wanted
+from benchmarks.costs.figures import Curve, Figure, Part
+from benchmarks.costs.mails import ANSWERED, FACTS, INBOX, mailbox
+
+ROOT = Path(__file__).parents[2]
+TEXT = report.PAGE.read_text("utf-8")
+ABOUT = {"machine": "2 cores"}
+RATIO = Figure("reads", 90.0, "/s", "bare", 100.0, target=0.85, at_least=True)
+ALONE = Figure("start", 2.0, "s", target=1.0)
+CURVE = Curve("Pages & more", "messages", "ms", {"ours": [(1000, 0.5), (10_000, 30.0)]})
+PART = Part("calls", "A tool call", [RATIO, ALONE], {"pages": CURVE}, "On loopback.")
+
+
+def test_the_page_names_every_part() -> None:
+    line = next(line for line in TEXT.splitlines() if "one part:" in line)
+    assert line.partition("one part:")[2].split() == list(PARTS)
+
+
+def test_the_page_and_the_script_name_the_same_comparators() -> None:
+    script = (ROOT / "scripts" / "bench").read_text("utf-8")
+    for told in (rival.RETIRED, rival.AGENTMAIL):
+        name, version = told.split()
+        assert f"{name}=={version}" in script
+        assert re.search(rf"`{name}` {re.escape(version)}", TEXT)
+
+
+@pytest.mark.parametrize(
+    ("one", "missed"),
+    [
+        (RATIO, False),
+        (replace(RATIO, ours=84.0), True),
+        (replace(RATIO, target=None), False),
+        (ALONE, True),
+        (replace(ALONE, ours=1.0), False),
+        (replace(RATIO, target=0.9, at_least=False), False),
+        (replace(RATIO, target=0.8, at_least=False), True),
+    ],
+)
+def test_a_target_is_missed_by_the_ratio_or_by_the_value_alone(one: Figure, missed: bool) -> None:
+    assert one.is_missed is missed
+
+
+def test_what_was_kept_comes_back(tmp_path: Path) -> None:
+    figures.save(PART, ABOUT, quick=False, folder=tmp_path)
+    figures.save(replace(PART, note="Tiny."), ABOUT, quick=True, folder=tmp_path)
+    ((part, about),) = figures.load(PARTS, quick=False, folder=tmp_path)
+    assert about == ABOUT
+    assert (part.figures, part.note) == (PART.figures, PART.note)
+    assert report.rendered([(part, about)]) == report.rendered([(PART, ABOUT)])
+
+
+def test_the_table_says_whether_each_target_is_met() -> None:
+    rows = [line for line in report.rendered([(PART, ABOUT)]).splitlines() if line.startswith("|")]
+    assert rows[2] == "| reads | 90 /s | bare | 100 /s | 0.90 | at least 0.85 | yes |"
+    assert rows[3] == "| start | 2 s |  |  |  | at most 1 s | **no** |"
+    assert report.missed([(PART, ABOUT)]) == ["calls: start: 2 s, target at most 1 s"]
+
+
+def test_a_curve_is_drawn_with_all_its_points(tmp_path: Path) -> None:
+    plots.write(CURVE, tmp_path / "pages.svg")
+    picture = Xml.parse(tmp_path / "pages.svg").getroot()
+    points = picture.findall("{*}circle")
+    assert len(points) == 2
+    heights = [float(point.attrib["cy"]) for point in points]
+    assert heights[0] > heights[1]
+
+
+def test_every_fact_of_the_job_stands_in_the_mail_that_is_read() -> None:
+    mails = mailbox()
+    newest = mails[-INBOX:]
+    assert len({one.subject for one in newest}) == INBOX
+    for subject, facts in FACTS.items():
+        mail = wanted(mails, subject)
+        assert mail in newest
+        thread = [one for one in mails if one.subject.endswith(subject)]
+        for fact in facts:
+            assert any(fact in f"{one.fresh}{one.html}" for one in thread), (subject, fact)
+    assert set(ANSWERED) <= set(FACTS)
