@@ -199,6 +199,10 @@ class Guard:
             # It was sent, whatever is remembered of it; unremembered, nobody becomes known.
             log.exception("A held message could not be remembered.")
 
+    def _taint(self, taint: Taint) -> None:
+        if taint != UNTAINTED:
+            self.store.grow_taint(self.session_id, taint)
+
     def _scope(self, mailbox_id: str | None) -> str:
         """Return the name in the store of a mailbox's known addresses."""
         return f"{self.api}|{mailbox_id or self.pinned}".casefold()
@@ -271,10 +275,6 @@ _DECIDED = frozenset({"rejected", "cancelled", "expired"})
 def can_hold(mailbox: Mailbox) -> bool:
     """Return whether a message of this mailbox can be made to wait for a human."""
     return bool(mailbox.holds_sends or mailbox.per_message_oversight)
-
-    def _taint(self, taint: Taint) -> None:
-        if taint != UNTAINTED:
-            self.store.grow_taint(self.session_id, taint)
 
 
 def _now_or_never(decision: GuardDecision) -> GuardDecision:
