@@ -13,13 +13,15 @@ import pytest
 
 TOGETHER = ("langchain", "crewai", "smolagents", "agno")
 APART = ("autogen", "semantic_kernel")
-HERE = (os.environ["MULTIMAIL_APART"],) if "MULTIMAIL_APART" in os.environ else (*TOGETHER, "mcp")
-"""What has to be installed here: these frameworks, and the SDK of the protocol."""
+HERE = (os.environ["MULTIMAIL_APART"],) if "MULTIMAIL_APART" in os.environ else TOGETHER
+"""The frameworks that have to be installed here."""
+PRESENT = (*HERE, "mcp") if HERE == TOGETHER else HERE
+"""What the conformance suite can drive here: over MCP it does so with LangChain."""
 
 
 def elsewhere(framework: str) -> str | None:
     """Return why a framework's tests are skipped here, or None where they run."""
-    if framework in HERE:
+    if framework in PRESENT:
         return None
     if framework in APART:
         return f"{framework} has its own environment: scripts/test-apart {framework}"
