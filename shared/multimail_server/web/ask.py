@@ -21,7 +21,6 @@ B = TypeVar("B", bound=BaseModel)
 
 _ID = re.compile(r"[a-z]{2,4}_[0-9A-Z]{26}")
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
-_PRECISE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 
 
 @dataclass(frozen=True, slots=True)
