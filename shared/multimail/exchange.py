@@ -89,7 +89,7 @@ def _remember(book: MailboxBook, mailbox_id: str | None, result: Any) -> None:
     for one in (result, *(rows if isinstance(rows, list) else [])):
         owner = getattr(one, "mailbox_id", None) or mailbox_id
         if isinstance(owner, str) and owner:
-            book.remember(owner, (getattr(one, "id", None), getattr(one, "thread_id", None)))
+            book.remember(owner, getattr(one, "id", None), getattr(one, "thread_id", None))
 
 
 def _exchange(call: Call[T], path: str, retry: Retry) -> Steps[T]:

@@ -13,7 +13,7 @@ _REMEMBERED = 4096
 
 
 class MailboxBook:
-    """What a client knows of mailboxes: its default, the ids of addresses, whose message is whose.
+    """What a client knows of mailboxes: its default, the ids of addresses, what is whose.
 
     Args:
         default: The mailbox to use where none is named; None for the account's only one.
@@ -23,6 +23,7 @@ class MailboxBook:
         self.default = default
         self._mailboxes: tuple[Mailbox, ...] | None = None
         self._owners: OrderedDict[str, str] = OrderedDict()
+        self._threads: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
     def learn(self, mailboxes: Iterable[Mailbox]) -> None:
@@ -41,20 +42,24 @@ class MailboxBook:
         folded = wanted.casefold()
         return next((m for m in known if folded in (m.id.casefold(), m.address.casefold())), None)
 
-    def remember(self, mailbox_id: str, ids: Iterable[object]) -> None:
-        """Note that these emails and threads were seen in that mailbox."""
+    def remember(self, mailbox_id: str, email: object, thread: object) -> None:
+        """Note that this email and this thread were seen in that mailbox, the one in the other."""
         with self._lock:
-            for one in ids:
+            for one in (email, thread):
                 if isinstance(one, str) and one:
-                    self._owners[one] = mailbox_id
-                    self._owners.move_to_end(one)
-            while len(self._owners) > _REMEMBERED:
-                self._owners.popitem(last=False)
+                    _note(self._owners, one, mailbox_id)
+            if isinstance(email, str) and isinstance(thread, str) and email and thread:
+                _note(self._threads, email, thread)
 
     def owner(self, about: str | None) -> str | None:
         """Return the mailbox in which an email or thread was seen, if it was."""
         with self._lock:
             return self._owners.get(about) if about else None
+
+    def thread_of(self, email: str) -> str | None:
+        """Return the thread in which an email was seen, if it was."""
+        with self._lock:
+            return self._threads.get(email)
 
     def missing(self, wanted: str | None) -> MultiMailError:
         """Say why no mailbox could be chosen."""
@@ -68,3 +73,10 @@ class MailboxBook:
             remedy="Pass mailbox= or set MULTIMAIL_MAILBOX.",
             code="which_mailbox",
         )
+
+
+def _note(known: OrderedDict[str, str], name: str, fact: str) -> None:
+    known[name] = fact
+    known.move_to_end(name)
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .scripted_model import Conversation, Script, Turn, call, say
 
 _ROW = re.compile(
-    r"^(?P<id>\S+) \| (?P<status>\w+) \| [^|\n]* \| (?P<label>\w+) \| thread (?P<thread>[^\s|]+)"
+    r"^(?P<id>\S+) \| (?P<status>\w+) \| [^|\n]* \| (?P<label>\w+)"
     r"[^\n]*\n\s+(?P<sender>\S+): (?P<subject>[^\n]*)",
     re.MULTILINE,
 )
@@ -34,7 +34,6 @@ class Row:
 
     id: str
     label: str
-    thread: str
     sender: str
     subject: str
 
@@ -66,7 +65,7 @@ def _after_choice(conversation: Conversation, chosen: Row) -> Turn:
     threads = conversation.tool_texts("get_thread")
     if not threads:
         thought = "Before I answer I look at the whole conversation."
-        return say(thought) + call("get_thread", thread_id=chosen.thread)
+        return say(thought) + call("get_thread", thread_id=chosen.id)
     replies = conversation.tool_texts("reply_email")
     if not replies:
         body = draft(chosen, read[-1], threads[-1])
@@ -77,7 +76,7 @@ def _after_choice(conversation: Conversation, chosen: Row) -> Turn:
 def rows_of(listing: str) -> list[Row]:
     """Return the rows of a listing, newest first."""
     return [
-        Row(found["id"], found["label"], found["thread"], found["sender"], found["subject"])
+        Row(found["id"], found["label"], found["sender"], found["subject"])
         for found in _ROW.finditer(listing)
     ]
 

@@ -20,7 +20,7 @@ from .output import (
 from .session import Session, command, read_text
 
 if TYPE_CHECKING:
-    from multimail import Email, EmailSummary, MultiMail, SendResult, Thread
+    from multimail import Email, EmailSummary, SendResult, Thread
 
 app = typer.Typer()
 
@@ -157,25 +157,12 @@ def thread(
     ],
 ) -> None:
     """Show a conversation, oldest message first."""
+    from multimail.endpoints.reading import thread_holding
+
     with session.client() as client:
-        found = _thread(client, thread_id)
+        found = client.run(thread_holding(thread_id))
     data = {**found.model_dump(mode="json"), "messages": [_summary(m) for m in found.messages]}
     session.answer(data, lambda: show_thread(found))
-
-
-def _thread(client: MultiMail, wanted: str) -> Thread:
-    from multimail import NotFoundError
-
-    try:
-        return client.get_thread(wanted)
-    except NotFoundError:
-        try:
-            home = client.read_email(wanted).thread_id
-        except NotFoundError:
-            home = None
-        if home is None:
-            raise
-        return client.get_thread(home)
 
 
 def show_thread(found: Thread) -> None:

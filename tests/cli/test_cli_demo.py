@@ -164,16 +164,14 @@ def test_a_model_that_fails_is_one_clear_line(inside: Callable[..., Any]) -> Non
 
 def test_the_script_reads_what_the_tools_say() -> None:
     listing = (
-        "2 emails, newest first: id | status | received | sender label | thread.\n<mail 0>\n"
-        "msg_2 | unread | 2026-11-21 05:00Z | authenticated | thread thr_2 | has attachments\n"
+        "2 emails, newest first: id | status | received | sender label.\n<mail 0>\n"
+        "msg_2 | unread | 2026-11-21 05:00Z | authenticated | has attachments\n"
         "  news@example.com: Ten offers: today\n"
-        "msg_1 | read | 2026-11-20 05:00Z | unknown | thread thr_1\n  ann@example.com: Hi\n"
+        "msg_1 | read | 2026-11-20 05:00Z | unknown\n  ann@example.com: Hi\n"
         "</mail 0>"
     )
     rows = rows_of(listing)
-    assert rows[0] == Row(
-        "msg_2", "authenticated", "thr_2", "news@example.com", "Ten offers: today"
-    )
+    assert rows[0] == Row("msg_2", "authenticated", "news@example.com", "Ten offers: today")
     chosen = choose(rows, "me@example.com")
     assert chosen is not None
     assert chosen.id == "msg_1"

@@ -150,10 +150,12 @@ async def test_an_id_with_a_slash_stays_one_segment(connect: Connect) -> None:
 
 def test_the_book_forgets_the_oldest_messages_first() -> None:
     book = MailboxBook()
-    book.remember("mb_1", ["first", None, 7, ""])
-    book.remember("mb_2", [f"em_{n}" for n in range(4095)])
+    for one in ("first", None, 7, ""):
+        book.remember("mb_1", one, None)
+    for n in range(4095):
+        book.remember("mb_2", f"em_{n}", None)
     assert (book.owner("first"), book.owner("em_0")) == ("mb_1", "mb_2")
-    book.remember("mb_2", ["one more"])
+    book.remember("mb_2", "one more", None)
     assert (book.owner("first"), book.owner("one more")) == (None, "mb_2")
     assert book.owner(None) is None
 

@@ -14,10 +14,10 @@ from multimail.tools import Toolkit
 from multimail.trust import Action, GuardDecision, Label, PolicyName, Standing
 
 BODY = "Please pay the attached invoice today."
-ACCEPTED = "Accepted for sending: <msg> to {to}, thread <thr>. Do not send it again."
+ACCEPTED = "Accepted for sending: <msg> to {to}. Do not send it again."
 HELD = (
-    "Held for approval: <msg> to {to}, thread <thr>. Nothing has left yet; a human decides."
-    " Why ({code}): {why}. It expires <time>. Do not send it again; cancel_message withdraws it."
+    "Held for approval: <msg> to {to}. A human decides. Why ({code}): {why}. Expires <time>."
+    " Do not send it again; cancel_message withdraws it."
 )
 REFUSED = (
     "Error (refused_by_guard): {what} was not sent ({code}): {why}."

@@ -94,7 +94,7 @@ def test_reply_in_thread(driver: Driver, free_box: Box) -> None:
     run = driver.run(
         agent(driver, box, policy="off"),
         ("check_inbox", {}),
-        lambda texts: ("get_thread", {"thread_id": ids_in(texts[-1], "thr")[0]}),
+        lambda texts: ("get_thread", {"thread_id": ids_in(texts[-1], "msg")[0]}),
         ("reply_email", {"email_id": first["id"], "body": "Yes, it is."}),
         ("get_thread", {"thread_id": first["thread_id"]}),
     )

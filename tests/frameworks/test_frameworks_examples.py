@@ -31,11 +31,9 @@ def answers_the_newest(seen: Conversation) -> Turn:
         return say(CODE)
     if not seen.results:
         return call_as_offered(seen, "check_inbox", limit=1)
-    email_id, thread_id = (
-        _first(rf"{kind}_[0-9A-Z]{{26}}", seen.results[0].text) for kind in ("msg", "thr")
-    )
+    email_id = _first(r"msg_[0-9A-Z]{26}", seen.results[0].text)
     if len(seen.results) == 1:
-        return call_as_offered(seen, "get_thread", thread_id=thread_id)
+        return call_as_offered(seen, "get_thread", thread_id=email_id)
     if len(seen.results) == 2:
         return call_as_offered(seen, "reply_email", email_id=email_id, body=BODY)
     return say("Answered.")

@@ -30,7 +30,7 @@ def read_newest(seen: Conversation) -> Turn:
 
 
 def its_thread(seen: Conversation) -> Turn:
-    return call("get_thread", thread_id=ids_in(seen.last_tool_text, "thr")[0])
+    return call("get_thread", thread_id=ids_in(seen.last_tool_text, "msg")[0])
 
 
 def answer_it(seen: Conversation) -> Turn:

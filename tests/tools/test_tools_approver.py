@@ -94,9 +94,11 @@ async def test_what_is_to_be_decided_on_is_shown_whole(box: Box, connect: Connec
     many = [f"person-{number}@example.org" for number in range(50)]
     email_id = await held(connect(box), body, cc=many, bcc=["spy@example.net"])
     approver = connect.approver(box, max_chars=1000)
-    shown, page = "", await approver("read_email", email_id=email_id)
+    page = await approver("read_email", email_id=email_id)
+    shown = fenced(page.text).partition("\n\n")[0]
     while True:
-        shown += fenced(page.text)
+        # An address may go on from one page to the next, and every page repeats the headers.
+        shown += fenced(page.text).partition("\n\n")[2]
         if page.data["next_offset"] is None:
             break
         page = await approver("read_email", email_id=email_id, offset=page.data["next_offset"])

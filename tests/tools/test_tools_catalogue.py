@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from multimail import ConfigurationError
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ApproverToolkit, Toolkit, ToolSpec
@@ -156,3 +157,18 @@ def test_the_agents_pack_costs_a_model_little(capsys: pytest.CaptureFixture[str]
     with capsys.disabled():
         print(f"\nThe agent's pack has {size} characters.")
     assert size < 9500
+
+
+def test_what_may_be_left_out_may_be_null_and_what_is_chosen_keeps_to_its_choices() -> None:
+    """Strict schemas name every argument: `null` there is as if it had been left out."""
+    for spec in ALL:
+        raw, shown = spec.args.model_json_schema(), spec.schema()
+        for name, shape in raw["properties"].items():
+            may = name not in raw.get("required", ())
+            accepts = Draft202012Validator(shape).is_valid
+            assert accepts(None) == may, (spec.name, name)
+            assert not Draft202012Validator(shown["properties"][name]).is_valid(None)
+            for choice in shown["properties"][name].get("enum", ()):
+                assert accepts(choice)
+            assert not accepts({})
+            assert not ("enum" in shape and accepts("neither of them"))

@@ -96,6 +96,34 @@ async def test_get_thread_shows_the_conversation_and_the_reply_that_waits(
     assert f"already on its way: {reply.data['id']} (pending_send_approval)" in result.text
 
 
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "unheard of"])
+async def test_get_thread_takes_an_email_of_the_thread(
+    box: Box, connect: Connect, listed: bool
+) -> None:
+    first = box.receive("Question?", Message_ID="<which@example.org>")
+    second = box.receive("Anyone there?", In_Reply_To="<which@example.org>")
+    tools = connect(box)
+    if listed:
+        await tools("check_inbox")
+    result = await tools("get_thread", thread_id=second["id"])
+    assert result.data["thread_id"] == first["thread_id"]
+    assert ids(result.data["messages"]) == [first["id"], second["id"]]
+    # What was listed needs no reading, by which it would count as read.
+    assert result.data["messages"][1]["status"] == ("unread" if listed else "read")
+
+
+async def test_a_page_of_a_thread_is_its_ten_newest_messages(box: Box, connect: Connect) -> None:
+    mails = [box.receive("0", Message_ID="<long@example.org>")]
+    mails += [box.receive(str(n), In_Reply_To="<long@example.org>") for n in range(1, 12)]
+    tools = connect(box)
+    page = await tools("get_thread", thread_id=mails[0]["thread_id"])
+    assert ids(page.data["messages"]) == ids(mails[2:])
+    assert page.text.endswith(f"2 older messages: get_thread with before={mails[2]['id']}.")
+    older = await tools("get_thread", thread_id=mails[5]["id"], before=page.data["before"])
+    assert ids(older.data["messages"]) == ids(mails[:2])
+    assert older.data["before"] is None
+
+
 async def test_wait_for_email_returns_when_mail_comes(box: Box, connect: Connect) -> None:
     box.receive("Old.", subject="Old")
     tools, asked = connect(box), threading.Event()

@@ -62,7 +62,7 @@ def _inputs(spec: ToolSpec) -> dict[str, dict[str, Any]]:
     schema = spec.schema()
     needed = schema.get("required", ())
     return {
-        name: _input(shape) | ({} if name in needed else {"nullable": True})
+        name: _input(shape) if name in needed else _optional(_input(shape))
         for name, shape in schema["properties"].items()
     }
 
@@ -72,6 +72,15 @@ def _input(shape: Mapping[str, Any]) -> dict[str, Any]:
     if "items" in flat:
         flat["description"] = f"List of text. {flat['description']}"
     return flat
+
+
+def _optional(shape: dict[str, Any]) -> dict[str, Any]:
+    """Say so in words too: what smolagents shows a model has no mark for it."""
+    said = shape["description"]
+    return shape | {
+        "description": said if "Default" in said else f"{said} Optional.",
+        "nullable": True,
+    }
 
 
 class MultiMailToolkit(Toolkit):

@@ -12,7 +12,7 @@ import httpx
 
 from ..call import Call, Pause
 from ..config import LOOPBACK
-from ..errors import ReplyError, ValidationError, WaitTimeoutError
+from ..errors import NotFoundError, ReplyError, ValidationError, WaitTimeoutError
 from ..models import (
     Ack,
     AttachmentContent,
@@ -160,6 +160,34 @@ def get_thread(thread_id: str, *, mailbox: str | None = None) -> Call[Thread]:
         mailbox=mailbox,
         about=thread_id,
     )
+
+
+def thread_holding(
+    wanted: str, *, mailbox: str | None = None
+) -> Generator[Call[Any] | Pause, Any, Thread]:
+    """Return a conversation, by its id or by that of an email in it.
+
+    An email's id that is not known as such costs two more requests, and counts as read.
+
+    Args:
+        wanted: The id of a thread or of an email.
+        mailbox: Address or id; default where it was last seen, else the client's.
+
+    Raises:
+        NotFoundError: There is neither in this mailbox.
+
+    API: GET /v1/mailboxes/{mailbox}/threads/{thread}, GET /v1/mailboxes/{mailbox}/emails/{email}.
+    """
+    try:
+        return (yield from get_thread(wanted, mailbox=mailbox))
+    except NotFoundError as no_thread:
+        try:
+            email = yield from read_email(wanted, mailbox=mailbox)
+        except NotFoundError:
+            raise no_thread from None
+        if not email.thread_id:
+            raise
+    return (yield from get_thread(email.thread_id, mailbox=mailbox))
 
 
 def wait_for_email(

@@ -1,8 +1,8 @@
 """Arguments: what a model may say to each tool.
 
 Kept to what every framework can carry: text, numbers, booleans and lists of text, optional ones
-as `T | None`, no nested objects. Defaults and choices stand in the descriptions too, because some
-frameworks show the model nothing else.
+as `T | None`, no nested objects. Defaults that do something, and choices, stand in the descriptions
+too, because some frameworks show the model nothing else.
 """
 
 from __future__ import annotations
@@ -40,22 +40,18 @@ Filename = Annotated[
 ]
 MailboxName = Annotated[
     str | None,
-    Field(description="Mailbox address, if you have several. Default: yours."),
+    Field(description="Mailbox address, if you have several."),
 ]
 Body = Annotated[str, Field(description="Markdown. Write only the new text, no quoted history.")]
-Addresses = Annotated[
-    Texts | None, Field(max_length=50, description="Email addresses. Default: none.")
-]
+Addresses = Annotated[Texts | None, Field(max_length=50, description="Email addresses.")]
 Offset = Annotated[
     int | None, Field(ge=0, description="Character to go on from where text was cut. Default 0.")
 ]
 Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
-Sender = Annotated[str | None, Field(description="Only from this address. Default: any.")]
-SubjectPart = Annotated[
-    str | None, Field(description="Only subjects that contain this. Default: any.")
-]
+Sender = Annotated[str | None, Field(description="Only from this address.")]
+SubjectPart = Annotated[str | None, Field(description="Only subjects that contain this.")]
 HasAttachments = Annotated[
-    bool | None, Field(description="Only with (true) or without (false) attachments. Default: any.")
+    bool | None, Field(description="Only with (true) or without (false) attachments.")
 ]
 
 
@@ -104,10 +100,10 @@ class ReadEmail(ToolArgs):
 class GetThread(ToolArgs):
     """Arguments of `get_thread`."""
 
-    thread_id: Annotated[Id, Field(description="Thread id (thr_…).")]
-    before: Annotated[
-        str | None, Field(description="Only messages older than this email id. Default: all.")
-    ] = None
+    thread_id: Annotated[Id, Field(description="Thread id (thr_…), or an email id in it.")]
+    before: Annotated[str | None, Field(description="Only messages older than this email id.")] = (
+        None
+    )
 
 
 class WaitForEmail(ToolArgs):
@@ -135,9 +131,7 @@ class DownloadAttachment(ToolArgs):
 class SearchContacts(ToolArgs):
     """Arguments of `search_contacts`."""
 
-    query: Annotated[str | None, Field(description="Part of a name or address. Default: all.")] = (
-        None
-    )
+    query: Annotated[str | None, Field(description="Part of a name or address.")] = None
     limit: Annotated[int | None, Field(ge=1, le=100, description="1 to 100. Default 20.")] = None
     offset: Skip = None
 
@@ -146,8 +140,8 @@ class AddContact(ToolArgs):
     """Arguments of `add_contact`."""
 
     email: Annotated[str, Field(description="Email address.")]
-    name: Annotated[str | None, Field(description="Name. Default: none.")] = None
-    tags: Annotated[Texts | None, Field(description="Labels. Default: none.")] = None
+    name: Annotated[str | None, Field(description="Name.")] = None
+    tags: Annotated[Texts | None, Field(description="Labels.")] = None
 
 
 class SendEmail(ToolArgs):
@@ -207,5 +201,5 @@ class DecideEmail(ToolArgs):
     email_id: EmailId
     decision: Annotated[Literal["approve", "reject"], Field(description="approve or reject.")]
     reason: Annotated[
-        str | None, Field(max_length=1000, description="Why; the author sees it. Default: none.")
+        str | None, Field(max_length=1000, description="Why; the author sees it.")
     ] = None

@@ -19,7 +19,7 @@ LIST_MAILBOXES = ToolSpec(
 CHECK_INBOX = ToolSpec(
     "check_inbox",
     "Check inbox",
-    "List emails, newest first, without bodies: id, status, sender label, thread, subject. "
+    "List emails, newest first, without bodies: id, status, sender label, subject. "
     "Use read_email or get_thread for content.",
     a.CheckInbox,
     "read",

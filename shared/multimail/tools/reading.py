@@ -106,7 +106,7 @@ def _inbox_page(
 
 
 def _inbox_head(rows: list[str]) -> str:
-    return f"{len(rows)} emails, newest first: id | status | received | sender label | thread."
+    return f"{len(rows)} emails, newest first: id | status | received | sender label."
 
 
 def _more(cursor: str | None) -> str:
@@ -223,9 +223,8 @@ def head_of(message: Email, assessment: Assessment, max_chars: int, *notes: str)
 
 def _facts_lines(message: Email, longest: int) -> list[str]:
     direction = one_line(message.direction or "inbound", 20)
-    thread = one_line(message.thread_id or "none", 64)
     status = one_line(message.status, 40)
-    state = f"{direction}, {status}, {when(message.received_at)}, thread {thread}."
+    state = f"{direction}, {status}, {when(message.received_at)}."
     facts = [f"Email {one_line(message.id, 64)}, {state}"]
     if message.tags:
         tags = ", ".join(f"{name}={value}" for name, value in message.tags.items())
@@ -271,9 +270,7 @@ def wait_for_email(args: a.WaitForEmail, context: ToolContext) -> Run:
         return ToolResult.failure(
             ToolError("timeout", error.message, True, "Call again to go on waiting.")
         )
-    text = listing(
-        "It came: id | status | received | sender label | thread.", _rows([found], context), ""
-    )
+    text = listing("It came: id | status | received | sender label.", _rows([found], context), "")
     return ToolResult(text, {"email": _row_facts(found, context.guard.shows(found))})
 
 

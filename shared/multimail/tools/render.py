@@ -81,8 +81,7 @@ def row(message: EmailSummary, assessment: Assessment, treatment: Treatment) -> 
         other = "to " + one_line(", ".join(message.to), 100)
     return (
         f"{one_line(message.id, 64)} | {one_line(message.status, 40)}"
-        f" | {when(message.received_at)} | {label}"
-        f" | thread {one_line(message.thread_id or 'none', 64)}{clip}\n"
+        f" | {when(message.received_at)} | {label}{clip}\n"
         f"  {other}: {subject_of(message, treatment, 120)}"
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema
 
 from .. import errors
 from ..call import Operation
@@ -24,6 +25,16 @@ class ToolArgs(BaseModel):
     """Base of every tool's arguments. Unknown arguments are errors, so that none is lost."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Say `null` beside an argument's type and not as a choice of its own: it is shorter."""
+        schema = handler.resolve_ref_schema(handler(core))
+        arguments = schema.get("properties", {})
+        schema["properties"] = {name: _beside_null(shape) for name, shape in arguments.items()}
+        return schema
 
 
 class ToolData(BaseModel):
@@ -205,13 +216,28 @@ class ToolSpec:
         return plain
 
 
+def _beside_null(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same with the types of `anyOf` in one list, where the other one is `null`."""
+    choices = [one for one in shape.get("anyOf", ()) if one.get("type") != "null"]
+    if len(choices) != 1 or len(shape["anyOf"]) != 2:
+        return dict(shape)
+    plain = {name: value for name, value in shape.items() if name != "anyOf"}
+    given = {**choices[0], "type": [choices[0]["type"], "null"]}
+    if "enum" in given:
+        given["enum"] = [*given["enum"], None]
+    return {**given, **plain}
+
+
 def _given(shape: Mapping[str, Any]) -> dict[str, Any]:
     """Return an argument's schema where it is given: the one choice that is not `null`."""
-    plain = {name: value for name, value in shape.items() if name != "anyOf"}
+    plain = dict(shape)
     if plain.get("default", ...) is None:
         del plain["default"]
-    choices = [one for one in shape.get("anyOf", ()) if one.get("type") != "null"]
-    return {**choices[0], **plain} if len(choices) == 1 else dict(shape)
+    if isinstance(plain["type"], list):
+        plain["type"] = plain["type"][0]
+        if "enum" in plain:
+            plain["enum"] = [one for one in plain["enum"] if one is not None]
+    return plain
 
 
 def _untitled(schema: Mapping[str, Any]) -> dict[str, Any]:

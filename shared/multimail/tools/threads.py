@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import endpoints as api
 from ..call import Call, Pause
+from ..endpoints.reading import thread_holding
 from ..models import Email, Thread
 from ..trust import Treatment
 from ..trust.addresses import bare
@@ -19,6 +20,9 @@ from .render import DATA_NOTE, Body, body_of, when, window
 from .spec import ToolError, ToolResult
 
 _FETCHED = 10
+_FEWEST = 10
+_ROOM_EACH = 800
+"""Characters of the budget for each message of a page, at the default budget for the fewest."""
 _LEAST_BODY = 160
 _SMALL = 2000
 _TAIL = 130
@@ -33,17 +37,22 @@ class _Entry:
 
 
 def get_thread(args: a.GetThread, context: ToolContext) -> Run:
-    """Show a conversation, oldest to newest; the newest messages get the most room."""
-    thread = yield from api.get_thread(args.thread_id, mailbox=context.pinned)
+    """Show the newest messages of a conversation, oldest first; the newest get the most room.
+
+    They are ten at the default budget and one for each 800 characters of a larger one.
+    """
+    wanted = context.book.thread_of(args.thread_id) or args.thread_id
+    thread = yield from thread_holding(wanted, mailbox=context.pinned)
     messages = thread.messages
     if args.before is not None:
         ids = [one.id for one in messages]
         if args.before not in ids:
             return ToolResult.failure(_not_here(args.before, args.thread_id))
         messages = messages[: ids.index(args.before)]
-    messages = yield from _with_bodies(messages, context)
-    entries = [_entry(one, context) for one in messages]
-    return _rendered(thread, entries, context)
+    most = max(_FEWEST, context.max_chars // _ROOM_EACH)
+    page = yield from _with_bodies(messages[-most:], context)
+    entries = [_entry(one, context) for one in page]
+    return _rendered(thread, entries, len(messages), context)
 
 
 def _not_here(email_id: str, thread_id: str) -> ToolError:
@@ -97,13 +106,13 @@ def _notes(body: Body) -> Iterator[str]:
         yield f"{body.links} links changed"
 
 
-def _rendered(thread: Thread, entries: list[_Entry], context: ToolContext) -> ToolResult:
+def _rendered(thread: Thread, entries: list[_Entry], here: int, context: ToolContext) -> ToolResult:
     max_chars = context.max_chars
     fence = Fence.new()
-    top = _top(thread, entries, 1 if max_chars < _SMALL else 3)
+    top = _top(thread, here, 1 if max_chars < _SMALL else 3)
     room = max_chars - len(top) - len(DATA_NOTE) - fence.width - _TAIL
     shown, bodies = _allotted(entries, room)
-    left_out = len(entries) - len(shown)
+    left_out = here - len(shown)
     lines = [f"{e.head}\n{text}" for e, text in zip(shown, bodies, strict=True)]
     block = fence.around("\n".join(lines))
     older = shown[0].message.id if left_out else None
@@ -117,8 +126,8 @@ def _rendered(thread: Thread, entries: list[_Entry], context: ToolContext) -> To
     return ToolResult(f"{top}\n{DATA_NOTE}\n{block}{tail}", facts)
 
 
-def _top(thread: Thread, entries: list[_Entry], most: int) -> str:
-    total, here = len(thread.messages), len(entries)
+def _top(thread: Thread, here: int, most: int) -> str:
+    total = len(thread.messages)
     which = f"{total} messages" if here == total else f"the oldest {here} of {total} messages"
     top = f"Thread {one_line(thread.thread_id, 64)}: {which}, oldest first."
     waiting = [one for one in thread.messages if one.status in _AWAITING]

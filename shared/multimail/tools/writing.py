@@ -190,21 +190,20 @@ def _outcome_text(
     sent: SendResult, held: bool | None, to: Sequence[str], decision: GuardDecision
 ) -> str:
     whom = one_line(", ".join(to), 300)
-    thread = f", thread {sent.thread_id}" if sent.thread_id else ""
     if sent.duplicate:
         return (
             f"Already done: an equal message to {whom} was accepted before as {sent.id}"
-            f" ({sent.message_status or sent.status}{thread}). Nothing was sent now."
+            f" ({sent.message_status or sent.status}). Nothing was sent now."
         )
     if held:
-        expiry = f" It expires {when(sent.expires_at)}." if sent.expires_at else ""
+        expiry = f" Expires {when(sent.expires_at)}." if sent.expires_at else ""
         why = f" Why ({decision.code}): {_why(decision)}." if decision.reasons else ""
         return (
-            f"Held for approval: {sent.id} to {whom}{thread}. Nothing has left yet; a human"
-            f" decides.{why}{expiry} Do not send it again; cancel_message withdraws it."
+            f"Held for approval: {sent.id} to {whom}. A human decides.{why}{expiry}"
+            " Do not send it again; cancel_message withdraws it."
         )
     at = f" It leaves at {when(sent.send_at)}." if sent.send_at else ""
-    return f"Accepted for sending: {sent.id} to {whom}{thread}.{at} Do not send it again."
+    return f"Accepted for sending: {sent.id} to {whom}.{at} Do not send it again."
 
 
 def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
