@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sys
@@ -24,6 +25,7 @@ app = typer.Typer()
 
 _MODES = ("read_only", "gated_all", "gated_send", "monitored", "autonomous")
 _LONGEST_TTL = 10 * 365 * 24 * 3600
+_MADE_BEFORE_A_LOOK = 10_000
 _MAY = {
     "agent": "reads and sends, under the mailbox's oversight",
     "reviewer": "reads and decides, cannot send",
@@ -181,10 +183,21 @@ def _run(session: Session, config: ServerConfig, ended: threading.Event) -> None
     except ServerStartError as error:
         raise CommandError(str(error), code="cannot_start") from None
     try:
+        _spare_the_collector()
         _announce(session, server, config)
         ended.wait()
     finally:
         server.stop()
+
+
+def _spare_the_collector() -> None:
+    """Let the garbage collector look less often, and only at what requests make.
+
+    Modules, models and routes stay for as long as the process runs; a request makes thousands of
+    objects and hardly a cycle. A tenth of a send's time was spent in looking.
+    """
+    gc.freeze()
+    gc.set_threshold(_MADE_BEFORE_A_LOOK)
 
 
 def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) -> None:

@@ -8,12 +8,13 @@ _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"({_LOCAL})@((?:{_LABEL}\.)*{_LABEL})")
 _LOCAL_ONLY = re.compile(_LOCAL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MOST_LOCAL, _MOST_ALL = 64, 254
 
 
 def problem_with(address: str) -> str | None:
     """Return why `address` is not a usable mail address, as the end of a sentence; else None."""
-    if any(ord(character) < 32 or ord(character) == 127 for character in address):
+    if _CONTROL.search(address):
         return "contains a control character or a line break"
     if len(address) > _MOST_ALL:
         return f"is longer than {_MOST_ALL} characters"

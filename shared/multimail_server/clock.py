@@ -104,8 +104,9 @@ class Ids:
     def new(self, prefix: str) -> str:
         """Return a new id such as `msg_01JD…`; `prefix` is given without the underscore."""
         milliseconds = int(self._clock.now().timestamp() * 1000)
+        # Before the lock: asking the system lets other threads run, and they would wait for it.
+        number = (milliseconds << RANDOM_BITS) | self._random.getrandbits(RANDOM_BITS - 1)
         with self._lock:
-            number = (milliseconds << RANDOM_BITS) | self._random.getrandbits(RANDOM_BITS - 1)
             if number <= self._last:
                 number = self._last + 1 + self._random.getrandbits(32)
             self._last = number

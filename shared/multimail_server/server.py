@@ -277,6 +277,7 @@ class EmbeddedServer:
             fault=smtp_fault(room.desk.comforts.faults),
             max_bytes=config.message_bytes,
             limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
+            knows_at_once=config.database is None,
         )
         try:
             port = smtp.start()

@@ -213,3 +213,32 @@ def test_a_port_that_is_taken_is_an_error() -> None:
         )
         with pytest.raises(OSError, match="in use"):
             server.start()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_look_up_that_fails_asks_the_sender_to_try_again(at_once: bool) -> None:
+    def knows(address: str) -> bool:
+        if address.startswith("broken"):
+            raise OSError("the disk is gone")
+        return address.endswith("@here.test")
+
+    stored: list[bytes] = []
+    server = InboundSmtp(
+        "127.0.0.1",
+        0,
+        knows_recipient=knows,
+        receive=lambda _, raw: stored.append(raw),
+        knows_at_once=at_once,
+    )
+    port = server.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            everyone = ["box@here.test", "x@else.test", "broken@here.test"]
+            refused = client.sendmail("a@example.net", everyone, RAW)
+    finally:
+        server.stop()
+    assert {address: code for address, (code, _) in refused.items()} == {
+        "x@else.test": 550,
+        "broken@here.test": 451,
+    }
+    assert stored == [RAW]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from multimail_server.store.protocol import StoreUnavailableError, Tx
+from multimail_server.oversight import State
+from multimail_server.store.protocol import Reader, StoreUnavailableError, Tx
 from multimail_server.store.records import Account, AuditEntry
+from multimail_server.store.schema import STEPS
 from multimail_server.store.sqlite import SqliteStore
+from multimail_server.store.sqlite_verbs import SqliteReader
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -68,6 +72,46 @@ def test_a_failing_job_does_not_hurt_the_others_of_its_batch(store: SqliteStore)
     for name in names:
         assert stored(store, name) is not None
     assert store.read(lambda tx: tx.account("acc_bad")) is None
+
+
+def test_what_runs_again_beside_a_failing_job_counts_once(store: SqliteStore) -> None:
+    inside, release = threading.Event(), threading.Event()
+
+    def hold(_: Tx) -> None:
+        inside.set()
+        release.wait(10)
+
+    def count(tx: Tx) -> None:
+        tx.set_setting("count", str(int(tx.setting("count") or 0) + 1))
+
+    def bad(tx: Tx) -> None:
+        count(tx)
+        raise LookupError("on purpose")
+
+    with ThreadPoolExecutor(12) as pool:
+        holder = pool.submit(store.write, hold)
+        assert inside.wait(10)
+        work = [count, count, bad, count, bad, count]
+        done = [pool.submit(store.write, one) for one in work]
+        release.set()
+        holder.result(10)
+        problems = [future.exception(10) for future in done]
+    assert [problem is not None for problem in problems] == [one is bad for one in work]
+    assert store.read(lambda tx: tx.setting("count")) == "4"
+
+
+def test_a_job_that_fails_alone_is_run_once(store: SqliteStore) -> None:
+    runs: list[Tx] = []
+
+    def bad(tx: Tx) -> None:
+        runs.append(tx)
+        tx.put_account(account("bad"))
+        raise LookupError("on purpose")
+
+    with pytest.raises(LookupError, match="on purpose"):
+        store.write(bad)
+    assert len(runs) == 1
+    assert stored(store, "bad") is None
 
 
 def test_a_constraint_that_fails_undoes_one_job_alone(store: SqliteStore) -> None:
@@ -156,3 +200,75 @@ def test_listing_walks_an_index_and_sorts_nothing(tmp_path: Path, order: str) ->
     connection.close()
     assert len(plan) == 1
     assert "USING INDEX message_newest" in plan[0][-1]
+
+
+class Explaining:
+    """A connection that tells the plan of each statement instead of carrying it out."""
+
+    def __init__(self, path: Path) -> None:
+        self._inner = sqlite3.connect(path)
+        self.plans: list[str] = []
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> sqlite3.Cursor:
+        plan = self._inner.execute(f"EXPLAIN QUERY PLAN {sql}", values)
+        self.plans += [row[-1] for row in plan]
+        return self._inner.execute("SELECT 1 WHERE false")
+
+    def executemany(self, sql: str, rows: object, /) -> None:
+        raise NotImplementedError
+
+
+SOUGHT: dict[str, tuple[Callable[[Reader], object], str]] = {
+    "by one Message-ID": (
+        lambda tx: tx.find_by_rfc_ids("m", ["<a>"]),
+        "COVERING INDEX message_rfc_id (mailbox_id=? AND rfc_message_id=?)",
+    ),
+    "by several Message-IDs": (
+        lambda tx: tx.find_by_rfc_ids("m", ["<a>", "<b>", "<c>"]),
+        "COVERING INDEX message_rfc_id (mailbox_id=? AND rfc_message_id=?)",
+    ),
+    "by its bytes": (
+        lambda tx: tx.find_by_raw("m", "0a", NOW),
+        "INDEX message_raw (mailbox_id=? AND raw_sha256=?)",
+    ),
+    "by its fingerprint": (
+        lambda tx: tx.find_by_fingerprint("m", "0a", NOW),
+        "INDEX message_fingerprint (mailbox_id=? AND fingerprint=?)",
+    ),
+    "by its thread": (
+        lambda tx: tx.thread("m", "t", 10),
+        "INDEX message_thread (mailbox_id=? AND thread_id=?)",
+    ),
+    "by its state": (
+        lambda tx: tx.in_state("m", [State.SENDING]),
+        "INDEX message_status (mailbox_id=? AND status=?)",
+    ),
+    "what awaits a decision": (
+        lambda tx: tx.pending("a", None, NOW, "", 10),
+        "INDEX message_held (account_id=? AND id>?)",
+    ),
+    "what expires": (lambda tx: tx.expired_before(NOW, 1), "INDEX message_expiry (expires_at<?)"),
+}
+
+
+@pytest.mark.parametrize("what", SOUGHT)
+def test_looking_a_message_up_does_not_read_the_mailbox(tmp_path: Path, what: str) -> None:
+    SqliteStore(tmp_path / "data.db").close()
+    connection = Explaining(tmp_path / "data.db")
+    look, index = SOUGHT[what]
+    look(SqliteReader(connection))
+    assert any(index in line for line in connection.plans), connection.plans
+    reading = [line for line in connection.plans if "messages" in line and index not in line]
+    assert all(line.endswith("(id=?)") for line in reading), connection.plans
+
+
+def test_a_file_of_an_older_version_gets_the_indexes(tmp_path: Path) -> None:
+    path = tmp_path / "data.db"
+    old = sqlite3.connect(path)
+    for number, step in enumerate(STEPS[:-1], start=1):
+        old.executescript(f"{step};PRAGMA user_version = {number};")
+    old.close()
+    SqliteStore(path).close()
+    connection = Explaining(path)
+    SqliteReader(connection).find_by_rfc_ids("m", ["<a>"])
+    assert any("COVERING INDEX message_rfc_id" in line for line in connection.plans)

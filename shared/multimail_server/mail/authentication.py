@@ -42,6 +42,7 @@ def authenticate(
     resolver: Resolver,
     envelope: SmtpEnvelope | None = None,
     now: datetime | None = None,
+    headers: HeaderBlock | None = None,
 ) -> Authentication:
     """Return the evidence about a message. It never raises, whatever the bytes.
 
@@ -56,12 +57,13 @@ def authenticate(
         resolver: Where keys and policies are looked up.
         envelope: How it came, for SPF; None, or without a peer, when it did not come by SMTP.
         now: The time by which signatures expire; None for the machine's.
+        headers: The header block of `raw`, if it was read before.
 
     Sources: RFC 5322 section 3.6 (structure), RFC 6376 sections 3.5, 6.1 and 8, RFC 8301
     (no SHA-1, no keys under 1,024 bits), RFC 7208, RFC 7489 sections 3.1 and 6.6, RFC 8617,
     RFC 8601 (results).
     """
-    headers = read_headers(raw)
+    headers = headers or read_headers(raw)
     faults = structural_faults(headers)
     sender = _sender_domain(headers)
     if faults or not sender:

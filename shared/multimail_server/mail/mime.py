@@ -79,15 +79,16 @@ class ParsedMessage:
     precedence: str
 
 
-def parse(raw: bytes) -> ParsedMessage:
+def parse(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
     """Return what can be read of a message, whatever its bytes. Sources: RFC 5322, RFC 2045 ff.
 
     Args:
         raw: The whole message. The caller keeps it: this is a reading, not a copy.
+        headers: Its header block, if it was read before.
     """
-    headers = read_headers(raw)
+    headers = headers or read_headers(raw)
     sender = _sender(headers)
-    tree = read_parts(raw)
+    tree = read_parts(raw, headers)
     own = _message_ids(headers.all("message-id"))
     texts = _texts(tree)
     return ParsedMessage(

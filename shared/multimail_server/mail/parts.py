@@ -77,9 +77,14 @@ def parameter(value: bytes, name: str) -> str:
         return ""
 
 
-def read_parts(raw: bytes) -> Part:
-    """Return the MIME tree of a message, RFC 2046. What exceeds a limit stays an opaque leaf."""
-    return _Reader(raw).read(0, len(raw), 0, "text/plain")
+def read_parts(raw: bytes, headers: HeaderBlock | None = None) -> Part:
+    """Return the MIME tree of a message, RFC 2046. What exceeds a limit stays an opaque leaf.
+
+    Args:
+        raw: The whole message.
+        headers: Its header block, if it was read before.
+    """
+    return _Reader(raw).read(headers or read_headers(raw), len(raw), 0, "text/plain")
 
 
 class _Reader:
@@ -87,21 +92,21 @@ class _Reader:
         self._raw = raw
         self._count = 0
 
-    def read(self, start: int, end: int, depth: int, default: str) -> Part:
+    def read(self, headers: HeaderBlock, end: int, depth: int, default: str) -> Part:
         self._count += 1
-        headers = read_headers(self._raw, start, end)
         declared = headers.first("content-type")
         kind = unfold(declared[:_MOST_PARAMETERS]).partition(";")[0].strip().lower()
         if not _TYPE.fullmatch(kind):
             kind = "application/octet-stream" if "/" in kind else default
         part = Part(self._raw, headers, kind, headers.body_start, end, is_whole=depth == 0)
-        boundary = parameter(declared, "boundary")
-        if kind.startswith("multipart/") and boundary and depth < MOST_DEPTH:
+        boundary = parameter(declared, "boundary") if kind.startswith("multipart/") else ""
+        if boundary and depth < MOST_DEPTH:
             inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             for first, last in self._between(boundary, part.start, end):
                 if self._count >= MOST_PARTS:
                     break
-                part.children.append(self.read(first, last, depth + 1, inner))
+                below = read_headers(self._raw, first, last)
+                part.children.append(self.read(below, last, depth + 1, inner))
         return part
 
     def _between(self, boundary: str, start: int, end: int) -> list[tuple[int, int]]:

@@ -124,10 +124,12 @@ class Domains:
         there. It stops being verified when that is gone, but not when DNS does not answer.
         """
         domain, desk = self.get(who, which), self._desk
-        seen = {record.purpose: _look(desk.resolver, record) for record in records_of(desk, domain)}
+        found = {
+            record.purpose: _look(desk.resolver, record) for record in records_of(desk, domain)
+        }
 
         def work(tx: Tx) -> Domain:
-            current, now = _find(tx, who, domain.id), desk.now()
+            current, now, seen = _find(tx, who, domain.id), desk.now(), dict(found)
             verified = current.verified_at
             if seen["dkim_rsa"] == UNKNOWN:
                 seen["dkim_rsa"] = current.seen.get("dkim_rsa", UNKNOWN)

@@ -10,6 +10,7 @@ from typing import Any
 from ..addresses import base_of
 from ..mail.bounces import Report, read_report
 from ..mail.flags import Arrival, flags
+from ..mail.headers import HeaderBlock, read_headers
 from ..mail.mime import ParsedMessage, parse
 from ..mail.smtp import SmtpEnvelope
 from ..mail.spam import score
@@ -59,13 +60,14 @@ class Receiving:
         Raises:
             Refusal: A recipient has no mailbox (any more); nothing was stored.
         """
-        parsed = parse(raw)
+        headers = read_headers(raw)
+        parsed = parse(raw, headers)
         letter = _Letter(
             envelope,
             parsed,
             Content("", parsed.markdown, raw, parsed.removed),
             hashlib.sha256(raw).hexdigest(),
-            self._evidence(envelope, raw),
+            self._evidence(envelope, raw, headers),
             read_report(raw),
         )
         addresses = dict.fromkeys(map(base_of, envelope.recipients))
@@ -79,11 +81,11 @@ class Receiving:
             self._desk.alarms.ring()
         return stored
 
-    def _evidence(self, envelope: SmtpEnvelope, raw: bytes) -> dict[str, Any]:
+    def _evidence(self, envelope: SmtpEnvelope, raw: bytes, headers: HeaderBlock) -> dict[str, Any]:
         # Imported with the first mail: DKIM, SPF and DNS are a third of the server's start.
         from ..mail.authentication import authenticate
 
-        found = authenticate(raw, self._desk.resolver, envelope, self._desk.now())
+        found = authenticate(raw, self._desk.resolver, envelope, self._desk.now(), headers)
         return found.model_dump(mode="json")
 
     def _store(self, tx: Tx, mailbox: Mailbox, letter: _Letter) -> Message:

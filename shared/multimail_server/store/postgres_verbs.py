@@ -24,6 +24,7 @@ _SPELLINGS = {
 }
 _SPELLING = re.compile(
     r"\? IS NULL|\?|\bIN \(\)|\bcasefold\(|%|\binstr\(((?:[^()?]|\([^()]*\))*), \?\)"
+    r"|\b(INDEXED BY) \w+ "
 )
 
 
@@ -37,6 +38,8 @@ def _respell(sql: str) -> str:
     def one(found: re.Match[str]) -> str:
         if found[1] is not None:  # SQLite's instr() counts as a condition
             return f"strpos({_respell(found[1])}, %s) > 0"
+        if found[2] is not None:  # PostgreSQL keeps statistics, and chooses by them
+            return ""
         return _SPELLINGS[found[0]]
 
     return _SPELLING.sub(one, sql)

@@ -165,7 +165,10 @@ class Store(Protocol):
         ...
 
     def write(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` in one transaction; return when it is durable. What it raises undoes it."""
+        """Run `work` in one transaction; return when it is durable. What it raises undoes it.
+
+        It may run more than once, with what it did before undone: it changes nothing but by `Tx`.
+        """
         ...
 
     def claim(self, what: str) -> AbstractContextManager[bool]:

@@ -174,7 +174,17 @@ CREATE TABLE stamps (
 ) STRICT;
 """
 
-TABLES: tuple[str, ...] = (_FIRST, _REMOVED, _WEBHOOKS, _REVIEWING, _OUTBOUND, _AUTHORITY)
+_SOUGHT = """
+DROP INDEX message_rfc_id;
+CREATE INDEX message_rfc_id ON messages(mailbox_id, rfc_message_id, id)
+    WHERE rfc_message_id IS NOT NULL;
+DROP INDEX message_raw;
+CREATE INDEX message_raw ON messages(mailbox_id, raw_sha256) WHERE direction = 'inbound';
+"""
+
+TABLES: tuple[str, ...] = (
+    _FIRST, _REMOVED, _WEBHOOKS, _REVIEWING, _OUTBOUND, _AUTHORITY, _SOUGHT,
+)  # fmt: skip
 """The tables and indexes of each step, in types that every database has a word for."""
 
 STEPS: tuple[str, ...] = (

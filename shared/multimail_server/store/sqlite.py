@@ -1,8 +1,10 @@
 """The SQLite store: one writer thread with group commit, and a reading connection per thread.
 
 A durable commit costs an fsync. Writes that arrive while one is under way wait in a queue and
-share the next one: each runs in a savepoint of its own, so that one that fails does not hurt the
-others, and nobody is answered before the shared COMMIT has returned.
+share the next one, and nobody is answered before the shared COMMIT has returned. One that fails
+does not hurt the others: all are undone and run again, each in a savepoint of its own. To begin
+with a savepoint for each would copy every page that it changes to a file: for a send, more than
+all the rest that is written.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ if sys.platform != "win32":
     import fcntl
 
 T = TypeVar("T")
+Outcome = tuple[Job, Any, BaseException | None]
 
 _BUSY_SECONDS = 5.0
 
@@ -139,21 +142,34 @@ class SqliteStore:
             self._writer.executescript(f"BEGIN;{step};PRAGMA user_version = {number};COMMIT;")
 
     def _commit(self, batch: list[Job]) -> None:
-        results: list[tuple[Job, Any, BaseException | None]] = []
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            results.extend((job, *self._run(job)) for job in batch)
+            outcomes = self._together(batch) or [(job, *self._apart(job)) for job in batch]
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             self._abandon(batch, error)
             return
-        for job, result, problem in results:
+        for job, result, problem in outcomes:
             if problem is None:
                 job.done.set_result(result)
             else:
                 job.done.set_exception(problem)
 
-    def _run(self, job: Job) -> tuple[Any, BaseException | None]:
+    def _together(self, batch: list[Job]) -> list[Outcome]:
+        """Run jobs one after the other; return nothing, with all undone, if one of several fails.
+
+        A problem with the database itself ends the batch.
+        """
+        try:
+            return [(job, job.work(SqliteTx(self._writer)), None) for job in batch]
+        except sqlite3.OperationalError:
+            raise
+        except BaseException as problem:
+            self._writer.execute("ROLLBACK")
+            self._writer.execute("BEGIN IMMEDIATE")
+            return [(batch[0], None, problem)] if len(batch) == 1 else []
+
+    def _apart(self, job: Job) -> tuple[Any, BaseException | None]:
         """Run one job in its savepoint; a problem with the database itself ends the batch."""
         self._writer.execute("SAVEPOINT job")
         try:

@@ -115,26 +115,34 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
 
     def find_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> Message | None:
         wanted = rfc_ids[:_MOST_REFERENCES]
-        rest = f"WHERE mailbox_id = ? AND rfc_message_id IN ({_marks(wanted)}) ORDER BY id DESC"
+        # SQLite keeps no statistics here: by itself it walks the mailbox, newest message first.
+        rest = (
+            "WHERE id = (SELECT max(id) FROM messages INDEXED BY message_rfc_id "  # noqa: S608
+            f"WHERE mailbox_id = ? AND rfc_message_id IN ({_marks(wanted)}))"
+        )
         return self._one(Message, rest, mailbox_id, *wanted) if wanted else None
 
     def find_by_raw(self, mailbox_id: str, sha256: str, after: datetime) -> Message | None:
         rest = (
-            "WHERE mailbox_id = ? AND raw_sha256 = ? AND direction = 'inbound' AND created_at > ?"
+            "INDEXED BY message_raw WHERE mailbox_id = ? AND raw_sha256 = ? "
+            "AND direction = 'inbound' AND created_at > ?"
         )
         return self._one(Message, rest, mailbox_id, sha256, micros(after))
 
     def find_by_fingerprint(
         self, mailbox_id: str, fingerprint: str, after: datetime
     ) -> Message | None:
-        rest = "WHERE mailbox_id = ? AND fingerprint = ? AND created_at > ? ORDER BY id DESC"
+        rest = (
+            "INDEXED BY message_fingerprint "
+            "WHERE mailbox_id = ? AND fingerprint = ? AND created_at > ? ORDER BY id DESC"
+        )
         return self._one(Message, rest, mailbox_id, fingerprint, micros(after))
 
     def pending(
         self, account_id: str, mailbox_id: str | None, now: datetime, after_id: str, limit: int
     ) -> list[Message]:
         rest = (
-            "WHERE account_id = ? AND id > ? "
+            "INDEXED BY message_held WHERE account_id = ? AND id > ? "
             "AND status IN ('pending_send_approval', 'pending_inbound_approval') "
             "AND (expires_at IS NULL OR expires_at > ?) AND (? IS NULL OR mailbox_id = ?) "
             "ORDER BY id LIMIT ?"

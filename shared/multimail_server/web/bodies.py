@@ -32,6 +32,7 @@ from ..signing_secrets import mint_signing_secret
 MOST_SUBJECT = 998
 MOST_MARKDOWN = 262_144
 MOST_ATTACHMENT_BYTES = 20 * 1024 * 1024
+_BREAK = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
 
 
@@ -43,8 +44,7 @@ def _address(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) in (127, 0x85, 0x2028, 0x2029)
-           for character in text):  # fmt: skip
+    if _BREAK.search(text):
         raise ValueError("it contains a line break or a control character")
     return text
 
