@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import httpx
 import pydantic
+from pydantic_core import from_json
 
 from . import errors
 
@@ -153,7 +154,7 @@ class Call(Generic[T]):
         try:
             if self.raw:
                 return self.read(response.content)
-            return self.read(response.json() if response.content else {})
+            return self.read(_json_of(response) if response.content else {})
         except pydantic.ValidationError as fault:
             where = ", ".join(".".join(map(str, e["loc"])) or "body" for e in fault.errors())
             raise self._unreadable(response, f"these fields are not as expected: {where}") from None
@@ -307,6 +308,14 @@ def _approval_required(call: Call[Any], response: httpx.Response) -> errors.Mult
         body=body,
         operation=call.operation,
     )
+
+
+def _json_of(response: httpx.Response) -> Any:
+    """Decode an answer as httpx does, which is asked about all that pydantic's parser refuses."""
+    try:
+        return from_json(response.content, cache_strings="keys")
+    except ValueError:
+        return response.json()
 
 
 def _decoded(response: httpx.Response) -> Any:

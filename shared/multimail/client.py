@@ -16,6 +16,7 @@ from .call import Operation, Pause, Retry
 from .config import Config, Secret, load_config
 from .exchange import Request, Step, Steps, steps_of
 from .mailbox_book import MailboxBook
+from .turns import Turns
 from .verbs import Verbs
 
 T = TypeVar("T")
@@ -23,7 +24,8 @@ T = TypeVar("T")
 log = logging.getLogger("multimail")
 
 DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+_CONNECTIONS = 100
+DEFAULT_LIMITS = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20)
 
 
 class _KeyAuth(httpx.Auth):
@@ -247,6 +249,8 @@ class AsyncMultiMail(_Client):
         self._http = http_client or httpx.AsyncClient(
             http2=http2, transport=transport, limits=DEFAULT_LIMITS
         )
+        # What was lent has limits of its own, and HTTP/2 more requests than connections.
+        self._turns = None if lent or transport or http2 else Turns(_CONNECTIONS)
 
     async def run(self, operation: Operation[T]) -> T:
         """Carry out an operation: a `Call`, or a generator that yields several.
@@ -273,7 +277,10 @@ class AsyncMultiMail(_Client):
             await asyncio.sleep(step.seconds)
             return None
         request = self._http.build_request(**self._request(step))
-        return await self._http.send(**self._sending(step, request))
+        sending = self._sending(step, request)
+        if self._turns is None:
+            return await self._http.send(**sending)
+        return await self._turns.send(self._http, sending)
 
     async def close(self) -> None:
         """Close the connections, unless they belong to an injected `http_client`."""

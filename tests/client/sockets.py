@@ -89,7 +89,7 @@ class Echo(ThreadingHTTPServer):
     """Answers each read of a message with that message, and counts the connections."""
 
     daemon_threads = True
-    request_queue_size = 64
+    request_queue_size = 256
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _EchoHandler)

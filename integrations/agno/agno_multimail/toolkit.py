@@ -121,7 +121,12 @@ def _functions(spec: ToolSpec, session: ToolSession) -> list[Function]:
         result = await session.acall(spec, arguments, session_id=_conversation(run_context))
         return _answer(result)
 
+    # Agno reads them again for every call, and compiles the ones that are text.
+    call.__annotations__ = acall.__annotations__ = _ANNOTATIONS
     return [_function(spec, call), _function(spec, acall)]
+
+
+_ANNOTATIONS: dict[str, Any] = {"run_context": RunContext | None, "arguments": Any}
 
 
 def _function(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, Unpack
+from typing import Any, ClassVar, Literal, Unpack, get_type_hints
 
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
 from langchain_core.runnables import RunnableConfig
@@ -65,6 +65,11 @@ class MultiMailTool(BaseTool):
         return _answer(
             await self._session.acall(self._spec, arguments, session_id=thread_of(config))
         )
+
+
+# LangChain reads them again for every call, and compiles the ones that are text.
+for _method in (MultiMailTool._run, MultiMailTool._arun):
+    _method.__annotations__ = get_type_hints(_method)
 
 
 def _explain(spec: ToolSpec, error: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -23,7 +24,9 @@ from ..trust import (
     TrustPolicy,
 )
 from ..trust.addresses import mentioned, normalised, normalised_all, without_tag
+from ..trust.labels import Label, Standing
 from ..trust.loops import Automation
+from ..trust.taint import united
 
 log = logging.getLogger("multimail.guard")
 
@@ -100,14 +103,18 @@ class Guard:
         self._taint(_taint_of(message, assessment, *texts))
         return assessment
 
-    def shows_rows(self, messages: Iterable[EmailSummary]) -> list[Assessment]:
-        """Note that rows of a listing are being shown; as `shows`, but the store is asked once."""
-        found = [(one, self.assess(one)) for one in messages]
-        taint = UNTAINTED
-        for message, assessment in found:
-            taint = taint.grown(_taint_of(message, assessment))
-        self._taint(taint)
-        return [assessment for _, assessment in found]
+    def shows_rows(self, rows: Iterable[tuple[EmailSummary, Assessment]]) -> None:
+        """Note that rows of a listing are being shown; as `shows`, but the store is asked once.
+
+        Args:
+            rows: Each message with what `assess` said of it.
+        """
+        named: defaultdict[tuple[Label, Standing], set[str]] = defaultdict(set)
+        for message, found in rows:
+            if message.subject or message.sender:
+                named[found.label, found.standing] |= _named_by(message)
+        alike = ((Assessment(label, standing=one), some) for (label, one), some in named.items())
+        self._taint(united(Taint.by(found, some) for found, some in alike))
 
     def shows_again(self, assessment: Assessment, *texts: str) -> None:
         """Note that text of a message is being shown which app code kept, in an index perhaps.
@@ -286,8 +293,12 @@ def _taint_of(message: EmailSummary, assessment: Assessment, *texts: str) -> Tai
     """Return the taint of what is shown of a message: its header, and texts of it."""
     if not (message.subject or message.sender or any(texts)):
         return UNTAINTED  # what awaits a reviewer is a row without a word of its author
-    named = mentioned(message.subject, message.sender, *texts) | _envelope(message)
-    return Taint.by(assessment, named)
+    return Taint.by(assessment, _named_by(message, *texts))
+
+
+def _named_by(message: EmailSummary, *texts: str) -> frozenset[str]:
+    """Return the addresses in a message's header and in texts of it, normalised."""
+    return mentioned(message.subject, message.sender, *texts) | _envelope(message)
 
 
 def _envelope(message: EmailSummary) -> frozenset[str]:

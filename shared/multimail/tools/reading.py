@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any, TypeAlias
 
+from pydantic_core import to_jsonable_python
+
 from .. import endpoints as api
 from ..call import Call, Pause
 from ..endpoints.oversight import held_sends
@@ -57,7 +59,8 @@ def check_inbox(args: a.CheckInbox, context: ToolContext) -> Run:
     page = yield from _inbox_page(args, context, limit)
     if not page.items:
         return ToolResult("No mail matches.", {"emails": [], "cursor": None})
-    rows = _rows(page, context)
+    judged = _judged(page, context)
+    rows = _rows(judged, context)
     longest_tail = _more("c" * max(200, len(page.cursor or "")))
     room = room_for_rows(_inbox_head(rows), longest_tail, context.max_chars)
     for _ in range(_TRIES_TO_FIT):
@@ -66,22 +69,27 @@ def check_inbox(args: a.CheckInbox, context: ToolContext) -> Run:
             break
         # The next page has to begin after the last row shown, so the API is asked for fewer.
         page = yield from _inbox_page(args, context, fits)
-        rows = _rows(page, context)
+        judged = _judged(page, context)
+        rows = _rows(judged, context)
     fits, cursor, tail = max(1, rows_that_fit(rows, room)), page.cursor, _more(page.cursor)
     if fits < len(rows):
         cursor, tail = None, f"{len(rows) - fits} more do not fit: narrow the search by date."
     text = listing(_inbox_head(rows[:fits]), rows[:fits], tail)
-    shown = page.items[:fits]
-    judged = zip(shown, context.guard.shows_rows(shown), strict=True)
-    facts = [_row_facts(one, assessment) for one, assessment in judged]
+    context.guard.shows_rows(judged[:fits])
+    facts = [_row_facts(one, assessment) for one, assessment in judged[:fits]]
     return ToolResult(text, {"emails": facts, "cursor": cursor})
 
 
 _TRIES_TO_FIT = 3
 
 
-def _rows(messages: Iterable[EmailSummary], context: ToolContext) -> list[str]:
-    judged = ((one, context.guard.assess(one)) for one in messages)
+def _judged(
+    messages: Iterable[EmailSummary], context: ToolContext
+) -> list[tuple[EmailSummary, Assessment]]:
+    return [(one, context.guard.assess(one)) for one in messages]
+
+
+def _rows(judged: Iterable[tuple[EmailSummary, Assessment]], context: ToolContext) -> list[str]:
     return [row(one, found, context.guard.policy.treatment(found)) for one, found in judged]
 
 
@@ -114,9 +122,11 @@ def _more(cursor: str | None) -> str:
 
 
 def _row_facts(message: EmailSummary, assessment: Assessment) -> dict[str, Any]:
-    """Return a row's facts, as it is shown."""
-    facts = message.model_dump(mode="json", by_alias=False, include=_ROW_FACTS)
-    return {**facts, "trust": assessment.as_data()}
+    """Return a row's facts, as it is shown. Picked one by one: `model_dump` takes longer."""
+    facts = {name: getattr(message, name) for name in _ROW_NAMES}
+    received_at = to_jsonable_python(message.received_at)
+    more = {"to": list(message.to), "received_at": received_at, "trust": assessment.as_data()}
+    return {**facts, **more}
 
 
 _ROW_FACTS = {
@@ -130,6 +140,7 @@ _ROW_FACTS = {
     "received_at",
     "has_attachments",
 }
+_ROW_NAMES = tuple(name for name in EmailSummary.model_fields if name in _ROW_FACTS)
 
 
 def read_email(args: a.ReadEmail, context: ToolContext) -> Run:
@@ -270,7 +281,8 @@ def wait_for_email(args: a.WaitForEmail, context: ToolContext) -> Run:
         return ToolResult.failure(
             ToolError("timeout", error.message, True, "Call again to go on waiting.")
         )
-    text = listing("It came: id | status | received | sender label.", _rows([found], context), "")
+    rows = _rows(_judged([found], context), context)
+    text = listing("It came: id | status | received | sender label.", rows, "")
     return ToolResult(text, {"email": _row_facts(found, context.guard.shows(found))})
 
 

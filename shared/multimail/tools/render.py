@@ -69,7 +69,7 @@ _NO_SUBJECT = "(no subject)"
 
 def when(moment: datetime | None) -> str:
     """Return a moment to the minute, in UTC as the API gives it."""
-    return moment.strftime("%Y-%m-%d %H:%MZ") if moment else "no date"
+    return f"{moment.isoformat(' ', 'minutes')[:16]}Z" if moment else "no date"
 
 
 def row(message: EmailSummary, assessment: Assessment, treatment: Treatment) -> str:

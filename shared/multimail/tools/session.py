@@ -191,7 +191,10 @@ class ToolSession:
         """
         first, second = self._json_rooms(spec)
         result = self._call(spec, arguments, session_id, first)
-        if not self._is_final(spec, result):
+        whole = result.as_json()
+        if len(whole) <= self._context.max_chars:
+            return result, whole
+        if spec.access != "write":
             result = self._call(spec, arguments, session_id, second)
         return result, result.as_json(self._context.max_chars)
 
@@ -201,12 +204,12 @@ class ToolSession:
         """Run a tool, asynchronously; otherwise as `call_json`."""
         first, second = self._json_rooms(spec)
         result = await self._acall(spec, arguments, session_id, first)
-        if not self._is_final(spec, result):
+        whole = result.as_json()
+        if len(whole) <= self._context.max_chars:
+            return result, whole
+        if spec.access != "write":
             result = await self._acall(spec, arguments, session_id, second)
         return result, result.as_json(self._context.max_chars)
-
-    def _is_final(self, spec: ToolSpec, result: ToolResult) -> bool:
-        return len(result.as_json()) <= self._context.max_chars or spec.access == "write"
 
     def _json_rooms(self, spec: ToolSpec) -> tuple[int, int]:
         """Return how long a text may be at the first try and at the second, before it is JSON.

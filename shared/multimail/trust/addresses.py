@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import idna
 
@@ -14,11 +15,12 @@ from .text import clean
 _NAMED = re.compile(r"<([^<>\s]{1,320})>\s*$")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|=/@]{1,64}@[^\s<>()\[\],;:\"'|=/@]{1,255}")
 _MOST_FOUND = 500
+_LONGEST_LOCAL = 64
 
 
 def bare(text: str) -> str:
     """Return the address of `Name <address>`: a name is whatever its owner typed."""
-    named = _NAMED.search(text)
+    named = _NAMED.search(text) if ">" in text else None
     return named.group(1) if named else text.strip()
 
 
@@ -64,12 +66,23 @@ def mentioned(*texts: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for text in texts:
+        if "@" not in text:
+            continue
         # What is invisible could part an address that a reader sees whole.
-        for count, match in enumerate(_ADDRESS.finditer(clean(text).text)):
-            if count >= _MOST_FOUND:
-                break
-            found.add(normalised(match.group().strip(".`*_~!?")))
+        for match in islice(_addresses(clean(text).text), _MOST_FOUND):
+            found.add(normalised(match.strip(".`*_~!?")))
     return frozenset(found)
+
+
+def _addresses(text: str) -> Iterator[str]:
+    """Return what `_ADDRESS` finds; only the surroundings of an `@` are looked at."""
+    end = 0
+    while (at := text.find("@", end)) >= 0:
+        found = _ADDRESS.search(text, max(end, at - _LONGEST_LOCAL))
+        if found is None:
+            return
+        yield found.group()
+        end = found.end()
 
 
 class AddressList:
@@ -90,6 +103,8 @@ class AddressList:
         self._above = tuple(one[1:] for one in self.entries if one.startswith("*."))
 
     def __contains__(self, address: str) -> bool:
+        if not self.entries:
+            return False
         found = normalised(address)
         domain = found.rpartition("@")[2]
         if found in self._exact or f"@{domain}" in self._exact:

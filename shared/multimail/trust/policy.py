@@ -105,13 +105,15 @@ class TrustPolicy:
         )
         # Of an address that nobody vouches for, only its claimant is known: a stranger.
         standing = self.standing(sender, known) if found.is_certain else Standing.NEW
+        if standing is found.standing:
+            return found
         return Assessment(found.label, found.reasons, standing)
 
     def standing(self, address: str, known: Collection[str] = ()) -> Standing:
         """Return the standing of an address that is not in doubt."""
         if address in self.listed:
             return Standing.LISTED
-        return Standing.KNOWN if normalised(address) in known else Standing.NEW
+        return Standing.KNOWN if known and normalised(address) in known else Standing.NEW
 
     def treatment(self, assessment: Assessment) -> Treatment:
         """Return how the text of a message is shown to a model."""

@@ -38,6 +38,8 @@ def split_quoted(text: str) -> tuple[str, str]:
         The new part and the history; the history is empty where there is none. Together they hold
         every line of the text, in order.
     """
+    if not any(mark in text for mark in (">", "--", "__")):
+        return text.rstrip(), ""
     lines = text.rstrip().split("\n")
     start = _start_of_marked(lines)
     if start == len(lines):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from .evidence import Authentication
 
 _METHODS = ("dkim", "spf", "dmarc", "arc")
+_VERDICTS = tuple((name, f"{name}_valid") for name in _METHODS)
 _ENVELOPES = ("data", "email", "message")
 _IDS = ("message_id", "email_id", "id")
 _SENDERS = ("from", "sender", "from_address")
@@ -68,35 +69,33 @@ def read_authentication(message: Mapping[str, Any]) -> Any:
         if isinstance(message.get(name), dict):
             return _tidy(message[name])
     found = {name: message[name] for name in _METHODS if message.get(name) is not None}
-    verdicts = [f"{name}_valid" for name in _METHODS]
-    found |= {name: message[name] for name in verdicts if name in message}
+    found |= {name: message[name] for _, name in _VERDICTS if name in message}
     return _tidy(found) if found else None
 
 
 def _tidy(evidence: dict[str, Any]) -> Authentication | dict[str, Any]:
     tidy = {name: value for name, value in evidence.items() if value is not None}
-    for name in _METHODS:
-        verdict = tidy.pop(f"{name}_valid", None)
+    for name, said in _VERDICTS:
+        verdict = tidy.pop(said, None)
         if isinstance(verdict, bool):
             tidy.setdefault(name, "pass" if verdict else "fail")
-        value = _finding(tidy.get(name))
-        if name == "dkim" and isinstance(value, dict):
-            value = [value]
-        if value is not None:
-            tidy[name] = value
+        if name not in tidy:
+            continue
+        value = _finding(tidy[name])
+        tidy[name] = [value] if name == "dkim" and isinstance(value, dict) else value
     return _readable(tidy)
 
 
 def _finding(value: Any) -> Any:
-    if isinstance(value, bool):
-        value = "pass" if value else "fail"
-    if isinstance(value, str):
-        return {"result": value}
+    if isinstance(value, dict):
+        if None not in value.values():
+            return value
+        return {name: part for name, part in value.items() if part is not None}
     if isinstance(value, list | tuple):
         return [_finding(one) for one in value]
-    if isinstance(value, dict):
-        return {name: part for name, part in value.items() if part is not None}
-    return value
+    if isinstance(value, bool):
+        value = "pass" if value else "fail"
+    return {"result": value} if isinstance(value, str) else value
 
 
 def _readable(evidence: dict[str, Any]) -> Authentication | dict[str, Any]:

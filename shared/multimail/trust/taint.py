@@ -40,23 +40,37 @@ class Taint:
 
     def grown(self, more: Taint) -> Taint:
         """Return this taint and more; nothing of either is lost."""
-        addresses = dict(self.addresses)
-        for address, tier in more.addresses.items():
-            addresses[address] = min(tier, addresses.get(address, tier))
-        return Taint(_worse(self.worst, more.worst), addresses)
+        return united((self, more))
 
 
 UNTAINTED = Taint()
 
 
+def united(taints: Iterable[Taint]) -> Taint:
+    """Return all of these taints as one; nothing of any is lost."""
+    worst: Assessment | None = None
+    addresses: dict[str, Tier] = {}
+    for taint in taints:
+        worst = _worse(worst, taint.worst)
+        if not addresses:
+            addresses.update(taint.addresses)
+            continue
+        for address, tier in taint.addresses.items():
+            addresses[address] = min(tier, addresses.get(address, tier))
+    return Taint(worst, addresses)
+
+
 def _worse(one: Assessment | None, other: Assessment | None) -> Assessment | None:
     if one is None or other is None:
         return one or other
-    return max(one, other, key=rank)
+    return one if one == other else max(one, other, key=rank)
+
+
+_LABELS = {label: number for number, label in enumerate(Label)}
+_STANDINGS = {standing: number for number, standing in enumerate(Standing)}
 
 
 def rank(assessment: Assessment) -> tuple[int, int]:
     """Return by what assessments are ordered, best first; equal only where they are equal."""
-    label = list(Label).index(assessment.label)
-    standing = list(Standing).index(assessment.standing)
-    return assessment.tier, label * len(Standing) + standing
+    label, standing = _LABELS[assessment.label], _STANDINGS[assessment.standing]
+    return assessment.tier, label * len(_STANDINGS) + standing

@@ -11,8 +11,8 @@ from .quotes import split_quoted
 
 __all__ = ["Cleaned", "Fence", "clean", "datamarked", "one_line", "split_quoted"]
 
-_LINE_BREAK = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_ASCII_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]+")
+_LINE_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_ASCII_CONTROL: dict[int, None] = dict.fromkeys([*range(9), *range(14, 32), 127])
 # Characters of other categories that show as nothing: fillers, joiners, variation selectors.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\U00016fe4\U0001d159")
 _BLANK_RANGES = (
@@ -45,9 +45,19 @@ def clean(text: str) -> Cleaned:
     line breaks are unified to line feeds. The joiners of Persian, Indic scripts and emoji go too:
     what is left is still read, and a joiner can carry a hidden message as well as any other.
     """
-    unified = _LINE_BREAK.sub("\n", text)
-    kept = _ASCII_CONTROL.sub("", unified) if unified.isascii() else unified.translate(_SHOWN)
+    if _is_plain(text):
+        return Cleaned(text, 0)
+    unified = text
+    if any(char in text for char in _LINE_BREAKS):
+        # `splitlines` knows just these and the line feed; the dot keeps an empty last line.
+        unified = "\n".join(f"{text}.".splitlines())[:-1]
+    kept = unified.translate(_ASCII_CONTROL if unified.isascii() else _SHOWN)
     return Cleaned(kept, len(unified) - len(kept))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether all of a text is ASCII on one line and shows: most header fields are."""
+    return text.isascii() and text.isprintable()
 
 
 class _Shown(dict[int, str]):
@@ -92,7 +102,7 @@ def datamarked(text: str, mark: str) -> str:
 
 def one_line(text: str, longest: int) -> str:
     """Return text from outside as one cleaned line of at most `longest` characters."""
-    line = " ".join(clean(text).text.split())
+    line = " ".join((text if _is_plain(text) else clean(text).text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

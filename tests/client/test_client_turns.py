@@ -1,0 +1,130 @@
+"""Turns: how many requests an asynchronous client lets to its pool, and who waits how long."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from tests.client.sockets import echo_server
+from tests.client.support import AT_ONCE, KEY
+
+from multimail import AsyncMultiMail, NetworkError, Retry
+from multimail.turns import Turns
+
+
+class Slow(httpx.AsyncBaseTransport):
+    """Answers when it is let, and knows how many requests are under way."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self.let = asyncio.Event()
+        self.came: asyncio.Queue[str] = asyncio.Queue()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.came.put_nowait(request.url.path)
+        try:
+            await self.let.wait()
+        finally:
+            self.now -= 1
+        return httpx.Response(200, text=request.url.path)
+
+
+def sending(client: httpx.AsyncClient, path: str, *, pool: float | None = 5.0) -> dict[str, object]:
+    timeout = httpx.Timeout(5.0, pool=pool)
+    return {"request": client.build_request("GET", f"https://x.test{path}", timeout=timeout)}
+
+
+async def under_way(slow: Slow, count: int) -> None:
+    for _ in range(count):
+        await slow.came.get()
+
+
+async def test_no_more_are_under_way_than_there_are_connections() -> None:
+    slow, turns = Slow(), Turns(3)
+    async with httpx.AsyncClient(transport=slow) as client:
+        work = [asyncio.create_task(turns.send(client, sending(client, f"/{n}"))) for n in range(9)]
+        await under_way(slow, 3)
+        await asyncio.sleep(0.01)
+        assert slow.now == 3
+        slow.let.set()
+        answers = [(await one).text for one in work]
+    assert answers == [f"/{n}" for n in range(9)]
+    assert slow.most == 3
+
+
+async def test_who_waits_too_long_is_told_so_and_holds_up_nobody() -> None:
+    slow, turns = Slow(), Turns(1)
+    async with httpx.AsyncClient(transport=slow) as client:
+        first = asyncio.create_task(turns.send(client, sending(client, "/1")))
+        await under_way(slow, 1)
+        with pytest.raises(httpx.PoolTimeout) as late:
+            await turns.send(client, sending(client, "/2", pool=0.02))
+        assert late.value.request.url.path == "/2"
+        third = asyncio.create_task(turns.send(client, sending(client, "/3", pool=None)))
+        slow.let.set()
+        assert ((await first).text, (await third).text) == ("/1", "/3")
+
+
+async def test_who_is_cancelled_gives_the_turn_back() -> None:
+    slow, turns = Slow(), Turns(1)
+    async with httpx.AsyncClient(transport=slow) as client:
+        first = asyncio.create_task(turns.send(client, sending(client, "/1")))
+        waiting = asyncio.create_task(turns.send(client, sending(client, "/2")))
+        await under_way(slow, 1)
+        for one in (waiting, first):
+            one.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await one
+        slow.let.set()
+        assert (await turns.send(client, sending(client, "/3"))).text == "/3"
+
+
+async def test_a_fault_gives_the_turn_back() -> None:
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("reset", request=request)
+
+    turns = Turns(1)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(broken)) as client:
+        for _ in range(3):
+            with pytest.raises(httpx.ReadError):
+                await turns.send(client, sending(client, "/"))
+
+
+async def test_more_reads_than_connections_are_all_answered() -> None:
+    with echo_server() as server:
+        async with AsyncMultiMail(KEY, base_url=server.url, retry=AT_ONCE) as client:
+            await client.list_mailboxes()
+            ids = [f"em_{n}" for n in range(250)]
+            found = await asyncio.gather(*(client.read_email(one) for one in ids))
+    assert [one.id for one in found] == ids
+
+
+async def test_a_read_whose_turn_does_not_come_is_a_network_error() -> None:
+    accepted: list[asyncio.StreamWriter] = []
+    enough, over = asyncio.Event(), asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
+        if len(accepted) == 100:
+            enough.set()
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0, backlog=200)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    timeout, once = httpx.Timeout(30.0, pool=0.05), Retry(tries=1)
+    async with (
+        server,
+        AsyncMultiMail(KEY, base_url=url, mailbox="mb_1", timeout=timeout, retry=once) as client,
+    ):
+        reads = [asyncio.ensure_future(client.read_email(f"em_{n}")) for n in range(100)]
+        await enough.wait()
+        with pytest.raises(NetworkError, match="PoolTimeout after 1 try"):
+            await client.read_email("em_100")
+        for one in reads:
+            one.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+        over.set()
