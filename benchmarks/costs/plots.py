@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from .figures import Curve
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM, _LEGEND = 640, 360, 70, 40, 36, 46, 18
-_COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#b5179e")
+_COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#b5179e", "#666666")
 
 
 def write(curve: Curve, path: Path) -> None:

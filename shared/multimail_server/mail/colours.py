@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from colorsys import hls_to_rgb
 from dataclasses import dataclass
+from functools import lru_cache
 
 _NAMES = """
 canvas:ffffff field:ffffff window:ffffff canvastext:000000 fieldtext:000000 windowtext:000000
@@ -84,6 +85,7 @@ def colour_of(value: str) -> Colour | None:
     return _from_function(function[1], function[2]) if function else None
 
 
+@lru_cache(maxsize=512)
 def _from_hex(digits: str) -> Colour:
     pairs = [d * 2 for d in digits] if len(digits) < 6 else re.findall("..", digits)
     red, green, blue, *alpha = (int(pair, 16) for pair in pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from .colours import colour_of
@@ -16,8 +16,11 @@ _MARK = re.compile(
         | [][(){};,]""",
     re.VERBOSE | re.DOTALL,
 )
+_NESTS = re.compile(r"""[][(){}"'\\]""")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 _BLANKS = " \t\n\r\f"
+_ODD_BLANK = re.compile(r"[\x0b\x1c-\x1f]")
+"""What Python takes for a blank of ASCII, and CSS does not."""
 _IMPORTANT = re.compile(r"![ \t\n\r\f]*important$", re.IGNORECASE)
 _LENGTH = re.compile(r"([+-]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})(?:e[+-]?\d{1,2})?)([a-z%]{0,5})")
 _TIMES_ZERO = re.compile(r"\*\s*0(?:\.0*)?(?![\d.])|(?<![\d.])0(?:\.0*)?\s*\*")
@@ -83,42 +86,56 @@ def _character(found: re.Match[str]) -> str:
     return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
 
 
-def pieces(css: str, ends: str) -> Iterator[tuple[str, str]]:
-    """Yield CSS cut at the marks `ends` outside of strings and brackets, each with its mark.
+def pieces(css: str, end: str) -> Iterator[str]:
+    """Yield CSS cut at each mark `end` outside of strings and brackets.
 
     What is not closed reaches to the end, as it does for browsers (CSS Syntax 3, section 5.4).
+
+    Args:
+        css: The source, without comments.
+        end: `;` or `,`.
     """
+    if _NESTS.search(css) is None:
+        yield from css.split(end)
+        return
     closing: list[str] = []
     at = 0
     for found in _MARK.finditer(css):
         mark = found[0]
-        if mark in ends and not closing:
-            yield css[at : found.start()], mark
+        if mark == end and not closing:
+            yield css[at : found.start()]
             at = found.end()
         elif mark in _CLOSES:
             closing.append(_CLOSES[mark])
         elif closing and mark == closing[-1]:
             closing.pop()
-    yield css[at:], ""
+    yield css[at:]
 
 
-def declarations(css: str) -> Iterator[Declaration]:
+def declarations(css: str, names: Container[str]) -> Iterator[Declaration]:
     """Yield the declarations of a style attribute or of a rule's block, that a browser would obey.
 
     Values that no browser knows are skipped for the properties that decide whether text shows:
     an unknown value leaves the one before in force.
+
+    Args:
+        css: The source.
+        names: The properties that are asked for; the others are not read.
     """
-    for piece, _ in pieces(without_comments(css), ";"):
+    for piece in pieces(without_comments(css), ";"):
         name, _, value = piece.partition(":")
-        name, value = unescaped(name).strip(_BLANKS).lower(), unescaped(value).strip(_BLANKS)
-        plain = _IMPORTANT.sub("", value).strip(_BLANKS)
+        name = unescaped(name).strip(_BLANKS).lower()
+        if name not in names:
+            continue
+        value = unescaped(value).strip(_BLANKS)
+        plain = _IMPORTANT.sub("", value).strip(_BLANKS) if "!" in value else value
         if plain and (_is_plain(plain) or "(" in plain) and _is_valid(name, plain.lower()):
             yield Declaration(name, plain.lower(), plain != value)
 
 
 def _is_plain(value: str) -> bool:
     """Return whether a value has only the letters and blanks that keywords can have."""
-    return value.isascii() and not any(c.isspace() and c not in _BLANKS for c in value)
+    return value.isascii() and _ODD_BLANK.search(value) is None
 
 
 def _is_valid(name: str, value: str) -> bool:
@@ -154,13 +171,14 @@ def pixels(value: str, em: float) -> float | None:
         value: A length, a percentage (of `em`), or `calc()`, `min()`, `max()` or `clamp()` of some.
         em: The size of the font, in pixels.
     """
+    if "(" not in value:
+        whole = _LENGTH.fullmatch(value)
+        return _pixels(whole, em) if whole else None
     if "var(" in value:
         return 0.0
     function = value.partition("(")[0].strip()
     inner = _without_function(value)
     lengths = [_pixels(found, em) for found in _LENGTH.finditer(inner)]
-    if function == value:
-        return lengths[0] if lengths and _LENGTH.fullmatch(value) else None
     if not lengths or function not in ("calc", "-webkit-calc", "min", "max", "clamp"):
         return None
     if _TIMES_ZERO.search(inner):
@@ -178,6 +196,8 @@ def _pixels(found: re.Match[str], em: float) -> float:
 
 
 def _without_function(value: str) -> str:
+    if "(" not in value:
+        return value
     found = re.match(r"[a-z-]{1,20}\((.*)\)$", value, re.DOTALL)
     return found[1].strip() if found else value
 

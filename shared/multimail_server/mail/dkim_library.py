@@ -11,6 +11,9 @@ from dkim.util import InvalidTagValueList, parse_tag_value
 
 _BLANKS = re.compile(rb"\t[\t ]*| [\t ]+")
 """A tab, or several blanks. A single space, by far the most frequent, is not even a match."""
+_LINE_END = re.compile(rb"\r?\n")
+_EMPTY_LINE = re.compile(rb"(?:^|(?<=\n))\r?\n")
+_FIELD = re.compile(rb"([\x21-\x7e]+?):([^\n]*+\n(?:[\t ][^\n]*+\n)*+)")
 _COLON = re.compile(rb"\s*:\s*")
 _TIMES = (b"t", b"x")
 
@@ -53,22 +56,58 @@ class Verifier:
             Invalid: It does not verify.
         """
         try:
-            message = self._loaded(relaxed_body=relaxed_body)
-            good = _verify(message, index, key)
+            message, is_relaxed = self._loaded(relaxed_body=relaxed_body)
+            good = _verify(message, index, key, is_relaxed=is_relaxed)
         except Exception as error:
             # dkimpy raises far more than its own exceptions on hostile signatures and keys.
             raise Invalid(_plain(error)) from error
         if good is not True:
             raise Invalid("the signature does not match the header")
 
-    def _loaded(self, *, relaxed_body: bool) -> Any:
+    def _loaded(self, *, relaxed_body: bool) -> tuple[Any, bool]:
+        """Return dkimpy's message, and whether its body is in the relaxed form already."""
         if self._message is None:
-            self._message = dkim.DKIM(self.raw)
+            self._message = _message(dkim.DKIM, self.raw)
             self._simple_body = self._message.body
-        if relaxed_body and self._relaxed_body is None:
-            self._relaxed_body = _closed_up(self._simple_body)
-        self._message.body = self._relaxed_body if relaxed_body else self._simple_body
-        return self._message
+        body = self._simple_body
+        if relaxed_body:
+            if self._relaxed_body is None:
+                self._relaxed_body = _relaxed(body)
+            body = self._relaxed_body
+        self._message.body = body
+        # What is nothing but empty lines is hashed as one of them, or as none if it is relaxed.
+        return self._message, relaxed_body and bool(body.strip(b"\r\n"))
+
+
+def _message(kind: Callable[[bytes], Any], raw: bytes) -> Any:
+    """Return what dkimpy reads of a message, in time that does not grow with a square.
+
+    Its own reading adds each folded line to those before it, and takes the body apart and together
+    again. It is left to it where the header is odd.
+    """
+    found = _EMPTY_LINE.search(raw)
+    if found is None:
+        return kind(raw)
+    end, at = found.start(), 0
+    fields: list[list[bytes]] = []
+    while at < end and (field := _FIELD.match(raw, at, end)):
+        fields.append([field[1], _with_crlf(field[2])])
+        at = field.end()
+    if at < end:
+        return kind(raw)
+    message = kind(b"")
+    message.headers, message.body = fields, _with_crlf(raw[found.end() :])
+    return message
+
+
+def _with_crlf(text: bytes) -> bytes:
+    is_mixed = text.count(b"\n") != text.count(b"\r\n")
+    return _LINE_END.sub(b"\r\n", text) if is_mixed else text
+
+
+def _relaxed(body: bytes) -> bytes:
+    """Return the relaxed form of a body but for its last lines, RFC 6376 section 3.4.4."""
+    return _closed_up(body).replace(b" \r\n", b"\r\n")
 
 
 def _closed_up(body: bytes) -> bytes:
@@ -76,13 +115,22 @@ def _closed_up(body: bytes) -> bytes:
     return _BLANKS.sub(b" ", body) if b"\t" in body or b"  " in body else body
 
 
-def _verify(message: Any, index: int, key: bytes) -> bool:
-    """Do what `DKIM.verify` does, without its look at the machine's clock."""
+def _verify(message: Any, index: int, key: bytes, *, is_relaxed: bool) -> bool:
+    """Do what `DKIM.verify` does, without its look at the machine's clock.
+
+    Args:
+        message: The message.
+        index: Which of its signatures.
+        key: The key record.
+        is_relaxed: Whether the body is in the relaxed form already.
+    """
     fields = [field for field in message.headers if field[0].lower() == b"dkim-signature"]
     tags: dict[bytes, bytes] = parse_tag_value(fields[index][1])
     timeless = {name: value for name, value in tags.items() if name not in _TIMES}
     dkim.validate_signature_fields(timeless)
     names = [name.lower() for name in _COLON.split(tags[b"h"])]
+    if is_relaxed:
+        timeless[b"c"] = timeless[b"c"].removesuffix(b"/relaxed") + b"/simple"
     good: bool = message.verify_sig(
         timeless,
         names,
@@ -113,7 +161,7 @@ def verify_chain(raw: bytes, find_key: Callable[[str], bytes], *, relaxed_body: 
             raise
 
     try:
-        chain: Any = dkim.ARC(raw)
+        chain = _message(dkim.ARC, raw)
         if relaxed_body:
             chain.body = _closed_up(chain.body)
         _hash_the_body_once(chain)

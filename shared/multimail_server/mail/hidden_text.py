@@ -6,12 +6,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from html import escape
-from typing import Protocol, cast
-
-from selectolax.lexbor import LexborHTMLParser
 
 from .html_source import Source
-from .looks import Look, look_of, style_of
+from .html_tree import Node, tree_of
+from .looks import Look, Styles, look_of
 from .properties import is_gone
 from .stylesheet import Ancestors, Element, StyleSheet
 
@@ -19,6 +17,9 @@ MOST_NODES = 100_000
 MOST_STEPS = 500_000
 MOST_DEPTH = 120
 MOST_BLOCKS = 16
+_MOST_SPAN = 1000
+MOST_COLUMNS = 10_000
+"""The most columns that the cells of a mail may take by `colspan`: a mark is written for each."""
 _NEVER_SHOWN = frozenset(
     {
         "head", "meta", "link", "base", "noscript", "template", "object", "embed", "input",
@@ -28,27 +29,12 @@ _NEVER_SHOWN = frozenset(
 _FRAMES = frozenset({"html", "body"})
 _VOID = frozenset({"area", "br", "col", "hr", "wbr"})
 _NESTING = frozenset({"blockquote", "ul", "ol", "table"})
-_WRITTEN = ("href", "start", "colspan")
+_NUMBERS = ("start", "colspan")
 
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _BLANK = re.compile(r"[ \t\r\n\f]+")
 _LONG_BLANK = re.compile(r"[ \t]{100,}")
-
-
-class Node(Protocol):
-    """What is used of the parser's nodes."""
-
-    @property
-    def tag(self) -> str | None: ...
-    @property
-    def attributes(self) -> dict[str, str | None]: ...
-    @property
-    def first_child(self) -> Node | None: ...
-    @property
-    def next(self) -> Node | None: ...
-    @property
-    def text_content(self) -> str | None: ...
-    def text(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +54,9 @@ def visible_html(html: str, most: int) -> Visible:
     """Return what of an HTML body people see. Nothing is fetched, and nothing hostile is slow.
 
     What styling hides goes, by style attributes and by the mail's own style elements; so do
-    comments, scripts and alternative texts of images. Where a mail is larger than the limits its
-    rest goes too: what cannot be checked is not shown.
+    comments, scripts and alternative texts of images. Where a mail is beyond the limits its
+    rest goes too, and all of it if the rest could hide what stands before: what cannot be checked
+    is not shown.
 
     Args:
         html: The source.
@@ -77,17 +64,20 @@ def visible_html(html: str, most: int) -> Visible:
     """
     source = Source(html, most)
     sheet = StyleSheet(source.styles)
-    root = LexborHTMLParser(source.text).root
     reader = _Reader(sheet)
-    if root is not None and not sheet.is_cut:
-        reader.read(cast("Node", root))
+    root, is_cut = None, sheet.is_cut or source.is_cut
+    if not (sheet.is_cut or source.reaches_back):
+        root, is_deep = tree_of(source.tokens, has_rules=sheet.count > 0)
+        is_cut |= is_deep
+    if root is not None:
+        reader.read(root)
     counts = {
         "hidden element": reader.counts["hidden"],
         "comment": source.comments,
         "alternative text of an image": reader.counts["alt"],
     }
     removed = [_counted(count, what) for what, count in counts.items() if count]
-    if source.is_cut or sheet.is_cut or reader.is_cut:
+    if is_cut or reader.is_cut:
         removed.append("the rest, which is too large to check for hidden text")
     return Visible("".join(reader.written), tuple(removed))
 
@@ -115,11 +105,12 @@ class _Reader:
         self.written: list[str] = []
         self.counts: Counter[str] = Counter()
         self.is_cut = False
-        self._sheet = sheet
+        self._styles = Styles(sheet)
+        self._looks_above = sheet.looks_above
         self._open: list[_Open] = []
         self._above = Ancestors()
         self._steps = 0
-        self._depth: Counter[str] = Counter()
+        self._depth = self._nesting = self._pre = self._columns = 0
 
     def read(self, root: Node) -> None:
         """Write down what is seen of `root`, as far as the limits allow."""
@@ -154,8 +145,8 @@ class _Reader:
         if name == "img":
             self.counts["alt"] += bool(attributes.get("alt", "").strip())
             return None
-        element = Element(name, attributes, frozenset(attributes.get("class", "").split()))
-        style, steps = style_of(element, self._above, self._sheet)
+        element = Element(name, attributes)
+        style, steps = self._styles.of(element, self._above)
         self._steps += steps
         inner = look_of(look, style)
         if is_gone(style) or inner.is_faded:
@@ -167,50 +158,58 @@ class _Reader:
         if text.strip() and not look.shows_text:
             self.counts["hidden"] += 1
             return
-        in_pre = self._depth["pre"] > 0
-        blanks = _LONG_BLANK.sub(" " * 100, text) if in_pre else _BLANK.sub(" ", text)
+        blanks = _LONG_BLANK.sub(" " * 100, text) if self._pre else _BLANK.sub(" ", text)
         self.written.append(escape(blanks, quote=False))
 
     def _opened(self, node: Node, element: Element, inner: Look) -> Look | None:
         name = element.tag
-        too_deep = self._depth["all"] >= MOST_DEPTH or (
-            name in _NESTING and self._depth["nesting"] >= MOST_BLOCKS
-        )
+        too_deep = self._depth >= MOST_DEPTH or (name in _NESTING and self._nesting >= MOST_BLOCKS)
         is_written = name not in _FRAMES and not too_deep
         if is_written:
-            self.written.append(_start(element))
+            self.written.append(self._start(element))
         elif too_deep and self.written[-1:] != [" "]:
             self.written.append(" ")
         if name in _VOID:
             return None
         self._open.append(_Open(node, inner, name, is_written))
-        self._above.add(element)
-        self._count(name, is_written)
+        if self._looks_above:
+            self._above.add(element)
+        if is_written:
+            self._count(name, 1)
         return inner
 
     def _close(self) -> tuple[Node | None, Look]:
         """Close the innermost element; return what follows it, and how text looks there."""
         done = self._open.pop()
-        self._above.pop()
-        self._count(done.name, -int(done.is_written))
+        if self._looks_above:
+            self._above.pop()
         if done.is_written:
+            self._count(done.name, -1)
             self.written.append(f"</{done.name}>")
         around = self._open[-1].look if self._open else Look()
         return (done.node.next if self._open else None), around
 
+    def _start(self, element: Element) -> str:
+        """Return a start tag, with the attributes that markdown has a use for."""
+        given = element.attributes
+        said = ""
+        if "href" in given:
+            said = f' href="{escape("".join(given["href"].split()))}"'
+        for name in _NUMBERS:
+            number = "".join(given[name].split()) if name in given else ""
+            if _NUMBER.fullmatch(number) and self._has_room(name, int(number)):
+                said += f' {name}="{number}"'
+        return f"<{element.tag}{said}>"
+
+    def _has_room(self, name: str, number: int) -> bool:
+        if name == "colspan":
+            self._columns += min(number, _MOST_SPAN)
+        return name != "colspan" or self._columns <= MOST_COLUMNS
+
     def _count(self, name: str, by: int) -> None:
-        self._depth["all"] += by
-        self._depth["nesting"] += by * (name in _NESTING)
-        self._depth["pre"] += by * (name == "pre")
-
-
-def _start(element: Element) -> str:
-    said = "".join(_attribute(element, name) for name in _WRITTEN if name in element.attributes)
-    return f"<{element.tag}{said}>"
-
-
-def _attribute(element: Element, name: str) -> str:
-    return f' {name}="{escape("".join(element.attributes[name].split()))}"'
+        self._depth += by
+        self._nesting += by * (name in _NESTING)
+        self._pre += by * (name == "pre")
 
 
 def _says_something(node: Node) -> bool:

@@ -26,19 +26,14 @@ def markdown_from_html(html: str) -> Markdown:
     """Return what people see of an HTML body, as markdown. Nothing is fetched.
 
     What is hidden by styling is left out, and so are comments, scripts and images with their
-    alternative texts. Input beyond 2,000,000 characters is cut.
+    alternative texts. Of more than 2,000,000 characters nothing is returned: what is not read could
+    hide what is.
     """
     # Imported with the first HTML mail, which keeps them out of the server's start.
-    from bs4 import BeautifulSoup
-    from markdownify import MarkdownConverter
+    from .markdown import markdown_of
 
     visible = visible_html(html, MOST_HTML)
-    # The prefix keeps the parser from guessing that a short text is a file name or XML.
-    soup = BeautifulSoup(f"<body>{visible.html}", "html.parser")
-    try:
-        text = MarkdownConverter(heading_style="ATX", bullets="-").convert_soup(soup)
-    except RecursionError:
-        text = soup.get_text("\n", strip=True)
+    text = markdown_of(visible.html)
     lines = (line.rstrip() for line in text.replace("\xa0", " ").splitlines())
     return Markdown(_few_blank_lines("\n".join(lines)).strip(), visible.removed)
 

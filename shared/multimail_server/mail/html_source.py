@@ -42,6 +42,8 @@ _FORMATTING = frozenset(
     # A link ends the one before it, so links do not pile up.
     "b big code em font i s small strike strong tt u".split()  # noqa: SIM905 - a list of names
 )
+_REACHES_BACK = re.compile(r"<(?:style|body|html)", re.IGNORECASE)
+"""What hides what stands before it: rules, and attributes of the elements that hold all of it."""
 _SCRIPT = re.compile(r"<script[ \t\n\r\f/>]", re.IGNORECASE)
 _KEPT = frozenset(
     "style class id hidden color bgcolor background text href start colspan open alt".split()  # noqa: SIM905
@@ -52,23 +54,33 @@ class Source:
     """HTML, cut into tokens once.
 
     Attributes:
-        text: The tokens that are left, as HTML source.
+        tokens: The tags and texts that are left, as HTML source.
         styles: What stood in `style` elements, in their order.
         comments: How many comments there were, conditional ones included.
         is_cut: Whether something was left out because there was too much.
+        reaches_back: Whether that may hide what is left.
     """
 
     def __init__(self, html: str, most: int) -> None:
         self._html = html[:most]
         self.styles: list[str] = []
         self.comments = 0
-        self.is_cut = len(html) > most
+        self._cut_at: int | None = None
         self._tags = 0
         self._formatting = 0
-        tokens = list(self._tokens())
+        self.tokens = list(self._tokens())
         if self._formatting * (self._tags - self._formatting) > MOST_PRODUCT:
-            tokens = [_without_formatting(token) for token in tokens]
-        self.text = "".join(tokens)
+            self.tokens = [_without_formatting(token) for token in self.tokens]
+        is_long, cut_at = len(html) > most, self._cut_at
+        self.is_cut = is_long or cut_at is not None
+        self.reaches_back = is_long or (
+            cut_at is not None and _REACHES_BACK.search(html, cut_at) is not None
+        )
+
+    @property
+    def text(self) -> str:
+        """All that is left, as HTML source."""
+        return "".join(self.tokens)
 
     def _tokens(self) -> Iterator[str]:
         html, at = self._html, 0
@@ -83,8 +95,10 @@ class Source:
             else:
                 found = _TAG.match(html, less)
                 self._tags += 1
-                self.is_cut |= self._tags > MOST_TAGS
-                if found is None or self.is_cut:
+                if self._tags > MOST_TAGS:
+                    self._cut_at = less
+                    return
+                if found is None:
                     return
                 token, at = self._tag(found)
                 yield token

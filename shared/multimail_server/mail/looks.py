@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .colours import BLACK, CLEAR, WHITE, Colour, colour_of, looks_same
-from .css import ROOT_SIZE, Declaration, declarations, font_pixels
-from .properties import (
-    LEAST_FONT,
-    LEAST_OPACITY,
-    RELEVANT,
-    expanded,
-    opacity_of,
-    paint_of,
-)
-from .stylesheet import Ancestors, Element, StyleSheet
+from .css import ROOT_SIZE, Declaration, font_pixels
+from .properties import LEAST_FONT, LEAST_OPACITY, opacity_of, paint_of, relevant
+from .stylesheet import Ancestors, Element, Rule, StyleSheet
 
 _LINK_COLOUR = Colour(0, 0, 238)
 _SEE_THROUGH = 0.5
+_PAINTS = (("bgcolor", "background-color"), ("color", "color"), ("text", "color"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +50,66 @@ class Look:
         return self.opacity < LEAST_OPACITY
 
 
-def style_of(element: Element, above: Ancestors, sheet: StyleSheet) -> tuple[dict[str, str], int]:
-    """Return the properties of an element that matter, and how much work that was.
+class Styles:
+    """The properties that matter of each element of one mail.
 
-    Later ones win, more specific ones, the style attribute, and `!important` (CSS Cascade 4).
+    A mail says the same style attribute again and again: each is read once.
 
     Args:
-        element: The element.
-        above: What it stands in.
         sheet: The rules of the mail.
     """
-    looked_at = list(sheet.candidates(element))
-    matching = sorted(
-        (rule for rule in looked_at if rule.applies(element, above)), key=lambda rule: rule.rank
-    )
-    said = [one for rule in matching for one in rule.declarations]
-    said += _inline(element)
-    style = _presentational(element)
-    for important in (False, True):
-        style.update((one.name, one.value) for one in said if one.important is important)
-    return style, 1 + len(looked_at) + len(matching) + above.walked()
+
+    def __init__(self, sheet: StyleSheet) -> None:
+        self._sheet = sheet
+        self._read: dict[str, list[Declaration]] = {}
+
+    def of(self, element: Element, above: Ancestors) -> tuple[dict[str, str], int]:
+        """Return the properties of an element that matter, and how much work that was.
+
+        Later ones win, more specific ones, the style attribute, and `!important` (CSS Cascade 4).
+
+        Args:
+            element: The element.
+            above: What it stands in.
+        """
+        looked_at = self._sheet.candidates(element)
+        matching = [rule for rule in looked_at if rule.applies(element, above)]
+        matching.sort(key=_rank)
+        said = [one for rule in matching for one in rule.declarations]
+        text = element.attributes.get("style")
+        if text:
+            said += self._inline(text)
+        style = _presentational(element)
+        for important in (False, True) if said else ():
+            for one in said:
+                if one.important is important:
+                    style[one.name] = one.value
+        return style, 1 + len(looked_at) + len(matching) + above.walked()
+
+    def _inline(self, text: str) -> list[Declaration]:
+        found = self._read.get(text)
+        if found is None:
+            found = self._read[text] = relevant(text)
+        return found
 
 
-def _inline(element: Element) -> list[Declaration]:
-    text = element.attributes.get("style", "")
-    found = (one for whole in declarations(text) for one in expanded(whole)) if text else ()
-    return [one for one in found if one.name in RELEVANT]
+def _rank(rule: Rule) -> tuple[int, int, int, int]:
+    return rule.rank
 
 
 def _presentational(element: Element) -> dict[str, str]:
     """Return what the attributes of older HTML stand for (HTML, section 15)."""
-    given, style = element.attributes, {}
+    given = element.attributes
+    style: dict[str, str] = {}
     if "hidden" in given or (element.tag == "dialog" and "open" not in given):
         style["display"] = "none"
     if element.tag == "a" and "href" in given:
         style["color"] = "-link"
-    for attribute, name in (("bgcolor", "background-color"), ("color", "color"), ("text", "color")):
-        value = given.get(attribute, "").strip().lower()
-        if value and not (attribute == "text" and element.tag != "body"):
+    for attribute, name in _PAINTS:
+        if attribute not in given or (attribute == "text" and element.tag != "body"):
+            continue
+        value = given[attribute].strip().lower()
+        if value:
             style[name] = value if colour_of(value) else f"#{value}"
     if given.get("background"):
         style["background-image"] = "image"
@@ -109,8 +125,7 @@ def look_of(around: Look, style: Mapping[str, str]) -> Look:
     """
     if not style:
         return around
-    return replace(
-        around,
+    return Look(
         colour=_colour(around.colour, style),
         behind=_behind(around, style),
         size=_size(around.size, style.get("font-size", "")),

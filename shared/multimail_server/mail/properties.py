@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from .colours import Colour, colour_of
-from .css import ROOT_SIZE, Declaration, font_pixels, number_of, pixels
+from .css import ROOT_SIZE, Declaration, declarations, font_pixels, number_of, pixels
 
 RELEVANT = frozenset(
     {
@@ -17,6 +17,19 @@ RELEVANT = frozenset(
         "transform", "filter",
     }
 )  # fmt: skip
+_SHORTHANDS = frozenset(
+    {"font", "background", "margin", "inset", "overflow-x", "overflow-y", "-webkit-transform"}
+)
+_READ = RELEVANT | _SHORTHANDS
+_NOT_BY_THEMSELVES = frozenset(
+    {
+        "visibility", "font-size", "color", "-webkit-text-fill-color", "background-color",
+        "background-image", "width", "height", "max-width", "max-height", "line-height", "left",
+        "top", "right", "bottom", "clip",
+    }
+)  # fmt: skip
+"""What `is_gone` does not look at, or not without `overflow` or `position`."""
+_MAY_HIDE = RELEVANT - _NOT_BY_THEMSELVES
 LEAST_FONT = 2.0
 LEAST_BOX = 2.0
 LEAST_OPACITY = 0.1
@@ -43,10 +56,19 @@ _RECTANGLE = re.compile(r"rect\(([^()]*)\)")
 _SIDES = ("height", "max-height", "width", "max-width")
 
 
-def expanded(whole: Declaration) -> Iterator[Declaration]:
+def relevant(css: str) -> list[Declaration]:
+    """Return what of a style attribute or of a rule's block decides whether text shows."""
+    found = (one for whole in declarations(css, _READ) for one in _expanded(whole))
+    return [one for one in found if one.name in RELEVANT]
+
+
+def _expanded(whole: Declaration) -> Iterator[Declaration]:
     """Yield the longhand declarations of a shorthand, so far as they are read; else itself."""
     name, value = whole.name, whole.value
-    pairs: list[tuple[str, str]] = [(name, value)]
+    if name not in _SHORTHANDS:
+        yield whole
+        return
+    pairs: list[tuple[str, str]] = []
     if name == "font":
         pairs = [("font-size", size[1]) for size in [_FONT.search(value)] if size]
     elif name == "background":
@@ -94,6 +116,8 @@ def hides(one: Declaration) -> bool:
 
 def is_gone(style: Mapping[str, str]) -> bool:
     """Return whether an element with these properties shows nothing of what it holds."""
+    if _MAY_HIDE.isdisjoint(style):
+        return False
     display = style.get("display", "")
     return (
         display == "none"
@@ -113,6 +137,8 @@ def opacity_of(style: Mapping[str, str]) -> float:
 
 
 def _number(value: str) -> float:
+    if not value:
+        return 1.0
     if "var(" in value:
         return 0.0
     number = number_of(value)
@@ -137,7 +163,7 @@ def _is_away(style: Mapping[str, str]) -> bool:
     if abs(_offset(style, "text-indent")) >= FAR:
         return True
     transform = style.get("transform", "")
-    if _NO_SCALE.search(transform) or _MOVED.search(transform):
+    if transform and (_NO_SCALE.search(transform) or _MOVED.search(transform)):
         return True
     if style.get("position", "static") == "static":
         return False

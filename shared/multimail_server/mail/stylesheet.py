@@ -8,12 +8,11 @@ that a rule might hide is hidden. States that no reader is in (`:hover`) never m
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .css import Declaration, blocks, declarations, pieces, unescaped, without_comments
-from .properties import RELEVANT, expanded, hides
+from .css import Declaration, blocks, pieces, unescaped, without_comments
+from .properties import hides, relevant
 
 _WORD = r"(?:[\w-]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}\s?|\\.)+"
 _SIMPLE = re.compile(
@@ -38,7 +37,9 @@ MOST_SELECTOR = 1000
 MOST_RULES = 5000
 
 
-@dataclass(frozen=True, slots=True)
+_NO_CLASSES: frozenset[str] = frozenset()
+
+
 class Element:
     """What selectors look at.
 
@@ -46,17 +47,18 @@ class Element:
         tag: Its name in lower case.
         attributes: Its attributes; one without a value has the empty one.
         classes: Its classes.
+        keys: Under what rules for it are found.
     """
 
-    tag: str
-    attributes: Mapping[str, str]
-    classes: frozenset[str]
+    __slots__ = ("attributes", "classes", "keys", "tag")
 
-    @property
-    def keys(self) -> list[str]:
-        """Under what rules for it are found."""
-        own = [f"#{self.attributes['id']}"] if "id" in self.attributes else []
-        return [self.tag, *own, *(f".{one}" for one in self.classes)]
+    def __init__(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self.tag = tag
+        self.attributes = attributes
+        named = attributes.get("class")
+        self.classes = frozenset(named.split()) if named else _NO_CLASSES
+        own = (f"#{attributes['id']}",) if "id" in attributes else ()
+        self.keys = (tag, *own, *(f".{one}" for one in self.classes))
 
 
 @dataclass(slots=True)
@@ -96,17 +98,19 @@ class Ancestors:
 
     def __init__(self) -> None:
         self._elements: list[Element] = []
-        self._keys: Counter[str] = Counter()
+        self._keys: dict[str, int] = {}
         self._walked = 0
 
     def add(self, element: Element) -> None:
         """Note that the walk has entered an element."""
         self._elements.append(element)
-        self._keys.update(element.keys)
+        for key in element.keys:
+            self._keys[key] = self._keys.get(key, 0) + 1
 
     def pop(self) -> None:
         """Note that the walk has left the innermost element."""
-        self._keys.subtract(self._elements.pop().keys)
+        for key in self._elements.pop().keys:
+            self._keys[key] -= 1
 
     def walked(self) -> int:
         """Return how many elements were looked at since this was last asked."""
@@ -115,7 +119,7 @@ class Ancestors:
 
     def hold(self, compounds: Sequence[_Compound]) -> bool:
         """Return whether they are found one inside the other."""
-        if not all(self._keys[_index(one)] > 0 or not _index(one) for one in compounds):
+        if not all(not key or self._keys.get(key, 0) > 0 for key in map(_index, compounds)):
             return False
         self._walked += len(self._elements)
         ancestors = reversed(self._elements)
@@ -162,11 +166,17 @@ class Rule:
 
 
 class StyleSheet:
-    """The rules of all style elements of a mail."""
+    """The rules of all style elements of a mail.
+
+    Attributes:
+        count: How many there are.
+        looks_above: Whether a rule asks what an element stands in.
+    """
 
     def __init__(self, styles: Sequence[str]) -> None:
         self._rules: dict[str, list[Rule]] = {}
         self.count = 0
+        self.looks_above = False
         for css in styles:
             source = without_comments(css).replace("<!--", " ").replace("-->", " ")
             for prelude, block in _rules(source, MOST_NESTING):
@@ -177,22 +187,26 @@ class StyleSheet:
         """Whether there were more than 5,000 rules that could hide something."""
         return self.count > MOST_RULES
 
-    def candidates(self, element: Element) -> Iterator[Rule]:
-        """Yield the rules that may be for an element."""
-        for key in ("", *element.keys):
-            yield from self._rules.get(key, ())
+    def candidates(self, element: Element) -> list[Rule]:
+        """Return the rules that may be for an element."""
+        if not self._rules:
+            return []
+        found = list(self._rules.get("", ()))
+        for key in element.keys:
+            found += self._rules.get(key, ())
+        return found
 
     def _add(self, prelude: str, block: str) -> None:
-        found = [one for whole in declarations(block) for one in expanded(whole)]
-        relevant = tuple(one for one in found if one.name in RELEVANT)
-        if not relevant:
+        found = () if self.is_cut else tuple(relevant(block))
+        if not found:
             return
-        for text, _ in pieces(prelude, ","):
+        for text in pieces(prelude, ","):
             selector = _selector(text.strip())
             if selector is None or self.is_cut:
                 continue
-            kept = relevant if selector.exact else tuple(filter(hides, relevant))
+            kept = found if selector.exact else tuple(filter(hides, found))
             self.count += 1
+            self.looks_above |= len(selector.compounds) > 1
             rank = (*selector.specificity, self.count)
             rule = Rule(rank, kept, tuple(selector.compounds))
             self._rules.setdefault(_index(selector.compounds[-1]), []).append(rule)
@@ -224,7 +238,7 @@ def _rules(css: str, nesting: int) -> Iterator[tuple[str, str]]:
 def _nested(outer: str, block: str, nesting: int) -> Iterator[tuple[str, str]]:
     """Yield the rules inside of a rule (CSS Nesting)."""
     for inner, inside in _rules(block, nesting):
-        for one, _ in list(pieces(outer, ","))[:MOST_NESTED]:
+        for one in list(pieces(outer, ","))[:MOST_NESTED]:
             whole = inner.replace("&", one) if "&" in inner else f"{one} {inner}"
             yield whole[:MOST_SELECTOR], inside
 

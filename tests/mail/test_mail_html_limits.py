@@ -1,0 +1,101 @@
+"""HTML beyond the limits: what stands before is shown only where nothing behind can hide it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.growth import is_linear
+
+from multimail_server.mail.hidden_text import visible_html
+from multimail_server.mail.html import MOST_HTML, markdown_from_html
+from multimail_server.mail.html_source import MOST_TAGS
+from multimail_server.mail.html_tree import MOST_OPEN, TAGS_AT_ONCE
+from multimail_server.mail.stylesheet import MOST_RULES
+
+REST = "the rest, which is too large to check for hidden text"
+TAGS = "<i></i>" * (MOST_TAGS // 2)
+LONG = "x" * MOST_HTML
+DEEP = '<div title="">' * (TAGS_AT_ONCE + 1)
+RULE = "<style>.x{display:none}</style>"
+LATE = {
+    "style after too many tags": f"<p class=x>SECRET</p>{TAGS}{RULE}",
+    "style in upper case": f"<p class=x>SECRET</p>{TAGS}{RULE.replace('style', 'STYLE')}",
+    "body after too many tags": f"<p>SECRET</p>{TAGS}<body style='display:none'>",
+    "html after too many tags": f"<p>SECRET</p>{TAGS}<html hidden>",
+    "style after too much text": f"<p class=x>SECRET</p>{LONG}{RULE}",
+    "style that is too long": f"<p class=x>SECRET</p>{RULE.replace('.x', LONG + '{}.x')}",
+    "tag that is too long": f"<p>SECRET</p><body title='{LONG}' hidden>",
+    "style that is too deep": f"<p class=x>SECRET</p>{DEEP}{RULE}",
+    "body that is too deep": f"<p>SECRET</p>{DEEP}<body style='font-size:0'>",
+}
+
+
+@pytest.mark.parametrize("html", LATE.values(), ids=LATE)
+def test_what_stands_beyond_the_limits_hides_what_stands_before(html: str) -> None:
+    found = markdown_from_html(html)
+    assert "SECRET" not in found.text
+    assert REST in found.removed
+
+
+@pytest.mark.parametrize("before", range(-len(RULE), 3))
+def test_a_style_across_the_end_of_what_is_read_hides_too(before: int) -> None:
+    start = "<p class=x>SECRET</p>"
+    html = f"{start}{'x' * (MOST_HTML - len(start) + before)}{RULE}"
+    assert "SECRET" not in visible_html(html, MOST_HTML).html
+
+
+def test_what_stands_before_the_limit_of_tags_is_shown() -> None:
+    found = markdown_from_html(f"<style>.x{{color:red}}</style><p class=x>seen</p>{TAGS}<i>END")
+    assert (found.text, found.removed) == ("seen", (REST,))
+
+
+@pytest.mark.parametrize("rest", [LONG, DEEP])
+def test_nothing_is_shown_where_the_end_is_not_known(rest: str) -> None:
+    found = markdown_from_html(f"text<p>more</p>{rest}<i>END")
+    assert (found.text, found.removed) == ("", (REST,))
+
+
+def test_a_tag_that_is_never_complete_is_no_limit() -> None:
+    assert markdown_from_html("<p>seen</p><b style='x").removed == ()
+    assert markdown_from_html("<p>seen</p><style>.x{").text == "seen"
+
+
+def test_depth_is_no_limit_where_nothing_can_hide() -> None:
+    found = markdown_from_html("<p>first" + "<div>" * (TAGS_AT_ONCE + 1) + "a<p>b</div>last")
+    assert found.text.split() == ["first", "ablast"]
+    assert found.removed == ()
+    many = "<div><p title=''>x</p></div>" * (TAGS_AT_ONCE // 2)
+    assert markdown_from_html(f"{many}END").text.endswith("END")
+    assert MOST_OPEN < TAGS_AT_ONCE
+
+
+def test_rules_beyond_the_limit_leave_nothing() -> None:
+    html = f"<p>seen</p><style>{'a{color:red}' * (MOST_RULES + 1)}</style>"
+    assert (markdown_from_html(html).text, markdown_from_html(html).removed) == ("", (REST,))
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "9" * 5000, "-2", "1.5", "", "x"])
+def test_numbers_that_are_none_are_left_out(number: str) -> None:
+    html = f'<ol start="{number}"><li>a</ol><table><tr><td colspan="{number}">b</table>'
+    assert markdown_from_html(html).text.splitlines()[0] == "1. a"
+
+
+def test_columns_are_written_up_to_a_limit() -> None:
+    wide = markdown_from_html("<table><tr>" + "<td colspan=1000>x" * 2000)
+    assert len(wide.text) < 300_000
+    assert markdown_from_html("<table><tr><td colspan=2>x").text.splitlines()[-1] == "| x | |"
+
+
+GROWING = {
+    "numbered items": ("<ol>", "<li>x</li>"),
+    "open items": ("<ol>", "<li>x"),
+    "rows of a head": ("<table><thead>", "<tr><td>x"),
+    "wide cells": ("<table><tr>", "<td colspan=1000>x"),
+    "lists in lists": ("", "<ul><li><div>x"),
+    "open tags": ("", "<dd><li title=x>"),
+    "plain open tags": ("", "<dd><li>"),
+}
+
+
+@pytest.mark.parametrize(("before", "piece"), GROWING.values(), ids=GROWING)
+def test_the_time_to_make_markdown_grows_as_the_mail_does(before: str, piece: str) -> None:
+    assert is_linear(lambda html: markdown_from_html(before + html), piece, 40_000)
