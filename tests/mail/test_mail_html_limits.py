@@ -80,9 +80,11 @@ def test_numbers_that_are_none_are_left_out(number: str) -> None:
 
 
 def test_columns_are_written_up_to_a_limit() -> None:
-    wide = markdown_from_html("<table><tr>" + "<td colspan=1000>x" * 2000)
+    wide = markdown_from_html("<table><tr>" + "<th colspan=1000>x" * 2000)
     assert len(wide.text) < 300_000
-    assert markdown_from_html("<table><tr><td colspan=2>x").text.splitlines()[-1] == "| x | |"
+    assert (
+        markdown_from_html("<table><tr><td>a<th colspan=2>x").text.splitlines()[-1] == "| a | x | |"
+    )
 
 
 GROWING = {

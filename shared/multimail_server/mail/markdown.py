@@ -15,6 +15,8 @@ from bs4.builder import HTMLTreeBuilder
 from bs4.element import Tag
 from markdownify import MarkdownConverter
 
+from .layout_tables import without_layout_tables
+
 _TOKEN = re.compile(r'<(/?)([^ >]+)((?: [a-z]+="[^"]*")*)>|([^<]+)')
 _ATTRIBUTE = re.compile(r'([a-z]+)="([^"]*)"')
 
@@ -25,6 +27,7 @@ def markdown_of(visible: str) -> str:
     soup = BeautifulSoup(
         f"<body>{visible}</body>", builder=_Builder(), element_classes={Tag: _Element}
     )
+    without_layout_tables(soup)
     try:
         text: str = MarkdownConverter(heading_style="ATX", bullets="-").convert_soup(soup)
     except RecursionError:
@@ -51,7 +54,7 @@ class _Builder(HTMLTreeBuilder):
 
 
 class _Element(Tag):
-    """An element that answers the questions of markdownify at once. The tree does not change."""
+    """An element that answers markdownify at once: the tree does not change while it asks."""
 
     _found: dict[tuple[str, ...], Any] | None = None
     _place: int | None = None
