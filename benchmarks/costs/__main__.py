@@ -69,6 +69,7 @@ def _measure(name: str, options: argparse.Namespace) -> bool:
         return subprocess.run(command, cwd=ROOT, check=False).returncode == 0  # noqa: S603
     if machine.is_busy():
         _say("This machine is busy: ratios hold, but every figure is worse than it could be.")
+    machine.keep_bytecode(figures.FOLDER / "bytecode")
     module = importlib.import_module(f".{PARTS[name]}", __package__)
     found: Part = module.measure(QUICK if options.quick else FULL)
     others = {"comparators": f"{rival.RETIRED}, {rival.AGENTMAIL}"}

@@ -13,6 +13,16 @@ _PACKAGES = (
 )
 
 
+def keep_bytecode(folder: Path) -> None:
+    """Let the processes that are measured keep their bytecode, as those of users do.
+
+    Args:
+        folder: Where it is kept, apart from that of the installation, which may have none.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+
+
 def about() -> dict[str, str]:
     """Return the machine's cores, memory and system, and the versions of what was measured."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)

@@ -5,10 +5,10 @@
 the tools for each framework; `multimail_server` is the same API on your own machine.
 """
 
+from typing import TYPE_CHECKING
+
 from . import errors
 from ._version import __version__
-from .call import Call, Operation, Pause, Retry
-from .client import AsyncMultiMail, MultiMail
 from .errors import (
     APIError,
     ApprovalRequiredError,
@@ -27,20 +27,24 @@ from .errors import (
     ValidationError,
     WaitTimeoutError,
 )
-from .models import (
-    Attachment,
-    Contact,
-    Email,
-    EmailSummary,
-    File,
-    Mailbox,
-    Page,
-    SendResult,
-    Thread,
-)
 
-MultiMailClient = Client = MultiMail
-AsyncMultiMailClient = AsyncClient = AsyncMultiMail
+if TYPE_CHECKING:
+    from .call import Call, Operation, Pause, Retry
+    from .client import AsyncMultiMail, MultiMail
+    from .models import (
+        Attachment,
+        Contact,
+        Email,
+        EmailSummary,
+        File,
+        Mailbox,
+        Page,
+        SendResult,
+        Thread,
+    )
+
+    MultiMailClient = Client = MultiMail
+    AsyncMultiMailClient = AsyncClient = AsyncMultiMail
 
 __all__ = [
     "APIError",
@@ -81,3 +85,18 @@ __all__ = [
     "__version__",
     "errors",
 ]
+
+if not TYPE_CHECKING:
+    from .late import exports
+
+    # The client, its models, httpx and pydantic are imported with the first name that needs them.
+    __getattr__, __dir__ = exports(
+        __name__,
+        {
+            "call": "Call Operation Pause Retry",
+            "client": "AsyncMultiMail MultiMail MultiMailClient=MultiMail Client=MultiMail "
+            "AsyncMultiMailClient=AsyncMultiMail AsyncClient=AsyncMultiMail",
+            "models": "Attachment Contact Email EmailSummary File Mailbox Page SendResult Thread",
+        },
+        modules="call client config endpoints exchange mailbox_book models trust verb verbs",
+    )

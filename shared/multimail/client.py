@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Generator
@@ -274,6 +273,8 @@ class AsyncMultiMail(_Client):
 
     async def _take(self, step: Step) -> httpx.Response | None:
         if isinstance(step, Pause):
+            import asyncio  # here, since most clients are not this one
+
             await asyncio.sleep(step.seconds)
             return None
         request = self._http.build_request(**self._request(step))

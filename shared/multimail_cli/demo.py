@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import io
-import smtplib
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
-from email import message_from_bytes
-from email.policy import default as modern
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from .demo_mail import MAILBOX, Letter, scenario
 from .local import letters_in, sent_mail, transmitted
 from .mail import show_thread, trust_of
 from .output import CommandError, document, plain_line, show_fields, show_table, show_text
@@ -31,6 +26,7 @@ if TYPE_CHECKING:
     from multimail_server.server import EmbeddedServer
 
     from .demo_agent import Brain
+    from .demo_mail import Letter
 
 app = typer.Typer()
 T = TypeVar("T")
@@ -131,6 +127,8 @@ def _stage(plan: Plan) -> Iterator[tuple[EmbeddedServer, list[Letter]]]:
     from multimail_server.server import EmbeddedServer
     from multimail_server.settings import ServerConfig
 
+    from .demo_mail import MAILBOX
+
     with tempfile.TemporaryDirectory(prefix="multimail-demo-") as directory:
         letters, zone = _letters(plan, Path(directory))
         config = ServerConfig(
@@ -147,11 +145,15 @@ def _stage(plan: Plan) -> Iterator[tuple[EmbeddedServer, list[Letter]]]:
 
 def _letters(plan: Plan, directory: Path) -> tuple[list[Letter], Path | None]:
     if plan.mail is None:
+        from .demo_mail import scenario
+
         return scenario(directory)
     return _own_letters(plan.mail), plan.dns_zone
 
 
 def _own_letters(path: Path) -> list[Letter]:
+    from .demo_mail import Letter
+
     found = [Letter(raw) for _, raw in letters_in(path)]
     if not found:
         raise CommandError(f"{path} holds no message.", "Give .eml or mbox files.", "no_mail")
@@ -159,6 +161,9 @@ def _own_letters(path: Path) -> list[Letter]:
 
 
 def _written(letter: Letter) -> float:
+    from email import message_from_bytes
+    from email.utils import parsedate_to_datetime
+
     try:
         return parsedate_to_datetime(str(message_from_bytes(letter.raw)["Date"])).timestamp()
     except (ValueError, TypeError, OverflowError):
@@ -208,6 +213,8 @@ class _Story:
         )
 
     def _deliver(self) -> None:
+        import smtplib
+
         _title(f"1. {len(self.letters)} messages arrive by SMTP")
         host, _, port = self.server.smtp.rpartition(":")
         with smtplib.SMTP(host.strip("[]"), int(port), timeout=_PATIENCE) as connection:
@@ -259,6 +266,9 @@ class _Story:
         }
 
     def _show_outbox(self, left: list[dict[str, Any]]) -> None:
+        from email import message_from_bytes
+        from email.policy import default as modern
+
         _title(f"The outbox holds {len(left)} email{'' if len(left) == 1 else 's'}")
         for one in left:
             raw = transmitted(self.agent, str(one["id"]))

@@ -6,7 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import Distribution, distributions
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 OURS = "multimail"
 RETIRED = ("multimail", "langchain-multimail", "crewai-multimail")
@@ -43,6 +46,8 @@ def check_installation(found: Iterable[Distribution] | None = None) -> list[Part
     Args:
         found: The distributions; default those of this environment.
     """
+    from importlib.metadata import distributions
+
     installed = _once(distributions() if found is None else found)
     return [*_versions(installed), *_retired(installed), *_shared_files(installed)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mailbox
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,6 +84,8 @@ def letters_in(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _from_mbox(path: Path) -> Iterator[tuple[str, bytes]]:
+    import mailbox
+
     box = mailbox.mbox(path, create=False)
     try:
         for index, key in enumerate(box.keys()):

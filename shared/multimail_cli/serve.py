@@ -119,6 +119,7 @@ def serve(
     if mode not in _MODES:
         raise typer.BadParameter(f"--mode: {mode!r} is none of {', '.join(_MODES)}.")
     ended = _end_on_signal()
+    _load_the_server()
     from multimail_server.settings import ServerConfig
 
     wanted: dict[str, Any] = {"domain": domain} if domain else {}
@@ -171,6 +172,18 @@ def _end_on_signal() -> threading.Event:
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: ended.set())
     return ended
+
+
+def _load_the_server() -> None:
+    """Import the server, and keep the garbage collector away from it: what is imported stays."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import multimail_server.server  # noqa: F401
+    finally:
+        if collecting:
+            gc.enable()
+    gc.freeze()
 
 
 def _run(session: Session, config: ServerConfig, ended: threading.Event) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as _installed
 
 
 @cache
 def version() -> str:
     """Return the installed version of multimail; `unknown` when it runs from bare files."""
+    # Imported with the first question: it reads zip files and CSV, which a start does not need.
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
     try:
-        return _installed("multimail")
+        return installed("multimail")
     except PackageNotFoundError:
         return "unknown"

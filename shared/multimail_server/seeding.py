@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .addresses import base_of, is_address
+from .deferred import built
 from .mail.headers import read_headers, unfold
 from .seed_document import SeedDocument, SeedMailbox, SeedMessage
 
@@ -144,7 +145,7 @@ def _fill(mail: EmailMessage, message: SeedMessage, mark: str) -> None:
 
 def _described(name: str, content: bytes) -> Seed:
     try:
-        document = SeedDocument.model_validate_json(content)
+        document = built(SeedDocument).model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])

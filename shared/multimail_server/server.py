@@ -34,7 +34,6 @@ from .mailroom.letterhead import Letterhead, letterhead_of
 from .mailroom.retention import Retention
 from .oversight import Mode
 from .refusals import Refusal
-from .seeding import Seed, seeds_in
 from .settings import ServerConfig, ServerStartError, checked
 from .signals import Alarm, Alarms, Signals
 from .store.protocol import Reader, Store, StoreUnavailableError
@@ -47,6 +46,7 @@ from .web.limits import Limits
 
 if TYPE_CHECKING:
     from .mail.dns import Resolver
+    from .seeding import Seed
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 15.0
@@ -161,7 +161,7 @@ class EmbeddedServer:
         self._undo.append(http.close)
         relay = relay_from_url(config.relay) if config.relay else None
         resolver = _resolver(config.dns_zone)
-        self._seeds = seeds_in(config.seed_mail) if config.seed_mail else []
+        self._seeds = _seeds(config.seed_mail)
         store = self._open_store()
         self._url = f"http://{_authority(config.host, http.getsockname()[1])}"
         letterhead = letterhead_of(store, (config.public_url or self._url).rstrip("/"))
@@ -329,6 +329,14 @@ class _Http(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self.ready.set()
+
+
+def _seeds(path: Path | None) -> list[Seed]:
+    if path is None:
+        return []
+    from .seeding import seeds_in
+
+    return seeds_in(path)
 
 
 def _resolver(zone: Path | None) -> Resolver:

@@ -5,10 +5,14 @@ worker, is only as guarded as what both remember: give them one `SqliteSessionSt
 they are on several machines one `RedisSessionStore`.
 """
 
+from typing import TYPE_CHECKING
+
 from .memory import MemorySessionStore
-from .redis import RedisSessionStore
-from .sqlite import SqliteSessionStore
 from .store import SendToken, SessionStore
+
+if TYPE_CHECKING:
+    from .redis import RedisSessionStore
+    from .sqlite import SqliteSessionStore
 
 __all__ = [
     "MemorySessionStore",
@@ -17,3 +21,12 @@ __all__ = [
     "SessionStore",
     "SqliteSessionStore",
 ]
+
+if not TYPE_CHECKING:
+    from ..late import exports
+
+    __getattr__, __dir__ = exports(
+        __name__,
+        {"redis": "RedisSessionStore", "sqlite": "SqliteSessionStore"},
+        modules="memory redis sqlite store",
+    )

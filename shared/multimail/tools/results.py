@@ -13,7 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from .spec import ToolData
 
 
-class Trust(BaseModel):
+class _Facts(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+
+class Trust(_Facts):
     """How sure it is who sent a message."""
 
     label: Annotated[
@@ -26,10 +30,8 @@ class Trust(BaseModel):
     reasons: list[str]
 
 
-class Row(BaseModel):
+class Row(ToolData):
     """A message without its body."""
-
-    model_config = ConfigDict(extra="allow")
 
     id: str
     thread_id: str | None
@@ -42,7 +44,7 @@ class Row(BaseModel):
     trust: Trust
 
 
-class FileFacts(BaseModel):
+class FileFacts(_Facts):
     """An attachment without its bytes."""
 
     name: str
@@ -50,7 +52,7 @@ class FileFacts(BaseModel):
     size: int | None
 
 
-class MailboxFacts(BaseModel):
+class MailboxFacts(_Facts):
     """A mailbox."""
 
     id: str
@@ -90,7 +92,7 @@ class Message(ToolData):
     next_offset: int | None = None
 
 
-class ThreadMessage(BaseModel):
+class ThreadMessage(_Facts):
     """A message of a thread, its body cut to what fits."""
 
     id: str
@@ -128,7 +130,7 @@ class Attachment(ToolData):
     next_offset: int | None = None
 
 
-class ContactFacts(BaseModel):
+class ContactFacts(_Facts):
     """An entry of the address book."""
 
     id: str

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import pydantic
@@ -25,6 +24,9 @@ from ..trust.addresses import normalised_all
 from .context import ToolContext
 from .guard import Guard, Observer
 from .spec import UNKNOWN_OUTCOME, ToolArgs, ToolError, ToolResult, ToolSpec, argument_error
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 T = TypeVar("T")
 
@@ -283,7 +285,7 @@ class ToolSession:
     def _async(self) -> AsyncMultiMail:
         if self._given_async is not None:
             return self._given_async
-        loop = asyncio.get_running_loop()
+        loop = _running_loop()
         with self._lock:
             client = self._by_loop.get(loop)
             if client is None:
@@ -310,10 +312,16 @@ class ToolSession:
     async def aclose(self) -> None:
         """Close the connections of this event loop's calls, and of synchronous ones."""
         with self._lock:
-            client = self._by_loop.pop(asyncio.get_running_loop(), None)
+            client = self._by_loop.pop(_running_loop(), None)
         if client is not None:
             await client.close()
         self.close()
+
+
+def _running_loop() -> AbstractEventLoop:
+    import asyncio  # here, since a process of synchronous tools needs none of it
+
+    return asyncio.get_running_loop()
 
 
 def _read(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) -> ToolArgs:

@@ -3,12 +3,15 @@
 Pure: nothing in this package does I/O or knows HTTP.
 """
 
-from .decision import Action, GuardDecision, PolicyName
-from .evidence import Authentication, AuthResult
-from .labels import OWN, Assessment, Label, Standing, Tier, assess
-from .policy import ReplyFacts, TrustPolicy
-from .table import Row, Treatment
-from .taint import UNTAINTED, Taint
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .decision import Action, GuardDecision, PolicyName
+    from .evidence import Authentication, AuthResult
+    from .labels import OWN, Assessment, Label, Standing, Tier, assess
+    from .policy import ReplyFacts, TrustPolicy
+    from .table import Row, Treatment
+    from .taint import UNTAINTED, Taint
 
 __all__ = [
     "OWN",
@@ -29,3 +32,20 @@ __all__ = [
     "TrustPolicy",
     "assess",
 ]
+
+if not TYPE_CHECKING:
+    from ..late import exports
+
+    # The client reads evidence and judges nothing: it needs one of these modules.
+    __getattr__, __dir__ = exports(
+        __name__,
+        {
+            "decision": "Action GuardDecision PolicyName",
+            "evidence": "Authentication AuthResult",
+            "labels": "OWN Assessment Label Standing Tier assess",
+            "policy": "ReplyFacts TrustPolicy",
+            "table": "Row Treatment",
+            "taint": "UNTAINTED Taint",
+        },
+        modules="addresses decision evidence labels loops policy quotes reported table taint text",
+    )

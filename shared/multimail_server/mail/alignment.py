@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from publicsuffixlist import PublicSuffixList
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 
 @cache
 def _list() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList
+
     # Bundled with the library; its private section keeps tenants of github.io apart.
     return PublicSuffixList()
 

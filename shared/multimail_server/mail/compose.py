@@ -5,16 +5,9 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-
-from markdown_it import MarkdownIt
-from markdown_it.common.utils import escapeHtml
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
-from markdown_it.utils import EnvType, OptionsDict
 
 from .. import addresses
 from .header_lines import (
@@ -91,7 +84,10 @@ def compose(message: OutgoingMessage) -> bytes:
 
 def html_of(markdown: str) -> str:
     """Return markdown as HTML: raw HTML is shown as text, an image becomes its description."""
-    html: str = _MARKDOWN.render(markdown)
+    # Imported with the first text to render, which keeps the parser out of the server's start.
+    from .rendering import MARKDOWN
+
+    html: str = MARKDOWN.render(markdown)
     return html
 
 
@@ -189,12 +185,3 @@ def _file(file: OutgoingAttachment, number: int) -> bytes:
         f"Content-Disposition: attachment;\r\n {file_parameter(name)}\r\n\r\n"
     )
     return head.encode("ascii") + b"\r\n".join(lines)
-
-
-class _Renderer(RendererHTML):
-    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        """Show an image's description: a remote image tells its owner who reads the mail."""
-        return escapeHtml(self.renderInlineAsText(tokens[idx].children or [], options, env))
-
-
-_MARKDOWN = MarkdownIt("js-default", {"html": False}, renderer_cls=_Renderer)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .hidden_text import visible_html
-
 MOST_HTML = 2_000_000
 
 
@@ -31,6 +29,8 @@ def markdown_from_html(html: str) -> Markdown:
     """
     # Imported with the first HTML mail, which keeps them out of the server's start.
     from .markdown import markdown_of
+
+    from .hidden_text import visible_html
 
     visible = visible_html(html, MOST_HTML)
     text = markdown_of(visible.html)

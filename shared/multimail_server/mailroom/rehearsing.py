@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parseaddr
+from typing import TYPE_CHECKING
 
 from ..clock import VirtualClock
 from ..faults import Fault
 from ..mail.smtp import SmtpEnvelope
 from ..refusals import Refusal, conflict, forbidden, not_found
-from ..seed_document import SeedMailbox, SeedMessage
-from ..seeding import RawSeed, Seed, composed
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message
 from .desk import Desk, Principal, find_mailbox
 from .mailboxes import Changes, Mailboxes
 from .receiving import Receiving
+
+if TYPE_CHECKING:
+    from ..seed_document import SeedMailbox, SeedMessage
+    from ..seeding import RawSeed, Seed
 
 VIRTUAL_NOW = "virtual_now"
 """The setting that keeps a data file's virtual time."""
@@ -185,6 +188,8 @@ class Rehearsing:
         return self._mailboxes.create(who, wanted.address, changes)
 
     def _converse(self, who: Principal, conversation: tuple[SeedMessage, ...]) -> list[Message]:
+        from ..seeding import composed
+
         thread: list[str] = []
         stored: list[Message] = []
         for message in conversation:

@@ -25,7 +25,9 @@ def _without_defaults(schema: Json) -> None:
 class Answered(BaseModel):
     """Base of all answers."""
 
-    model_config = ConfigDict(populate_by_name=True, json_schema_extra=_without_defaults)
+    model_config = ConfigDict(
+        populate_by_name=True, json_schema_extra=_without_defaults, defer_build=True
+    )
 
 
 class RecipientAnswer(Answered):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from ..deferred import built
 from ..mailroom import Mailroom, Principal
 from ..refusals import invalid
 from .keys import Links
@@ -45,7 +46,7 @@ class Ask:
     def read(self, model: type[B]) -> B:
         """Return the body as `model`; raise a 400 that names the field that is wrong."""
         try:
-            return model.model_validate_json(self.body or b"{}")
+            return built(model).model_validate_json(self.body or b"{}")
         except ValidationError as error:
             raise invalid(_sentence(error)) from None
 

@@ -80,7 +80,7 @@ Metadata = Annotated[
 class Body(BaseModel):
     """Base of all request bodies: JSON types are not converted, unknown fields are ignored."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
 def _utc(moment: datetime) -> datetime:

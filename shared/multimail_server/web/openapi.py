@@ -15,6 +15,7 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.json_schema import models_json_schema
 
 from .._version import version
+from ..deferred import built
 from .answers import ErrorAnswer
 from .operation_shapes import Operation, Parameter, Shape
 from .operations import OPERATIONS
@@ -176,7 +177,8 @@ def _schemas() -> Json:
         models.update(shape for shape in shapes if shape is not None and not isinstance(shape, str))
     ordered = sorted(models, key=lambda model: model.__name__)
     _, found = models_json_schema(
-        [(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}"
+        [(built(model), "validation") for model in ordered],
+        ref_template="#/components/schemas/{model}",
     )
     schemas: Json = found["$defs"]
     for model in ordered:

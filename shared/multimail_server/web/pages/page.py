@@ -24,7 +24,6 @@ from ..ask import Answer, Ask, Handler
 from ..routing import SMALL_BODY, Routes
 from . import words
 from .door import LIFETIME, Session
-from .markup import rendered
 from .reveal import reveal, revealed_plain
 from .static_files import address_of
 
@@ -229,8 +228,10 @@ def page_of(template: str, status: int, *, now: datetime | None, here: str, **fa
 
 @cache
 def _templates() -> Environment:
-    # Only people need it, so that a server that none of them looks at starts without it.
+    # Only people need them, so that a server that none of them looks at starts without them.
     from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from .markup import rendered
 
     made = Environment(
         loader=PackageLoader("multimail_server.web.pages"),

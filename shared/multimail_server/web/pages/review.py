@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 
+from ...deferred import built
 from ...mailroom.approval_links import seen_mark
 from ...mailroom.approvers import approver
 from ...mailroom.reviewing import ReviewItem
@@ -19,7 +20,6 @@ from ...store.records import Message
 from ..ask import Answer
 from ..bodies import MOST_SUBJECT, Body, Line, Markdown
 from .framed import POLICY, framed, html_part
-from .markup import unseen_definitions
 from .page import SECURITY_HEADERS, Pages, Visit, redirect, show
 from .paging import turns
 from .reveal import hidden_in
@@ -157,7 +157,7 @@ def save(visit: Visit) -> Answer:
 
 def _edit_of(visit: Visit, texts: dict[str, str]) -> Edit:
     try:
-        checked = EditForm.model_validate(texts)
+        checked = built(EditForm).model_validate(texts)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
@@ -213,6 +213,8 @@ def _download(content: bytes, media_type: str, name: str) -> Answer:
 
 def facts_of(found: ReviewItem) -> dict[str, object]:
     """Return what the item's template shows, beside the item itself."""
+    from .markup import unseen_definitions  # with the first item: it needs the parser
+
     message, markdown = found.message, found.content.markdown
     texts = [message.subject, message.from_name, markdown]
     texts += [file.name for file in found.attachments]

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from ...faults import RELAY, SMTP, Fault, same_path
 from ...refusals import forbidden, invalid
-from ...seeding import SeedError, seed_of
 from .. import render
 from ..ask import Answer, Ask
 from ..bodies import Address, Body, Line
@@ -75,6 +74,8 @@ def reset(ask: Ask) -> Answer:
 @routes("POST", "/v1/test/seed", "admin", longest_body=LARGE_BODY)
 def seed(ask: Ask) -> Answer:
     """Receive the mail that the body describes: JSON, an mbox, or one message."""
+    from ...seeding import SeedError, seed_of
+
     if ask.who.live:
         raise forbidden("test_keys_only", "This route is for mm_test_ keys; this key is live.")
     try:
