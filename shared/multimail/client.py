@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Generator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
@@ -15,8 +15,10 @@ from .call import Operation, Pause, Retry
 from .config import Config, Secret, load_config
 from .exchange import Request, Step, Steps, steps_of
 from .mailbox_book import MailboxBook
-from .turns import Turns
 from .verbs import Verbs
+
+if TYPE_CHECKING:
+    from .turns import Turns
 
 T = TypeVar("T")
 
@@ -249,7 +251,7 @@ class AsyncMultiMail(_Client):
             http2=http2, transport=transport, limits=DEFAULT_LIMITS
         )
         # What was lent has limits of its own, and HTTP/2 more requests than connections.
-        self._turns = None if lent or transport or http2 else Turns(_CONNECTIONS)
+        self._turns = None if lent or transport or http2 else _turns()
 
     async def run(self, operation: Operation[T]) -> T:
         """Carry out an operation: a `Call`, or a generator that yields several.
@@ -300,3 +302,9 @@ class AsyncMultiMail(_Client):
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _turns() -> Turns:
+    from .turns import Turns  # here, since it loads asyncio
+
+    return Turns(_CONNECTIONS)
