@@ -149,7 +149,9 @@ def decode_bytes(data: bytes, charset: str) -> str:
     name = _codec(charset)
     if name:
         try:
-            return _without_surrogates(data.decode(name, "replace"))
+            text = data.decode(name, "replace")
+            # UTF-8 has none, and two copies of a long text take longer than reading it.
+            return text if name == "utf-8" or text.isascii() else _without_surrogates(text)
         except (UnicodeError, ValueError, LookupError):
             pass
     try:
