@@ -41,7 +41,7 @@ READ_EMAIL = ToolSpec(
 GET_THREAD = ToolSpec(
     "get_thread",
     "Get thread",
-    "Read a whole conversation, oldest first, with your pending and sent replies. Read it before "
+    "Read a conversation, oldest first, with your pending and sent replies. Read it before "
     "you reply, so that nobody is answered twice.",
     a.GetThread,
     "read",
