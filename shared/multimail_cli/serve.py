@@ -207,7 +207,7 @@ def _spare_the_collector() -> None:
     """Let the garbage collector look less often, and only at what requests make.
 
     Modules, models and routes stay for as long as the process runs; a request makes thousands of
-    objects and hardly a cycle. A tenth of a send's time was spent in looking.
+    objects and hardly a cycle.
     """
     gc.freeze()
     gc.set_threshold(_MADE_BEFORE_A_LOOK)
