@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from multimail.trust.evidence import Authentication
+from multimail.trust.evidence import Authentication, parse_authentication
 from multimail.trust.labels import assess
-from multimail.trust.reported import read_authentication
 from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.flags import Arrival, flags
 from multimail_server.mail.mime import parse
@@ -151,7 +150,7 @@ def test_read_list_and_thread_tell_the_same(multimail_server: ServerUnderTest) -
 
 
 def judged(evidence: dict[str, Any]) -> tuple[Any, ...]:
-    read = read_authentication({"authentication": evidence})
+    read = parse_authentication({"authentication": evidence})
     found = assess(Authentication.model_validate(read), arc_sealers=frozenset({"list.example"}))
     return found.label, found.standing
 
