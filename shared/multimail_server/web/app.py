@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..mailroom import Mailroom, Principal
 from ..refusals import Refusal, forbidden, unavailable
-from ..store.protocol import OutcomeUnknownError, StoreUnavailableError
+from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from .ask import Answer, Ask
 from .audit_trail import note_read, note_refusal
 from .code_first import ask_for_code
@@ -112,7 +112,7 @@ def _endpoint(
             return _told(refusal, request, is_page=is_page)
         except StoreUnavailableError as error:
             _log.warning("Request %s: %s", request.state.request_id, error)
-            unchanged = not isinstance(error, OutcomeUnknownError)
+            unchanged = not isinstance(error, CommitOutcomeUnknownError)
             return _told(unavailable(unchanged=unchanged), request, is_page=is_page)
         except ClientDisconnect:
             return Response(status_code=400)

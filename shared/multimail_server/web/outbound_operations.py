@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..store.webhook_records import DeliveryStatus
+from ..store.records import DeliveryStatus
 from . import outbound_answers as oa
 from . import webhook_answers as wa
 from .answers import GoneAnswer

@@ -19,7 +19,7 @@ from ...mailroom import Principal
 from ...mailroom.approvers import approver
 from ...oversight import Direction
 from ...refusals import Refusal, invalid, unavailable
-from ...store.protocol import OutcomeUnknownError, StoreUnavailableError
+from ...store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from ..ask import Answer, Ask, Handler
 from ..routing import SMALL_BODY, Routes
 from . import words
@@ -123,7 +123,7 @@ def _humane(handler: Handler) -> Handler:
         except Refusal as refusal:
             return problem(ask, refusal)
         except StoreUnavailableError as error:
-            unchanged = not isinstance(error, OutcomeUnknownError)
+            unchanged = not isinstance(error, CommitOutcomeUnknownError)
             return problem(ask, unavailable(unchanged=unchanged))
 
     return answer
