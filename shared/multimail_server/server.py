@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from .api.app import make_app
+from .api.limits import Limits
 from .comforts import comforts_of, ids_of, smtp_fault
 from .delivery.chores import Chores
 from .delivery.notice_mail import NoticeMail
@@ -39,9 +41,7 @@ from .signals import Alarm, Alarms, Signals
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
-from .web.app import make_app
 from .web.faulty import resettable_http
-from .web.limits import Limits
 
 if TYPE_CHECKING:
     from .mail.dns import Resolver
