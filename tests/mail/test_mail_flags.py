@@ -13,8 +13,8 @@ from multimail.trust.evidence import Authentication
 from multimail.trust.labels import assess
 from multimail.trust.reported import read_authentication
 from multimail_server.harness import ServerUnderTest
-from multimail_server.mail.flags import Arrival, flags
 from multimail_server.mail.mime import parse
+from multimail_server.mail.scoring import Arrival, flags
 from multimail_server.web.render import short_evidence
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -31,7 +31,7 @@ LATE = {
     *("markdown_it", "selectolax", "bs4", "markdownify", "jinja2", "publicsuffixlist"),
     *("dkim", "spf", "dns", "nacl", "importlib.metadata", "mailbox", "psycopg", "httpx"),
     *("multimail_server.seeding", "multimail_server.web.answers", "multimail_server.web.openapi"),
-    *("multimail_server.mail.hidden_text", "multimail_server.mail.authentication"),
+    *("multimail_server.mail.html.visibility", "multimail_server.mail.auth.authenticate"),
 }
 
 

@@ -7,8 +7,8 @@ client of an SMTP conversation, and there is none.
 
 from __future__ import annotations
 
-from ...addresses import problem_with
-from ...mail.smtp import SmtpEnvelope
+from ...mail.addresses import problem_with
+from ...mail.envelope import SmtpEnvelope
 from ...refusals import forbidden, invalid
 from .. import render
 from ..ask import Answer, Ask
