@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from html import escape, unescape
 from typing import Protocol, cast
 
-from selectolax.lexbor import LexborHTMLParser
-
 MOST_TAGS = 20_000
 MOST_ATTRIBUTES = 50
 MOST_PRODUCT = 300_000
@@ -227,6 +225,9 @@ def _marks(tokens: list[str]) -> list[int]:
 
 
 def _parsed(tokens: list[str]) -> Node | None:
+    # Imported with the first HTML mail, which keeps the parser out of the server's start.
+    from selectolax.lexbor import LexborHTMLParser
+
     return cast("Node | None", LexborHTMLParser("".join(tokens)).root)
 
 
