@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from .api.app import make_app
+from .api.limits import Limits
 from .comforts import comforts_of, ids_of, smtp_fault
 from .delivery.chores import Chores
 from .delivery.notice_mail import NoticeMail
@@ -40,9 +42,7 @@ from .store.protocol import Reader, Store, StoreUnavailableError
 from .store.records import Mailbox
 from .store.settings import kept_setting
 from .store.sqlite import SqliteStore
-from .web.app import make_app
 from .web.faulty import resettable_http
-from .web.limits import Limits
 
 if TYPE_CHECKING:
     from .mail.auth.dns import Resolver

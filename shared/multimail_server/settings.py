@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from .api.limits import MOST_MESSAGE_BYTES
 from .clock import Clock, Ids, SystemClock
 from .delivery.webhooks import TIMEOUT_SECONDS
 from .mail.addresses import problem_with
 from .mailroom.desk import tell_nobody
 from .oversight import Mode
 from .smtp.listener import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_MINUTE
-from .web.limits import MOST_MESSAGE_BYTES
 
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
 
