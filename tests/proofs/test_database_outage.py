@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Event
 
 import httpx
-from tests.postgres import Cluster
+from tests.support.postgres import Cluster
 from tests.proofs.sink import HandOver, Sink
 
 from multimail_server import ServerConfig

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from tests.postgres import Cluster
+from tests.support.postgres import Cluster
 from tests.proofs.served import Nursery
 from tests.proofs.sink import Sink
 from tests.server.endpoints import listening

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 from tests.server.webhook_apps import (
     EXAMPLES,
     Answering,

@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 from tests.sessions.sends import token
 
 from multimail import ConfigurationError, MemoryUnavailableError
