@@ -14,6 +14,9 @@ from .text import clean
 
 _NAMED = re.compile(r"<([^<>\s]{1,320})>\s*$")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|=/@]{1,64}@[^\s<>()\[\],;:\"'|=/@]{1,255}")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?:{_LABEL}\.)*[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
+_MAX_HOST = 253
 _MOST_FOUND = 500
 _LONGEST_LOCAL = 64
 
@@ -33,7 +36,7 @@ def normalised(text: str) -> str:
     local, at, domain = bare(text).rpartition("@")
     if not at:
         return unicodedata.normalize("NFC", domain).lower()
-    return f"{unicodedata.normalize('NFC', local).lower()}@{ascii_domain(domain)}"
+    return f"{unicodedata.normalize('NFC', local).lower()}@{normalize_domain(domain)}"
 
 
 def without_tag(text: str) -> str:
@@ -42,15 +45,20 @@ def without_tag(text: str) -> str:
     return f"{local.partition('+')[0]}{at}{domain}"
 
 
-def ascii_domain(domain: str) -> str:
-    """Return a domain in lower case and A-labels; one that is no domain only in lower case."""
-    plain = domain.rstrip(".").lower()
-    if plain.isascii():
-        return plain
-    try:
-        return idna.encode(plain, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        return unicodedata.normalize("NFC", plain)
+def ascii_domain(domain: str) -> str | None:
+    """Return a host name in lower case and A-labels (RFC 5890), or None if it is not one."""
+    name = domain.strip().removesuffix(".").lower()
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except (UnicodeError, ValueError, IndexError):
+            return None
+    return name if len(name) <= _MAX_HOST and _HOST.fullmatch(name) else None
+
+
+def normalize_domain(domain: str) -> str:
+    """Return `ascii_domain`; for what is not a host name, the text in lower case and NFC."""
+    return ascii_domain(domain) or unicodedata.normalize("NFC", domain.rstrip(".").lower())
 
 
 def normalised_all(texts: Iterable[str]) -> frozenset[str]:
@@ -118,14 +126,14 @@ class AddressList:
 def _entry(text: str) -> str:
     entry = text.strip()
     if entry.startswith("*.") and _is_domain(entry[2:]):
-        return f"*.{ascii_domain(entry[2:])}"
+        return f"*.{normalize_domain(entry[2:])}"
     local, at, domain = entry.rpartition("@")
     if not _is_domain(domain) or (at and any(c.isspace() for c in local)):
         raise ConfigurationError(
             f"{text!r} is no address and no domain.",
             remedy="Write ann@example.com, example.com or *.example.com.",
         )
-    return normalised(entry) if local else f"@{ascii_domain(domain)}"
+    return normalised(entry) if local else f"@{normalize_domain(domain)}"
 
 
 def _is_domain(text: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigurationError
-from .addresses import AddressList, ascii_domain, normalised
+from .addresses import AddressList, normalised, normalize_domain
 from .decision import Action, Finding, GuardDecision, PolicyName, concluded
 from .evidence import Authentication
 from .labels import OWN, Assessment, Label, Standing, Tier, assess
@@ -81,7 +81,7 @@ class TrustPolicy:
         self.name: PolicyName = name
         self.listed = AddressList(listed)
         self.accept_unaligned_dkim = accept_unaligned_dkim
-        self.arc_sealers = frozenset(map(ascii_domain, arc_sealers))
+        self.arc_sealers = frozenset(map(normalize_domain, arc_sealers))
         self.sends_per_session = sends_per_session
         self.sends_per_thread = sends_per_thread
 

@@ -9,18 +9,14 @@ from dataclasses import dataclass
 
 from .quotes import split_quoted
 
-__all__ = ["Cleaned", "Fence", "clean", "datamarked", "one_line", "split_quoted"]
+__all__ = ["Cleaned", "Fence", "clean", "datamarked", "is_invisible", "one_line", "split_quoted"]
 
 _LINE_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _ASCII_CONTROL: dict[int, None] = dict.fromkeys([*range(9), *range(14, 32), 127])
-# Characters of other categories that show as nothing: fillers, joiners, variation selectors.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\U00016fe4\U0001d159")
-_BLANK_RANGES = (
-    ("\u180b", "\u180f"),
-    ("\ufe00", "\ufe0f"),
-    ("\ufff0", "\ufff8"),
-    ("\U000e0000", "\U000e0fff"),
-)
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+# Characters of other categories that render as nothing: fillers, joiners, variation selectors.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U00016fe4\U0001d159")
+_BLANK_RANGES = (("\u180b", "\u180f"), ("\ufe00", "\ufe0f"), ("\U000e0000", "\U000e0fff"))
 _MOST_KNOWN = 20_000
 
 
@@ -37,13 +33,25 @@ class Cleaned:
     removed: int
 
 
-def clean(text: str) -> Cleaned:
-    """Remove characters that do not show but that a model reads.
+def is_invisible(character: str) -> bool:
+    """Return whether a reader doesn't see a character, or only sees what it does to its neighbors.
 
-    Control characters, Unicode format characters (bidi controls, zero-width characters), tag
-    characters, variation selectors, invisible fillers, private and lone surrogate code points go;
-    line breaks are unified to line feeds. The joiners of Persian, Indic scripts and emoji go too:
-    what is left is still read, and a joiner can carry a hidden message as well as any other.
+    Control and format characters (zero-width, bidirectional, tags), variation selectors, fillers,
+    private-use, surrogate and unassigned code points; not line feeds, tabs and spaces. `clean`
+    removes these characters for a model, and the server's review pages mark them for a person.
+    """
+    if character in "\n\t":
+        return False
+    if character in _BLANK or any(first <= character <= last for first, last in _BLANK_RANGES):
+        return True
+    return unicodedata.category(character) in _INVISIBLE_CATEGORIES
+
+
+def clean(text: str) -> Cleaned:
+    """Remove the invisible characters, which a model would read (`is_invisible`).
+
+    Line breaks of all kinds become line feeds. The joiners of Persian, Indic scripts and emoji are
+    removed too: the text stays readable, and a joiner can carry a hidden message.
     """
     if _is_plain(text):
         return Cleaned(text, 0)
@@ -65,21 +73,13 @@ class _Shown(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
-        shown = char if _shows(char) else ""
+        shown = "" if is_invisible(char) else char
         if len(self) < _MOST_KNOWN:
             self[code] = shown
         return shown
 
 
 _SHOWN = _Shown()
-
-
-def _shows(char: str) -> bool:
-    if char in "\n\t":
-        return True
-    if char in _BLANK or any(first <= char <= last for first, last in _BLANK_RANGES):
-        return False
-    return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co")
 
 
 def datamarked(text: str, mark: str) -> str:
