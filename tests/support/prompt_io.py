@@ -6,17 +6,17 @@ import asyncio
 import functools
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn.server
-from httpx._transports import default as httpx_transports
 
 _LONGEST_SLEEP = 0.01
 
 
 def share_tls_contexts(patch: pytest.MonkeyPatch) -> None:
     """Let httpx clients with the same TLS settings share a context: loading one takes 30 ms."""
-    create = functools.cache(httpx_transports.create_ssl_context)
-    patch.setattr(httpx_transports, "create_ssl_context", create)
+    create = functools.cache(httpx.create_ssl_context)
+    patch.setattr("httpx._transports.default.create_ssl_context", create)
 
 
 def stop_servers_promptly(patch: pytest.MonkeyPatch) -> None:
