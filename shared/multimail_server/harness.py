@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from .api import render
 from .mailroom import Principal
 from .mailroom.desk import the_server
 from .mailroom.reading import Opened
@@ -21,7 +22,6 @@ from .server import EmbeddedServer, FirstKeys
 from .store.protocol import Reader
 from .store.records import Message, MessageFilter
 from .waiting import Wanted, told
-from .web import render
 
 Json = dict[str, Any]
 _LOOKED_AT = 100

@@ -9,12 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from .addresses import problem_with
+from .api.limits import MOST_MESSAGE_BYTES
 from .clock import Clock, Ids, SystemClock
 from .delivery.webhooks import TIMEOUT_SECONDS
 from .mail.smtp_limits import MOST_CONNECTIONS, MOST_PER_MINUTE
 from .mailroom.desk import tell_nobody
 from .oversight import Mode
-from .web.limits import MOST_MESSAGE_BYTES
 
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
 

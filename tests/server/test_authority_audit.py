@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from multimail_server.api.routes import ALL
+from multimail_server.api.routing import RouteSpec
 from multimail_server.harness import ServerUnderTest
-from multimail_server.web.routes import ALL
-from multimail_server.web.routing import RouteSpec
 
 Start = Callable[..., ServerUnderTest]
 CLOSES = ("DELETE", "/v1/account")

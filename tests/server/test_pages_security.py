@@ -9,9 +9,9 @@ import httpx
 import pytest
 from tests.server.pages import Person, text_of
 
+from multimail_server.api.routes import PAGES
+from multimail_server.api.routing import RouteSpec
 from multimail_server.harness import ServerUnderTest
-from multimail_server.web.routes import PAGES
-from multimail_server.web.routing import RouteSpec
 
 CLOSED = [spec for spec in PAGES if spec.path not in ("/", "/sign-in", "/static/{name}")]
 HELD = "pending_send_approval"

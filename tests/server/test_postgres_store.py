@@ -145,8 +145,8 @@ def test_a_commit_is_heard_of_in_every_other_process(
 ) -> None:
     second = PostgresStore(database_url)
     own, others = Event(), Event()
-    store.on_commit_elsewhere(own.set)
-    second.on_commit_elsewhere(others.set)
+    store.on_remote_commit(own.set)
+    second.on_remote_commit(others.set)
     own.clear()
     others.clear()
     set_up(store, "a", "b")
@@ -177,7 +177,7 @@ def test_who_lost_the_connection_keeps_its_claims_before_others_take_new_ones(
     with store.claim("msg_1") as ours:
         assert ours
         before = asked(database_url, holders)
-        store.on_commit_elsewhere(lost.set)
+        store.on_remote_commit(lost.set)
         lost.clear()
         asked(
             database_url,

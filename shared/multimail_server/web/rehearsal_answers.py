@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .account_answers import MailboxAnswer
-from .answers import Answered, SummaryAnswer, Time
+from ..api.schemas.account import MailboxAnswer
+from ..api.schemas.messages import Answered, SummaryAnswer, Time
 
 
 class ClockAnswer(Answered):

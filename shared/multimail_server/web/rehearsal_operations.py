@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..api.operation_shapes import CONFLICT, MISSING, Operation
 from ..seed_document import SeedDocument
 from . import rehearsal_answers as ra
-from .operation_shapes import CONFLICT, MISSING, Operation
 from .routes.rehearsing import AdvanceBody, FaultBody, ResetBody
 
 _MAIL = {kind: kind for kind in ("application/mbox", "message/rfc822")}

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ...api import render
+from ...api.request import Answer, Ask
+from ...api.routing import LARGE_BODY, Routes, RouteSpec
+from ...api.schemas.requests import Address, Body, Line
 from ...faults import RELAY, SMTP, Fault, same_path
 from ...refusals import forbidden, invalid
-from .. import render
-from ..ask import Answer, Ask
-from ..bodies import Address, Body, Line
 from ..operation_names import OPERATIONS
-from ..routing import LARGE_BODY, Routes, RouteSpec
 
 routes = Routes()
 
@@ -165,7 +165,7 @@ def _place(body: FaultBody) -> tuple[str | None, str | None]:
 
 
 def _served() -> tuple[RouteSpec, ...]:
-    from . import ALL
+    from ...api.routes import ALL
 
     return tuple(spec for spec in ALL if not spec.path.startswith(_UNTOUCHABLE))
 

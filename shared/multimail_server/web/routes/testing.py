@@ -8,11 +8,11 @@ client of an SMTP conversation, and there is none.
 from __future__ import annotations
 
 from ...addresses import problem_with
+from ...api import render
+from ...api.request import Answer, Ask
+from ...api.routing import LARGE_BODY, Routes
 from ...mail.smtp import SmtpEnvelope
 from ...refusals import forbidden, invalid
-from .. import render
-from ..ask import Answer, Ask
-from ..routing import LARGE_BODY, Routes
 
 routes = Routes()
 

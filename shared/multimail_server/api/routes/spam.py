@@ -1,0 +1,51 @@
+"""Routes: what the scan set aside, of all mailboxes, and what people say about it."""
+
+from __future__ import annotations
+
+from ...oversight import State
+from ...refusals import invalid
+from .. import render
+from ..request import Answer, Ask, cursor_of
+from ..routing import Routes
+
+routes = Routes()
+
+_LISTED = (State.SPAM_FLAGGED, State.SPAM_QUARANTINED)
+
+
+@routes("GET", "/v1/emails", "read")
+def list_spam(ask: Ask) -> Answer:
+    """API: GET /v1/emails?status=spam_flagged or spam_quarantined; `spam` for both."""
+    limit = ask.number("limit", 20, 1, 100)
+    states = _states(ask.text("status") or State.SPAM_FLAGGED.value)
+    found = ask.room.sorting.listing(ask.who, states, ask.cursor(), limit)
+    rows = [render.summary(message, ask.who) for message in found[:limit]]
+    cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
+    return Answer({"emails": rows, "messages": rows, "cursor": cursor})
+
+
+@routes("POST", "/v1/emails/{email}/report-spam", "send", "oversight")
+def report_spam(ask: Ask) -> Answer:
+    """API: POST /v1/emails/{id}/report-spam."""
+    return _report(ask, spam=True)
+
+
+@routes("POST", "/v1/emails/{email}/not-spam", "send", "oversight")
+def report_not_spam(ask: Ask) -> Answer:
+    """API: POST /v1/emails/{id}/not-spam; what is locked away needs the oversight scope."""
+    return _report(ask, spam=False)
+
+
+def _report(ask: Ask, *, spam: bool) -> Answer:
+    message = ask.room.sorting.report(ask.who, ask.path["email"], spam=spam)
+    return Answer({**render.fate(message), "spam_verdict": message.spam_verdict})
+
+
+def _states(text: str) -> tuple[State, ...]:
+    known = {state.value: (state,) for state in _LISTED} | {"spam": _LISTED}
+    if text not in known:
+        raise invalid(
+            f"`status` {text[:40]!r} is not listed here; it can be {', '.join(known)}. Other mail "
+            "is listed by GET /v1/mailboxes/{mailbox}/emails."
+        )
+    return known[text]
