@@ -38,9 +38,8 @@ from .refusals import Refusal
 from .settings import ServerConfig, ServerStartError, checked
 from .signals import Alarm, Alarms, Signals
 from .smtp.listener import InboundSmtp, SmtpLimits
-from .store.protocol import Reader, Store, StoreUnavailableError
+from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
-from .store.settings import kept_setting
 from .store.sqlite import SqliteStore
 from .web.faulty import resettable_http
 
@@ -237,7 +236,7 @@ class EmbeddedServer:
         desk.comforts.watch(courier)
         self._undo.append(courier.stop)
         courier.start()
-        store.on_commit_elsewhere(desk.heard_of_a_commit)
+        store.on_remote_commit(desk.heard_of_a_commit)
         room = Mailroom(desk)
         room.rehearsing.resume()
         return room
@@ -385,4 +384,4 @@ def _first_mailbox(tx: Reader) -> Mailbox:
 
 def _link_secret(store: Store) -> str:
     """Return the secret that signs attachment links, made once per data file."""
-    return kept_setting(store, "link_secret", lambda: secrets.token_urlsafe(32))
+    return get_or_create_setting(store, "link_secret", lambda: secrets.token_urlsafe(32))

@@ -98,9 +98,9 @@ def test_a_field_of_many_lines_takes_as_long_as_it_is() -> None:
         raw = b"X-Long:" + b"\r\n a" * lines + b"\r\n" + raw
         took = []
         for _ in range(3):
-            start = time.process_time()
+            start = time.thread_time()
             assert by_us(raw, b"relaxed")
-            took.append(time.process_time() - start)
+            took.append(time.thread_time() - start)
         return min(took)
 
     assert seconds(60_000) <= 20 * max(seconds(6_000), 0.002)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
 from multimail import MultiMail
 from multimail_server.harness import ServerUnderTest

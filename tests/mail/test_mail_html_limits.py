@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
 from multimail_server.mail.html import MOST_HTML, markdown_from_html
 from multimail_server.mail.html.css_rules import MOST_RULES

@@ -7,7 +7,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
 from multimail.trust import quotes, text
 from multimail.trust.quotes import split_quoted

@@ -21,7 +21,7 @@ from ..pages.sessions import Door
 from ..pages.trouble import trouble_page, wants_page
 from ..rate_limit import RateLimiter
 from ..refusals import Refusal, forbidden, unavailable
-from ..store.protocol import OutcomeUnknownError, StoreUnavailableError
+from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from ..web.faulty import faulty
 from .approval_codes import ask_for_code
 from .audit import note_read, note_refusal
@@ -114,7 +114,7 @@ def _endpoint(
             return _told(refusal, request, is_page=is_page)
         except StoreUnavailableError as error:
             _log.warning("Request %s: %s", request.state.request_id, error)
-            unchanged = not isinstance(error, OutcomeUnknownError)
+            unchanged = not isinstance(error, CommitOutcomeUnknownError)
             return _told(unavailable(unchanged=unchanged), request, is_page=is_page)
         except ClientDisconnect:
             return Response(status_code=400)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..store.webhook_records import DeliveryStatus
+from ..store.records import DeliveryStatus
 from .operation_shapes import CONFLICT, MISSING, PAGE, Operation, one_of, text
 from .schemas import domains as oa
 from .schemas import webhooks as wa

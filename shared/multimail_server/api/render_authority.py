@@ -9,7 +9,7 @@ from ..mailroom import Principal
 from ..mailroom.change_codes import ChangeRequest
 from ..mailroom.exporting import Exported, ExportPage
 from ..mailroom.upgrades import UpgradeRequest
-from ..store.authority_records import Notice, OneTimeCode
+from ..store.records import Notice, OneTimeCode
 from . import render
 from .request import cursor_of
 

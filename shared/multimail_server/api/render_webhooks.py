@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..mailroom.mailboxes import Changes
-from ..store.webhook_records import Webhook, WebhookDelivery
+from ..store.records import Webhook, WebhookDelivery
 from .render import Json, moment
 
 

@@ -29,7 +29,7 @@ def leave_out(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message, Outbox
         for who, entry in barred.items()
     }
     delivery = {**message.delivery, **told}
-    moved = tx.move_message(message, message.status, delivery=delivery) or message
+    moved = tx.update_message(message, message.status, delivery=delivery) or message
     shorter = replace(row, remaining=tuple(who for who in row.remaining if who not in barred))
     tx.put_outbox(shorter)
     return moved, shorter

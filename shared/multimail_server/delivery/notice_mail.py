@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from ..mail.compose import OutgoingMessage, compose
 from ..mailroom.desk import Desk, the_server
-from ..store.authority_records import Notice
 from ..store.protocol import Tx
+from ..store.records import Notice
 from .relay import Relay, RelayOutcomeUnknown, RelayUnavailable
 
 _log = logging.getLogger(__name__)

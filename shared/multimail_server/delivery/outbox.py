@@ -73,10 +73,10 @@ class Outbox(DueThread):
 
     def _expire(self) -> None:
         now, ttl = self._desk.now(), self._desk.pending_ttl
-        while self._desk.store.read(lambda tx: tx.expired_before(now, 1)):
+        while self._desk.store.read(lambda tx: tx.expired_messages(now, 1)):
 
             def work(tx: Tx) -> None:
-                for message in tx.expired_before(now, _BATCH):
+                for message in tx.expired_messages(now, _BATCH):
                     advance(tx, message, Event.EXPIRED, now, ttl)
                     self._note(tx, message, "email.expire")
 
@@ -128,7 +128,7 @@ class Outbox(DueThread):
         if barred is not None:
             self._fail(tx, message, barred, None, "policy")
             return None
-        tx.put_stamp(stamped.stamp)
+        tx.put_signed_headers(stamped.stamp)
         message, row = leave_out(tx, message, row)
         if not row.remaining:
             self._conclude(tx, message)
@@ -228,7 +228,7 @@ class Outbox(DueThread):
             if who in row.remaining and isinstance(result, dict)
         )  # fmt: skip
         tx.put_outbox(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
-        tx.move_message(message, message.status, delivery=delivery)
+        tx.update_message(message, message.status, delivery=delivery)
         self._note(tx, message, "email.retry", attempts=row.attempts + 1, due_at=due.isoformat())
 
     def _conclude(self, tx: Tx, message: Message) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ..mailroom.desk import Desk
 from ..store.protocol import Reader
-from ..store.records import Domain, Message, Stamp
+from ..store.records import Domain, Message, SignedHeaders
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 class Stamped:
     """A message as it was when its fields for the way out were made."""
 
-    stamp: Stamp
+    stamp: SignedHeaders
     raw: bytes = field(repr=False)
     """The whole message, as it is transmitted."""
     content_hash: str | None
@@ -40,17 +40,19 @@ def stamped_message(desk: Desk, message_id: str) -> Stamped | None:
         return None
     message, raw, stamp, domain = found
     if stamp is None:
-        stamp = Stamp(message_id, _head(desk, raw, message, domain))
+        stamp = SignedHeaders(message_id, _head(desk, raw, message, domain))
     return Stamped(stamp, stamp.head + raw, message.content_hash, message.decided_at)
 
 
-def _look(tx: Reader, message_id: str) -> tuple[Message, bytes, Stamp | None, Domain | None] | None:
+def _look(
+    tx: Reader, message_id: str
+) -> tuple[Message, bytes, SignedHeaders | None, Domain | None] | None:
     message, content = tx.message(message_id), tx.content(message_id)
     if message is None or content is None:
         return None
     domain = tx.domain_by_name(message.from_address.rpartition("@")[2])
     own = domain if domain and domain.account_id == message.account_id else None
-    return message, content.raw, tx.stamp(message_id), own
+    return message, content.raw, tx.signed_headers(message_id), own
 
 
 def _head(desk: Desk, raw: bytes, message: Message, domain: Domain | None) -> bytes:

@@ -23,7 +23,7 @@ from ..mailroom.webhooks import disable
 from ..passes import Passes
 from ..signing_secrets import signed_headers
 from ..store.protocol import Reader, StoreUnavailableError, Tx
-from ..store.webhook_records import DeliveryStatus, Webhook, WebhookDelivery
+from ..store.records import DeliveryStatus, Webhook, WebhookDelivery
 from .due_thread import CLAIMED_SECONDS
 
 if TYPE_CHECKING:
@@ -291,9 +291,7 @@ class WebhookCourier:
             return
         self._tidied = now
         write = self._desk.store.write
-        await self._with_store(
-            lambda: write(lambda tx: tx.forget_webhook_deliveries(now - HISTORY))
-        )
+        await self._with_store(lambda: write(lambda tx: tx.purge_webhook_deliveries(now - HISTORY)))
 
 
 _GONE = 410

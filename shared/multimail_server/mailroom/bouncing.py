@@ -81,7 +81,7 @@ def _bounce(desk: Desk, tx: Tx, message: Message, address: str, told: FailedReci
         "bounced_at": now.isoformat(),
     }
     hard = told.kind == "hard" or message.bounce_type == "hard"
-    moved = tx.move_message(
+    moved = tx.update_message(
         message,
         message.status,
         delivery={**message.delivery, address: result},

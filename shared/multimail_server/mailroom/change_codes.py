@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..refusals import Refusal, forbidden
-from ..store.authority_records import OneTimeCode, Purpose
 from ..store.protocol import Reader, Tx
+from ..store.records import OneTimeCode, Purpose
 from .codes import (
     HOUR,
     LIFETIME,
@@ -63,7 +63,7 @@ class ChangeCodes:
 
         def work(tx: Tx) -> OneTimeCode:
             now = desk.now()
-            recent = tx.codes(who.account_id, Purpose.CHANGE, None, now - HOUR)
+            recent = tx.one_time_codes(who.account_id, Purpose.CHANGE, None, now - HOUR)
             if len(recent) >= MOST_AN_HOUR:
                 raise _too_many()
             code = OneTimeCode(
@@ -130,7 +130,7 @@ class ChangeCodes:
 
     def _open(self, tx: Reader, who: Principal) -> list[OneTimeCode]:
         now = self._desk.now()
-        found = tx.codes(who.account_id, Purpose.CHANGE, None, now - LIFETIME)
+        found = tx.one_time_codes(who.account_id, Purpose.CHANGE, None, now - LIFETIME)
         return [code for code in found if is_open(code, now)]
 
 

@@ -40,7 +40,7 @@ class Deciding:
 
         def work(tx: Reader) -> list[Pending]:
             now = self._desk.now()
-            rows = tx.pending(who.account_id, who.mailbox_id, now, after_id, limit)
+            rows = tx.pending_messages(who.account_id, who.mailbox_id, now, after_id, limit)
             return [_item(tx, message) for message in rows]
 
         return self._desk.store.read(work)

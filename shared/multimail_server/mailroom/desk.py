@@ -12,7 +12,7 @@ from ..clock import Clock, Ids
 from ..comforts import Comforts
 from ..refusals import Refusal, forbidden, not_found
 from ..signals import Alarms, Bell, Signals
-from ..store.protocol import OutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
+from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 from .letterhead import Letterhead
 
@@ -96,14 +96,14 @@ class Desk:
         """Run what answers one request, in this thread.
 
         Raises:
-            OutcomeUnknownError: The database went away after it had committed something for it.
+            CommitOutcomeUnknownError: The database failed after part of it was committed.
         """
         self._committed.something = False
         try:
             return answer()
         except StoreUnavailableError as error:
             if self._committed.something:
-                raise OutcomeUnknownError(str(error)) from error
+                raise CommitOutcomeUnknownError(str(error)) from error
             raise
 
     def heard_of_a_commit(self) -> None:

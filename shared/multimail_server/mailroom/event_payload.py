@@ -8,8 +8,7 @@ from typing import Any
 
 from ..oversight import Direction, hides_content
 from ..store.protocol import Reader
-from ..store.records import Message
-from ..store.webhook_records import WebhookDelivery
+from ..store.records import Message, WebhookDelivery
 
 Json = dict[str, Any]
 

@@ -13,8 +13,7 @@ from typing import Any
 from ..clock import derived_id
 from ..oversight import Direction, Event, Mode, State
 from ..store.protocol import Tx
-from ..store.records import Message
-from ..store.webhook_records import DeliveryStatus, Source, Webhook, WebhookDelivery
+from ..store.records import DeliveryStatus, Message, Webhook, WebhookDelivery, WebhookSource
 from .event_payload import body_of, details_of
 
 
@@ -112,7 +111,7 @@ def announce(tx: Tx, kind: Kind, message: Message, now: datetime, **facts: Any) 
 
 
 def _concerns(hook: Webhook, kind: Kind, message: Message) -> bool:
-    if hook.source is Source.OVERSIGHT and kind is Kind.SENT:
+    if hook.source is WebhookSource.OVERSIGHT and kind is Kind.SENT:
         return message.mode is Mode.MONITORED
     return True
 

@@ -130,7 +130,7 @@ class Mailboxes:
 
         def work(tx: Tx) -> Mailbox:
             mailbox = find_mailbox(tx, who, mailbox_id)
-            for message in tx.in_state(mailbox.id, _WAITING):
+            for message in tx.messages_in_states(mailbox.id, _WAITING):
                 advance(tx, message, Event.CANCELLED, desk.now(), desk.pending_ttl)
             retired = replace(mailbox, deleted_at=desk.now())
             tx.put_mailbox(retired)

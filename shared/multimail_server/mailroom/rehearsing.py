@@ -87,7 +87,7 @@ class Rehearsing:
         desk.comforts.faults.clear()
 
         def work(tx: Tx) -> None:
-            tx.erase_mail()
+            tx.purge_mail()
             if everything:
                 self._retire(tx, who.account_id)
             about = ("account", who.account_id)

@@ -107,7 +107,7 @@ class Reviewing:
 
         def work(tx: Reader) -> list[Waiting]:
             now = self._desk.now()
-            rows = tx.pending(who.account_id, who.mailbox_id, now, after_id, limit)
+            rows = tx.pending_messages(who.account_id, who.mailbox_id, now, after_id, limit)
             return [_waiting(tx, message) for message in rows]
 
         return self._desk.store.read(work)

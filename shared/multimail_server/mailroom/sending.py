@@ -229,7 +229,7 @@ class Sending:
         moved = begin(tx, message, frozen.content, event, desk.now(), desk.pending_ttl)
         insert_files(desk, tx, message.id, draft.attachments)
         if draft.idempotency_key is not None:
-            tx.forget_idempotency(desk.now() - IDEMPOTENCY_TTL)
+            tx.purge_idempotency(desk.now() - IDEMPOTENCY_TTL)
             tx.put_idempotency(
                 IdempotencyRow(
                     message.mailbox_id,

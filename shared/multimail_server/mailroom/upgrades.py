@@ -7,9 +7,8 @@ from datetime import datetime
 
 from ..oversight import Mode
 from ..refusals import Refusal, conflict, forbidden, invalid
-from ..store.authority_records import OneTimeCode, Purpose
 from ..store.protocol import Reader, Tx
-from ..store.records import Mailbox
+from ..store.records import Mailbox, OneTimeCode, Purpose
 from .codes import (
     HOUR,
     LIFETIME,
@@ -147,12 +146,12 @@ class Upgrades:
 
     def _open(self, tx: Reader, account_id: str, mailbox_id: str | None) -> list[OneTimeCode]:
         now = self._desk.now()
-        found = tx.codes(account_id, Purpose.UPGRADE, mailbox_id, now - LIFETIME)
+        found = tx.one_time_codes(account_id, Purpose.UPGRADE, mailbox_id, now - LIFETIME)
         return [code for code in found if is_open(code, now)]
 
     def _check_rate(self, tx: Reader, mailbox: Mailbox) -> None:
         now = self._desk.now()
-        recent = tx.codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - HOUR)
+        recent = tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - HOUR)
         if len(recent) >= MOST_AN_HOUR:
             wait = int((recent[-MOST_AN_HOUR].created_at + HOUR - now).total_seconds()) + 1
             raise Refusal(
@@ -183,7 +182,7 @@ class Upgrades:
 
 def end_upgrades(tx: Tx, mailbox: Mailbox, now: datetime) -> None:
     """End all codes of a mailbox: its mode changes, and they were made for the one before."""
-    for code in tx.codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - LIFETIME):
+    for code in tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - LIFETIME):
         if is_open(code, now):
             tx.put_code(replace(code, used_at=now))
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 from ..signing_secrets import FORMATS
 from ..store.protocol import Tx
-from ..store.records import Mailbox
-from ..store.webhook_records import Source, Webhook
+from ..store.records import Mailbox, Webhook, WebhookSource
 from .desk import Desk, Principal
 from .events import MAILBOX_EVENTS, OVERSIGHT_EVENTS
 from .webhook_urls import checked_url, host_of
 
-_EVENTS = {Source.MAILBOX: MAILBOX_EVENTS, Source.OVERSIGHT: OVERSIGHT_EVENTS}
+_EVENTS = {WebhookSource.MAILBOX: MAILBOX_EVENTS, WebhookSource.OVERSIGHT: OVERSIGHT_EVENTS}
 
 
 def follow_settings(
@@ -32,10 +31,10 @@ def follow_settings(
         Refusal: A URL is not one that events may be posted to.
     """
     for name, secret in secrets.items():
-        known = _known(tx, mailbox, Source(name))
+        known = _known(tx, mailbox, WebhookSource(name))
         url = mailbox.settings.get(name)
         if url is not None:
-            hook = known or _new(desk, mailbox, Source(name))
+            hook = known or _new(desk, mailbox, WebhookSource(name))
             hook = replace(hook, url=checked_url(url, name), signing_secret=secret)
             tx.put_webhook(replace(hook, disabled_at=None, disabled_reason=None))
             note(desk, tx, who, "webhook.update" if known else "webhook.create", hook)
@@ -59,13 +58,13 @@ def note(
     desk.audit(tx, who, action, about, mailbox_id=hook.mailbox_id, host=host, **metadata)
 
 
-def _known(tx: Tx, mailbox: Mailbox, source: Source) -> Webhook | None:
+def _known(tx: Tx, mailbox: Mailbox, source: WebhookSource) -> Webhook | None:
     hooks = tx.webhooks_of_mailbox(mailbox.account_id, mailbox.id)
     own = (hook for hook in hooks if hook.mailbox_id == mailbox.id and hook.source is source)
     return next(own, None)
 
 
-def _new(desk: Desk, mailbox: Mailbox, source: Source) -> Webhook:
+def _new(desk: Desk, mailbox: Mailbox, source: WebhookSource) -> Webhook:
     return Webhook(
         id=desk.ids.new("whk"),
         account_id=mailbox.account_id,

@@ -8,12 +8,12 @@ from dataclasses import replace
 from ..refusals import conflict, invalid, not_found
 from ..signing_secrets import mint_signing_secret
 from ..store.protocol import Reader, Tx
-from ..store.webhook_records import (
+from ..store.records import (
     DeliveryFilter,
     DeliveryStatus,
-    Source,
     Webhook,
     WebhookDelivery,
+    WebhookSource,
 )
 from .desk import Desk, Principal, find_mailbox
 from .events import KIND_OF
@@ -79,7 +79,7 @@ class Webhooks:
                 events=names,
                 signing_secret=mint_signing_secret(),
                 signature_format=signature_format,
-                source=Source.SUBSCRIPTION,
+                source=WebhookSource.SUBSCRIPTION,
                 created_at=desk.now(),
                 mailbox_id=find_mailbox(tx, who, mailbox_id).id if mailbox_id else who.mailbox_id,
             )
@@ -119,7 +119,7 @@ class Webhooks:
             hook = _find(tx, who, webhook_id)
             retire(desk, tx, who, hook)
             mailbox = tx.mailbox(hook.mailbox_id or "")
-            if mailbox is not None and hook.source is not Source.SUBSCRIPTION:
+            if mailbox is not None and hook.source is not WebhookSource.SUBSCRIPTION:
                 left = {key: value for key, value in mailbox.settings.items() if key != hook.source}
                 tx.put_mailbox(replace(mailbox, settings=left))
             return hook

@@ -21,7 +21,7 @@ from ..mailroom import Principal
 from ..mailroom.approvers import approver
 from ..oversight import Direction
 from ..refusals import Refusal, invalid, unavailable
-from ..store.protocol import OutcomeUnknownError, StoreUnavailableError
+from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from . import formatting as words
 from .reveal import reveal, revealed_plain
 from .sessions import LIFETIME, Session
@@ -123,7 +123,7 @@ def _humane(handler: Handler) -> Handler:
         except Refusal as refusal:
             return problem(ask, refusal)
         except StoreUnavailableError as error:
-            unchanged = not isinstance(error, OutcomeUnknownError)
+            unchanged = not isinstance(error, CommitOutcomeUnknownError)
             return problem(ask, unavailable(unchanged=unchanged))
 
     return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...refusals import invalid
-from ...store.webhook_records import DeliveryFilter, DeliveryStatus
+from ...store.records import DeliveryFilter, DeliveryStatus
 from .. import render_webhooks as render
 from ..request import Answer, Ask, cursor_of
 from ..routing import Routes

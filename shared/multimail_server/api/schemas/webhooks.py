@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...store.webhook_records import DeliveryStatus, Source
+from ...store.records import DeliveryStatus, WebhookSource
 from .messages import Answered, Time
 
 
@@ -17,7 +17,7 @@ class WebhookAnswer(Answered):
     url: str
     events: list[str]
     mailbox_id: Annotated[str | None, Field(description="Null for all mailboxes.")]
-    source: Source
+    source: WebhookSource
     signature_format: Literal["sha256=hex", "hex"]
     status: Literal["enabled", "disabled"]
     enabled: bool

@@ -8,15 +8,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ..oversight import State
-from .columns import (
-    column_list,
-    column_names,
-    decode_record,
-    encode,
-    encode_record,
-    micros,
-    moment_of,
-)
 from .connection import Connection
 from .erasing import parents_in_sqlite, tables_of_mail
 from .listing import select_messages
@@ -35,9 +26,18 @@ from .records import (
     MessageFilter,
     OutboxRow,
     Revision,
-    Stamp,
+    SignedHeaders,
     Suppression,
     TestDelivery,
+)
+from .rows import (
+    column_list,
+    column_names,
+    decode_record,
+    encode,
+    encode_record,
+    from_microseconds,
+    to_microseconds,
 )
 from .sqlite_authority import SqliteAuthorityReader, SqliteAuthorityTx
 from .sqlite_webhooks import SqliteWebhookReader, SqliteWebhookTx
@@ -127,7 +127,7 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
             "INDEXED BY message_raw WHERE mailbox_id = ? AND raw_sha256 = ? "
             "AND direction = 'inbound' AND created_at > ?"
         )
-        return self._one(Message, rest, mailbox_id, sha256, micros(after))
+        return self._one(Message, rest, mailbox_id, sha256, to_microseconds(after))
 
     def find_by_fingerprint(
         self, mailbox_id: str, fingerprint: str, after: datetime
@@ -136,9 +136,9 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
             "INDEXED BY message_fingerprint "
             "WHERE mailbox_id = ? AND fingerprint = ? AND created_at > ? ORDER BY id DESC"
         )
-        return self._one(Message, rest, mailbox_id, fingerprint, micros(after))
+        return self._one(Message, rest, mailbox_id, fingerprint, to_microseconds(after))
 
-    def pending(
+    def pending_messages(
         self, account_id: str, mailbox_id: str | None, now: datetime, after_id: str, limit: int
     ) -> list[Message]:
         rest = (
@@ -147,29 +147,29 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
             "AND (expires_at IS NULL OR expires_at > ?) AND (? IS NULL OR mailbox_id = ?) "
             "ORDER BY id LIMIT ?"
         )
-        values = (account_id, after_id, micros(now), mailbox_id, mailbox_id, limit)
+        values = (account_id, after_id, to_microseconds(now), mailbox_id, mailbox_id, limit)
         return self._all(Message, rest, values)
 
-    def in_state(self, mailbox_id: str, states: Sequence[State]) -> list[Message]:
+    def messages_in_states(self, mailbox_id: str, states: Sequence[State]) -> list[Message]:
         rest = f"WHERE mailbox_id = ? AND status IN ({_marks(states)}) ORDER BY id"
         return self._all(Message, rest, (mailbox_id, *map(encode, states)))
 
-    def expired_before(self, now: datetime, limit: int) -> list[Message]:
+    def expired_messages(self, now: datetime, limit: int) -> list[Message]:
         rest = "WHERE status = 'pending_send_approval' AND expires_at <= ? LIMIT ?"
-        return self._all(Message, rest, (micros(now), limit))
+        return self._all(Message, rest, (to_microseconds(now), limit))
 
     def next_expiry(self) -> datetime | None:
         found = self._value(
             "SELECT min(expires_at) FROM messages "
             "WHERE status = 'pending_send_approval' AND expires_at IS NOT NULL"
         )
-        return None if found is None else moment_of(found)
+        return None if found is None else from_microseconds(found)
 
     def count_messages(self, account_id: str, since: datetime) -> dict[str, int]:
         rows = self._connection.execute(
             "SELECT direction, count(*) FROM messages "
             "WHERE account_id = ? AND created_at >= ? GROUP BY direction",
-            (account_id, micros(since)),
+            (account_id, to_microseconds(since)),
         )
         return dict(rows.fetchall())
 
@@ -193,14 +193,14 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
 
     def outbox_due(self, now: datetime, limit: int) -> list[OutboxRow]:
         rest = "WHERE due_at <= ? ORDER BY due_at, message_id LIMIT ?"
-        return self._all(OutboxRow, rest, (micros(now), limit))
+        return self._all(OutboxRow, rest, (to_microseconds(now), limit))
 
     def outbox_row(self, message_id: str) -> OutboxRow | None:
         return self._one(OutboxRow, "WHERE message_id = ?", message_id)
 
     def next_outbox_due(self) -> datetime | None:
         found = self._value("SELECT min(due_at) FROM outbox")
-        return None if found is None else moment_of(found)
+        return None if found is None else from_microseconds(found)
 
     def test_deliveries(
         self, account_id: str, mailbox_id: str | None, limit: int
@@ -258,8 +258,8 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
         rest = "WHERE account_id = ? AND (? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?"
         return self._all(Suppression, rest, (account_id, before_id, before_id, limit))
 
-    def stamp(self, message_id: str) -> Stamp | None:
-        return self._one(Stamp, "WHERE message_id = ?", message_id)
+    def signed_headers(self, message_id: str) -> SignedHeaders | None:
+        return self._one(SignedHeaders, "WHERE message_id = ?", message_id)
 
     def approval_link(self, sha256: str) -> ApprovalLink | None:
         return self._one(ApprovalLink, "WHERE sha256 = ?", sha256)
@@ -319,7 +319,7 @@ class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
         self._insert(message)
         self._insert(content)
 
-    def move_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
+    def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
         moved = replace(message, status=to, **changes)
         names = ["status", *changes]
         sets = ", ".join(f'"{name}" = ?' for name in names)
@@ -349,9 +349,9 @@ class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
     def put_idempotency(self, row: IdempotencyRow) -> None:
         self._put(row, "mailbox_id", "idempotency_key")
 
-    def forget_idempotency(self, before: datetime) -> None:
+    def purge_idempotency(self, before: datetime) -> None:
         sql = "DELETE FROM idempotency WHERE created_at < ?"
-        self._connection.execute(sql, (micros(before),))
+        self._connection.execute(sql, (to_microseconds(before),))
 
     def put_outbox(self, row: OutboxRow) -> None:
         self._put(row, "message_id")
@@ -379,7 +379,7 @@ class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
         rows = [(mailbox_id, address.lower()) for address in addresses]
         self._connection.executemany(sql, rows)
 
-    def erase_mail(self) -> None:
+    def purge_mail(self) -> None:
         for table in self._tables_of_mail():
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
@@ -399,8 +399,8 @@ class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
         sql = "DELETE FROM suppressions WHERE account_id = ? AND address = ?"
         self._connection.execute(sql, (account_id, address.lower()))
 
-    def put_stamp(self, stamp: Stamp) -> None:
-        self._put(stamp, "message_id")
+    def put_signed_headers(self, headers: SignedHeaders) -> None:
+        self._put(headers, "message_id")
 
 
 _TABLES: dict[type[Any], str] = {
@@ -417,7 +417,7 @@ _TABLES: dict[type[Any], str] = {
     Message: "messages",
     OutboxRow: "outbox",
     Revision: "revisions",
-    Stamp: "stamps",
+    SignedHeaders: "stamps",
     Suppression: "suppressions",
     TestDelivery: "test_deliveries",
 }

@@ -28,12 +28,12 @@ def _memo(work: F) -> F:
     return cast("F", cache(work))
 
 
-def micros(moment: datetime) -> int:
+def to_microseconds(moment: datetime) -> int:
     """Return `moment` as microseconds since 1970 in UTC."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def moment_of(value: int) -> datetime:
+def from_microseconds(value: int) -> datetime:
     """Return the moment that `micros` made a number of."""
     return _EPOCH + timedelta(microseconds=value)
 
@@ -41,7 +41,7 @@ def moment_of(value: int) -> datetime:
 def encode(value: Any) -> Any:
     """Return a field's value as SQLite keeps it."""
     if isinstance(value, datetime):
-        return micros(value)
+        return to_microseconds(value)
     if isinstance(value, tuple | dict | list):
         if not value:
             return "{}" if isinstance(value, dict) else "[]"
@@ -100,7 +100,7 @@ def _decoder(hint: Any) -> Callable[[Any], Any] | None:
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     origin = typing.get_origin(hint)
     if hint is datetime:
-        return moment_of
+        return from_microseconds
     if origin is tuple:
         return lambda text: tuple(json.loads(text))
     if origin is dict:
