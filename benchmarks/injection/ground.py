@@ -21,8 +21,9 @@ from multimail.trust import PolicyName, TrustPolicy
 from multimail.trust.addresses import extract_address, normalize_addresses
 from multimail_server import ServerConfig
 from multimail_server.harness import ServerUnderTest
-from multimail_server.mail.smtp import InboundSmtp, SmtpEnvelope
+from multimail_server.mail.envelope import SmtpEnvelope
 from multimail_server.oversight import Direction, State
+from multimail_server.smtp.listener import InboundSmtp
 from multimail_server.store.records import Message, MessageFilter
 
 from .letters import Letter, Postmark

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from .addresses import is_address
+from .mail.addresses import is_address
 from .oversight import Mode
 
 _OWN_FIELDS = frozenset(

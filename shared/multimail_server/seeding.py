@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from .addresses import base_of, is_address
 from .deferred import built
+from .mail.addresses import base_of, is_address
 from .mail.headers import read_headers, unfold
 from .seed_document import SeedDocument, SeedMailbox, SeedMessage
 

@@ -27,9 +27,8 @@ from .delivery.notice_mail import NoticeMail
 from .delivery.outbox import Outbox
 from .delivery.relay import Relay, relay_from_url
 from .delivery.webhooks import WebhookCourier
-from .mail.late_dns import LateResolver
-from .mail.smtp import InboundSmtp, SmtpEnvelope
-from .mail.smtp_limits import SmtpLimits
+from .mail.auth.dns import LateResolver
+from .mail.envelope import SmtpEnvelope
 from .mailroom import Desk, Mailroom
 from .mailroom.desk import the_server
 from .mailroom.letterhead import Letterhead, letterhead_of
@@ -38,13 +37,14 @@ from .oversight import Mode
 from .refusals import Refusal
 from .settings import ServerConfig, ServerStartError, checked
 from .signals import Alarm, Alarms, Signals
+from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
 from .web.faulty import resettable_http
 
 if TYPE_CHECKING:
-    from .mail.dns import Resolver
+    from .mail.auth.dns import Resolver
     from .seeding import Seed
 
 _log = logging.getLogger(__name__)
@@ -276,7 +276,7 @@ class EmbeddedServer:
             fault=smtp_fault(room.desk.comforts.faults),
             max_bytes=config.message_bytes,
             limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
-            knows_at_once=config.database is None,
+            recipient_lookup_is_fast=config.database is None,
         )
         try:
             port = smtp.start()
@@ -341,7 +341,7 @@ def _seeds(path: Path | None) -> list[Seed]:
 def _resolver(zone: Path | None) -> Resolver:
     if zone is None:
         return LateResolver()
-    from .mail.dns import zone_resolver
+    from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from .addresses import problem_with
 from .api.limits import MOST_MESSAGE_BYTES
 from .clock import Clock, Ids, SystemClock
 from .delivery.webhooks import TIMEOUT_SECONDS
-from .mail.smtp_limits import MOST_CONNECTIONS, MOST_PER_MINUTE
+from .mail.addresses import problem_with
 from .mailroom.desk import tell_nobody
 from .oversight import Mode
+from .smtp.listener import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_MINUTE
 
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
 
@@ -81,8 +81,8 @@ class ServerConfig:
     seed_mail: Path | None = None
     requests_per_minute: int | None = None
     sends_per_day: int | None = None
-    smtp_connections: int = MOST_CONNECTIONS
-    smtp_per_minute: int = MOST_PER_MINUTE
+    smtp_connections: int = MAX_CONNECTIONS
+    smtp_per_minute: int = MAX_CONNECTIONS_PER_MINUTE
     message_bytes: int = MOST_MESSAGE_BYTES
 
 

@@ -21,7 +21,8 @@ from multimail.tools import Toolkit, ToolResult
 from multimail_server import ServerConfig
 from multimail_server.delivery.relay import Relay
 from multimail_server.harness import ServerUnderTest
-from multimail_server.mail.dns import Resolver, live_resolver
+from multimail_server.mail.auth.dns import Resolver
+from multimail_server.mail.auth.resolvers import live_resolver
 from multimail_server.mailroom import Mailroom
 from multimail_server.mailroom.letterhead import Letterhead
 from multimail_server.store.protocol import Store

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
-from multimail_server.mail.hidden_text import visible_html
 from multimail_server.mail.html import MOST_HTML, markdown_from_html
-from multimail_server.mail.html_source import MOST_TAGS
-from multimail_server.mail.html_tree import MOST_OPEN, TAGS_AT_ONCE
-from multimail_server.mail.stylesheet import MOST_RULES
+from multimail_server.mail.html.css_rules import MOST_RULES
+from multimail_server.mail.html.source import MOST_OPEN, MOST_TAGS, TAGS_AT_ONCE
+from multimail_server.mail.html.visibility import visible_html
 
 REST = "the rest, which is too large to check for hidden text"
 TAGS = "<i></i>" * (MOST_TAGS // 2)

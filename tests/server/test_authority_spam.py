@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from multimail_server.harness import ServerUnderTest
-from multimail_server.mail.spam import score
+from multimail_server.mail.scoring import score
 
 Start = Callable[..., ServerUnderTest]
 

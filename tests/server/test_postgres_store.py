@@ -13,9 +13,9 @@ from threading import Event
 
 import psycopg
 import pytest
-from tests.postgres import PASSWORD, QUOTED, Cluster
-from tests.server.proxy import CuttingProxy, Moment
 from tests.store import rows
+from tests.support.cutting_proxy import CuttingProxy, Moment
+from tests.support.postgres import PASSWORD, QUOTED, Cluster
 
 from multimail_server.store.postgres import PostgresStore
 from multimail_server.store.protocol import StoreUnavailableError, Tx

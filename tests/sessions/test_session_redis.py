@@ -12,8 +12,8 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
-from tests.redis_server import RedisServer
 from tests.sessions.sends import token
+from tests.support.redis_server import RedisServer
 
 from multimail import ConfigurationError, MemoryUnavailableError
 from multimail.sessions import RedisSessionStore

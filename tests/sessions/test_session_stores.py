@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.redis_server import RedisServer
 from tests.sessions.sends import Durable, token
+from tests.support.redis_server import RedisServer
 
 from multimail.sessions import (
     MemorySessionStore,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
 from multimail.trust.masking import DEEP, DIGITS, KEY, LINK, TOKEN, MaskingFilter, mask, mask_data
 

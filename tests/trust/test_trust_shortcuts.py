@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
 from multimail.trust import Assessment, Label, Standing, Taint
 from multimail.trust.addresses import find_addresses, normalize_address

@@ -19,13 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..mailroom import Mailroom, Principal
 from ..pages.sessions import Door
 from ..pages.trouble import trouble_page, wants_page
+from ..rate_limit import RateLimiter
 from ..refusals import Refusal, forbidden, unavailable
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from ..web.faulty import faulty
 from .approval_codes import ask_for_code
 from .audit import note_read, note_refusal
 from .auth import Links, principal_of
-from .limits import Limits, Rates
+from .limits import Limits, check_rate
 from .request import Answer, Ask
 from .routes import ALL, PAGES
 from .routing import RouteSpec
@@ -71,7 +72,8 @@ class _Gate:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.rates = Rates(limits.requests_per_minute)
+        per_minute = limits.requests_per_minute
+        self.rate_limiter = RateLimiter(per_minute) if per_minute else None
 
 
 class _Outermost:
@@ -138,7 +140,7 @@ def _answer(
     who = _NOBODY
     if spec.scopes:
         who = principal_of(request.headers, room.desk.store)
-        gate.rates.take(who.key_id, room.desk.now())
+        check_rate(gate.rate_limiter, who.key_id, room.desk.now())
     ask = Ask(
         room=room,
         links=links,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from ..mail.spam import score
+from ..mail.scoring import score
 from ..mailroom import Principal
 from ..mailroom.authority import inbound_mode
 from ..mailroom.deciding import Pending

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..mail.bounces import FailedRecipient, Report
-from ..mail.smtp import SmtpEnvelope
+from ..mail.envelope import SmtpEnvelope
 from ..oversight import Direction, State
 from ..store.protocol import Tx
 from ..store.records import Mailbox, Message

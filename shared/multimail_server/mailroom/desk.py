@@ -17,7 +17,7 @@ from ..store.records import AuditEntry, Mailbox, Message
 from .letterhead import Letterhead
 
 if TYPE_CHECKING:
-    from ..mail.dns import Resolver
+    from ..mail.auth.dns import Resolver
 
 T = TypeVar("T")
 

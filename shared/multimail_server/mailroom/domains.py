@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..mail.address_list import ascii_domain
-from ..mail.alignment import is_public_suffix
+from ..mail.addresses import ascii_domain
+from ..mail.auth.alignment import is_public_suffix
 from ..refusals import conflict, forbidden, invalid, not_found
 from ..store.protocol import Reader, Tx
 from ..store.records import Domain
 from .desk import Desk, Principal
 
 if TYPE_CHECKING:
-    from ..mail.dns import Resolver
+    from ..mail.auth.dns import Resolver
 
 FOUND, OTHER, MISSING, UNKNOWN = "found", "other", "missing", "unknown"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -187,7 +187,7 @@ class Domains:
 
 
 def _look(resolver: Resolver, record: DnsRecord) -> str:
-    from ..mail.dns import DnsUnavailable
+    from ..mail.auth.dns import DnsUnavailable
 
     try:
         if record.kind == "MX":
@@ -215,7 +215,7 @@ def _same_host(value: str) -> Callable[[str], bool]:
 
 
 def _same_key(value: str) -> Callable[[str], bool]:
-    from ..mail.dkim_library import read_tags
+    from ..mail.auth.dkim_crypto import read_tags
 
     wanted = read_tags(value.encode())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..addresses import is_local_part
+from ..mail.addresses import is_local_part
 from ..oversight import Event, Mode, State
 from ..refusals import conflict, forbidden, invalid
 from ..store.protocol import Reader, Tx

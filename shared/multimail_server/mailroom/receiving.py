@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..addresses import base_of
+from ..mail.addresses import base_of
 from ..mail.bounces import Report, read_report
-from ..mail.flags import Arrival, flags
+from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
 from ..mail.mime import ParsedMessage, parse
-from ..mail.smtp import SmtpEnvelope
-from ..mail.spam import score
+from ..mail.scoring import Arrival, flags, score
 from ..oversight import Direction, State
 from ..refusals import not_found
 from ..store.protocol import Reader, Tx
@@ -83,7 +82,7 @@ class Receiving:
 
     def _evidence(self, envelope: SmtpEnvelope, raw: bytes, headers: HeaderBlock) -> dict[str, Any]:
         # Imported with the first mail: DKIM, SPF and DNS are a third of the server's start.
-        from ..mail.authentication import authenticate
+        from ..mail.auth.authenticate import authenticate
 
         found = authenticate(raw, self._desk.resolver, envelope, self._desk.now(), headers)
         return found.model_dump(mode="json")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import VirtualClock
 from ..faults import Fault
-from ..mail.smtp import SmtpEnvelope
+from ..mail.envelope import SmtpEnvelope
 from ..refusals import Refusal, conflict, forbidden, not_found
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
-from ..mail.spam import SPAM, SUSPECT, SpamScore
+from ..mail.scoring import SPAM, SUSPECT, SpamScore
 from ..oversight import Direction, Event, State
 from ..refusals import conflict, forbidden
 from ..store.protocol import Reader, Tx

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from ...addresses import problem_with
+from ...mail.addresses import problem_with
 from ...mail.compose import OutgoingAttachment
 from ...mailroom.draft import Draft
 from ...mailroom.editing import Rewrite

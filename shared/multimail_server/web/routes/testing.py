@@ -7,11 +7,11 @@ client of an SMTP conversation, and there is none.
 
 from __future__ import annotations
 
-from ...addresses import problem_with
 from ...api import render
 from ...api.request import Answer, Ask
 from ...api.routing import LARGE_BODY, Routes
-from ...mail.smtp import SmtpEnvelope
+from ...mail.addresses import problem_with
+from ...mail.envelope import SmtpEnvelope
 from ...refusals import forbidden, invalid
 
 routes = Routes()

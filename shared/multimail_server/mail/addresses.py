@@ -187,3 +187,41 @@ def _name(pieces: list[str], address: str) -> str:
     words = [_ESCAPED.sub(r"\1", t[1:-1]) if t[:1] == '"' else t for t in pieces]
     text = " ".join("".join(words).split())
     return " ".join(decode_words(text).split())[:_MOST_NAME]
+
+
+_ASCII_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+_HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"({_ASCII_LOCAL})@((?:{_HOST_LABEL}\.)*{_HOST_LABEL})")
+_LOCAL_PART = re.compile(_ASCII_LOCAL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_MOST_LOCAL, _MOST_ALL = 64, 254
+
+
+def problem_with(address: str) -> str | None:
+    """Return why `address` is not a usable mail address, as the end of a sentence; else None."""
+    if _CONTROL.search(address):
+        return "contains a control character or a line break"
+    if len(address) > _MOST_ALL:
+        return f"is longer than {_MOST_ALL} characters"
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        return "is not a mail address like name@example.com"
+    if len(found[1]) > _MOST_LOCAL:
+        return f"has more than {_MOST_LOCAL} characters before the @"
+    return None
+
+
+def is_address(address: str) -> bool:
+    """Return whether `address` can be an envelope recipient."""
+    return problem_with(address) is None
+
+
+def is_local_part(text: str) -> bool:
+    """Return whether `text` can stand before the @ of a new mailbox."""
+    return len(text) <= _MOST_LOCAL and _LOCAL_PART.fullmatch(text) is not None and "+" not in text
+
+
+def base_of(address: str) -> str:
+    """Return the mailbox address that `address` reaches: lower case, without a +detail."""
+    local, at, domain = address.lower().rpartition("@")
+    return f"{local.partition('+')[0]}{at}{domain}"

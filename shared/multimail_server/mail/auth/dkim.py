@@ -13,12 +13,12 @@ from datetime import datetime
 
 from multimail.trust.evidence import AuthResult
 
-from .address_list import ascii_domain
+from ..addresses import ascii_domain
+from ..headers import HeaderBlock
+from ..mime import parameter
 from .alignment import is_public_suffix
-from .dkim_library import Invalid, Verifier, read_tags
+from .dkim_crypto import Invalid, Verifier, read_tags
 from .dns import DnsUnavailable, Resolver
-from .headers import HeaderBlock
-from .pinned_type import is_pinned
 
 MOST_SIGNATURE = 8192
 _MOST_SIGNED = 200
@@ -223,3 +223,40 @@ def _key_objection(signature: Signature, key: dict[str, str]) -> str:
 
 def _listed(value: str) -> set[str]:
     return {item.strip().lower() for item in value.split(":")}
+
+
+_KINDS = frozenset({"mixed", "alternative", "related", "report", "signed"})
+_PLAIN_CHARSETS = frozenset({"", "us-ascii", "utf-8"})
+_DELIMITER = re.compile(rb"^--(?!-*[ \t]*\r?$)[^\r\n]+", re.MULTILINE)
+"""A line that can delimit parts; one of dashes alone is a rule under a heading."""
+_MARKUP = re.compile(rb"\s*<(?:!doctype|html)\b", re.IGNORECASE)
+
+
+def is_pinned(content_type: bytes, body: bytes) -> bool:
+    """Return whether a body can be shown in no other way than its Content-Type says.
+
+    It can not where it is plain text, and nothing else, or where it begins and ends with the
+    delimiters of its multipart boundary (RFC 2046 section 5.1.1), so that no other boundary fits.
+
+    Args:
+        content_type: The field's value; `text/plain` where there is no such field.
+        body: The signed body.
+    """
+    kind, _, subtype = content_type.partition(b";")[0].strip().lower().partition(b"/")
+    if kind == b"text" and subtype == b"plain":
+        return parameter(content_type, "charset").lower() in _PLAIN_CHARSETS and _is_text(body)
+    boundary = parameter(content_type, "boundary").encode("utf-8", "replace")
+    if kind != b"multipart" or subtype.decode("latin-1") not in _KINDS or not boundary:
+        return False
+    first = body.lstrip(b"\r\n").partition(b"\n")[0].rstrip()
+    return first == b"--" + boundary and body.rstrip().endswith(b"--" + boundary + b"--")
+
+
+def _is_text(body: bytes) -> bool:
+    """Return whether a body can be nothing but plain text: neither multipart nor HTML.
+
+    Shown as text, the source of either would show what its sender had hidden from readers.
+    """
+    lines = {line.rstrip() for line in _DELIMITER.findall(body)}
+    closed = any(line.endswith(b"--") and line[:-2] in lines for line in lines)
+    return not closed and _MARKUP.match(body) is None

@@ -11,11 +11,11 @@ from collections import Counter
 
 from multimail.trust.evidence import ArcEvidence, AuthResult
 
-from .address_list import ascii_domain
-from .dkim_library import Invalid, read_tags, verify_chain
-from .dkim_signature import MOST_SIGNATURE, find_key, uncovered
+from ..addresses import ascii_domain
+from ..headers import Field, HeaderBlock
+from .dkim import MOST_SIGNATURE, find_key, uncovered
+from .dkim_crypto import Invalid, read_tags, verify_chain
 from .dns import DnsUnavailable, Resolver
-from .headers import Field, HeaderBlock
 
 MOST_SETS = 50
 _SEAL, _SIGNATURE, _RESULTS = "arc-seal", "arc-message-signature", "arc-authentication-results"

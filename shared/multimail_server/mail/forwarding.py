@@ -8,9 +8,8 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 
-from ..addresses import base_of
-from .header_lines import address_line, ids_line
-from .headers import read_headers, text_of
+from .addresses import base_of
+from .headers import address_line, ids_line, read_headers, text_of
 
 MOST_HOPS = 50
 _BARE_LF = re.compile(rb"(?<!\r)\n")

@@ -17,16 +17,15 @@ from multimail.trust.evidence import (
     SpfEvidence,
 )
 
-from .address_list import Unusable, read_from
+from ..addresses import Unusable, read_from
+from ..envelope import SmtpEnvelope
+from ..headers import HeaderBlock, read_headers
 from .alignment import is_aligned, organisational_domain
 from .arc import check_arc
-from .budget import Budgets
-from .dkim_library import Verifier
-from .dkim_signature import Signature, Verdict, judge, read_signature
+from .dkim import Signature, Verdict, judge, read_signature
+from .dkim_crypto import Verifier
 from .dmarc import DmarcRecord, find_record
-from .dns import Resolver
-from .headers import HeaderBlock, read_headers
-from .smtp import SmtpEnvelope
+from .dns import Budgets, Resolver
 from .spf import check_envelope, envelope_domain
 
 MOST_SIGNATURES = 8

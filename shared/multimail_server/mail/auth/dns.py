@@ -1,23 +1,70 @@
-"""The budgets of one message: how often, and for how long, DNS is asked on its behalf.
-
-A message decides which names are looked up. Without a limit it could keep the server busy, or
-have it ask somebody's name servers many questions. And where DNS did not answer, the benefit of
-the doubt is due: a stranger whose name servers are slow must not earn it for a forgery. So what
-could vouch for From has a budget of its own.
-"""
+"""DNS lookups for one message: the resolver interface and the limits on its use."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
-
-from .dns import DnsUnavailable, HostKind, Resolver
+from typing import Literal, Protocol, TypeVar
 
 T = TypeVar("T")
-
+HostKind = Literal["A", "AAAA", "MX", "PTR"]
 MOST_LOOKUPS = 50
 MOST_SECONDS = 20.0
+
+
+class DnsUnavailable(Exception):  # noqa: N818
+    """DNS gave no answer: a timeout, a server failure, no network. The message says it."""
+
+
+class Resolver(Protocol):
+    """Where records are looked up."""
+
+    def txt(self, name: str) -> list[bytes]:
+        """Return the TXT records of `name`, each with its strings joined.
+
+        Returns:
+            An empty list when the name or the record does not exist.
+
+        Raises:
+            DnsUnavailable: There was no answer.
+        """
+        ...
+
+    def hosts(self, name: str, kind: HostKind) -> list[str]:
+        """Return the addresses of `name` (A, AAAA), or the hosts that it names (MX, PTR).
+
+        Returns:
+            Host names without their last dot, in no order; an empty list where there are none.
+
+        Raises:
+            DnsUnavailable: There was no answer.
+        """
+        ...
+
+
+class LateResolver:
+    """The `Resolver` that `live_resolver` returns, made when it is first asked something."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._resolver: Resolver | None = None
+
+    def txt(self, name: str) -> list[bytes]:
+        """Return TXT records. See `Resolver.txt`."""
+        return self._asked().txt(name)
+
+    def hosts(self, name: str, kind: HostKind) -> list[str]:
+        """Return hosts or addresses. See `Resolver.hosts`."""
+        return self._asked().hosts(name, kind)
+
+    def _asked(self) -> Resolver:
+        with self._lock:
+            if self._resolver is None:
+                from .resolvers import live_resolver
+
+                self._resolver = live_resolver()
+            return self._resolver
 
 
 class Budgets:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from .alignment import organisational_domain
-from .dkim_library import read_tags
+from .dkim_crypto import read_tags
 from .dns import DnsUnavailable, Resolver
 
 _VERSION = re.compile(rb"\s*v\s*=\s*DMARC1\s*(?:;|$)")

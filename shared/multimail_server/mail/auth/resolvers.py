@@ -1,10 +1,9 @@
-"""DNS for mail authentication, from a zone file or from the live network."""
+"""DNS resolvers: a zone file, or the live network through dnspython."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Protocol
 
 import dns.exception
 import dns.name
@@ -15,38 +14,9 @@ import dns.zone
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TXT import TXT
 
-HostKind = Literal["A", "AAAA", "MX", "PTR"]
+from .dns import DnsUnavailable, HostKind, Resolver
+
 _MOST_ALIASES = 8
-
-
-class DnsUnavailable(Exception):  # noqa: N818
-    """DNS gave no answer: a timeout, a server failure, no network. The message says it."""
-
-
-class Resolver(Protocol):
-    """Where records are looked up."""
-
-    def txt(self, name: str) -> list[bytes]:
-        """Return the TXT records of `name`, each with its strings joined.
-
-        Returns:
-            An empty list when the name or the record does not exist.
-
-        Raises:
-            DnsUnavailable: There was no answer.
-        """
-        ...
-
-    def hosts(self, name: str, kind: HostKind) -> list[str]:
-        """Return the addresses of `name` (A, AAAA), or the hosts that it names (MX, PTR).
-
-        Returns:
-            Host names without their last dot, in no order; an empty list where there are none.
-
-        Raises:
-            DnsUnavailable: There was no answer.
-        """
-        ...
 
 
 def zone_resolver(path: Path) -> Resolver:

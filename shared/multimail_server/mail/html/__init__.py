@@ -28,8 +28,8 @@ def markdown_from_html(html: str) -> Markdown:
     hide what is.
     """
     # Imported with the first HTML mail, which keeps them out of the server's start.
-    from .hidden_text import visible_html
     from .markdown import markdown_of
+    from .visibility import visible_html
 
     visible = visible_html(html, MOST_HTML)
     text = markdown_of(visible.html)
