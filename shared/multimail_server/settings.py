@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from .api.limits import MOST_MESSAGE_BYTES
+from .api.limits import MAX_MESSAGE_BYTES
 from .clock import Clock, Ids, SystemClock
-from .delivery.webhooks import TIMEOUT_SECONDS
 from .mail.addresses import problem_with
-from .mailroom.desk import tell_nobody
 from .oversight import Mode
+from .services.context import discard_line
 from .smtp.listener import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_MINUTE
+from .workers.webhooks import TIMEOUT_SECONDS
 
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
 
@@ -73,7 +73,7 @@ class ServerConfig:
     webhook_timeout: float = TIMEOUT_SECONDS
     public_url: str | None = None
     approval_codes: bool = False
-    tell_human: Callable[[str], None] = field(default=tell_nobody, repr=False)
+    notify_operator: Callable[[str], None] = field(default=discard_line, repr=False)
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids | None = None
     seed: int | None = None
@@ -83,7 +83,7 @@ class ServerConfig:
     sends_per_day: int | None = None
     smtp_connections: int = MAX_CONNECTIONS
     smtp_per_minute: int = MAX_CONNECTIONS_PER_MINUTE
-    message_bytes: int = MOST_MESSAGE_BYTES
+    message_bytes: int = MAX_MESSAGE_BYTES
 
 
 def checked(config: ServerConfig) -> tuple[Mode, str]:

@@ -16,17 +16,17 @@ from email.utils import parsedate_to_datetime
 from .addresses import Mailbox, Unusable, read_addresses, read_from
 from .headers import (
     HeaderBlock,
+    add_signature,
     base64_bytes,
     decode_bytes,
     decode_words,
     read_headers,
-    text_of,
     unfold,
 )
 from .html import Markdown, markdown_from_html
 
-MOST_REFERENCES = 200
-_MOST_IDS = 32 * 1024
+MAX_REFERENCES = 200
+_MAX_IDS = 32 * 1024
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,400}>")
 
 
@@ -111,7 +111,7 @@ def parse(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
         reply_to=read_addresses(headers.all("reply-to")),
         to=read_addresses(headers.all("to")),
         cc=read_addresses(headers.all("cc")),
-        subject=text_of(headers.first("subject")),
+        subject=add_signature(headers.first("subject")),
         date=_date(headers.first("date")),
         markdown="\n\n".join(filter(None, (one.text for one in texts))),
         removed=tuple(dict.fromkeys(what for one in texts for what in one.removed)),
@@ -133,9 +133,9 @@ def _sender(headers: HeaderBlock) -> Mailbox:
 def _message_ids(values: list[bytes]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for value in values:
-        found.update(dict.fromkeys(_MESSAGE_ID.findall(unfold(value[:_MOST_IDS]))))
+        found.update(dict.fromkeys(_MESSAGE_ID.findall(unfold(value[:_MAX_IDS]))))
     ids = tuple(found)
-    return ids[:1] + ids[1:][-(MOST_REFERENCES - 1) :]
+    return ids[:1] + ids[1:][-(MAX_REFERENCES - 1) :]
 
 
 def _date(value: bytes) -> datetime | None:
@@ -149,7 +149,7 @@ def _date(value: bytes) -> datetime | None:
 
 
 def _word(headers: HeaderBlock, name: str) -> str:
-    return text_of(headers.first(name)[:1000])
+    return add_signature(headers.first(name)[:1000])
 
 
 def _texts(part: Part) -> list[Markdown]:
@@ -211,9 +211,9 @@ def _attachment(part: Part, number: int, taken: set[str]) -> ParsedAttachment:
     )
 
 
-MOST_DEPTH = 20
-MOST_PARTS = 500
-_MOST_PARAMETERS = 8192
+MAX_DEPTH = 20
+MAX_PARTS = 500
+_MAX_PARAMETERS = 8192
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
 
 
@@ -237,7 +237,7 @@ class Part:
             return True
         if self.is_whole:
             return False  # whoever passes a signed message on could make a file of it otherwise
-        disposition = unfold(self.headers.first("content-disposition")[:_MOST_PARAMETERS])
+        disposition = unfold(self.headers.first("content-disposition")[:_MAX_PARAMETERS])
         return disposition.lower().startswith("attachment") or bool(self.file_name())
 
     def content(self) -> bytes:
@@ -267,7 +267,7 @@ def parameter(value: bytes, name: str) -> str:
     """Return one parameter of a structured field (RFC 2231), or nothing if it is unusable."""
     holder = Message()
     try:
-        holder["Content-Type"] = f"x/x; {unfold(value[:_MOST_PARAMETERS]).partition(';')[2]}"
+        holder["Content-Type"] = f"x/x; {unfold(value[:_MAX_PARAMETERS]).partition(';')[2]}"
         found = holder.get_param(name)
         if isinstance(found, tuple):
             charset, _, text = found
@@ -295,15 +295,15 @@ class _Reader:
     def read(self, headers: HeaderBlock, end: int, depth: int, default: str) -> Part:
         self._count += 1
         declared = headers.first("content-type")
-        kind = unfold(declared[:_MOST_PARAMETERS]).partition(";")[0].strip().lower()
+        kind = unfold(declared[:_MAX_PARAMETERS]).partition(";")[0].strip().lower()
         if not _TYPE.fullmatch(kind):
             kind = "application/octet-stream" if "/" in kind else default
         part = Part(self._raw, headers, kind, headers.body_start, end, is_whole=depth == 0)
         boundary = parameter(declared, "boundary") if kind.startswith("multipart/") else ""
-        if boundary and depth < MOST_DEPTH:
+        if boundary and depth < MAX_DEPTH:
             inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             for first, last in self._between(boundary, part.start, end):
-                if self._count >= MOST_PARTS:
+                if self._count >= MAX_PARTS:
                     break
                 below = read_headers(self._raw, first, last)
                 part.children.append(self.read(below, last, depth + 1, inner))
@@ -315,7 +315,7 @@ class _Reader:
         spans: list[tuple[int, int]] = []
         opened: int | None = None
         at = self._raw.find(mark, start, end)
-        while at >= 0 and len(spans) <= MOST_PARTS:
+        while at >= 0 and len(spans) <= MAX_PARTS:
             after = self._line_end(at + len(mark), end)
             if after is None or (at != start and self._raw[at - 1 : at] != b"\n"):
                 at = self._raw.find(mark, at + len(mark), end)
@@ -348,8 +348,8 @@ class _Reader:
         return at
 
 
-_MOST_NAME = 150
-_MOST_EXTENSION = 16
+_MAX_NAME = 150
+_MAX_EXTENSION = 16
 _UNSAFE = re.compile(r'[<>:"|?*]')
 _EXTENSION = re.compile(r"\.[A-Za-z0-9_-]{1,15}$")
 
@@ -371,12 +371,12 @@ def safe_name(name: str, content_type: str, position: int) -> str:
         known = mimetypes.guess_extension(content_type, strict=False)
         return f"attachment-{position}{known or '.bin'}"
     stem, extension = split_extension(clean)
-    return stem[: _MOST_NAME - len(extension)] + extension
+    return stem[: _MAX_NAME - len(extension)] + extension
 
 
 def split_extension(name: str) -> tuple[str, str]:
     """Return a name in two: what stands before its extension, and the extension with its dot."""
-    found = _EXTENSION.search(name, max(1, len(name) - _MOST_EXTENSION))
+    found = _EXTENSION.search(name, max(1, len(name) - _MAX_EXTENSION))
     return (name[: found.start()], found[0]) if found else (name, "")
 
 

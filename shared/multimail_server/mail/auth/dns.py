@@ -9,8 +9,8 @@ from typing import Literal, Protocol, TypeVar
 
 T = TypeVar("T")
 HostKind = Literal["A", "AAAA", "MX", "PTR"]
-MOST_LOOKUPS = 50
-MOST_SECONDS = 20.0
+MAX_LOOKUPS = 50
+MAX_SECONDS = 20.0
 
 
 class DnsUnavailable(Exception):  # noqa: N818
@@ -100,8 +100,8 @@ class Budget:
         self,
         resolver: Resolver,
         *,
-        most: int = MOST_LOOKUPS,
-        seconds: float = MOST_SECONDS,
+        most: int = MAX_LOOKUPS,
+        seconds: float = MAX_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver

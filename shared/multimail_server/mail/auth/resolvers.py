@@ -16,7 +16,7 @@ from dns.rdtypes.ANY.TXT import TXT
 
 from .dns import DnsUnavailable, HostKind, Resolver
 
-_MOST_ALIASES = 8
+_MAX_ALIASES = 8
 
 
 def zone_resolver(path: Path) -> Resolver:
@@ -81,7 +81,7 @@ class _ZoneResolver:
 
     def _find(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
         owner = _dns_name(name)
-        for _ in range(_MOST_ALIASES):
+        for _ in range(_MAX_ALIASES):
             if owner is None:
                 return []
             found = self._zone.get_rdataset(owner, kind)

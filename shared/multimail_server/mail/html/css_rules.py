@@ -43,10 +43,10 @@ _UNUSUAL = re.compile(
     r"^(?:only\s+)?(?:print|speech|tty|tv|projection|embossed|braille|handheld)\b"
 )
 _SCREEN = 1000
-MOST_NESTING = 5
-MOST_NESTED = 20
-MOST_SELECTOR = 1000
-MOST_RULES = 5000
+MAX_NESTING = 5
+MAX_NESTED = 20
+MAX_SELECTOR = 1000
+MAX_RULES = 5000
 
 
 _NO_CLASSES: frozenset[str] = frozenset()
@@ -86,11 +86,11 @@ class _Compound:
             self.tag in ("", element.tag)
             and all(element.attributes.get("id") == one for one in self.ids)
             and all(one in element.classes for one in self.classes)
-            and all(_passes(element.attributes, *test) for test in self.tests)
+            and all(_barrier(element.attributes, *test) for test in self.tests)
         )
 
 
-def _passes(attributes: Mapping[str, str], name: str, test: str, value: str) -> bool:
+def _barrier(attributes: Mapping[str, str], name: str, test: str, value: str) -> bool:
     found = attributes.get(name)
     if found is None or not test:
         return found is not None
@@ -191,13 +191,13 @@ class StyleSheet:
         self.looks_above = False
         for css in styles:
             source = without_comments(css).replace("<!--", " ").replace("-->", " ")
-            for prelude, block in _rules(source, MOST_NESTING):
+            for prelude, block in _rules(source, MAX_NESTING):
                 self._add(prelude, block)
 
     @property
     def is_cut(self) -> bool:
         """Whether there were more than 5,000 rules that could hide something."""
-        return self.count > MOST_RULES
+        return self.count > MAX_RULES
 
     def candidates(self, element: Element) -> list[Rule]:
         """Return the rules that may be for an element."""
@@ -250,9 +250,9 @@ def _rules(css: str, nesting: int) -> Iterator[tuple[str, str]]:
 def _nested(outer: str, block: str, nesting: int) -> Iterator[tuple[str, str]]:
     """Yield the rules inside of a rule (CSS Nesting)."""
     for inner, inside in _rules(block, nesting):
-        for one in list(pieces(outer, ","))[:MOST_NESTED]:
+        for one in list(pieces(outer, ","))[:MAX_NESTED]:
             whole = inner.replace("&", one) if "&" in inner else f"{one} {inner}"
-            yield whole[:MOST_SELECTOR], inside
+            yield whole[:MAX_SELECTOR], inside
 
 
 def _holds(queries: str) -> bool:
@@ -327,9 +327,9 @@ _NOT_BY_THEMSELVES = frozenset(
 )  # fmt: skip
 """What `is_gone` does not look at, or not without `overflow` or `position`."""
 _MAY_HIDE = RELEVANT - _NOT_BY_THEMSELVES
-LEAST_FONT = 2.0
-LEAST_BOX = 2.0
-LEAST_OPACITY = 0.1
+MIN_FONT = 2.0
+MIN_BOX = 2.0
+MIN_OPACITY = 0.1
 FAR = 500.0
 FAR_RIGHT = 3000.0
 _FONT = re.compile(
@@ -407,7 +407,7 @@ def hides(one: Declaration) -> bool:
     if one.name == "position":
         return one.value != "static"
     if one.name == "font-size":
-        return (font_pixels(one.value, ROOT_SIZE) or ROOT_SIZE) < LEAST_FONT
+        return (font_pixels(one.value, ROOT_SIZE) or ROOT_SIZE) < MIN_FONT
     return is_gone({one.name: one.value}) or one.name not in ("display", "opacity")
 
 
@@ -420,8 +420,8 @@ def is_gone(style: Mapping[str, str]) -> bool:
         display == "none"
         or "var(" in display
         or style.get("content-visibility") == "hidden"
-        or opacity_of(style) < LEAST_OPACITY
-        or _number(style.get("zoom", "")) < LEAST_OPACITY
+        or opacity_of(style) < MIN_OPACITY
+        or _number(style.get("zoom", "")) < MIN_OPACITY
         or _is_folded(style)
         or _is_away(style)
         or _is_clipped(style)
@@ -451,7 +451,7 @@ def _is_folded(style: Mapping[str, str]) -> bool:
 
 def _is_tiny(value: str) -> bool:
     size = pixels(value, ROOT_SIZE)
-    return size is not None and (size == 0 if value.endswith("%") else size < LEAST_BOX)
+    return size is not None and (size == 0 if value.endswith("%") else size < MIN_BOX)
 
 
 def _is_away(style: Mapping[str, str]) -> bool:
@@ -481,4 +481,4 @@ def _is_clipped(style: Mapping[str, str]) -> bool:
     if found is None or style.get("position") not in ("absolute", "fixed"):
         return False
     sides = [pixels(side, ROOT_SIZE) for side in re.split(r"[\s,]+", found[1].strip())]
-    return all(side is not None and side < LEAST_BOX for side in sides)
+    return all(side is not None and side < MIN_BOX for side in sides)

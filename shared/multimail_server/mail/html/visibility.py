@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 
 from .css_rules import (
-    LEAST_FONT,
-    LEAST_OPACITY,
+    MIN_FONT,
+    MIN_OPACITY,
     Ancestors,
     Element,
     Rule,
@@ -33,12 +33,12 @@ from .css_values import (
 )
 from .source import Node, Source, tree_of
 
-MOST_NODES = 100_000
-MOST_STEPS = 500_000
-MOST_DEPTH = 120
-MOST_BLOCKS = 16
-_MOST_SPAN = 1000
-MOST_COLUMNS = 10_000
+MAX_NODES = 100_000
+MAX_STEPS = 500_000
+MAX_DEPTH = 120
+MAX_BLOCKS = 16
+_MAX_SPAN = 1000
+MAX_COLUMNS = 10_000
 """The most columns that the cells of a mail may take by `colspan`: a mark is written for each."""
 _NEVER_SHOWN = frozenset(
     {
@@ -142,7 +142,7 @@ class _Reader:
                 node, look = self._close()
                 continue
             nodes += 1
-            if nodes > MOST_NODES or self._steps > MOST_STEPS:
+            if nodes > MAX_NODES or self._steps > MAX_STEPS:
                 self.is_cut = True
                 break
             inner = self._enter(node, look)
@@ -183,7 +183,7 @@ class _Reader:
 
     def _opened(self, node: Node, element: Element, inner: Look) -> Look | None:
         name = element.tag
-        too_deep = self._depth >= MOST_DEPTH or (name in _NESTING and self._nesting >= MOST_BLOCKS)
+        too_deep = self._depth >= MAX_DEPTH or (name in _NESTING and self._nesting >= MAX_BLOCKS)
         is_written = name not in _FRAMES and not too_deep
         if is_written:
             self.written.append(self._start(element))
@@ -223,8 +223,8 @@ class _Reader:
 
     def _has_room(self, name: str, number: int) -> bool:
         if name == "colspan":
-            self._columns += min(number, _MOST_SPAN)
-        return name != "colspan" or self._columns <= MOST_COLUMNS
+            self._columns += min(number, _MAX_SPAN)
+        return name != "colspan" or self._columns <= MAX_COLUMNS
 
     def _count(self, name: str, by: int) -> None:
         self._depth += by
@@ -262,7 +262,7 @@ class Look:
     @property
     def shows_text(self) -> bool:
         """Whether text that looks like this can be read."""
-        if not self.shown or self.size < LEAST_FONT:
+        if not self.shown or self.size < MIN_FONT:
             return False
         if self.colour is None:
             return True
@@ -273,7 +273,7 @@ class Look:
     @property
     def is_faded(self) -> bool:
         """Whether it is as good as transparent, and all that stands in it."""
-        return self.opacity < LEAST_OPACITY
+        return self.opacity < MIN_OPACITY
 
 
 class Styles:
@@ -299,9 +299,9 @@ class Styles:
             above: What it stands in.
         """
         looked_at = self._sheet.candidates(element)
-        matching = [rule for rule in looked_at if rule.applies(element, above)]
-        matching.sort(key=_rank)
-        said = [one for rule in matching for one in rule.declarations]
+        find_matching_code = [rule for rule in looked_at if rule.applies(element, above)]
+        find_matching_code.sort(key=_rank)
+        said = [one for rule in find_matching_code for one in rule.declarations]
         text = element.attributes.get("style")
         if text:
             said += self._inline(text)
@@ -310,7 +310,7 @@ class Styles:
             for one in said:
                 if one.important is important:
                     style[one.name] = one.value
-        return style, 1 + len(looked_at) + len(matching) + above.walked()
+        return style, 1 + len(looked_at) + len(find_matching_code) + above.walked()
 
     def _inline(self, text: str) -> list[Declaration]:
         found = self._read.get(text)
