@@ -16,11 +16,11 @@ from email.utils import parsedate_to_datetime
 from .addresses import Mailbox, Unusable, read_addresses, read_from
 from .headers import (
     HeaderBlock,
-    text_of,
     base64_bytes,
     decode_bytes,
     decode_words,
     read_headers,
+    text_of,
     unfold,
 )
 from .html import Markdown, markdown_from_html
