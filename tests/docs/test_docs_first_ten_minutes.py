@@ -16,7 +16,7 @@ import pytest
 from tests.docs.blocks import Block, blocks_of
 from tests.docs.running import answers_the_newest, run, run_python
 
-from multimail_cli.scripted_model import ScriptedModel
+from multimail_cli.demo.scripted_model import ScriptedModel
 
 BLOCKS = blocks_of("docs/first-ten-minutes.md")
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()"]

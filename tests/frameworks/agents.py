@@ -10,7 +10,7 @@ from typing import Any
 from tests.frameworks.agents_autogen import run_autogen
 from tests.frameworks.agents_semantic_kernel import run_semantic_kernel
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, say
 
 Step = Turn | Callable[[Conversation], Turn]
 TASK = "Look after the inbox."
@@ -35,7 +35,7 @@ def model(*steps: Step, last: Turn | None = None) -> Iterator[ScriptedModel]:
 
 def conversation(served: ScriptedModel) -> Conversation:
     """Return the newest request, as a script sees it."""
-    return Conversation.of(served.requests[-1])
+    return Conversation.from_request(served.requests[-1])
 
 
 def crew_llm(served: ScriptedModel) -> Any:

@@ -25,7 +25,7 @@ from multimail.sessions import SqliteSessionStore
 from multimail.tools import ToolResult
 from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Conversation, Turn, call
+from multimail_cli.demo.scripted_model import Conversation, Turn, call
 
 Make = Callable[..., MultiMailToolkit]
 

@@ -25,7 +25,7 @@ from tests.tools.support import Box, Way, fenced
 from crewai_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import MultiMail
 from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call
 
 QUOTES = ('"' * 58 + "\n") * 5200
 WAYS = ["kickoff", "kickoff_async", "akickoff"]

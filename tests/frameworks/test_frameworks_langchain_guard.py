@@ -21,7 +21,7 @@ from tests.tools.support import Box
 from langchain_multimail import MultiMailToolkit
 from multimail.sessions import SqliteSessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import ScriptedModel, Turn, call
+from multimail_cli.demo.scripted_model import ScriptedModel, Turn, call
 
 Tools = Callable[..., list[BaseTool]]
 GIVEN: Any = {"messages": [{"role": "user", "content": TASK}]}

@@ -28,7 +28,7 @@ from multimail import AsyncMultiMail, ConfigurationError
 from multimail.sessions import SqliteSessionStore
 from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Conversation, Turn
+from multimail_cli.demo.scripted_model import Conversation, Turn
 from semantic_kernel_multimail import MultiMailApproverToolkit, MultiMailToolkit
 
 Make = Callable[..., MultiMailToolkit]

@@ -12,7 +12,7 @@ from tests.tools.support import Box, Way, fenced, letter
 
 from multimail import MultiMail
 from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, say
 from smolagents_multimail import MultiMailApproverToolkit, MultiMailToolkit, Reply
 
 

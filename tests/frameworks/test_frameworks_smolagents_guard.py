@@ -10,7 +10,7 @@ from tests.frameworks.agents import SEND, TASK, last_turn, model, smol_model
 from tests.tools.support import Box
 
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Turn, call, say
+from multimail_cli.demo.scripted_model import Turn, call, say
 from smolagents_multimail import MultiMailToolkit
 
 DONE = last_turn("smolagents")

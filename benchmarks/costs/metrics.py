@@ -1,4 +1,4 @@
-"""Figures: what was measured, what it is compared with, and what it has to reach; kept as JSON."""
+"""Measured values with their comparisons and targets, stored as JSON; and the sizes of a run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Figure:
         name: What was measured.
         ours: The measured value, in `unit`.
         unit: Such as `ms`, `MB`, `/s` or `characters`; empty for a plain number.
-        against: What it is compared with; empty where it stands alone.
-        theirs: The value of that, in the same unit.
-        target: What `value` has to reach; None where the figure only informs.
-        at_least: Whether the target is the least and not the most.
+        against: What it is compared with; empty for a figure without a comparison.
+        theirs: The value of the comparison, in the same unit.
+        target: What `value` has to reach; None if there is no target.
+        at_least: Whether the target is a minimum; else it is a maximum.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Figure:
 
     @property
     def value(self) -> float:
-        """The ratio to what it is compared with; the measured value where it stands alone."""
+        """The ratio to the comparison, or the measured value if there is none."""
         return self.ours if self.theirs is None else self.ours / self.theirs
 
     @property
     def is_missed(self) -> bool:
-        """Whether there is a target that was not reached."""
+        """Whether there is a target and the value does not reach it."""
         if self.target is None:
             return False
         return self.value < self.target if self.at_least else self.value > self.target
@@ -49,7 +49,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A growth curve: a measured value by a size, for each of some series."""
+    """A growth curve: a measured value by size, for each series."""
 
     title: str
     across: str
@@ -62,11 +62,11 @@ class Part:
     """The results of one part of the benchmark.
 
     Attributes:
-        name: The name that `--only` takes.
-        title: Its heading.
-        figures: In the table's order.
-        curves: By the name of their pictures.
-        note: What a reader has to know of how it was measured.
+        name: The name for `--only`.
+        title: The heading.
+        figures: The figures, in the order of the table.
+        curves: The curves, by the name of their pictures.
+        note: How the figures were measured.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Part:
 
 
 def save(part: Part, about: dict[str, str], *, quick: bool, folder: Path = FOLDER) -> Path:
-    """Keep the results of a part, with the machine and versions that they are of."""
+    """Store the results of a part, with the machine and the versions."""
     folder = folder / "quick" if quick else folder
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{part.name}.json"
@@ -88,7 +88,7 @@ def save(part: Part, about: dict[str, str], *, quick: bool, folder: Path = FOLDE
 def load(
     names: Iterable[str], *, quick: bool, folder: Path = FOLDER
 ) -> list[tuple[Part, dict[str, str]]]:
-    """Return the parts that were measured, each with what it was measured on."""
+    """Return the stored parts, each with its machine and versions."""
     folder = folder / "quick" if quick else folder
     paths = [folder / f"{name}.json" for name in names]
     return [_read(path) for path in paths if path.exists()]
@@ -96,6 +96,47 @@ def load(
 
 def _read(path: Path) -> tuple[Part, dict[str, str]]:
     stored: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    figures = [Figure(**one) for one in stored["figures"]]
-    curves = {name: Curve(**one) for name, one in stored["curves"].items()}
+    figures = [Figure(**item) for item in stored["figures"]]
+    curves = {name: Curve(**item) for name, item in stored["curves"].items()}
     return Part(stored["name"], stored["title"], figures, curves, stored["note"]), stored["about"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much each part measures.
+
+    Attributes:
+        calls: Rounds of tool calls.
+        reads: Concurrent reads.
+        rounds: Rounds of work that takes seconds.
+        imports: Rounds of imports, each in a new process.
+        largest_mail: Characters of the largest message that is labelled and cleaned.
+        powers: The largest mailbox has ten to this power of messages.
+        seconds: Seconds of sending in each round.
+        starts: How often the server is started.
+        smtp: Messages that each SMTP client sends in a round.
+    """
+
+    calls: int = 200
+    reads: int = 1000
+    rounds: int = 5
+    imports: int = 11
+    largest_mail: int = 10_000_000
+    powers: int = 6
+    seconds: float = 4.0
+    starts: int = 7
+    smtp: int = 50
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    calls=10,
+    reads=50,
+    rounds=1,
+    imports=1,
+    largest_mail=100_000,
+    powers=4,
+    seconds=0.5,
+    starts=1,
+    smtp=3,
+)
