@@ -101,6 +101,6 @@ def test_a_test_key_mails_nobody(start: Start) -> None:
     path = f"/v1/mailboxes/{server.mailbox.id}"
     server.http("admin").patch(path, json={"approver_emails": ["agent@other.test"]})
     sent = send(server)
-    row = server.services.context.store.read(lambda tx: tx.next_notice_due())
+    row = server.services.context.store.read(lambda tx: tx.next_notification_due())
     assert row is None
     assert notices(server)[0]["message_id"] == sent

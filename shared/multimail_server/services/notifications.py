@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..store.protocol import Tx
-from ..store.records import Message, Notice, OneTimeCode
+from ..store.records import Message, Notification, OneTimeCode
 from .context import AppContext, Principal
 
 MONITORED_SEND = "monitored_send"
@@ -18,7 +18,9 @@ class NotificationService:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def listing(self, principal: Principal, before_id: str | None, limit: int) -> list[Notice]:
+    def listing(
+        self, principal: Principal, before_id: str | None, limit: int
+    ) -> list[Notification]:
         """Return up to `limit` + 1 notices, newest first."""
         return self._context.store.read(
             lambda tx: tx.notifications(
@@ -35,8 +37,8 @@ def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
     """
     mailbox = tx.mailbox(message.mailbox_id)
     approvers = mailbox.settings.get("approver_emails") if mailbox and message.live else None
-    tx.put_notice(
-        Notice(
+    tx.put_notification(
+        Notification(
             # One notice a message: its id says which.
             id=f"ntc_{message.id.partition('_')[2]}",
             account_id=message.account_id,
@@ -57,8 +59,8 @@ def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
 
 def notify_upgrade_request(tx: Tx, code: OneTimeCode, notice_id: str) -> None:
     """Write the notice of a request for a looser mode. The code itself is not in it."""
-    tx.put_notice(
-        Notice(
+    tx.put_notification(
+        Notification(
             id=notice_id,
             account_id=code.account_id,
             mailbox_id=code.mailbox_id or "",
