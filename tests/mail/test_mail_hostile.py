@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from multimail.trust.evidence import AuthResult
 from multimail.trust.labels import Label, assess
 from multimail_server.mail.authentication import authenticate
-from multimail_server.mail.budget import MOST_LOOKUPS
+from multimail_server.mail.budget import MAX_LOOKUPS
 from multimail_server.mail.dns import DnsUnavailable
 from multimail_server.mail.flags import Arrival, flags
 from multimail_server.mail.mime import parse
@@ -126,7 +126,7 @@ def test_a_used_up_budget_is_temperror_and_says_so() -> None:
     assert evidence.spf.result is AuthResult.TEMPERROR
     assert evidence.spf.reason == "the DNS look-ups allowed for one message are used up"
     assert assess(evidence).label is Label.FAILED
-    assert dns.asked == MOST_LOOKUPS + 1  # the one is for the policy of the domain in From
+    assert dns.asked == MAX_LOOKUPS + 1  # the one is for the policy of the domain in From
 
 
 class Endless:

@@ -121,7 +121,7 @@ def test_a_server_without_the_setting_asks_for_no_code(server: ServerFixture) ->
 
 def test_a_hostile_path_is_escaped_on_the_terminal(start: Start) -> None:
     lines: list[str] = []
-    server = start(approval_codes=True, tell_human=lines.append)
+    server = start(approval_codes=True, notify_operator=lines.append)
     path = "/v1/api-keys/%1b%5b31m%0aYour%20code"
     assert server.admin.patch(path, json={"scopes": ["read"]}).status_code == 202
     assert lines[0].isprintable()

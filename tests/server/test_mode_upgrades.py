@@ -22,7 +22,7 @@ def terminal() -> list[str]:
 
 @pytest.fixture
 def gated(start: Start, clock: VirtualClock, terminal: list[str]) -> ServerFixture:
-    return start(clock=clock, tell_human=terminal.append)
+    return start(clock=clock, notify_operator=terminal.append)
 
 
 def request(

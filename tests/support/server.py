@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from multimail_server.harness import ServerUnderTest
 from multimail_server.store.protocol import Reader
+from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -145,7 +145,7 @@ class ServerFixture(ServerUnderTest):
 
     def read(self, work: Callable[[Reader], T]) -> T:
         """Read from the server's store."""
-        return self.room.desk.store.read(work)
+        return self.services.context.store.read(work)
 
     def wait_until(self, look: Callable[[], T | None]) -> T:
         """Return what `look` finds as soon as a commit makes it find something.
@@ -153,7 +153,7 @@ class ServerFixture(ServerUnderTest):
         Raises:
             AssertionError: It found nothing within a minute.
         """
-        result = self.room.desk.signals.wait_for(lambda: look() or None, TIMEOUT)
+        result = self.services.context.commits.wait_for(lambda: look() or None, TIMEOUT)
         assert result is not None, "what the test waits for has not happened"
         return result
 
