@@ -22,15 +22,15 @@ import uvicorn
 from .api.app import make_app
 from .api.limits import Limits
 from .errors import ApiError
-from .mail.late_dns import LateResolver
-from .mail.smtp import InboundSmtp, SmtpEnvelope
-from .mail.smtp_limits import SmtpLimits
+from .mail.auth.dns import LateResolver
+from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
-from .services import AppContext, Services
-from .services.context import system_principal
+from .services import Services
+from .services.context import AppContext, system_principal
 from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .settings import ServerConfig, ServerStartError, checked
+from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
@@ -44,7 +44,7 @@ from .workers.scheduler import PeriodicJobs
 from .workers.webhooks import WebhookDispatcher
 
 if TYPE_CHECKING:
-    from .mail.dns import Resolver
+    from .mail.auth.dns import Resolver
     from .testing.seeding import Seed
 
 _log = logging.getLogger(__name__)
@@ -284,7 +284,7 @@ class EmbeddedServer:
             fault=build_smtp_fault_hook(services.context.test_hooks.faults),
             max_bytes=config.message_bytes,
             limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
-            knows_at_once=config.database is None,
+            recipient_lookup_is_fast=config.database is None,
         )
         try:
             port = smtp.start()
@@ -351,7 +351,7 @@ def _seeds(path: Path | None) -> list[Seed]:
 def _resolver(zone: Path | None) -> Resolver:
     if zone is None:
         return LateResolver()
-    from .mail.dns import zone_resolver
+    from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)
 

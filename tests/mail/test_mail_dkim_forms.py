@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from multimail_server.mail.dkim_library import Invalid, Verifier
+from multimail_server.mail.auth.dkim_crypto import Invalid, Verifier
 
 SECRET = nacl.signing.SigningKey(b"k" * 32)
 KEY = b"v=DKIM1; k=ed25519; p=" + base64.b64encode(bytes(SECRET.verify_key))

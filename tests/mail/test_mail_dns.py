@@ -12,8 +12,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from multimail_server.mail.budget import MAX_LOOKUPS, Budget, Budgets
-from multimail_server.mail.dns import DnsUnavailable, live_resolver, zone_resolver
+from multimail_server.mail.auth.dns import MAX_LOOKUPS, Budget, Budgets, DnsUnavailable
+from multimail_server.mail.auth.resolvers import live_resolver, zone_resolver
 from multimail_server.mail.signing import zone_lines
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tests.support.scaling import is_linear
 
 from multimail import MultiMail
-from multimail_server.mail.hidden_text import visible_html
 from multimail_server.mail.html import markdown_from_html
-from multimail_server.mail.html_source import MAX_TAGS
+from multimail_server.mail.html.source import MAX_TAGS
+from multimail_server.mail.html.visibility import visible_html
 from multimail_server.testing.server import ServerUnderTest
 
 HIDDEN = {

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 from multimail.trust.evidence import AuthResult
 from multimail.trust.labels import Label, assess
-from multimail_server.mail.authentication import authenticate
-from multimail_server.mail.budget import MAX_LOOKUPS
-from multimail_server.mail.dns import DnsUnavailable
-from multimail_server.mail.flags import Arrival, flags
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dns import MAX_LOOKUPS, DnsUnavailable
+from multimail_server.mail.envelope import SmtpEnvelope
 from multimail_server.mail.mime import parse
-from multimail_server.mail.smtp import SmtpEnvelope
+from multimail_server.mail.scoring import Arrival, flags
 
 HASH = b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 TAGS = (

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.support.scaling import is_linear
 
-from multimail_server.mail.hidden_text import visible_html
 from multimail_server.mail.html import MAX_HTML, markdown_from_html
-from multimail_server.mail.html_source import MAX_TAGS
-from multimail_server.mail.html_tree import MAX_OPEN, TAGS_AT_ONCE
-from multimail_server.mail.stylesheet import MAX_RULES
+from multimail_server.mail.html.css_rules import MAX_RULES
+from multimail_server.mail.html.source import MAX_OPEN, MAX_TAGS, TAGS_AT_ONCE
+from multimail_server.mail.html.visibility import visible_html
 
 REST = "the rest, which is too large to check for hidden text"
 TAGS = "<i></i>" * (MAX_TAGS // 2)

@@ -19,13 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..errors import ApiError, forbidden, unavailable
 from ..pages.sessions import Door
 from ..pages.trouble import trouble_page, wants_page
+from ..rate_limit import RateLimiter
 from ..services import Principal, Services
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from ..testing.fault_injection import inject_faults
 from .approval_codes import ask_for_code
 from .audit import note_read, note_refusal
 from .auth import Links, principal_of
-from .limits import Limits, Rates
+from .limits import Limits, check_rate
 from .request import ApiRequest, ApiResponse
 from .routes import ALL, PAGES
 from .routing import RouteSpec
@@ -75,7 +76,8 @@ class _Gate:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.rates = Rates(limits.requests_per_minute)
+        per_minute = limits.requests_per_minute
+        self.rate_limiter = RateLimiter(per_minute) if per_minute else None
 
 
 class _Outermost:
@@ -142,7 +144,7 @@ def _answer(
     principal = _NOBODY
     if spec.scopes:
         principal = principal_of(request.headers, services.context.store)
-        gate.rates.take(principal.key_id, services.context.now())
+        check_rate(gate.rate_limiter, principal.key_id, services.context.now())
     api_request = ApiRequest(
         services=services,
         links=links,
@@ -176,8 +178,8 @@ def _check_scope(spec: RouteSpec, principal: Principal) -> None:
     if principal.scopes.isdisjoint(spec.scopes):
         raise forbidden(
             "missing_scope",
-            f"This key's scopes are {', '.join(sorted(principal.scopes))}; {spec.method} {spec.path} "
-            f"needs {' or '.join(spec.scopes)}. Use a key that has it.",
+            f"This key's scopes are {', '.join(sorted(principal.scopes))}; {spec.method} "
+            f"{spec.path} needs {' or '.join(spec.scopes)}. Use a key that has it.",
         )
 
 

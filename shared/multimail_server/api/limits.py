@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ..errors import ApiError
+from ..rate_limit import RateLimiter
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODED = 4 / 3
 _ROOM_FOR_JSON = 512 * 1024
 
@@ -32,37 +33,25 @@ class Limits:
         return min(wanted, int(self.message_bytes * _ENCODED) + _ROOM_FOR_JSON)
 
 
-class Rates:
-    """Counts requests by key: a minute's worth may come at once, then they refill evenly.
-
-    The generic cell rate algorithm: for each key the moment is kept at which all that it has used
-    will have refilled. By the server's clock, so that a virtual one that stands still refills
-    nothing.
+def check_rate(limiter: RateLimiter | None, key_id: str, now: datetime) -> None:
+    """Count one request of an API key, by the server's clock.
 
     Args:
-        per_minute: Requests that one key may make; None for no limit.
+        limiter: The limiter of all keys; None for no limit.
+        key_id: The API key's id.
+        now: The server's time. A virtual clock that stands still refills nothing.
+
+    Raises:
+        Refusal: 429 with Retry-After; the key has used up its requests of this minute.
     """
-
-    def __init__(self, per_minute: int | None) -> None:
-        self._each = timedelta(minutes=1) / per_minute if per_minute else None
-        self._refilled: dict[str, datetime] = {}
-        self._lock = threading.Lock()
-
-    def take(self, key_id: str, now: datetime) -> None:
-        """Count one request; raise a 429 with Retry-After where the key has none left."""
-        if self._each is None:
-            return
-        with self._lock:
-            refilled = max(self._refilled.get(key_id, now), now) + self._each
-            wait = refilled - timedelta(minutes=1) - now
-            if wait <= timedelta(0):
-                self._refilled[key_id] = refilled
-                return
-        raise _too_many(self._each, math.ceil(wait.total_seconds()))
+    if limiter is None:
+        return
+    wait = limiter.acquire(key_id, now - _EPOCH)
+    if wait > timedelta(0):
+        raise _too_many(limiter.per_minute, math.ceil(wait.total_seconds()))
 
 
-def _too_many(each: timedelta, seconds: int) -> ApiError:
-    allowed = round(timedelta(minutes=1) / each)
+def _too_many(allowed: int, seconds: int) -> ApiError:
     return ApiError(
         429,
         "rate_limited",

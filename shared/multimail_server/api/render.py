@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from ..mail.spam import score
+from ..mail.scoring import score
 from ..oversight import Direction, Mode, State, hides_content
 from ..services import Principal
 from ..services.auth import inbound_mode

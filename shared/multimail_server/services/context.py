@@ -17,7 +17,7 @@ from ..wakeups import CommitSignal, LatchedWakeup, WakeupGroup
 from .outbound_headers import OutboundHeaders
 
 if TYPE_CHECKING:
-    from ..mail.dns import Resolver
+    from ..mail.auth.dns import Resolver
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..addresses import is_local_part
 from ..errors import conflict, forbidden, invalid
+from ..mail.addresses import is_local_part
 from ..oversight import Event, Mode, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox

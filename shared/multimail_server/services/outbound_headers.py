@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..mail.header_lines import ids_line
+from ..mail.headers import ids_line
 from ..mail.identity import Claim, IdentityKey
 from ..store.protocol import Store, get_or_create_setting
 from ..store.records import Domain, Mailbox, Message

@@ -62,7 +62,7 @@ class WebhookService:
         """Subscribe a URL to events.
 
         Args:
-            principal: An admin key; one that is bound to a mailbox subscribes to that mailbox alone.
+            principal: An admin key; a key of one mailbox subscribes to that mailbox alone.
             url: https, or http on this machine.
             events: Names of either vocabulary; each is emitted under the name given here.
             mailbox_id: Only this mailbox's events, by id or address; None for all.

@@ -19,13 +19,12 @@ from pydantic import (
     model_validator,
 )
 
-from ...addresses import problem_with
+from ...mail.addresses import problem_with
 from ...mail.compose import OutgoingAttachment
 from ...oversight import Mode
-from ...services.drafts import Draft
+from ...services.drafts import MAX_RECIPIENTS, Draft
 from ...services.mailboxes import MailboxChanges
 from ...services.revisions import DraftEdit, ReviewerEdit
-from ...services.sending import MAX_RECIPIENTS
 from ...webhook_signing import mint_signing_secret
 
 MAX_SUBJECT = 998
