@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from multimail_server.web.routing import RouteSpec
 from tests.support.server import ServerFixture, refusal
 
-from multimail_server.web.routes import ALL
+from multimail_server.api.routes import ALL
+from multimail_server.api.routing import RouteSpec
 
 KEYED = [spec for spec in ALL if spec.scopes]
 CLOSES = ("DELETE", "/v1/account")

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-
 from multimail_server.mail.spam import score
+
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

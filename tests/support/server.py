@@ -75,7 +75,7 @@ class ServerFixture(ServerUnderTest):
     def reschedule(
         self, email_id: str, by: httpx.Client | None = None, **fields: Any
     ) -> httpx.Response:
-        """Ask for another time or content of a scheduled send with the agent's key, or another's."""
+        """Ask for another time or content of a scheduled send."""
         return (by or self.agent).patch(f"{self.box}/emails/{email_id}/schedule", json=fields)
 
     def configure(self, by: httpx.Client | None = None, **changes: Any) -> httpx.Response:

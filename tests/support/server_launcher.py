@@ -97,7 +97,7 @@ def _write_line(**facts: Any) -> None:
 
 def _serve_each_line() -> None:
     """Fork a `multimail` with the arguments of each line of standard input."""
-    import multimail_server.mail.authentication
+    import multimail_server.mail.auth.authenticate
     import multimail_server.server  # noqa: F401 - imported once, for all the forks
     from multimail_cli.main import run
 

@@ -88,7 +88,7 @@ class SmtpSink:
 
 
 class _Controller(Controller):
-    """Listens on a socket that is bound before it starts, so that nothing else can take its port."""
+    """Listens on a socket that was bound before it starts: no other process can take its port."""
 
     def __init__(self, handler: object, **options: Any) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
