@@ -26,7 +26,7 @@ from .mail.auth.dns import LateResolver
 from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .services import Services
-from .services.context import AppContext, system_principal
+from .services.context import AppContext, Principal
 from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .settings import ServerConfig, ServerStartError, checked
@@ -268,7 +268,7 @@ class EmbeddedServer:
                 "take a new file."
             )
         for seed in self._seeds if is_new else []:
-            services.test_service.seed(system_principal(account_id), seed)
+            services.test_service.seed(Principal.system(account_id), seed)
 
     def _start_smtp(self, services: Services) -> None:
         config = self.config

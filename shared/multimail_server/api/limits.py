@@ -42,7 +42,7 @@ def check_rate(limiter: RateLimiter | None, key_id: str, now: datetime) -> None:
         now: The server's time. A virtual clock that stands still refills nothing.
 
     Raises:
-        Refusal: 429 with Retry-After; the key has used up its requests of this minute.
+        ApiError: 429 with Retry-After; the key has used up its requests of this minute.
     """
     if limiter is None:
         return

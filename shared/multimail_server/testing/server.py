@@ -22,7 +22,6 @@ from ..api import render
 from ..oversight import Direction, State
 from ..server import EmbeddedServer, FirstKeys
 from ..services import Principal
-from ..services.context import system_principal
 from ..services.messages import OpenedMessage
 from ..settings import ServerConfig
 from ..store.protocol import Reader
@@ -215,7 +214,7 @@ class ServerUnderTest(EmbeddedServer):
         """Move the virtual clock, with all that falls due meanwhile; return the new time.
 
         Raises:
-            Refusal: The server has no virtual clock, or the work does not come to an end.
+            ApiError: The server has no virtual clock, or the work does not come to an end.
         """
         return self.services.test_service.advance(
             self._server_principal(), timedelta(seconds=seconds)
@@ -254,7 +253,7 @@ class ServerUnderTest(EmbeddedServer):
         )
 
     def _server_principal(self) -> Principal:
-        return system_principal(self.services.context.store.read(self._everybody).account_id)
+        return Principal.system(self.services.context.store.read(self._everybody).account_id)
 
     def outbox(self) -> list[Json]:
         """Return what test keys "delivered", newest first, with `raw` as text."""
