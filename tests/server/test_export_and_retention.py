@@ -1,76 +1,63 @@
-"""What is kept: the export holds all of it, and retention lets go of it in time."""
+"""The export holds all that is kept; retention erases the content of mail when its time is over."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.support.server import ServerFixture, Start, accepted
 
 from multimail import MultiMail
 from multimail_server import VirtualClock
-from multimail_server.testing.server import ServerUnderTest
-
-Start = Callable[..., ServerUnderTest]
 
 
-def whole(client: httpx.Client) -> dict[str, list[Any]]:
+def export(client: httpx.Client) -> dict[str, list[Any]]:
     """Return all pages of the export, put together."""
-    found: dict[str, list[Any]] = {}
+    parts: dict[str, list[Any]] = {}
     cursor: str | None = ""
     while cursor is not None:
-        reply = client.get("/v1/export", params={"cursor": cursor})
-        assert reply.status_code == 200
-        page = reply.json()
+        page = accepted(client.get("/v1/export", params={"cursor": cursor}))
         cursor = page.pop("cursor")
         for name, value in page.items():
-            found.setdefault(name, []).extend(value if isinstance(value, list) else [value])
-    return found
-
-
-def send(client: httpx.Client, mailbox: str, **more: Any) -> str:
-    body = {"to": ["ann@example.com"], "subject": "Offer", "markdown": "xylophone", **more}
-    return str(client.post(f"/v1/mailboxes/{mailbox}/send", json=body).json()["id"])
+            parts.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+    return parts
 
 
 def test_the_export_holds_everything_and_no_secret(start: Start) -> None:
     server = start()
-    agent, admin = server.http("agent"), server.http("admin")
-    agent.post("/v1/contacts", json={"email": "ann@example.com"})
+    server.agent.post("/v1/contacts", json={"email": "ann@example.com"})
     server.deliver("What came in", subject="In")
     file = {"name": "a.txt", "content_base64": "aGVsbG8=", "content_type": "text/plain"}
-    sent = send(agent, server.mailbox.id, attachments=[file])
-    found = whole(admin)
-    assert {row["subject"] for row in found["emails"]} == {"In", "Offer"}
-    mine = next(row for row in found["emails"] if row["id"] == sent)
+    sent = server.sent(markdown="xylophone", attachments=[file])["id"]
+    parts = export(server.admin)
+    assert {row["subject"] for row in parts["emails"]} == {"In", "Offer"}
+    mine = next(row for row in parts["emails"] if row["id"] == sent)
     assert mine["markdown"] == "xylophone"
     assert mine["attachments"][0]["name"] == "a.txt"
     assert b"aGVsbG8=" in base64.b64decode(mine["raw_base64"])
-    assert found["mailboxes"][0]["address"] == server.mailbox.address
-    assert found["contacts"][0]["email"] == "ann@example.com"
-    assert {"email.send", "email.receive"} <= {line["action"] for line in found["audit_log"]}
+    assert parts["mailboxes"][0]["address"] == server.mailbox.address
+    assert parts["contacts"][0]["email"] == "ann@example.com"
+    assert {"email.send", "email.receive"} <= {line["action"] for line in parts["audit_log"]}
     for key in (server.keys.agent, server.keys.reviewer, server.keys.admin):
-        assert key not in str(found)
+        assert key not in str(parts)
 
 
 def test_the_export_comes_in_pages_without_gap_or_repeat(start: Start) -> None:
     server = start()
-    admin, agent = server.http("admin"), server.http("agent")
-    sent = [send(agent, server.mailbox.id, subject=f"s{number}") for number in range(205)]
-    first = admin.get("/v1/export").json()
-    assert len(first["emails"]) == 200
-    assert "account" in first
-    rest = admin.get("/v1/export", params={"cursor": first["cursor"]}).json()
+    sent = [server.sent(subject=f"s{number}")["id"] for number in range(205)]
+    first = server.admin.get("/v1/export").json()
+    assert (len(first["emails"]), "account" in first) == (200, True)
+    rest = server.admin.get("/v1/export", params={"cursor": first["cursor"]}).json()
     assert "account" not in rest
-    found = whole(admin)
-    assert [row["id"] for row in found["emails"]] == sent
-    told = [line["id"] for line in found["audit_log"]]
-    assert told == sorted(set(told), reverse=True)
-    assert len([line for line in found["audit_log"] if line["action"] == "email.send"]) == 205
+    parts = export(server.admin)
+    assert [row["id"] for row in parts["emails"]] == sent
+    entries = [line["id"] for line in parts["audit_log"]]
+    assert entries == sorted(set(entries), reverse=True)
+    assert len([line for line in parts["audit_log"] if line["action"] == "email.send"]) == 205
     with MultiMail(server.keys.admin, base_url=server.url) as client:
         page = client.export_account()
         assert page.model_extra is not None
@@ -79,117 +66,94 @@ def test_the_export_comes_in_pages_without_gap_or_repeat(start: Start) -> None:
 
 def test_a_key_that_sends_sees_no_held_mail_in_the_export(start: Start) -> None:
     server = start(oversight_mode="gated_all")
-    admin = server.http("admin")
     server.deliver("The secret is xylophone.", subject="Secret")
-    made = admin.post("/v1/api-keys", json={"name": "n", "scopes": ["admin", "send"]}).json()
-    assert "xylophone" in whole(admin)["emails"][0]["markdown"]
-    row = whole(server.http(made["key"]))["emails"][0]
+    assert "xylophone" in export(server.admin)["emails"][0]["markdown"]
+    [row] = export(server.http(server.create_key("admin", "send")["key"]))["emails"]
     assert row["content_hidden"] is True
     assert "ecret" not in str(row)
-    bound = {"name": "b", "scopes": ["admin"], "mailbox_id": server.mailbox.id}
-    key = admin.post("/v1/api-keys", json=bound).json()["key"]
-    assert server.http(key).get("/v1/export").json()["code"] == "bound_key"
+    bound = server.http(server.create_key("admin", mailbox_id=server.mailbox.id)["key"])
+    assert bound.get("/v1/export").json()["code"] == "bound_key"
 
 
-def gone(server: ServerUnderTest, email_id: str) -> bool:
-    message = server.services.context.store.read(lambda tx: tx.message(email_id))
+def is_erased(server: ServerFixture, email_id: str) -> bool:
+    message = server.read(lambda tx: tx.message(email_id))
     return message is not None and message.status.value == "deleted"
 
 
-def wait_until_gone(server: ServerUnderTest, *email_ids: str) -> None:
-    def look() -> bool | None:
-        return all(gone(server, email_id) for email_id in email_ids) or None
-
-    assert server.services.context.commits.wait_for(look, 10)
+def wait_until_erased(server: ServerFixture, *email_ids: str) -> None:
+    server.wait_until(lambda: all(is_erased(server, email_id) for email_id in email_ids))
 
 
 @pytest.fixture
-def keeping(start: Start, clock: VirtualClock, tmp_path: Path) -> ServerUnderTest:
+def monthly(start: Start, clock: VirtualClock, tmp_path: Path) -> ServerFixture:
     """A server whose mailbox keeps mail for 30 days."""
     server = start(clock=clock, data=tmp_path / "mail.db", pending_ttl=timedelta(days=365))
-    path = f"/v1/mailboxes/{server.mailbox.id}"
-    kept = server.http("admin").patch(path, json={"retention_days": 30}).json()
-    assert kept["retention_days"] == 30
+    assert server.configure(retention_days=30).json()["retention_days"] == 30
     return server
 
 
-def test_old_mail_loses_its_content_and_keeps_its_audit(
-    keeping: ServerUnderTest, clock: VirtualClock, tmp_path: Path
+def test_old_mail_loses_its_content_and_keeps_its_audit_entries(
+    monthly: ServerFixture, clock: VirtualClock
 ) -> None:
-    server = keeping
-    agent, reviewer, admin = (server.http(role) for role in ("agent", "reviewer", "admin"))
-    server.deliver("glockenspiel", subject="Marimba", sender="eve@example.org")
-    came = server.wait_for_message("Marimba")["id"]
-    agent.put(f"/v1/mailboxes/{server.mailbox.id}/emails/{came}/tags",
-              json={"tags": {"kind": "vibraphone"}})  # fmt: skip
-    sent = send(agent, server.mailbox.id, idempotency_key="celesta")
-    reviewer.post("/v1/oversight/decide", json={"email_id": sent, "action": "approve"})
+    server = monthly
+    came = server.receive("glockenspiel", subject="Marimba", sender="eve@example.org")["id"]
+    email = f"{server.box}/emails/{came}"
+    server.agent.put(f"{email}/tags", json={"tags": {"kind": "vibraphone"}})
+    sent = server.sent(markdown="xylophone", idempotency_key="celesta")["id"]
+    server.decide(sent)
     assert len(server.outbox()) == 1
     clock.advance(timedelta(days=30) - timedelta(seconds=1))
-    assert "glockenspiel" in agent.get(f"/v1/mailboxes/{server.mailbox.id}/emails/{came}").text
+    assert "glockenspiel" in server.agent.get(email).text
     clock.advance(timedelta(seconds=1))
-    wait_until_gone(server, came, sent)
-    box = f"/v1/mailboxes/{server.mailbox.id}"
-    assert agent.get(f"{box}/emails").json()["emails"] == []
-    assert server.outbox() == []
-    row = agent.get(f"{box}/emails/{came}").json()
+    wait_until_erased(server, came, sent)
+    assert server.emails() == server.outbox() == []
+    row = server.agent.get(email).json()
     assert (row["status"], row["markdown"]) == ("deleted", "")
-    raw = agent.get(f"{box}/emails/{came}/raw")
+    raw = server.agent.get(f"{email}/raw")
     assert (raw.status_code, raw.json()["code"]) == (410, "erased")
-    exported = whole(admin)
+    parts = export(server.admin)
     words = ("glockenspiel", "Marimba", "eve@", "vibraphone", "xylophone", "Offer", "ann@")
-    assert not [word for word in words if word in str(exported["emails"])]
-    told = {(line["action"], line["resource_id"]) for line in exported["audit_log"]}
-    assert {("email.receive", came), ("email.purge", came), ("email.deliver", sent)} <= told
+    assert not [word for word in words if word in str(parts["emails"])]
+    entries = {(line["action"], line["resource_id"]) for line in parts["audit_log"]}
+    assert {("email.receive", came), ("email.purge", came), ("email.deliver", sent)} <= entries
 
 
-def test_what_still_waits_is_kept(keeping: ServerUnderTest, clock: VirtualClock) -> None:
-    agent = keeping.http("agent")
-    held = send(agent, keeping.mailbox.id)
-    over = send(agent, keeping.mailbox.id)
-    agent.post(f"/v1/mailboxes/{keeping.mailbox.id}/emails/{over}/cancel")
+def test_retention_keeps_what_still_waits(monthly: ServerFixture, clock: VirtualClock) -> None:
+    held, over = monthly.sent()["id"], monthly.sent()["id"]
+    monthly.cancel(over)
     clock.advance(timedelta(days=31))
-    wait_until_gone(keeping, over)
-    assert not gone(keeping, held)
-    decision = {"email_id": held, "action": "approve"}
-    done = keeping.http("reviewer").post("/v1/oversight/decide", json=decision).json()
-    assert done["status"] == "approved_and_sent"
+    wait_until_erased(monthly, over)
+    assert not is_erased(monthly, held)
+    assert monthly.decide(held).json()["status"] == "approved_and_sent"
 
 
-def test_a_shorter_time_takes_effect_at_once_and_a_retired_mailbox_counts(
-    keeping: ServerUnderTest, clock: VirtualClock
+def test_a_shorter_retention_counts_at_once_and_in_a_deleted_mailbox(
+    monthly: ServerFixture, clock: VirtualClock
 ) -> None:
-    keeping.deliver("one", subject="One")
-    one = keeping.wait_for_message("One")["id"]
+    one = monthly.receive(subject="One")["id"]
     clock.advance(timedelta(days=5))
-    keeping.deliver("two", subject="Two")
-    two = keeping.wait_for_message("Two")["id"]
-    admin = keeping.http("admin")
-    path = f"/v1/mailboxes/{keeping.mailbox.id}"
-    assert admin.patch(path, json={"retention_days": 3}).status_code == 200
-    wait_until_gone(keeping, one)
-    assert not gone(keeping, two)
-    assert admin.delete(path).status_code == 200
+    two = monthly.receive(subject="Two")["id"]
+    assert monthly.configure(retention_days=3).status_code == 200
+    wait_until_erased(monthly, one)
+    assert not is_erased(monthly, two)
+    assert monthly.admin.delete(monthly.box).status_code == 200
     clock.advance(timedelta(days=3))
-    wait_until_gone(keeping, two)
+    wait_until_erased(monthly, two)
 
 
 @pytest.mark.parametrize("days", [0, -1, 36_501, 1.5, "7", True])
-def test_a_time_that_makes_no_sense_is_refused(admin: httpx.Client, server: ServerUnderTest,
-                                               days: object) -> None:  # fmt: skip
-    path = f"/v1/mailboxes/{server.mailbox.id}"
-    assert admin.patch(path, json={"retention_days": days}).status_code == 400
+def test_retention_days_out_of_range_are_refused(server: ServerFixture, days: object) -> None:
+    assert server.configure(retention_days=days).status_code == 400
 
 
-def test_a_mailbox_made_without_a_time_keeps_its_mail(start: Start, clock: VirtualClock) -> None:
+def test_a_mailbox_without_retention_keeps_its_mail(start: Start, clock: VirtualClock) -> None:
     server = start(clock=clock)
-    admin = server.http("admin")
-    admin.post("/v1/mailboxes", json={"address": "kept", "retention_days": None})
-    soon = {"address": "soon", "retention_days": 1}
-    assert admin.post("/v1/mailboxes", json=soon).json()["retention_days"] == 1
-    for name in ("kept", "soon"):
-        server.deliver(name, subject=name, to=f"{name}@multimail.test")
-    kept, gone_soon = (server.wait_for_message(name)["id"] for name in ("kept", "soon"))
+    server.create_mailbox("kept", retention_days=None)
+    assert server.create_mailbox("soon", retention_days=1)["retention_days"] == 1
+    kept, soon = (
+        server.receive(name, subject=name, to=f"{name}@multimail.test")["id"]
+        for name in ("kept", "soon")
+    )
     clock.advance(timedelta(days=1000))
-    wait_until_gone(server, gone_soon)
-    assert not gone(server, kept)
+    wait_until_erased(server, soon)
+    assert not is_erased(server, kept)
