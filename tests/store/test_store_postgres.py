@@ -70,7 +70,7 @@ def test_it_folds_every_letter_as_python_does(store: PostgresStore, database_url
 
 
 def test_the_audit_log_is_append_only_for_sql_too(store: PostgresStore, database_url: str) -> None:
-    store.write(rows.found)
+    store.write(rows.insert_owner)
     store.write(lambda tx: tx.add_audit(rows.audit(1)))
     for sql in ("DELETE FROM audit", "UPDATE audit SET action = ''", "TRUNCATE audit"):
         with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
@@ -212,9 +212,9 @@ def test_a_restart_of_the_database_is_a_pause_and_no_loss(postgres: Cluster) -> 
 
 
 def test_what_a_constraint_refused_is_not_in_its_error(store: PostgresStore) -> None:
-    store.write(rows.found)
+    store.write(rows.insert_owner)
     with pytest.raises(psycopg.errors.UniqueViolation) as problem:
-        store.write(lambda tx: tx.put_key(rows.same_secret_again()))
+        store.write(lambda tx: tx.put_key(rows.duplicate_key()))
     assert rows.KEY.sha256 not in str(problem.value)
 
 
