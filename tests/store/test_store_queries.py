@@ -49,6 +49,10 @@ def test_records_are_read_as_they_were_written(store: Store) -> None:
                 tx.content("msg_0001")]  # fmt: skip
 
     assert store.read(read_all) == [rows.ACCOUNT, rows.MAILBOX, rows.KEY, full, rows.content(1)]
+    assert store.read(lambda tx: tx.first_account()) == rows.ACCOUNT
+    edited = replace(rows.content(1), markdown="edited", removed=())
+    store.write(lambda tx: tx.replace_content(edited))
+    assert store.read(lambda tx: tx.content("msg_0001")) == edited
 
 
 def test_a_missing_record_is_none(store: Store) -> None:
@@ -372,6 +376,10 @@ def test_webhook_deliveries_fall_due_for_each_subscription(store: Store) -> None
     assert store.read(lambda tx: tx.webhook_body("evt_1")) == b"\x00body"
     assert store.read(lambda tx: tx.webhook_body("none")) is None
     assert store.read(lambda tx: tx.count_webhook_deliveries("msg_0001")) == 4
+    ended = replace(rows.webhook_delivery(1, None), attempts=3, response_status=200)
+    store.write(lambda tx: tx.put_webhook_delivery(ended))
+    assert store.read(lambda tx: tx.webhook_delivery("evt_1")) == ended
+    assert store.read(lambda tx: tx.webhooks_due(hours(9), 10)) == ["whk_2", "whk_1"]
 
 
 def test_webhook_deliveries_are_listed_failed_and_purged(store: Store) -> None:
