@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from .. import endpoints as api
-from ..call import Call, Pause
+from .._call import Call, Pause
 from ..errors import MultiMailError
 from ..models import Email, EmailSummary, Mailbox
 from ..sessions import MemorySessionStore, SendToken, SessionStore
@@ -123,7 +123,7 @@ class Guard:
             assessment: What was thought of the message when it was kept.
             texts: What is shown of it, its header included.
         """
-        self.store.grow_taint(self.session_id, Taint.by(assessment, mentioned(*texts)))
+        self.store.merge_taint(self.session_id, Taint.by(assessment, mentioned(*texts)))
 
     def learn(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
         """Ask whether a human has let mail to a message's sender leave since he was last asked."""
@@ -201,14 +201,14 @@ class Guard:
         if not held:
             return
         try:
-            self.store.note_held(self._scope(mailbox.id), email_id, normalised_all(recipients))
+            self.store.add_held(self._scope(mailbox.id), email_id, normalised_all(recipients))
         except Exception:
             # It was sent, whatever is remembered of it; unremembered, nobody becomes known.
             log.exception("A held message could not be remembered.")
 
     def _taint(self, taint: Taint) -> None:
         if taint != UNTAINTED:
-            self.store.grow_taint(self.session_id, taint)
+            self.store.merge_taint(self.session_id, taint)
 
     def _scope(self, mailbox_id: str | None) -> str:
         """Return the name in the store of a mailbox's known addresses."""
@@ -241,14 +241,14 @@ class Guard:
             if earlier.approved_at is not None:
                 self.store.add_known(scope, _envelope(earlier))
             if earlier.approved_at is not None or earlier.status in _DECIDED:
-                self.store.forget_held(scope, email_id)
+                self.store.remove_held(scope, email_id)
 
     def _counted(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
         if decision.action is Action.REFUSE or self.policy.name == "off":
             return decision
         token = SendToken(self.session_id, thread, key)
         limits = (self.policy.sends_per_session, self.policy.sends_per_thread)
-        cap = self.store.take_send(token, *limits)
+        cap = self.store.count_send(token, *limits)
         if not cap:
             return decision
         return replace(

@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    from ..late import exports
+    from .._lazy import lazy_exports
 
     # The client reads evidence and judges nothing: it needs one of these modules.
-    __getattr__, __dir__ = exports(
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "decision": "Action GuardDecision PolicyName",
@@ -47,5 +47,6 @@ if not TYPE_CHECKING:
             "table": "Row Treatment",
             "taint": "UNTAINTED Taint",
         },
-        modules="addresses decision evidence labels loops policy quotes reported table taint text",
+        submodules="addresses decision evidence labels loops policy quotes reported table taint "
+        "text",
     )

@@ -1,4 +1,4 @@
-"""Sessions in a SQLite file, which outlives the process and may be shared."""
+"""The session store in a SQLite file, for the processes of one machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import ConfigurationError
 from ..trust.labels import Assessment, Label, Standing, Tier
 from ..trust.taint import Taint, rank
-from .store import THREAD_WINDOW, SendToken
+from ._store import THREAD_WINDOW, SendToken
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS taint (session TEXT PRIMARY KEY, label TEXT, standing TEXT)
@@ -33,21 +33,23 @@ CREATE INDEX IF NOT EXISTS sends_by_thread ON sends (thread, at);
 
 
 class SqliteSessionStore:
-    """Remembers in a SQLite file, which several processes of one machine may share.
+    """A `SessionStore` in a SQLite file, which several processes of one machine can share.
 
     Args:
-        path: The file; it is made where there is none, readable by its owner only. It holds
-            addresses and labels, no mail.
+        path: The file; created if missing, readable by its owner only. It contains addresses and
+            labels, no mail.
 
     Raises:
-        ConfigurationError: `:memory:`; `MemorySessionStore` is for that.
-        sqlite3.Error: The file is no database or cannot be written. A tool whose guard cannot
-            remember answers with an error and does nothing.
+        ConfigurationError: The path is `:memory:`; use `MemorySessionStore`.
+        sqlite3.Error: The file is not a database or can't be written. A tool then returns an
+            error and does nothing.
     """
 
     def __init__(self, path: str | Path) -> None:
         if str(path).startswith(":"):
-            raise ConfigurationError("SqliteSessionStore takes the path of a file.")
+            raise ConfigurationError(
+                "SqliteSessionStore needs the path of a file; use MemorySessionStore."
+            )
         file = Path(path)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         self._lock = threading.Lock()
@@ -61,7 +63,7 @@ class SqliteSessionStore:
             self._db.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -85,16 +87,16 @@ class SqliteSessionStore:
                 "SELECT tier FROM named WHERE session = ? AND address = ?", session, address
             )
         }
-        return Taint(_assessment(*rows[0]) if rows else None, named)
+        return Taint(_parse_assessment(*rows[0]) if rows else None, named)
 
-    def grow_taint(self, session: str, more: Taint) -> None:
-        """See `SessionStore.grow_taint`."""
-        with self._writing() as db:
+    def merge_taint(self, session: str, more: Taint) -> None:
+        """See `SessionStore.merge_taint`."""
+        with self._transaction() as db:
             rows = db.execute(
                 "SELECT label, standing FROM taint WHERE session = ?", (session,)
             ).fetchall()
             worst = more.worst
-            if worst and (not rows or rank(worst) > rank(_assessment(*rows[0]))):
+            if worst and (not rows or rank(worst) > rank(_parse_assessment(*rows[0]))):
                 db.execute(
                     "INSERT OR REPLACE INTO taint VALUES (?, ?, ?)",
                     (session, worst.label.value, worst.standing.value),
@@ -107,7 +109,7 @@ class SqliteSessionStore:
 
     def declare(self, session: str, addresses: Iterable[str]) -> None:
         """See `SessionStore.declare`."""
-        with self._writing() as db:
+        with self._transaction() as db:
             rows = [(session, address) for address in addresses]
             db.executemany("INSERT OR IGNORE INTO declared VALUES (?, ?)", rows)
 
@@ -118,18 +120,18 @@ class SqliteSessionStore:
 
     def add_known(self, scope: str, addresses: Iterable[str]) -> None:
         """See `SessionStore.add_known`."""
-        with self._writing() as db:
+        with self._transaction() as db:
             rows = [(scope, address) for address in addresses]
             db.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", rows)
 
     def known(self, scope: str, addresses: Collection[str]) -> frozenset[str]:
         """See `SessionStore.known`."""
         sql = "SELECT 1 FROM known WHERE scope = ? AND address = ?"
-        return frozenset(one for one in addresses if self._read(sql, scope, one))
+        return frozenset(address for address in addresses if self._read(sql, scope, address))
 
-    def note_held(self, scope: str, email_id: str, addresses: Iterable[str]) -> None:
-        """See `SessionStore.note_held`."""
-        with self._writing() as db:
+    def add_held(self, scope: str, email_id: str, addresses: Iterable[str]) -> None:
+        """See `SessionStore.add_held`."""
+        with self._transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO held (scope, email, address) VALUES (?, ?, ?)",
                 [(scope, email_id, address) for address in addresses],
@@ -138,39 +140,37 @@ class SqliteSessionStore:
     def held_to(self, scope: str, addresses: Collection[str], limit: int) -> list[str]:
         """See `SessionStore.held_to`."""
         sql = "SELECT id, email FROM held WHERE scope = ? AND address = ? ORDER BY id DESC LIMIT ?"
-        rows = {row for one in addresses for row in self._read(sql, scope, one, limit)}
+        rows = {row for address in addresses for row in self._read(sql, scope, address, limit)}
         newest = sorted(rows, key=lambda row: int(str(row[0])), reverse=True)
-        return list(dict.fromkeys(str(email) for _, email in newest))[:limit]
+        return list(dict.fromkeys(str(email_id) for _, email_id in newest))[:limit]
 
-    def forget_held(self, scope: str, email_id: str) -> None:
-        """See `SessionStore.forget_held`."""
-        with self._writing() as db:
+    def remove_held(self, scope: str, email_id: str) -> None:
+        """See `SessionStore.remove_held`."""
+        with self._transaction() as db:
             db.execute("DELETE FROM held WHERE scope = ? AND email = ?", (scope, email_id))
 
-    def take_send(self, token: SendToken, per_session: int, per_thread: int) -> str:
-        """See `SessionStore.take_send`."""
-        with self._writing() as db:
-            row = (token.session, token.thread, token.key, token.at.timestamp())
-            since = (token.at - THREAD_WINDOW).timestamp()
-            same = "SELECT count(*) FROM sends WHERE key = ? AND (session = ? OR thread = ?)"
-            if _count(db, same, token.key, token.session, token.thread or None):
+    def count_send(self, token: SendToken, per_session: int, per_thread: int) -> str:
+        """See `SessionStore.count_send`."""
+        with self._transaction() as db:
+            same_key = "key = ? AND (session = ? OR thread = ?)"
+            if _count_sends(db, same_key, token.key, token.session, token.thread or None):
                 return ""
-            if _count(db, "SELECT count(*) FROM sends WHERE session = ?", token.session) >= (
-                per_session
-            ):
+            if _count_sends(db, "session = ?", token.session) >= per_session:
                 return "session"
-            sent = "SELECT count(*) FROM sends WHERE thread = ? AND at > ?"
-            if token.thread and _count(db, sent, token.thread, since) >= per_thread:
+            since = (token.at - THREAD_WINDOW).timestamp()
+            recent = "thread = ? AND at > ?"
+            if token.thread and _count_sends(db, recent, token.thread, since) >= per_thread:
                 return "thread"
+            row = (token.session, token.thread, token.key, token.at.timestamp())
             db.execute("INSERT INTO sends VALUES (?, ?, ?, ?)", row)
             return ""
 
     def reset(self, session: str) -> None:
         """See `SessionStore.reset`."""
-        with self._writing() as db:
+        with self._transaction() as db:
             for table in ("taint", "named", "declared"):
                 db.execute(f"DELETE FROM {table} WHERE session = ?", (session,))  # noqa: S608
-            # What was sent in a thread still counts for the thread.
+            # The sends of a thread still count for the thread.
             db.execute("DELETE FROM sends WHERE session = ? AND thread = ''", (session,))
             db.execute(
                 "UPDATE OR REPLACE sends SET session = session || '#' || key WHERE session = ?",
@@ -178,10 +178,11 @@ class SqliteSessionStore:
             )
 
 
-def _count(db: sqlite3.Connection, sql: str, *values: object) -> int:
-    (number,) = db.execute(sql, values).fetchone()
-    return int(number)
+def _count_sends(db: sqlite3.Connection, condition: str, *values: object) -> int:
+    sql = f"SELECT count(*) FROM sends WHERE {condition}"  # noqa: S608
+    (count,) = db.execute(sql, values).fetchone()
+    return int(count)
 
 
-def _assessment(label: object, standing: object) -> Assessment:
+def _parse_assessment(label: object, standing: object) -> Assessment:
     return Assessment(Label(str(label)), standing=Standing(str(standing)))

@@ -1,4 +1,4 @@
-"""Configuration: what a client needs to know, from arguments first and the environment second."""
+"""Client configuration, from arguments first and environment variables second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Secret:
-    """A string that shows itself only to code that asks by `reveal()`."""
+    """A string that is shown only by `reveal()`: not in reprs, logs or pickles."""
 
     __slots__ = ("_value",)
 
@@ -28,7 +28,7 @@ class Secret:
         return "Secret('…')"
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        raise TypeError("A secret is not pickled. Build the client again where it is needed.")
+        raise TypeError("A secret can't be pickled. Build the client again where it is needed.")
 
     def __copy__(self) -> Secret:
         return self
@@ -45,12 +45,12 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where the API is and who calls it.
+    """The API's URL, the key and the default mailbox.
 
     Attributes:
-        api_key: The key, wrapped so that it never prints.
+        api_key: The key; its repr doesn't show it.
         base_url: Scheme, host and optional path prefix of the API, without a trailing slash.
-        mailbox: The default mailbox, an address or an id; None if the account's only one.
+        mailbox: The default mailbox, an address or an id; None for the account's only mailbox.
     """
 
     api_key: Secret = field(repr=False)
@@ -61,7 +61,7 @@ class Config:
 def load_config(
     api_key: str | None = None, base_url: str | None = None, mailbox: str | None = None
 ) -> Config:
-    """Fill what is not given from the environment.
+    """Return the configuration; missing arguments come from the environment.
 
     Reads `MULTIMAIL_API_KEY`, `MULTIMAIL_API_URL`, `MULTIMAIL_MAILBOX` and
     `MULTIMAIL_MAILBOX_ID`.
@@ -73,7 +73,7 @@ def load_config(
         mailbox: An address or an id.
 
     Raises:
-        ConfigurationError: No key is given, or the URL is not usable.
+        ConfigurationError: There is no key, or the key or URL is not usable.
     """
     key = (api_key or os.environ.get("MULTIMAIL_API_KEY") or "").strip()
     if not key:
@@ -84,23 +84,23 @@ def load_config(
         )
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigurationError(
-            "The API key holds a character that no key has (a space, a line break, a quote?).",
+            "The API key contains a character that no key has (a space, a line break, a quote?).",
             remedy="Copy the key again.",
         )
-    box = mailbox or os.environ.get("MULTIMAIL_MAILBOX") or os.environ.get("MULTIMAIL_MAILBOX_ID")
+    name = mailbox or os.environ.get("MULTIMAIL_MAILBOX") or os.environ.get("MULTIMAIL_MAILBOX_ID")
     url = base_url or os.environ.get("MULTIMAIL_API_URL") or DEFAULT_BASE_URL
-    return Config(Secret(key), _checked_url(url), (box or "").strip() or None)
+    return Config(Secret(key), _check_url(url), (name or "").strip() or None)
 
 
-def _checked_url(url: str) -> str:
-    parts = _parts(url)
+def _check_url(url: str) -> str:
+    parts = _split_url(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(
             f"The base URL {url!r} is not an http(s) URL.", remedy="Write https://host."
         )
     if parts.username or parts.password:
         raise ConfigurationError(
-            "The base URL carries a user name or password.", remedy="Give the key as api_key=."
+            "The base URL contains a user name or password.", remedy="Pass the key as api_key=."
         )
     allowed = parts.hostname in LOOPBACK or os.environ.get("MULTIMAIL_ALLOW_HTTP") == "1"
     if parts.scheme == "http" and not allowed:
@@ -111,11 +111,13 @@ def _checked_url(url: str) -> str:
     return url.strip().rstrip("/")
 
 
-def _parts(url: str) -> SplitResult | None:
+def _split_url(url: str) -> SplitResult | None:
+    stripped = url.strip()
     try:
-        parts = urlsplit(url.strip())
-        port_is_a_number = parts.port != 0
+        parts = urlsplit(stripped)
+        port_is_valid = parts.port != 0
     except ValueError:
         return None
-    plain = url.strip().isprintable() and " " not in url.strip()
-    return parts if port_is_a_number and plain and not parts.query and not parts.fragment else None
+    is_plain = stripped.isprintable() and " " not in stripped
+    is_base = not parts.query and not parts.fragment
+    return parts if port_is_valid and is_plain and is_base else None

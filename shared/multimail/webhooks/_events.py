@@ -1,7 +1,7 @@
-"""Webhook events: one class for each thing that can happen, under the names of both vocabularies.
+"""Webhook events: one class for each kind, under the names of both vocabularies.
 
-`multimail.webhooks.verify` returns them. They hold what the payload says, which is as good as its
-signature; what it says about who wrote a mail is no evidence, so fetch the message by its id.
+`multimail.webhooks.verify` returns them. The signature covers the whole payload, but what the
+payload says about a mail's author is no evidence: read the message by its id.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Any, ClassVar, Self
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
-from .models.base import WireModel, as_list
-from .trust.evidence import Authentication
-from .trust.reported import read_authentication
+from ..models import WireModel, as_list
+from ..trust.evidence import Authentication
+from ..trust.reported import read_authentication
 
 
 class Event(WireModel):
-    """What all events have in common. A field that the payload does not have is empty."""
+    """Base class of all events. A field that the payload lacks is empty."""
 
     kind: ClassVar[str] = ""
-    """The event's one name, whichever it was subscribed to under."""
+    """The event's canonical name, independent of the name in the subscription."""
 
     id: str = ""
-    """The same at each delivery of one event."""
+    """The event's id, the same in each delivery of it."""
     type: str = ""
-    """The name under which it was subscribed to."""
+    """The name in the subscription."""
     created_at: datetime | None = None
     replay_protected: bool = False
-    """Whether id and time are signed; else whoever recorded the request can send it again."""
+    """Whether id and time are signed; if not, a recorded request can be sent again."""
     signed_at: datetime | None = None
 
     message_id: str = Field(default="", validation_alias=AliasChoices("message_id", "email_id"))
@@ -41,82 +41,83 @@ class Event(WireModel):
     subject: str = ""
 
     payload: dict[str, Any] = Field(default_factory=dict, repr=False)
-    """The whole payload, as it was posted."""
+    """The whole payload."""
 
     _lists = field_validator("to", mode="before")(as_list)
 
     @model_validator(mode="before")
     @classmethod
-    def _no_null(cls, fields: Any) -> Any:
+    def _drop_null(cls, fields: Any) -> Any:
         return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
-    def read(
+    def parse(
         cls, payload: dict[str, Any], *, event_id: str | None, signed_at: datetime | None
     ) -> Self:
-        """Return the event in a decoded payload whose signature was verified.
+        """Return the event of a decoded payload whose signature was verified.
 
         Args:
-            payload: Its fields stand under `data`, flat at the top, or both.
-            event_id: The signed id; None where no id was signed.
-            signed_at: The signed time; None where no time was signed.
+            payload: Its fields are under `data`, at the top level, or both.
+            event_id: The signed id; None if no id was signed.
+            signed_at: The signed time; None if no time was signed.
         """
         data = payload.get("data")
         fields = {**payload, **data} if isinstance(data, dict) else dict(payload)
-        told = {name: payload.get(name) for name in ("type", "created_at")}
-        ours = {
+        fields |= {
+            "type": payload.get("type"),
+            "created_at": payload.get("created_at"),
             "id": event_id or payload.get("id"),
             "replay_protected": signed_at is not None,
             "signed_at": signed_at,
             "payload": payload,
         }
-        return cls._without_odd_fields({**fields, **told, **ours})
+        return cls._validate_leniently(fields)
 
     @classmethod
-    def _without_odd_fields(cls, fields: dict[str, Any]) -> Self:
-        """Leave out what is of another shape: one odd field must not lose the event."""
+    def _validate_leniently(cls, fields: dict[str, Any]) -> Self:
+        """Validate without the invalid fields: one of them must not lose the event."""
         try:
             return cls.model_validate(fields)
-        except ValidationError as fault:
-            odd = {error["loc"][0] for error in fault.errors(include_input=False)}
-        return cls.model_validate({name: fields[name] for name in fields.keys() - odd})
+        except ValidationError as error:
+            invalid = {item["loc"][0] for item in error.errors(include_input=False)}
+        return cls.model_validate({name: fields[name] for name in fields.keys() - invalid})
 
 
 class MessageReceived(Event):
-    """Mail came in, or was released by a reviewer. `message.received`, `email.received`."""
+    """A message was received, or released by a reviewer. `message.received`, `email.received`."""
 
     kind = "message.received"
 
     authentication: Authentication | None = None
-    """As reported in the payload; the message itself is the better source."""
+    """The results in the payload; those of the message itself are the better source."""
     body_text: str = ""
-    """The beginning of the text."""
+    """The start of the text."""
 
     @model_validator(mode="before")
     @classmethod
-    def _evidence(cls, fields: Any) -> Any:
+    def _parse_authentication(cls, fields: Any) -> Any:
         return {**fields, "authentication": read_authentication(fields)}
 
 
 class MessageSent(Event):
-    """It left. `message.sent`."""
+    """A message was sent. `message.sent`."""
 
     kind = "message.sent"
 
 
 class MessageDelivered(Event):
-    """The next mail server has taken it. `message.delivered`, `email.delivered`."""
+    """The next mail server accepted a message. `message.delivered`, `email.delivered`."""
 
     kind = "message.delivered"
     delivered_at: datetime | None = None
 
 
 class MessageBounced(Event):
-    """Some or all recipients will not get it. `message.bounced`, `email.bounced`."""
+    """A message did not reach some or all recipients. `message.bounced`, `email.bounced`."""
 
     kind = "message.bounced"
     bounce_type: str | None = None
-    """`hard`, `soft`, or `policy` where the server itself stopped it."""
+    """`hard`, `soft`, or `policy` if our own server rejected it."""
     code: int | str | None = Field(
         default=None, validation_alias=AliasChoices("code", "bounce_code")
     )
@@ -126,13 +127,13 @@ class MessageBounced(Event):
 
 
 class MessageComplained(Event):
-    """A recipient called it spam. `message.complained`."""
+    """A recipient reported a message as spam. `message.complained`."""
 
     kind = "message.complained"
 
 
 class OversightPending(Event):
-    """It waits for a human's decision. `oversight.pending`."""
+    """A message awaits a human's decision. `oversight.pending`."""
 
     kind = "oversight.pending"
     expires_at: datetime | None = None
@@ -140,7 +141,7 @@ class OversightPending(Event):
 
 
 class OversightApproved(Event):
-    """A human let it through. `oversight.approved`, `email.approved`."""
+    """A human approved a message. `oversight.approved`, `email.approved`."""
 
     kind = "oversight.approved"
     decided_at: datetime | None = None
@@ -148,7 +149,7 @@ class OversightApproved(Event):
 
 
 class OversightRejected(Event):
-    """A human refused it. `oversight.rejected`, `email.rejected`."""
+    """A human rejected a message. `oversight.rejected`, `email.rejected`."""
 
     kind = "oversight.rejected"
     decided_at: datetime | None = None
@@ -156,7 +157,7 @@ class OversightRejected(Event):
 
 
 class UnknownEvent(Event):
-    """An event that this version does not know; `type` names it."""
+    """An event that this version doesn't know; see `type`."""
 
 
 EVENT_TYPES: dict[str, type[Event]] = {
@@ -179,15 +180,15 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "email.approved": OversightApproved,
     "email.rejected": OversightRejected,
 }
-"""The class of each event, by every name that can be subscribed to."""
+"""Maps every name that can be subscribed to to its class."""
 
 
-def event_class(name: object) -> type[Event]:
-    """Return the class of events of this name.
+def get_event_class(name: object) -> type[Event]:
+    """Return the class of events with this name.
 
     Raises:
-        ValueError: It is no name at all.
+        ValueError: It is not a name.
     """
     if not isinstance(name, str) or not name:
-        raise ValueError("an event has a type")
+        raise ValueError("an event needs a type")
     return EVENT_TYPES.get(name, UnknownEvent)
