@@ -14,8 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .trust.evidence import Authentication
-from .trust.reported import read_authentication
+from .trust.evidence import Authentication, parse_authentication
 
 __all__ = [
     "Account",
@@ -233,7 +232,7 @@ class EmailSummary(WireModel):
     def _parse_authentication(cls, message: Any) -> Any:
         if not isinstance(message, dict):
             return message
-        return {**message, "authentication": read_authentication(message)}
+        return {**message, "authentication": parse_authentication(message)}
 
     @property
     def message_id(self) -> str:

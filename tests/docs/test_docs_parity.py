@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from multimail._methods import ClientMethod, Methods
-from multimail_server.web.routes import ALL, PAGES
+from multimail_server.api.routes import ALL, PAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()
 ROW = re.compile(r"^\| (`[^|]+`) \| ([A-Z]+) (\S+) \| ([^|]+) \| (yes|no) \|", re.MULTILINE)

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from multimail_cli.serve import _load_the_server
+from multimail_cli.serve import _import_server
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
 from multimail_server.store.protocol import StoreUnavailableError
-from multimail_server.store.schema import STEPS
 from multimail_server.store.sqlite import SqliteStore
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 PROGRAM = """
 import http.client, sys
 from multimail_cli.main import app
 from multimail_server.server import EmbeddedServer
-from multimail_server.settings import ServerConfig
+from multimail_server.config import ServerConfig
 with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
     connection.request("GET", "/v1/mailboxes", headers={"X-API-Key": server.keys.agent})
@@ -30,8 +33,12 @@ with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
 LATE = {
     *("markdown_it", "selectolax", "bs4", "markdownify", "jinja2", "publicsuffixlist"),
     *("dkim", "spf", "dns", "nacl", "importlib.metadata", "mailbox", "psycopg", "httpx"),
-    *("multimail_server.seeding", "multimail_server.web.answers", "multimail_server.web.openapi"),
-    *("multimail_server.mail.hidden_text", "multimail_server.mail.authentication"),
+    *(
+        "multimail_server.seeding",
+        "multimail_server.api.schemas.messages",
+        "multimail_server.api.openapi",
+    ),
+    *("multimail_server.mail.html.visibility", "multimail_server.mail.auth.authenticate"),
 }
 
 
@@ -45,8 +52,8 @@ def test_the_first_answer_needs_none_of_what_comes_later() -> None:
 def test_a_body_is_built_once_though_many_threads_ask() -> None:
     code = """
 import sys, threading
-from multimail_server.deferred import built
-from multimail_server.web.bodies import SendBody
+from multimail_server.lazy_models import built
+from multimail_server.api.schemas.requests import SendBody
 sys.setswitchinterval(1e-6)
 assert not SendBody.__pydantic_complete__
 begin, read = threading.Barrier(16), []
@@ -65,11 +72,11 @@ print(read == ["s"] * 16)
 
 def test_the_collector_is_left_as_it_was() -> None:
     assert gc.isenabled()
-    _load_the_server()
+    _import_server()
     assert gc.isenabled()
     gc.disable()
     try:
-        _load_the_server()
+        _import_server()
         assert not gc.isenabled()
     finally:
         gc.enable()
@@ -79,9 +86,9 @@ def test_a_file_takes_all_steps_of_the_schema_or_none(tmp_path: Path) -> None:
     free, blocked = tmp_path / "free.db", tmp_path / "blocked.db"
     for path in (free, blocked):
         with closing(sqlite3.connect(path)) as old:
-            old.executescript(f"BEGIN;{STEPS[0]};PRAGMA user_version = 1;COMMIT;")
+            old.executescript(f"BEGIN;{MIGRATIONS[0]};PRAGMA user_version = 1;COMMIT;")
     SqliteStore(free).close()
-    assert _state(free)[0] == len(STEPS)
+    assert _state(free)[0] == len(MIGRATIONS)
     with closing(sqlite3.connect(blocked)) as old:
         old.execute("CREATE TABLE stamps (here TEXT)")  # in the way of a later step
     before = _state(blocked)

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from multimail_server.oversight import State
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
 from multimail_server.store.protocol import Reader, StoreUnavailableError, Tx
+from multimail_server.store.queries import SqlReader
 from multimail_server.store.records import Account, AuditEntry
-from multimail_server.store.schema import STEPS
 from multimail_server.store.sqlite import SqliteStore
-from multimail_server.store.sqlite_verbs import SqliteReader
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -156,7 +159,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_a_locked_database_refuses_and_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multimail_server.store.sqlite._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("multimail_server.store.sqlite.BUSY_TIMEOUT", 0.05)
     path = tmp_path / "data.db"
     store = SqliteStore(path)
     other = sqlite3.connect(path, isolation_level=None)
@@ -240,14 +243,14 @@ SOUGHT: dict[str, tuple[Callable[[Reader], object], str]] = {
         "INDEX message_thread (mailbox_id=? AND thread_id=?)",
     ),
     "by its state": (
-        lambda tx: tx.in_state("m", [State.SENDING]),
+        lambda tx: tx.messages_in_states("m", [State.SENDING]),
         "INDEX message_status (mailbox_id=? AND status=?)",
     ),
     "what awaits a decision": (
-        lambda tx: tx.pending("a", None, NOW, "", 10),
+        lambda tx: tx.pending_messages("a", None, NOW, "", 10),
         "INDEX message_held (account_id=? AND id>?)",
     ),
-    "what expires": (lambda tx: tx.expired_before(NOW, 1), "INDEX message_expiry (expires_at<?)"),
+    "what expires": (lambda tx: tx.expired_messages(NOW, 1), "INDEX message_expiry (expires_at<?)"),
 }
 
 
@@ -256,7 +259,7 @@ def test_looking_a_message_up_does_not_read_the_mailbox(tmp_path: Path, what: st
     SqliteStore(tmp_path / "data.db").close()
     connection = Explaining(tmp_path / "data.db")
     look, index = SOUGHT[what]
-    look(SqliteReader(connection))
+    look(SqlReader(connection, SQLITE))
     assert any(index in line for line in connection.plans), connection.plans
     reading = [line for line in connection.plans if "messages" in line and index not in line]
     assert all(line.endswith("(id=?)") for line in reading), connection.plans
@@ -265,10 +268,10 @@ def test_looking_a_message_up_does_not_read_the_mailbox(tmp_path: Path, what: st
 def test_a_file_of_an_older_version_gets_the_indexes(tmp_path: Path) -> None:
     path = tmp_path / "data.db"
     old = sqlite3.connect(path)
-    for number, step in enumerate(STEPS[:-1], start=1):
+    for number, step in enumerate(MIGRATIONS[:-1], start=1):
         old.executescript(f"{step};PRAGMA user_version = {number};")
     old.close()
     SqliteStore(path).close()
     connection = Explaining(path)
-    SqliteReader(connection).find_by_rfc_ids("m", ["<a>"])
+    SqlReader(connection, SQLITE).find_by_rfc_ids("m", ["<a>"])
     assert any("COVERING INDEX message_rfc_id" in line for line in connection.plans)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .._redis import RedisConnection
 from ..errors import ConfigurationError
 from ..trust.labels import Assessment, Label, Standing, Tier
-from ..trust.taint import Taint, rank
+from ..trust.taint import Taint, severity_key
 from ._store import THREAD_WINDOW, SendToken
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ class RedisSessionStore:
             assessments, *scores = pipe.execute()
         tiers = zip(requested, scores[0] if scores else (), strict=True)
         named = {address: Tier(int(tier)) for address, tier in tiers if tier is not None}
-        return Taint(max(map(_parse_assessment, assessments), key=rank, default=None), named)
+        return Taint(
+            max(map(_parse_assessment, assessments), key=severity_key, default=None), named
+        )
 
     def merge_taint(self, session: str, more: Taint) -> None:
         """See `SessionStore.merge_taint`."""

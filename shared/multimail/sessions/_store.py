@@ -39,7 +39,7 @@ class SessionStore(Protocol):
     """What the guard remembers. All methods can be called from any thread.
 
     A `session` is a conversation, a `scope` a mailbox; both are opaque strings. Addresses are
-    normalised by `multimail.trust.addresses.normalised`.
+    normalized by `multimail.trust.addresses.normalize_address`.
     """
 
     def taint(self, session: str, addresses: Collection[str] = ()) -> Taint:
@@ -124,7 +124,7 @@ class MemorySessionStore:
         """See `SessionStore.merge_taint`."""
         with self._lock:
             state = self._sessions[session]
-            merged = Taint(state.worst, self._named.get(session, {})).grown(more)
+            merged = Taint(state.worst, self._named.get(session, {})).merge(more)
             state.worst, self._named[session] = merged.worst, merged.addresses
             self._named.move_to_end(session)
             while len(self._named) > _MAX_SESSIONS_WITH_ADDRESSES:
