@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ..config import MAX_MESSAGE_BYTES
 from ..errors import ApiError
 from ..rate_limit import RateLimiter
 
-MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODED = 4 / 3
 _ROOM_FOR_JSON = 512 * 1024
