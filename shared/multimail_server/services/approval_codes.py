@@ -144,7 +144,7 @@ def _wrong_code() -> ApiError:
     return forbidden(
         "wrong_code",
         "Nothing was changed: the approval code is wrong, of another key, used, older than 24 "
-        "hours, or had five wrong tries. Repeat the request without `approval_code` to get a new code.",
+        "hours, or had five wrong tries. Repeat the request without `approval_code` for a new one.",
     )
 
 

@@ -31,8 +31,20 @@ from .drafts import (
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import apply_event, require_not_expired
 
-_EDITED_FIELDS = ("subject", "to", "cc", "bcc", "recipients", "has_attachments", "size", "raw_sha256",
-            "content_hash", "mode", "send_at", "composer_key_id")  # fmt: skip
+_EDITED_FIELDS = (
+    "subject",
+    "to",
+    "cc",
+    "bcc",
+    "recipients",
+    "has_attachments",
+    "size",
+    "raw_sha256",
+    "content_hash",
+    "mode",
+    "send_at",
+    "composer_key_id",
+)
 
 
 def put_revision(

@@ -73,7 +73,8 @@ class UpgradeService:
         self._codes.put(code.id, PlaintextCode(text))
         context.notify_operator(
             f"The key {principal.name!r} requests to loosen {mailbox.address} from "
-            f"{code.from_mode} to {code.target_mode}. To agree, give it this code within 24 hours: {text}"
+            f"{code.from_mode} to {code.target_mode}. To agree, give it this code within 24 "
+            f"hours: {text}"
         )
         return code
 
