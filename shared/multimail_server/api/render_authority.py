@@ -9,7 +9,7 @@ from ..services import Principal
 from ..services.approval_codes import ChangeRequest
 from ..services.export import ExportedMessage, ExportPage
 from ..services.upgrades import UpgradeRequest
-from ..store.records import Notice, OneTimeCode
+from ..store.records import Notification, OneTimeCode
 from . import render
 from .request import cursor_of
 
@@ -74,7 +74,7 @@ def _waiting(code: OneTimeCode) -> Json:
     }
 
 
-def notice(found: Notice) -> Json:
+def notice(found: Notification) -> Json:
     """Return a notice to the human."""
     return {
         "id": found.id,

@@ -47,7 +47,9 @@ def list_approval_codes(request: ApiRequest) -> ApiResponse:
 def list_notifications(request: ApiRequest) -> ApiResponse:
     """What the human should know and need not decide, newest first. Ours."""
     limit = request.query_int("limit", 100, 1, 100)
-    found = request.services.notifications.list_notices(request.principal, request.cursor(), limit)
+    found = request.services.notifications.list_notifications(
+        request.principal, request.cursor(), limit
+    )
     cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
     return ApiResponse({"notifications": [render.notice(one) for one in found[:limit]],
                    "cursor": cursor})  # fmt: skip
