@@ -27,7 +27,7 @@ from .delivery.notice_mail import NoticeMail
 from .delivery.outbox import Outbox
 from .delivery.relay import Relay, relay_from_url
 from .delivery.webhooks import WebhookCourier
-from .mail.auth.dns import LateResolver
+from .mail.auth.dns import LazyResolver
 from .mail.envelope import SmtpEnvelope
 from .mailroom import Desk, Mailroom
 from .mailroom.desk import the_server
@@ -340,7 +340,7 @@ def _seeds(path: Path | None) -> list[Seed]:
 
 def _resolver(zone: Path | None) -> Resolver:
     if zone is None:
-        return LateResolver()
+        return LazyResolver()
     from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)

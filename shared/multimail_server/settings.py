@@ -11,7 +11,7 @@ from pathlib import Path
 from .api.limits import MOST_MESSAGE_BYTES
 from .clock import Clock, Ids, SystemClock
 from .delivery.webhooks import TIMEOUT_SECONDS
-from .mail.addresses import problem_with
+from .mail.addresses import find_address_fault
 from .mailroom.desk import tell_nobody
 from .oversight import Mode
 from .smtp.listener import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_MINUTE
@@ -97,7 +97,7 @@ def checked(config: ServerConfig) -> tuple[Mode, str]:
             f"There is no oversight mode {config.oversight_mode!r}; take one of {', '.join(Mode)}."
         )
     address = (config.mailbox_address or f"agent@{config.domain}").lower()
-    problem = problem_with(address)
+    problem = find_address_fault(address)
     if problem is not None:
         raise ServerStartError(f"The first mailbox's address {address!r} {problem}.")
     if config.data is not None and config.database is not None:

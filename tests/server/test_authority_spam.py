@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from multimail_server.harness import ServerUnderTest
-from multimail_server.mail.scoring import score
+from multimail_server.mail.scoring import score_message
 
 Start = Callable[..., ServerUnderTest]
 
@@ -72,7 +72,7 @@ def read(client: httpx.Client, server: ServerUnderTest, email_id: str) -> dict[s
 def test_the_score_is_the_sum_of_its_reasons(
     evidence: dict[str, Any], points: float, verdict: str
 ) -> None:
-    found = score(evidence)
+    found = score_message(evidence)
     assert (found.score, found.verdict) == (points, verdict)
     assert sum(float(reason.partition(":")[0]) for reason in found.reasons) == points
 

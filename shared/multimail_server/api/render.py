@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from ..mail.scoring import score
+from ..mail.scoring import score_message
 from ..mailroom import Principal
 from ..mailroom.authority import inbound_mode
 from ..mailroom.deciding import Pending
@@ -137,7 +137,7 @@ def email(opened: Opened, who: Principal) -> Json:
     row["metadata"] = message.metadata
     if message.direction is Direction.INBOUND:
         row["authentication"] = message.authentication
-        row["spam_reasons"] = list(score(message.authentication).reasons)
+        row["spam_reasons"] = list(score_message(message.authentication).reasons)
     else:
         row["recipients"] = results_of(message)
     return row

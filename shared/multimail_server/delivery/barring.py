@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..mail.bounces import kind_of, status_in
+from ..mail.bounces import classify_failure, parse_status
 from ..mailroom.desk import Desk
 from ..mailroom.suppression import BOUNCE, suppress, suppressed_of, why
 from ..store.protocol import Tx
@@ -43,6 +43,6 @@ def suppress_refused(
     A reply code alone is not enough: it may as well be the relay that is set up wrong.
     """
     for who, result in results.items():
-        status = "" if result.accepted else status_in(result.detail)
-        if status and kind_of(result.code, status) == "hard":
+        status = "" if result.accepted else parse_status(result.detail)
+        if status and classify_failure(result.code, status) == "hard":
             suppress(desk, tx, message, who, BOUNCE, code=result.code, detail=result.detail)

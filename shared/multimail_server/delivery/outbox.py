@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from ..faults import RELAY
-from ..mail.bounces import kind_of, status_in
+from ..mail.bounces import classify_failure, parse_status
 from ..mailroom.desk import Desk, the_server
 from ..mailroom.steps import advance
 from ..oversight import Event, State
@@ -294,6 +294,8 @@ def _told(result: RecipientResult) -> dict[str, object]:
         "code": result.code,
         "detail": result.detail[:500],
         "permanent": result.permanent,
-        "enhanced": status_in(result.detail) or None,
-        "kind": None if result.accepted else kind_of(result.code, status_in(result.detail)),
+        "enhanced": parse_status(result.detail) or None,
+        "kind": None
+        if result.accepted
+        else classify_failure(result.code, parse_status(result.detail)),
     }

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from ..clock import derived_id
-from ..mail.addresses import base_of
-from ..mail.forwarding import resent, why_not_resend
+from ..mail.addresses import to_mailbox_address
+from ..mail.forwarding import add_resent_headers, forward_blocked_reason
 from ..oversight import Direction, Mode, State
 from ..refusals import conflict, forbidden, invalid
 from ..store.protocol import Tx
@@ -47,7 +47,7 @@ def forwarding_settings(
         raise invalid("`forward_inbound` needs the addresses that mail is to be forwarded to.")
     if not wanted:
         return {**settings, SETTING: None, _LIVE: None}
-    if any(base_of(one) == address for one in wanted):
+    if any(to_mailbox_address(one) == address for one in wanted):
         raise invalid("`forward_inbound` names the mailbox itself.")
     if "send" in who.scopes:
         raise forbidden(
@@ -84,7 +84,7 @@ def forward_of(tx: Tx, moved: Message, now: datetime) -> tuple[Message, Content]
     content = tx.content(moved.id)
     if content is None or tx.message(forward_id) is not None:
         return None
-    obstacle = why_not_resend(content.raw, moved.mail_from, mailbox.address)
+    obstacle = forward_blocked_reason(content.raw, moved.mail_from, mailbox.address)
     if obstacle is not None:
         _note(tx, moved, now, outcome="not_forwarded", reason=obstacle)
         return None
@@ -99,7 +99,7 @@ def _forward(
 ) -> tuple[Message, bytes]:
     to = tuple(mailbox.settings[SETTING])
     own = f"<{forward_id}@{mailbox.address.rpartition('@')[2]}>"
-    raw = resent(received, by=mailbox.address, to=to, message_id=own, moment=now)
+    raw = add_resent_headers(received, by=mailbox.address, to=to, message_id=own, moment=now)
     message = Message(
         id=forward_id,
         account_id=original.account_id,

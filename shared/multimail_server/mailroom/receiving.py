@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..mail.addresses import base_of
-from ..mail.bounces import Report, read_report
+from ..mail.addresses import to_mailbox_address
+from ..mail.bounces import Report, parse_report
 from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
-from ..mail.mime import ParsedMessage, parse
-from ..mail.scoring import Arrival, flags, score
+from ..mail.mime import ParsedMessage, parse_message
+from ..mail.scoring import Arrival, find_flags, score_message
 from ..oversight import Direction, State
 from ..refusals import not_found
 from ..store.protocol import Reader, Tx
@@ -47,7 +47,7 @@ class Receiving:
 
     def knows(self, recipient: str) -> bool:
         """Return whether some mailbox takes mail for `recipient`."""
-        address = base_of(recipient)
+        address = to_mailbox_address(recipient)
         return self._desk.store.read(lambda tx: tx.mailbox_by_address(address)) is not None
 
     def receive(self, envelope: SmtpEnvelope, raw: bytes) -> list[Message]:
@@ -60,16 +60,16 @@ class Receiving:
             Refusal: A recipient has no mailbox (any more); nothing was stored.
         """
         headers = read_headers(raw)
-        parsed = parse(raw, headers)
+        parsed = parse_message(raw, headers)
         letter = _Letter(
             envelope,
             parsed,
             Content("", parsed.markdown, raw, parsed.removed),
             hashlib.sha256(raw).hexdigest(),
             self._evidence(envelope, raw, headers),
-            read_report(raw),
+            parse_report(raw),
         )
-        addresses = dict.fromkeys(map(base_of, envelope.recipients))
+        addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
 
         def work(tx: Tx) -> tuple[list[Message], bool]:
             boxes = [_mailbox(tx, address) for address in addresses]
@@ -95,7 +95,7 @@ class Receiving:
         message = self._message(tx, mailbox, letter, now)
         if letter.report is not None:
             take_report(desk, tx, mailbox, letter.report, letter.envelope, letter.evidence)
-        scanned = event_of(mailbox, score(message.authentication))
+        scanned = event_of(mailbox, score_message(message.authentication))
         content = replace(letter.content, message_id=message.id)
         moved = begin(tx, message, content, scanned, now, desk.pending_ttl)
         self._insert_files(tx, message, letter)
@@ -113,7 +113,7 @@ class Receiving:
     def _message(self, tx: Tx, mailbox: Mailbox, letter: _Letter, now: datetime) -> Message:
         desk, parsed, envelope = self._desk, letter.parsed, letter.envelope
         evidence = {**letter.evidence, "flags": _flags(tx, mailbox, letter, now)}
-        spam = score(evidence)
+        spam = score_message(evidence)
         parent = tx.find_by_rfc_ids(mailbox.id, (*parsed.in_reply_to, *parsed.references[::-1]))
         return Message(
             id=desk.ids.new("msg"),
@@ -133,7 +133,9 @@ class Receiving:
             subject=parsed.subject,
             has_attachments=bool(parsed.attachments),
             mail_from=envelope.mail_from,
-            recipients=tuple(a for a in envelope.recipients if base_of(a) == mailbox.address),
+            recipients=tuple(
+                a for a in envelope.recipients if to_mailbox_address(a) == mailbox.address
+            ),
             size=len(letter.content.raw),
             raw_sha256=letter.digest,
             rfc_message_id=parsed.message_id,
@@ -182,4 +184,4 @@ def _flags(tx: Tx, mailbox: Mailbox, letter: _Letter, now: datetime) -> list[str
         seen=twin is not None and twin.direction is Direction.INBOUND,
         ours=twin is not None and twin.direction is Direction.OUTBOUND,
     )
-    return list(flags(letter.parsed, arrival))
+    return list(find_flags(letter.parsed, arrival))

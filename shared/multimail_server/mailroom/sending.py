@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..mail.addresses import base_of, is_address
+from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..refusals import conflict, forbidden, invalid
@@ -279,7 +279,7 @@ def addressed(draft: Draft, original: Message, mailbox: Mailbox, *, reply_all: b
     to = tuple(filter(is_address, to))[:MOST_RECIPIENTS]
     others = (*original.to, *original.cc) if reply_all else ()
     taken = {mailbox.address, *(address.lower() for address in (*to, *draft.cc, *draft.bcc))}
-    usable = (a for a in others if is_address(a) and base_of(a) not in taken)
+    usable = (a for a in others if is_address(a) and to_mailbox_address(a) not in taken)
     more = tuple({a.lower(): a for a in usable if a.lower() not in taken}.values())
     if not to:
         raise invalid(

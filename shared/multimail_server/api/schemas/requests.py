@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from ...mail.addresses import problem_with
+from ...mail.addresses import find_address_fault
 from ...mail.compose import OutgoingAttachment
 from ...mailroom.draft import Draft
 from ...mailroom.editing import Rewrite
@@ -37,7 +37,7 @@ _CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,
 
 
 def _address(text: str) -> str:
-    problem = problem_with(text)
+    problem = find_address_fault(text)
     if problem is not None:
         raise ValueError(f"{text[:80]!r} {problem}")
     return text

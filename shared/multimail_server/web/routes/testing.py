@@ -10,7 +10,7 @@ from __future__ import annotations
 from ...api import render
 from ...api.request import Answer, Ask
 from ...api.routing import LARGE_BODY, Routes
-from ...mail.addresses import problem_with
+from ...mail.addresses import find_address_fault
 from ...mail.envelope import SmtpEnvelope
 from ...refusals import forbidden, invalid
 
@@ -28,7 +28,7 @@ def inject(ask: Ask) -> Answer:
     if not ask.body.strip():
         raise invalid("The body is empty; it must be a whole message (RFC 5322).")
     mail_from = ask.text("mail_from") or ""
-    problem = problem_with(mail_from) if mail_from else None
+    problem = find_address_fault(mail_from) if mail_from else None
     if problem:
         raise invalid(f"`mail_from` {problem}.")
     envelope = SmtpEnvelope(mail_from, (_recipient(ask),), "", "")
