@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.support.scaling import is_linear
 
 from multimail import MultiMail
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.html import html_to_markdown
 from multimail_server.mail.html.source import MAX_TAGS
 from multimail_server.mail.html.visibility import extract_visible_html
+from multimail_server.testing.server import ServerUnderTest
 
 HIDDEN = {
     "display": '<p style="display:none">SECRET</p>',

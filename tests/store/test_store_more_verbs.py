@@ -134,7 +134,7 @@ def test_codes_and_notices_are_found_by_their_time(store: Store) -> None:
         return store.read(lambda tx: tx.one_time_codes("acc_1", purpose, mailbox, hours(since)))
 
     def notices(mailbox: str | None, before: str | None) -> list[Notice]:
-        return store.read(lambda tx: tx.notices("acc_1", mailbox, before, 10))
+        return store.read(lambda tx: tx.notifications("acc_1", mailbox, before, 10))
 
     store.write(work)
     assert codes(Purpose.CHANGE, None, 0) == [replace(CODE, tries=3)]
@@ -235,7 +235,7 @@ def test_what_hangs_on_a_message_goes_with_its_content(store: Store) -> None:
 
     assert not any(store.read(left))
     notice = replace(NOTICE, facts={}, recipients=(), due_at=None)
-    assert store.read(lambda tx: tx.notices("acc_1", None, None, 10)) == [notice]
+    assert store.read(lambda tx: tx.notifications("acc_1", None, None, 10)) == [notice]
     assert store.read(lambda tx: tx.message("msg_0001")) == message(1)
     assert store.read(lambda tx: tx.content("msg_0002")) == rows.content(2)
 

@@ -165,7 +165,7 @@ class Reader(Protocol):
         """Return the codes made after `since`, oldest first; of one mailbox if it is given."""
         ...
 
-    def notices(
+    def notifications(
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[Notice]:
         """Return notices, newest first."""

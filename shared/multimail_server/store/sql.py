@@ -44,7 +44,7 @@ from .sqlite_webhooks import SqliteWebhookReader, SqliteWebhookTx
 
 R = TypeVar("R")
 
-_MOST_REFERENCES = 100
+_MAX_REFERENCES = 100
 
 
 def _marks(values: Sequence[object]) -> str:
@@ -114,7 +114,7 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
         return self._all(Message, rest, (mailbox_id, thread_id, limit))[::-1]
 
     def find_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> Message | None:
-        wanted = rfc_ids[:_MOST_REFERENCES]
+        wanted = rfc_ids[:_MAX_REFERENCES]
         # SQLite keeps no statistics here: by itself it walks the mailbox, newest message first.
         rest = (
             "WHERE id = (SELECT max(id) FROM messages INDEXED BY message_rfc_id "  # noqa: S608
