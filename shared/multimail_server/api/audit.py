@@ -28,7 +28,7 @@ _ACTIONS = {
     "/v1/mailboxes/{mailbox}": "mailbox.read",
     "/v1/mailboxes/{mailbox}/emails": "email.list",
     _MESSAGE: "email.peek",
-    f"{_MESSAGE}/tags": "email.parse_tag_list",
+    f"{_MESSAGE}/tags": "email.read_tags",
     "/v1/mailboxes/{mailbox}/threads/{thread}": "thread.list",
     "/v1/contacts": "contact.search",
     "/v1/emails": "email.list",
