@@ -60,7 +60,7 @@ def test_without_a_setting_there_is_no_rate_limit(server: ServerFixture) -> None
     ],
 )
 def test_a_limit_of_nothing_stops_the_start(start: Start, setting: str) -> None:
-    with pytest.raises(ServerStartError, match="must be positive"):
+    with pytest.raises(ServerStartError, match="must be at least 1"):
         start(**{setting: 0})
 
 
