@@ -279,7 +279,7 @@ class EmbeddedServer:
         smtp = InboundSmtp(
             config.host,
             config.smtp_port,
-            knows_recipient=services.receiving.knows,
+            knows_recipient=services.receiving.has_mailbox,
             receive=receive,
             fault=build_smtp_fault_hook(services.context.test_hooks.faults),
             max_bytes=config.message_bytes,

@@ -86,5 +86,5 @@ def test_a_test_key_mails_nobody(start: Start) -> None:
     server = start(relay=f"smtp://{other.smtp}", oversight_mode="monitored")
     server.configure(approver_emails=["agent@other.test"])
     sent = server.sent()["id"]
-    assert server.read(lambda tx: tx.next_notice_due()) is None
+    assert server.read(lambda tx: tx.next_notification_due()) is None
     assert notifications(server)[0]["message_id"] == sent

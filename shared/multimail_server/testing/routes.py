@@ -123,7 +123,7 @@ def _recipient(request: ApiRequest) -> str:
     which = request.query_str("mailbox")
     if which is not None:
         return request.services.mailboxes.get(request.principal, which).address
-    found = request.services.mailboxes.all(request.principal)
+    found = request.services.mailboxes.list_mailboxes(request.principal)
     if len(found) != 1:
         raise invalid(f"`mailbox` is missing: this key sees {len(found)} mailboxes.")
     return found[0].address

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ..mail.compose import OutgoingMessage, compose
 from ..services.context import AppContext, Principal
 from ..store.protocol import Tx
-from ..store.records import Notice
+from ..store.records import Notification
 from .relay import Relay, RelayOutcomeUnknown, RelayUnavailable
 
 _log = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ class NotificationMail:
     def run(self) -> None:
         """Try to mail each notice that is due once."""
         now = self._context.now()
-        for notice in self._context.store.read(lambda tx: tx.notices_due(now, _BATCH)):
+        for notice in self._context.store.read(lambda tx: tx.notifications_due(now, _BATCH)):
             self._settle(self._tried(notice))
 
     def next_due(self) -> datetime | None:
         """Return when the next notice is due."""
-        return self._context.store.read(lambda tx: tx.next_notice_due())
+        return self._context.store.read(lambda tx: tx.next_notification_due())
 
-    def _tried(self, notice: Notice) -> Notice:
+    def _tried(self, notice: Notification) -> Notification:
         """Return the notice as it is after one try."""
         if self._relay is None:
             return replace(notice, due_at=None, error="this server has no relay")
@@ -73,14 +73,14 @@ class NotificationMail:
         mailed = None if len(refused) == len(notice.recipients) else self._context.now()
         return replace(after, due_at=None, mailed_at=mailed, error=told)
 
-    def _later(self, notice: Notice, error: str) -> Notice:
+    def _later(self, notice: Notification, error: str) -> Notification:
         over = notice.attempts >= len(_RETRY_AFTER)
         due = None if over else self._context.now() + _RETRY_AFTER[notice.attempts]
         return replace(notice, due_at=due, attempts=notice.attempts + 1, error=error[:500])
 
-    def _settle(self, notice: Notice) -> None:
+    def _settle(self, notice: Notification) -> None:
         def work(tx: Tx) -> None:
-            tx.put_notice(notice)
+            tx.put_notification(notice)
             self._context.audit(
                 tx,
                 Principal.system(notice.account_id),
@@ -93,7 +93,7 @@ class NotificationMail:
         self._context.write(work)
 
 
-def _mail(notice: Notice, sender: str) -> OutgoingMessage:
+def _mail(notice: Notification, sender: str) -> OutgoingMessage:
     recipients = [str(one) for one in notice.facts.get("recipients", [])]
     shown = ", ".join(recipients[:_MAX_SHOWN])
     more = f" and {len(recipients) - _MAX_SHOWN} more" if len(recipients) > _MAX_SHOWN else ""

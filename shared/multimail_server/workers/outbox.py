@@ -18,7 +18,7 @@ from functools import partial
 from ..mail.bounces import kind_of, status_in
 from ..oversight import Event, State
 from ..services.context import AppContext, Principal
-from ..services.suppression import BOUNCE, get_suppressed, suppress, why
+from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
 from ..services.transitions import apply_event
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.records import Domain, Message, OutboxRow, SignedHeaders, TestDelivery
@@ -371,7 +371,7 @@ def drop_suppressed(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message, 
         recipient: {
             "accepted": False,
             "code": None,
-            "detail": why(entry),
+            "detail": describe(entry),
             "permanent": True,
             "suppressed": True,
         }
