@@ -23,7 +23,7 @@ from .api.app import make_app
 from .api.limits import Limits
 from .config import ServerConfig, ServerStartError, validate_config
 from .errors import ApiError
-from .mail.auth.dns import LateResolver
+from .mail.auth.dns import LazyResolver
 from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .services import Services
@@ -358,7 +358,7 @@ def _seeds(path: Path | None) -> list[Seed]:
 
 def _resolver(zone: Path | None) -> Resolver:
     if zone is None:
-        return LateResolver()
+        return LazyResolver()
     from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ..mail.bounces import kind_of, status_in
+from ..mail.bounces import classify_failure, parse_status
 from ..oversight import Event, State
 from ..services.context import AppContext, Principal
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
@@ -365,8 +365,10 @@ def _build_row(result: RecipientResult) -> dict[str, Any]:
         "code": result.code,
         "detail": result.detail[:500],
         "permanent": result.permanent,
-        "enhanced": status_in(result.detail) or None,
-        "kind": None if result.accepted else kind_of(result.code, status_in(result.detail)),
+        "enhanced": parse_status(result.detail) or None,
+        "kind": None
+        if result.accepted
+        else classify_failure(result.code, parse_status(result.detail)),
     }
 
 
@@ -401,8 +403,8 @@ def _suppress_refused(
     A reply code alone is not enough: it can also mean that the relay is misconfigured.
     """
     for recipient, result in results.items():
-        status = "" if result.accepted else status_in(result.detail)
-        if status and kind_of(result.code, status) == "hard":
+        status = "" if result.accepted else parse_status(result.detail)
+        if status and classify_failure(result.code, status) == "hard":
             suppress(
                 context, tx, message, recipient, BOUNCE, code=result.code, detail=result.detail
             )
