@@ -52,7 +52,7 @@ def test_the_first_answer_needs_none_of_what_comes_later() -> None:
 def test_a_body_is_built_once_though_many_threads_ask() -> None:
     code = """
 import sys, threading
-from multimail_server.lazy_models import built
+from multimail_server.lazy_models import ensure_model_built
 from multimail_server.api.schemas.requests import SendBody
 sys.setswitchinterval(1e-6)
 assert not SendBody.__pydantic_complete__
@@ -60,7 +60,7 @@ begin, read = threading.Barrier(16), []
 def one():
     begin.wait()
     text = '{"to": ["ann@example.org"], "subject": "s", "markdown": "m"}'
-    read.append(built(SendBody).model_validate_json(text).subject)
+    read.append(ensure_model_built(SendBody).model_validate_json(text).subject)
 threads = [threading.Thread(target=one) for _ in range(16)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

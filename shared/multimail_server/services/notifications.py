@@ -1,4 +1,4 @@
-"""Notices: what happened without a decision, written for the human in the same transaction."""
+"""Notifications to the operator about sends without a decision and requests for a looser mode."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class NotificationService:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def listing(
+    def list_notifications(
         self, principal: Principal, before_id: str | None, limit: int
     ) -> list[Notification]:
-        """Return up to `limit` + 1 notices, newest first."""
+        """Return up to `limit` + 1 notifications, newest first."""
         return self._context.store.read(
             lambda tx: tx.notifications(
                 principal.account_id, principal.mailbox_id, before_id, limit + 1
@@ -30,16 +30,15 @@ class NotificationService:
 
 
 def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
-    """Write the notice of a message that leaves a monitored mailbox.
+    """Insert the notification of a message that leaves a monitored mailbox.
 
-    It goes by mail too where the mailbox has `approver_emails`; not for test keys, whose mail
-    stays here.
+    It is also mailed to the mailbox's `approver_emails`, except for messages of test keys.
     """
     mailbox = tx.mailbox(message.mailbox_id)
     approvers = mailbox.settings.get("approver_emails") if mailbox and message.live else None
     tx.put_notification(
         Notification(
-            # One notice a message: its id says which.
+            # Derived from the message's id: one notice per message.
             id=f"ntc_{message.id.partition('_')[2]}",
             account_id=message.account_id,
             mailbox_id=message.mailbox_id,
@@ -58,7 +57,7 @@ def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
 
 
 def notify_upgrade_request(tx: Tx, code: OneTimeCode, notice_id: str) -> None:
-    """Write the notice of a request for a looser mode. The code itself is not in it."""
+    """Insert the notification of a request for a looser mode, without the code itself."""
     tx.put_notification(
         Notification(
             id=notice_id,
