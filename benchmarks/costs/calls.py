@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from multimail import AsyncMultiMail
-from multimail.client import DEFAULT_LIMITS
+from multimail._client import DEFAULT_LIMITS
 from multimail.tools import ToolSession
 from multimail.tools.catalogue import CHECK_INBOX, READ_EMAIL
 

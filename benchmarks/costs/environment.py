@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from multimail_server.mail.html import markdown_from_html
+from multimail_server.mail.html import html_to_markdown
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
 
 from .dataset import DOMAIN, Mail
@@ -166,7 +166,7 @@ def get_agentmail_thread_id(mail: Mail, mails: Sequence[Mail]) -> str:
 
 
 def _build_message(mail: Mail, mails: Sequence[Mail]) -> dict[str, Any]:
-    fresh = mail.fresh or (markdown_from_html(mail.html).text if mail.html else mail.text)
+    fresh = mail.fresh or (html_to_markdown(mail.html).text if mail.html else mail.text)
     message = {
         **_common_fields(mail, mails),
         "message_id": mail.message_id,

@@ -13,13 +13,13 @@ from typing import Any
 import dkim
 
 from multimail_server.mail.auth.authenticate import authenticate
-from multimail_server.mail.auth.dkim import Verdict, judge, read_signature
-from multimail_server.mail.auth.dkim_crypto import Verifier
+from multimail_server.mail.auth.dkim import SignatureResult, evaluate_signature, parse_signature
+from multimail_server.mail.auth.dkim_crypto import CanonicalMessage
 from multimail_server.mail.auth.dns import Resolver
 from multimail_server.mail.auth.resolvers import zone_resolver
 from multimail_server.mail.headers import read_headers
-from multimail_server.mail.html import markdown_from_html
-from multimail_server.mail.mime import parse
+from multimail_server.mail.html import html_to_markdown
+from multimail_server.mail.mime import parse_message
 from multimail_server.mail.signing import generate_key, generate_rsa_key, sign_dkim, zone_lines
 
 from .dataset import DOMAIN, HTML, MIME, text_mail
@@ -37,10 +37,8 @@ Points = list[tuple[float, float]]
 
 def measure_labels(sizes: Sizes) -> Part:
     """Measure parsing, authenticating and cleaning by size, and DKIM against bare dkimpy."""
-    cleaning = {
-        name: _measure_points(markdown_from_html, make, sizes) for name, make in HTML.items()
-    }
-    parsing = {name: _measure_points(parse, make, sizes) for name, make in MIME.items()}
+    cleaning = {name: _measure_points(html_to_markdown, make, sizes) for name, make in HTML.items()}
+    parsing = {name: _measure_points(parse_message, make, sizes) for name, make in MIME.items()}
     with tempfile.TemporaryDirectory() as folder:
         zone = Path(folder) / "zone"
         pem = _publish_key(zone)
@@ -172,8 +170,9 @@ def _compare_verification(
     ]
 
 
-def _evaluate_dkim(raw: bytes, resolver: Resolver) -> Verdict:
+def _evaluate_dkim(raw: bytes, resolver: Resolver) -> SignatureResult:
     """Do the part of `authenticate` for the one signature of a message."""
     headers = read_headers(raw)
-    signature = read_signature(0, headers.first("dkim-signature"))
-    return judge(signature, headers, resolver, Verifier(raw), datetime.now(UTC))
+    field = next(field for field in headers.fields if field.name == "dkim-signature")
+    message = CanonicalMessage(raw, headers)
+    return evaluate_signature(parse_signature(field), message, resolver, datetime.now(UTC))

@@ -100,7 +100,7 @@ def _check_packages() -> Iterator[Finding]:
 
 
 def _check_configuration(session: Session) -> Iterator[Finding]:
-    from multimail.config import DEFAULT_BASE_URL
+    from multimail._config import DEFAULT_BASE_URL
 
     if session.key:
         detail = f"{key_prefix(session.key)} from {session.key_env}"

@@ -165,10 +165,10 @@ def thread(
     ],
 ) -> None:
     """Show a thread, oldest message first."""
-    from multimail.endpoints.reading import thread_holding
+    from multimail.endpoints import get_thread_containing
 
     with session.client() as client:
-        result = client.run(thread_holding(thread_id))
+        result = client.run(get_thread_containing(thread_id))
     data = {**result.model_dump(mode="json"), "messages": [_summary(m) for m in result.messages]}
     session.answer(data, lambda: show_thread(result))
 
