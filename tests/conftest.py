@@ -11,6 +11,8 @@ from tests.conformance import matrix
 from tests.postgres import Cluster, missing
 from tests.redis_server import RedisServer
 
+pytest_plugins = ["tests.expected_skips"]
+
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "explore")
