@@ -66,7 +66,8 @@ def _pip(command: list[str]) -> None:
     assert command[1] in ("install", "uninstall"), command
     for word in command[2:]:
         if not word.startswith("-"):
-            wanted = Requirement(word)
+            # A path is this project: `pip install ".[server]"` in a clone.
+            wanted = Requirement(re.sub(r"^\.(?=\[|$)", "multimail", word))
             assert wanted.name != "multimail" or wanted.extras <= EXTRAS, word
 
 
