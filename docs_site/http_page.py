@@ -8,8 +8,8 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from docs_site.markdown import code, table
-from multimail_server.web.openapi import describe
-from multimail_server.web.routes import ALL
+from multimail_server.api.openapi import describe
+from multimail_server.api.routes import ALL
 
 Json: TypeAlias = dict[str, Any]
 

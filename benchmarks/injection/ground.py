@@ -18,12 +18,13 @@ from multimail import MultiMail
 from multimail.sessions import MemorySessionStore, SessionStore
 from multimail.tools import Toolkit
 from multimail.trust import PolicyName, TrustPolicy
-from multimail.trust.addresses import bare, normalised_all
+from multimail.trust.addresses import extract_address, normalize_addresses
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
-from multimail_server.mail.smtp import InboundSmtp, SmtpEnvelope
+from multimail_server.mail.envelope import SmtpEnvelope
 from multimail_server.oversight import Direction, State
+from multimail_server.smtp.listener import InboundSmtp
 from multimail_server.store.records import Message, MessageFilter
+from multimail_server.testing.server import ServerUnderTest
 
 from .letters import Letter, Postmark
 
@@ -92,7 +93,7 @@ class Box:
         with smtplib.SMTP(host, int(port), timeout=_PATIENCE) as connection:
             for letter in letters:
                 raw = self.ground.postmark.raw(letter, self.address)
-                connection.sendmail(bare(letter.sender), [self.address], raw)
+                connection.sendmail(extract_address(letter.sender), [self.address], raw)
 
     @contextmanager
     def tools(
@@ -114,7 +115,7 @@ class Box:
         Raises:
             TimeoutError: Something is on its way still.
         """
-        signals = self.ground.server.room.desk.signals
+        signals = self.ground.server.services.context.commits
         sent = signals.wait_for(self._settled, _PATIENCE)
         if sent is None:
             raise TimeoutError(f"The outbox of {self.address} is not empty.")
@@ -124,11 +125,13 @@ class Box:
         every = self.ground.relay.taken_from(self.address)
         left = [to for one in every[self._taken :] for to in one.recipients]
         self._taken = len(every)
-        return Outcome(normalised_all(left), normalised_all(waits))
+        return Outcome(normalize_addresses(left), normalize_addresses(waits))
 
     def _settled(self) -> list[Message] | None:
         where = MessageFilter(self.id, 1000, direction=Direction.OUTBOUND, since_id=self._newest)
-        sent = list(self.ground.server.room.desk.store.read(lambda tx: tx.list_messages(where)))
+        sent = list(
+            self.ground.server.services.context.store.read(lambda tx: tx.list_messages(where))
+        )
         return None if any(one.status in _MOVING for one in sent) else sent
 
 

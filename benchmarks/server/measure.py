@@ -99,7 +99,7 @@ def _filled(stack: ExitStack, path: Path, size: int) -> tuple[Running, str]:
 
 
 def _page_paths(client: Client, box: str, size: int) -> list[str]:
-    from multimail_server.web.ask import cursor_of
+    from multimail_server.api.request import cursor_of
 
     path = f"/v1/mailboxes/{box}/emails"
     middle = f"{path}?cursor={cursor_of(f'msg_{size // 2:026d}')}"

@@ -16,7 +16,7 @@ from tests.docs.blocks import ROOT
 from typer.testing import CliRunner
 
 from multimail_cli.main import app
-from multimail_server.web.routes import ALL, PAGES
+from multimail_server.api.routes import ALL, PAGES
 
 _JOINS = {"|", "||", "&&", ";", "&"}
 _NAME = re.compile(r"[A-Za-z_]\w*=")

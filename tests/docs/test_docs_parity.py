@@ -7,7 +7,7 @@ from pathlib import Path
 
 from multimail.verb import paging, verb
 from multimail.verbs import Verbs
-from multimail_server.web.routes import ALL, PAGES
+from multimail_server.api.routes import ALL, PAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()
 ROW = re.compile(r"^\| (`[^|]+`) \| ([A-Z]+) (\S+) \| ([^|]+) \| (yes|no) \|", re.MULTILINE)

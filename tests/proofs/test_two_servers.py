@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from tests.postgres import Cluster
 from tests.proofs.served import Nursery
 from tests.proofs.sink import Sink
 from tests.server.endpoints import listening
+from tests.support.postgres import Cluster
 
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="fork is POSIX"),

@@ -9,7 +9,7 @@ import pytest
 
 from multimail.trust import Authentication, Label, assess
 from multimail_server.oversight import State
-from multimail_server.web.pages import words
+from multimail_server.pages import formatting as words
 
 _KINDS = {
     Label.FAILED: "bad",

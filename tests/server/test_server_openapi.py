@@ -14,10 +14,10 @@ from openapi_spec_validator import validate
 from tests.server.conversation import HOOK, Step, conversation
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
-from multimail_server.web.openapi import described_path
-from multimail_server.web.operations import OPERATIONS
-from multimail_server.web.routes import ALL
+from multimail_server.api.openapi import described_path
+from multimail_server.api.operations import OPERATIONS
+from multimail_server.api.routes import ALL
+from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]
 Start = Callable[..., ServerUnderTest]
@@ -43,7 +43,7 @@ def test_it_has_every_route_and_nothing_else(document: Json) -> None:
 
 
 def test_every_route_has_its_shapes_in_the_table_of_operations() -> None:
-    """A new route needs an entry in web/operations.py: what it takes and answers."""
+    """A new route needs an entry in api/operations.py: what it takes and answers."""
     assert set(OPERATIONS) == {(spec.method, described_path(spec.path)) for spec in ALL}
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from multimail_server.harness import ServerUnderTest
-from multimail_server.web.routes import ALL
-from multimail_server.web.routing import RouteSpec
+from multimail_server.api.routes import ALL
+from multimail_server.api.routing import RouteSpec
+from multimail_server.testing.server import ServerUnderTest
 
 KEYED = [spec for spec in ALL if spec.scopes]
 

@@ -30,8 +30,12 @@ with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
 LATE = {
     *("markdown_it", "selectolax", "bs4", "markdownify", "jinja2", "publicsuffixlist"),
     *("dkim", "spf", "dns", "nacl", "importlib.metadata", "mailbox", "psycopg", "httpx"),
-    *("multimail_server.seeding", "multimail_server.web.answers", "multimail_server.web.openapi"),
-    *("multimail_server.mail.hidden_text", "multimail_server.mail.authentication"),
+    *(
+        "multimail_server.seeding",
+        "multimail_server.api.schemas.messages",
+        "multimail_server.api.openapi",
+    ),
+    *("multimail_server.mail.html.visibility", "multimail_server.mail.auth.authenticate"),
 }
 
 
@@ -45,8 +49,8 @@ def test_the_first_answer_needs_none_of_what_comes_later() -> None:
 def test_a_body_is_built_once_though_many_threads_ask() -> None:
     code = """
 import sys, threading
-from multimail_server.deferred import built
-from multimail_server.web.bodies import SendBody
+from multimail_server.lazy_models import built
+from multimail_server.api.schemas.requests import SendBody
 sys.setswitchinterval(1e-6)
 assert not SendBody.__pydantic_complete__
 begin, read = threading.Barrier(16), []

@@ -7,9 +7,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
-from multimail.trust.text import Fence, clean, datamarked, one_line, split_quoted
+from multimail.trust.text import Fence, clean, datamark, one_line, split_quoted
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,7 @@ from multimail.trust.text import Fence, clean, datamarked, one_line, split_quote
         ("a\u2800\u034f\u17b4\u17b5\u180b\u180f\U0001d173b", "ab", 7),
         ("a\ud800b\ue000c\U000f0000d", "abcd", 3),
         ("می\u200cخواهم 👩\u200d👧", "میخواهم 👩👧", 2),  # noqa: RUF001 - Persian
+        ("a\U0001d159b\u2065c\ufff0d\u0378e", "abcde", 4),
         ("a\u00a0b\u3000c", "a\u00a0b\u3000c", 0),
     ],
 )
@@ -60,15 +61,15 @@ def test_no_mark_of_a_fence_can_be_foreseen(text: str, guess: str) -> None:
 
 
 def test_datamarking_leaves_no_blank_between_words() -> None:
-    assert datamarked("ignore  all^ this\nand\tthat", "^") == "ignore^all^this\nand^that"
+    assert datamark("ignore  all^ this\nand\tthat", "^") == "ignore^all^this\nand^that"
     for mark in ("", " ", "a b", "\u200b"):
         with pytest.raises(ValueError, match="mark"):
-            datamarked("x", mark)
+            datamark("x", mark)
 
 
 @given(st.text())
 def test_datamarking_does_not_change_with_the_text_that_holds_the_mark(text: str) -> None:
-    marked = datamarked(text, "^")
+    marked = datamark(text, "^")
     assert "^^" not in marked
     assert not any(blank in marked for blank in " \t")
 
