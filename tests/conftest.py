@@ -12,7 +12,7 @@ from tests.support import markers, prompt_io
 from tests.support.postgres import Cluster, missing
 from tests.support.redis_server import RedisServer
 
-pytest_plugins = ["tests.expected_skips"]
+pytest_plugins = ["tests.support.expected_skips"]
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.downloads import get_download_directory, read_from_sdist
+from tests.support.downloads import get_download_directory, read_from_sdist
 
 from multimail.trust.evidence import AuthResult
 from multimail.trust.labels import Label, assess

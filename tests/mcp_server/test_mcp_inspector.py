@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.downloads import get_download_directory
 from tests.mcp_server.support import Command
+from tests.support.downloads import get_download_directory
 
 from multimail.tools import AGENT_TOOLS
 

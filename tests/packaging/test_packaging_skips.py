@@ -22,7 +22,7 @@ def test_is_skipped():
 
 
 def run_pytest(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = ["-m", "pytest", "-q", "-p", "tests.expected_skips", "-p", "no:cacheprovider"]
+    command = ["-m", "pytest", "-q", "-p", "tests.support.expected_skips", "-p", "no:cacheprovider"]
     return subprocess.run(
         [sys.executable, *command, *options, f"--rootdir={folder}", str(folder)],
         capture_output=True,
