@@ -21,15 +21,15 @@ import uvicorn
 
 from .api.app import make_app
 from .api.limits import Limits
+from .config import ServerConfig, ServerStartError, validate_config
 from .errors import ApiError
 from .mail.auth.dns import LateResolver
 from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .services import Services
-from .services.context import AppContext, system_principal
+from .services.context import AppContext, Principal
 from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
-from .settings import ServerConfig, ServerStartError, checked
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
@@ -155,7 +155,7 @@ class EmbeddedServer:
 
     def _assemble(self) -> None:
         config = self.config
-        mode, address = checked(config)
+        mode, address = validate_config(config)
         http = _bind(config.host, config.port, "--port")
         self._undo.append(http.close)
         relay = relay_from_url(config.relay) if config.relay else None
@@ -268,7 +268,7 @@ class EmbeddedServer:
                 "take a new file."
             )
         for seed in self._seeds if is_new else []:
-            services.test_service.seed(system_principal(account_id), seed)
+            services.test_service.seed(Principal.system(account_id), seed)
 
     def _start_smtp(self, services: Services) -> None:
         config = self.config

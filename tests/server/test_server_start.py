@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from multimail_cli.serve import _load_the_server
+from multimail_cli.serve import _import_server
 from multimail_server.store.protocol import StoreUnavailableError
 from multimail_server.store.schema import STEPS
 from multimail_server.store.sqlite import SqliteStore
@@ -20,7 +20,7 @@ PROGRAM = """
 import http.client, sys
 from multimail_cli.main import app
 from multimail_server.server import EmbeddedServer
-from multimail_server.settings import ServerConfig
+from multimail_server.config import ServerConfig
 with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
     connection.request("GET", "/v1/mailboxes", headers={"X-API-Key": server.keys.agent})
@@ -69,11 +69,11 @@ print(read == ["s"] * 16)
 
 def test_the_collector_is_left_as_it_was() -> None:
     assert gc.isenabled()
-    _load_the_server()
+    _import_server()
     assert gc.isenabled()
     gc.disable()
     try:
-        _load_the_server()
+        _import_server()
         assert not gc.isenabled()
     finally:
         gc.enable()

@@ -42,7 +42,7 @@ def ask_for_code(spec: RouteSpec, api_request: ApiRequest) -> ApiResponse | None
     """Return the 202 that a sensitive change gets first; None to carry the request out.
 
     Raises:
-        Refusal: The code is wrong, over, or for another request (403); too many asked for (429).
+        ApiError: The code is wrong, over, or for another request (403); too many asked for (429).
     """
     if not api_request.services.context.approval_codes:
         return None

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ..config import MAX_MESSAGE_BYTES
 from ..errors import ApiError
 from ..rate_limit import RateLimiter
 
-MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODED = 4 / 3
 _ROOM_FOR_JSON = 512 * 1024
@@ -42,7 +42,7 @@ def check_rate(limiter: RateLimiter | None, key_id: str, now: datetime) -> None:
         now: The server's time. A virtual clock that stands still refills nothing.
 
     Raises:
-        Refusal: 429 with Retry-After; the key has used up its requests of this minute.
+        ApiError: 429 with Retry-After; the key has used up its requests of this minute.
     """
     if limiter is None:
         return

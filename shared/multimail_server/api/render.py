@@ -13,7 +13,7 @@ from typing import Any
 from ..mail.scoring import score
 from ..oversight import Direction, Mode, State, hides_content
 from ..services import Principal
-from ..services.auth import inbound_mode
+from ..services.auth import get_inbound_mode
 from ..services.decisions import PendingItem
 from ..services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
 from ..services.sending import Sent
@@ -65,7 +65,7 @@ def mailbox(box: Mailbox) -> Json:
         **{name: box.settings.get(name) for name in _SETTINGS},
         **{name: bool(box.settings.get(name, name == "scheduling_enabled")) for name in _FLAGS},
         "per_message_oversight": True,
-        "holds_inbound": inbound_mode(box) is Mode.GATED_ALL,
+        "holds_inbound": get_inbound_mode(box) is Mode.GATED_ALL,
         "created_at": moment(box.created_at),
     }
 

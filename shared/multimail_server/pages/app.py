@@ -20,7 +20,7 @@ from ..api.routing import SMALL_BODY, Routes
 from ..errors import ApiError, invalid, unavailable
 from ..oversight import Direction
 from ..services import Principal
-from ..services.auth import approver
+from ..services.auth import require_approver
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from . import formatting as words
 from .reveal import reveal, revealed_plain
@@ -135,7 +135,7 @@ def _signed_in(handler: Callable[[Visit], ApiResponse]) -> Handler:
         if session is None:
             return sign_in(request, "", 200 if request.path_text == "/" else 401)
         try:
-            principal = approver(request.services.review.key(session.key_id))
+            principal = require_approver(request.services.review.key(session.key_id))
         except ApiError as refusal:
             request.door.leave(cookie_of(request))
             return sign_in(request, refusal.message, refusal.status)

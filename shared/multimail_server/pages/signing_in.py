@@ -7,7 +7,7 @@ import re
 from ..api.request import ApiRequest, ApiResponse
 from ..api_keys import digest_of
 from ..errors import ApiError
-from ..services.auth import approver
+from ..services.auth import require_approver
 from .app import Pages, Visit, cookie_of, html_page, read_form, redirect, set_cookie
 
 pages = Pages()
@@ -27,7 +27,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
     wanted = wanted if _OURS.fullmatch(wanted) else "/"
     raw = form.one("key").strip()[:_MAX_KEY]
     try:
-        principal = approver(request.services.review.key_by_sha256(digest_of(raw)))
+        principal = require_approver(request.services.review.key_by_sha256(digest_of(raw)))
     except ApiError as refusal:
         if refusal.status == 401:
             request.door.note_failure(request.peer)
@@ -36,7 +36,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
     old = cookie_of(request)
     if old:
         request.door.leave(old)
-    request.services.review.note_session(principal, "session.begin")
+    request.services.review.record_session(principal, "session.begin")
     return redirect(
         wanted, {"Set-Cookie": set_cookie(request, request.door.admit(principal.key_id))}
     )
@@ -46,5 +46,5 @@ def sign_in(request: ApiRequest) -> ApiResponse:
 def sign_out(visit: Visit) -> ApiResponse:
     """End the session."""
     visit.request.door.leave(cookie_of(visit.request))
-    visit.request.services.review.note_session(visit.principal, "session.end")
+    visit.request.services.review.record_session(visit.principal, "session.end")
     return redirect("/", {"Set-Cookie": set_cookie(visit.request, "")})

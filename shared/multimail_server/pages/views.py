@@ -13,8 +13,8 @@ from ..api.schemas.requests import MAX_SUBJECT, Body, Line, Markdown
 from ..errors import ApiError, conflict, invalid
 from ..lazy_models import ensure_model_built
 from ..oversight import Direction, State
-from ..services.approval_links import seen_mark
-from ..services.auth import approver
+from ..services.approval_links import get_content_digest
+from ..services.auth import require_approver
 from ..services.review import ReviewItem
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
@@ -61,7 +61,7 @@ def item(visit: Visit) -> ApiResponse:
 def item_state(visit: Visit) -> ApiResponse:
     """Whether the item is still what is shown, for the script that asks every few seconds."""
     message = visit.request.services.review.peek(visit.principal, visit.request.path["email"])
-    facts = {"status": message.status.wire, "mark": seen_mark(message)}
+    facts = {"status": message.status.wire, "mark": get_content_digest(message)}
     return ApiResponse(
         content=json.dumps(facts).encode(),
         media_type="application/json",
@@ -87,9 +87,9 @@ def _decide(visit: Visit) -> Message:
     action, mark = checked_action(form.one("action")), form.one("mark")
 
     def same(tx: Tx) -> None:
-        approver(tx.key(visit.principal.key_id))
+        require_approver(tx.key(visit.principal.key_id))
         message = tx.message(email_id)
-        if message is not None and seen_mark(message) != mark:
+        if message is not None and get_content_digest(message) != mark:
             raise conflict(
                 "content_changed",
                 "The message changed after this page was made, so nothing was decided. This is "
@@ -102,7 +102,7 @@ def _decide(visit: Visit) -> Message:
         approve=action == "approve",
         reason=checked_reason(form.one("reason")),
         seen_hash=None,
-        first=same,
+        check=same,
     )
 
 
@@ -228,7 +228,7 @@ def facts_of(found: ReviewItem) -> dict[str, object]:
     return {
         "item": found,
         "message": message,
-        "mark": seen_mark(message),
+        "mark": get_content_digest(message),
         "hidden": hidden_in(texts),
         "definitions": unseen_definitions(markdown),
         "guard": guard if any(guard.values()) else None,
@@ -236,7 +236,7 @@ def facts_of(found: ReviewItem) -> dict[str, object]:
         "source": raw[:_MAX_SOURCE].decode("utf-8", "replace"),
         "source_is_cut": len(raw) > _MAX_SOURCE,
         "has_html": html_part(raw) is not None,
-        "new": [one for one in found.addressees if one.is_new],
+        "new": [one for one in found.recipients if one.is_new],
     }
 
 
@@ -255,5 +255,5 @@ def _show_edit(visit: Visit, status: int, trouble: str, texts: dict[str, str]) -
     texts = texts or {"subject": found.message.subject, "markdown": found.content.markdown}
     return show(
         visit, "edit.html", status, trouble=trouble, item=found, message=found.message,
-        mark=seen_mark(found.message), **texts,
+        mark=get_content_digest(found.message), **texts,
     )  # fmt: skip

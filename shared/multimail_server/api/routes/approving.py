@@ -26,7 +26,7 @@ def make_link(request: ApiRequest) -> ApiResponse:
     """
     body = request.parse_body(LinkBody)
     lifetime = DEFAULT_LIFETIME if body.expires_in is None else timedelta(seconds=body.expires_in)
-    made = request.services.approval_links.make(
+    made = request.services.approval_links.create(
         request.principal, request.path["email"], lifetime=lifetime, seen_hash=body.content_hash
     )
     return ApiResponse(
