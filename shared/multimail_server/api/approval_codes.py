@@ -57,7 +57,7 @@ def ask_for_code(spec: RouteSpec, api_request: ApiRequest) -> ApiResponse | None
     if code is None:
         return ApiResponse(
             render.code_first(
-                api_request.services.approval_codes.ask(api_request.principal, change)
+                api_request.services.approval_codes.request(api_request.principal, change)
             ),
             202,
         )

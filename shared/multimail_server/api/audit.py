@@ -58,7 +58,7 @@ def note_read(spec: RouteSpec, request: ApiRequest) -> None:
         return
     action = _ACTIONS.get(spec.path)
     path = None if action else spec.path
-    request.services.audit_log.note(
+    request.services.audit_log.record(
         request.principal,
         action or "request.read",
         _subject(request),
@@ -69,7 +69,7 @@ def note_read(spec: RouteSpec, request: ApiRequest) -> None:
 
 def note_refusal(spec: RouteSpec, request: ApiRequest, refusal: ApiError) -> None:
     """Write the line of a request by a known key that was not carried out."""
-    request.services.audit_log.note(
+    request.services.audit_log.record(
         request.principal,
         "request.refused",
         _subject(request, refusal),

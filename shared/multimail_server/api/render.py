@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from ..mail.scoring import score
+from ..mail.scoring import score_message
 from ..oversight import Direction, Mode, State, hides_content
 from ..services import Principal
 from ..services.auth import get_inbound_mode
@@ -136,7 +136,7 @@ def email(opened: OpenedMessage, principal: Principal) -> Json:
     row["metadata"] = message.metadata
     if message.direction is Direction.INBOUND:
         row["authentication"] = message.authentication
-        row["spam_reasons"] = list(score(message.authentication).reasons)
+        row["spam_reasons"] = list(score_message(message.authentication).reasons)
     else:
         row["recipients"] = get_delivery_results(message)
     return row

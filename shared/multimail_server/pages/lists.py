@@ -41,12 +41,12 @@ def audit(visit: Visit) -> ApiResponse:
 def _listing(visit: Visit, direction: Direction) -> ApiResponse:
     _check_may_read(visit)
     services, request = visit.request.services, visit.request
-    mailboxes = services.mailboxes.all(visit.principal)
+    mailboxes = services.mailboxes.list_mailboxes(visit.principal)
     wanted = request.query_str("mailbox") or (mailboxes[0].id if mailboxes else "")
     found = []
     if mailboxes:
         where = MessageFilter("", _SHOWN, direction=direction, before_id=request.cursor())
-        found = services.messages.listing(visit.principal, wanted, where)
+        found = services.messages.list_messages(visit.principal, wanted, where)
     last = found[_SHOWN - 1].id if len(found) > _SHOWN else None
     return show(
         visit, "mail.html", rows=found[:_SHOWN], leads=turns(request, last, mailbox=wanted),

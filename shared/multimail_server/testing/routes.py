@@ -18,7 +18,7 @@ from ..api.schemas.account import MailboxAnswer
 from ..api.schemas.messages import Answered, SummaryAnswer, Time
 from ..api.schemas.requests import Address, Body, Line
 from ..errors import forbidden, invalid
-from ..mail.addresses import problem_with
+from ..mail.addresses import find_address_fault
 from ..mail.envelope import SmtpEnvelope
 from .faults import RELAY, SMTP, Fault, same_path
 from .operations import OPERATIONS
@@ -86,7 +86,7 @@ def inject(request: ApiRequest) -> ApiResponse:
     if not request.body.strip():
         raise invalid("The body is empty; it must be a whole message (RFC 5322).")
     mail_from = request.query_str("mail_from") or ""
-    problem = problem_with(mail_from) if mail_from else None
+    problem = find_address_fault(mail_from) if mail_from else None
     if problem:
         raise invalid(f"`mail_from` {problem}.")
     envelope = SmtpEnvelope(mail_from, (_recipient(request),), "", "")
@@ -123,7 +123,7 @@ def _recipient(request: ApiRequest) -> str:
     which = request.query_str("mailbox")
     if which is not None:
         return request.services.mailboxes.get(request.principal, which).address
-    found = request.services.mailboxes.all(request.principal)
+    found = request.services.mailboxes.list_mailboxes(request.principal)
     if len(found) != 1:
         raise invalid(f"`mailbox` is missing: this key sees {len(found)} mailboxes.")
     return found[0].address

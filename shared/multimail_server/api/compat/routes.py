@@ -54,7 +54,7 @@ def check_inbox(request: ApiRequest) -> ApiResponse:
         direction=Direction.INBOUND,
         before_id=request.cursor(),
     )
-    found = request.services.messages.listing(
+    found = request.services.messages.list_messages(
         request.principal, _mailbox(request, request.query_str("mailbox")).id, where
     )
     rows = [_named(render.summary(message, request.principal)) for message in found[:limit]]
@@ -205,7 +205,7 @@ def _mailbox(request: ApiRequest, which: str | None) -> Mailbox:
     """Return the mailbox by id or address; the only one that the key sees where none is named."""
     if which is not None:
         return request.services.mailboxes.get(request.principal, which)
-    seen = request.services.mailboxes.all(request.principal)
+    seen = request.services.mailboxes.list_mailboxes(request.principal)
     if len(seen) != 1:
         raise invalid(
             f"This key sees {len(seen)} mailboxes; name one, by its address: `from` in a send, "

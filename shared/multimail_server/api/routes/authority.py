@@ -32,14 +32,14 @@ def redeem_upgrade(request: ApiRequest) -> ApiResponse:
 @routes("GET", "/v1/oversight/upgrade-requests", "oversight")
 def list_upgrade_requests(request: ApiRequest) -> ApiResponse:
     """The requests for a looser mode, with their codes. Ours: the hosted service mails them."""
-    found = request.services.upgrades.waiting(request.principal)
+    found = request.services.upgrades.list_requests(request.principal)
     return ApiResponse({"upgrade_requests": [render.upgrade_request(one) for one in found]})
 
 
 @routes("GET", "/v1/oversight/approval-codes", "oversight")
 def list_approval_codes(request: ApiRequest) -> ApiResponse:
     """The sensitive changes that wait for a code, with the codes. Ours."""
-    found = request.services.approval_codes.waiting(request.principal)
+    found = request.services.approval_codes.list_requests(request.principal)
     return ApiResponse({"approval_codes": [render.change_request(one) for one in found]})
 
 
@@ -47,7 +47,9 @@ def list_approval_codes(request: ApiRequest) -> ApiResponse:
 def list_notifications(request: ApiRequest) -> ApiResponse:
     """What the human should know and need not decide, newest first. Ours."""
     limit = request.query_int("limit", 100, 1, 100)
-    found = request.services.notifications.listing(request.principal, request.cursor(), limit)
+    found = request.services.notifications.list_notifications(
+        request.principal, request.cursor(), limit
+    )
     cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
     return ApiResponse({"notifications": [render.notice(one) for one in found[:limit]],
                    "cursor": cursor})  # fmt: skip
@@ -56,5 +58,5 @@ def list_notifications(request: ApiRequest) -> ApiResponse:
 @routes("GET", "/v1/export", "admin")
 def export(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/export, a page at a time: follow `cursor` until there is none."""
-    page = request.services.exports.page(request.principal, request.cursor())
+    page = request.services.exports.get_page(request.principal, request.cursor())
     return ApiResponse(render.export_page(page))

@@ -20,7 +20,8 @@ def list_domains(request: ApiRequest) -> ApiResponse:
     return ApiResponse(
         {
             "domains": [
-                _shown(request, found) for found in request.services.domains.all(request.principal)
+                _shown(request, found)
+                for found in request.services.domains.list_domains(request.principal)
             ]
         }
     )

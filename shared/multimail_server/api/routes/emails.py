@@ -47,7 +47,9 @@ def list_emails(request: ApiRequest) -> ApiResponse:
         since_id=request.query_str("since_id"),
         offset=request.query_int("offset", 0, 0, 100_000_000),
     )
-    found = request.services.messages.listing(request.principal, request.path["mailbox"], where)
+    found = request.services.messages.list_messages(
+        request.principal, request.path["mailbox"], where
+    )
     rows = [render.summary(message, request.principal) for message in found[:limit]]
     cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
     return ApiResponse({"emails": rows, "messages": rows, "cursor": cursor})

@@ -14,7 +14,7 @@ routes = Routes()
 @routes("GET", "/v1/mailboxes", "read")
 def list_mailboxes(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/mailboxes."""
-    found = request.services.mailboxes.all(request.principal)
+    found = request.services.mailboxes.list_mailboxes(request.principal)
     return ApiResponse({"mailboxes": [render.mailbox(mailbox) for mailbox in found]})
 
 

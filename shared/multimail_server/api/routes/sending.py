@@ -65,7 +65,7 @@ def reschedule(request: ApiRequest) -> ApiResponse:
     which = (request.principal, request.path["mailbox"], request.path["email"])
     if rewrite != DraftEdit(send_at=body.send_at):
         return ApiResponse(
-            render.fate(request.services.edits.edit(*which, rewrite, body.content_hash))
+            render.fate(request.services.revisions.edit(*which, rewrite, body.content_hash))
         )
     if body.send_at is None:
         raise invalid("Nothing is named that could change, such as `send_at` or `markdown`.")

@@ -18,7 +18,9 @@ def list_spam(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/emails?status=spam_flagged or spam_quarantined; `spam` for both."""
     limit = request.query_int("limit", 20, 1, 100)
     states = _states(request.query_str("status") or State.SPAM_FLAGGED.value)
-    found = request.services.spam_filter.listing(request.principal, states, request.cursor(), limit)
+    found = request.services.spam_filter.list_messages(
+        request.principal, states, request.cursor(), limit
+    )
     rows = [render.summary(message, request.principal) for message in found[:limit]]
     cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
     return ApiResponse({"emails": rows, "messages": rows, "cursor": cursor})

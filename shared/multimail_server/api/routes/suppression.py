@@ -13,7 +13,9 @@ routes = Routes()
 def list_suppressions(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/suppression, newest first."""
     limit = request.query_int("limit", 100, 1, 100)
-    found = request.services.suppressions.all(request.principal, request.cursor(), limit)
+    found = request.services.suppressions.list_suppressions(
+        request.principal, request.cursor(), limit
+    )
     rows = [render_outbound.suppression(entry) for entry in found[:limit]]
     cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
     return ApiResponse({"suppressions": rows, "suppression": rows, "cursor": cursor})

@@ -38,10 +38,10 @@ max-width:34rem;padding:0 1rem;overflow-wrap:anywhere}}input,button{{font:inheri
 def show(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/unsubscribe/{token}."""
     try:
-        found = request.services.suppressions.leaving(request.path["token"])
+        found = request.services.suppressions.get_unsubscribe_request(request.path["token"])
     except ApiError as refusal:
         return _refused(refusal)
-    if found.gone:
+    if found.is_suppressed:
         return _done(found)
     return _page("Unsubscribe", _form(found))
 

@@ -15,7 +15,9 @@ routes = Routes()
 @routes("GET", "/v1/webhooks", "admin")
 def list_webhooks(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/webhooks."""
-    rows = [render.webhook(hook) for hook in request.services.webhooks.all(request.principal)]
+    rows = [
+        render.webhook(hook) for hook in request.services.webhooks.list_webhooks(request.principal)
+    ]
     return ApiResponse({"subscriptions": rows, "webhooks": rows})
 
 
@@ -70,7 +72,7 @@ def list_deliveries(request: ApiRequest) -> ApiResponse:
         webhook_id=request.query_str("webhook_id", 100),
         before_id=request.cursor(),
     )
-    found = request.services.webhooks.deliveries(request.principal, where)
+    found = request.services.webhooks.list_deliveries(request.principal, where)
     rows = [render.delivery(row) for row in found[:limit]]
     cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
     return ApiResponse({"deliveries": rows, "cursor": cursor})

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from ...mail.addresses import problem_with
+from ...mail.addresses import find_address_fault
 from ...mail.compose import OutgoingAttachment
 from ...oversight import Mode
 from ...services.drafts import MAX_RECIPIENTS, Draft
@@ -35,7 +35,7 @@ _CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,
 
 
 def _address(text: str) -> str:
-    problem = problem_with(text)
+    problem = find_address_fault(text)
     if problem is not None:
         raise ValueError(f"{text[:80]!r} {problem}")
     return text
