@@ -91,17 +91,17 @@ def _build_v2(server: McpServer, sessions: bool) -> Any:
         )
 
     async def list_tools(_context: Any, _params: Any) -> Any:
-        return _to_sdk("ListToolsResult", tools=server.tools())
+        return _to_sdk("ListToolsResult", {"tools": server.tools()})
 
     async def call_tool(context: Any, params: Any) -> Any:
         result = await server.call(params.name, params.arguments or {}, get_request(context))
         return types.CallToolResult.model_validate(result)
 
     async def list_resources(_context: Any, _params: Any) -> Any:
-        return _to_sdk("ListResourcesResult", resources=[])
+        return _to_sdk("ListResourcesResult", {"resources": []})
 
     async def list_resource_templates(_context: Any, _params: Any) -> Any:
-        return _to_sdk("ListResourceTemplatesResult", resourceTemplates=server.templates())
+        return _to_sdk("ListResourceTemplatesResult", {"resourceTemplates": server.templates()})
 
     async def read_resource(context: Any, params: Any) -> Any:
         try:
@@ -123,13 +123,12 @@ def _build_v2(server: McpServer, sessions: bool) -> Any:
     )
 
 
-def _to_sdk(name: str, **data: Any) -> Any:
-    """Return data as the SDK's type of that name."""
-    return getattr(types, name).model_validate(data)
+def _to_sdk(type_name: str, data: dict[str, Any]) -> Any:
+    return getattr(types, type_name).model_validate(data)
 
 
-def _to_sdk_list(name: str, items: list[dict[str, Any]]) -> list[Any]:
-    return [_to_sdk(name, **item) for item in items]
+def _to_sdk_list(type_name: str, items: list[dict[str, Any]]) -> list[Any]:
+    return [_to_sdk(type_name, item) for item in items]
 
 
 def _headers(request: Any) -> Mapping[str, str]:
