@@ -13,7 +13,7 @@ import pytest
 from tests.support.server import Json, ServerFixture, Start, accepted, refusal
 
 from multimail import MultiMail, RateLimitError
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.operations import OPERATIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()

@@ -13,10 +13,10 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from tests.server.conversation import HOOK, Step, conversation
 
-from multimail_server import VirtualClock
 from multimail_server.api.openapi import described_path
 from multimail_server.api.operations import OPERATIONS
 from multimail_server.api.routes import ALL
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]

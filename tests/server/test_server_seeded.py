@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from multimail_server import ServerConfig, ServerStartError, SystemClock, VirtualClock
 from multimail_server.testing.hooks import SeededIds
+
+from multimail_server import ServerConfig, ServerStartError, SystemClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
