@@ -145,17 +145,17 @@ def serve(
         smtp_connections=smtp_connections,
         smtp_per_minute=smtp_per_minute,
         approval_codes=approval_codes,
-        tell_human=_tell_the_terminal,
+        notify_operator=_tell_the_terminal,
         **wanted,
     )
     _run(session, config, ended)
 
 
 def _clock(text: str) -> Clock:
-    from multimail_server.comforts import clock_of
+    from multimail_server.testing.hooks import parse_clock
 
     try:
-        return clock_of(text)
+        return parse_clock(text)
     except ValueError as error:
         raise typer.BadParameter(f"--clock: {error}.") from None
 
@@ -236,7 +236,7 @@ def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) ->
 
 
 def _time_lines(server: EmbeddedServer) -> list[str]:
-    clock = server.room.desk.comforts.clock
+    clock = server.services.context.test_hooks.clock
     if clock is None:
         return []
     return [f"  clock    virtual: {clock.now().isoformat()} until a test advances it"]

@@ -9,20 +9,20 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"({_LOCAL})@((?:{_LABEL}\.)*{_LABEL})")
 _LOCAL_ONLY = re.compile(_LOCAL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_MOST_LOCAL, _MOST_ALL = 64, 254
+_MAX_LOCAL, _MAX_ALL = 64, 254
 
 
 def problem_with(address: str) -> str | None:
     """Return why `address` is not a usable mail address, as the end of a sentence; else None."""
     if _CONTROL.search(address):
         return "contains a control character or a line break"
-    if len(address) > _MOST_ALL:
-        return f"is longer than {_MOST_ALL} characters"
+    if len(address) > _MAX_ALL:
+        return f"is longer than {_MAX_ALL} characters"
     found = _ADDRESS.fullmatch(address)
     if found is None:
         return "is not a mail address like name@example.com"
-    if len(found[1]) > _MOST_LOCAL:
-        return f"has more than {_MOST_LOCAL} characters before the @"
+    if len(found[1]) > _MAX_LOCAL:
+        return f"has more than {_MAX_LOCAL} characters before the @"
     return None
 
 
@@ -33,7 +33,7 @@ def is_address(address: str) -> bool:
 
 def is_local_part(text: str) -> bool:
     """Return whether `text` can stand before the @ of a new mailbox."""
-    return len(text) <= _MOST_LOCAL and _LOCAL_ONLY.fullmatch(text) is not None and "+" not in text
+    return len(text) <= _MAX_LOCAL and _LOCAL_ONLY.fullmatch(text) is not None and "+" not in text
 
 
 def base_of(address: str) -> str:

@@ -9,12 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from .addresses import problem_with
-from .api.limits import MOST_MESSAGE_BYTES
+from .api.limits import MAX_MESSAGE_BYTES
 from .clock import Clock, Ids, SystemClock
-from .delivery.webhooks import TIMEOUT_SECONDS
-from .mail.smtp_limits import MOST_CONNECTIONS, MOST_PER_MINUTE
-from .mailroom.desk import tell_nobody
+from .mail.smtp_limits import MAX_CONNECTIONS, MAX_PER_MINUTE
 from .oversight import Mode
+from .services.context import discard_line
+from .workers.webhooks import TIMEOUT_SECONDS
 
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
 
@@ -73,7 +73,7 @@ class ServerConfig:
     webhook_timeout: float = TIMEOUT_SECONDS
     public_url: str | None = None
     approval_codes: bool = False
-    tell_human: Callable[[str], None] = field(default=tell_nobody, repr=False)
+    notify_operator: Callable[[str], None] = field(default=discard_line, repr=False)
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids | None = None
     seed: int | None = None
@@ -81,9 +81,9 @@ class ServerConfig:
     seed_mail: Path | None = None
     requests_per_minute: int | None = None
     sends_per_day: int | None = None
-    smtp_connections: int = MOST_CONNECTIONS
-    smtp_per_minute: int = MOST_PER_MINUTE
-    message_bytes: int = MOST_MESSAGE_BYTES
+    smtp_connections: int = MAX_CONNECTIONS
+    smtp_per_minute: int = MAX_PER_MINUTE
+    message_bytes: int = MAX_MESSAGE_BYTES
 
 
 def checked(config: ServerConfig) -> tuple[Mode, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import BASE, KEY, Connect, Post, answer, body_of
+from tests.client.support import BASE, KEY, Connect, Post, answer, build_body
 
 from multimail import File, NotFoundError, ReplyError
 
@@ -17,7 +17,7 @@ INLINE = {"name": "a.txt", "content_type": "text/plain", "content_base64": "aGk=
 async def sent_attachments(connect: Connect, attachments: Any) -> Any:
     post = Post()
     await connect(post).send_email("bob@y.test", "S", "B", attachments=attachments)
-    return body_of(post.requests[-1]).get("attachments")
+    return build_body(post.requests[-1]).get("attachments")
 
 
 @pytest.mark.parametrize("as_text", [True, False])

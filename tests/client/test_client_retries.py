@@ -16,7 +16,7 @@ from tests.client.support import (
     Fault,
     Post,
     answer,
-    body_of,
+    build_body,
     cut_after_work,
     limited,
     refused,
@@ -59,7 +59,7 @@ async def test_a_send_that_meets_a_fault_is_one_email(connect: Connect, fault: F
     assert result.duplicate is (fault in AMBIGUOUS)
     sends = [one for one in post.requests if one.url.path.endswith("/send")]
     assert len(sends) == 2
-    assert len({body_of(one)["idempotency_key"] for one in sends}) == 1
+    assert len({build_body(one)["idempotency_key"] for one in sends}) == 1
 
 
 @pytest.mark.parametrize("fault", [*AMBIGUOUS, *HARMLESS], ids=name)

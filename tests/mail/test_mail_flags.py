@@ -13,9 +13,9 @@ from multimail.trust.evidence import Authentication
 from multimail.trust.labels import assess
 from multimail.trust.reported import read_authentication
 from multimail_server.api.render import short_evidence
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.flags import Arrival, flags
 from multimail_server.mail.mime import parse
+from multimail_server.testing.server import ServerUnderTest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MAILBOX = "agent@agents.localhost"

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.growth import is_linear
 
 from multimail import MultiMail
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.hidden_text import visible_html
 from multimail_server.mail.html import markdown_from_html
 from multimail_server.mail.html_source import MOST_TAGS
+from multimail_server.testing.server import ServerUnderTest
 
 HIDDEN = {
     "display": '<p style="display:none">SECRET</p>',

@@ -12,13 +12,13 @@ import pytest
 from multimail.trust.evidence import Authentication, AuthResult, SpfEvidence
 from multimail.trust.labels import Label, assess
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.authentication import authenticate
 from multimail_server.mail.compose import compose
 from multimail_server.mail.dns import DnsUnavailable, Resolver, zone_resolver
 from multimail_server.mail.smtp import SmtpEnvelope
 from multimail_server.mail.spf import check_envelope
 from multimail_server.mail.spf_library import check_host
+from multimail_server.testing.server import ServerUnderTest
 
 PEER = "192.0.2.1"
 ZONE = """

@@ -13,9 +13,9 @@ from multimail_server.oversight import (
     Mode,
     Outcome,
     State,
-    Step,
+    Transition,
     hides_content,
-    outcome,
+    transition,
 )
 
 APPROVALS = (Event.APPROVED, Event.APPROVED_FOR_LATER)
@@ -40,22 +40,22 @@ OF_BOTH = (State.REJECTED, State.DELETED)
 
 def sets_out(result: Outcome) -> bool:
     """Return whether a message is on its way after this."""
-    return isinstance(result, Step) and result.state in ON_ITS_WAY
+    return isinstance(result, Transition) and result.state in ON_ITS_WAY
 
 
 def shows(result: Outcome) -> bool:
     """Return whether an inbound message can be read after this."""
-    return isinstance(result, Step) and not hides_content(Direction.INBOUND, result.state)
+    return isinstance(result, Transition) and not hides_content(Direction.INBOUND, result.state)
 
 
 def is_erased(result: Outcome) -> bool:
     """Return whether nothing of a message is left but its id."""
-    return isinstance(result, Step) and result.state is State.DELETED
+    return isinstance(result, Transition) and result.state is State.DELETED
 
 
 def fits(direction: Direction, result: Outcome) -> bool:
     """Return whether a message's new state is one of its direction."""
-    if not isinstance(result, Step) or result.state in OF_BOTH:
+    if not isinstance(result, Transition) or result.state in OF_BOTH:
         return True
     return (direction is Direction.INBOUND) == (result.state in INBOUND_STATES)
 
@@ -65,14 +65,14 @@ def gated_mail_sets_out_by_an_approval_alone(mode: Mode, state: State, event: Ev
     pre: mode in GATED and state not in ON_ITS_WAY
     post: not sets_out(__return__) or event in APPROVALS
     """
-    return outcome(Direction.OUTBOUND, mode, state, event)
+    return transition(Direction.OUTBOUND, mode, state, event)
 
 
 def nothing_leaves_a_read_only_mailbox(state: State, event: Event) -> Outcome:
     """
     post: not isinstance(__return__, Step) or is_erased(__return__)
     """
-    return outcome(Direction.OUTBOUND, Mode.READ_ONLY, state, event)
+    return transition(Direction.OUTBOUND, Mode.READ_ONLY, state, event)
 
 
 def what_is_over_stays_over(mode: Mode, state: State, event: Event) -> Outcome:
@@ -80,7 +80,7 @@ def what_is_over_stays_over(mode: Mode, state: State, event: Event) -> Outcome:
     pre: state in OUTBOUND_OVER
     post: not isinstance(__return__, Step) or (event is Event.PURGED and is_erased(__return__))
     """
-    return outcome(Direction.OUTBOUND, mode, state, event)
+    return transition(Direction.OUTBOUND, mode, state, event)
 
 
 def hidden_mail_is_shown_by_an_approval_alone(state: State, event: Event) -> Outcome:
@@ -88,7 +88,7 @@ def hidden_mail_is_shown_by_an_approval_alone(state: State, event: Event) -> Out
     pre: state is State.PENDING_SCAN or hides_content(Direction.INBOUND, state)
     post: not shows(__return__) or event is Event.APPROVED
     """
-    return outcome(Direction.INBOUND, Mode.GATED_ALL, state, event)
+    return transition(Direction.INBOUND, Mode.GATED_ALL, state, event)
 
 
 def a_message_keeps_its_direction(
@@ -97,7 +97,7 @@ def a_message_keeps_its_direction(
     """
     post: fits(direction, __return__)
     """
-    return outcome(direction, mode, state, event)
+    return transition(direction, mode, state, event)
 
 
 def wrong_on_purpose(mode: Mode, state: State, event: Event) -> Outcome:
@@ -105,4 +105,4 @@ def wrong_on_purpose(mode: Mode, state: State, event: Event) -> Outcome:
     pre: mode in GATED and state not in ON_ITS_WAY
     post: not sets_out(__return__) or event is Event.APPROVED
     """
-    return outcome(Direction.OUTBOUND, mode, state, event)
+    return transition(Direction.OUTBOUND, mode, state, event)

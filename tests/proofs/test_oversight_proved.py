@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from tests.proofs import oversight_contracts as contracts
 
-from multimail_server.mailroom.accounts import checked_scopes
+from multimail_server.api_keys import SCOPES
+from multimail_server.errors import ApiError
 from multimail_server.oversight import (
     GATED,
     Direction,
@@ -23,13 +24,12 @@ from multimail_server.oversight import (
     Event,
     Mode,
     State,
-    Step,
+    Transition,
     every_case,
     hides_content,
-    outcome,
+    transition,
 )
-from multimail_server.refusals import Refusal
-from multimail_server.secret_keys import SCOPES
+from multimail_server.services.accounts import parse_scopes
 
 APPROVALS = {Event.APPROVED, Event.APPROVED_FOR_LATER}
 CONTRACTS = [
@@ -92,7 +92,7 @@ class Past:
     queued: bool = False
 
 
-def after(past: Past, event: Event, step: Step) -> Past:
+def after(past: Past, event: Event, step: Transition) -> Past:
     """Return what a message is after a step."""
     found = replace(past, state=step.state)
     if event in APPROVALS:
@@ -113,8 +113,8 @@ def every_past(direction: Direction, mode: Mode) -> set[Past]:
     while todo:
         past = todo.popleft()
         for event in Event:
-            result = outcome(direction, mode, past.state, event)
-            if isinstance(result, Step):
+            result = transition(direction, mode, past.state, event)
+            if isinstance(result, Transition):
                 following = after(past, event, result)
                 if following not in found:
                     found.add(following)
@@ -143,8 +143,8 @@ def test_every_sequence_of_four_events_one_by_one() -> None:
     for mode, events in product(GATED, product(Event, repeat=4)):
         state, approved = State.PENDING_SCAN, False
         for event in events:
-            result = outcome(Direction.OUTBOUND, mode, state, event)
-            if isinstance(result, Step):
+            result = transition(Direction.OUTBOUND, mode, state, event)
+            if isinstance(result, Transition):
                 state = result.state
                 approved = (approved or event in APPROVALS) and event is not Event.RESCHEDULED
             assert approved or state not in contracts.ON_ITS_WAY, events
@@ -153,15 +153,15 @@ def test_every_sequence_of_four_events_one_by_one() -> None:
 def test_every_case_is_one_of_the_table_s_and_is_answered_the_same_twice() -> None:
     cases = list(every_case())
     assert len(set(cases)) == len(Direction) * len(Mode) * len(State) * len(Event)
-    assert [outcome(*case) for case in cases] == [outcome(*case) for case in cases]
+    assert [transition(*case) for case in cases] == [transition(*case) for case in cases]
 
 
 def test_no_set_of_scopes_both_sends_and_decides() -> None:
     every_set = chain.from_iterable(combinations(SCOPES, size) for size in range(len(SCOPES) + 1))
     granted = set()
     for scopes in every_set:
-        with suppress(Refusal):
-            granted.add(frozenset(checked_scopes(scopes)))
+        with suppress(ApiError):
+            granted.add(frozenset(parse_scopes(scopes)))
     assert len(granted) == 2 ** len(SCOPES) * 3 // 4 - 1
     assert not any({"send", "oversight"} <= scopes for scopes in granted)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from multimail_server import ServerConfig, VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 
 @pytest.fixture

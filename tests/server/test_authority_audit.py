@@ -11,7 +11,7 @@ import pytest
 
 from multimail_server.api.routes import ALL
 from multimail_server.api.routing import RouteSpec
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 CLOSES = ("DELETE", "/v1/account")
@@ -78,7 +78,7 @@ def test_closing_the_account_leaves_a_line(start: Start) -> None:
     server = start()
     account = server.http("admin").get("/v1/account").json()["id"]
     server.http("admin").delete("/v1/account")
-    found = server.room.desk.store.read(lambda tx: tx.audit(account, None, None, 1))
+    found = server.services.context.store.read(lambda tx: tx.audit(account, None, None, 1))
     assert (found[0].action, found[0].resource_id) == ("account.delete", account)
 
 

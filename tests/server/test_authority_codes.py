@@ -11,7 +11,7 @@ import pytest
 
 from multimail import ApprovalRequiredError, MultiMail
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 KEY = {"name": "new", "scopes": ["read"]}
@@ -136,7 +136,7 @@ def test_without_the_switch_no_code_is_asked_for(admin: httpx.Client) -> None:
 
 def test_a_hostile_path_is_not_printed_as_it_is(start: Start) -> None:
     told: list[str] = []
-    server = start(approval_codes=True, tell_human=told.append)
+    server = start(approval_codes=True, notify_operator=told.append)
     path = "/v1/api-keys/%1b%5b31m%0aYour%20code"
     assert server.http("admin").patch(path, json={"scopes": ["read"]}).status_code == 202
     assert told[0].isprintable()

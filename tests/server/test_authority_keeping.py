@@ -13,7 +13,7 @@ import pytest
 
 from multimail import MultiMail
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 
@@ -92,7 +92,7 @@ def test_a_key_that_sends_sees_no_held_mail_in_the_export(start: Start) -> None:
 
 
 def gone(server: ServerUnderTest, email_id: str) -> bool:
-    message = server.room.desk.store.read(lambda tx: tx.message(email_id))
+    message = server.services.context.store.read(lambda tx: tx.message(email_id))
     return message is not None and message.status.value == "deleted"
 
 
@@ -100,7 +100,7 @@ def wait_until_gone(server: ServerUnderTest, *email_ids: str) -> None:
     def look() -> bool | None:
         return all(gone(server, email_id) for email_id in email_ids) or None
 
-    assert server.room.desk.signals.wait_for(look, 10)
+    assert server.services.context.commits.wait_for(look, 10)
 
 
 @pytest.fixture

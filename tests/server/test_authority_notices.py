@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 
@@ -32,7 +32,7 @@ def notice_that(
     def look() -> dict[str, Any] | None:
         return next((row for row in notices(server) if holds(row)), None)
 
-    return server.room.desk.signals.wait_for(look, 10)
+    return server.services.context.commits.wait_for(look, 10)
 
 
 def test_each_monitored_send_is_told_once(start: Start, clock: VirtualClock) -> None:
@@ -101,6 +101,6 @@ def test_a_test_key_mails_nobody(start: Start) -> None:
     path = f"/v1/mailboxes/{server.mailbox.id}"
     server.http("admin").patch(path, json={"approver_emails": ["agent@other.test"]})
     sent = send(server)
-    row = server.room.desk.store.read(lambda tx: tx.next_notice_due())
+    row = server.services.context.store.read(lambda tx: tx.next_notice_due())
     assert row is None
     assert notices(server)[0]["message_id"] == sent

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.spam import score
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 

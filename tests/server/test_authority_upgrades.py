@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 
@@ -26,7 +26,7 @@ def told() -> list[str]:
 
 @pytest.fixture
 def running(start: Start, clock: VirtualClock, told: list[str]) -> ServerUnderTest:
-    return start(clock=clock, tell_human=told.append)
+    return start(clock=clock, notify_operator=told.append)
 
 
 def ask(server: ServerUnderTest, target: str = "autonomous", key: str = "agent") -> httpx.Response:
@@ -87,7 +87,7 @@ def test_nobody_but_the_reviewer_and_the_terminal_sees_the_code(
 def test_a_code_is_kept_as_a_digest_and_not_shown_after_a_restart(
     start: Start, tmp_path: Path, told: list[str]
 ) -> None:
-    server = start(data=tmp_path / "mail.db", tell_human=told.append)
+    server = start(data=tmp_path / "mail.db", notify_operator=told.append)
     keys = server.keys
     ask(server)
     code = waiting(server)[0]["code"]

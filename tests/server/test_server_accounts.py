@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from multimail_server import Ids, ServerConfig, ServerStartError, SystemClock, VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 

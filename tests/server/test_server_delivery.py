@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
 from multimail_server.store.sqlite import SqliteStore
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 
@@ -89,7 +89,7 @@ def test_a_relay_that_is_away_is_tried_again(start: Start, clock: VirtualClock) 
         entries = audit.get("/v1/audit-log").json()["entries"]
         return any(entry["action"] == "email.retry" for entry in entries) or None
 
-    assert server.room.desk.signals.wait_for(retried, 10)
+    assert server.services.context.commits.wait_for(retried, 10)
     other = start(domain="other.test", smtp_port=port)
     clock.advance(timedelta(seconds=6))
     arrived = other.wait_for_message("Live")
@@ -104,14 +104,14 @@ def test_a_relay_that_stays_away_fails_in_the_end(start: Start, clock: VirtualCl
         clock=clock,
     )
     sent = send(server, "agent@other.test").json()
-    desk = server.room.desk
+    desk = server.services.context
 
     def waiting() -> bool | None:
         row = desk.store.read(lambda tx: tx.outbox_row(sent["id"]))
         return True if row is None or row.due_at > clock.now() else None
 
     for _ in range(12):
-        assert desk.signals.wait_for(waiting, 10)
+        assert desk.commits.wait_for(waiting, 10)
         clock.advance(timedelta(hours=9))
     told = settled(server, sent["id"], "send_failed")
     assert told["bounce_type"] == "soft"
@@ -148,7 +148,7 @@ def test_deleting_a_mailbox_cancels_what_waits_in_it(start: Start) -> None:
 
 def test_a_full_disk_refuses_and_loses_nothing(start: Start, tmp_path: Path) -> None:
     server = start(data=tmp_path / "mail.db")
-    store = server.room.desk.store
+    store = server.services.context.store
     assert isinstance(store, SqliteStore)
     kept = send(server, "a@example.com").json()["id"]
     pages = store._writer.execute("PRAGMA page_count").fetchone()[0]

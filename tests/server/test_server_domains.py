@@ -13,12 +13,12 @@ from tests.server.sink import Sink, start_sink
 
 from multimail import MultiMail, MultiMailError
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.authentication import authenticate
 from multimail_server.mail.dns import zone_resolver
 from multimail_server.mail.identity import verify_identity
 from multimail_server.mail.signing import zone_lines
 from multimail_server.server import FirstKeys
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Json = dict[str, Any]
@@ -96,7 +96,7 @@ def test_a_new_domain_names_the_records_to_publish_and_no_secret(start: Start) -
     admin = server.http("admin")
     shown = admin.get(f"/v1/domains/{domain['id']}").text + admin.get("/v1/domains").text
     log = admin.get("/v1/audit-log").text
-    kept = server.room.desk.store.read(lambda tx: tx.domain(domain["id"]))
+    kept = server.services.context.store.read(lambda tx: tx.domain(domain["id"]))
     assert kept is not None
     assert "PRIVATE KEY" in kept.rsa_key
     for text in (shown, log, repr(kept)):

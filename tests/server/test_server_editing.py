@@ -15,8 +15,17 @@ import pytest
 
 from multimail import MultiMail, ValidationError
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
-from multimail_server.oversight import FREE, GATED, Direction, Event, Mode, State, Step, outcome
+from multimail_server.oversight import (
+    FREE,
+    GATED,
+    Direction,
+    Event,
+    Mode,
+    State,
+    Transition,
+    transition,
+)
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Json = dict[str, Any]
@@ -77,13 +86,13 @@ def refused(reply: httpx.Response) -> tuple[int, str]:
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("state", State)
 def test_what_was_approved_is_never_edited(mode: Mode, state: State) -> None:
-    result = outcome(Direction.OUTBOUND, mode, state, Event.EDITED)
+    result = transition(Direction.OUTBOUND, mode, state, Event.EDITED)
     waiting = {State.PENDING_SEND_APPROVAL, State.SCHEDULED_FIRST}
     may = state in waiting if mode in GATED else mode in FREE and state is State.SCHEDULED
-    assert isinstance(result, Step) is may
-    if isinstance(result, Step):
+    assert isinstance(result, Transition) is may
+    if isinstance(result, Transition):
         assert result.state is state
-    assert not isinstance(outcome(Direction.INBOUND, mode, state, Event.EDITED), Step)
+    assert not isinstance(transition(Direction.INBOUND, mode, state, Event.EDITED), Transition)
 
 
 def test_an_edit_is_a_new_revision_that_waits_for_its_own_decision(

@@ -13,8 +13,8 @@ import pytest
 
 from multimail import MultiMail, RateLimitError
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
-from multimail_server.web.operation_names import OPERATIONS
+from multimail_server.testing.operations import OPERATIONS
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()

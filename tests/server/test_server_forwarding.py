@@ -12,8 +12,8 @@ import httpx
 import pytest
 from tests.server.sink import Sink, start_sink
 
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Json = dict[str, Any]
@@ -41,7 +41,7 @@ def forwarding(start: Start, **settings: Any) -> ServerUnderTest:
 
 def left(server: ServerUnderTest, count: int) -> list[Json]:
     """Return what is in the test outbox, once so much is."""
-    found = server.room.desk.signals.wait_for(
+    found = server.services.context.commits.wait_for(
         lambda: rows if len(rows := server.outbox()) >= count else None, 10
     )
     assert found is not None

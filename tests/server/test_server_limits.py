@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from multimail_server import ServerConfig, ServerStartError, VirtualClock
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.smtp_limits import SmtpGate, SmtpLimits
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 

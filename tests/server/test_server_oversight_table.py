@@ -13,13 +13,13 @@ from multimail_server.oversight import (
     Effect,
     Event,
     Mode,
-    Refused,
-    Repeat,
+    NoOp,
+    Rejected,
     State,
-    Step,
+    Transition,
     every_case,
     hides_content,
-    outcome,
+    transition,
 )
 
 APPROVALS = {Event.APPROVED, Event.APPROVED_FOR_LATER}
@@ -32,17 +32,17 @@ def reachable(direction: Direction, mode: Mode, without: set[Event] | None = Non
     while queue:
         state = queue.popleft()
         for event in set(Event) - (without or set()):
-            result = outcome(direction, mode, state, event)
-            if isinstance(result, Step) and result.state not in found:
+            result = transition(direction, mode, state, event)
+            if isinstance(result, Transition) and result.state not in found:
                 found.add(result.state)
                 queue.append(result.state)
     return found
 
 
 def test_every_case_has_an_outcome() -> None:
-    kinds = [type(outcome(*case)) for case in every_case()]
+    kinds = [type(transition(*case)) for case in every_case()]
     assert len(kinds) == len(Direction) * len(Mode) * len(State) * len(Event)
-    assert set(kinds) == {Step, Repeat, Refused}
+    assert set(kinds) == {Transition, NoOp, Rejected}
 
 
 @pytest.mark.parametrize("mode", GATED)
@@ -60,7 +60,7 @@ def test_a_free_mailbox_sends_by_itself_and_takes_no_decisions(mode: Mode) -> No
     assert State.SENT in reachable(Direction.OUTBOUND, mode)
     for state in State:
         for event in (*APPROVALS, Event.REJECTED):
-            assert isinstance(outcome(Direction.OUTBOUND, mode, state, event), Refused)
+            assert isinstance(transition(Direction.OUTBOUND, mode, state, event), Rejected)
 
 
 def test_gated_all_shows_no_inbound_mail_before_an_approval() -> None:
@@ -73,9 +73,9 @@ def test_gated_all_shows_no_inbound_mail_before_an_approval() -> None:
 @pytest.mark.parametrize("mode", GATED)
 def test_what_is_over_stays_over(mode: Mode, state: State) -> None:
     for event in set(Event) - {Event.PURGED}:
-        assert not isinstance(outcome(Direction.OUTBOUND, mode, state, event), Step)
-    forgotten = outcome(Direction.OUTBOUND, mode, state, Event.PURGED)
-    assert forgotten == Step(State.DELETED)
+        assert not isinstance(transition(Direction.OUTBOUND, mode, state, event), Transition)
+    forgotten = transition(Direction.OUTBOUND, mode, state, Event.PURGED)
+    assert forgotten == Transition(State.DELETED)
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -84,8 +84,8 @@ def test_the_outbox_holds_exactly_what_is_scheduled_or_sending(mode: Mode) -> No
     holding = {State.SCHEDULED, State.SCHEDULED_FIRST, State.SENDING}
     for state in reachable(Direction.OUTBOUND, mode):
         for event in Event:
-            result = outcome(Direction.OUTBOUND, mode, state, event)
-            if not isinstance(result, Step):
+            result = transition(Direction.OUTBOUND, mode, state, event)
+            if not isinstance(result, Transition):
                 continue
             held = state in holding
             if Effect.WITHDRAW in result.effects:
@@ -96,15 +96,17 @@ def test_the_outbox_holds_exactly_what_is_scheduled_or_sending(mode: Mode) -> No
 
 
 def test_an_approved_message_that_is_moved_needs_a_new_approval() -> None:
-    moved = outcome(Direction.OUTBOUND, Mode.GATED_SEND, State.SCHEDULED, Event.RESCHEDULED)
-    assert moved == Step(State.PENDING_SEND_APPROVAL, (Effect.WITHDRAW, Effect.AWAIT_DECISION))
+    moved = transition(Direction.OUTBOUND, Mode.GATED_SEND, State.SCHEDULED, Event.RESCHEDULED)
+    assert moved == Transition(
+        State.PENDING_SEND_APPROVAL, (Effect.WITHDRAW, Effect.AWAIT_DECISION)
+    )
 
 
 def test_refusals_are_sentences() -> None:
     for case in every_case():
-        result = outcome(*case)
-        if isinstance(result, Refused):
-            assert result.sentence.endswith(".")
+        result = transition(*case)
+        if isinstance(result, Rejected):
+            assert result.message.endswith(".")
             assert result.code == result.code.lower()
 
 
@@ -114,7 +116,7 @@ def test_what_is_scheduled_first_can_only_enter_the_queue(mode: Mode) -> None:
         event: result.state
         for event in Event
         if isinstance(
-            result := outcome(Direction.OUTBOUND, mode, State.SCHEDULED_FIRST, event), Step
+            result := transition(Direction.OUTBOUND, mode, State.SCHEDULED_FIRST, event), Transition
         )
     }
     assert leads_to == {

@@ -11,7 +11,7 @@ import pytest
 from tests.server.sink import Sink, start_sink
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Json = dict[str, Any]
@@ -142,7 +142,7 @@ def test_deleting_the_mailbox_cancels_it(start: Start, clock: VirtualClock) -> N
         admin.delete(f"/v1/mailboxes/{server.mailbox.id}")
     clock.advance(timedelta(hours=10))
     assert queue(server) == []
-    message = server.room.desk.store.read(lambda tx: tx.message(sent["id"]))
+    message = server.services.context.store.read(lambda tx: tx.message(sent["id"]))
     assert message is not None
     assert message.status.value == "cancelled"
 

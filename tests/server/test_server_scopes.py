@@ -10,7 +10,7 @@ import pytest
 
 from multimail_server.api.routes import ALL
 from multimail_server.api.routing import RouteSpec
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 KEYED = [spec for spec in ALL if spec.scopes]
 

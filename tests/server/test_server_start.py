@@ -49,7 +49,7 @@ def test_the_first_answer_needs_none_of_what_comes_later() -> None:
 def test_a_body_is_built_once_though_many_threads_ask() -> None:
     code = """
 import sys, threading
-from multimail_server.deferred import built
+from multimail_server.lazy_models import built
 from multimail_server.api.schemas.requests import SendBody
 sys.setswitchinterval(1e-6)
 assert not SendBody.__pydantic_complete__

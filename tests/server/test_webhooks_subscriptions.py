@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from multimail_server.harness import ServerUnderTest
-from multimail_server.mailroom.events import KIND_OF
+from multimail_server.services.events import EVENT_KINDS
 from multimail_server.store.schema import STEPS
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 URL = "https://hooks.example/in"
@@ -47,9 +47,9 @@ def test_no_secret_is_in_the_log_or_in_a_repr(
     server = start(data=tmp_path / "mail.db")
     secret = make(server.http("admin"), url="http://127.0.0.1:9/x").json()["signing_secret"]
     server.deliver()
-    account = server.room.desk.store.read(lambda tx: tx.first_account())
+    account = server.services.context.store.read(lambda tx: tx.first_account())
     assert account is not None
-    hooks = server.room.desk.store.read(lambda tx: tx.webhooks(account.id))
+    hooks = server.services.context.store.read(lambda tx: tx.webhooks(account.id))
     assert len(hooks) == 1
     assert secret not in repr(hooks)
     server.stop()
@@ -57,8 +57,8 @@ def test_no_secret_is_in_the_log_or_in_a_repr(
 
 
 def test_every_name_can_be_subscribed_to(admin: httpx.Client) -> None:
-    made = make(admin, events=[*KIND_OF, *KIND_OF]).json()
-    assert made["events"] == list(KIND_OF)
+    made = make(admin, events=[*EVENT_KINDS, *EVENT_KINDS]).json()
+    assert made["events"] == list(EVENT_KINDS)
     assert len(made["events"]) == 13
 
 
@@ -66,7 +66,7 @@ def test_every_name_can_be_subscribed_to(admin: httpx.Client) -> None:
 def test_an_unknown_event_is_refused_with_the_list(admin: httpx.Client, events: list[str]) -> None:
     refused = make(admin, events=events)
     assert (refused.status_code, refused.json()["code"]) == (400, "unknown_event")
-    assert all(name in refused.json()["error"] for name in KIND_OF)
+    assert all(name in refused.json()["error"] for name in EVENT_KINDS)
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def hang_everything_on_one(tx: Tx) -> None:
     tx.insert_test_delivery(rows.delivery(1))
     tx.insert_revision(REVISION)
     tx.put_approval_link(LINK)
-    tx.put_stamp(Stamp("msg_0001", b"\x00head"))
+    tx.put_signed_headers(Stamp("msg_0001", b"\x00head"))
     tx.put_notice(NOTICE)
     tx.put_contact(rows.contact(1, "a@example.com"))
     tx.put_webhook(HOOK)

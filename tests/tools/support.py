@@ -19,8 +19,8 @@ from multimail import AsyncMultiMail, MultiMail, Retry
 from multimail.sessions import MemorySessionStore
 from multimail.tools import ApproverToolkit, Toolkit, ToolResult
 from multimail.trust import GuardDecision
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.signing import sign_dkim
+from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]
 AT_ONCE = Retry(base=0, cap=0, chance=lambda: 0.0)
@@ -108,7 +108,7 @@ class Box:
 
     def left(self) -> list[Json]:
         """Return what left the mailbox, newest first, with its bytes as `raw`."""
-        assert self.server.room.desk.comforts.settle(), "the outbox is still at work"
+        assert self.server.services.context.test_hooks.settle(), "the outbox is still at work"
         return [one for one in self.server.outbox() if one["mailbox_id"] == self.id]
 
     def decide(self, email_id: str, action: str = "approve") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.tools.support import Box, Connect, Fault, Tools, Way, answer, code_of, fenced, ids
 
 from multimail.tools import ApproverToolkit, Toolkit
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 
 async def held(tools: Tools, body: str = "It is ready.", **more: object) -> str:

@@ -12,7 +12,7 @@ import pytest
 from tests.tools.support import Box, Connect, Signer, code_of, fenced, ids, letter
 
 from multimail.tools import Toolkit
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 
 async def test_list_mailboxes_names_the_mode(box: Box, connect: Connect) -> None:

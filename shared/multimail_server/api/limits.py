@@ -7,9 +7,9 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..refusals import Refusal
+from ..errors import ApiError
 
-MOST_MESSAGE_BYTES = 25 * 1024 * 1024
+MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 _ENCODED = 4 / 3
 _ROOM_FOR_JSON = 512 * 1024
 
@@ -24,7 +24,7 @@ class Limits:
     """
 
     requests_per_minute: int | None = None
-    message_bytes: int = MOST_MESSAGE_BYTES
+    message_bytes: int = MAX_MESSAGE_BYTES
 
     def longest_body(self, wanted: int) -> int:
         """Return how many bytes a body may have where a route would take `wanted`."""
@@ -61,9 +61,9 @@ class Rates:
         raise _too_many(self._each, math.ceil(wait.total_seconds()))
 
 
-def _too_many(each: timedelta, seconds: int) -> Refusal:
+def _too_many(each: timedelta, seconds: int) -> ApiError:
     allowed = round(timedelta(minutes=1) / each)
-    return Refusal(
+    return ApiError(
         429,
         "rate_limited",
         f"This key has made the {allowed} requests that it may make in a minute. Nothing was done; "

@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..mail.spam import score
-from ..mailroom import Principal
-from ..mailroom.authority import inbound_mode
-from ..mailroom.deciding import Pending
-from ..mailroom.reading import Conversation, Opened, may_see
-from ..mailroom.results import results_of
-from ..mailroom.sending import Sent
 from ..oversight import Direction, Mode, State, hides_content
+from ..services import Principal
+from ..services.auth import inbound_mode
+from ..services.decisions import PendingItem
+from ..services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
+from ..services.sending import Sent
 from ..store.records import (
     Account,
     Attachment,
@@ -71,9 +70,9 @@ def mailbox(box: Mailbox) -> Json:
     }
 
 
-def summary(message: Message, who: Principal) -> Json:
+def summary(message: Message, principal: Principal) -> Json:
     """Return a row of a listing: no body, and nothing at all of what only reviewers may see."""
-    shown = may_see(who, message)
+    shown = may_see(principal, message)
     inbound = message.direction is Direction.INBOUND
     row: Json = {
         "id": message.id,
@@ -121,12 +120,12 @@ def _short(method: Json) -> Json:
     return {name: method[name] for name in _TOLD_SHORT if method.get(name) is not None}
 
 
-def email(opened: Opened, who: Principal) -> Json:
+def email(opened: OpenedMessage, principal: Principal) -> Json:
     """Return one message with its body."""
     message = opened.message
-    row = summary(message, who)
+    row = summary(message, principal)
     row["tags"] = opened.tags
-    if not may_see(who, message):
+    if not may_see(principal, message):
         return {**row, "markdown": "", "body": "", "attachments": []}
     row.update(_headers(message))
     row.update(_fate(message))
@@ -139,7 +138,7 @@ def email(opened: Opened, who: Principal) -> Json:
         row["authentication"] = message.authentication
         row["spam_reasons"] = list(score(message.authentication).reasons)
     else:
-        row["recipients"] = results_of(message)
+        row["recipients"] = get_delivery_results(message)
     return row
 
 
@@ -248,10 +247,12 @@ def decision(message: Message, *, approve: bool) -> Json:
     }
 
 
-def pending(item: Pending, who: Principal) -> Json:
+def pending(item: PendingItem, principal: Principal) -> Json:
     """Return an item of the approval queue: all that the approver decides about."""
     message = item.message
-    row = email(Opened(message, item.markdown, item.attachments, removed=item.removed), who)
+    row = email(
+        OpenedMessage(message, item.markdown, item.attachments, removed=item.removed), principal
+    )
     row["body_markdown"] = item.markdown
     row["recipients"] = list(message.recipients)
     row["suppressed"] = list(item.suppressed)
@@ -259,13 +260,13 @@ def pending(item: Pending, who: Principal) -> Json:
     return row
 
 
-def thread(found: Conversation, who: Principal) -> Json:
+def thread(found: ThreadView, principal: Principal) -> Json:
     """Return a conversation; its rows have bodies where they were asked for."""
     messages = found.messages
-    visible = [message for message in messages if may_see(who, message)]
+    visible = [message for message in messages if may_see(principal, message)]
     rows = [
-        email(found.bodies[message.id], who) if message.id in found.bodies
-        else summary(message, who)
+        email(found.bodies[message.id], principal) if message.id in found.bodies
+        else summary(message, principal)
         for message in messages
     ]  # fmt: skip
     return {
@@ -328,7 +329,7 @@ def key(found: Key) -> Json:
     }
 
 
-def account(found: Account, who: Principal) -> Json:
+def account(found: Account, principal: Principal) -> Json:
     """Return the account, and the key that asks, so that a program can see what it may do."""
     return {
         "id": found.id,
@@ -336,11 +337,11 @@ def account(found: Account, who: Principal) -> Json:
         "name": found.name,
         "created_at": moment(found.created_at),
         "key": {
-            "id": who.key_id,
-            "name": who.name,
-            "scopes": sorted(who.scopes),
-            "mailbox_id": who.mailbox_id,
-            "live": who.live,
+            "id": principal.key_id,
+            "name": principal.name,
+            "scopes": sorted(principal.scopes),
+            "mailbox_id": principal.mailbox_id,
+            "live": principal.live,
         },
     }
 

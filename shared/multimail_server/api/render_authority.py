@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ..mailroom import Principal
-from ..mailroom.change_codes import ChangeRequest
-from ..mailroom.exporting import Exported, ExportPage
-from ..mailroom.upgrades import UpgradeRequest
+from ..services import Principal
+from ..services.approval_codes import ChangeRequest
+from ..services.export import Exported, ExportPage
+from ..services.upgrades import UpgradeRequest
 from ..store.authority_records import Notice, OneTimeCode
 from . import render
 from .request import cursor_of

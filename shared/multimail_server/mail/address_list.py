@@ -9,10 +9,10 @@ import idna
 
 from .headers import decode_words, unfold
 
-MOST_ADDRESSES = 1000
-_MOST_FROM = 2000
-_MOST_LIST = 64 * 1024
-_MOST_NAME = 500
+MAX_ADDRESSES = 1000
+_MAX_FROM = 2000
+_MAX_LIST = 64 * 1024
+_MAX_NAME = 500
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]+"
 _LOCAL = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
@@ -60,7 +60,7 @@ def read_from(value: bytes) -> Mailbox:
         Unusable: It is not exactly one plain address: a list, a group, a source route, an
             encoded word or a quoted string as address, text after the address …
     """
-    if len(value) > _MOST_FROM:
+    if len(value) > _MAX_FROM:
         raise Unusable("is longer than 2,000 bytes")
     if any((byte < 32 and byte not in b"\t\r\n") or byte == 127 for byte in value):
         raise Unusable("contains a control character")
@@ -71,12 +71,12 @@ def read_addresses(values: list[bytes]) -> tuple[str, ...]:
     """Return the usable addresses of To, Cc or Reply-To fields, each once, at most 1,000."""
     found: dict[str, None] = {}
     for value in values:
-        for pieces in _split(_pieces(unfold(value[:_MOST_LIST]))):
+        for pieces in _split(_pieces(unfold(value[:_MAX_LIST]))):
             try:
                 found[_mailbox(pieces).address] = None
             except Unusable:
                 continue
-            if len(found) >= MOST_ADDRESSES:
+            if len(found) >= MAX_ADDRESSES:
                 break
     return tuple(found)
 
@@ -186,4 +186,4 @@ def _name(pieces: list[str], address: str) -> str:
         raise Unusable("has two addresses")
     words = [_ESCAPED.sub(r"\1", t[1:-1]) if t[:1] == '"' else t for t in pieces]
     text = " ".join("".join(words).split())
-    return " ".join(decode_words(text).split())[:_MOST_NAME]
+    return " ".join(decode_words(text).split())[:_MAX_NAME]

@@ -13,11 +13,11 @@ from multimail.trust.evidence import ArcEvidence, AuthResult
 
 from .address_list import ascii_domain
 from .dkim_library import Invalid, read_tags, verify_chain
-from .dkim_signature import MOST_SIGNATURE, find_key, uncovered
+from .dkim_signature import MAX_SIGNATURE, find_key, uncovered
 from .dns import DnsUnavailable, Resolver
 from .headers import Field, HeaderBlock
 
-MOST_SETS = 50
+MAX_SETS = 50
 _SEAL, _SIGNATURE, _RESULTS = "arc-seal", "arc-message-signature", "arc-authentication-results"
 _NAMES = (_SEAL, _SIGNATURE, _RESULTS)
 _INSTANCE = re.compile(rb"\s{0,20}i[ \t]{0,20}=[ \t]{0,20}([1-9][0-9]?)[ \t]{0,20};")
@@ -63,7 +63,7 @@ def _evidence(result: AuthResult, sealer: str, reason: str) -> ArcEvidence:
 
 def _newest(fields: list[Field]) -> dict[str, bytes]:
     """Return the fields of the newest set, if the sets are complete and numbered without gaps."""
-    if len(fields) > len(_NAMES) * MOST_SETS:
+    if len(fields) > len(_NAMES) * MAX_SETS:
         raise _Broken("there are more than 50 ARC sets")
     numbered = {(field.name, _instance(field.value)): field.value for field in fields}
     newest = max(number for _, number in numbered)
@@ -76,7 +76,7 @@ def _newest(fields: list[Field]) -> dict[str, bytes]:
 def _instance(value: bytes) -> int:
     """Return a field's number. Where it does not stand first, readers disagree about it."""
     found = _INSTANCE.match(value.replace(b"\r\n", b""))
-    if found is None or len(value) > MOST_SIGNATURE or _LONG_BLANK.search(value):
+    if found is None or len(value) > MAX_SIGNATURE or _LONG_BLANK.search(value):
         raise _Broken("an ARC field is malformed")
     return int(found[1])
 

@@ -29,7 +29,7 @@ from .headers import HeaderBlock, read_headers
 from .smtp import SmtpEnvelope
 from .spf import check_envelope, envelope_domain
 
-MOST_SIGNATURES = 8
+MAX_SIGNATURES = 8
 _ONCE = (
     "from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references",
     "subject", "date", "mime-version", "content-type", "content-transfer-encoding",
@@ -95,7 +95,7 @@ def _spf(
 
 
 def _signatures(headers: HeaderBlock) -> list[Signature]:
-    values = headers.all("dkim-signature")[:MOST_SIGNATURES]
+    values = headers.all("dkim-signature")[:MAX_SIGNATURES]
     return [read_signature(index, value) for index, value in enumerate(values)]
 
 

@@ -15,8 +15,8 @@ from .parts import Part, parameter, read_parts
 
 BounceType: TypeAlias = Literal["hard", "soft"]
 
-_MOST_RECIPIENTS = 100
-_MOST_REPORT = 256 * 1024
+_MAX_RECIPIENTS = 100
+_MAX_REPORT = 256 * 1024
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _CODE = re.compile(r"(?<!\d)(?<!\d\.)([2-5]\d\d)(?=[ -]|\Z)")
 # Permanent for this message and not for the address: the sender's address, a full box, size,
@@ -81,7 +81,7 @@ def read_report(raw: bytes) -> Report | None:
 
     Sources: RFC 3462 (multipart/report), RFC 3464 section 2, RFC 5965 section 3.
     """
-    if b"report" not in raw[:_MOST_REPORT].lower():
+    if b"report" not in raw[:_MAX_REPORT].lower():
         return None
     tree = read_parts(raw)
     if tree.content_type != "multipart/report":
@@ -96,7 +96,7 @@ def _delivery_report(tree: Part) -> Report | None:
     status = _child(tree, "message/delivery-status")
     if status is None:
         return None
-    blocks = _GAP.split(status.content()[:_MOST_REPORT].strip())[1 : _MOST_RECIPIENTS + 1]
+    blocks = _GAP.split(status.content()[:_MAX_REPORT].strip())[1 : _MAX_RECIPIENTS + 1]
     groups = [read_headers(block + b"\r\n\r\n") for block in blocks]
     failed = tuple(_recipient(group) for group in groups if _word(group, "action") == "failed")
     return Report(False, _original_id(tree), failed)
@@ -117,10 +117,10 @@ def _complaint(tree: Part) -> Report | None:
     part = _child(tree, "message/feedback-report")
     if part is None:
         return None
-    group = read_headers(part.content()[:_MOST_REPORT].strip() + b"\r\n\r\n")
+    group = read_headers(part.content()[:_MAX_REPORT].strip() + b"\r\n\r\n")
     if _word(group, "feedback-type") != "abuse":
         return None
-    named = [_address(value) for value in group.all("original-rcpt-to")[:_MOST_RECIPIENTS]]
+    named = [_address(value) for value in group.all("original-rcpt-to")[:_MAX_RECIPIENTS]]
     who = tuple(FailedRecipient((one,), "", None, "complaint") for one in named if one)
     return Report(True, _original_id(tree), who)
 
@@ -129,7 +129,7 @@ def _original_id(tree: Part) -> str | None:
     for kind in ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers"):
         part = _child(tree, kind)
         if part is not None:
-            return parse(part.content()[:_MOST_REPORT]).message_id
+            return parse(part.content()[:_MAX_REPORT]).message_id
     return None
 
 

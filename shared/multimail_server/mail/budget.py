@@ -16,8 +16,8 @@ from .dns import DnsUnavailable, HostKind, Resolver
 
 T = TypeVar("T")
 
-MOST_LOOKUPS = 50
-MOST_SECONDS = 20.0
+MAX_LOOKUPS = 50
+MAX_SECONDS = 20.0
 
 
 class Budgets:
@@ -53,8 +53,8 @@ class Budget:
         self,
         resolver: Resolver,
         *,
-        most: int = MOST_LOOKUPS,
-        seconds: float = MOST_SECONDS,
+        most: int = MAX_LOOKUPS,
+        seconds: float = MAX_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver

@@ -41,9 +41,9 @@ violet:ee82ee wheat:f5deb3 white:ffffff whitesmoke:f5f5f5 yellow:ffff00 yellowgr
 _NAMED = {name: digits for name, _, digits in (pair.partition(":") for pair in _NAMES.split())}
 _HEX = re.compile(r"#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})")
 _FUNCTION = re.compile(r"(rgb|hsl)a?\(([^()]{1,80})\)")
-_LEAST_CONTRAST = 1.2
-_LEAST_DISTANCE = 40
-_LEAST_ALPHA = 0.1
+_MIN_CONTRAST = 1.2
+_MIN_DISTANCE = 40
+_MIN_ALPHA = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Colour:
     @property
     def is_clear(self) -> bool:
         """Whether it is as good as transparent."""
-        return self.alpha < _LEAST_ALPHA
+        return self.alpha < _MIN_ALPHA
 
 
 BLACK, WHITE = Colour(0, 0, 0), Colour(255, 255, 255)
@@ -119,10 +119,10 @@ def _number(text: str, whole: int) -> float:
 def looks_same(text: Colour, behind: Colour) -> bool:
     """Return whether text of one colour cannot be read on the other."""
     pairs = ((text.red, behind.red), (text.green, behind.green), (text.blue, behind.blue))
-    if max(abs(a - b) for a, b in pairs) >= _LEAST_DISTANCE:
+    if max(abs(a - b) for a, b in pairs) >= _MIN_DISTANCE:
         return False
     dark, light = sorted((_luminance(text), _luminance(behind)))
-    return (light + 0.05) / (dark + 0.05) < _LEAST_CONTRAST
+    return (light + 0.05) / (dark + 0.05) < _MIN_CONTRAST
 
 
 def _luminance(colour: Colour) -> float:

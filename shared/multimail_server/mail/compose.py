@@ -21,7 +21,7 @@ from .header_lines import (
 
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,80}/[A-Za-z0-9!#$&^_.+-]{1,80}")
-_MOST_LINE = 76
+_MAX_LINE = 76
 _PAGE = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n{}</body></html>\n'
 
 
@@ -163,7 +163,7 @@ def _is_plain(data: bytes) -> bool:
         return False
     lines = data.split(b"\r\n")
     return all(
-        len(line) <= _MOST_LINE
+        len(line) <= _MAX_LINE
         and not line.startswith((b"From ", b"--"))
         and not line.endswith((b" ", b"\t"))
         for line in lines
@@ -178,7 +178,7 @@ def _file(file: OutgoingAttachment, number: int) -> bytes:
     if not _TYPE.fullmatch(kind) or kind.startswith(("multipart/", "message/")):
         kind = "application/octet-stream"
     coded = binascii.b2a_base64(file.content, newline=False)
-    lines = [coded[at : at + _MOST_LINE] for at in range(0, len(coded), _MOST_LINE)]
+    lines = [coded[at : at + _MAX_LINE] for at in range(0, len(coded), _MAX_LINE)]
     head = (
         f"Content-Type: {kind}\r\n"
         "Content-Transfer-Encoding: base64\r\n"

@@ -20,9 +20,9 @@ from .dns import DnsUnavailable, Resolver
 from .headers import HeaderBlock
 from .pinned_type import is_pinned
 
-MOST_SIGNATURE = 8192
-_MOST_SIGNED = 200
-_MOST_KEY = 2048
+MAX_SIGNATURE = 8192
+_MAX_SIGNED = 200
+_MAX_KEY = 2048
 _REQUIRED = ("v", "a", "b", "bh", "d", "h", "s")
 _ALGORITHMS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
 _COVERED = ("from", "subject", "reply-to")
@@ -60,7 +60,7 @@ class Verdict:
 
 def read_signature(index: int, value: bytes) -> Signature:
     """Return a DKIM-Signature field as tags, RFC 6376 section 3.5."""
-    if len(value) > MOST_SIGNATURE or _LONG_BLANK.search(value):
+    if len(value) > MAX_SIGNATURE or _LONG_BLANK.search(value):
         return Signature(index, "", "", {}, "the signature is too long")
     try:
         tags = read_tags(value)
@@ -153,7 +153,7 @@ def uncovered(signed: str, headers: HeaderBlock, raw: bytes) -> str:
         An objection in plain words; empty where there is none.
     """
     names = [name.strip().lower() for name in signed.split(":")]
-    if len(names) > _MOST_SIGNED:
+    if len(names) > _MAX_SIGNED:
         return "it names more than 200 fields"
     covered = Counter(names)
     present = Counter(field.name for field in headers.fields)
@@ -180,7 +180,7 @@ def find_key(selector: str, domain: str, resolver: Resolver) -> bytes:
         raise ValueError("the domain publishes no such key")
     if len(keys) > 1:
         raise ValueError("the domain publishes several keys under one selector")
-    if len(keys[0]) > _MOST_KEY:
+    if len(keys[0]) > _MAX_KEY:
         raise ValueError("the key record is too long")
     return keys[0]
 

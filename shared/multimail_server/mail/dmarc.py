@@ -11,7 +11,7 @@ from .dns import DnsUnavailable, Resolver
 
 _VERSION = re.compile(rb"\s*v\s*=\s*DMARC1\s*(?:;|$)")
 _POLICIES = frozenset({"none", "quarantine", "reject"})
-_MOST_RECORD = 4096
+_MAX_RECORD = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def find_record(domain: str, resolver: Resolver) -> DmarcRecord:
 
 def _read(record: bytes, *, subdomain: bool) -> DmarcRecord:
     try:
-        tags = read_tags(record[:_MOST_RECORD])
+        tags = read_tags(record[:_MAX_RECORD])
     except ValueError:
         return DmarcRecord()
     policy = tags.get("p", "").lower()

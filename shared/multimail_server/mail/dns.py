@@ -16,7 +16,7 @@ from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TXT import TXT
 
 HostKind = Literal["A", "AAAA", "MX", "PTR"]
-_MOST_ALIASES = 8
+_MAX_ALIASES = 8
 
 
 class DnsUnavailable(Exception):  # noqa: N818
@@ -111,7 +111,7 @@ class _ZoneResolver:
 
     def _find(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
         owner = _dns_name(name)
-        for _ in range(_MOST_ALIASES):
+        for _ in range(_MAX_ALIASES):
             if owner is None:
                 return []
             found = self._zone.get_rdataset(owner, kind)

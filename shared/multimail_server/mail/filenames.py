@@ -6,8 +6,8 @@ import mimetypes
 import re
 import unicodedata
 
-_MOST_NAME = 150
-_MOST_EXTENSION = 16
+_MAX_NAME = 150
+_MAX_EXTENSION = 16
 _UNSAFE = re.compile(r'[<>:"|?*]')
 _EXTENSION = re.compile(r"\.[A-Za-z0-9_-]{1,15}$")
 
@@ -29,12 +29,12 @@ def safe_name(name: str, content_type: str, position: int) -> str:
         known = mimetypes.guess_extension(content_type, strict=False)
         return f"attachment-{position}{known or '.bin'}"
     stem, extension = split_extension(clean)
-    return stem[: _MOST_NAME - len(extension)] + extension
+    return stem[: _MAX_NAME - len(extension)] + extension
 
 
 def split_extension(name: str) -> tuple[str, str]:
     """Return a name in two: what stands before its extension, and the extension with its dot."""
-    found = _EXTENSION.search(name, max(1, len(name) - _MOST_EXTENSION))
+    found = _EXTENSION.search(name, max(1, len(name) - _MAX_EXTENSION))
     return (name[: found.start()], found[0]) if found else (name, "")
 
 

@@ -6,12 +6,12 @@ import base64
 import re
 from urllib.parse import quote
 
-_MOST_LINE = 76
-_MOST_TOKEN = 900
+_MAX_LINE = 76
+_MAX_TOKEN = 900
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _QUOTABLE = re.compile(r"[\x20-\x7e]+")
-_MOST_WORD = 42
+_MAX_WORD = 42
 """Bytes in one encoded word: 75 characters less `=?utf-8?b?` and `?=`, in base64, rounded down."""
 
 
@@ -29,7 +29,7 @@ def check_header(field: str, value: str) -> str:
 def text_line(name: str, value: str) -> str:
     """Return an unstructured field, encoded where ASCII cannot hold it (RFC 2047)."""
     plain = _PLAIN.fullmatch(value) is not None and "=?" not in value
-    if plain and max(map(len, value.split(" "))) <= _MOST_TOKEN:
+    if plain and max(map(len, value.split(" "))) <= _MAX_TOKEN:
         return _folded(name, value.split(" "))
     return _folded(name, _encoded_words(value)) if value else f"{name}:"
 
@@ -44,9 +44,9 @@ def mailbox_text(name: str, address: str) -> str:
     """Return an address with its display name: bare, quoted or encoded, RFC 5322 section 3.4."""
     if not name.strip():
         return address
-    if "=?" not in name and _ATOMS.fullmatch(name) and len(name) <= _MOST_TOKEN:
+    if "=?" not in name and _ATOMS.fullmatch(name) and len(name) <= _MAX_TOKEN:
         return f"{name} <{address}>"
-    if "=?" not in name and _QUOTABLE.fullmatch(name) and len(name) <= _MOST_LINE // 2:
+    if "=?" not in name and _QUOTABLE.fullmatch(name) and len(name) <= _MAX_LINE // 2:
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}" <{address}>'
     return "\r\n ".join([*_encoded_words(name), f"<{address}>"])
@@ -59,7 +59,7 @@ def ids_line(name: str, ids: list[str]) -> str:
 
 def file_parameter(name: str) -> str:
     """Return the parameter `filename`, in the form of RFC 2231 where ASCII cannot hold it."""
-    if _QUOTABLE.fullmatch(name) and len(name) <= _MOST_LINE:
+    if _QUOTABLE.fullmatch(name) and len(name) <= _MAX_LINE:
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         return f'filename="{escaped}"'
     coded = quote(name.encode("utf-8", "replace"), safe="")
@@ -76,7 +76,7 @@ def _encoded_words(text: str) -> list[str]:
     words: list[bytes] = [b""]
     for character in text:
         coded = character.encode("utf-8", "replace")
-        if len(words[-1]) + len(coded) > _MOST_WORD:
+        if len(words[-1]) + len(coded) > _MAX_WORD:
             words.append(b"")
         words[-1] += coded
     return [f"=?utf-8?b?{base64.b64encode(word).decode()}?=" for word in words]
@@ -87,7 +87,7 @@ def _folded(name: str, words: list[str]) -> str:
     lines = [f"{name}:"]
     for word in words:
         # The first word stays beside the name: an empty first line confuses some readers.
-        if len(lines[-1]) + 1 + len(word) > _MOST_LINE and len(lines[-1]) > len(name) + 1:
+        if len(lines[-1]) + 1 + len(word) > _MAX_LINE and len(lines[-1]) > len(name) + 1:
             lines.append("")
         lines[-1] += f" {word}"
     return "\r\n".join(lines)

@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-MOST_FIELDS = 1000
-MOST_HEADER_BYTES = 256 * 1024
-MOST_TEXT = 4000
+MAX_FIELDS = 1000
+MAX_HEADER_BYTES = 256 * 1024
+MAX_TEXT = 4000
 
 _END = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"([\x21-\x39\x3b-\x7e]+)([ \t]*):")
@@ -62,18 +62,18 @@ def read_headers(raw: bytes, start: int = 0, end: int | None = None) -> HeaderBl
     stop = len(raw) if end is None else end
     block_end, body_start = _bounds(raw, start, stop)
     faults: dict[str, None] = {}
-    if block_end - start > MOST_HEADER_BYTES:
+    if block_end - start > MAX_HEADER_BYTES:
         faults["the header block is larger than 256 KiB"] = None
-        block_end = start + MOST_HEADER_BYTES
+        block_end = start + MAX_HEADER_BYTES
     block = raw[start:block_end]
     if b"\0" in block:
         faults["the header block contains a NUL"] = None
     if b"\r" in block.replace(b"\r\n", b"").removesuffix(b"\r"):
         faults["the header block contains a bare CR"] = None
     fields = _fields(block, faults)
-    if len(fields) > MOST_FIELDS:
+    if len(fields) > MAX_FIELDS:
         faults["there are more than 1,000 header fields"] = None
-    return HeaderBlock(tuple(fields[:MOST_FIELDS]), tuple(faults), body_start)
+    return HeaderBlock(tuple(fields[:MAX_FIELDS]), tuple(faults), body_start)
 
 
 def _bounds(raw: bytes, start: int, stop: int) -> tuple[int, int]:
@@ -114,9 +114,9 @@ def unfold(value: bytes) -> str:
     return _CONTROL.sub(" ", decode_bytes(value.replace(b"\r\n", b""), "")).strip()
 
 
-def text_of(value: bytes) -> str:
+def add_signature(value: bytes) -> str:
     """Return an unstructured value as people read it, RFC 2047, at most 4,000 characters."""
-    return decode_words(unfold(value[: 4 * MOST_TEXT]))[:MOST_TEXT]
+    return decode_words(unfold(value[: 4 * MAX_TEXT]))[:MAX_TEXT]
 
 
 def decode_words(text: str) -> str:

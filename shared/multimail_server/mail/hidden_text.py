@@ -13,12 +13,12 @@ from .looks import Look, Styles, look_of
 from .properties import is_gone
 from .stylesheet import Ancestors, Element, StyleSheet
 
-MOST_NODES = 100_000
-MOST_STEPS = 500_000
-MOST_DEPTH = 120
-MOST_BLOCKS = 16
-_MOST_SPAN = 1000
-MOST_COLUMNS = 10_000
+MAX_NODES = 100_000
+MAX_STEPS = 500_000
+MAX_DEPTH = 120
+MAX_BLOCKS = 16
+_MAX_SPAN = 1000
+MAX_COLUMNS = 10_000
 """The most columns that the cells of a mail may take by `colspan`: a mark is written for each."""
 _NEVER_SHOWN = frozenset(
     {
@@ -122,7 +122,7 @@ class _Reader:
                 node, look = self._close()
                 continue
             nodes += 1
-            if nodes > MOST_NODES or self._steps > MOST_STEPS:
+            if nodes > MAX_NODES or self._steps > MAX_STEPS:
                 self.is_cut = True
                 break
             inner = self._enter(node, look)
@@ -163,7 +163,7 @@ class _Reader:
 
     def _opened(self, node: Node, element: Element, inner: Look) -> Look | None:
         name = element.tag
-        too_deep = self._depth >= MOST_DEPTH or (name in _NESTING and self._nesting >= MOST_BLOCKS)
+        too_deep = self._depth >= MAX_DEPTH or (name in _NESTING and self._nesting >= MAX_BLOCKS)
         is_written = name not in _FRAMES and not too_deep
         if is_written:
             self.written.append(self._start(element))
@@ -203,8 +203,8 @@ class _Reader:
 
     def _has_room(self, name: str, number: int) -> bool:
         if name == "colspan":
-            self._columns += min(number, _MOST_SPAN)
-        return name != "colspan" or self._columns <= MOST_COLUMNS
+            self._columns += min(number, _MAX_SPAN)
+        return name != "colspan" or self._columns <= MAX_COLUMNS
 
     def _count(self, name: str, by: int) -> None:
         self._depth += by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST_HTML = 2_000_000
+MAX_HTML = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def markdown_from_html(html: str) -> Markdown:
     from .hidden_text import visible_html
     from .markdown import markdown_of
 
-    visible = visible_html(html, MOST_HTML)
+    visible = visible_html(html, MAX_HTML)
     text = markdown_of(visible.html)
     lines = (line.rstrip() for line in text.replace("\xa0", " ").splitlines())
     return Markdown(_few_blank_lines("\n".join(lines)).strip(), visible.removed)

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from html import escape, unescape
 
-MOST_TAGS = 20_000
-MOST_ATTRIBUTES = 50
-MOST_PRODUCT = 300_000
+MAX_TAGS = 20_000
+MAX_ATTRIBUTES = 50
+MAX_PRODUCT = 300_000
 """The most that formatting tags times other tags may be before `<b>` is read as `<span>`."""
 # HTML's blanks are five; `\s` has more, and would cut where browsers do not.
 _TAG = re.compile(
@@ -69,7 +69,7 @@ class Source:
         self._tags = 0
         self._formatting = 0
         self.tokens = list(self._tokens())
-        if self._formatting * (self._tags - self._formatting) > MOST_PRODUCT:
+        if self._formatting * (self._tags - self._formatting) > MAX_PRODUCT:
             self.tokens = [_without_formatting(token) for token in self.tokens]
         is_long, cut_at = len(html) > most, self._cut_at
         self.is_cut = is_long or cut_at is not None
@@ -95,7 +95,7 @@ class Source:
             else:
                 found = _TAG.match(html, less)
                 self._tags += 1
-                if self._tags > MOST_TAGS:
+                if self._tags > MAX_TAGS:
                     self._cut_at = less
                     return
                 if found is None:
@@ -157,7 +157,7 @@ def _attributes(text: str) -> str:
         if name in kept or not found[1].isascii() or not _ATTRIBUTE_NAME.fullmatch(name):
             continue
         others += name not in _KEPT
-        if name in _KEPT or others <= MOST_ATTRIBUTES:
+        if name in _KEPT or others <= MAX_ATTRIBUTES:
             kept[name] = unescape(found[2] or found[3] or found[4] or "")
     return "".join(f' {name}="{escape(value)}"' for name, value in kept.items())
 

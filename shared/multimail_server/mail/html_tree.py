@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from selectolax.lexbor import LexborHTMLParser
 
-MOST_OPEN = 2000
+MAX_OPEN = 2000
 """The most elements, one in the other. Chrome flattens what is more than 512 deep."""
 TAGS_AT_ONCE = 4000
 _PLAIN = frozenset(
@@ -85,7 +85,7 @@ def _is_too_deep(root: Node) -> bool:
             node = node.next
             continue
         above.append(node)
-        if len(above) > MOST_OPEN:
+        if len(above) > MAX_OPEN:
             return True
         node = child
     return False

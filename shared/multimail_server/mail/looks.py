@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .colours import BLACK, CLEAR, WHITE, Colour, colour_of, looks_same
 from .css import ROOT_SIZE, Declaration, font_pixels
-from .properties import LEAST_FONT, LEAST_OPACITY, opacity_of, paint_of, relevant
+from .properties import MIN_FONT, MIN_OPACITY, opacity_of, paint_of, relevant
 from .stylesheet import Ancestors, Element, Rule, StyleSheet
 
 _LINK_COLOUR = Colour(0, 0, 238)
@@ -36,7 +36,7 @@ class Look:
     @property
     def shows_text(self) -> bool:
         """Whether text that looks like this can be read."""
-        if not self.shown or self.size < LEAST_FONT:
+        if not self.shown or self.size < MIN_FONT:
             return False
         if self.colour is None:
             return True
@@ -47,7 +47,7 @@ class Look:
     @property
     def is_faded(self) -> bool:
         """Whether it is as good as transparent, and all that stands in it."""
-        return self.opacity < LEAST_OPACITY
+        return self.opacity < MIN_OPACITY
 
 
 class Styles:
@@ -73,9 +73,9 @@ class Styles:
             above: What it stands in.
         """
         looked_at = self._sheet.candidates(element)
-        matching = [rule for rule in looked_at if rule.applies(element, above)]
-        matching.sort(key=_rank)
-        said = [one for rule in matching for one in rule.declarations]
+        find_matching_code = [rule for rule in looked_at if rule.applies(element, above)]
+        find_matching_code.sort(key=_rank)
+        said = [one for rule in find_matching_code for one in rule.declarations]
         text = element.attributes.get("style")
         if text:
             said += self._inline(text)
@@ -84,7 +84,7 @@ class Styles:
             for one in said:
                 if one.important is important:
                     style[one.name] = one.value
-        return style, 1 + len(looked_at) + len(matching) + above.walked()
+        return style, 1 + len(looked_at) + len(find_matching_code) + above.walked()
 
     def _inline(self, text: str) -> list[Declaration]:
         found = self._read.get(text)

@@ -10,12 +10,12 @@ from email.utils import parsedate_to_datetime
 
 from .address_list import Mailbox, Unusable, read_addresses, read_from
 from .filenames import safe_name, unique_name
-from .headers import HeaderBlock, read_headers, text_of, unfold
+from .headers import HeaderBlock, add_signature, read_headers, unfold
 from .html import Markdown, markdown_from_html
 from .parts import Part, read_parts
 
-MOST_REFERENCES = 200
-_MOST_IDS = 32 * 1024
+MAX_REFERENCES = 200
+_MAX_IDS = 32 * 1024
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,400}>")
 
 
@@ -100,7 +100,7 @@ def parse(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
         reply_to=read_addresses(headers.all("reply-to")),
         to=read_addresses(headers.all("to")),
         cc=read_addresses(headers.all("cc")),
-        subject=text_of(headers.first("subject")),
+        subject=add_signature(headers.first("subject")),
         date=_date(headers.first("date")),
         markdown="\n\n".join(filter(None, (one.text for one in texts))),
         removed=tuple(dict.fromkeys(what for one in texts for what in one.removed)),
@@ -122,9 +122,9 @@ def _sender(headers: HeaderBlock) -> Mailbox:
 def _message_ids(values: list[bytes]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for value in values:
-        found.update(dict.fromkeys(_MESSAGE_ID.findall(unfold(value[:_MOST_IDS]))))
+        found.update(dict.fromkeys(_MESSAGE_ID.findall(unfold(value[:_MAX_IDS]))))
     ids = tuple(found)
-    return ids[:1] + ids[1:][-(MOST_REFERENCES - 1) :]
+    return ids[:1] + ids[1:][-(MAX_REFERENCES - 1) :]
 
 
 def _date(value: bytes) -> datetime | None:
@@ -138,7 +138,7 @@ def _date(value: bytes) -> datetime | None:
 
 
 def _word(headers: HeaderBlock, name: str) -> str:
-    return text_of(headers.first(name)[:1000])
+    return add_signature(headers.first(name)[:1000])
 
 
 def _texts(part: Part) -> list[Markdown]:

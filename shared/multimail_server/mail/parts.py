@@ -14,9 +14,9 @@ from email.message import Message
 
 from .headers import HeaderBlock, base64_bytes, decode_bytes, decode_words, read_headers, unfold
 
-MOST_DEPTH = 20
-MOST_PARTS = 500
-_MOST_PARAMETERS = 8192
+MAX_DEPTH = 20
+MAX_PARTS = 500
+_MAX_PARAMETERS = 8192
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
 
 
@@ -40,7 +40,7 @@ class Part:
             return True
         if self.is_whole:
             return False  # whoever passes a signed message on could make a file of it otherwise
-        disposition = unfold(self.headers.first("content-disposition")[:_MOST_PARAMETERS])
+        disposition = unfold(self.headers.first("content-disposition")[:_MAX_PARAMETERS])
         return disposition.lower().startswith("attachment") or bool(self.file_name())
 
     def content(self) -> bytes:
@@ -70,7 +70,7 @@ def parameter(value: bytes, name: str) -> str:
     """Return one parameter of a structured field (RFC 2231), or nothing if it is unusable."""
     holder = Message()
     try:
-        holder["Content-Type"] = f"x/x; {unfold(value[:_MOST_PARAMETERS]).partition(';')[2]}"
+        holder["Content-Type"] = f"x/x; {unfold(value[:_MAX_PARAMETERS]).partition(';')[2]}"
         found = holder.get_param(name)
         if isinstance(found, tuple):
             charset, _, text = found
@@ -98,15 +98,15 @@ class _Reader:
     def read(self, headers: HeaderBlock, end: int, depth: int, default: str) -> Part:
         self._count += 1
         declared = headers.first("content-type")
-        kind = unfold(declared[:_MOST_PARAMETERS]).partition(";")[0].strip().lower()
+        kind = unfold(declared[:_MAX_PARAMETERS]).partition(";")[0].strip().lower()
         if not _TYPE.fullmatch(kind):
             kind = "application/octet-stream" if "/" in kind else default
         part = Part(self._raw, headers, kind, headers.body_start, end, is_whole=depth == 0)
         boundary = parameter(declared, "boundary") if kind.startswith("multipart/") else ""
-        if boundary and depth < MOST_DEPTH:
+        if boundary and depth < MAX_DEPTH:
             inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             for first, last in self._between(boundary, part.start, end):
-                if self._count >= MOST_PARTS:
+                if self._count >= MAX_PARTS:
                     break
                 below = read_headers(self._raw, first, last)
                 part.children.append(self.read(below, last, depth + 1, inner))
@@ -118,7 +118,7 @@ class _Reader:
         spans: list[tuple[int, int]] = []
         opened: int | None = None
         at = self._raw.find(mark, start, end)
-        while at >= 0 and len(spans) <= MOST_PARTS:
+        while at >= 0 and len(spans) <= MAX_PARTS:
             after = self._line_end(at + len(mark), end)
             if after is None or (at != start and self._raw[at - 1 : at] != b"\n"):
                 at = self._raw.find(mark, at + len(mark), end)

@@ -30,9 +30,9 @@ _NOT_BY_THEMSELVES = frozenset(
 )  # fmt: skip
 """What `is_gone` does not look at, or not without `overflow` or `position`."""
 _MAY_HIDE = RELEVANT - _NOT_BY_THEMSELVES
-LEAST_FONT = 2.0
-LEAST_BOX = 2.0
-LEAST_OPACITY = 0.1
+MIN_FONT = 2.0
+MIN_BOX = 2.0
+MIN_OPACITY = 0.1
 FAR = 500.0
 FAR_RIGHT = 3000.0
 _FONT = re.compile(
@@ -110,7 +110,7 @@ def hides(one: Declaration) -> bool:
     if one.name == "position":
         return one.value != "static"
     if one.name == "font-size":
-        return (font_pixels(one.value, ROOT_SIZE) or ROOT_SIZE) < LEAST_FONT
+        return (font_pixels(one.value, ROOT_SIZE) or ROOT_SIZE) < MIN_FONT
     return is_gone({one.name: one.value}) or one.name not in ("display", "opacity")
 
 
@@ -123,8 +123,8 @@ def is_gone(style: Mapping[str, str]) -> bool:
         display == "none"
         or "var(" in display
         or style.get("content-visibility") == "hidden"
-        or opacity_of(style) < LEAST_OPACITY
-        or _number(style.get("zoom", "")) < LEAST_OPACITY
+        or opacity_of(style) < MIN_OPACITY
+        or _number(style.get("zoom", "")) < MIN_OPACITY
         or _is_folded(style)
         or _is_away(style)
         or _is_clipped(style)
@@ -154,7 +154,7 @@ def _is_folded(style: Mapping[str, str]) -> bool:
 
 def _is_tiny(value: str) -> bool:
     size = pixels(value, ROOT_SIZE)
-    return size is not None and (size == 0 if value.endswith("%") else size < LEAST_BOX)
+    return size is not None and (size == 0 if value.endswith("%") else size < MIN_BOX)
 
 
 def _is_away(style: Mapping[str, str]) -> bool:
@@ -184,4 +184,4 @@ def _is_clipped(style: Mapping[str, str]) -> bool:
     if found is None or style.get("position") not in ("absolute", "fixed"):
         return False
     sides = [pixels(side, ROOT_SIZE) for side in re.split(r"[\s,]+", found[1].strip())]
-    return all(side is not None and side < LEAST_BOX for side in sides)
+    return all(side is not None and side < MIN_BOX for side in sides)

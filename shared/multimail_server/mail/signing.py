@@ -21,7 +21,7 @@ _SIGNED = (
     "auto-submitted", "list-id", "precedence", "list-unsubscribe", "list-unsubscribe-post",
     "x-multimail-identity", "x-multimail-ai-disclosure",
 )  # fmt: skip
-_MOST_STRING = 255
+_MAX_STRING = 255
 
 
 def generate_key() -> tuple[bytes, str]:
@@ -99,7 +99,7 @@ def zone_lines(records: Iterable[tuple[str, str]]) -> str:
 
 def _strings(text: str) -> str:
     data = text.encode("utf-8")
-    pieces = [data[at : at + _MOST_STRING] for at in range(0, len(data), _MOST_STRING)] or [b""]
+    pieces = [data[at : at + _MAX_STRING] for at in range(0, len(data), _MAX_STRING)] or [b""]
     return " ".join(f'"{"".join(map(_escaped, piece))}"' for piece in pieces)
 
 

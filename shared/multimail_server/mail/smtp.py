@@ -17,7 +17,7 @@ from .smtp_limits import SmtpGate, SmtpLimits
 
 T = TypeVar("T")
 
-MOST_RECIPIENTS = 100
+MAX_RECIPIENTS = 100
 _WORKERS = 8
 _IDLE_SECONDS = 300.0
 _STOP_SECONDS = 10.0
@@ -209,7 +209,7 @@ class _Handler:
     ) -> str:
         """Take a recipient of ours; refuse everyone else."""
         del server, session
-        if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
             return "452 4.5.3 Too many recipients; send the rest in another transaction"
         if not _is_text(address):
             return "553 5.1.3 The recipient's address is not UTF-8"

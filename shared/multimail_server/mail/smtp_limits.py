@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MOST_CONNECTIONS = 100
-MOST_PER_MINUTE = 1200
-_MOST_PEERS = 10_000
+MAX_CONNECTIONS = 100
+MAX_PER_MINUTE = 1200
+_MAX_PEERS = 10_000
 _MINUTE = 60.0
 
 
@@ -23,8 +23,8 @@ class SmtpLimits:
             evenly.
     """
 
-    connections: int = MOST_CONNECTIONS
-    per_minute: int = MOST_PER_MINUTE
+    connections: int = MAX_CONNECTIONS
+    per_minute: int = MAX_PER_MINUTE
 
 
 class SmtpGate:
@@ -59,6 +59,6 @@ class SmtpGate:
             return "421 4.7.0 Too many new connections from your address; try again in a minute"
         self._refilled[peer] = refilled
         self._refilled.move_to_end(peer)
-        while len(self._refilled) > _MOST_PEERS:
+        while len(self._refilled) > _MAX_PEERS:
             self._refilled.popitem(last=False)
         return None

@@ -12,7 +12,7 @@ from .dns import Resolver
 from .smtp import SmtpEnvelope
 from .spf_library import Address, check_host
 
-_MOST_LOCAL = 64
+_MAX_LOCAL = 64
 _NOBODY = {4: "240.0.0.1", 6: "100::1"}
 """Addresses that no client can have (RFC 6890): where they may send, anybody may."""
 _REASONS = {
@@ -99,6 +99,6 @@ def _identity(envelope: SmtpEnvelope) -> _Sender | None:
     local, at, host = envelope.mail_from.rpartition("@")
     domain = ascii_domain(host)
     # A second @ would be read as the end of the local part, and another domain would be asked.
-    if not at or not domain or "@" in local or len(local) > _MOST_LOCAL:
+    if not at or not domain or "@" in local or len(local) > _MAX_LOCAL:
         return None
     return _Sender(local or "postmaster", domain)

@@ -17,10 +17,10 @@ with warnings.catch_warnings():
     import spf
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_MOST_RECORD = 8192
-_MOST_TERM = 512
+_MAX_RECORD = 8192
+_MAX_TERM = 512
 """pyspf's patterns take quadratic time in the length of a term."""
-_MOST_POINTERS = 10
+_MAX_POINTERS = 10
 
 
 def check_host(
@@ -72,7 +72,7 @@ def _connect(query: Any, resolver: Resolver, strangers: Resolver) -> list[str]:
 
     def record_of(domain: str) -> str | None:
         record = published(domain)
-        if record and (len(record) > _MOST_RECORD or max(map(len, record.split(" "))) > _MOST_TERM):
+        if record and (len(record) > _MAX_RECORD or max(map(len, record.split(" "))) > _MAX_TERM):
             raise spf.PermError("the record is too long")
         return record
 
@@ -101,7 +101,7 @@ def _validated_names(peer: Address, resolver: Resolver) -> list[str]:
         names = resolver.hosts(peer.reverse_pointer, "PTR")
     except DnsUnavailable:
         return []
-    return [name.lower() for name in names[:_MOST_POINTERS] if _points_back(name, peer, resolver)]
+    return [name.lower() for name in names[:_MAX_POINTERS] if _points_back(name, peer, resolver)]
 
 
 def _points_back(name: str, peer: Address, resolver: Resolver) -> bool:

@@ -31,10 +31,10 @@ _UNUSUAL = re.compile(
     r"^(?:only\s+)?(?:print|speech|tty|tv|projection|embossed|braille|handheld)\b"
 )
 _SCREEN = 1000
-MOST_NESTING = 5
-MOST_NESTED = 20
-MOST_SELECTOR = 1000
-MOST_RULES = 5000
+MAX_NESTING = 5
+MAX_NESTED = 20
+MAX_SELECTOR = 1000
+MAX_RULES = 5000
 
 
 _NO_CLASSES: frozenset[str] = frozenset()
@@ -74,11 +74,11 @@ class _Compound:
             self.tag in ("", element.tag)
             and all(element.attributes.get("id") == one for one in self.ids)
             and all(one in element.classes for one in self.classes)
-            and all(_passes(element.attributes, *test) for test in self.tests)
+            and all(_barrier(element.attributes, *test) for test in self.tests)
         )
 
 
-def _passes(attributes: Mapping[str, str], name: str, test: str, value: str) -> bool:
+def _barrier(attributes: Mapping[str, str], name: str, test: str, value: str) -> bool:
     found = attributes.get(name)
     if found is None or not test:
         return found is not None
@@ -179,13 +179,13 @@ class StyleSheet:
         self.looks_above = False
         for css in styles:
             source = without_comments(css).replace("<!--", " ").replace("-->", " ")
-            for prelude, block in _rules(source, MOST_NESTING):
+            for prelude, block in _rules(source, MAX_NESTING):
                 self._add(prelude, block)
 
     @property
     def is_cut(self) -> bool:
         """Whether there were more than 5,000 rules that could hide something."""
-        return self.count > MOST_RULES
+        return self.count > MAX_RULES
 
     def candidates(self, element: Element) -> list[Rule]:
         """Return the rules that may be for an element."""
@@ -238,9 +238,9 @@ def _rules(css: str, nesting: int) -> Iterator[tuple[str, str]]:
 def _nested(outer: str, block: str, nesting: int) -> Iterator[tuple[str, str]]:
     """Yield the rules inside of a rule (CSS Nesting)."""
     for inner, inside in _rules(block, nesting):
-        for one in list(pieces(outer, ","))[:MOST_NESTED]:
+        for one in list(pieces(outer, ","))[:MAX_NESTED]:
             whole = inner.replace("&", one) if "&" in inner else f"{one} {inner}"
-            yield whole[:MOST_SELECTOR], inside
+            yield whole[:MAX_SELECTOR], inside
 
 
 def _holds(queries: str) -> bool:

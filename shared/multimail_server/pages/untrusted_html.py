@@ -12,7 +12,7 @@ _NEVER = [
     "button", "select", "frame", "frameset", "video", "audio", "source", "portal",
 ]  # fmt: skip
 _FETCHING = {"href", "src", "srcset", "background", "poster", "data", "action", "ping"}
-_MOST_HTML = 1_000_000
+_MAX_HTML = 1_000_000
 # A backslash can spell any of them in another way.
 _FETCHING_STYLE = re.compile(r"url|image|src|\\", re.IGNORECASE)
 POLICY = (
@@ -38,7 +38,7 @@ def framed(html: str) -> bytes:
     """
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup(f"<body>{Source(html, _MOST_HTML).text}", "html.parser")
+    soup = BeautifulSoup(f"<body>{Source(html, _MAX_HTML).text}", "html.parser")
     for tag in soup.find_all(_NEVER):
         tag.decompose()
     for tag in soup.find_all(True):

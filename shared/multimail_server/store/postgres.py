@@ -28,7 +28,7 @@ from .protocol import Reader, StoreUnavailableError, Tx
 T = TypeVar("T")
 
 _READERS = 8
-_PATIENCE_SECONDS = 5.0
+_STARTUP_TIMEOUT = 5.0
 
 
 class PostgresStore:
@@ -111,8 +111,8 @@ class PostgresStore:
             max_size=_READERS,
             open=True,
             configure=self._configure,
-            timeout=_PATIENCE_SECONDS,
-            reconnect_timeout=_PATIENCE_SECONDS,
+            timeout=_STARTUP_TIMEOUT,
+            reconnect_timeout=_STARTUP_TIMEOUT,
             name="multimail",
             num_workers=1,
         )

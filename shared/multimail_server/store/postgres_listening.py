@@ -15,7 +15,7 @@ from .protocol import StoreUnavailableError
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
 _AFTER_TROUBLE_SECONDS = 1.0
-_PATIENCE_SECONDS = 10.0
+_STARTUP_TIMEOUT = 10.0
 
 
 class Listener:
@@ -47,7 +47,7 @@ class Listener:
     def start(self) -> None:
         """Begin; return when every commit from now on is heard of."""
         self._thread.start()
-        self._listening.wait(_PATIENCE_SECONDS)
+        self._listening.wait(_STARTUP_TIMEOUT)
 
     def stop(self) -> None:
         """End."""

@@ -30,7 +30,7 @@ from .records import (
     MessageFilter,
     OutboxRow,
     Revision,
-    Stamp,
+    SignedHeaders,
     Suppression,
     TestDelivery,
 )
@@ -113,7 +113,7 @@ class Reader(WebhookReader, AuthorityReader, Protocol):
     def suppressions(
         self, account_id: str, before_id: str | None, limit: int
     ) -> list[Suppression]: ...
-    def stamp(self, message_id: str) -> Stamp | None: ...
+    def stamp(self, message_id: str) -> SignedHeaders | None: ...
 
 
 class Tx(Reader, WebhookTx, AuthorityTx, Protocol):
@@ -154,7 +154,7 @@ class Tx(Reader, WebhookTx, AuthorityTx, Protocol):
     def remove_domain(self, domain_id: str) -> None: ...
     def put_suppression(self, entry: Suppression) -> None: ...
     def remove_suppression(self, account_id: str, address: str) -> None: ...
-    def put_stamp(self, stamp: Stamp) -> None: ...
+    def put_signed_headers(self, stamp: SignedHeaders) -> None: ...
 
 
 class Store(Protocol):

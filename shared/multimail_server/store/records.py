@@ -272,7 +272,7 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class SignedHeaders:
     """The fields that were put on top of a message when it was let through."""
 
     message_id: str

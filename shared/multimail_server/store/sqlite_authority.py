@@ -70,7 +70,7 @@ class SqliteAuthorityReader:
         values = (account_id, purpose.value, micros(since), mailbox_id, mailbox_id)
         return _all(self._connection, OneTimeCode, rest, *values)
 
-    def notices(
+    def notifications(
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[Notice]:
         rest = (

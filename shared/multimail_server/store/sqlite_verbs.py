@@ -35,7 +35,7 @@ from .records import (
     MessageFilter,
     OutboxRow,
     Revision,
-    Stamp,
+    SignedHeaders,
     Suppression,
     TestDelivery,
 )
@@ -44,7 +44,7 @@ from .sqlite_webhooks import SqliteWebhookReader, SqliteWebhookTx
 
 R = TypeVar("R")
 
-_MOST_REFERENCES = 100
+_MAX_REFERENCES = 100
 
 
 def _marks(values: Sequence[object]) -> str:
@@ -114,7 +114,7 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
         return self._all(Message, rest, (mailbox_id, thread_id, limit))[::-1]
 
     def find_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> Message | None:
-        wanted = rfc_ids[:_MOST_REFERENCES]
+        wanted = rfc_ids[:_MAX_REFERENCES]
         # SQLite keeps no statistics here: by itself it walks the mailbox, newest message first.
         rest = (
             "WHERE id = (SELECT max(id) FROM messages INDEXED BY message_rfc_id "  # noqa: S608
@@ -258,8 +258,8 @@ class SqliteReader(SqliteWebhookReader, SqliteAuthorityReader):
         rest = "WHERE account_id = ? AND (? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?"
         return self._all(Suppression, rest, (account_id, before_id, before_id, limit))
 
-    def stamp(self, message_id: str) -> Stamp | None:
-        return self._one(Stamp, "WHERE message_id = ?", message_id)
+    def stamp(self, message_id: str) -> SignedHeaders | None:
+        return self._one(SignedHeaders, "WHERE message_id = ?", message_id)
 
     def approval_link(self, sha256: str) -> ApprovalLink | None:
         return self._one(ApprovalLink, "WHERE sha256 = ?", sha256)
@@ -399,7 +399,7 @@ class SqliteTx(SqliteReader, SqliteWebhookTx, SqliteAuthorityTx):
         sql = "DELETE FROM suppressions WHERE account_id = ? AND address = ?"
         self._connection.execute(sql, (account_id, address.lower()))
 
-    def put_stamp(self, stamp: Stamp) -> None:
+    def put_signed_headers(self, stamp: SignedHeaders) -> None:
         self._put(stamp, "message_id")
 
 
@@ -417,7 +417,7 @@ _TABLES: dict[type[Any], str] = {
     Message: "messages",
     OutboxRow: "outbox",
     Revision: "revisions",
-    Stamp: "stamps",
+    SignedHeaders: "stamps",
     Suppression: "suppressions",
     TestDelivery: "test_deliveries",
 }

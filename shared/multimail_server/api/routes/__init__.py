@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...pages import lists, signing_in, static_files
 from ...pages import views as review
-from ...web.routes import rehearsing, testing
+from ...web.routes import test_service, testing
 from ..compat import routes as flat
 from ..routing import RouteSpec
 from . import (
@@ -30,7 +30,7 @@ _API = (
     oversight,
     account,
     testing,
-    rehearsing,
+    test_service,
     webhooks,
     approving,
     domains,

@@ -142,7 +142,7 @@ class AuditEntryAnswer(Answered):
     resource_id: str
     mailbox_id: str | None
     actor_key_id: str | None
-    outcome: str
+    transition: str
     metadata: Json
     created_at: Time
 
