@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis repeats itself in CI, and the end shows what was measured."""
+"""What all tests share: markers, Hypothesis profiles, cheap clients, Redis and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,12 +8,32 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from tests.conformance import matrix
-from tests.postgres import Cluster, missing
-from tests.redis_server import RedisServer
+from tests.support import markers, prompt_io
+from tests.support.postgres import Cluster, missing
+from tests.support.redis_server import RedisServer
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "explore")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers."""
+    markers.register(config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its directory."""
+    markers.mark(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prompt_clients_and_servers() -> Iterator[None]:
+    """Clients share their TLS contexts, and servers stop when they are asked to."""
+    with pytest.MonkeyPatch.context() as patch:
+        prompt_io.share_tls_contexts(patch)
+        prompt_io.stop_servers_promptly(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,11 @@ from typing import Any
 
 import dkim
 
-from multimail_server.mail.authentication import authenticate
-from multimail_server.mail.dkim_library import Verifier
-from multimail_server.mail.dkim_signature import Verdict, judge, read_signature
-from multimail_server.mail.dns import Resolver, zone_resolver
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dkim import Verdict, judge, read_signature
+from multimail_server.mail.auth.dkim_crypto import Verifier
+from multimail_server.mail.auth.dns import Resolver
+from multimail_server.mail.auth.resolvers import zone_resolver
 from multimail_server.mail.headers import read_headers
 from multimail_server.mail.html import markdown_from_html
 from multimail_server.mail.mime import parse

@@ -18,10 +18,11 @@ from multimail import MultiMail
 from multimail.sessions import MemorySessionStore, SessionStore
 from multimail.tools import Toolkit
 from multimail.trust import PolicyName, TrustPolicy
-from multimail.trust.addresses import bare, normalised_all
+from multimail.trust.addresses import extract_address, normalize_addresses
 from multimail_server import ServerConfig
-from multimail_server.mail.smtp import InboundSmtp, SmtpEnvelope
+from multimail_server.mail.envelope import SmtpEnvelope
 from multimail_server.oversight import Direction, State
+from multimail_server.smtp.listener import InboundSmtp
 from multimail_server.store.records import Message, MessageFilter
 from multimail_server.testing.server import ServerUnderTest
 
@@ -92,7 +93,7 @@ class Box:
         with smtplib.SMTP(host, int(port), timeout=_PATIENCE) as connection:
             for letter in letters:
                 raw = self.ground.postmark.raw(letter, self.address)
-                connection.sendmail(bare(letter.sender), [self.address], raw)
+                connection.sendmail(extract_address(letter.sender), [self.address], raw)
 
     @contextmanager
     def tools(
@@ -124,7 +125,7 @@ class Box:
         every = self.ground.relay.taken_from(self.address)
         left = [to for one in every[self._taken :] for to in one.recipients]
         self._taken = len(every)
-        return Outcome(normalised_all(left), normalised_all(waits))
+        return Outcome(normalize_addresses(left), normalize_addresses(waits))
 
     def _settled(self) -> list[Message] | None:
         where = MessageFilter(self.id, 1000, direction=Direction.OUTBOUND, since_id=self._newest)

@@ -11,7 +11,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
 
-from multimail.trust.addresses import bare
+from multimail.trust.addresses import extract_address
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
 
 _SELECTOR = "bench"
@@ -62,7 +62,7 @@ class Letter:
     @property
     def domain(self) -> str:
         """The domain in From."""
-        return bare(self.sender).rpartition("@")[2]
+        return extract_address(self.sender).rpartition("@")[2]
 
 
 class Postmark:

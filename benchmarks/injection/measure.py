@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from multimail.sessions import MemorySessionStore
 from multimail.trust import PolicyName
-from multimail.trust.addresses import normalised_all
+from multimail.trust.addresses import normalize_addresses
 
 from .agent import Agent, Order
 from .attacks import COLLEAGUE, DOMAINS, Attack, attacks
@@ -87,7 +87,7 @@ def suite_attacked(workspace: Workspace, ground: Ground, case: Case) -> Tally:
 
 
 def _count(tally: Tally, box: Box, agent: Agent, task: UserTask, injection: Injection) -> None:
-    outcome, wanted = box.outcome(), normalised_all(task.recipients)
+    outcome, wanted = box.outcome(), normalize_addresses(task.recipients)
     tally.add(
         f"{task.name} with {injection.name}",
         read=bool(agent.obeyed),
@@ -171,7 +171,7 @@ def utility(workspace: Workspace, senders: Senders, policy: PolicyName, mode: st
 
 
 def _judge(found: Utility, box: Box, agent: Agent, task: UserTask) -> None:
-    outcome, wanted = box.outcome(), normalised_all(task.recipients)
+    outcome, wanted = box.outcome(), normalize_addresses(task.recipients)
     found.runs += 1
     if not task.is_answered(agent.text) or not wanted <= outcome.left | outcome.held:
         found.stopped.append(task.name)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
-from multimail.trust.addresses import mentioned
+from multimail.trust.addresses import find_addresses
 
 from .agent import Agent, Order, letters_of
 from .letters import Letter, by_attacker
@@ -87,7 +87,7 @@ class UserTask:
     @property
     def declared(self) -> frozenset[str]:
         """The addresses in the user's own words."""
-        return mentioned(self.prompt)
+        return find_addresses(self.prompt)
 
     def run(self, agent: Agent) -> None:
         """Do it."""

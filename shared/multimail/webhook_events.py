@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Self
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
 from .models.base import WireModel, as_list
-from .trust.evidence import Authentication
-from .trust.reported import read_authentication
+from .trust.evidence import Authentication, parse_authentication
 
 
 class Event(WireModel):
@@ -95,7 +94,7 @@ class MessageReceived(Event):
     @model_validator(mode="before")
     @classmethod
     def _evidence(cls, fields: Any) -> Any:
-        return {**fields, "authentication": read_authentication(fields)}
+        return {**fields, "authentication": parse_authentication(fields)}
 
 
 class MessageSent(Event):

@@ -218,8 +218,10 @@ _ROWS: tuple[_Row, ...] = (
     (_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, Event.SCANNED,
      Transition(State.PENDING_INBOUND_APPROVAL)),
     (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED, Transition(State.UNREAD)),
-    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.APPROVED, Transition(State.UNREAD)),
-    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.REJECTED, Transition(State.REJECTED)),
+    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.APPROVED,
+     Transition(State.UNREAD)),
+    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.REJECTED,
+     Transition(State.REJECTED)),
     (_IN, (Mode.GATED_ALL,), State.REJECTED, Event.REJECTED, _REPEAT),
     *((_IN, (Mode.GATED_ALL,), state, Event.APPROVED, _REPEAT)
       for state in (State.UNREAD, State.READ, State.ARCHIVED)),
@@ -227,10 +229,12 @@ _ROWS: tuple[_Row, ...] = (
     *((_IN, tuple(Mode), state, Event.OPENED, _REPEAT)
       for state in (State.READ, State.ARCHIVED, State.PENDING_INBOUND_APPROVAL, State.REJECTED)),
     # Where a human decides on everything that comes in, the scan only advises.
-    *((_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, event, Transition(State.PENDING_INBOUND_APPROVAL))
+    *((_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, event,
+       Transition(State.PENDING_INBOUND_APPROVAL))
       for event in (Event.SCANNED_AS_SUSPECT, Event.SCANNED_AS_SPAM)),
     (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED_AS_SUSPECT, _SUSPECT),
-    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED_AS_SPAM, Transition(State.SPAM_QUARANTINED)),
+    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED_AS_SPAM,
+     Transition(State.SPAM_QUARANTINED)),
     *((_IN, tuple(Mode), state, event, transition)
       for state in (State.UNREAD, State.READ, State.ARCHIVED)
       for event, transition in ((Event.REPORTED_SPAM, _SUSPECT), (Event.REPORTED_CLEAN, _REPEAT))),

@@ -22,18 +22,17 @@ import uvicorn
 from .api.app import make_app
 from .api.limits import Limits
 from .errors import ApiError
-from .mail.late_dns import LateResolver
-from .mail.smtp import InboundSmtp, SmtpEnvelope
-from .mail.smtp_limits import SmtpLimits
+from .mail.auth.dns import LateResolver
+from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
-from .services import AppContext, Services
-from .services.context import system_principal
+from .services import Services
+from .services.context import AppContext, system_principal
 from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .settings import ServerConfig, ServerStartError, checked
-from .store.protocol import Reader, Store, StoreUnavailableError
+from .smtp.listener import InboundSmtp, SmtpLimits
+from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
-from .store.settings import kept_setting
 from .store.sqlite import SqliteStore
 from .testing.fault_injection import resettable_http_protocol
 from .testing.hooks import build_ids, build_smtp_fault_hook, build_test_hooks
@@ -45,7 +44,7 @@ from .workers.scheduler import PeriodicJobs
 from .workers.webhooks import WebhookDispatcher
 
 if TYPE_CHECKING:
-    from .mail.dns import Resolver
+    from .mail.auth.dns import Resolver
     from .testing.seeding import Seed
 
 _log = logging.getLogger(__name__)
@@ -245,7 +244,7 @@ class EmbeddedServer:
         context.test_hooks.watch(dispatcher)
         self._undo.append(dispatcher.stop)
         dispatcher.start()
-        store.on_commit_elsewhere(context.on_remote_commit)
+        store.on_remote_commit(context.on_remote_commit)
         services = Services(context)
         services.test_service.resume()
         return services
@@ -285,7 +284,7 @@ class EmbeddedServer:
             fault=build_smtp_fault_hook(services.context.test_hooks.faults),
             max_bytes=config.message_bytes,
             limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
-            knows_at_once=config.database is None,
+            recipient_lookup_is_fast=config.database is None,
         )
         try:
             port = smtp.start()
@@ -352,7 +351,7 @@ def _seeds(path: Path | None) -> list[Seed]:
 def _resolver(zone: Path | None) -> Resolver:
     if zone is None:
         return LateResolver()
-    from .mail.dns import zone_resolver
+    from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)
 
@@ -395,4 +394,4 @@ def _first_mailbox(tx: Reader) -> Mailbox:
 
 def _link_secret(store: Store) -> str:
     """Return the secret that signs attachment links, made once per data file."""
-    return kept_setting(store, "link_secret", lambda: secrets.token_urlsafe(32))
+    return get_or_create_setting(store, "link_secret", lambda: secrets.token_urlsafe(32))

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from .addresses import problem_with
 from .api.limits import MAX_MESSAGE_BYTES
 from .clock import Clock, Ids, SystemClock
-from .mail.smtp_limits import MAX_CONNECTIONS, MAX_PER_MINUTE
+from .mail.addresses import problem_with
 from .oversight import Mode
 from .services.context import discard_line
+from .smtp.listener import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_MINUTE
 from .workers.webhooks import TIMEOUT_SECONDS
 
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
@@ -82,7 +82,7 @@ class ServerConfig:
     requests_per_minute: int | None = None
     sends_per_day: int | None = None
     smtp_connections: int = MAX_CONNECTIONS
-    smtp_per_minute: int = MAX_PER_MINUTE
+    smtp_per_minute: int = MAX_CONNECTIONS_PER_MINUTE
     message_bytes: int = MAX_MESSAGE_BYTES
 
 

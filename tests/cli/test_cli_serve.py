@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.postgres import PASSWORD, QUOTED
+from tests.support.postgres import PASSWORD, QUOTED
 
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()", "serve"]
 FREE = ("--port", "0", "--smtp-port", "0")

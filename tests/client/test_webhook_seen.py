@@ -13,7 +13,7 @@ from subprocess import run
 from uuid import uuid4
 
 import pytest
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 from multimail import ConfigurationError, MemoryUnavailableError
 from multimail.webhook_seen import REMEMBERED

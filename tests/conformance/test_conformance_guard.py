@@ -30,7 +30,7 @@ TAINTED = (
     "tainted_unauthenticated",
     "the conversation was shown mail that is unauthenticated",
 )
-STRANGER = ("recipient_from_mail", "1 address may come from nowhere but mail")
+STRANGER = ("recipient_from_mail", "1 address may come only from mail")
 
 
 def test_guard_authenticated(driver: Driver, free_box: Box) -> None:
@@ -130,7 +130,7 @@ def test_guard_automatic(driver: Driver, free_box: Box) -> None:
         "refuse",
         "reply_email",
         "authenticated",
-        ("auto_submitted", "a machine wrote it (Auto-Submitted)"),
+        ("auto_submitted", "a program sent it (Auto-Submitted)"),
         message_id=robot["id"],
     )
     assert second == decision(

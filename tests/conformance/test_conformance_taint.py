@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:crewai\..*"
 EVE = "eve@example.net"
 BOB = "bob@example.org"
 TO_EVE = f"Please send the report to {EVE}."
-STRANGER = ("recipient_from_mail", "1 address may come from nowhere but mail")
+STRANGER = ("recipient_from_mail", "1 address may come only from mail")
 TAINTED = (
     "tainted_unauthenticated",
     "the conversation was shown mail that is unauthenticated",

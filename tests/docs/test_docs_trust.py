@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from multimail.trust import PolicyName, Row, Tier, TrustPolicy
-from multimail.trust.table import Treatment, action, treatment
+from multimail.trust import OperationKind, PolicyName, Tier, Treatment, TrustPolicy
+from multimail.trust.policy import get_action, get_treatment
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trust.md").read_text("utf-8")
 ROWS = {
-    Row.REPLY: "a reply to the address in From",
-    Row.INTRODUCE: "mail to an address that only mail supplied",
-    Row.CHANGE: "any other mail or contact after it was shown",
-    Row.NOTE: "a tag, a withdrawal after it was shown",
+    OperationKind.REPLY: "a reply to the address in From",
+    OperationKind.INTRODUCE: "mail to an address that only mail supplied",
+    OperationKind.CHANGE: "any other mail or contact after it was shown",
+    OperationKind.INTERNAL: "a tag, a withdrawal after it was shown",
 }
 SHOWN = {
     Treatment.MARKED: "marked",
@@ -27,9 +27,9 @@ def rows() -> Iterator[str]:
     """Return the table's rows as the code has them."""
     policies: tuple[PolicyName, ...] = ("standard", "strict")
     for policy in policies:
-        yield _row(policy, "its text", [SHOWN[treatment(policy, tier)] for tier in Tier])
+        yield _row(policy, "its text", [SHOWN[get_treatment(policy, tier)] for tier in Tier])
         for row, words in ROWS.items():
-            found = [action(policy, row, tier).replace("allow", "by mode") for tier in Tier]
+            found = [get_action(policy, row, tier).replace("allow", "by mode") for tier in Tier]
             yield _row(policy, words, found)
 
 

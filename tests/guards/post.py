@@ -19,7 +19,8 @@ from tests.guards.name_server import Address, NameServer
 
 from multimail.tools import Toolkit, ToolResult
 from multimail_server import ServerConfig
-from multimail_server.mail.dns import Resolver, live_resolver
+from multimail_server.mail.auth.dns import Resolver
+from multimail_server.mail.auth.resolvers import live_resolver
 from multimail_server.services import Services
 from multimail_server.services.outbound_headers import OutboundHeaders
 from multimail_server.store.protocol import Store

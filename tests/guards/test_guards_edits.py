@@ -14,8 +14,9 @@ from tests.guards.corpus_signing import signed
 
 from multimail.trust import Label
 from multimail.trust.labels import assess
-from multimail_server.mail.authentication import authenticate
-from multimail_server.mail.dns import Resolver, zone_resolver
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dns import Resolver
+from multimail_server.mail.auth.resolvers import zone_resolver
 from multimail_server.mail.mime import parse
 
 _FEW = ("mime-version", "from", "date", "message-id", "subject", "to", "reply-to")

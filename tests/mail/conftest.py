@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from multimail.trust.evidence import Authentication
-from multimail_server.mail.authentication import authenticate
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.resolvers import zone_resolver
 from multimail_server.mail.compose import OutgoingMessage, compose
-from multimail_server.mail.dns import zone_resolver
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
 
 Key = tuple[bytes, str]

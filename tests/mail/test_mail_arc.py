@@ -10,9 +10,9 @@ import pytest
 
 from multimail.trust.evidence import ArcEvidence, AuthResult
 from multimail.trust.labels import Label, assess
-from multimail_server.mail.arc import check_arc
-from multimail_server.mail.authentication import authenticate
-from multimail_server.mail.dns import DnsUnavailable
+from multimail_server.mail.auth.arc import check_arc
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dns import DnsUnavailable
 from multimail_server.mail.headers import read_headers
 
 Key = tuple[bytes, str]

@@ -13,9 +13,9 @@ import pytest
 from nacl.signing import SigningKey
 
 from multimail.trust.evidence import Authentication, AuthResult
-from multimail_server.mail.authentication import authenticate
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dns import DnsUnavailable
 from multimail_server.mail.compose import compose
-from multimail_server.mail.dns import DnsUnavailable
 
 Check = Callable[..., Authentication]
 Sign = Callable[..., bytes]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from multimail_server.mail.dkim_library import Invalid, Verifier
+from multimail_server.mail.auth.dkim_crypto import Invalid, Verifier
 
 SECRET = nacl.signing.SigningKey(b"k" * 32)
 KEY = b"v=DKIM1; k=ed25519; p=" + base64.b64encode(bytes(SECRET.verify_key))
@@ -98,9 +98,9 @@ def test_a_field_of_many_lines_takes_as_long_as_it_is() -> None:
         raw = b"X-Long:" + b"\r\n a" * lines + b"\r\n" + raw
         took = []
         for _ in range(3):
-            start = time.process_time()
+            start = time.thread_time()
             assert by_us(raw, b"relaxed")
-            took.append(time.process_time() - start)
+            took.append(time.thread_time() - start)
         return min(took)
 
     assert seconds(60_000) <= 20 * max(seconds(6_000), 0.002)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from multimail_server.mail.dmarc import DmarcRecord, find_record
-from multimail_server.mail.dns import DnsUnavailable
+from multimail_server.mail.auth.dmarc import DmarcRecord, find_record
+from multimail_server.mail.auth.dns import DnsUnavailable
 
 
 class Dns:

@@ -12,8 +12,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from multimail_server.mail.budget import MOST_LOOKUPS, Budget, Budgets
-from multimail_server.mail.dns import DnsUnavailable, live_resolver, zone_resolver
+from multimail_server.mail.auth.dns import MAX_LOOKUPS, Budget, Budgets, DnsUnavailable
+from multimail_server.mail.auth.resolvers import live_resolver, zone_resolver
 from multimail_server.mail.signing import zone_lines
 
 
@@ -186,7 +186,7 @@ def test_only_time_spent_on_its_own_look_ups_is_counted() -> None:
 
 def test_strangers_do_not_use_up_what_is_for_the_domain_in_from() -> None:
     budgets = Budgets(Slow())
-    for number in range(MOST_LOOKUPS):
+    for number in range(MAX_LOOKUPS):
         budgets.of(False).txt(f"{number}.attacker.test")
     with pytest.raises(DnsUnavailable, match="used up"):
         budgets.of(False).txt("one-more.attacker.test")

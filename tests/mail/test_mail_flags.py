@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from multimail.trust.evidence import Authentication
+from multimail.trust.evidence import Authentication, parse_authentication
 from multimail.trust.labels import assess
-from multimail.trust.reported import read_authentication
 from multimail_server.api.render import short_evidence
-from multimail_server.mail.flags import Arrival, flags
 from multimail_server.mail.mime import parse
+from multimail_server.mail.scoring import Arrival, flags
 from multimail_server.testing.server import ServerUnderTest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -151,7 +150,7 @@ def test_read_list_and_thread_tell_the_same(multimail_server: ServerUnderTest) -
 
 
 def judged(evidence: dict[str, Any]) -> tuple[Any, ...]:
-    read = read_authentication({"authentication": evidence})
+    read = parse_authentication({"authentication": evidence})
     found = assess(Authentication.model_validate(read), arc_sealers=frozenset({"list.example"}))
     return found.label, found.standing
 

@@ -16,10 +16,10 @@ from tests.mail.ground_truth import read_from_sdist
 
 from multimail.trust.evidence import AuthResult
 from multimail.trust.labels import Label, assess
-from multimail_server.mail.authentication import authenticate
-from multimail_server.mail.dns import DnsUnavailable
-from multimail_server.mail.smtp import SmtpEnvelope
-from multimail_server.mail.spf import check_envelope
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dns import DnsUnavailable
+from multimail_server.mail.auth.spf import check_envelope
+from multimail_server.mail.envelope import SmtpEnvelope
 
 PYSPF = "pyspf==2.0.14"
 DKIMPY = "dkimpy==1.1.8"

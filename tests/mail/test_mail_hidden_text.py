@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
 from multimail import MultiMail
-from multimail_server.mail.hidden_text import visible_html
 from multimail_server.mail.html import markdown_from_html
-from multimail_server.mail.html_source import MOST_TAGS
+from multimail_server.mail.html.source import MAX_TAGS
+from multimail_server.mail.html.visibility import visible_html
 from multimail_server.testing.server import ServerUnderTest
 
 HIDDEN = {
@@ -137,7 +137,7 @@ HIDDEN = {
     "important rule":
     "<style>.x{display:none!important}</style><p class=x style='display:block'>SECRET</p>",
     "colour by rule": "<style>body{background:#222}.x{color:#222}</style><p class=x>SECRET</p>",
-    "after all tags": "<i></i>" * (MOST_TAGS // 2) + "<p hidden>SECRET</p>",
+    "after all tags": "<i></i>" * (MAX_TAGS // 2) + "<p hidden>SECRET</p>",
     "after all rules":
     f"<style>{'a{color:red}' * 6000}.x{{display:none}}</style><p class=x>SECRET</p>",
     "far down": "<div>" * 300 + "<p hidden>SECRET</p>",
@@ -241,7 +241,7 @@ def test_what_was_removed_is_counted() -> None:
 
 
 def test_what_cannot_be_checked_is_left_out_and_said() -> None:
-    found = markdown_from_html("<i>x</i> " * MOST_TAGS + "END")
+    found = markdown_from_html("<i>x</i> " * MAX_TAGS + "END")
     assert found.text.startswith("x x x")
     assert "END" not in found.text
     assert found.removed == ("the rest, which is too large to check for hidden text",)

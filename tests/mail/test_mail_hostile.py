@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 from multimail.trust.evidence import AuthResult
 from multimail.trust.labels import Label, assess
-from multimail_server.mail.authentication import authenticate
-from multimail_server.mail.budget import MOST_LOOKUPS
-from multimail_server.mail.dns import DnsUnavailable
-from multimail_server.mail.flags import Arrival, flags
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dns import MAX_LOOKUPS, DnsUnavailable
+from multimail_server.mail.envelope import SmtpEnvelope
 from multimail_server.mail.mime import parse
-from multimail_server.mail.smtp import SmtpEnvelope
+from multimail_server.mail.scoring import Arrival, flags
 
 HASH = b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 TAGS = (
@@ -126,7 +125,7 @@ def test_a_used_up_budget_is_temperror_and_says_so() -> None:
     assert evidence.spf.result is AuthResult.TEMPERROR
     assert evidence.spf.reason == "the DNS look-ups allowed for one message are used up"
     assert assess(evidence).label is Label.FAILED
-    assert dns.asked == MOST_LOOKUPS + 1  # the one is for the policy of the domain in From
+    assert dns.asked == MAX_LOOKUPS + 1  # the one is for the policy of the domain in From
 
 
 class Endless:

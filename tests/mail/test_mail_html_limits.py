@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
-from multimail_server.mail.hidden_text import visible_html
-from multimail_server.mail.html import MOST_HTML, markdown_from_html
-from multimail_server.mail.html_source import MOST_TAGS
-from multimail_server.mail.html_tree import MOST_OPEN, TAGS_AT_ONCE
-from multimail_server.mail.stylesheet import MOST_RULES
+from multimail_server.mail.html import MAX_HTML, markdown_from_html
+from multimail_server.mail.html.css_rules import MAX_RULES
+from multimail_server.mail.html.source import MAX_OPEN, MAX_TAGS, TAGS_AT_ONCE
+from multimail_server.mail.html.visibility import visible_html
 
 REST = "the rest, which is too large to check for hidden text"
-TAGS = "<i></i>" * (MOST_TAGS // 2)
-LONG = "x" * MOST_HTML
+TAGS = "<i></i>" * (MAX_TAGS // 2)
+LONG = "x" * MAX_HTML
 DEEP = '<div title="">' * (TAGS_AT_ONCE + 1)
 RULE = "<style>.x{display:none}</style>"
 LATE = {
@@ -39,8 +38,8 @@ def test_what_stands_beyond_the_limits_hides_what_stands_before(html: str) -> No
 @pytest.mark.parametrize("before", range(-len(RULE), 3))
 def test_a_style_across_the_end_of_what_is_read_hides_too(before: int) -> None:
     start = "<p class=x>SECRET</p>"
-    html = f"{start}{'x' * (MOST_HTML - len(start) + before)}{RULE}"
-    assert "SECRET" not in visible_html(html, MOST_HTML).html
+    html = f"{start}{'x' * (MAX_HTML - len(start) + before)}{RULE}"
+    assert "SECRET" not in visible_html(html, MAX_HTML).html
 
 
 def test_what_stands_before_the_limit_of_tags_is_shown() -> None:
@@ -65,11 +64,11 @@ def test_depth_is_no_limit_where_nothing_can_hide() -> None:
     assert found.removed == ()
     many = "<div><p title=''>x</p></div>" * (TAGS_AT_ONCE // 2)
     assert markdown_from_html(f"{many}END").text.endswith("END")
-    assert MOST_OPEN < TAGS_AT_ONCE
+    assert MAX_OPEN < TAGS_AT_ONCE
 
 
 def test_rules_beyond_the_limit_leave_nothing() -> None:
-    html = f"<p>seen</p><style>{'a{color:red}' * (MOST_RULES + 1)}</style>"
+    html = f"<p>seen</p><style>{'a{color:red}' * (MAX_RULES + 1)}</style>"
     assert (markdown_from_html(html).text, markdown_from_html(html).removed) == ("", (REST,))
 
 

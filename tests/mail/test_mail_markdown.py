@@ -8,10 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdownify import MarkdownConverter
 
-from multimail_server.mail.hidden_text import visible_html
 from multimail_server.mail.html import markdown_from_html
-from multimail_server.mail.layout_tables import without_layout_tables
-from multimail_server.mail.markdown import markdown_of
+from multimail_server.mail.html.markdown import markdown_of, without_layout_tables
+from multimail_server.mail.html.visibility import visible_html
 
 PIECES = st.sampled_from(
     [

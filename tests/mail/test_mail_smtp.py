@@ -10,7 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from multimail_server.mail.smtp import InboundSmtp, SmtpEnvelope
+from multimail_server.mail.envelope import SmtpEnvelope
+from multimail_server.smtp.listener import InboundSmtp
 
 RAW = b"From: a@example.net\r\nTo: box@here.test\r\nSubject: hi\r\n\r\nbody\r\n"
 Stored = list[tuple[SmtpEnvelope, bytes]]
@@ -228,7 +229,7 @@ def test_a_look_up_that_fails_asks_the_sender_to_try_again(at_once: bool) -> Non
         0,
         knows_recipient=knows,
         receive=lambda _, raw: stored.append(raw),
-        knows_at_once=at_once,
+        recipient_lookup_is_fast=at_once,
     )
     port = server.start()
     try:

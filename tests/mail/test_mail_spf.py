@@ -12,12 +12,12 @@ import pytest
 from multimail.trust.evidence import Authentication, AuthResult, SpfEvidence
 from multimail.trust.labels import Label, assess
 from multimail_server import ServerConfig
-from multimail_server.mail.authentication import authenticate
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dns import DnsUnavailable, Resolver
+from multimail_server.mail.auth.resolvers import zone_resolver
+from multimail_server.mail.auth.spf import check_envelope, check_host
 from multimail_server.mail.compose import compose
-from multimail_server.mail.dns import DnsUnavailable, Resolver, zone_resolver
-from multimail_server.mail.smtp import SmtpEnvelope
-from multimail_server.mail.spf import check_envelope
-from multimail_server.mail.spf_library import check_host
+from multimail_server.mail.envelope import SmtpEnvelope
 from multimail_server.testing.server import ServerUnderTest
 
 PEER = "192.0.2.1"

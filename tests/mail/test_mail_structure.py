@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multimail.trust.evidence import Authentication, AuthResult
-from multimail_server.mail.authentication import authenticate
+from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.mime import parse
 
 Check = Callable[..., Authentication]

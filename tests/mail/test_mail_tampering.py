@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multimail.trust.labels import Label, assess
-from multimail_server.mail.authentication import authenticate
+from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.compose import OutgoingMessage, compose
 from multimail_server.mail.mime import ParsedMessage, parse
 from multimail_server.mail.signing import generate_key, sign_dkim

@@ -104,13 +104,13 @@ class MeetingStore:
             guest.may_go.set()
         self._inner.close()
 
-    def claim(self, what: str) -> AbstractContextManager[bool]:
+    def claim(self, name: str) -> AbstractContextManager[bool]:
         """See `Store.claim`."""
-        return self._inner.claim(what)
+        return self._inner.claim(name)
 
-    def on_commit_elsewhere(self, heard: Callable[[], None]) -> None:
-        """See `Store.on_commit_elsewhere`."""
-        self._inner.on_commit_elsewhere(heard)
+    def on_remote_commit(self, heard: Callable[[], None]) -> None:
+        """See `Store.on_remote_commit`."""
+        self._inner.on_remote_commit(heard)
 
     def _queued(self) -> int:
         """Return how many writes wait for the commit that is under way."""

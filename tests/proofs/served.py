@@ -97,7 +97,7 @@ def _tell(**facts: Any) -> None:
 
 def _serve_each_line() -> None:
     """Fork a `multimail` with the arguments of each line, and say when it has begun and ended."""
-    import multimail_server.mail.authentication
+    import multimail_server.mail.auth.authenticate
     import multimail_server.server  # noqa: F401 - imported once, for all the forks
     from multimail_cli.main import run
 

@@ -10,7 +10,8 @@ from email import message_from_bytes
 from types import TracebackType
 from typing import Self
 
-from multimail_server.mail.smtp import InboundSmtp, SmtpEnvelope
+from multimail_server.mail.envelope import SmtpEnvelope
+from multimail_server.smtp.listener import InboundSmtp
 
 
 @dataclass(frozen=True, slots=True)

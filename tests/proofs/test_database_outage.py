@@ -5,8 +5,8 @@ from __future__ import annotations
 from threading import Event
 
 import httpx
-from tests.postgres import Cluster
 from tests.proofs.sink import HandOver, Sink
+from tests.support.postgres import Cluster
 
 from multimail_server import ServerConfig
 from multimail_server.testing.server import ServerUnderTest

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from tests.postgres import Cluster
 from tests.proofs.served import Nursery
 from tests.proofs.sink import Sink
 from tests.server.endpoints import listening
+from tests.support.postgres import Cluster
 
 from multimail_server import ServerConfig
 from multimail_server.testing.server import ServerUnderTest

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from multimail_server.mail.spam import score
+from multimail_server.mail.scoring import score
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

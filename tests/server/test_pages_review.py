@@ -383,7 +383,7 @@ def test_the_proof_of_who_sent_it_is_told(
     def learn(tx: Tx) -> None:
         message = tx.message(email)
         assert message is not None
-        tx.move_message(message, message.status, authentication=evidence)
+        tx.update_message(message, message.status, authentication=evidence)
 
     server.services.context.store.write(learn)
     assert says in add_signature(person.get(f"/review/{email}")).partition("What it says")[0]

@@ -13,9 +13,9 @@ from threading import Event
 
 import psycopg
 import pytest
-from tests.postgres import PASSWORD, QUOTED, Cluster
-from tests.server.proxy import CuttingProxy, Moment
 from tests.store import rows
+from tests.support.cutting_proxy import CuttingProxy, Moment
+from tests.support.postgres import PASSWORD, QUOTED, Cluster
 
 from multimail_server.store.postgres import PostgresStore
 from multimail_server.store.protocol import StoreUnavailableError, Tx
@@ -145,8 +145,8 @@ def test_a_commit_is_heard_of_in_every_other_process(
 ) -> None:
     second = PostgresStore(database_url)
     own, others = Event(), Event()
-    store.on_commit_elsewhere(own.set)
-    second.on_commit_elsewhere(others.set)
+    store.on_remote_commit(own.set)
+    second.on_remote_commit(others.set)
     own.clear()
     others.clear()
     set_up(store, "a", "b")
@@ -177,7 +177,7 @@ def test_who_lost_the_connection_keeps_its_claims_before_others_take_new_ones(
     with store.claim("msg_1") as ours:
         assert ours
         before = asked(database_url, holders)
-        store.on_commit_elsewhere(lost.set)
+        store.on_remote_commit(lost.set)
         lost.clear()
         asked(
             database_url,

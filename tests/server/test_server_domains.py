@@ -13,8 +13,8 @@ from tests.server.sink import Sink, start_sink
 
 from multimail import MultiMail, MultiMailError
 from multimail_server import ServerConfig
-from multimail_server.mail.authentication import authenticate
-from multimail_server.mail.dns import zone_resolver
+from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.resolvers import zone_resolver
 from multimail_server.mail.identity import verify_identity
 from multimail_server.mail.signing import zone_lines
 from multimail_server.server import FirstKeys

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from multimail_server import ServerConfig, ServerStartError, VirtualClock
-from multimail_server.mail.smtp_limits import SmtpGate, SmtpLimits
+from multimail_server.rate_limit import MAX_KEYS, RateLimiter
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
@@ -148,16 +148,25 @@ def test_a_peer_that_connects_too_often_is_told_to_wait(start: Start) -> None:
     assert "from your address" in str(refused.value.smtp_error)
 
 
-def test_a_peer_s_connections_refill_evenly_and_are_its_own() -> None:
-    now = [0.0]
-    gate = SmtpGate(SmtpLimits(connections=9, per_minute=3), clock=lambda: now[0])
-    assert [gate.refusal("a", 0) is None for _ in range(4)] == [True, True, True, False]
-    assert gate.refusal("b", 0) is None
-    now[0] = 20.0
-    assert [gate.refusal("a", 0) is None for _ in range(2)] == [True, False]
-    now[0] = 200.0
-    assert [gate.refusal("a", 8) is None for _ in range(4)] == [True, True, True, False]
-    assert gate.refusal("c", 9) is not None
+def test_an_allowance_refills_evenly_and_belongs_to_one_key() -> None:
+    limiter = RateLimiter(3)
+
+    def is_allowed(key: str, seconds: float) -> bool:
+        return not limiter.acquire(key, timedelta(seconds=seconds))
+
+    assert [is_allowed("a", 0) for _ in range(4)] == [True, True, True, False]
+    assert limiter.acquire("a", timedelta(seconds=5)) == timedelta(seconds=15)
+    assert is_allowed("b", 0)
+    assert [is_allowed("a", 20) for _ in range(2)] == [True, False]
+    assert [is_allowed("a", 200) for _ in range(4)] == [True, True, True, False]
+
+
+def test_the_limiter_forgets_the_keys_that_were_used_longest_ago() -> None:
+    limiter = RateLimiter(1)
+    for key in range(MAX_KEYS + 1):
+        limiter.acquire(str(key), timedelta())
+    assert limiter.acquire("1", timedelta()) > timedelta()
+    assert not limiter.acquire("0", timedelta())
 
 
 @pytest.mark.parametrize("declared", [True, False])

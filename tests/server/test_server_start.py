@@ -35,7 +35,7 @@ LATE = {
         "multimail_server.api.schemas.messages",
         "multimail_server.api.openapi",
     ),
-    *("multimail_server.mail.hidden_text", "multimail_server.mail.authentication"),
+    *("multimail_server.mail.html.visibility", "multimail_server.mail.auth.authenticate"),
 }
 
 

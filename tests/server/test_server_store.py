@@ -16,8 +16,8 @@ from multimail_server.oversight import State
 from multimail_server.store.protocol import Reader, StoreUnavailableError, Tx
 from multimail_server.store.records import Account, AuditEntry
 from multimail_server.store.schema import STEPS
+from multimail_server.store.sql import SqliteReader
 from multimail_server.store.sqlite import SqliteStore
-from multimail_server.store.sqlite_verbs import SqliteReader
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -240,14 +240,14 @@ SOUGHT: dict[str, tuple[Callable[[Reader], object], str]] = {
         "INDEX message_thread (mailbox_id=? AND thread_id=?)",
     ),
     "by its state": (
-        lambda tx: tx.in_state("m", [State.SENDING]),
+        lambda tx: tx.messages_in_states("m", [State.SENDING]),
         "INDEX message_status (mailbox_id=? AND status=?)",
     ),
     "what awaits a decision": (
-        lambda tx: tx.pending("a", None, NOW, "", 10),
+        lambda tx: tx.pending_messages("a", None, NOW, "", 10),
         "INDEX message_held (account_id=? AND id>?)",
     ),
-    "what expires": (lambda tx: tx.expired_before(NOW, 1), "INDEX message_expiry (expires_at<?)"),
+    "what expires": (lambda tx: tx.expired_messages(NOW, 1), "INDEX message_expiry (expires_at<?)"),
 }
 
 

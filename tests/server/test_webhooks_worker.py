@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from tests.redis_server import RedisServer
 from tests.server.webhook_apps import (
     EXAMPLES,
     Answering,
@@ -25,6 +24,7 @@ from tests.server.webhook_apps import (
     under_uvicorn,
     zone_in,
 )
+from tests.support.redis_server import RedisServer
 
 from multimail_cli.scripted_model import ScriptedModel
 from multimail_server.testing.server import ServerUnderTest

@@ -12,8 +12,8 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
-from tests.redis_server import RedisServer
 from tests.sessions.sends import token
+from tests.support.redis_server import RedisServer
 
 from multimail import ConfigurationError, MemoryUnavailableError
 from multimail.sessions import RedisSessionStore
@@ -32,12 +32,12 @@ def own(tmp_path: Path) -> Iterator[RedisServer]:
 
 def test_without_redis_every_question_is_an_error(own: RedisServer) -> None:
     with closing(RedisSessionStore(own.url)) as store:
-        store.grow_taint("s", Taint.by(FORGED, [EVE]))
+        store.grow_taint("s", Taint.from_assessment(FORGED, [EVE]))
         own.stop()
         for ask in (
             lambda: store.taint("s"),
             lambda: store.taint("s", [EVE]),
-            lambda: store.grow_taint("s", Taint.by(FORGED, [EVE])),
+            lambda: store.grow_taint("s", Taint.from_assessment(FORGED, [EVE])),
             lambda: store.declare("s", [EVE]),
             lambda: store.declared("s"),
             lambda: store.add_known("box", [EVE]),
@@ -57,11 +57,11 @@ def test_without_redis_every_question_is_an_error(own: RedisServer) -> None:
 
 def test_what_was_answered_outlives_a_crash_of_redis(own: RedisServer) -> None:
     with closing(RedisSessionStore(own.url)) as store:
-        store.grow_taint("s", Taint.by(FORGED, [EVE]))
+        store.grow_taint("s", Taint.from_assessment(FORGED, [EVE]))
         assert store.take_send(token("a"), 1, 9) == ""
         own.stop()
         own.start()
-        assert store.taint("s", [EVE]) == Taint.by(FORGED, [EVE])
+        assert store.taint("s", [EVE]) == Taint.from_assessment(FORGED, [EVE])
         assert store.take_send(token("b"), 1, 9) == "session"
 
 
@@ -110,7 +110,7 @@ def test_without_the_extra_the_error_names_it() -> None:
 
 def test_prefixes_are_apart(redis_server: RedisServer) -> None:
     stores = [RedisSessionStore(redis_server.url, prefix=prefix) for prefix in ("one:", "two:")]
-    stores[0].grow_taint("s", Taint.by(FORGED, [EVE]))
+    stores[0].grow_taint("s", Taint.from_assessment(FORGED, [EVE]))
     assert stores[1].taint("s").worst is None
     for one in stores:
         one.close()
@@ -128,9 +128,9 @@ def test_names_that_would_run_together_are_apart(redis_server: RedisServer) -> N
 def test_an_address_that_no_text_can_hold_is_remembered(redis_server: RedisServer) -> None:
     odd = "\udcff@evil.example"
     with closing(RedisSessionStore(redis_server.url, prefix="odd:")) as store:
-        store.grow_taint(odd, Taint.by(FORGED, [odd]))
+        store.grow_taint(odd, Taint.from_assessment(FORGED, [odd]))
         store.note_held("box", "msg", [odd])
-        assert store.taint(odd, [odd]) == Taint.by(FORGED, [odd])
+        assert store.taint(odd, [odd]) == Taint.from_assessment(FORGED, [odd])
         assert store.held_to("box", [odd], 1) == ["msg"]
 
 
@@ -167,7 +167,7 @@ def test_a_redis_that_is_full_forgets_nothing_and_says_so(tmp_path: Path) -> Non
         def fill() -> None:
             nonlocal taken
             for number in range(100_000):
-                store.grow_taint(f"s{number}", Taint.by(FORGED, [EVE, "x" * 2000]))
+                store.grow_taint(f"s{number}", Taint.from_assessment(FORGED, [EVE, "x" * 2000]))
                 taken += 1
 
         with pytest.raises(MemoryUnavailableError, match="OutOfMemoryError"):

@@ -20,11 +20,11 @@ FORGED = Assessment(Label.FAILED)
 
 def test_two_that_open_one_file_know_the_same(open_store: OpenStore) -> None:
     one, two = open_store(), open_store()
-    one.grow_taint("s", Taint.by(PLAIN, [EVE]))
+    one.grow_taint("s", Taint.from_assessment(PLAIN, [EVE]))
     two.declare("s", [ANN])
     one.add_known("box", [BOB])
     two.note_held("box", "msg", [EVE])
-    assert two.taint("s", [EVE]) == one.taint("s", [EVE]) == Taint.by(PLAIN, [EVE])
+    assert two.taint("s", [EVE]) == one.taint("s", [EVE]) == Taint.from_assessment(PLAIN, [EVE])
     assert one.declared("s") == {ANN}
     assert two.known("box", [BOB]) == {BOB}
     assert one.held_to("box", [EVE], 1) == ["msg"]
@@ -35,11 +35,11 @@ def test_two_that_open_one_file_know_the_same(open_store: OpenStore) -> None:
 
 def test_it_outlives_its_process(open_store: OpenStore) -> None:
     first = open_store()
-    first.grow_taint("s", Taint.by(FORGED, [EVE]))
+    first.grow_taint("s", Taint.from_assessment(FORGED, [EVE]))
     assert first.take_send(token("a"), 1, 9) == ""
     first.close()
     later = open_store()
-    assert later.taint("s", [EVE]) == Taint.by(FORGED, [EVE])
+    assert later.taint("s", [EVE]) == Taint.from_assessment(FORGED, [EVE])
     assert later.take_send(token("b"), 1, 9) == "session"
 
 

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.redis_server import RedisServer
 from tests.sessions.sends import Durable, token
+from tests.support.redis_server import RedisServer
 
 from multimail.sessions import (
     MemorySessionStore,
@@ -40,14 +40,14 @@ def test_a_new_conversation_is_untainted(store: SessionStore) -> None:
 
 def test_taint_only_grows(store: SessionStore) -> None:
     for one, worst in [(PROVEN, PROVEN), (FORGED, FORGED), (LISTED, FORGED), (PLAIN, FORGED)]:
-        store.grow_taint("s", Taint.by(one))
+        store.grow_taint("s", Taint.from_assessment(one))
         assert store.taint("s").worst == worst
 
 
 def test_taint_that_is_empty_changes_nothing(store: SessionStore) -> None:
     store.grow_taint("s", UNTAINTED)
     assert store.taint("s").worst is None
-    store.grow_taint("s", Taint.by(PLAIN))
+    store.grow_taint("s", Taint.from_assessment(PLAIN))
     store.grow_taint("s", UNTAINTED)
     assert store.taint("s").worst == PLAIN
 
@@ -58,14 +58,14 @@ def test_a_label_is_remembered_as_it_was(
     store: SessionStore, label: Label, standing: Standing
 ) -> None:
     found = Assessment(label, standing=standing)
-    store.grow_taint("s", Taint.by(found))
+    store.grow_taint("s", Taint.from_assessment(found))
     assert store.taint("s").worst == found
 
 
 def test_an_address_keeps_the_best_tier_that_named_it(store: SessionStore) -> None:
-    store.grow_taint("s", Taint.by(FORGED, [EVE, BOB]))
-    store.grow_taint("s", Taint.by(PLAIN, [BOB]))
-    store.grow_taint("s", Taint.by(FORGED, [BOB, ANN]))
+    store.grow_taint("s", Taint.from_assessment(FORGED, [EVE, BOB]))
+    store.grow_taint("s", Taint.from_assessment(PLAIN, [BOB]))
+    store.grow_taint("s", Taint.from_assessment(FORGED, [BOB, ANN]))
     named = store.taint("s", [ANN, BOB, EVE, "unseen@x.example"]).addresses
     assert named == {ANN: Tier.FAILED, BOB: Tier.UNPROVEN, EVE: Tier.FAILED}
     assert store.taint("s", [BOB]).addresses == {BOB: Tier.UNPROVEN}
@@ -73,7 +73,7 @@ def test_an_address_keeps_the_best_tier_that_named_it(store: SessionStore) -> No
 
 
 def test_conversations_are_apart(store: SessionStore) -> None:
-    store.grow_taint("one", Taint.by(FORGED, [EVE]))
+    store.grow_taint("one", Taint.from_assessment(FORGED, [EVE]))
     store.declare("one", [ANN])
     assert store.taint("two", [EVE]) == UNTAINTED
     assert store.declared("two") == frozenset()
@@ -148,7 +148,7 @@ def test_a_session_forgets_nothing(store: SessionStore) -> None:
 
 
 def test_reset_forgets_a_conversation_but_not_what_a_thread_got(store: SessionStore) -> None:
-    store.grow_taint("s", Taint.by(FORGED, [EVE]))
+    store.grow_taint("s", Taint.from_assessment(FORGED, [EVE]))
     store.declare("s", [ANN])
     assert store.take_send(token("a", thread="t"), 2, 1) == ""
     assert store.take_send(token("b"), 2, 1) == ""
@@ -177,7 +177,7 @@ def test_taint_of_threads_at_once_is_the_worst_of_all(store: SessionStore) -> No
     some = [PROVEN, PLAIN, FORGED, LISTED] * 5
 
     def grow(number: int) -> None:
-        store.grow_taint("s", Taint.by(some[number], [f"a{number}@x.example"]))
+        store.grow_taint("s", Taint.from_assessment(some[number], [f"a{number}@x.example"]))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(grow, range(len(some))))
@@ -191,7 +191,7 @@ SOME = st.lists(st.sampled_from([ANN, BOB, EVE]), max_size=3)
 SESSIONS, KEYS, BOXES = st.sampled_from(["s", "t"]), st.sampled_from("abcd"), st.just("box")
 HELD = {"a": [ANN], "b": [BOB, ANN], "c": [EVE, BOB, ANN], "d": [EVE]}
 STEPS = st.one_of(
-    st.tuples(st.just("grow_taint"), SESSIONS, st.builds(Taint.by, LABELS, SOME)),
+    st.tuples(st.just("grow_taint"), SESSIONS, st.builds(Taint.from_assessment, LABELS, SOME)),
     st.tuples(st.just("declare"), SESSIONS, SOME),
     st.tuples(st.just("add_known"), BOXES, SOME),
     KEYS.map(lambda key: ("note_held", "box", key, HELD[key])),
@@ -247,7 +247,7 @@ def test_redis_answers_as_memory_does(
 def test_memory_keeps_the_addresses_of_the_latest_conversations_only() -> None:
     store = MemorySessionStore()
     for number in range(1034):
-        store.grow_taint(f"s{number}", Taint.by(FORGED, [EVE]))
+        store.grow_taint(f"s{number}", Taint.from_assessment(FORGED, [EVE]))
     kept = [n for n in range(1034) if store.taint(f"s{n}", [EVE]).addresses]
     assert kept == list(range(10, 1034))
     assert all(store.taint(f"s{n}").worst == FORGED for n in range(1034))
@@ -255,7 +255,7 @@ def test_memory_keeps_the_addresses_of_the_latest_conversations_only() -> None:
 
 @pytest.mark.parametrize("odd", ["x'; DROP TABLE taint; --", "a:b\r\nFLUSHALL", "*", "ä\0"])
 def test_text_that_is_a_command_is_only_text(store: SessionStore, odd: str) -> None:
-    store.grow_taint(odd, Taint.by(PLAIN, [odd]))
+    store.grow_taint(odd, Taint.from_assessment(PLAIN, [odd]))
     store.declare(odd, [odd])
     assert store.taint(odd, [odd]).addresses == {odd: Tier.UNPROVEN}
     assert store.declared(odd) == {odd}

@@ -8,26 +8,26 @@ from tests.store import rows
 from tests.store.rows import hours, message
 
 from multimail_server.oversight import State
-from multimail_server.store.authority_records import Notice, OneTimeCode, Purpose
 from multimail_server.store.protocol import Reader, Store, Tx
 from multimail_server.store.records import (
     ApprovalLink,
-    Domain,
-    Revision,
-    Stamp,
-    Suppression,
-)
-from multimail_server.store.webhook_records import (
     DeliveryFilter,
     DeliveryStatus,
-    Source,
+    Domain,
+    Notice,
+    OneTimeCode,
+    Purpose,
+    Revision,
+    SignedHeaders,
+    Suppression,
     Webhook,
     WebhookDelivery,
+    WebhookSource,
 )
 
 HOOK = Webhook(
     "whk_1", "acc_1", "https://example.com/", ("message.sent",), "a secret", "hex",
-    Source.SUBSCRIPTION, rows.NOW,
+    WebhookSource.SUBSCRIPTION, rows.NOW,
 )  # fmt: skip
 CODE = OneTimeCode("otc_1", "acc_1", Purpose.CHANGE, "key_1", "5ha", hours(1), hours(2))
 NOTICE = Notice(
@@ -111,9 +111,9 @@ def test_deliveries_are_listed_failed_and_forgotten(store: Store) -> None:
     assert listed(webhook_id="whk_2") == listed(bound_to="mbx_2") == []
     store.write(lambda tx: tx.fail_webhook_deliveries("whk_1", "ended"))
     assert listed(status=DeliveryStatus.FAILED) == ["evt_3", "evt_1"]
-    store.write(lambda tx: tx.forget_webhook_deliveries(rows.NOW))
+    store.write(lambda tx: tx.purge_webhook_deliveries(rows.NOW))
     assert len(listed()) == 3
-    store.write(lambda tx: tx.forget_webhook_deliveries(hours(1)))
+    store.write(lambda tx: tx.purge_webhook_deliveries(hours(1)))
     assert listed() == []
     assert store.read(lambda tx: tx.webhook_body("evt_1")) is None
 
@@ -131,10 +131,10 @@ def test_codes_and_notices_are_found_by_their_time(store: Store) -> None:
         tx.put_code(replace(CODE, tries=3))
 
     def codes(purpose: Purpose, mailbox: str | None, since: float) -> list[OneTimeCode]:
-        return store.read(lambda tx: tx.codes("acc_1", purpose, mailbox, hours(since)))
+        return store.read(lambda tx: tx.one_time_codes("acc_1", purpose, mailbox, hours(since)))
 
     def notices(mailbox: str | None, before: str | None) -> list[Notice]:
-        return store.read(lambda tx: tx.notices("acc_1", mailbox, before, 10))
+        return store.read(lambda tx: tx.notifications("acc_1", mailbox, before, 10))
 
     store.write(work)
     assert codes(Purpose.CHANGE, None, 0) == [replace(CODE, tries=3)]
@@ -160,11 +160,11 @@ def test_retention_finds_the_oldest_that_is_not_in_hand(store: Store) -> None:
         return [one.id for one in found]
 
     store.write(work)
-    assert store.read(lambda tx: tx.retaining()) == []
+    assert store.read(lambda tx: tx.mailboxes_with_retention()) == []
     store.write(lambda tx: tx.put_mailbox(keeping))
-    assert store.read(lambda tx: tx.retaining()) == [keeping]
+    assert store.read(lambda tx: tx.mailboxes_with_retention()) == [keeping]
     store.write(lambda tx: tx.put_mailbox(replace(keeping, settings={"retention_days": None})))
-    assert store.read(lambda tx: tx.retaining()) == []
+    assert store.read(lambda tx: tx.mailboxes_with_retention()) == []
     oldest = store.read(lambda tx: tx.oldest_message("mbx_1", in_hand))
     assert oldest == message(2, status=State.SENT)
     assert (older(2, *in_hand), older(9)) == (["msg_0002"], ["msg_0001", "msg_0002", "msg_0003"])
@@ -198,7 +198,7 @@ def test_recipients_domains_and_suppressions_are_kept(store: Store) -> None:
     store.write(lambda tx: tx.remove_domain("dom_1"))
     assert store.read(lambda tx: tx.suppression("acc_1", "a@example.com")) is None
     assert store.read(lambda tx: tx.domain_by_name("example.com")) is None
-    assert store.read(lambda tx: tx.in_state("mbx_1", ())) == []
+    assert store.read(lambda tx: tx.messages_in_states("mbx_1", ())) == []
 
 
 def hang_everything_on_one(tx: Tx) -> None:
@@ -210,7 +210,7 @@ def hang_everything_on_one(tx: Tx) -> None:
     tx.insert_test_delivery(rows.delivery(1))
     tx.insert_revision(REVISION)
     tx.put_approval_link(LINK)
-    tx.put_signed_headers(Stamp("msg_0001", b"\x00head"))
+    tx.put_signed_headers(SignedHeaders("msg_0001", b"\x00head"))
     tx.put_notice(NOTICE)
     tx.put_contact(rows.contact(1, "a@example.com"))
     tx.put_webhook(HOOK)
@@ -222,25 +222,27 @@ def test_what_hangs_on_a_message_goes_with_its_content(store: Store) -> None:
     store.write(hang_everything_on_one)
     assert store.read(lambda tx: tx.revisions("msg_0001")) == [REVISION]
     assert store.read(lambda tx: tx.approval_link("5ha")) == LINK
-    assert store.read(lambda tx: tx.stamp("msg_0001")) == Stamp("msg_0001", b"\x00head")
-    store.write(lambda tx: tx.erase_content("msg_0001"))
+    assert store.read(lambda tx: tx.signed_headers("msg_0001")) == SignedHeaders(
+        "msg_0001", b"\x00head"
+    )
+    store.write(lambda tx: tx.purge_content("msg_0001"))
 
     def left(tx: Reader) -> list[object]:
         one = "msg_0001"
         return [tx.content(one), tx.attachments(one), tx.tags(one), tx.revisions(one),
-                tx.stamp(one), tx.test_delivery(one), tx.approval_link("5ha"),
+                tx.signed_headers(one), tx.test_delivery(one), tx.approval_link("5ha"),
                 tx.count_webhook_deliveries(one), tx.idempotency("mbx_1", "key")]  # fmt: skip
 
     assert not any(store.read(left))
     notice = replace(NOTICE, facts={}, recipients=(), due_at=None)
-    assert store.read(lambda tx: tx.notices("acc_1", None, None, 10)) == [notice]
+    assert store.read(lambda tx: tx.notifications("acc_1", None, None, 10)) == [notice]
     assert store.read(lambda tx: tx.message("msg_0001")) == message(1)
     assert store.read(lambda tx: tx.content("msg_0002")) == rows.content(2)
 
 
 def test_erasing_the_mail_leaves_everything_else(store: Store) -> None:
     store.write(hang_everything_on_one)
-    store.write(lambda tx: tx.erase_mail())
+    store.write(lambda tx: tx.purge_mail())
     assert store.read(lambda tx: tx.thread("mbx_1", "thr_1", 10)) == []
     assert store.read(lambda tx: tx.contacts("acc_1", "", 10)) == []
     assert store.read(lambda tx: tx.webhooks("acc_1")) == [HOOK]

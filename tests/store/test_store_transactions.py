@@ -40,7 +40,7 @@ def test_all_of_a_failing_write_is_undone(store: Store) -> None:
 def test_a_write_sees_what_it_has_written(store: Store) -> None:
     def work(tx: Tx) -> State | None:
         rows.insert(tx, rows.message(1))
-        tx.move_message(rows.message(1), State.REJECTED)
+        tx.update_message(rows.message(1), State.REJECTED)
         now = tx.message("msg_0001")
         return now.status if now else None
 
@@ -102,7 +102,7 @@ def test_of_two_moves_from_one_status_the_second_fails(store: Store) -> None:
 
     def move(state: State) -> bool:
         barrier.wait(20)
-        return store.write(lambda tx: tx.move_message(message, state)) is not None
+        return store.write(lambda tx: tx.update_message(message, state)) is not None
 
     with ThreadPoolExecutor(8) as pool:
         moved = list(pool.map(move, [State.REJECTED, State.CANCELLED] * 4))

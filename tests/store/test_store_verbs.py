@@ -89,7 +89,7 @@ def test_an_address_belongs_to_one_mailbox(store: Store) -> None:
 def test_a_move_changes_what_it_names_and_nothing_else(store: Store) -> None:
     put(store, message(1), message(2))
     changes = {"decision": "approve", "decided_at": hours(2), "delivery": {"a": {"code": 1}}}
-    moved = store.write(lambda tx: tx.move_message(message(1), State.SENDING, **changes))
+    moved = store.write(lambda tx: tx.update_message(message(1), State.SENDING, **changes))
     assert moved == message(1, status=State.SENDING, **changes)
     assert store.read(lambda tx: tx.message("msg_0001")) == moved
     assert store.read(lambda tx: tx.message("msg_0002")) == message(2)
@@ -97,7 +97,7 @@ def test_a_move_changes_what_it_names_and_nothing_else(store: Store) -> None:
 
 def test_a_move_from_another_status_changes_nothing(store: Store) -> None:
     put(store, message(1, status=State.CANCELLED))
-    assert store.write(lambda tx: tx.move_message(message(1), State.SENDING)) is None
+    assert store.write(lambda tx: tx.update_message(message(1), State.SENDING)) is None
     assert store.read(lambda tx: tx.message("msg_0001")) == message(1, status=State.CANCELLED)
 
 
@@ -182,7 +182,9 @@ def test_the_queue_is_what_can_still_be_decided_oldest_first(store: Store) -> No
     )  # fmt: skip
 
     def queue(at: float, after: str, limit: int, mailbox: str | None = None) -> list[int]:
-        return ids(store.read(lambda tx: tx.pending("acc_1", mailbox, hours(at), after, limit)))
+        return ids(
+            store.read(lambda tx: tx.pending_messages("acc_1", mailbox, hours(at), after, limit))
+        )
 
     assert queue(4, "", 10) == [1, 3, 4, 5]
     assert queue(5, "", 10) == [1, 4, 5]
@@ -195,17 +197,17 @@ def test_expiry_is_of_what_awaits_a_decision_alone(store: Store) -> None:
     put(store, message(1, expires_at=hours(1), status=State.SENT), message(2, expires_at=hours(3)),
         message(3, expires_at=hours(2)))  # fmt: skip
     assert store.read(lambda tx: tx.next_expiry()) == hours(2)
-    assert store.read(lambda tx: tx.expired_before(hours(1.9), 10)) == []
-    assert ids(store.read(lambda tx: tx.expired_before(hours(2), 10))) == [3]
-    assert len(store.read(lambda tx: tx.expired_before(hours(9), 1))) == 1
-    assert sorted(ids(store.read(lambda tx: tx.expired_before(hours(9), 10)))) == [2, 3]
+    assert store.read(lambda tx: tx.expired_messages(hours(1.9), 10)) == []
+    assert ids(store.read(lambda tx: tx.expired_messages(hours(2), 10))) == [3]
+    assert len(store.read(lambda tx: tx.expired_messages(hours(9), 1))) == 1
+    assert sorted(ids(store.read(lambda tx: tx.expired_messages(hours(9), 10)))) == [2, 3]
 
 
 def test_in_state_and_counts(store: Store) -> None:
     put(store, message(1), message(2, status=State.SCHEDULED),
         message(3, status=State.UNREAD, direction=Direction.INBOUND))  # fmt: skip
     wanted = (State.SCHEDULED, State.PENDING_SEND_APPROVAL)
-    assert ids(store.read(lambda tx: tx.in_state("mbx_1", wanted))) == [1, 2]
+    assert ids(store.read(lambda tx: tx.messages_in_states("mbx_1", wanted))) == [1, 2]
     counts = store.read(lambda tx: tx.count_messages("acc_1", hours(2)))
     assert counts == {"outbound": 1, "inbound": 1}
 
@@ -259,7 +261,7 @@ def test_idempotency_is_remembered_replaced_and_forgotten(store: Store) -> None:
     store.write(lambda tx: tx.put_idempotency(rows.idempotency("new", 1)))
     later = rows.idempotency("new", 2, hours(1))
     store.write(lambda tx: tx.put_idempotency(later))
-    store.write(lambda tx: tx.forget_idempotency(hours(1)))
+    store.write(lambda tx: tx.purge_idempotency(hours(1)))
     assert store.read(lambda tx: tx.idempotency("mbx_1", "old")) is None
     assert store.read(lambda tx: tx.idempotency("mbx_1", "new")) == later
 

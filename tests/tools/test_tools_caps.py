@@ -56,7 +56,7 @@ async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
         assert decided(await replied(tools, mail, session_id=session)).action is Action.ALLOW
     result = await replied(tools, mail, session_id="three")
     assert code_of(result) == "refused_by_guard"
-    assert "as many messages were sent in this thread within 24 hours as may be" in result.text
+    assert "this thread has as many messages within 24 hours as it may" in result.text
     assert decided(result).code == "cap_per_thread"
     assert decided(await replied(tools, other, session_id="three")).action is Action.ALLOW
     assert (await asked(tools)).action is Action.ALLOW

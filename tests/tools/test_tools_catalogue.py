@@ -83,7 +83,7 @@ def test_a_toolkit_without_tools_is_a_mistake() -> None:
     ("options", "problem"),
     [
         ({"max_chars": 999}, "at least 1,000"),
-        ({"policy": "lenient"}, "strict, standard, off"),
+        ({"policy": "lenient"}, "strict, standard or off"),
         ({"base_url": "ftp://example.org"}, "not an http"),
     ],
 )

@@ -30,7 +30,7 @@ async def test_what_a_machine_wrote_is_not_answered(
     mail = free_box.receive_proven(Auto_Submitted=keyword)
     result = await connect(free_box)("reply_email", email_id=mail["id"], body="Thanks.")
     assert code_of(result) == "refused_by_guard"
-    assert "a machine wrote it (Auto-Submitted)" in result.text
+    assert "a program sent it (Auto-Submitted)" in result.text
     assert decided(result).codes == ("auto_submitted",)
     assert free_box.mails() == []
 

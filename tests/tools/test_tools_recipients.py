@@ -25,7 +25,7 @@ async def test_an_address_from_mail_is_held_wherever_it_stands(
     send: dict[str, Any] = {"to": BOB, "subject": "x", "body": "y", place: EVE}
     result = await tools.call("send_email", send)
     assert result.text.startswith("Held for approval")
-    assert "1 address may come from nowhere but mail" in result.text
+    assert "1 address may come only from mail" in result.text
     assert (decided(result).action, decided(result).codes) == (Action.HOLD, FROM_MAIL)
     assert free_box.mail(result.data["id"])["status"] == "pending_send_approval"
     assert free_box.left() == []
@@ -82,7 +82,7 @@ async def test_in_a_mailbox_that_holds_everything_the_reviewer_is_told(
         "guard_code": "recipient_from_mail",
         "guard_label": "authenticated",
         "guard_standing": "new",
-        "guard_reasons": "1 address may come from nowhere but mail",
+        "guard_reasons": "1 address may come only from mail",
         "guard_policy": "standard",
     }
 
@@ -204,7 +204,7 @@ async def test_many_addresses_are_counted_not_repeated(free_box: Box, connect: C
     await tainted(free_box, tools)
     some = [f"{name}@evil.example" for name in ("a", "b", "c")]
     result = await tools("send_email", to=some, cc=some[:1], subject="x", body="y")
-    assert decided(result).reasons == ("3 addresses may come from nowhere but mail",)
+    assert decided(result).reasons == ("3 addresses may come only from mail",)
 
 
 async def reply_after(tools: Tools, mail: Json, **more: Any) -> Action:

@@ -233,7 +233,7 @@ async def test_an_address_anywhere_in_a_failed_header_is_refused(
     await shown(tools, name, **dict(READS)[name](mail))
     decision = await asked(tools, STRANGER)
     assert (decision.action, decision.code) == (Action.REFUSE, "recipient_from_mail")
-    assert decision.reasons[0] == "1 address may come from nowhere but mail that failed"
+    assert decision.reasons[0] == "1 address may come only from mail that failed"
 
 
 @pytest.mark.parametrize("name", ["read_email", "get_thread"])

@@ -11,8 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.redis_server import RedisServer
 from tests.sessions.sends import Durable, opened
+from tests.support.redis_server import RedisServer
 from tests.tools.asking import asked, tainted
 from tests.tools.support import Box, Connect, Json, code_of, decided
 
@@ -71,7 +71,7 @@ async def test_two_workers_share_one_cap(
 WORKER = """
 import json, sys
 from multimail.tools import Toolkit
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 from tests.sessions.sends import opened
 
 given = json.load(sys.stdin)

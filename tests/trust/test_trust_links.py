@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
-from multimail.trust.links import REMOVED, Changed, defanged, without_links
+from multimail.trust.links import REMOVED, LinkRewrite, defang_links, remove_links
 
 CASES = [
     ("see https://evil.example/a.b?c=d#e.", "see hxxps://evil[.]example/a.b?c=d#e.", 1),
@@ -41,7 +41,7 @@ CASES = [
 
 @pytest.mark.parametrize(("text", "expected", "count"), CASES)
 def test_a_link_is_defanged(text: str, expected: str, count: int) -> None:
-    assert defanged(text) == Changed(expected, count)
+    assert defang_links(text) == LinkRewrite(expected, count)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_link_is_defanged(text: str, expected: str, count: int) -> None:
     ],
 )
 def test_what_is_no_link_stays(text: str) -> None:
-    assert defanged(text) == without_links(text) == Changed(text, 0)
+    assert defang_links(text) == remove_links(text) == LinkRewrite(text, 0)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_is_no_link_stays(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_link_is_removed_and_its_text_stays(text: str, expected: str, count: int) -> None:
-    assert without_links(text) == Changed(expected, count)
+    assert remove_links(text) == LinkRewrite(expected, count)
 
 
 LINKISH = st.lists(
@@ -99,14 +99,14 @@ CLICKABLE = re.compile(
 
 @given(LINKISH)
 def test_defanging_twice_is_defanging_once(text: str) -> None:
-    once = defanged(text)
-    assert defanged(once.text).text == once.text
+    once = defang_links(text)
+    assert defang_links(once.text).text == once.text
     assert not CLICKABLE.search(once.text)
 
 
 @given(LINKISH)
 def test_defanging_lengthens_by_its_markers_only(text: str) -> None:
-    once = defanged(text).text
+    once = defang_links(text).text
     brackets = once.count("[.]") + once.count("[:]") - text.count("[.]") - text.count("[:]")
     spaces = once.count("] (") + once.count("] :")
     assert len(once) <= len(text) + 2 * max(0, brackets) + spaces
@@ -114,8 +114,8 @@ def test_defanging_lengthens_by_its_markers_only(text: str) -> None:
 
 @given(LINKISH)
 def test_no_link_is_left(text: str) -> None:
-    left = without_links(text).text
-    assert defanged(left).count == 0
+    left = remove_links(text).text
+    assert defang_links(left).count == 0
     assert not CLICKABLE.search(left)
 
 
@@ -125,7 +125,7 @@ HOSTILE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("change", [defanged, without_links])
+@pytest.mark.parametrize("change", [defang_links, remove_links])
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_the_time_grows_as_the_text_does(piece: str, change: Callable[[str], Changed]) -> None:
+def test_the_time_grows_as_the_text_does(piece: str, change: Callable[[str], LinkRewrite]) -> None:
     assert is_linear(change, piece, 100_000)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
-from multimail.trust.masking import DEEP, DIGITS, KEY, LINK, TOKEN, MaskingFilter, mask_data, masked
+from multimail.trust.masking import DEEP, DIGITS, KEY, LINK, TOKEN, MaskingFilter, mask, mask_data
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ from multimail.trust.masking import DEEP, DIGITS, KEY, LINK, TOKEN, MaskingFilte
     ],
 )
 def test_secrets_are_masked(text: str, expected: str) -> None:
-    assert masked(text) == expected
-    assert masked(expected) == expected
+    assert mask(text) == expected
+    assert mask(expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_secrets_are_masked(text: str, expected: str) -> None:
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
-    assert masked(text) == text
+    assert mask(text) == text
 
 
 SECRETIVE = st.lists(
@@ -76,7 +76,7 @@ SECRETIVE = st.lists(
 
 @given(SECRETIVE)
 def test_masking_twice_is_masking_once(text: str) -> None:
-    assert masked(masked(text)) == masked(text)
+    assert mask(mask(text)) == mask(text)
 
 
 def test_data_is_masked_all_the_way_down() -> None:
@@ -138,4 +138,4 @@ def test_the_exception_of_a_log_record_is_masked() -> None:
     ],
 )  # fmt: skip
 def test_the_time_grows_as_the_text_does(piece: str) -> None:
-    assert is_linear(lambda text: masked(f"code http://x.example/{text}"), piece, 100_000)
+    assert is_linear(lambda text: mask(f"code http://x.example/{text}"), piece, 100_000)

@@ -7,10 +7,10 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
-from multimail.trust import quotes, text
-from multimail.trust.quotes import split_quoted
+from multimail.trust import text
+from multimail.trust.text import split_quoted
 
 MARKED = [
     ("Yes.\n\nOn Monday Ann wrote:\n> Can you?\n>> Sure?\n", "Yes."),
@@ -52,17 +52,13 @@ def test_what_the_author_may_have_written_is_never_history(body: str) -> None:
 def test_without_the_library_marked_history_is_still_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    quotes._library.cache_clear()
+    text._load_quotequail.cache_clear()
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "quotequail", None)
         for body, new in MARKED:
             assert split_quoted(body)[0] == new
         assert split_quoted(KNOWN[3][0]) == (KNOWN[3][0], "")
-    quotes._library.cache_clear()
-
-
-def test_the_text_module_offers_the_same_function() -> None:
-    assert text.split_quoted is split_quoted
+    text._load_quotequail.cache_clear()
 
 
 LINES = st.lists(

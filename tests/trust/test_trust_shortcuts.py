@@ -7,14 +7,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
 from multimail.trust import Assessment, Label, Standing, Taint
-from multimail.trust.addresses import mentioned, normalised
+from multimail.trust.addresses import find_addresses, normalize_address
 from multimail.trust.links import _candidates
-from multimail.trust.quotes import split_quoted
-from multimail.trust.taint import united
-from multimail.trust.text import clean
+from multimail.trust.taint import merge_all
+from multimail.trust.text import clean, split_quoted
 
 ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|=/@]{1,64}@[^\s<>()\[\],;:\"'|=/@]{1,255}")
 LINE_BREAK = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -26,18 +25,18 @@ ASCII = st.text(st.characters(max_codepoint=127))
 @given(st.text(st.sampled_from("ab.@<>,: \n\u00e9\u200b"), max_size=60))
 def test_addresses_are_found_as_in_the_whole_text(text: str) -> None:
     found = [one.group() for one in ADDRESS.finditer(clean(text).text)]
-    assert mentioned(text) == {normalised(one.strip(".`*_~!?")) for one in found}
+    assert find_addresses(text) == {normalize_address(one.strip(".`*_~!?")) for one in found}
 
 
 @given(st.integers(60, 70), st.integers(250, 260), st.sampled_from(["", "@", "x@y.z ", "@@ "]))
 def test_long_addresses_are_cut_as_in_the_whole_text(local: int, domain: int, before: str) -> None:
     text = f"{before}{'l' * local}@{'d' * domain}@x"
-    assert mentioned(text) == {normalised(one) for one in ADDRESS.findall(text)}
+    assert find_addresses(text) == {normalize_address(one) for one in ADDRESS.findall(text)}
 
 
 @pytest.mark.parametrize("piece", ["@", "a@", "@ ", "a@b ", "a@@b", "a" * 70 + "@"])
 def test_the_time_to_find_addresses_grows_as_the_text_does(piece: str) -> None:
-    assert is_linear(mentioned, piece, 100_000)
+    assert is_linear(find_addresses, piece, 100_000)
 
 
 @given(st.text(st.sampled_from("ab:/.,!? \n\t\u3000\u3002\u00e9"), max_size=60))
@@ -64,12 +63,14 @@ def test_a_body_without_the_signs_of_history_has_none(text: str) -> None:
 
 
 assessments = st.builds(Assessment, st.sampled_from(Label), st.just(()), st.sampled_from(Standing))
-taints = st.builds(Taint.by, assessments, st.sets(st.sampled_from(["a@x.y", "b@x.y", "c@x.y"])))
+taints = st.builds(
+    Taint.from_assessment, assessments, st.sets(st.sampled_from(["a@x.y", "b@x.y", "c@x.y"]))
+)
 
 
 @given(st.lists(taints, max_size=5))
 def test_taints_are_united_as_they_would_grow(some: list[Taint]) -> None:
     grown = Taint()
     for one in some:
-        grown = grown.grown(one)
-    assert united(some) == grown
+        grown = grown.merge(one)
+    assert merge_all(some) == grown

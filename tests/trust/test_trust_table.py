@@ -22,7 +22,7 @@ from multimail.trust import (
     Tier,
     TrustPolicy,
 )
-from multimail.trust.loops import Automation
+from multimail.trust.policy import AutoReplyHeaders
 
 A, H, R = Action.ALLOW, Action.HOLD, Action.REFUSE
 POLICIES: tuple[PolicyName, ...] = ("standard", "strict", "off")
@@ -64,7 +64,7 @@ BODIES: dict[PolicyName, tuple[str, str, str, str]] = {
 
 def decided(policy: TrustPolicy, row: str, assessment: Assessment) -> GuardDecision:
     """Do what a row of the table is about, after a message was shown that named a stranger."""
-    taint = Taint.by(assessment, [STRANGER])
+    taint = Taint.from_assessment(assessment, [STRANGER])
     if row == "reply":
         return policy.on_reply(ReplyFacts("msg_1", assessment, SENDER, (), (SENDER,)), UNTAINTED)
     if row == "introduce":
@@ -72,7 +72,7 @@ def decided(policy: TrustPolicy, row: str, assessment: Assessment) -> GuardDecis
         return policy.on_send([STRANGER], Taint(INBOUND[0], taint.addresses))
     if row == "change":
         return policy.on_send(["bob@acme.example"], taint, {"bob@acme.example"})
-    return policy.on_note("tag_email", taint)
+    return policy.on_internal_change("tag_email", taint)
 
 
 @pytest.mark.parametrize(("policy", "row"), TABLE)
@@ -111,13 +111,17 @@ def test_every_label_and_standing_has_a_column() -> None:
         ({"recipients": (SENDER, STRANGER)}, H, "recipient_from_mail"),
         ({"recipients": (SENDER, "boss@listed.example")}, A, "allowed"),
         ({"recipients": (SENDER, "x@sub.listed.example")}, H, "recipient_from_mail"),
-        ({"automation": Automation(auto_submitted="auto-replied")}, R, "auto_submitted"),
-        ({"automation": Automation(auto_submitted="Auto-Generated; x=1")}, R, "auto_submitted"),
-        ({"automation": Automation(auto_submitted="no")}, A, "allowed"),
-        ({"automation": Automation(list_id="<dev.acme.example>")}, H, "mailing_list"),
-        ({"automation": Automation(precedence="Bulk")}, H, "bulk_mail"),
-        ({"automation": Automation(precedence="first-class")}, A, "allowed"),
-        ({"automation": Automation(from_ourselves=True)}, R, "own_mail"),
+        ({"auto_reply": AutoReplyHeaders(auto_submitted="auto-replied")}, R, "auto_submitted"),
+        (
+            {"auto_reply": AutoReplyHeaders(auto_submitted="Auto-Generated; x")},
+            R,
+            "auto_submitted",
+        ),
+        ({"auto_reply": AutoReplyHeaders(auto_submitted="no")}, A, "allowed"),
+        ({"auto_reply": AutoReplyHeaders(list_id="<dev.acme.example>")}, H, "mailing_list"),
+        ({"auto_reply": AutoReplyHeaders(precedence="Bulk")}, H, "bulk_mail"),
+        ({"auto_reply": AutoReplyHeaders(precedence="first-class")}, A, "allowed"),
+        ({"auto_reply": AutoReplyHeaders(is_from_own_mailbox=True)}, R, "own_mail"),
     ],
 )
 def test_what_else_speaks_against_a_reply(
@@ -138,7 +142,7 @@ def test_all_reasons_are_told_and_the_most_severe_first() -> None:
         SENDER,
         (STRANGER,),
         (STRANGER,),
-        Automation(auto_submitted="auto-generated"),
+        AutoReplyHeaders(auto_submitted="auto-generated"),
     )
     decision = TrustPolicy().on_reply(facts, UNTAINTED)
     assert decision.action is R
@@ -153,15 +157,15 @@ def test_an_untainted_conversation_sends_by_the_mailboxs_mode() -> None:
 
 
 def test_an_address_that_nobody_was_seen_to_name_is_held_too() -> None:
-    taint = Taint.by(Assessment(Label.FAILED), [])
+    taint = Taint.from_assessment(Assessment(Label.FAILED), [])
     assert TrustPolicy().on_send(["spelled.out@evil.example"], taint).action is H
 
 
 def test_an_address_is_as_doubtful_as_the_best_mail_that_names_it() -> None:
-    forged = Taint.by(Assessment(Label.FAILED), [STRANGER])
-    real = Taint.by(Assessment(Label.AUTHENTICATED), [STRANGER])
+    forged = Taint.from_assessment(Assessment(Label.FAILED), [STRANGER])
+    real = Taint.from_assessment(Assessment(Label.AUTHENTICATED), [STRANGER])
     assert TrustPolicy().on_send([STRANGER], forged).action is R
-    assert TrustPolicy().on_send([STRANGER], forged.grown(real)).action is H
+    assert TrustPolicy().on_send([STRANGER], forged.merge(real)).action is H
 
 
 @pytest.mark.parametrize(
@@ -246,7 +250,7 @@ def test_decisions_are_json_with_all_that_a_log_needs() -> None:
 
 ordered = st.sampled_from(sorted(INBOUND, key=lambda one: one.tier))
 named = st.lists(st.sampled_from([STRANGER, SENDER, "bob@acme.example"]), max_size=3)
-taints = st.builds(Taint.by, ordered, named)
+taints = st.builds(Taint.from_assessment, ordered, named)
 
 
 def severity(decision: GuardDecision) -> int:
@@ -273,18 +277,21 @@ def test_a_send_never_loosens_when_the_evidence_of_what_was_shown_worsens(
 ) -> None:
     better, worse = sorted((one, other), key=lambda found: found.tier)
     policy = TrustPolicy(name)
-    asked = [severity(policy.on_send(to, Taint.by(found, seen))) for found in (better, worse)]
+    asked = [
+        severity(policy.on_send(to, Taint.from_assessment(found, seen)))
+        for found in (better, worse)
+    ]
     assert asked == sorted(asked)
 
 
 @given(taints, taints, st.sampled_from(POLICIES))
 def test_taint_never_shrinks(taint: Taint, more: Taint, name: PolicyName) -> None:
-    grown = taint.grown(more)
+    grown = taint.merge(more)
     assert set(grown.addresses) >= set(taint.addresses) | set(more.addresses)
     assert grown.tier is not None
     assert taint.tier is not None
     assert grown.tier >= taint.tier
-    assert grown.grown(taint) == grown == more.grown(taint)
+    assert grown.merge(taint) == grown == more.merge(taint)
     # To an address that is allowed, more taint is never more freedom.
     ask = TrustPolicy(name)
     allowed = {"bob@acme.example"}

@@ -7,9 +7,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.growth import is_linear
+from tests.support.scaling import is_linear
 
-from multimail.trust.text import Fence, clean, datamarked, one_line, split_quoted
+from multimail.trust.text import Fence, clean, datamark, one_line, split_quoted
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_no_mark_of_a_fence_can_be_foreseen(text: str, guess: str) -> None:
 
 
 def test_datamarking_leaves_no_blank_between_words() -> None:
-    assert datamarked("ignore  all^ this\nand\tthat", "^") == "ignore^all^this\nand^that"
+    assert datamark("ignore  all^ this\nand\tthat", "^") == "ignore^all^this\nand^that"
     for mark in ("", " ", "a b", "\u200b"):
         with pytest.raises(ValueError, match="mark"):
-            datamarked("x", mark)
+            datamark("x", mark)
 
 
 @given(st.text())
 def test_datamarking_does_not_change_with_the_text_that_holds_the_mark(text: str) -> None:
-    marked = datamarked(text, "^")
+    marked = datamark(text, "^")
     assert "^^" not in marked
     assert not any(blank in marked for blank in " \t")
 

@@ -79,7 +79,7 @@ class GuardedRetriever(ConversationRetriever):
         documents = []
         for document, assessment in self._labelled(found):
             named = [str(document.metadata.get(name) or "") for name in ("sender", "to")]
-            guard.shows_again(assessment, document.page_content, *named)
+            guard.mark_indexed_shown(assessment, document.page_content, *named)
             documents.append(_marked(document, assessment))
         return documents
 

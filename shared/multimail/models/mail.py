@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
-from ..trust.evidence import Authentication
-from ..trust.reported import read_authentication
+from ..trust.evidence import Authentication, parse_authentication
 from .base import ID, WireModel, as_list, as_mapping
 
 _PENDING = frozenset({"pending_scan", "pending_send_approval", "pending_approval", "pending"})
@@ -110,7 +109,7 @@ class EmailSummary(WireModel):
     def _evidence(cls, message: Any) -> Any:
         if not isinstance(message, dict):
             return message
-        return {**message, "authentication": read_authentication(message)}
+        return {**message, "authentication": parse_authentication(message)}
 
     @property
     def message_id(self) -> str:

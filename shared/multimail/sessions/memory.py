@@ -48,7 +48,7 @@ class MemorySessionStore:
         """See `SessionStore.grow_taint`."""
         with self._lock:
             found = self._sessions[session]
-            grown = Taint(found.worst, self._named.get(session, {})).grown(more)
+            grown = Taint(found.worst, self._named.get(session, {})).merge(more)
             found.worst, self._named[session] = grown.worst, grown.addresses
             self._named.move_to_end(session)
             while len(self._named) > _MOST_WITH_ADDRESSES:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from ..redis_link import RedisLink
 from ..trust.labels import Assessment, Label, Standing, Tier
-from ..trust.taint import Taint, rank
+from ..trust.taint import Taint, severity_key
 from .store import THREAD_WINDOW, SendToken
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class RedisSessionStore:
             shown, *scores = pipe.execute()
         found = zip(wanted, scores[0] if scores else (), strict=True)
         named = {address: Tier(int(tier)) for address, tier in found if tier is not None}
-        return Taint(max(map(_assessment, shown), key=rank, default=None), named)
+        return Taint(max(map(_assessment, shown), key=severity_key, default=None), named)
 
     def grow_taint(self, session: str, more: Taint) -> None:
         """See `SessionStore.grow_taint`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..trust.labels import Assessment, Label, Standing, Tier
-from ..trust.taint import Taint, rank
+from ..trust.taint import Taint, severity_key
 from .store import THREAD_WINDOW, SendToken
 
 _SCHEMA = """
@@ -94,7 +94,7 @@ class SqliteSessionStore:
                 "SELECT label, standing FROM taint WHERE session = ?", (session,)
             ).fetchall()
             worst = more.worst
-            if worst and (not rows or rank(worst) > rank(_assessment(*rows[0]))):
+            if worst and (not rows or severity_key(worst) > severity_key(_assessment(*rows[0]))):
                 db.execute(
                     "INSERT OR REPLACE INTO taint VALUES (?, ?, ?)",
                     (session, worst.label.value, worst.standing.value),

@@ -34,7 +34,7 @@ class SessionStore(Protocol):
     """What the guard remembers. Every method may be called from any thread.
 
     A `session` is one conversation, a `scope` one mailbox; both are opaque. Addresses are
-    normalised (`multimail.trust.addresses.normalised`).
+    normalized (`multimail.trust.addresses.normalize_address`).
     """
 
     def taint(self, session: str, addresses: Collection[str] = ()) -> Taint:

@@ -31,14 +31,14 @@ def download_attachment(args: a.DownloadAttachment, context: ToolContext) -> Run
     kind = file.content_type if known else "of unknown type"
     head = f"Attachment of {one_line(message.id, 64)}, {kind}, {file.size} bytes."
     if not _is_plain(file.content_type):
-        context.guard.shows(message, file.name)
+        context.guard.mark_shown(message, file.name)
         return ToolResult(f"{head} It is not plain text; code has its bytes.", facts, files=(file,))
     treatment = context.guard.policy.treatment(context.guard.assess(message))
     content = treated(clean(file.content.decode("utf-8", "replace")).text, treatment).text
     fence = Fence.new()
     room = context.max_chars - len(head) - len(DATA_NOTE) - fence.width - 120
     part = window(content, args.offset or 0, room)
-    context.guard.shows(message, part.text)
+    context.guard.mark_shown(message, part.text)
     more = f"\nGo on with offset={part.end} of {part.total}." if part.is_cut else ""
     text = f"{head}\n{DATA_NOTE}\n{fence.around(part.text)}{more}"
     facts |= {"content": part.text, "next_offset": part.end if part.is_cut else None}

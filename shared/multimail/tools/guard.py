@@ -1,4 +1,4 @@
-"""The guard: the trust policy at work in one conversation, with what it remembers of it."""
+"""The guard: applies the trust policy to one conversation, and records what it was shown."""
 
 from __future__ import annotations
 
@@ -18,44 +18,45 @@ from ..trust import (
     UNTAINTED,
     Action,
     Assessment,
+    AutoReplyHeaders,
     GuardDecision,
     ReplyFacts,
     Taint,
     TrustPolicy,
 )
-from ..trust.addresses import mentioned, normalised, normalised_all, without_tag
+from ..trust.addresses import find_addresses, normalize_address, normalize_addresses, strip_tag
 from ..trust.labels import Label, Standing
-from ..trust.loops import Automation
-from ..trust.taint import united
+from ..trust.taint import merge_all
 
 log = logging.getLogger("multimail.guard")
 
 Observer: TypeAlias = Callable[[GuardDecision], None]
-Steps: TypeAlias = Generator[Call[Any] | Pause, Any, GuardDecision]
+Decide: TypeAlias = Generator[Call[Any] | Pause, Any, GuardDecision]
 
-LEFT = frozenset({"sending", "sent", "delivered", "bounced"})
-"""The states of a message that is on its way, or has left."""
-_LOOKED_UP = 10
+LEFT_STATUSES = frozenset({"sending", "sent", "delivered", "bounced"})
+"""The statuses of a message that is being sent, or was."""
+_CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
+_MAX_LOOKUPS = 10
 _CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
 _CANNOT_WAIT = "it cannot wait for a human"
 _CAPS = {
     "session": "this conversation has sent as many messages as it may",
-    "thread": "as many messages were sent in this thread within 24 hours as may be",
+    "thread": "this thread has as many messages within 24 hours as it may",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Judges messages, remembers what was shown, and decides on writes.
+    """Assesses messages, records what a conversation was shown, and decides on writes.
 
     Attributes:
-        policy: What messages may cause.
-        store: Where taint, declared and known addresses are remembered.
+        policy: What messages may show and cause.
+        store: Keeps the taint, the declared and the known addresses.
         api: The API's base URL.
-        pinned: The only mailbox that the tools use, if there is one.
-        session_id: The conversation. Its taint goes with it from mailbox to mailbox.
+        pinned: The only mailbox that the tools use; empty for any.
+        session_id: The conversation. Its taint is the same in all mailboxes.
         declared: Addresses that app code declared for every conversation.
-        observer: Is told of each decision.
+        observer: Is called with each decision.
     """
 
     policy: TrustPolicy
@@ -67,29 +68,29 @@ class Guard:
     observer: Observer | None = None
 
     @property
-    def here(self) -> str:
-        """The name in the store of the conversation in this mailbox: what was declared in it."""
+    def declared_key(self) -> str:
+        """The store's name for what is declared in this conversation and mailbox."""
         return f"{self._scope(None)}|{self.session_id}"
 
     def declare(self, addresses: Iterable[str]) -> None:
-        """Remember addresses that app code took from the user's own words."""
-        self.store.declare(self.here, normalised_all(addresses))
+        """Record addresses that app code took from the user's own words."""
+        self.store.declare(self.declared_key, normalize_addresses(addresses))
 
     def reset(self) -> None:
         """Forget what the conversation was shown and what was declared in it."""
-        for name in (self.session_id, self.here):
+        for name in (self.session_id, self.declared_key):
             self.store.reset(name)
 
     def assess(self, message: EmailSummary) -> Assessment:
-        """Return what is thought of a message; what the mailbox itself wrote is its own."""
+        """Return the assessment of a message; an outbound one is the mailbox's own."""
         if message.direction == "outbound":
             return OWN
-        sender = normalised(message.sender)
+        sender = normalize_address(message.sender)
         known = self.store.known(self._scope(message.mailbox_id), (sender,))
         return self.policy.assess(message.authentication, message.sender, known)
 
-    def shows(self, message: EmailSummary, *texts: str) -> Assessment:
-        """Note that something of a message is being shown, and return what is thought of it.
+    def mark_shown(self, message: EmailSummary, *texts: str) -> Assessment:
+        """Record that a message is being shown, and return its assessment.
 
         Args:
             message: The message.
@@ -97,62 +98,68 @@ class Guard:
         """
         assessment = self.assess(message)
         if assessment is OWN and isinstance(message, Email) and message.approved_at is not None:
-            # A human answered for every word and recipient of it.
-            self.store.add_known(self._scope(message.mailbox_id), _envelope(message))
+            # A human approved every word and recipient of it.
+            self.store.add_known(self._scope(message.mailbox_id), _get_envelope(message))
             return assessment
-        self._taint(_taint_of(message, assessment, *texts))
+        self._add_taint(_build_taint(message, assessment, *texts))
         return assessment
 
-    def shows_rows(self, rows: Iterable[tuple[EmailSummary, Assessment]]) -> None:
-        """Note that rows of a listing are being shown; as `shows`, but the store is asked once.
+    def mark_rows_shown(self, rows: Iterable[tuple[EmailSummary, Assessment]]) -> None:
+        """Record that rows of a listing are being shown, in one write to the store.
 
         Args:
-            rows: Each message with what `assess` said of it.
+            rows: Each message with its assessment.
         """
-        named: defaultdict[tuple[Label, Standing], set[str]] = defaultdict(set)
-        for message, found in rows:
+        addresses: defaultdict[tuple[Label, Standing], set[str]] = defaultdict(set)
+        for message, assessment in rows:
             if message.subject or message.sender:
-                named[found.label, found.standing] |= _named_by(message)
-        alike = ((Assessment(label, standing=one), some) for (label, one), some in named.items())
-        self._taint(united(Taint.by(found, some) for found, some in alike))
+                key = (assessment.label, assessment.standing)
+                addresses[key] |= _get_named_addresses(message)
+        self._add_taint(
+            merge_all(
+                Taint.from_assessment(Assessment(label, standing=standing), named)
+                for (label, standing), named in addresses.items()
+            )
+        )
 
-    def shows_again(self, assessment: Assessment, *texts: str) -> None:
-        """Note that text of a message is being shown which app code kept, in an index perhaps.
+    def mark_indexed_shown(self, assessment: Assessment, *texts: str) -> None:
+        """Record that text of a message is being shown which app code kept, such as an index.
 
         Args:
-            assessment: What was thought of the message when it was kept.
+            assessment: Of the message, when it was kept.
             texts: What is shown of it, its header included.
         """
-        self.store.grow_taint(self.session_id, Taint.by(assessment, mentioned(*texts)))
+        taint = Taint.from_assessment(assessment, find_addresses(*texts))
+        self.store.grow_taint(self.session_id, taint)
 
-    def learn(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
-        """Ask whether a human has let mail to a message's sender leave since he was last asked."""
-        sender, scope = normalised(message.sender), self._scope(message.mailbox_id)
+    def refresh_known(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
+        """Refresh whether a human has approved earlier mail to this sender."""
+        sender, scope = normalize_address(message.sender), self._scope(message.mailbox_id)
         if message.direction != "outbound" and not self.store.known(scope, (sender,)):
-            yield from self._learn_decided(scope, {sender})
+            yield from self._look_up_held(scope, {sender})
 
-    def on_send(self, recipients: Sequence[str], mailbox: Mailbox) -> Steps:
-        """Decide on a new message; `settle` makes it count.
+    def on_send(self, recipients: Sequence[str], mailbox: Mailbox) -> Decide:
+        """Decide on a new message; pass the decision to `finalize`.
 
         Args:
-            recipients: Everyone whom it would reach.
-            mailbox: From where.
+            recipients: All of its recipients.
+            mailbox: The mailbox that sends.
         """
-        taint, allowed = yield from self._known_of(recipients, self._scope(mailbox.id))
+        taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id))
         return self.policy.on_send(recipients, taint, allowed)
 
-    def on_reply(self, original: Email, recipients: Sequence[str], mailbox: Mailbox) -> Steps:
-        """Decide on a reply; `settle` makes it count.
+    def on_reply(self, original: Email, recipients: Sequence[str], mailbox: Mailbox) -> Decide:
+        """Decide on a reply; pass the decision to `finalize`.
 
         Args:
             original: The message that is answered.
-            recipients: Everyone whom the reply would reach.
-            mailbox: From where.
+            recipients: All recipients of the reply.
+            mailbox: The mailbox that sends.
         """
-        taint, allowed = yield from self._known_of(recipients, self._scope(mailbox.id))
+        taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id))
         assessment = self.assess(original)
-        if assessment is OWN and original.status in LEFT:
-            allowed |= _envelope(original)
+        if assessment is OWN and original.status in LEFT_STATUSES:
+            allowed |= _get_envelope(original)
         inbound = assessment is not OWN
         facts = ReplyFacts(
             message_id=original.id,
@@ -160,90 +167,93 @@ class Guard:
             sender=original.sender,
             reply_to=tuple(original.reply_to) if inbound else (),
             recipients=tuple(recipients),
-            automation=_automation(original, mailbox) if inbound else Automation(),
+            auto_reply=_get_auto_reply(original, mailbox) if inbound else AutoReplyHeaders(),
         )
-        return self.policy.on_reply(facts, taint, allowed | {normalised(mailbox.address)})
+        return self.policy.on_reply(facts, taint, allowed | {normalize_address(mailbox.address)})
 
-    def settle(
+    def finalize(
         self, decision: GuardDecision, mailbox: Mailbox, key: str, thread: str | None = None
     ) -> GuardDecision:
-        """Return what a decision on a send comes to in this mailbox; count it and tell it.
+        """Apply the mailbox's capabilities to a decision on a send, count it and emit it.
 
         Args:
             decision: Of `on_send` or `on_reply`.
-            mailbox: From where, as it is now. What it cannot hold is refused.
-            key: The send's idempotency key: a repeat does not count again.
+            mailbox: The mailbox in its current state; what it cannot hold is refused.
+            key: The idempotency key of the send: a repeat is not counted again.
             thread: The thread of a reply.
         """
         if decision.action is Action.HOLD and not can_hold(mailbox):
-            decision = decision.refused("cannot_hold", _CANNOT_HOLD)
-        return self._told(self._counted(decision, f"{self.api}|{thread}" if thread else "", key))
+            decision = decision.as_refusal("cannot_hold", _CANNOT_HOLD)
+        thread_key = f"{self.api}|{thread}" if thread else ""
+        return self._emit(self._count_send(decision, thread_key, key))
 
-    def on_add_contact(self, address: str) -> Steps:
-        """Decide on an entry in the address book, which nothing can hold."""
-        taint, allowed = yield from self._known_of([address], self._scope(None))
-        return self._told(_now_or_never(self.policy.on_add_contact(address, taint, allowed)))
+    def on_add_contact(self, address: str) -> Decide:
+        """Decide on a new contact; a hold becomes a refusal, because contacts cannot be held."""
+        taint, allowed = yield from self._load_state([address], self._scope(None))
+        return self._emit(_refuse_hold(self.policy.on_add_contact(address, taint, allowed)))
 
-    def on_note(self, operation: str) -> GuardDecision:
-        """Decide on what reaches nobody, which nothing can hold."""
+    def on_internal_change(self, operation: str) -> GuardDecision:
+        """Decide on a change that reaches no other person; a hold becomes a refusal."""
         taint = self.store.taint(self.session_id)
-        return self._told(_now_or_never(self.policy.on_note(operation, taint)))
+        return self._emit(_refuse_hold(self.policy.on_internal_change(operation, taint)))
 
     def on_attachment(self, message: Email) -> GuardDecision:
-        """Decide on showing what is attached to a message; only a refusal is told."""
+        """Decide whether to show an attachment of a message; only a refusal is emitted."""
         decision = self.policy.on_attachment(self.assess(message), message.id)
-        return decision if decision.action is Action.ALLOW else self._told(decision)
+        return decision if decision.action is Action.ALLOW else self._emit(decision)
 
-    def note_sent(
+    def record_send(
         self, email_id: str, mailbox: Mailbox, recipients: Iterable[str], *, held: bool | None
     ) -> None:
-        """Remember a send that awaits a human: his leave makes its recipients known."""
+        """Record a held send: its recipients become known once it is approved."""
         if not held:
             return
         try:
-            self.store.note_held(self._scope(mailbox.id), email_id, normalised_all(recipients))
+            scope = self._scope(mailbox.id)
+            self.store.note_held(scope, email_id, normalize_addresses(recipients))
         except Exception:
-            # It was sent, whatever is remembered of it; unremembered, nobody becomes known.
-            log.exception("A held message could not be remembered.")
+            # The message was sent; without the record its recipients stay unknown.
+            log.exception("A held message could not be recorded.")
 
-    def _taint(self, taint: Taint) -> None:
+    def _add_taint(self, taint: Taint) -> None:
         if taint != UNTAINTED:
             self.store.grow_taint(self.session_id, taint)
 
     def _scope(self, mailbox_id: str | None) -> str:
-        """Return the name in the store of a mailbox's known addresses."""
+        """Return the store's name for a mailbox's known addresses."""
         return f"{self.api}|{mailbox_id or self.pinned}".casefold()
 
-    def _known_of(
+    def _load_state(
         self, recipients: Iterable[str], scope: str
     ) -> Generator[Call[Any] | Pause, Any, tuple[Taint, frozenset[str]]]:
-        """Return the taint and the allowed ones of the recipients, asking the API at need."""
-        wanted = normalised_all(recipients)
+        """Return the taint and the allowed ones of the recipients; ask the API where needed."""
+        wanted = normalize_addresses(recipients)
         taint = self.store.taint(self.session_id, wanted)
-        allowed = self.declared | self.store.declared(self.here)
+        allowed = self.declared | self.store.declared(self.declared_key)
         allowed |= self.store.known(scope, wanted)
-        doubtful = {one for one in wanted - allowed if one not in self.policy.listed}
-        if doubtful and self.policy.name != "off":
-            yield from self._learn_decided(scope, doubtful)
-            allowed |= self.store.known(scope, doubtful)
+        unknown = {address for address in wanted - allowed if address not in self.policy.listed}
+        if unknown and self.policy.name != "off":
+            yield from self._look_up_held(scope, unknown)
+            allowed |= self.store.known(scope, unknown)
         return taint, allowed
 
-    def _learn_decided(
-        self, scope: str, doubtful: set[str]
+    def _look_up_held(
+        self, scope: str, addresses: set[str]
     ) -> Generator[Call[Any] | Pause, Any, None]:
         """Ask what a human decided on the latest ten held sends to these addresses."""
-        for email_id in self.store.held_to(scope, doubtful, _LOOKED_UP):
+        for email_id in self.store.held_to(scope, addresses, _MAX_LOOKUPS):
             try:
-                earlier: Email = yield from api.read_email(email_id)
+                message: Email = yield from api.read_email(email_id)
             except MultiMailError as error:
                 log.info("A held message could not be looked up (%s).", error.code)
                 continue
-            if earlier.approved_at is not None:
-                self.store.add_known(scope, _envelope(earlier))
-            if earlier.approved_at is not None or earlier.status in _DECIDED:
+            if message.approved_at is not None:
+                self.store.add_known(scope, _get_envelope(message))
+            if message.approved_at is not None or message.status in _CLOSED_STATUSES:
                 self.store.forget_held(scope, email_id)
 
-    def _counted(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
+    def _count_send(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
+        """Count a send against the caps; return a refusal where one is reached."""
         if decision.action is Action.REFUSE or self.policy.name == "off":
             return decision
         token = SendToken(self.session_id, thread, key)
@@ -258,7 +268,8 @@ class Guard:
             codes=(f"cap_per_{cap}", *decision.codes),
         )
 
-    def _told(self, decision: GuardDecision) -> GuardDecision:
+    def _emit(self, decision: GuardDecision) -> GuardDecision:
+        """Log a decision and pass it to the observer."""
         level = logging.DEBUG if decision.action is Action.ALLOW else logging.INFO
         log.log(
             level,
@@ -271,12 +282,9 @@ class Guard:
             try:
                 self.observer(decision)
             except Exception:
-                # The decision stands, whatever happens to whoever watches.
+                # A failing observer does not change the decision.
                 log.exception("on_decision failed.")
         return decision
-
-
-_DECIDED = frozenset({"rejected", "cancelled", "expired"})
 
 
 def can_hold(mailbox: Mailbox) -> bool:
@@ -284,35 +292,38 @@ def can_hold(mailbox: Mailbox) -> bool:
     return bool(mailbox.holds_sends or mailbox.per_message_oversight)
 
 
-def _now_or_never(decision: GuardDecision) -> GuardDecision:
+def _refuse_hold(decision: GuardDecision) -> GuardDecision:
+    """Return a refusal in place of a hold, for an operation that cannot wait."""
     held = decision.action is Action.HOLD
-    return decision.refused("cannot_wait", _CANNOT_WAIT) if held else decision
+    return decision.as_refusal("cannot_wait", _CANNOT_WAIT) if held else decision
 
 
-def _taint_of(message: EmailSummary, assessment: Assessment, *texts: str) -> Taint:
+def _build_taint(message: EmailSummary, assessment: Assessment, *texts: str) -> Taint:
     """Return the taint of what is shown of a message: its header, and texts of it."""
     if not (message.subject or message.sender or any(texts)):
-        return UNTAINTED  # what awaits a reviewer is a row without a word of its author
-    return Taint.by(assessment, _named_by(message, *texts))
+        return UNTAINTED  # a message that awaits a reviewer is a row without any of its content
+    return Taint.from_assessment(assessment, _get_named_addresses(message, *texts))
 
 
-def _named_by(message: EmailSummary, *texts: str) -> frozenset[str]:
-    """Return the addresses in a message's header and in texts of it, normalised."""
-    return mentioned(message.subject, message.sender, *texts) | _envelope(message)
+def _get_named_addresses(message: EmailSummary, *texts: str) -> frozenset[str]:
+    """Return the addresses in a message's header and in texts of it, normalized."""
+    return find_addresses(message.subject, message.sender, *texts) | _get_envelope(message)
 
 
-def _envelope(message: EmailSummary) -> frozenset[str]:
-    """Return everyone whom a message names in its header, normalised."""
-    named = [*message.to]
+def _get_envelope(message: EmailSummary) -> frozenset[str]:
+    """Return the addresses in a message's header fields, normalized."""
+    addresses = [*message.to]
     if isinstance(message, Email):
-        named += [*message.cc, *message.bcc, *message.reply_to]
-    return normalised_all(named if message.direction == "outbound" else [*named, message.sender])
+        addresses += [*message.cc, *message.bcc, *message.reply_to]
+    if message.direction != "outbound":
+        addresses.append(message.sender)
+    return normalize_addresses(addresses)
 
 
-def _automation(original: Email, mailbox: Mailbox) -> Automation:
-    return Automation(
+def _get_auto_reply(original: Email, mailbox: Mailbox) -> AutoReplyHeaders:
+    return AutoReplyHeaders(
         auto_submitted=original.auto_submitted or "",
         list_id=original.list_id or "",
         precedence=original.precedence or "",
-        from_ourselves=without_tag(original.sender) == without_tag(mailbox.address),
+        is_from_own_mailbox=strip_tag(original.sender) == strip_tag(mailbox.address),
     )

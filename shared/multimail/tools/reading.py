@@ -75,7 +75,7 @@ def check_inbox(args: a.CheckInbox, context: ToolContext) -> Run:
     if fits < len(rows):
         cursor, tail = None, f"{len(rows) - fits} more do not fit: narrow the search by date."
     text = listing(_inbox_head(rows[:fits]), rows[:fits], tail)
-    context.guard.shows_rows(judged[:fits])
+    context.guard.mark_rows_shown(judged[:fits])
     facts = [_row_facts(one, assessment) for one, assessment in judged[:fits]]
     return ToolResult(text, {"emails": facts, "cursor": cursor})
 
@@ -146,7 +146,7 @@ _ROW_NAMES = tuple(name for name in EmailSummary.model_fields if name in _ROW_FA
 def read_email(args: a.ReadEmail, context: ToolContext) -> Run:
     """Read one message: label first, then the marked content."""
     message = yield from api.read_email(args.email_id, mailbox=context.pinned)
-    yield from context.guard.learn(message)
+    yield from context.guard.refresh_known(message)
     return _shown(message, args, context)
 
 
@@ -181,7 +181,7 @@ def _shown(message: Email, args: a.ReadEmail, context: ToolContext) -> ToolResul
         part.end,
         len(content),
     )
-    context.guard.shows(message, headers.text, part.text)
+    context.guard.mark_shown(message, headers.text, part.text)
     block = fence.around(f"{headers.text}\n\n{part.text}")
     text = f"{head}\n{block}"
     if part.is_cut or part.start:
@@ -221,7 +221,7 @@ def _withheld(message: Email, assessment: Assessment, context: ToolContext) -> T
     fence = Fence.new()
     room = min(context.max_chars - len(head) - fence.width, MOST_HEADERS)
     headers = headers_of(message, Treatment.WITHHELD, room)
-    context.guard.shows(message, headers.text)
+    context.guard.mark_shown(message, headers.text)
     text = f"{head}\n{fence.around(headers.text)}"
     return ToolResult(text, _email_facts(message, assessment))
 
@@ -283,7 +283,7 @@ def wait_for_email(args: a.WaitForEmail, context: ToolContext) -> Run:
         )
     rows = _rows(_judged([found], context), context)
     text = listing("It came: id | status | received | sender label.", rows, "")
-    return ToolResult(text, {"email": _row_facts(found, context.guard.shows(found))})
+    return ToolResult(text, {"email": _row_facts(found, context.guard.mark_shown(found))})
 
 
 def search_contacts(args: a.SearchContacts, context: ToolContext) -> Run:
@@ -329,7 +329,7 @@ def _pending(page: Page[PendingEmail], args: a.ListPending, context: ToolContext
     shown = chosen_rows(rows, args.offset or 0, args.limit or 20, _room(head, context))
     some = page.items[shown.start : shown.end]
     for one in some:
-        context.guard.shows(one)
+        context.guard.mark_shown(one)
     facts = [one.model_dump(mode="json", include=_PENDING_FACTS) for one in some]
     return ToolResult(listing(head, rows[shown.start : shown.end], shown.tail), {"pending": facts})
 

@@ -20,7 +20,7 @@ from ..errors import ConfigurationError, MultiMailError, ReplyError
 from ..mailbox_book import MailboxBook
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
-from ..trust.addresses import normalised_all
+from ..trust.addresses import normalize_addresses
 from .context import ToolContext
 from .guard import Guard, Observer
 from .spec import UNKNOWN_OUTCOME, ToolArgs, ToolError, ToolResult, ToolSpec, argument_error
@@ -113,7 +113,7 @@ class ToolSession:
             addresses: Never take them from a model's output or from mail.
             session_id: For this conversation only; default for all of this toolkit's.
         """
-        found = normalised_all([addresses] if isinstance(addresses, str) else addresses)
+        found = normalize_addresses([addresses] if isinstance(addresses, str) else addresses)
         if session_id is not None:
             self.guard(session_id).declare(found)
             return

@@ -16,10 +16,10 @@ from ..call import Call, Pause
 from ..errors import ConfigurationError
 from ..models import Email, EmailSummary
 from ..trust import OWN, Assessment, Label, Treatment
-from ..trust.addresses import bare
+from ..trust.addresses import extract_address
 from ..trust.text import Fence, one_line
 from .context import ToolContext
-from .guard import LEFT
+from .guard import LEFT_STATUSES
 from .reading import MOST_HEADERS, head_of, removed_notes
 from .render import body_of, headers_of, subject_of, window
 
@@ -124,7 +124,7 @@ def shown(message: Email, context: ToolContext) -> ShownEmail:
 def note_shown(mail: Iterable[ShownEmail], context: ToolContext) -> None:
     """Tell the guard that a model is being shown these: the conversation is tainted by them."""
     for one in mail:
-        context.guard.shows(one.message, one.text)
+        context.guard.mark_shown(one.message, one.text)
 
 
 def newest(
@@ -191,7 +191,7 @@ def is_wanted(message: EmailSummary, labels: frozenset[Label], context: ToolCont
     if assessment.label not in labels:
         return False
     # A draft is a model's, and a rejected one a human's no: neither is what was said.
-    return message.status in LEFT if assessment is OWN else bool(message.sender)
+    return message.status in LEFT_STATUSES if assessment is OWN else bool(message.sender)
 
 
 def _bodies(
@@ -233,8 +233,8 @@ def facts_of(mail: ShownEmail) -> dict[str, str]:
         "direction": message.direction,
         "status": message.status,
         "received_at": message.received_at and message.received_at.isoformat(),
-        "sender": one_line(bare(message.sender), 400),
-        "to": one_line(", ".join(map(bare, message.to)), 1000),
+        "sender": one_line(extract_address(message.sender), 400),
+        "to": one_line(", ".join(map(extract_address, message.to)), 1000),
         "subject": subject_of(message, treatment, 400),
         "label": trust.label.value,
         "standing": trust.standing.value,

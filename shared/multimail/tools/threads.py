@@ -11,7 +11,7 @@ from ..call import Call, Pause
 from ..endpoints.reading import thread_holding
 from ..models import Email, Thread
 from ..trust import Treatment
-from ..trust.addresses import bare
+from ..trust.addresses import extract_address
 from ..trust.text import Fence, one_line
 from . import args as a
 from .context import ToolContext
@@ -78,7 +78,7 @@ def _with_bodies(
 def _entry(message: Email, context: ToolContext) -> _Entry:
     assessment = context.guard.assess(message)
     treatment = context.guard.policy.treatment(assessment)
-    who = bare(message.sender)
+    who = extract_address(message.sender)
     if message.direction == "outbound":
         who = "to " + ", ".join(message.to[:3])
     head = (
@@ -167,7 +167,7 @@ def _cut(entry: _Entry, room: int) -> str:
 
 def _facts(entry: _Entry, text: str, context: ToolContext) -> dict[str, Any]:
     message = entry.message
-    assessment = context.guard.shows(message, entry.head, text)
+    assessment = context.guard.mark_shown(message, entry.head, text)
     return {
         "id": message.id,
         "sender": message.sender,

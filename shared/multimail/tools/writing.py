@@ -12,7 +12,7 @@ from ..call import Call, Pause
 from ..endpoints.checks import addresses, moment, recipients
 from ..models import Contact, Email, Mailbox, SendResult
 from ..trust import Action, GuardDecision
-from ..trust.addresses import without_tag
+from ..trust.addresses import strip_tag
 from ..trust.text import one_line
 from . import args as a
 from .context import ToolContext
@@ -53,7 +53,7 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
     )
     decision = yield from context.guard.on_send([*to, *cc, *bcc], mailbox)
     mailbox = yield from _fit_to_hold(decision, mailbox, context)
-    decision = context.guard.settle(decision, mailbox, key)
+    decision = context.guard.finalize(decision, mailbox, key)
     if decision.action is Action.REFUSE:
         return refused("The message was not sent", decision)
     sent = yield from api.send_email(
@@ -68,7 +68,7 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
         oversight_mode=_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
-    context.guard.note_sent(sent.id, mailbox, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
+    context.guard.record_send(sent.id, mailbox, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
     return _outcome(sent, mailbox, to, decision)
 
 
@@ -85,7 +85,7 @@ def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
     )
     decision = yield from context.guard.on_reply(original, reached, mailbox)
     mailbox = yield from _fit_to_hold(decision, mailbox, context)
-    decision = context.guard.settle(decision, mailbox, key, original.thread_id)
+    decision = context.guard.finalize(decision, mailbox, key, original.thread_id)
     if decision.action is Action.REFUSE:
         return refused(f"The reply to {one_line(original.id, 64)} was not sent", decision)
     sent = yield from api.reply_email(
@@ -100,7 +100,7 @@ def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
         idempotency_key=key,
     )
     everyone = [*sent.to, *reached]
-    context.guard.note_sent(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
+    context.guard.record_send(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
     return _outcome(sent, mailbox, sent.to or _answered(original), decision)
 
 
@@ -112,8 +112,8 @@ def _answered(original: Email) -> list[str]:
 
 def _others(original: Email, mailbox: Mailbox) -> list[str]:
     """Return whom a reply to all reaches beside the ones it answers; never the mailbox itself."""
-    own, everyone = without_tag(mailbox.address), [*original.to, *original.cc]
-    return [one for one in everyone if without_tag(one) != own]
+    own, everyone = strip_tag(mailbox.address), [*original.to, *original.cc]
+    return [one for one in everyone if strip_tag(one) != own]
 
 
 def _fit_to_hold(
@@ -208,7 +208,7 @@ def _outcome_text(
 
 def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
     """Withdraw a message that has not left."""
-    decision = context.guard.on_note("cancel_message")
+    decision = context.guard.on_internal_change("cancel_message")
     if decision.action is not Action.ALLOW:
         return refused(f"{one_line(args.email_id, 64)} was not withdrawn", decision)
     done = yield from api.cancel_message(args.email_id, mailbox=context.pinned)
@@ -222,7 +222,7 @@ def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
 
 def tag_email(args: a.TagEmail, context: ToolContext) -> Run:
     """Label a message."""
-    decision = context.guard.on_note("tag_email")
+    decision = context.guard.on_internal_change("tag_email")
     if decision.action is not Action.ALLOW:
         return refused(f"{one_line(args.email_id, 64)} was not tagged", decision)
     pairs = (tag.partition("=") for tag in args.tags)

@@ -1,16 +1,23 @@
-"""Trust: evidence about a message, the label it earns, and what it may cause.
+"""Trust: the evidence about a message, the label it earns, and what it may cause.
 
-Pure: nothing in this package does I/O or knows HTTP.
+Pure: this package does no I/O and knows nothing of HTTP.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .decision import Action, GuardDecision, PolicyName
     from .evidence import Authentication, AuthResult
     from .labels import OWN, Assessment, Label, Standing, Tier, assess
-    from .policy import ReplyFacts, TrustPolicy
-    from .table import Row, Treatment
+    from .policy import (
+        Action,
+        AutoReplyHeaders,
+        GuardDecision,
+        OperationKind,
+        PolicyName,
+        ReplyFacts,
+        Treatment,
+        TrustPolicy,
+    )
     from .taint import UNTAINTED, Taint
 
 __all__ = [
@@ -20,11 +27,12 @@ __all__ = [
     "Assessment",
     "AuthResult",
     "Authentication",
+    "AutoReplyHeaders",
     "GuardDecision",
     "Label",
+    "OperationKind",
     "PolicyName",
     "ReplyFacts",
-    "Row",
     "Standing",
     "Taint",
     "Tier",
@@ -36,16 +44,15 @@ __all__ = [
 if not TYPE_CHECKING:
     from ..late import exports
 
-    # The client reads evidence and judges nothing: it needs one of these modules.
+    # The client parses evidence and judges nothing, so it loads only `evidence`.
     __getattr__, __dir__ = exports(
         __name__,
         {
-            "decision": "Action GuardDecision PolicyName",
             "evidence": "Authentication AuthResult",
             "labels": "OWN Assessment Label Standing Tier assess",
-            "policy": "ReplyFacts TrustPolicy",
-            "table": "Row Treatment",
+            "policy": "Action AutoReplyHeaders GuardDecision OperationKind PolicyName ReplyFacts "
+            "Treatment TrustPolicy",
             "taint": "UNTAINTED Taint",
         },
-        modules="addresses decision evidence labels loops policy quotes reported table taint text",
+        modules="addresses evidence labels links masking policy taint text",
     )

@@ -1,4 +1,4 @@
-"""Addresses: compared exactly once normalised, listed by an operator, and found in text."""
+"""Email addresses: normalized for comparison, listed by an operator, and found in text."""
 
 from __future__ import annotations
 
@@ -12,36 +12,41 @@ import idna
 from ..errors import ConfigurationError
 from .text import clean
 
-_NAMED = re.compile(r"<([^<>\s]{1,320})>\s*$")
+_ANGLE_ADDRESS = re.compile(r"<([^<>\s]{1,320})>\s*$")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|=/@]{1,64}@[^\s<>()\[\],;:\"'|=/@]{1,255}")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.)*[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
-_MAX_HOST = 253
-_MOST_FOUND = 500
-_LONGEST_LOCAL = 64
+_MAX_HOST_CHARS = 253
+_MAX_LOCAL_CHARS = 64
+_MAX_FOUND = 500
 
 
-def bare(text: str) -> str:
-    """Return the address of `Name <address>`: a name is whatever its owner typed."""
-    named = _NAMED.search(text) if ">" in text else None
-    return named.group(1) if named else text.strip()
+def extract_address(text: str) -> str:
+    """Return the address of `Name <address>`, without the name, which its owner can choose."""
+    match = _ANGLE_ADDRESS.search(text) if ">" in text else None
+    return match.group(1) if match else text.strip()
 
 
-def normalised(text: str) -> str:
-    """Return an address in the one form in which equal addresses are equal.
+def normalize_address(text: str) -> str:
+    """Return an address in a form in which equal addresses are equal.
 
-    Its display name is dropped, it is in lower case and NFC, and its domain is in A-labels
+    The display name is dropped, the text is in lower case and NFC, and the domain in A-labels
     (RFC 5890). Nothing else is folded: `a+b@x` and `a@x` are two addresses.
     """
-    local, at, domain = bare(text).rpartition("@")
+    local, at, domain = extract_address(text).rpartition("@")
     if not at:
         return unicodedata.normalize("NFC", domain).lower()
     return f"{unicodedata.normalize('NFC', local).lower()}@{normalize_domain(domain)}"
 
 
-def without_tag(text: str) -> str:
-    """Return a normalised address without the `+tag` of its local part."""
-    local, at, domain = normalised(text).rpartition("@")
+def normalize_addresses(texts: Iterable[str]) -> frozenset[str]:
+    """Return the normalized form of each address that is not empty."""
+    return frozenset(filter(None, map(normalize_address, texts)))
+
+
+def strip_tag(text: str) -> str:
+    """Return a normalized address without the `+tag` of its local part."""
+    local, at, domain = normalize_address(text).rpartition("@")
     return f"{local.partition('+')[0]}{at}{domain}"
 
 
@@ -53,7 +58,7 @@ def ascii_domain(domain: str) -> str | None:
             name = idna.encode(name, uts46=True).decode("ascii")
         except (UnicodeError, ValueError, IndexError):
             return None
-    return name if len(name) <= _MAX_HOST and _HOST.fullmatch(name) else None
+    return name if len(name) <= _MAX_HOST_CHARS and _HOST.fullmatch(name) else None
 
 
 def normalize_domain(domain: str) -> str:
@@ -61,36 +66,31 @@ def normalize_domain(domain: str) -> str:
     return ascii_domain(domain) or unicodedata.normalize("NFC", domain.rstrip(".").lower())
 
 
-def normalised_all(texts: Iterable[str]) -> frozenset[str]:
-    """Return the normalised form of each address that is not empty."""
-    return frozenset(filter(None, map(normalised, texts)))
+def find_addresses(*texts: str) -> frozenset[str]:
+    """Return what looks like an address in the texts, normalized; at most 500 of each text.
 
-
-def mentioned(*texts: str) -> frozenset[str]:
-    """Return what looks like an address in the texts, normalised; at most 500 of each text.
-
-    An address that a reader could put together from words is not found: what is not found is
-    treated as unseen, which loosens nothing.
+    An address that a reader could put together from words is not found. That is safe: the guard
+    treats an address that was not found as unseen, which loosens nothing.
     """
-    found: set[str] = set()
+    addresses: set[str] = set()
     for text in texts:
         if "@" not in text:
             continue
-        # What is invisible could part an address that a reader sees whole.
-        for match in islice(_addresses(clean(text).text), _MOST_FOUND):
-            found.add(normalised(match.strip(".`*_~!?")))
-    return frozenset(found)
+        # An invisible character could split an address that a reader sees whole.
+        for match in islice(_iter_matches(clean(text).text), _MAX_FOUND):
+            addresses.add(normalize_address(match.strip(".`*_~!?")))
+    return frozenset(addresses)
 
 
-def _addresses(text: str) -> Iterator[str]:
-    """Return what `_ADDRESS` finds; only the surroundings of an `@` are looked at."""
+def _iter_matches(text: str) -> Iterator[str]:
+    """Yield the matches of `_ADDRESS`, searching only around each `@`."""
     end = 0
     while (at := text.find("@", end)) >= 0:
-        found = _ADDRESS.search(text, max(end, at - _LONGEST_LOCAL))
-        if found is None:
+        match = _ADDRESS.search(text, max(end, at - _MAX_LOCAL_CHARS))
+        if match is None:
             return
-        yield found.group()
-        end = found.end()
+        yield match.group()
+        end = match.end()
 
 
 class AddressList:
@@ -105,36 +105,36 @@ class AddressList:
     """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
-        given = (entries,) if isinstance(entries, str) else tuple(entries)
-        self.entries = tuple(dict.fromkeys(_entry(one) for one in given))
+        texts = (entries,) if isinstance(entries, str) else tuple(entries)
+        self.entries = tuple(dict.fromkeys(_parse_entry(text) for text in texts))
         self._exact = frozenset(self.entries)
-        self._above = tuple(one[1:] for one in self.entries if one.startswith("*."))
+        self._suffixes = tuple(entry[1:] for entry in self.entries if entry.startswith("*."))
 
     def __contains__(self, address: str) -> bool:
         if not self.entries:
             return False
-        found = normalised(address)
-        domain = found.rpartition("@")[2]
-        if found in self._exact or f"@{domain}" in self._exact:
+        normalized = normalize_address(address)
+        domain = normalized.rpartition("@")[2]
+        if normalized in self._exact or f"@{domain}" in self._exact:
             return True
-        return any(domain.endswith(above) for above in self._above)
+        return any(domain.endswith(suffix) for suffix in self._suffixes)
 
     def __repr__(self) -> str:
         return f"AddressList({list(self.entries)!r})"
 
 
-def _entry(text: str) -> str:
+def _parse_entry(text: str) -> str:
     entry = text.strip()
     if entry.startswith("*.") and _is_domain(entry[2:]):
         return f"*.{normalize_domain(entry[2:])}"
     local, at, domain = entry.rpartition("@")
-    if not _is_domain(domain) or (at and any(c.isspace() for c in local)):
+    if not _is_domain(domain) or (at and any(char.isspace() for char in local)):
         raise ConfigurationError(
-            f"{text!r} is no address and no domain.",
+            f"{text!r} is neither an address nor a domain.",
             remedy="Write ann@example.com, example.com or *.example.com.",
         )
-    return normalised(entry) if local else f"@{normalize_domain(domain)}"
+    return normalize_address(entry) if local else f"@{normalize_domain(domain)}"
 
 
 def _is_domain(text: str) -> bool:
-    return "." in text and not any(c.isspace() or c in "@<>,;*" for c in text)
+    return "." in text and not any(char.isspace() or char in "@<>,;*" for char in text)

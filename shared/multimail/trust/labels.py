@@ -1,8 +1,8 @@
-"""Labels and standing: the two axes on which a message is judged. They never merge.
+"""Labels and standing: the two axes on which a message is judged. They are never merged.
 
-A label says how sure it is that a message comes from the domain in its From; it is made from
-evidence alone. Standing says what the operator or an approved send had to do with that address
-before; it is never made from inbound mail.
+A label says how certain it is that a message comes from the domain in its From; it is derived from
+evidence alone. Standing says whether the operator lists that address, or whether a human has
+approved mail to it; it is never derived from inbound mail.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .evidence import Authentication, AuthResult
 
 
 class Label(StrEnum):
-    """How sure it is that a message comes from the domain in its From."""
+    """How certain it is that a message comes from the domain in its From."""
 
     AUTHENTICATED = "authenticated"
     """A DKIM signature passed and is aligned with From."""
     AUTHENTICATED_PATH = "authenticated_path"
-    """Only the route is vouched for, by an aligned SPF pass."""
+    """Only the route is authenticated, by an aligned SPF pass."""
     UNAUTHENTICATED = "unauthenticated"
     """No proof, and no proof against."""
     UNKNOWN = "unknown"
-    """Nobody checked, or DNS did not answer."""
+    """Not checked, or DNS did not answer."""
     FAILED = "failed"
     """It claims a domain that disowns it, or its header block is a forgery."""
     OWN = "own"
@@ -33,21 +33,21 @@ class Label(StrEnum):
 
 
 class Standing(StrEnum):
-    """What is known of an address that did not come from inbound mail."""
+    """What is known of an address from other sources than inbound mail."""
 
     LISTED = "listed"
     """The operator's configuration names it or its domain."""
     KNOWN = "known"
     """The agent has written to it before, with a human's approval."""
     NEW = "new"
-    """Neither of these, or nobody can say that it is really them."""
+    """Neither of these, or the label does not confirm that the address is real."""
 
 
 class Tier(IntEnum):
     """How far a message is believed: the columns of the decision table, best first."""
 
     LISTED = 0
-    """Authenticated, and its sender is listed; and what the mailbox itself wrote."""
+    """Authenticated, and its sender is listed; also the mailbox's own messages."""
     PROVEN = 1
     """Authenticated or authenticated by its path, and not listed."""
     UNPROVEN = 2
@@ -58,12 +58,12 @@ class Tier(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is thought of a message's sender, and why.
+    """How far a message's sender is believed, and why.
 
     Attributes:
         label: What the evidence amounts to.
         reasons: Why, in plain words, most important first; then what a reader should know.
-        standing: Of the address in From. `new` unless the label says that the address is real.
+        standing: Of the address in From; `new` unless the label confirms that it is real.
     """
 
     label: Label
@@ -72,7 +72,7 @@ class Assessment:
 
     @property
     def tier(self) -> Tier:
-        """The column of the decision table that it stands in."""
+        """Its column of the decision table."""
         if self.label is Label.OWN:
             return Tier.LISTED
         if self.label is Label.AUTHENTICATED and self.standing is Standing.LISTED:
@@ -83,11 +83,11 @@ class Assessment:
 
     @property
     def is_certain(self) -> bool:
-        """Whether the domain in From vouches for the message, by signature or by route."""
+        """Whether the domain in From is authenticated, by signature or by route."""
         return self.label in (Label.AUTHENTICATED, Label.AUTHENTICATED_PATH)
 
     def as_data(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
+        """Return it as JSON-serializable data."""
         return {
             "label": self.label.value,
             "standing": self.standing.value,
@@ -96,6 +96,7 @@ class Assessment:
 
 
 OWN = Assessment(Label.OWN, standing=Standing.LISTED)
+"""The assessment of a message that the mailbox itself wrote."""
 
 
 def assess(
@@ -107,11 +108,11 @@ def assess(
     """Return the label that evidence earns. The first rule that applies decides.
 
     Args:
-        evidence: What is known; None when the API reported nothing.
-        accept_unaligned_dkim: Take a DKIM pass of which nobody said whether it is aligned with
-            From for an aligned one. A forger who signs with his own domain passes then.
-        arc_sealers: Domains, in lower case, that are believed when their ARC seal says that
-            they received a message with proof that its way since has broken.
+        evidence: The authentication results; None when the API reported none.
+        accept_unaligned_dkim: Treat a DKIM pass with unknown alignment as aligned. A forger who
+            signs with another domain then passes.
+        arc_sealers: Domains, in lower case, whose ARC seal is believed when it says that the
+            message was authenticated on arrival there and broken since.
 
     Source: RFC 7489 section 3.1 (alignment), RFC 8601 section 2.7 (results), RFC 8617 (ARC).
     """
@@ -119,13 +120,13 @@ def assess(
         return Assessment(Label.UNKNOWN, ("no authentication results were reported",))
     label, reasons = next(_rules(evidence, accept_unaligned_dkim=accept_unaligned_dkim))
     if label is Label.FAILED and not evidence.structure:
-        sealer = _believed_sealer(evidence, arc_sealers)
+        sealer = _trusted_sealer(evidence, arc_sealers)
         if sealer:
             label, reasons = Label.UNAUTHENTICATED, (f"passed on by {sealer}", *reasons)
     return Assessment(label, (*reasons, *evidence.flags))
 
 
-def _believed_sealer(evidence: Authentication, sealers: frozenset[str]) -> str:
+def _trusted_sealer(evidence: Authentication, sealers: frozenset[str]) -> str:
     arc = evidence.arc
     passed = arc is not None and arc.result is AuthResult.PASS
     return arc.sealer if arc and passed and arc.sealer.lower() in sealers else ""
@@ -134,65 +135,66 @@ def _believed_sealer(evidence: Authentication, sealers: frozenset[str]) -> str:
 def _rules(
     evidence: Authentication, *, accept_unaligned_dkim: bool
 ) -> Iterator[tuple[Label, tuple[str, ...]]]:
+    """Yield the label and reasons of each rule that applies, in order of precedence."""
     if evidence.structure:
         yield Label.FAILED, evidence.structure
     for signature in evidence.dkim:
         aligned = signature.aligned or (signature.aligned is None and accept_unaligned_dkim)
         if signature.result is AuthResult.PASS and aligned:
-            yield Label.AUTHENTICATED, (f"signed by {_named(signature.domain)}",)
-    yield from _path(evidence)
+            yield Label.AUTHENTICATED, (f"signed by {_display_domain(signature.domain)}",)
+    yield from _path_rule(evidence)
     dmarc = evidence.dmarc
     if dmarc and dmarc.result is AuthResult.PASS:
         yield Label.AUTHENTICATED, ("DMARC pass",)
-    if _dns_silent(evidence):
+    if _is_dns_silent(evidence):
         yield Label.UNKNOWN, ("DNS did not answer",)
     if dmarc and dmarc.result is AuthResult.FAIL and dmarc.policy in ("quarantine", "reject", ""):
         policy = f": the policy of {dmarc.domain} is {dmarc.policy}" if dmarc.policy else ""
         yield Label.FAILED, (f"DMARC fail{policy}", *_signature_faults(evidence))
-    if _nothing_known(evidence):
+    if _is_inconclusive(evidence):
         yield Label.UNKNOWN, ("the authentication results prove neither way",)
     yield Label.UNAUTHENTICATED, _signature_faults(evidence) or ("no signature",)
 
 
-def _path(evidence: Authentication) -> Iterator[tuple[Label, tuple[str, ...]]]:
+def _path_rule(evidence: Authentication) -> Iterator[tuple[Label, tuple[str, ...]]]:
     spf = evidence.spf
     if not (spf and spf.result is AuthResult.PASS and spf.aligned):
         return
     dmarc = evidence.dmarc
-    untold = any(s.result is AuthResult.PASS and s.aligned is None for s in evidence.dkim)
-    # A reporter that keeps alignment to itself and says DMARC pass may mean the signature.
-    if not (untold and dmarc and dmarc.result is AuthResult.PASS):
+    unclear = any(s.result is AuthResult.PASS and s.aligned is None for s in evidence.dkim)
+    # A reporter that omits alignment and says DMARC pass may mean the signature.
+    if not (unclear and dmarc and dmarc.result is AuthResult.PASS):
         yield Label.AUTHENTICATED_PATH, (f"SPF pass for {spf.domain}",)
 
 
-def _dns_silent(evidence: Authentication) -> bool:
-    # What could not have vouched for From may be silent: anybody can sign with such a domain.
-    signatures = [one for one in evidence.dkim if one.aligned is not False]
+def _is_dns_silent(evidence: Authentication) -> bool:
+    # A method that could not authenticate From is ignored: anyone can sign with a silent domain.
+    signatures = [signature for signature in evidence.dkim if signature.aligned is not False]
     spf = evidence.spf if evidence.spf and evidence.spf.aligned is not False else None
     methods = (*signatures, spf, evidence.dmarc)
     return any(method and method.result is AuthResult.TEMPERROR for method in methods)
 
 
-def _nothing_known(evidence: Authentication) -> bool:
-    unaligned = [s for s in evidence.dkim if s.result is AuthResult.PASS and s.aligned is None]
-    if unaligned:
+def _is_inconclusive(evidence: Authentication) -> bool:
+    unclear = [s for s in evidence.dkim if s.result is AuthResult.PASS and s.aligned is None]
+    if unclear:
         return True
     methods = [*evidence.dkim, evidence.spf, evidence.dmarc]
     return all(method is None or method.result is AuthResult.UNKNOWN for method in methods)
 
 
-def _named(domain: str) -> str:
-    # A word without a dot is no domain, but whatever its author wanted to say.
+def _display_domain(domain: str) -> str:
+    # Text without a dot is not a domain; its author could have written any sentence.
     return domain if "." in domain else "a domain without a name"
 
 
 def _signature_faults(evidence: Authentication) -> tuple[str, ...]:
     faults = []
     for signature in evidence.dkim:
-        who = _named(signature.domain)
+        domain = _display_domain(signature.domain)
         if signature.result is AuthResult.PASS:
-            faults.append(f"signed by {who}, which is not the domain in From")
+            faults.append(f"signed by {domain}, which is not the domain in From")
         else:
-            why = f" ({signature.reason})" if signature.reason else ""
-            faults.append(f"signature of {who}: {signature.result}{why}")
+            reason = f" ({signature.reason})" if signature.reason else ""
+            faults.append(f"signature of {domain}: {signature.result}{reason}")
     return tuple(faults)

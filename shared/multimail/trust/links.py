@@ -1,8 +1,8 @@
-"""Links in text from outside: made unclickable and still readable, or taken out altogether.
+"""Links in text from outside: defanged, so that they can be read and not followed, or removed.
 
-What counts as a link: anything with `scheme://`; `http:` and its kin in front of anything at all;
-`javascript:`, `data:` and `mailto:`; hosts that start with `www.`, that a path follows, or that end
-in a widely used top-level domain; and the syntax of markdown's links, images and definitions.
+A link is anything with `scheme://`; `http:` and similar schemes before any text;
+`javascript:`, `data:` and `mailto:`; hosts that start with `www.`, that are followed by
+a path, or that end in a widely used top-level domain; and markdown's links, images and definitions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SCHEME = rf"""
     | (?<![a-z0-9])(?P<known>{_SCHEMES}):(?=[^\s\[])
     | (?<![a-z0-9])(?P<data>data):(?=[\w/+.-]{{0,80}}[;,])
     """
-_LOOKED_AHEAD = 110
+_LOOKAHEAD_CHARS = 110
 _INNER_SCHEME = re.compile(_SCHEME, re.VERBOSE | re.IGNORECASE)
 _LINK = re.compile(
     rf"""
@@ -36,9 +36,9 @@ _LINK = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-# What a word has to hold if a link could stand in it. One pattern for each character that it can
-# begin with: those are found as fast as a text is copied.
-_HINTS = {one: re.compile(rf"{re.escape(one)}(?=[^\s.,;:!?])") for one in f":/{_DOTS}"}
+# A word without one of these contains no link. One pattern for each first character: a search for
+# a literal character is as fast as copying the text.
+_HINTS = {char: re.compile(rf"{re.escape(char)}(?=[^\s.,;:!?])") for char in f":/{_DOTS}"}
 _WORD_END = re.compile(r"\S*")
 _AUTHORITY = re.compile(r"""[/\\]{0,8}[^\s/\\?#<>()\[\]"'`|{}]{0,2000}""")
 _INNER_DOT = re.compile(rf"[{_DOTS}](?=\w)")
@@ -63,126 +63,128 @@ _DESTINATION = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """Text whose links were changed.
+class LinkRewrite:
+    """Text whose links were rewritten.
 
     Attributes:
         text: The text afterwards.
-        count: How many links there were.
+        count: The number of links that were rewritten.
     """
 
     text: str
     count: int
 
 
-def defanged(text: str) -> Changed:
-    """Return text whose links lead nowhere and can still be read: `hxxps://evil[.]example/path`.
+def defang_links(text: str) -> LinkRewrite:
+    """Return text whose links can be read and not followed: `hxxps://evil[.]example/path`.
 
-    Markdown's links and definitions lose the adjacency that makes them so (`[text] (…)`), schemes
-    other than HTTP and FTP get `[:]` for their colon, and hosts `[.]` for their dots. An address
-    after `mailto` stays as it is. Doing it twice changes nothing more.
+    Markdown's links and definitions are broken by a space (`[text] (…)`), schemes other than HTTP
+    and FTP get `[:]` for their colon, and hosts `[.]` for their dots. An address after `mailto`
+    stays as it is. Idempotent.
     """
-    found = _each(text, _defanged_at)
-    return Changed(_without_syntax(found.text), found.count)
+    rewrite = _rewrite_each(text, _defang_at)
+    return LinkRewrite(_break_markdown(rewrite.text), rewrite.count)
 
 
-def without_links(text: str) -> Changed:
+def remove_links(text: str) -> LinkRewrite:
     """Return text with `[link removed]` in place of each link; a link's own text stays.
 
-    Of `mailto:` only the scheme goes: an address is no link.
+    Of `mailto:` only the scheme is removed: an address is not a link.
     """
-    plain, inline = _without_inline(text)
-    found = _each(plain, _removed_at)
-    return Changed(_without_syntax(found.text), found.count + inline)
+    plain, inline = _remove_inline(text)
+    rewrite = _rewrite_each(plain, _remove_at)
+    return LinkRewrite(_break_markdown(rewrite.text), rewrite.count + inline)
 
 
-def _each(text: str, change: Callable[[str, re.Match[str]], tuple[str, int]]) -> Changed:
-    """Return text with each link changed; `change` tells what stands for it and where it ends."""
+def _rewrite_each(
+    text: str, rewrite: Callable[[str, re.Match[str]], tuple[str, int]]
+) -> LinkRewrite:
+    """Return text with each link rewritten; `rewrite` returns the new text and the link's end."""
     pieces, at, count = [], 0, 0
     for first, end in _candidates(text):
         start = first
-        while (found := _LINK.search(text, start, end)) is not None:
-            pieces.append(text[at : found.start()])
-            piece, at = change(text, found)
+        while (match := _LINK.search(text, start, end)) is not None:
+            pieces.append(text[at : match.start()])
+            piece, at = rewrite(text, match)
             pieces.append(piece)
             start, count = at, count + 1
-    return Changed("".join(pieces) + text[at:], count)
+    return LinkRewrite("".join(pieces) + text[at:], count)
 
 
 def _candidates(text: str) -> Iterator[tuple[int, int]]:
-    """Return where the words stand in which a link could: most cannot, and are told apart first."""
+    """Yield the start and end of each word that could contain a link: most words cannot."""
     end, ahead = 0, {hint: -1 for char, hint in _HINTS.items() if char in text}
     while ahead:
         for hint, known in ahead.items():
             if known < end:
-                found = hint.search(text, end)
-                ahead[hint] = found.start() if found else len(text)
+                match = hint.search(text, end)
+                ahead[hint] = match.start() if match else len(text)
         at = min(ahead.values())
         if at == len(text):
             return
-        start = at - _length_of_last_word(text[end:at])
+        start = at - _get_last_word_length(text[end:at])
         word = _WORD_END.match(text, at)
         assert word is not None
         end = word.end()
         yield start, end
 
 
-def _length_of_last_word(text: str) -> int:
-    """Return the length of what follows the last blank."""
+def _get_last_word_length(text: str) -> int:
+    """Return the number of characters after the last blank."""
     return len(text.rsplit(None, 1)[-1]) if text and not text[-1].isspace() else 0
 
 
-def _scheme_of(found: re.Match[str]) -> str:
-    return (found["scheme"] or found["known"] or found["data"] or "").lower()
+def _get_scheme(match: re.Match[str]) -> str:
+    return (match["scheme"] or match["known"] or match["data"] or "").lower()
 
 
-def _defanged_at(text: str, found: re.Match[str]) -> tuple[str, int]:
-    scheme = _scheme_of(found)
+def _defang_at(text: str, match: re.Match[str]) -> tuple[str, int]:
+    scheme = _get_scheme(match)
     if not scheme:
-        return _with_dots_marked(text, found.start())
-    written = found[0][: len(scheme)]
-    if scheme in ("mailto", "data") or not _has_host(scheme, found):
-        return f"{written}[:]", found.end()
-    rest, end = _with_dots_marked(text, found.end())
+        return _mark_dots(text, match.start())
+    written = match[0][: len(scheme)]
+    if scheme in ("mailto", "data") or not _has_host(scheme, match):
+        return f"{written}[:]", match.end()
+    rest, end = _mark_dots(text, match.end())
     unclickable = {"http": "hxxp", "https": "hxxps", "ftp": "fxp", "ftps": "fxps"}.get(scheme)
     return (f"{unclickable}:{rest}" if unclickable else f"{written}[:]{rest}"), end
 
 
-def _has_host(scheme: str, found: re.Match[str]) -> bool:
-    return found["scheme"] is not None or scheme in ("http", "https", "ftp", "ftps", "ws", "wss")
+def _has_host(scheme: str, match: re.Match[str]) -> bool:
+    return match["scheme"] is not None or scheme in ("http", "https", "ftp", "ftps", "ws", "wss")
 
 
-def _with_dots_marked(text: str, start: int) -> tuple[str, int]:
-    """Return a host with its dots marked, and where it ends: before a scheme, at the latest."""
+def _mark_dots(text: str, start: int) -> tuple[str, int]:
+    """Return a host with its dots marked, and its end: at the latest before a scheme."""
     authority = _AUTHORITY.match(text, start)
     assert authority is not None
-    inner = _INNER_SCHEME.search(text, start, authority.end() + _LOOKED_AHEAD)
+    inner = _INNER_SCHEME.search(text, start, authority.end() + _LOOKAHEAD_CHARS)
     end = min(inner.start(), authority.end()) if inner else authority.end()
     following = text[end : end + 1]
     return _INNER_DOT.sub("[.]", text[start:end] + following).removesuffix(following), end
 
 
-def _removed_at(text: str, found: re.Match[str]) -> tuple[str, int]:
-    if _scheme_of(found) == "mailto":
-        return f"{REMOVED} ", found.end()
-    target = _TARGET.match(text, found.start())
+def _remove_at(text: str, match: re.Match[str]) -> tuple[str, int]:
+    if _get_scheme(match) == "mailto":
+        return f"{REMOVED} ", match.end()
+    target = _TARGET.match(text, match.start())
     assert target is not None
-    kept = len(target[0].rstrip(_ENDING))
-    return REMOVED, max(found.end(), target.start() + kept)
+    length = len(target[0].rstrip(_ENDING))
+    return REMOVED, max(match.end(), target.start() + length)
 
 
-def _without_syntax(text: str) -> str:
-    """Return text in which no markdown link, image or definition is one any more."""
+def _break_markdown(text: str) -> str:
+    """Return text without working markdown links, images and definitions."""
     return _SYNTAX.sub(r"\g<0> ", text) if "]" in text else text
 
 
-def _without_inline(text: str) -> tuple[str, int]:
-    """Return text whose inline links are their texts, and how many there were."""
+def _remove_inline(text: str) -> tuple[str, int]:
+    """Return text with the link text in place of each inline link, and the number of links."""
     pieces, at, count = [], 0, 0
-    while (found := _INLINE.search(text, at)) is not None:
-        destination = _DESTINATION.match(text, found.end())
-        pieces.append(text[at : found.start()])
-        pieces.append(f"{found[1]} {REMOVED}" if destination else found[0])
+    while (match := _INLINE.search(text, at)) is not None:
+        destination = _DESTINATION.match(text, match.end())
+        pieces.append(text[at : match.start()])
+        pieces.append(f"{match[1]} {REMOVED}" if destination else match[0])
         count += destination is not None
-        at = destination.end() if destination else found.end()
+        at = destination.end() if destination else match.end()
     return "".join(pieces) + text[at:], count

@@ -1,33 +1,246 @@
-"""Policy: what messages may cause. Pure functions from what is known to one decision."""
+"""The trust policy: what messages may show and cause. Pure functions from facts to one decision."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
 
 from ..errors import ConfigurationError
-from .addresses import AddressList, normalised, normalize_domain
-from .decision import Action, Finding, GuardDecision, PolicyName, concluded
-from .evidence import Authentication
+from .addresses import AddressList, normalize_address, normalize_domain
+from .evidence import Authentication, parse_event
 from .labels import OWN, Assessment, Label, Standing, Tier, assess
-from .loops import Automation, automation_findings
-from .reported import reported_message
-from .table import Row, Treatment, action, treatment
 from .taint import Taint
+
+PolicyName: TypeAlias = Literal["strict", "standard", "off"]
+
+
+class Action(StrEnum):
+    """What the guard says to an operation."""
+
+    ALLOW = "allow"
+    """The mailbox's own oversight mode decides."""
+    HOLD = "hold"
+    """A human decides, even where the mailbox would not ask for one."""
+    REFUSE = "refuse"
+    """It is not done, and no human is asked."""
+
+
+class Treatment(StrEnum):
+    """How much of a message's text a model is shown. All of it stands between marks."""
+
+    MARKED = "marked"
+    """All of it."""
+    DEFANGED = "defanged"
+    """Links can be read and cannot be followed."""
+    LINKS_REMOVED = "links_removed"
+    """The text without its links, and no attachments."""
+    WITHHELD = "withheld"
+    """Only From, the recipients, the date and the subject."""
+
+
+class OperationKind(StrEnum):
+    """What an operation can cause: the rows of the decision table."""
+
+    REPLY = "reply"
+    """A reply to the address in From, and to no other."""
+    INTRODUCE = "introduce"
+    """A send to, or a contact for, an address that only mail supplied."""
+    CHANGE = "change"
+    """Any other change that reaches people: a send to an address that is allowed."""
+    INTERNAL = "internal"
+    """What reaches no other person: a tag, the withdrawal of an own message."""
+
+
+_ALLOW, _HOLD, _REFUSE = Action.ALLOW, Action.HOLD, Action.REFUSE
+_MARKED, _DEFANGED = Treatment.MARKED, Treatment.DEFANGED
+_LINKS_REMOVED, _WITHHELD = Treatment.LINKS_REMOVED, Treatment.WITHHELD
+# The columns are the tiers: LISTED, PROVEN, UNPROVEN, FAILED.
+_TREATMENTS: dict[PolicyName, tuple[Treatment, Treatment, Treatment, Treatment]] = {
+    "standard": (_MARKED, _DEFANGED, _LINKS_REMOVED, _WITHHELD),
+    "strict": (_MARKED, _LINKS_REMOVED, _WITHHELD, _WITHHELD),
+    "off": (_MARKED, _MARKED, _MARKED, _MARKED),
+}
+_ACTIONS: dict[PolicyName, dict[OperationKind, tuple[Action, Action, Action, Action]]] = {
+    "standard": {
+        OperationKind.REPLY: (_ALLOW, _ALLOW, _HOLD, _REFUSE),
+        OperationKind.INTRODUCE: (_HOLD, _HOLD, _HOLD, _REFUSE),
+        OperationKind.CHANGE: (_ALLOW, _ALLOW, _HOLD, _HOLD),
+        OperationKind.INTERNAL: (_ALLOW, _ALLOW, _ALLOW, _ALLOW),
+    },
+    "strict": {
+        OperationKind.REPLY: (_ALLOW, _HOLD, _HOLD, _REFUSE),
+        OperationKind.INTRODUCE: (_HOLD, _HOLD, _HOLD, _REFUSE),
+        OperationKind.CHANGE: (_ALLOW, _HOLD, _HOLD, _HOLD),
+        OperationKind.INTERNAL: (_ALLOW, _HOLD, _HOLD, _HOLD),
+    },
+    "off": dict.fromkeys(OperationKind, (_ALLOW, _ALLOW, _ALLOW, _ALLOW)),
+}
+
+
+def get_treatment(policy: PolicyName, tier: Tier) -> Treatment:
+    """Return how a message of that tier is shown."""
+    return _TREATMENTS[policy][tier]
+
+
+def get_action(policy: PolicyName, kind: OperationKind, tier: Tier) -> Action:
+    """Return the cell of the decision table; `allow` leaves it to the mailbox's mode."""
+    return _ACTIONS[policy][kind][tier]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One reason for or against an operation.
+
+    Attributes:
+        action: The action that it requires by itself.
+        code: A machine-readable word.
+        reason: The same in plain words.
+    """
+
+    action: Action
+    code: str
+    reason: str
+
+    @property
+    def severity(self) -> int:
+        """How strict the action is: 0 (allow), 1 (hold) or 2 (refuse)."""
+        return _SEVERITIES.index(self.action)
+
+
+_SEVERITIES = (Action.ALLOW, Action.HOLD, Action.REFUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardDecision:
+    """The guard's decision on an operation, the same in every framework.
+
+    Attributes:
+        action: What may happen.
+        operation: `reply_email`, `send_email`, … or `admit`.
+        label: Of the message that it is about; for a send, of the least believable message that
+            the conversation was shown, or `own` where it was shown none.
+        standing: Of that message's sender.
+        reasons: Why, in plain words, most severe first; empty where it is allowed.
+        codes: The same as machine-readable words, in the same order.
+        policy: The policy that decided.
+        message_id: The message that it is about; None where it is about none.
+    """
+
+    action: Action
+    operation: str
+    label: Label
+    standing: Standing
+    reasons: tuple[str, ...]
+    codes: tuple[str, ...]
+    policy: PolicyName
+    message_id: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The code of the most severe reason, or `allowed`."""
+        return self.codes[0] if self.codes else "allowed"
+
+    def as_refusal(self, code: str, reason: str) -> GuardDecision:
+        """Return the same decision as a refusal, with one more reason in the second place."""
+        return replace(
+            self,
+            action=Action.REFUSE,
+            reasons=(*self.reasons[:1], reason, *self.reasons[1:]),
+            codes=(*self.codes[:1], code, *self.codes[1:]),
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as JSON-serializable data."""
+        return {
+            "action": self.action.value,
+            "operation": self.operation,
+            "code": self.code,
+            "codes": list(self.codes),
+            "label": self.label.value,
+            "standing": self.standing.value,
+            "reasons": list(self.reasons),
+            "policy": self.policy,
+            "message_id": self.message_id,
+        }
+
+
+def decide(
+    operation: str,
+    about: Assessment,
+    findings: Iterable[Finding],
+    policy: PolicyName,
+    message_id: str | None = None,
+) -> GuardDecision:
+    """Return the decision that findings amount to: the most severe one decides, all are listed.
+
+    Args:
+        operation: The operation's name.
+        about: The assessment that the decision shows.
+        findings: The reasons against it; without any it is allowed.
+        policy: The policy that decides.
+        message_id: The message that it is about.
+    """
+    against = sorted(
+        (finding for finding in findings if finding.action is not Action.ALLOW),
+        key=lambda finding: -finding.severity,
+    )
+    return GuardDecision(
+        action=against[0].action if against else Action.ALLOW,
+        operation=operation,
+        label=about.label,
+        standing=about.standing,
+        reasons=tuple(dict.fromkeys(finding.reason for finding in against)),
+        codes=tuple(dict.fromkeys(finding.code for finding in against)),
+        policy=policy,
+        message_id=message_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AutoReplyHeaders:
+    """The header fields that say whether a message may be answered automatically (RFC 3834).
+
+    Attributes:
+        auto_submitted: Auto-Submitted, RFC 3834 section 5.
+        list_id: List-Id, RFC 2919.
+        precedence: Precedence, which has no standard.
+        is_from_own_mailbox: Whether From of this inbound message is this very mailbox.
+    """
+
+    auto_submitted: str = ""
+    list_id: str = ""
+    precedence: str = ""
+    is_from_own_mailbox: bool = False
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the reasons against an automatic reply, RFC 3834 section 2: no mail loops."""
+        if self.is_from_own_mailbox:
+            yield Finding(Action.REFUSE, "own_mail", "it claims to be from this very mailbox")
+        keyword = self.auto_submitted.partition(";")[0].strip().lower()
+        if keyword not in ("", "no"):
+            yield Finding(Action.REFUSE, "auto_submitted", "a program sent it (Auto-Submitted)")
+        if self.list_id.strip():
+            yield Finding(Action.HOLD, "mailing_list", "it came through a mailing list (List-Id)")
+        if self.precedence.strip().lower() in _BULK:
+            yield Finding(Action.HOLD, "bulk_mail", "it is bulk mail (Precedence)")
+
+
+_BULK = frozenset({"bulk", "list", "junk"})
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyFacts:
-    """What a reply depends on.
+    """What the decision on a reply depends on.
 
     Attributes:
         message_id: The message that is answered.
-        assessment: What is thought of it.
+        assessment: Of that message.
         sender: Its From.
         reply_to: Its Reply-To.
-        recipients: Everyone whom the reply would reach.
-        automation: What it says of having been written by a machine.
+        recipients: Every recipient of the reply.
+        auto_reply: What its header says of automatic replies.
     """
 
     message_id: str
@@ -35,24 +248,30 @@ class ReplyFacts:
     sender: str
     reply_to: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
-    automation: Automation = field(default_factory=Automation)
+    auto_reply: AutoReplyHeaders = field(default_factory=AutoReplyHeaders)
+
+    @property
+    def other_recipients(self) -> list[str]:
+        """The recipients beside From and Reply-To of the message that is answered."""
+        answered = {normalize_address(self.sender), *map(normalize_address, self.reply_to)}
+        return [one for one in self.recipients if normalize_address(one) not in answered]
 
 
 class TrustPolicy:
-    """What messages may cause.
+    """What messages may show and cause.
 
     Args:
         name: `standard`, `strict`, or `off`, which only application code can choose.
-        listed: Whom the operator vouches for, as senders and as recipients:
+        listed: The addresses and domains that the operator trusts, as senders and as recipients:
             `ann@example.com`, `example.com`, `*.example.com`.
-        accept_unaligned_dkim: Take an API's bare `dkim_valid: true` for proof of the domain in
-            From. A forger who signs with a domain of his own passes then.
+        accept_unaligned_dkim: Accept an API's bare `dkim_valid: true` as proof of the domain in
+            From. A forger who signs with another domain then passes.
         arc_sealers: Domains whose ARC seal saves a forwarded message from `failed`.
         sends_per_session: The most messages that one conversation may send.
         sends_per_thread: The most messages that may be sent in one thread within 24 hours.
 
     Raises:
-        ConfigurationError: A name, an entry or a number that cannot be meant.
+        ConfigurationError: An invalid name, entry or number.
     """
 
     __slots__ = (
@@ -75,9 +294,9 @@ class TrustPolicy:
         sends_per_thread: int = 20,
     ) -> None:
         if name not in ("strict", "standard", "off"):
-            raise ConfigurationError(f"policy {name!r} is none of strict, standard, off.")
+            raise ConfigurationError(f"policy {name!r} must be strict, standard or off.")
         if min(sends_per_session, sends_per_thread) < 1:
-            raise ConfigurationError("sends_per_session and sends_per_thread are at least 1.")
+            raise ConfigurationError("sends_per_session and sends_per_thread must be at least 1.")
         self.name: PolicyName = name
         self.listed = AddressList(listed)
         self.accept_unaligned_dkim = accept_unaligned_dkim
@@ -91,43 +310,43 @@ class TrustPolicy:
     def assess(
         self, evidence: Authentication | None, sender: str, known: Collection[str] = ()
     ) -> Assessment:
-        """Return what is thought of a message.
+        """Return the assessment of a message.
 
         Args:
-            evidence: What is known of its way here; None when nothing was reported.
+            evidence: Its authentication results; None when none were reported.
             sender: Its From.
-            known: Normalised addresses to which a human has approved a send before.
+            known: Normalized addresses to which a human has approved a send before.
         """
-        found = assess(
+        assessment = assess(
             evidence,
             accept_unaligned_dkim=self.accept_unaligned_dkim,
             arc_sealers=self.arc_sealers,
         )
-        # Of an address that nobody vouches for, only its claimant is known: a stranger.
-        standing = self.standing(sender, known) if found.is_certain else Standing.NEW
-        if standing is found.standing:
-            return found
-        return Assessment(found.label, found.reasons, standing)
+        # Without authentication the address in From may be anyone's claim, so it stays new.
+        standing = self.standing(sender, known) if assessment.is_certain else Standing.NEW
+        if standing is assessment.standing:
+            return assessment
+        return Assessment(assessment.label, assessment.reasons, standing)
 
     def standing(self, address: str, known: Collection[str] = ()) -> Standing:
         """Return the standing of an address that is not in doubt."""
         if address in self.listed:
             return Standing.LISTED
-        return Standing.KNOWN if known and normalised(address) in known else Standing.NEW
+        return Standing.KNOWN if known and normalize_address(address) in known else Standing.NEW
 
     def treatment(self, assessment: Assessment) -> Treatment:
         """Return how the text of a message is shown to a model."""
-        return treatment(self.name, assessment.tier)
+        return get_treatment(self.name, assessment.tier)
 
     def withholds_attachments(self, assessment: Assessment) -> bool:
-        """Whether a model may not see what is attached to a message."""
+        """Return whether a model may not see the attachments of a message."""
         return self.name != "off" and assessment.tier >= Tier.UNPROVEN
 
     def on_attachment(self, assessment: Assessment, message_id: str) -> GuardDecision:
-        """Decide on showing what is attached to a message."""
-        refused = Finding(Action.REFUSE, *_objection(assessment))
-        findings = [refused] if self.withholds_attachments(assessment) else []
-        return concluded("download_attachment", assessment, findings, self.name, message_id)
+        """Decide whether to show an attachment of a message."""
+        refusal = Finding(Action.REFUSE, *_explain_distrust(assessment))
+        findings = [refusal] if self.withholds_attachments(assessment) else []
+        return decide("download_attachment", assessment, findings, self.name, message_id)
 
     def on_reply(
         self, facts: ReplyFacts, taint: Taint, allowed: Collection[str] = ()
@@ -135,40 +354,39 @@ class TrustPolicy:
         """Decide on a reply.
 
         Args:
-            facts: What it answers, and whom it reaches.
+            facts: The message that it answers, and its recipients.
             taint: What the conversation was shown.
-            allowed: Normalised addresses that app code declared or a human approved before.
+            allowed: Normalized addresses that app code declared or a human approved before.
         """
-        own = facts.assessment.label is Label.OWN
-        grown = taint if own else taint.grown(Taint.by(facts.assessment))
+        is_own = facts.assessment.label is Label.OWN
+        merged = taint if is_own else taint.merge(Taint.from_assessment(facts.assessment))
         findings: list[Finding] = []
         if self.name != "off":
             findings = [
-                *self._answered(facts),
-                *automation_findings(facts.automation),
-                *self._tainted_otherwise(facts, taint),
-                *self._introduced(_others(facts), grown, allowed),
+                *self._reply_findings(facts),
+                *facts.auto_reply.findings(),
+                *self._worse_taint(facts, taint),
+                *self._new_recipients(facts.other_recipients, merged, allowed),
             ]
-        return concluded("reply_email", facts.assessment, findings, self.name, facts.message_id)
+        return decide("reply_email", facts.assessment, findings, self.name, facts.message_id)
 
-    def _answered(self, facts: ReplyFacts) -> Iterator[Finding]:
-        found = action(self.name, Row.REPLY, facts.assessment.tier)
-        yield Finding(found, *_objection(facts.assessment))
-        elsewhere = {normalised(one) for one in facts.reply_to} - {normalised(facts.sender)}
-        if elsewhere:
+    def _reply_findings(self, facts: ReplyFacts) -> Iterator[Finding]:
+        action = get_action(self.name, OperationKind.REPLY, facts.assessment.tier)
+        yield Finding(action, *_explain_distrust(facts.assessment))
+        if {normalize_address(one) for one in facts.reply_to} - {normalize_address(facts.sender)}:
             yield Finding(Action.HOLD, "reply_to_differs", "Reply-To is not the address in From")
 
-    def _tainted_otherwise(self, facts: ReplyFacts, taint: Taint) -> Iterator[Finding]:
-        """Find what worse mail than the one that is answered may have asked for."""
+    def _worse_taint(self, facts: ReplyFacts, taint: Taint) -> Iterator[Finding]:
+        """Find whether the conversation was shown worse mail than the message it answers."""
         if taint.worst is not None and taint.worst.tier > facts.assessment.tier:
-            yield self._tainted(Row.CHANGE, taint.worst)
+            yield self._taint_finding(OperationKind.CHANGE, taint.worst)
 
-    def _tainted(self, row: Row, worst: Assessment) -> Finding:
-        code, said = f"tainted_{worst.label}", f"mail that is {worst.label}"
+    def _taint_finding(self, kind: OperationKind, worst: Assessment) -> Finding:
+        code, mail = f"tainted_{worst.label}", f"mail that is {worst.label}"
         if worst.is_certain:
-            code, said = "tainted_not_listed", "mail of a sender whom the operator does not list"
-        found = action(self.name, row, worst.tier)
-        return Finding(found, code, f"the conversation was shown {said}")
+            code, mail = "tainted_not_listed", "mail of a sender whom the operator does not list"
+        action = get_action(self.name, kind, worst.tier)
+        return Finding(action, code, f"the conversation was shown {mail}")
 
     def on_send(
         self, recipients: Iterable[str], taint: Taint, allowed: Collection[str] = ()
@@ -176,26 +394,26 @@ class TrustPolicy:
         """Decide on a new message.
 
         Args:
-            recipients: Everyone whom it would reach: to, cc and bcc.
+            recipients: All of its recipients: to, cc and bcc.
             taint: What the conversation was shown.
             allowed: As for `on_reply`.
         """
-        return self._changed("send_email", Row.CHANGE, taint, recipients, allowed)
+        return self._on_change("send_email", OperationKind.CHANGE, taint, recipients, allowed)
 
     def on_add_contact(
         self, address: str, taint: Taint, allowed: Collection[str] = ()
     ) -> GuardDecision:
-        """Decide on an entry in the address book, from where later conversations take it."""
-        return self._changed("add_contact", Row.CHANGE, taint, (address,), allowed)
+        """Decide on a new contact, from which later conversations take the address."""
+        return self._on_change("add_contact", OperationKind.CHANGE, taint, (address,), allowed)
 
-    def on_note(self, operation: str, taint: Taint) -> GuardDecision:
-        """Decide on what reaches nobody: `tag_email`, `cancel_message`."""
-        return self._changed(operation, Row.NOTE, taint, (), ())
+    def on_internal_change(self, operation: str, taint: Taint) -> GuardDecision:
+        """Decide on a change that reaches no other person: `tag_email`, `cancel_message`."""
+        return self._on_change(operation, OperationKind.INTERNAL, taint, (), ())
 
-    def _changed(
+    def _on_change(
         self,
         operation: str,
-        row: Row,
+        kind: OperationKind,
         taint: Taint,
         addresses: Iterable[str],
         allowed: Collection[str],
@@ -203,73 +421,68 @@ class TrustPolicy:
         findings: list[Finding] = []
         if taint.worst is not None and self.name != "off":
             findings = [
-                *self._introduced(addresses, taint, allowed),
-                self._tainted(row, taint.worst),
+                *self._new_recipients(addresses, taint, allowed),
+                self._taint_finding(kind, taint.worst),
             ]
-        return concluded(operation, taint.worst or OWN, findings, self.name)
+        return decide(operation, taint.worst or OWN, findings, self.name)
 
-    def _introduced(
+    def _new_recipients(
         self, addresses: Iterable[str], taint: Taint, allowed: Collection[str]
     ) -> Iterator[Finding]:
         """Find the addresses that only mail can have supplied."""
         if taint.worst is None:
             return
-        doubtful: dict[Tier, set[str]] = {}
+        by_tier: dict[Tier, set[str]] = {}
         for address in addresses:
-            one = normalised(address)
-            if one not in allowed and address not in self.listed:
+            normalized = normalize_address(address)
+            if normalized not in allowed and address not in self.listed:
                 # An address that was not seen may have been spelled out in words.
-                doubtful.setdefault(taint.addresses.get(one, Tier.LISTED), set()).add(one)
-        for tier, some in doubtful.items():
-            what = "1 address" if len(some) == 1 else f"{len(some)} addresses"
-            where = "mail that failed" if tier is Tier.FAILED else "mail"
+                tier = taint.addresses.get(normalized, Tier.LISTED)
+                by_tier.setdefault(tier, set()).add(normalized)
+        for tier, unexplained in by_tier.items():
+            count = len(unexplained)
+            source = "mail that failed" if tier is Tier.FAILED else "mail"
             yield Finding(
-                action(self.name, Row.INTRODUCE, tier),
+                get_action(self.name, OperationKind.INTRODUCE, tier),
                 "recipient_from_mail",
-                f"{what} may come from nowhere but {where}",
+                f"{count} address{'es' * (count > 1)} may come only from {source}",
             )
 
     def admit(self, event: Mapping[str, Any] | object) -> GuardDecision:
-        """Decide whether a message may set off an agent at all, for a webhook's handler.
+        """Decide whether a message may start an agent at all, for a webhook's handler.
 
         Args:
             event: A webhook's event or its `data`, as decoded JSON; or a message of the client.
                 A payload is only as good as its signature: verify that first, and prefer the
-                message that the API gives for its id.
+                message that the API returns for its id.
 
         Returns:
-            `allow` for what the domain in From vouches for; `hold` for what nobody vouches for
-            (and in `strict`, for a sender vouched for by route only); `refuse` for what failed.
+            `allow` where the domain in From is authenticated; `hold` where it is not (and in
+            `strict`, where only the route is); `refuse` for `failed`.
         """
-        reported = reported_message(event)
-        found = self.assess(reported.evidence, reported.sender)
+        parsed = parse_event(event)
+        assessment = self.assess(parsed.evidence, parsed.sender)
         findings: list[Finding] = []
         if self.name != "off":
-            row = _ADMITTED_STRICTLY if self.name == "strict" else _ADMITTED
-            said = _objection(found, is_about_listing=False)
-            findings = [Finding(row.get(found.label, Action.HOLD), *said)]
-        return concluded("admit", found, findings, self.name, reported.message_id)
+            actions = _STRICT_ADMISSION if self.name == "strict" else _ADMISSION
+            reason = _explain_distrust(assessment, is_about_listing=False)
+            findings = [Finding(actions.get(assessment.label, Action.HOLD), *reason)]
+        return decide("admit", assessment, findings, self.name, parsed.message_id)
 
 
-def _objection(assessment: Assessment, *, is_about_listing: bool = True) -> tuple[str, str]:
-    """Return a code and words for what is against a sender."""
+def _explain_distrust(assessment: Assessment, *, is_about_listing: bool = True) -> tuple[str, str]:
+    """Return the reason code and message for distrusting a sender."""
     if assessment.is_certain and is_about_listing:
         return "sender_not_listed", "the operator does not list the sender"
-    why = "; ".join(assessment.reasons[:3])
-    said = f"the sender is {assessment.label}" + (f": {why}" if why else "")
-    return f"sender_{assessment.label}", said
+    reasons = "; ".join(assessment.reasons[:3])
+    message = f"the sender is {assessment.label}" + (f": {reasons}" if reasons else "")
+    return f"sender_{assessment.label}", message
 
 
-def _others(facts: ReplyFacts) -> list[str]:
-    """Return whom a reply reaches beside the one it answers."""
-    answered = {normalised(facts.sender), *map(normalised, facts.reply_to)}
-    return [one for one in facts.recipients if normalised(one) not in answered]
-
-
-_ADMITTED = {
+_ADMISSION = {
     Label.OWN: Action.ALLOW,
     Label.AUTHENTICATED: Action.ALLOW,
     Label.AUTHENTICATED_PATH: Action.ALLOW,
     Label.FAILED: Action.REFUSE,
 }
-_ADMITTED_STRICTLY = _ADMITTED | {Label.AUTHENTICATED_PATH: Action.HOLD}
+_STRICT_ADMISSION = _ADMISSION | {Label.AUTHENTICATED_PATH: Action.HOLD}

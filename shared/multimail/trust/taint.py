@@ -1,4 +1,4 @@
-"""Taint: what a conversation has been told by others. It only grows."""
+"""Taint: the mail of others that a conversation has been shown. It only grows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .labels import Assessment, Label, Standing, Tier
 
 @dataclass(frozen=True, slots=True)
 class Taint:
-    """What text of others a conversation holds.
+    """What a conversation has been shown of other people's mail.
 
     Attributes:
-        worst: The assessment of the least believable message of which something was shown;
-            None while nothing was.
-        addresses: Addresses that mail supplied, normalised, each with the best tier of the
+        worst: The assessment of the least believable message that was shown, even in part; None
+            while no message was.
+        addresses: Addresses that mail supplied, normalized, each with the best tier of the
             messages that named it.
     """
 
@@ -23,12 +23,12 @@ class Taint:
     addresses: Mapping[str, Tier] = field(default_factory=dict)
 
     @classmethod
-    def by(cls, assessment: Assessment, addresses: Iterable[str] = ()) -> Taint:
+    def from_assessment(cls, assessment: Assessment, addresses: Iterable[str] = ()) -> Taint:
         """Return the taint of one message.
 
         Args:
-            assessment: What is thought of it.
-            addresses: What it names, normalised.
+            assessment: Of its sender.
+            addresses: The addresses that it names, normalized.
         """
         plain = Assessment(assessment.label, standing=assessment.standing)
         return cls(plain, dict.fromkeys(addresses, assessment.tier))
@@ -38,15 +38,15 @@ class Taint:
         """The tier of the worst message; None while the conversation is untainted."""
         return self.worst.tier if self.worst else None
 
-    def grown(self, more: Taint) -> Taint:
-        """Return this taint and more; nothing of either is lost."""
-        return united((self, more))
+    def merge(self, other: Taint) -> Taint:
+        """Return this taint and the other as one; nothing of either is lost."""
+        return merge_all((self, other))
 
 
 UNTAINTED = Taint()
 
 
-def united(taints: Iterable[Taint]) -> Taint:
+def merge_all(taints: Iterable[Taint]) -> Taint:
     """Return all of these taints as one; nothing of any is lost."""
     worst: Assessment | None = None
     addresses: dict[str, Tier] = {}
@@ -60,17 +60,17 @@ def united(taints: Iterable[Taint]) -> Taint:
     return Taint(worst, addresses)
 
 
-def _worse(one: Assessment | None, other: Assessment | None) -> Assessment | None:
-    if one is None or other is None:
-        return one or other
-    return one if one == other else max(one, other, key=rank)
+def _worse(first: Assessment | None, second: Assessment | None) -> Assessment | None:
+    if first is None or second is None:
+        return first or second
+    return first if first == second else max(first, second, key=severity_key)
 
 
-_LABELS = {label: number for number, label in enumerate(Label)}
-_STANDINGS = {standing: number for number, standing in enumerate(Standing)}
+_LABEL_ORDER = {label: number for number, label in enumerate(Label)}
+_STANDING_ORDER = {standing: number for number, standing in enumerate(Standing)}
 
 
-def rank(assessment: Assessment) -> tuple[int, int]:
-    """Return by what assessments are ordered, best first; equal only where they are equal."""
-    label, standing = _LABELS[assessment.label], _STANDINGS[assessment.standing]
-    return assessment.tier, label * len(_STANDINGS) + standing
+def severity_key(assessment: Assessment) -> tuple[int, int]:
+    """Return the sort key of an assessment, best first; equal keys mean equal assessments."""
+    label, standing = _LABEL_ORDER[assessment.label], _STANDING_ORDER[assessment.standing]
+    return assessment.tier, label * len(_STANDING_ORDER) + standing

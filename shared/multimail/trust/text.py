@@ -1,15 +1,19 @@
-"""Text from outside, made fit for a model: cleaned of what does not show, and marked as data."""
+"""Text from outside, prepared for a model: cleaned, split from its quotes, and marked as data.
+
+`quotequail` (extra `quotes`) recognizes the lines that introduce quoted history in several
+languages; without it only `>` lines and the most common introductions are recognized.
+"""
 
 from __future__ import annotations
 
 import re
 import secrets
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from .quotes import split_quoted
-
-__all__ = ["Cleaned", "Fence", "clean", "datamarked", "is_invisible", "one_line", "split_quoted"]
+from functools import cache
+from importlib import import_module
+from typing import Protocol, cast
 
 _LINE_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _ASCII_CONTROL: dict[int, None] = dict.fromkeys([*range(9), *range(14, 32), 127])
@@ -17,7 +21,13 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 # Characters of other categories that render as nothing: fillers, joiners, variation selectors.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U00016fe4\U0001d159")
 _BLANK_RANGES = (("\u180b", "\u180f"), ("\ufe00", "\ufe0f"), ("\U000e0000", "\U000e0fff"))
-_MOST_KNOWN = 20_000
+_MAX_CACHED = 20_000
+_MAX_INTRODUCTIONS = 100
+_MAX_INTRODUCTION_CHARS = 300
+_QUOTE = re.compile(r"[ \t]*>")
+_ATTRIBUTION = re.compile(
+    r"^.{0,300}(?:wrote|schrieb|écrit|escribió)[^\n]{0,100}:[ \t]*$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +36,7 @@ class Cleaned:
 
     Attributes:
         text: What is left.
-        removed: How many characters were taken out.
+        removed: How many characters were removed.
     """
 
     text: str
@@ -57,53 +67,53 @@ def clean(text: str) -> Cleaned:
         return Cleaned(text, 0)
     unified = text
     if any(char in text for char in _LINE_BREAKS):
-        # `splitlines` knows just these and the line feed; the dot keeps an empty last line.
+        # `splitlines` knows exactly these and the line feed; the dot keeps an empty last line.
         unified = "\n".join(f"{text}.".splitlines())[:-1]
-    kept = unified.translate(_ASCII_CONTROL if unified.isascii() else _SHOWN)
+    kept = unified.translate(_ASCII_CONTROL if unified.isascii() else _VISIBLE)
     return Cleaned(kept, len(unified) - len(kept))
 
 
 def _is_plain(text: str) -> bool:
-    """Whether all of a text is ASCII on one line and shows: most header fields are."""
+    """Return whether a text is one line of visible ASCII: most header fields are."""
     return text.isascii() and text.isprintable()
 
 
-class _Shown(dict[int, str]):
-    """What `str.translate` puts for a character: itself, or nothing. It fills itself."""
+class _VisibleTable(dict[int, str]):
+    """A table for `str.translate` that fills itself: a visible character stays, others go."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
-        shown = "" if is_invisible(char) else char
-        if len(self) < _MOST_KNOWN:
-            self[code] = shown
-        return shown
+        visible = "" if is_invisible(char) else char
+        if len(self) < _MAX_CACHED:
+            self[code] = visible
+        return visible
 
 
-_SHOWN = _Shown()
+_VISIBLE = _VisibleTable()
 
 
-def datamarked(text: str, mark: str) -> str:
-    """Return text with a mark for each run of blanks, so that no stretch of it looks unmarked.
+def datamark(text: str, mark: str) -> str:
+    """Return text with a mark in place of each run of blanks, so that all of it looks marked.
 
-    For an app's own prompts: tell the model that text so marked is data. No tool uses it.
+    For an application's own prompts: tell the model that text so marked is data. No tool uses it.
     Source: Hines et al., "Defending Against Indirect Prompt Injection Attacks With Spotlighting".
 
     Args:
         text: Text from outside.
-        mark: One or more characters that show and are no blanks; the text's own are taken out.
+        mark: One or more visible characters without blanks; the text's own are removed.
 
     Raises:
-        ValueError: The mark is empty, holds blanks or does not show.
+        ValueError: The mark is empty, contains blanks or is invisible.
     """
     if not mark or mark.split() != [mark] or clean(mark).text != mark:
-        raise ValueError("a mark is one or more characters that show, without blanks")
+        raise ValueError("a mark is one or more visible characters without blanks")
     return re.sub(r"[^\S\n]+", lambda _: mark, text.replace(mark, " "))
 
 
-def one_line(text: str, longest: int) -> str:
-    """Return text from outside as one cleaned line of at most `longest` characters."""
+def one_line(text: str, max_chars: int) -> str:
+    """Return text from outside as one cleaned line of at most `max_chars` characters."""
     line = " ".join((text if _is_plain(text) else clean(text).text).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,7 @@ class Fence:
 
     @classmethod
     def new(cls) -> Fence:
-        """Return a fence that nobody could foresee."""
+        """Return a fence with an unpredictable nonce."""
         return cls(secrets.token_hex(16))
 
     def around(self, text: str) -> str:
@@ -127,5 +137,84 @@ class Fence:
 
     @property
     def width(self) -> int:
-        """How many characters the marks take."""
+        """The number of characters that the marks take."""
         return len(self.around(""))
+
+
+def split_quoted(text: str) -> tuple[str, str]:
+    """Split a body into what its author wrote and the quoted history at its end.
+
+    History is a block of `>` lines, with at most an introduction above it, that only blank lines
+    follow; or, in a body without `>` lines, everything from a line such as
+    `-----Original Message-----`. Text below quoted lines is its author's, so it is never history;
+    nor is a body with nothing above such a line, which is a bare forward. Only the first 100
+    lines that could be such a line are tried.
+
+    Returns:
+        The new part and the history; the history is empty where there is none. Together they hold
+        every line of the text, in order.
+    """
+    if not any(mark in text for mark in (">", "--", "__")):
+        return text.rstrip(), ""
+    lines = text.rstrip().split("\n")
+    start = _find_marked(lines)
+    if start == len(lines):
+        start = _find_unmarked(lines)
+    return "\n".join(lines[:start]).rstrip(), "\n".join(lines[start:])
+
+
+def _find_marked(lines: Sequence[str]) -> int:
+    """Return where the `>` lines at the end begin, their introduction included."""
+    start = len(lines)
+    while start > 0 and (not lines[start - 1].strip() or _QUOTE.match(lines[start - 1])):
+        start -= 1
+    first = next((at for at in range(start, len(lines)) if lines[at].strip()), None)
+    if first is None:
+        return len(lines)
+    return start - _count_introduction_lines(lines, start)
+
+
+def _count_introduction_lines(lines: Sequence[str], end: int) -> int:
+    """Return how many of the lines before `end`, at most two, introduce what follows."""
+    for length in (1, 2):
+        if length <= end and _is_introduction(lines[end - length : end]):
+            return length
+    return int(end > 0 and _ATTRIBUTION.match(lines[end - 1]) is not None)
+
+
+def _find_unmarked(lines: Sequence[str]) -> int:
+    """Return where history without `>` begins: at a ruled line that quotequail recognizes."""
+    if any(_QUOTE.match(line) for line in lines):
+        return len(lines)
+    tried = 0
+    for at, line in enumerate(lines):
+        if tried >= _MAX_INTRODUCTIONS or not line.rstrip().endswith(("--", "__")):
+            continue
+        tried += 1
+        if _is_introduction([line]) and any(above.strip() for above in lines[:at]):
+            return at
+    return len(lines)
+
+
+def _is_introduction(lines: Sequence[str]) -> bool:
+    """Return whether quotequail takes exactly these lines for an introduction."""
+    quote = _load_quotequail()
+    if quote is None or any(len(line) > _MAX_INTRODUCTION_CHARS for line in lines):
+        return False
+    joined = "\n".join(line.strip() for line in lines)
+    parts = quote(joined, limit=len(lines) + 1, quote_intro_line=True)
+    return len(parts) == 2 and not parts[0][1]
+
+
+class _Quote(Protocol):
+    def __call__(
+        self, text: str, *, limit: int, quote_intro_line: bool
+    ) -> list[tuple[bool, str]]: ...
+
+
+@cache
+def _load_quotequail() -> _Quote | None:
+    try:
+        return cast("_Quote", import_module("quotequail").quote)
+    except ImportError:
+        return None

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .headers import HeaderBlock, read_headers, unfold
-from .mime import parse
-from .parts import Part, parameter, read_parts
+from .mime import Part, parameter, parse, read_parts
 
 BounceType: TypeAlias = Literal["hard", "soft"]
 

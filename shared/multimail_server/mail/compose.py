@@ -5,19 +5,20 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import cache
+from typing import TYPE_CHECKING
 
-from .. import addresses
-from .header_lines import (
-    address_line,
-    check_header,
-    file_parameter,
-    ids_line,
-    mailbox_text,
-    text_line,
-)
+from . import addresses
+from .headers import address_line, check_header, file_parameter, ids_line, mailbox_text, text_line
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+    from markdown_it.utils import EnvType, OptionsDict
 
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,80}/[A-Za-z0-9!#$&^_.+-]{1,80}")
@@ -84,11 +85,25 @@ def compose(message: OutgoingMessage) -> bytes:
 
 def html_of(markdown: str) -> str:
     """Return markdown as HTML: raw HTML is shown as text, an image becomes its description."""
-    # Imported with the first text to render, which keeps the parser out of the server's start.
-    from .rendering import MARKDOWN
-
-    html: str = MARKDOWN.render(markdown)
+    html: str = _markdown_renderer().render(markdown)
     return html
+
+
+@cache
+def _markdown_renderer() -> MarkdownIt:
+    # Imported with the first text to render, which keeps the parser out of the server's start.
+    from markdown_it import MarkdownIt
+    from markdown_it.common.utils import escapeHtml
+    from markdown_it.renderer import RendererHTML
+
+    class Renderer(RendererHTML):
+        def image(
+            self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+        ) -> str:
+            """Render an image as its description: loading it would reveal who reads the mail."""
+            return escapeHtml(self.renderInlineAsText(tokens[idx].children or [], options, env))
+
+    return MarkdownIt("js-default", {"html": False}, renderer_cls=Renderer)
 
 
 def _headers(message: OutgoingMessage) -> list[str]:

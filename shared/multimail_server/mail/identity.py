@@ -22,8 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from .header_lines import ids_line
-from .headers import read_headers, unfold
+from .headers import ids_line, read_headers, unfold
 
 FIELD = "X-MultiMail-Identity"
 _HALF = 32

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import binascii
 import hashlib
+import io
+import mimetypes
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.message import Message
 from email.utils import parsedate_to_datetime
 
-from .address_list import Mailbox, Unusable, read_addresses, read_from
-from .filenames import safe_name, unique_name
-from .headers import HeaderBlock, add_signature, read_headers, unfold
+from .addresses import Mailbox, Unusable, read_addresses, read_from
+from .headers import (
+    HeaderBlock,
+    add_signature,
+    base64_bytes,
+    decode_bytes,
+    decode_words,
+    read_headers,
+    unfold,
+)
 from .html import Markdown, markdown_from_html
-from .parts import Part, read_parts
 
 MAX_REFERENCES = 200
 _MAX_IDS = 32 * 1024
@@ -198,3 +209,183 @@ def _attachment(part: Part, number: int, taken: set[str]) -> ParsedAttachment:
         content_id=content_id or None,
         sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+MAX_DEPTH = 20
+MAX_PARTS = 500
+_MAX_PARAMETERS = 8192
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
+
+
+@dataclass(slots=True)
+class Part:
+    """One node of the MIME tree; its content is `raw[start:end]`, still encoded."""
+
+    raw: bytes = field(repr=False)
+    headers: HeaderBlock
+    content_type: str
+    start: int
+    end: int
+    children: list[Part] = field(default_factory=list)
+    is_whole: bool = False
+    """Whether it is the message itself."""
+
+    @property
+    def is_attachment(self) -> bool:
+        """Whether the part is a file and not text of the body."""
+        if self.content_type not in {"text/plain", "text/html"}:
+            return True
+        if self.is_whole:
+            return False  # whoever passes a signed message on could make a file of it otherwise
+        disposition = unfold(self.headers.first("content-disposition")[:_MAX_PARAMETERS])
+        return disposition.lower().startswith("attachment") or bool(self.file_name())
+
+    def content(self) -> bytes:
+        """Return the content with its transfer encoding undone, RFC 2045 section 6."""
+        encoding = unfold(self.headers.first("content-transfer-encoding")[:100]).lower()
+        if encoding == "quoted-printable":
+            return binascii.a2b_qp(memoryview(self.raw)[self.start : self.end])
+        data = self.raw[self.start : self.end]
+        return base64_bytes(data) if encoding == "base64" else data
+
+    def text(self) -> str:
+        """Return the content as text with LF line ends and without NUL."""
+        charset = parameter(self.headers.first("content-type"), "charset")
+        text = decode_bytes(self.content(), charset)
+        # In one pass: to replace each line end of a long text takes longer than to decode it.
+        text = io.IncrementalNewlineDecoder(None, translate=True).decode(text, final=True)
+        return text.replace("\0", "") if "\0" in text else text
+
+    def file_name(self) -> str:
+        """Return what the sender called the part, RFC 2183 and RFC 2231, or nothing."""
+        found = parameter(self.headers.first("content-disposition"), "filename")
+        found = found or parameter(self.headers.first("content-type"), "name")
+        return decode_words(found)
+
+
+def parameter(value: bytes, name: str) -> str:
+    """Return one parameter of a structured field (RFC 2231), or nothing if it is unusable."""
+    holder = Message()
+    try:
+        holder["Content-Type"] = f"x/x; {unfold(value[:_MAX_PARAMETERS]).partition(';')[2]}"
+        found = holder.get_param(name)
+        if isinstance(found, tuple):
+            charset, _, text = found
+            return decode_bytes(text.encode("latin-1", "replace"), charset or "utf-8")
+        return found if isinstance(found, str) else ""
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, LookupError):
+        return ""
+
+
+def read_parts(raw: bytes, headers: HeaderBlock | None = None) -> Part:
+    """Return the MIME tree of a message, RFC 2046. What exceeds a limit stays an opaque leaf.
+
+    Args:
+        raw: The whole message.
+        headers: Its header block, if it was read before.
+    """
+    return _Reader(raw).read(headers or read_headers(raw), len(raw), 0, "text/plain")
+
+
+class _Reader:
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._count = 0
+
+    def read(self, headers: HeaderBlock, end: int, depth: int, default: str) -> Part:
+        self._count += 1
+        declared = headers.first("content-type")
+        kind = unfold(declared[:_MAX_PARAMETERS]).partition(";")[0].strip().lower()
+        if not _TYPE.fullmatch(kind):
+            kind = "application/octet-stream" if "/" in kind else default
+        part = Part(self._raw, headers, kind, headers.body_start, end, is_whole=depth == 0)
+        boundary = parameter(declared, "boundary") if kind.startswith("multipart/") else ""
+        if boundary and depth < MAX_DEPTH:
+            inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
+            for first, last in self._between(boundary, part.start, end):
+                if self._count >= MAX_PARTS:
+                    break
+                below = read_headers(self._raw, first, last)
+                part.children.append(self.read(below, last, depth + 1, inner))
+        return part
+
+    def _between(self, boundary: str, start: int, end: int) -> list[tuple[int, int]]:
+        """Return where the parts between delimiter lines begin and end."""
+        mark = b"--" + boundary.encode("utf-8", "replace")
+        spans: list[tuple[int, int]] = []
+        opened: int | None = None
+        at = self._raw.find(mark, start, end)
+        while at >= 0 and len(spans) <= MAX_PARTS:
+            after = self._line_end(at + len(mark), end)
+            if after is None or (at != start and self._raw[at - 1 : at] != b"\n"):
+                at = self._raw.find(mark, at + len(mark), end)
+                continue
+            if opened is not None:
+                spans.append((opened, max(opened, self._before(at, start))))
+            opened = after
+            if self._raw.startswith(b"--", at + len(mark), end):
+                return spans
+            at = self._raw.find(mark, max(after - 1, at + len(mark)), end)
+        if opened is not None:
+            spans.append((opened, end))
+        return spans
+
+    def _line_end(self, at: int, end: int) -> int | None:
+        """Return where the line after a delimiter starts; None if this is no delimiter line."""
+        newline = self._raw.find(b"\n", at, min(end, at + 200))
+        stop = end if newline < 0 and end - at < 200 else newline
+        if stop < 0:
+            return None
+        rest = self._raw[at:stop].strip(b" \t\r")
+        return min(stop + 1, end) if rest in {b"", b"--"} else None
+
+    def _before(self, at: int, start: int) -> int:
+        """Return where the content ends whose next delimiter starts at `at`."""
+        if at - 1 >= start and self._raw[at - 1 : at] == b"\n":
+            at -= 1
+        if at - 1 >= start and self._raw[at - 1 : at] == b"\r":
+            at -= 1
+        return at
+
+
+_MAX_NAME = 150
+_MAX_EXTENSION = 16
+_UNSAFE = re.compile(r'[<>:"|?*]')
+_EXTENSION = re.compile(r"\.[A-Za-z0-9_-]{1,15}$")
+
+
+def safe_name(name: str, content_type: str, position: int) -> str:
+    """Return a file name without path, control, format or reserved characters.
+
+    Args:
+        name: What the sender called the file, or nothing.
+        content_type: Its media type, for an extension where there is no usable name.
+        position: Its number within the message, from 1.
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    shown = "".join(
+        c for c in last if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    )
+    clean = _UNSAFE.sub("_", " ".join(shown.split())).strip(". ")
+    if not clean:
+        known = mimetypes.guess_extension(content_type, strict=False)
+        return f"attachment-{position}{known or '.bin'}"
+    stem, extension = split_extension(clean)
+    return stem[: _MAX_NAME - len(extension)] + extension
+
+
+def split_extension(name: str) -> tuple[str, str]:
+    """Return a name in two: what stands before its extension, and the extension with its dot."""
+    found = _EXTENSION.search(name, max(1, len(name) - _MAX_EXTENSION))
+    return (name[: found.start()], found[0]) if found else (name, "")
+
+
+def unique_name(name: str, taken: set[str]) -> str:
+    """Return `name`, numbered if another spelling of it is `taken`, and take it."""
+    stem, extension = split_extension(name)
+    chosen, number = name, 1
+    while chosen.casefold() in taken:
+        number += 1
+        chosen = f"{stem} ({number}){extension}"
+    taken.add(chosen.casefold())
+    return chosen

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from nacl.signing import SigningKey
 
-from .dkim_library import signature_field
+from .auth.dkim_crypto import signature_field
 from .headers import read_headers
 
 # What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410 section 7).

@@ -21,7 +21,7 @@ from ..errors import ApiError, invalid, unavailable
 from ..oversight import Direction
 from ..services import Principal
 from ..services.auth import approver
-from ..store.protocol import OutcomeUnknownError, StoreUnavailableError
+from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from . import formatting as words
 from .reveal import reveal, revealed_plain
 from .sessions import LIFETIME, Session
@@ -123,7 +123,7 @@ def _humane(handler: Handler) -> Handler:
         except ApiError as refusal:
             return problem(request, refusal)
         except StoreUnavailableError as error:
-            unchanged = not isinstance(error, OutcomeUnknownError)
+            unchanged = not isinstance(error, CommitOutcomeUnknownError)
             return problem(request, unavailable(unchanged=unchanged))
 
     return answer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..mail.html_source import Source
-from ..mail.parts import Part, read_parts
+from ..mail.html.source import Source
+from ..mail.mime import Part, read_parts
 
 _NEVER = [
     "head", "meta", "link", "base", "object", "embed", "applet", "svg", "math", "form", "input",

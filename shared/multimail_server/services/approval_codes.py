@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ApiError, forbidden
-from ..store.authority_records import OneTimeCode, Purpose
 from ..store.protocol import Reader, Tx
+from ..store.records import OneTimeCode, Purpose
 from .context import AppContext, Principal
 from .drafts import digest
 from .one_time_codes import (
@@ -63,7 +63,7 @@ class ApprovalCodeService:
 
         def work(tx: Tx) -> OneTimeCode:
             now = context.now()
-            recent = tx.codes(principal.account_id, Purpose.CHANGE, None, now - HOUR)
+            recent = tx.one_time_codes(principal.account_id, Purpose.CHANGE, None, now - HOUR)
             if len(recent) >= MAX_AN_HOUR:
                 raise _too_many()
             code = OneTimeCode(
@@ -130,7 +130,7 @@ class ApprovalCodeService:
 
     def _open(self, tx: Reader, principal: Principal) -> list[OneTimeCode]:
         now = self._context.now()
-        found = tx.codes(principal.account_id, Purpose.CHANGE, None, now - LIFETIME)
+        found = tx.one_time_codes(principal.account_id, Purpose.CHANGE, None, now - LIFETIME)
         return [code for code in found if is_open(code, now)]
 
 

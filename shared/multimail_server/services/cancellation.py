@@ -10,8 +10,7 @@ from ..oversight import Direction, Event
 from ..store.protocol import Tx
 from ..store.records import Message
 from .context import AppContext, Principal, find_mailbox, find_message
-from .drafts import content_hash
-from .revisions import content_changed_error
+from .drafts import content_changed_error, content_hash
 from .transitions import apply_event, require_not_expired
 
 

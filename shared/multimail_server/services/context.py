@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..clock import Clock, Ids
 from ..errors import ApiError, forbidden, not_found
-from ..store.protocol import OutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
+from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 from ..testing.hooks import TestHooks
 from ..wakeups import CommitSignal, LatchedWakeup, WakeupGroup
 from .outbound_headers import OutboundHeaders
 
 if TYPE_CHECKING:
-    from ..mail.dns import Resolver
+    from ..mail.auth.dns import Resolver
 
 T = TypeVar("T")
 
@@ -96,14 +96,14 @@ class AppContext:
         """Run what answers one request, in this thread.
 
         Raises:
-            OutcomeUnknownError: The database went away after it had committed something for it.
+            CommitOutcomeUnknownError: The database failed after part of it was committed.
         """
         self._committed.something = False
         try:
             return answer()
         except StoreUnavailableError as error:
             if self._committed.something:
-                raise OutcomeUnknownError(str(error)) from error
+                raise CommitOutcomeUnknownError(str(error)) from error
             raise
 
     def on_remote_commit(self) -> None:

@@ -40,7 +40,9 @@ class DecisionService:
 
         def work(tx: Reader) -> list[PendingItem]:
             now = self._context.now()
-            rows = tx.pending(principal.account_id, principal.mailbox_id, now, after_id, limit)
+            rows = tx.pending_messages(
+                principal.account_id, principal.mailbox_id, now, after_id, limit
+            )
             return [_item(tx, message) for message in rows]
 
         return self._context.store.read(work)

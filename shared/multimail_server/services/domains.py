@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import conflict, forbidden, invalid, not_found
-from ..mail.address_list import ascii_domain
-from ..mail.alignment import is_public_suffix
+from ..mail.addresses import ascii_domain
+from ..mail.auth.alignment import is_public_suffix
 from ..store.protocol import Reader, Tx
 from ..store.records import Domain
 from .context import AppContext, Principal
 
 if TYPE_CHECKING:
-    from ..mail.dns import Resolver
+    from ..mail.auth.dns import Resolver
 
 FOUND, OTHER, MISSING, UNKNOWN = "found", "other", "missing", "unknown"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -68,8 +68,8 @@ def check_mailbox_domain(tx: Reader, context: AppContext, account_id: str, name:
     domain = tx.domain_by_name(name)
     if domain is None or domain.account_id != account_id:
         raise invalid(
-            f"`address` is in {name[:80]}, which is neither this server's domain, {context.domain}, "
-            "nor one of yours. Add it with POST /v1/domains.",
+            f"`address` is in {name[:80]}, which is neither this server's domain, "
+            f"{context.domain}, nor one of yours. Add it with POST /v1/domains.",
             "unknown_domain",
         )
     if domain.verified_at is None:
@@ -188,7 +188,7 @@ class DomainService:
 
 
 def _look(resolver: Resolver, record: DnsRecord) -> str:
-    from ..mail.dns import DnsUnavailable
+    from ..mail.auth.dns import DnsUnavailable
 
     try:
         if record.kind == "MX":
@@ -216,7 +216,7 @@ def _same_host(value: str) -> Callable[[str], bool]:
 
 
 def _same_key(value: str) -> Callable[[str], bool]:
-    from ..mail.dkim_library import read_tags
+    from ..mail.auth.dkim_crypto import read_tags
 
     wanted = read_tags(value.encode())
 

@@ -16,8 +16,7 @@ from typing import Any
 from ..clock import derived_id
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
-from ..store.records import Message
-from ..store.webhook_records import DeliveryStatus, Source, Webhook, WebhookDelivery
+from ..store.records import DeliveryStatus, Message, Webhook, WebhookDelivery, WebhookSource
 
 
 class EventKind(StrEnum):
@@ -120,7 +119,7 @@ def announce(tx: Tx, kind: EventKind, message: Message, now: datetime, **facts: 
 
 
 def _concerns(hook: Webhook, kind: EventKind, message: Message) -> bool:
-    if hook.source is Source.OVERSIGHT and kind is EventKind.SENT:
+    if hook.source is WebhookSource.OVERSIGHT and kind is EventKind.SENT:
         return message.mode is Mode.MONITORED
     return True
 

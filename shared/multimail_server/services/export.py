@@ -49,8 +49,8 @@ class ExportService:
         """Return a page: the messages oldest first, then the audit log newest first.
 
         Args:
-            principal: An account-wide admin key. One that can send sees no more of held mail here than
-                it does elsewhere.
+            principal: An account-wide admin key. One that can send sees no more of held mail
+                here than it does elsewhere.
             after_id: `last_id` of the page before.
         """
         if principal.mailbox_id is not None:

@@ -11,10 +11,10 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from ..addresses import base_of
 from ..clock import derived_id
 from ..errors import conflict, forbidden, invalid
-from ..mail.resending import resent, why_not_resend
+from ..mail.addresses import base_of
+from ..mail.forwarding import resent, why_not_resend
 from ..oversight import Direction, Mode, State
 from ..store.protocol import Tx
 from ..store.records import AuditEntry, Content, Mailbox, Message

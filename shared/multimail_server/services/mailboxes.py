@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..addresses import is_local_part
 from ..errors import conflict, forbidden, invalid
+from ..mail.addresses import is_local_part
 from ..oversight import Event, Mode, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox
@@ -134,7 +134,7 @@ class MailboxService:
 
         def work(tx: Tx) -> Mailbox:
             mailbox = find_mailbox(tx, principal, mailbox_id)
-            for message in tx.in_state(mailbox.id, _WAITING):
+            for message in tx.messages_in_states(mailbox.id, _WAITING):
                 apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
             retired = replace(mailbox, deleted_at=context.now())
             tx.put_mailbox(retired)

@@ -306,7 +306,7 @@ class MessageService:
 
 def _transmitted(tx: Reader, message: Message) -> bytes:
     """Return a message's bytes, under the fields that it got on its way out, if it left."""
-    content, stamp = tx.content(message.id), tx.stamp(message.id)
+    content, stamp = tx.content(message.id), tx.signed_headers(message.id)
     return (stamp.head if stamp else b"") + (content.raw if content else b"")
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..store.authority_records import Notice, OneTimeCode
 from ..store.protocol import Tx
-from ..store.records import Message
+from ..store.records import Message, Notice, OneTimeCode
 from .context import AppContext, Principal
 
 MONITORED_SEND = "monitored_send"

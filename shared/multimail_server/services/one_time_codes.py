@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..store.authority_records import OneTimeCode
+from ..store.records import OneTimeCode
 
 LIFETIME = timedelta(hours=24)
 HOUR = timedelta(hours=1)

@@ -14,11 +14,10 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..mail.header_lines import ids_line
+from ..mail.headers import ids_line
 from ..mail.identity import Claim, IdentityKey
-from ..store.protocol import Store
+from ..store.protocol import Store, get_or_create_setting
 from ..store.records import Domain, Mailbox, Message
-from ..store.settings import kept_setting
 
 _TOKEN = re.compile(r"(msg_[0-9A-Z]{26})\.([0-9a-f]{32})")
 _MAC_DIGITS = 32
@@ -94,6 +93,8 @@ class OutboundHeaders:
 
 def load_outbound_headers(store: Store, public_url: str) -> OutboundHeaders:
     """Return the letterhead of a store, whose key and secret are made at the first start."""
-    pem = kept_setting(store, "identity_key", lambda: IdentityKey.generate().pem().decode("ascii"))
-    secret = kept_setting(store, "unsubscribe_secret", lambda: secrets.token_urlsafe(32))
+    pem = get_or_create_setting(
+        store, "identity_key", lambda: IdentityKey.generate().pem().decode("ascii")
+    )
+    secret = get_or_create_setting(store, "unsubscribe_secret", lambda: secrets.token_urlsafe(32))
     return OutboundHeaders(IdentityKey.from_pem(pem.encode("ascii")), secret, public_url)

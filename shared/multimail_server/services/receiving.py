@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..addresses import base_of
 from ..errors import not_found
+from ..mail.addresses import base_of
 from ..mail.bounces import FailedRecipient, Report, read_report
-from ..mail.flags import Arrival, flags
+from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
 from ..mail.mime import ParsedMessage, parse
-from ..mail.smtp import SmtpEnvelope
-from ..mail.spam import score
+from ..mail.scoring import Arrival, flags, score
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
@@ -88,7 +87,7 @@ class InboundService:
 
     def _evidence(self, envelope: SmtpEnvelope, raw: bytes, headers: HeaderBlock) -> dict[str, Any]:
         # Imported with the first mail: DKIM, SPF and DNS are a third of the server's start.
-        from ..mail.authentication import authenticate
+        from ..mail.auth.authenticate import authenticate
 
         found = authenticate(raw, self._context.resolver, envelope, self._context.now(), headers)
         return found.model_dump(mode="json")
@@ -257,7 +256,7 @@ def _record_bounce(
         "bounced_at": now.isoformat(),
     }
     hard = told.kind == "hard" or message.bounce_type == "hard"
-    moved = tx.move_message(
+    moved = tx.update_message(
         message,
         message.status,
         delivery={**message.delivery, address: result},

@@ -58,7 +58,7 @@ class Retention:
     def run(self) -> None:
         """Erase what is due."""
         now = self._context.now()
-        for mailbox in self._context.store.read(lambda tx: tx.retaining()):
+        for mailbox in self._context.store.read(lambda tx: tx.mailboxes_with_retention()):
             while self._erase(mailbox, now - _kept_for(mailbox)):
                 pass
 
@@ -67,7 +67,7 @@ class Retention:
 
         def work(tx: Reader) -> list[datetime]:
             moments = []
-            for mailbox in tx.retaining():
+            for mailbox in tx.mailboxes_with_retention():
                 oldest = tx.oldest_message(mailbox.id, _IN_HAND)
                 if oldest is not None:
                     moments.append(oldest.created_at + _kept_for(mailbox))
@@ -89,7 +89,7 @@ class Retention:
     def _forget(self, tx: Tx, message: Message) -> None:
         context = self._context
         apply_event(tx, message, Event.PURGED, context.now(), context.pending_ttl, **_ERASED)
-        tx.erase_content(message.id)
+        tx.purge_content(message.id)
         server, about = system_principal(message.account_id), ("email", message.id)
         context.audit(tx, server, "email.purge", about, mailbox_id=message.mailbox_id)
 

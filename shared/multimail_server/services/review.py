@@ -111,7 +111,9 @@ class ReviewService:
 
         def work(tx: Reader) -> list[QueueRow]:
             now = self._context.now()
-            rows = tx.pending(principal.account_id, principal.mailbox_id, now, after_id, limit)
+            rows = tx.pending_messages(
+                principal.account_id, principal.mailbox_id, now, after_id, limit
+            )
             return [_waiting(tx, message) for message in rows]
 
         return self._context.store.read(work)

@@ -6,78 +6,34 @@ Editing: a sender changes what a scheduled message says, before anybody has let 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ..errors import ApiError, conflict, forbidden, invalid
-from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
+from ..errors import conflict, forbidden, invalid
+from ..mail.compose import OutgoingAttachment
 from ..oversight import Direction, Event, Mode
 from ..store.protocol import Reader, Tx
-from ..store.records import Attachment, Content, Mailbox, Message, Revision
+from ..store.records import Content, Mailbox, Message, Revision
 from .auth import approver
 from .context import AppContext, Principal, find_mailbox, find_message
-from .drafts import Draft, add_signature, auto_copies, content_hash
-from .sending import MAX_RECIPIENTS
+from .drafts import (
+    MAX_RECIPIENTS,
+    ComposedMessage,
+    Draft,
+    add_signature,
+    auto_copies,
+    content_changed_error,
+    insert_files,
+    load_draft,
+    recompose,
+)
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import apply_event, require_not_expired
 
 _CHANGED = ("subject", "to", "cc", "bcc", "recipients", "has_attachments", "size", "raw_sha256",
             "content_hash", "mode", "send_at", "composer_key_id")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class ComposedMessage:
-    """A message that has not left, with all that it is composed from."""
-
-    message: Message
-    mailbox: Mailbox
-    content: Content
-    files: tuple[OutgoingAttachment, ...]
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """The SHA-256 of each file, in order."""
-        return tuple(hashlib.sha256(file.content).hexdigest() for file in self.files)
-
-
-def load_draft(tx: Reader, message: Message, content: Content) -> ComposedMessage:
-    """Return a message as it was frozen last."""
-    mailbox = tx.mailbox(message.mailbox_id)
-    if mailbox is None:
-        raise conflict("no_mailbox", f"The mailbox of message {message.id} is gone.")
-    files = tuple(
-        OutgoingAttachment(file.name, file.content_type, tx.attachment_content(file.id))
-        for file in tx.attachments(message.id)
-    )
-    return ComposedMessage(message, mailbox, content, files)
-
-
-def recompose(
-    context: AppContext,
-    wanted: Message,
-    mailbox: Mailbox,
-    markdown: str,
-    files: tuple[OutgoingAttachment, ...],
-) -> ComposedMessage:
-    """Return a message composed again, with its new bytes and their digests.
-
-    Args:
-        context: The application's context.
-        wanted: The message with the envelope and the subject that it is to have.
-        mailbox: Whose it is.
-        markdown: The whole text, the mailbox's signature included.
-        files: Its files, in order.
-    """
-    head = context.outbound_headers.draft_headers(mailbox, wanted.id, len(wanted.recipients))
-    raw = head + compose(_outgoing(wanted, markdown, files, context.now()))
-    digest = hashlib.sha256(raw).hexdigest()
-    sized = replace(wanted, size=len(raw), raw_sha256=digest, has_attachments=bool(files))
-    made = ComposedMessage(sized, mailbox, Content(wanted.id, markdown, raw), files)
-    hashed = replace(sized, content_hash=content_hash(sized, markdown, made.digests))
-    return replace(made, message=hashed)
 
 
 def put_revision(
@@ -126,31 +82,6 @@ def put_revision(
     return moved or message
 
 
-def insert_files(
-    context: AppContext, tx: Tx, message_id: str, files: tuple[OutgoingAttachment, ...]
-) -> None:
-    """Keep the files of a message."""
-    for position, file in enumerate(files):
-        row = Attachment(
-            id=context.ids.new("att"),
-            message_id=message_id,
-            position=position,
-            name=file.name,
-            content_type=file.content_type,
-            size=len(file.content),
-            sha256=hashlib.sha256(file.content).hexdigest(),
-        )
-        tx.insert_attachment(row, file.content)
-
-
-def content_changed_error(email_id: str) -> ApiError:
-    """Return the refusal of an edit that was made of something else than what is there."""
-    return conflict(
-        "content_changed",
-        f"Message {email_id} changed while it was edited. Nothing was saved; read it again.",
-    )
-
-
 def _kept(before: ComposedMessage, number: int, now: datetime, principal: Principal) -> Revision:
     message = before.message
     return Revision(
@@ -165,25 +96,6 @@ def _kept(before: ComposedMessage, number: int, now: datetime, principal: Princi
         raw=before.content.raw,
         replaced_at=now,
         replaced_by=principal.key_id,
-    )
-
-
-def _outgoing(
-    message: Message, markdown: str, files: tuple[OutgoingAttachment, ...], now: datetime
-) -> OutgoingMessage:
-    return OutgoingMessage(
-        message_id=message.rfc_message_id or "",
-        date=now,
-        from_address=message.from_address,
-        from_name=message.from_name,
-        to=message.to,
-        cc=message.cc,
-        reply_to=message.reply_to[0] if message.reply_to else None,
-        subject=message.subject,
-        markdown=markdown,
-        in_reply_to=message.in_reply_to,
-        references=message.refs,
-        attachments=files,
     )
 
 

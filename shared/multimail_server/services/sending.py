@@ -11,28 +11,28 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
-from ..addresses import base_of, is_address
 from ..errors import ApiError, conflict, forbidden, invalid
+from ..mail.addresses import base_of, is_address
 from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
 from .context import AppContext, Principal, find_mailbox, find_message
 from .drafts import (
+    MAX_RECIPIENTS,
     Draft,
     add_signature,
     auto_copies,
     content_hash,
     fingerprint,
     get_envelope_recipients,
+    insert_files,
 )
-from .revisions import insert_files
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
 
 IDEMPOTENCY_TTL = timedelta(hours=24)
 REPLY_WINDOW = timedelta(seconds=60)
-MAX_RECIPIENTS = 50
 _RE = re.compile(r"^\s*re\s*:", re.IGNORECASE)
 _MAX_REFERENCES = 20
 _ATTEMPTS = 3
@@ -249,7 +249,7 @@ class SendService:
         )
         insert_files(context, tx, message.id, draft.attachments)
         if draft.idempotency_key is not None:
-            tx.forget_idempotency(context.now() - IDEMPOTENCY_TTL)
+            tx.purge_idempotency(context.now() - IDEMPOTENCY_TTL)
             tx.put_idempotency(
                 IdempotencyRow(
                     message.mailbox_id,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import conflict, forbidden
-from ..mail.spam import SPAM, SUSPECT, SpamScore
+from ..mail.scoring import SPAM, SUSPECT, SpamScore
 from ..oversight import Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message, MessageFilter

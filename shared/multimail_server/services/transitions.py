@@ -68,7 +68,7 @@ def apply_event(
         return None
     if Effect.AWAIT_DECISION in result.effects:
         changes["expires_at"] = now + ttl
-    moved = tx.move_message(message, result.state, **changes)
+    moved = tx.update_message(message, result.state, **changes)
     if moved is None:
         raise conflict("changed_meanwhile", f"Message {message.id} changed meanwhile. Try again.")
     _apply_transition(tx, moved, event, result, now, ttl)

@@ -7,9 +7,8 @@ from datetime import datetime
 
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..oversight import Mode
-from ..store.authority_records import OneTimeCode, Purpose
 from ..store.protocol import Reader, Tx
-from ..store.records import Mailbox
+from ..store.records import Mailbox, OneTimeCode, Purpose
 from .context import AppContext, Principal, find_mailbox
 from .notifications import notify_upgrade_request
 from .one_time_codes import (
@@ -147,12 +146,12 @@ class UpgradeService:
 
     def _open(self, tx: Reader, account_id: str, mailbox_id: str | None) -> list[OneTimeCode]:
         now = self._context.now()
-        found = tx.codes(account_id, Purpose.UPGRADE, mailbox_id, now - LIFETIME)
+        found = tx.one_time_codes(account_id, Purpose.UPGRADE, mailbox_id, now - LIFETIME)
         return [code for code in found if is_open(code, now)]
 
     def _check_rate(self, tx: Reader, mailbox: Mailbox) -> None:
         now = self._context.now()
-        recent = tx.codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - HOUR)
+        recent = tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - HOUR)
         if len(recent) >= MAX_AN_HOUR:
             wait = int((recent[-MAX_AN_HOUR].created_at + HOUR - now).total_seconds()) + 1
             raise ApiError(
@@ -183,7 +182,7 @@ class UpgradeService:
 
 def end_upgrade_requests(tx: Tx, mailbox: Mailbox, now: datetime) -> None:
     """End all codes of a mailbox: its mode changes, and they were made for the one before."""
-    for code in tx.codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - LIFETIME):
+    for code in tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - LIFETIME):
         if is_open(code, now):
             tx.put_code(replace(code, used_at=now))
 

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from ..errors import ApiError, conflict, invalid, not_found
 from ..store.protocol import Reader, Tx
-from ..store.records import Mailbox
-from ..store.webhook_records import (
+from ..store.records import (
     DeliveryFilter,
     DeliveryStatus,
-    Source,
+    Mailbox,
     Webhook,
     WebhookDelivery,
+    WebhookSource,
 )
 from ..webhook_signing import FORMATS, mint_signing_secret
 from .context import AppContext, Principal, find_mailbox
@@ -62,7 +62,7 @@ class WebhookService:
         """Subscribe a URL to events.
 
         Args:
-            principal: An admin key; one that is bound to a mailbox subscribes to that mailbox alone.
+            principal: An admin key; a key of one mailbox subscribes to that mailbox alone.
             url: https, or http on this machine.
             events: Names of either vocabulary; each is emitted under the name given here.
             mailbox_id: Only this mailbox's events, by id or address; None for all.
@@ -88,7 +88,7 @@ class WebhookService:
                 events=names,
                 signing_secret=mint_signing_secret(),
                 signature_format=signature_format,
-                source=Source.SUBSCRIPTION,
+                source=WebhookSource.SUBSCRIPTION,
                 created_at=context.now(),
                 mailbox_id=find_mailbox(tx, principal, mailbox_id).id
                 if mailbox_id
@@ -130,7 +130,7 @@ class WebhookService:
             hook = _find(tx, principal, webhook_id)
             retire(context, tx, principal, hook)
             mailbox = tx.mailbox(hook.mailbox_id or "")
-            if mailbox is not None and hook.source is not Source.SUBSCRIPTION:
+            if mailbox is not None and hook.source is not WebhookSource.SUBSCRIPTION:
                 left = {key: value for key, value in mailbox.settings.items() if key != hook.source}
                 tx.put_mailbox(replace(mailbox, settings=left))
             return hook
@@ -209,7 +209,7 @@ def _checked_events(events: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(events))
 
 
-_SETTING_EVENTS = {Source.MAILBOX: MAILBOX_EVENTS, Source.OVERSIGHT: OVERSIGHT_EVENTS}
+_SETTING_EVENTS = {WebhookSource.MAILBOX: MAILBOX_EVENTS, WebhookSource.OVERSIGHT: OVERSIGHT_EVENTS}
 
 
 def sync_settings_webhooks(
@@ -228,10 +228,10 @@ def sync_settings_webhooks(
         Refusal: A URL is not one that events may be posted to.
     """
     for name, secret in secrets.items():
-        known = _known(tx, mailbox, Source(name))
+        known = _known(tx, mailbox, WebhookSource(name))
         url = mailbox.settings.get(name)
         if url is not None:
-            hook = known or _new(context, mailbox, Source(name))
+            hook = known or _new(context, mailbox, WebhookSource(name))
             hook = replace(hook, url=parse_webhook_url(url, name), signing_secret=secret)
             tx.put_webhook(replace(hook, disabled_at=None, disabled_reason=None))
             note(context, tx, principal, "webhook.update" if known else "webhook.create", hook)
@@ -260,13 +260,13 @@ def note(
     context.audit(tx, principal, action, about, mailbox_id=hook.mailbox_id, host=host, **metadata)
 
 
-def _known(tx: Tx, mailbox: Mailbox, source: Source) -> Webhook | None:
+def _known(tx: Tx, mailbox: Mailbox, source: WebhookSource) -> Webhook | None:
     hooks = tx.webhooks_of_mailbox(mailbox.account_id, mailbox.id)
     own = (hook for hook in hooks if hook.mailbox_id == mailbox.id and hook.source is source)
     return next(own, None)
 
 
-def _new(context: AppContext, mailbox: Mailbox, source: Source) -> Webhook:
+def _new(context: AppContext, mailbox: Mailbox, source: WebhookSource) -> Webhook:
     return Webhook(
         id=context.ids.new("whk"),
         account_id=mailbox.account_id,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..oversight import HIDDEN
-from .columns import micros
 from .records import MessageFilter
+from .rows import to_microseconds
 
 _HIDDEN_STATES = ", ".join(f"'{state.value}'" for state in sorted(HIDDEN))
 _NOT_HIDDEN = f"(direction = 'outbound' OR status NOT IN ({_HIDDEN_STATES}))"
@@ -42,8 +42,8 @@ def _simple(where: MessageFilter) -> list[tuple[str, Any]]:
         ("direction = ?", where.direction.value if where.direction else None),
         ("instr(casefold(subject), ?)", where.subject_contains.casefold() if where.subject_contains
          else None),
-        ("created_at >= ?", micros(where.date_after) if where.date_after else None),
-        ("created_at < ?", micros(where.date_before) if where.date_before else None),
+        ("created_at >= ?", to_microseconds(where.date_after) if where.date_after else None),
+        ("created_at < ?", to_microseconds(where.date_before) if where.date_before else None),
         ("has_attachments = ?", None if where.has_attachments is None
          else int(where.has_attachments)),
     ]  # fmt: skip

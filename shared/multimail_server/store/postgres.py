@@ -2,7 +2,7 @@
 
 A process has one connection that writes, one for its claims, one that listens, and up to eight
 that read. What is local to SQLite's file is shared here: `claim` keeps two processes from doing
-the same work, and `on_commit_elsewhere` tells each what the others committed.
+the same work, and `on_remote_commit` tells each what the others committed.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ class PostgresStore:
         """Run `work` in one durable transaction. See `Store.write`."""
         return self._group.write(work)
 
-    def claim(self, what: str) -> AbstractContextManager[bool]:
-        """Keep other processes from working on `what`. See `Store.claim`."""
-        return self._claims.claim(what)
+    def claim(self, name: str) -> AbstractContextManager[bool]:
+        """Keep other processes from working on `name`. See `Store.claim`."""
+        return self._claims.claim(name)
 
-    def on_commit_elsewhere(self, heard: Callable[[], None]) -> None:
-        """Call `heard` after commits of other processes. See `Store.on_commit_elsewhere`."""
+    def on_remote_commit(self, heard: Callable[[], None]) -> None:
+        """Call `heard` after commits of other processes. See `Store.on_remote_commit`."""
 
         def connected() -> None:
             self._claims.renew()

@@ -12,7 +12,7 @@ import psycopg
 from .connection import Rows
 from .erasing import parents_in_postgres, tables_of_mail
 from .records import Mailbox
-from .sqlite_verbs import SqliteReader, SqliteTx
+from .sql import SqliteReader, SqliteTx
 
 _SPELLINGS = {
     "?": "%s",
@@ -72,8 +72,8 @@ class PostgresReader(SqliteReader):
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         super().__init__(Respelling(connection))
 
-    def retaining(self) -> list[Mailbox]:
-        """See `AuthorityReader.retaining`."""
+    def mailboxes_with_retention(self) -> list[Mailbox]:
+        """See `Reader.mailboxes_with_retention`."""
         rest = "WHERE strpos(settings, '\"retention_days\":') > 0 ORDER BY id"
         boxes = self._all(Mailbox, rest, ())
         return [box for box in boxes if box.settings.get("retention_days") is not None]

@@ -20,7 +20,7 @@ from psycopg import errors
 from .group_commit import Job
 from .postgres_connecting import Database, Native, said, unavailable
 from .postgres_verbs import PostgresTx
-from .protocol import OutcomeUnknownError, StoreUnavailableError
+from .protocol import CommitOutcomeUnknownError, StoreUnavailableError
 
 CHANNEL = "multimail_commits"
 """Where each commit is told to the other processes, by NOTIFY."""
@@ -143,7 +143,7 @@ class Writer:
                 if row is not None and row[0] in ("committed", "aborted"):
                     return bool(row[0] == "committed")
             time.sleep(_PAUSE_SECONDS)
-        raise OutcomeUnknownError(
+        raise CommitOutcomeUnknownError(
             "The connection to the database broke during a commit, and it does not come back. The "
             f"change may have been made: look, or ask again under the same key ({said(error)})."
         )

@@ -1,9 +1,14 @@
-"""Records: the rows that a store keeps, as plain frozen values. No behaviour but derivation."""
+"""Records: one frozen dataclass for each table, with a field for each column.
+
+`rows` converts a record to a database row and back, from the annotations of its fields. The filters
+of the lists stand at the end.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from ..oversight import Direction, Mode, State
@@ -11,7 +16,7 @@ from ..oversight import Direction, Mode, State
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who owns the mailboxes and keys."""
+    """The owner of mailboxes and API keys."""
 
     id: str
     name: str
@@ -21,7 +26,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address that receives and sends."""
+    """An address that receives and sends mail."""
 
     id: str
     account_id: str
@@ -35,7 +40,7 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key. The secret itself is not here: only its SHA-256 and its first characters."""
+    """An API key. The secret is not stored: only its SHA-256 and its first characters."""
 
     id: str
     account_id: str
@@ -71,7 +76,7 @@ class Message:
     has_attachments: bool
     mail_from: str
     recipients: tuple[str, ...]
-    """The envelope: everyone who gets it, auto-bcc included."""
+    """The envelope: every recipient, including auto-bcc."""
     size: int
     """Bytes of the raw message."""
     raw_sha256: str
@@ -81,7 +86,7 @@ class Message:
     live: bool = False
     composer_key_id: str | None = None
     fingerprint: str | None = None
-    """Digest of what a caller asked to send, to recognise the same request again."""
+    """Digest of the send request, to recognise a repeated one."""
     replies_to_id: str | None = None
     content_hash: str | None = None
     expires_at: datetime | None = None
@@ -103,23 +108,23 @@ class Message:
     authentication: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     delivery: dict[str, Any] = field(default_factory=dict)
-    """What the relay said, by recipient."""
+    """The relay's reply, by recipient."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says: its text, and its exact RFC 5322 bytes."""
+    """The content of a message: its text, and its exact RFC 5322 bytes."""
 
     message_id: str
     markdown: str
     raw: bytes
     removed: tuple[str, ...] = ()
-    """What of an HTML body was hidden from people and is not in `markdown`, in words."""
+    """Descriptions of the hidden parts of an HTML body, which `markdown` leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file of a message, without its bytes."""
+    """An attachment of a message, without its bytes."""
 
     id: str
     message_id: str
@@ -160,7 +165,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRow:
-    """Remembers for 24 hours what was done under a caller's idempotency key."""
+    """The message that was sent under a caller's idempotency key; kept for 24 hours."""
 
     mailbox_id: str
     idempotency_key: str
@@ -171,19 +176,19 @@ class IdempotencyRow:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message that is let through and not yet handed over."""
+    """A message that may leave and that the relay has not accepted yet."""
 
     message_id: str
     due_at: datetime
     attempts: int
     remaining: tuple[str, ...]
-    """The recipients who have not got it yet."""
+    """The recipients that the relay has not accepted yet."""
     last_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TestDelivery:
-    """What a test key "delivered": kept here instead of leaving."""
+    """A message sent with a test key: recorded here and never relayed."""
 
     message_id: str
     account_id: str
@@ -195,11 +200,11 @@ class TestDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What a held message was before a reviewer edited it."""
+    """The content of a held message before an edit."""
 
     message_id: str
     number: int
-    """1 for what was sent first."""
+    """1 for the content that was first submitted."""
     content_hash: str
     to: tuple[str, ...]
     cc: tuple[str, ...]
@@ -213,12 +218,12 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalLink:
-    """A link that decides on one message, once. The token is not here: only its SHA-256."""
+    """A link that decides on one message, once. Only the SHA-256 of its token is stored."""
 
     sha256: str
     message_id: str
     content_hash: str
-    """What its maker was shown; the link decides on nothing else."""
+    """The content that the link was made for; it is void for any other."""
     key_id: str
     """The approver."""
     created_at: datetime
@@ -228,7 +233,7 @@ class ApprovalLink:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A domain of one's own, with the keys that sign its mail. The keys never leave the store."""
+    """A custom domain, with the private keys that sign its mail. They never leave the server."""
 
     id: str
     account_id: str
@@ -242,10 +247,10 @@ class Domain:
     verified_at: datetime | None = None
     checked_at: datetime | None = None
     seen: dict[str, Any] = field(default_factory=dict)
-    """What DNS showed at the last check, by the record's purpose."""
+    """The result of the last DNS check, by the record's purpose."""
 
     def signers(self) -> tuple[tuple[str, str], ...]:
-        """Return selector and private key of each key that DNS publishes; none if unverified."""
+        """Return the selector and private key of each published key; none if unverified."""
         if self.verified_at is None:
             return ()
         keys = (("dkim_rsa", f"{self.selector}r", self.rsa_key),
@@ -256,7 +261,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address that gets no mail of this account any more, and why."""
+    """An address that this account may not send to, and why."""
 
     account_id: str
     address: str
@@ -273,15 +278,131 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class SignedHeaders:
-    """The fields that were put on top of a message when it was let through."""
+    """The header fields (identity, DKIM) that were put on top of a message when it left."""
 
     message_id: str
     head: bytes
 
 
+class Purpose(StrEnum):
+    """The purpose of a one-time code."""
+
+    UPGRADE = "upgrade"
+    """Loosen the oversight mode of one mailbox."""
+    CHANGE = "change"
+    """Carry out one sensitive request of an admin key, exactly as it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimeCode:
+    """A one-time code sent to the account's owner. Only its SHA-256 is stored."""
+
+    id: str
+    account_id: str
+    purpose: Purpose
+    key_id: str
+    """The API key that requested it."""
+    sha256: str
+    created_at: datetime
+    expires_at: datetime
+    mailbox_id: str | None = None
+    from_mode: str | None = None
+    """The mailbox's mode when the upgrade was requested."""
+    target_mode: str | None = None
+    subject: str = ""
+    """The request to carry out, such as `POST /v1/api-keys`."""
+    fingerprint: str = ""
+    """Digest of that request's body."""
+    tries: int = 0
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notification about something that happened without a human's decision."""
+
+    id: str
+    account_id: str
+    mailbox_id: str
+    kind: str
+    created_at: datetime
+    message_id: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    recipients: tuple[str, ...] = ()
+    """The addresses that it has still to be mailed to."""
+    due_at: datetime | None = None
+    """When the next attempt to mail it is due; None when there is none."""
+    attempts: int = 0
+    mailed_at: datetime | None = None
+    error: str | None = None
+
+
+class WebhookSource(StrEnum):
+    """What created a webhook subscription."""
+
+    SUBSCRIPTION = "subscription"
+    """POST /v1/webhooks."""
+    MAILBOX = "webhook_url"
+    """The mailbox setting of that name."""
+    OVERSIGHT = "oversight_webhook_url"
+    """The mailbox setting of that name."""
+
+
+class DeliveryStatus(StrEnum):
+    """The status of a webhook delivery."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A webhook subscription: the URL, and the events that it receives."""
+
+    id: str
+    account_id: str
+    url: str
+    events: tuple[str, ...]
+    """The event names as they were requested, of either vocabulary."""
+    signing_secret: str = field(repr=False)
+    """In plain text, because it signs; erased with the subscription."""
+    signature_format: str
+    """The format of `X-MultiMail-Signature`: `sha256=hex` or `hex`."""
+    source: WebhookSource
+    created_at: datetime
+    mailbox_id: str | None = None
+    """The only mailbox whose events it receives; None for all of the account."""
+    last_success_at: datetime | None = None
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = None
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDelivery:
+    """One event for one subscription. Its id is the event's id, the same on each attempt."""
+
+    id: str
+    webhook_id: str
+    account_id: str
+    mailbox_id: str
+    message_id: str
+    event: str
+    status: DeliveryStatus
+    created_at: datetime
+    due_at: datetime | None = None
+    """When the next attempt is due; None once the delivery has ended."""
+    attempts: int = 0
+    last_attempt_at: datetime | None = None
+    delivered_at: datetime | None = None
+    response_status: int | None = None
+    error: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """Which messages of a mailbox to list, newest first. What is None does not filter."""
+    """Selects messages of a mailbox, newest first. A field that is None does not filter."""
 
     mailbox_id: str
     limit: int
@@ -293,9 +414,22 @@ class MessageFilter:
     date_before: datetime | None = None
     has_attachments: bool | None = None
     before_id: str | None = None
-    """The keyset cursor: only messages older than this one."""
+    """Only messages older than this one (the keyset cursor)."""
     since_id: str | None = None
     """Only messages newer than this one."""
     offset: int = 0
     reviewer: bool = False
-    """Whether filters on content may also match inbound mail that awaits approval."""
+    """Whether filters on content also match inbound mail that awaits approval."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Selects deliveries of an account, newest first. A field that is None does not filter."""
+
+    account_id: str
+    limit: int
+    status: DeliveryStatus | None = None
+    webhook_id: str | None = None
+    bound_to: str | None = None
+    """Only deliveries of subscriptions that are bound to this mailbox."""
+    before_id: str | None = None

@@ -20,7 +20,7 @@ from typing import IO, Any, TypeVar
 from .group_commit import GroupCommit, Job
 from .protocol import Reader, StoreUnavailableError, Tx
 from .schema import STEPS
-from .sqlite_verbs import SqliteReader, SqliteTx
+from .sql import SqliteReader, SqliteTx
 
 if sys.platform != "win32":
     import fcntl
@@ -89,13 +89,13 @@ class SqliteStore:
         """Run `work` in one durable transaction. See `Store.write`."""
         return self._group.write(work)
 
-    def claim(self, what: str) -> AbstractContextManager[bool]:
+    def claim(self, name: str) -> AbstractContextManager[bool]:
         """Give True: there is no other process on the file. See `Store.claim`."""
-        del what
+        del name
         return nullcontext(enter_result=True)
 
-    def on_commit_elsewhere(self, heard: Callable[[], None]) -> None:
-        """Do nothing: nobody else commits. See `Store.on_commit_elsewhere`."""
+    def on_remote_commit(self, heard: Callable[[], None]) -> None:
+        """Do nothing: nobody else commits. See `Store.on_remote_commit`."""
 
     def close(self) -> None:
         """Finish the writes that were begun, then close every connection."""

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .authority_records import Notice, OneTimeCode, Purpose
-from .columns import column_list, column_names, decode_record, encode_record, micros, moment_of
 from .connection import Connection
-from .records import Mailbox, Message
+from .records import Mailbox, Message, Notice, OneTimeCode, Purpose
+from .rows import (
+    column_list,
+    column_names,
+    decode_record,
+    encode_record,
+    from_microseconds,
+    to_microseconds,
+)
 
 R = TypeVar("R")
 
@@ -56,18 +62,18 @@ _CONTENT = (
 
 
 class SqliteAuthorityReader:
-    """The verbs that change nothing. See `authority_protocol.AuthorityReader`."""
+    """The verbs that change nothing. See `protocol.Reader`."""
 
     _connection: Connection
 
-    def codes(
+    def one_time_codes(
         self, account_id: str, purpose: Purpose, mailbox_id: str | None, since: datetime
     ) -> list[OneTimeCode]:
         rest = (
             "WHERE account_id = ? AND purpose = ? AND created_at > ? "
             "AND (? IS NULL OR mailbox_id = ?) ORDER BY created_at, id"
         )
-        values = (account_id, purpose.value, micros(since), mailbox_id, mailbox_id)
+        values = (account_id, purpose.value, to_microseconds(since), mailbox_id, mailbox_id)
         return _all(self._connection, OneTimeCode, rest, *values)
 
     def notifications(
@@ -82,14 +88,14 @@ class SqliteAuthorityReader:
 
     def notices_due(self, now: datetime, limit: int) -> list[Notice]:
         rest = "WHERE due_at <= ? ORDER BY due_at, id LIMIT ?"
-        return _all(self._connection, Notice, rest, micros(now), limit)
+        return _all(self._connection, Notice, rest, to_microseconds(now), limit)
 
     def next_notice_due(self) -> datetime | None:
         sql = "SELECT min(due_at) FROM notices WHERE due_at IS NOT NULL"
         found = self._connection.execute(sql).fetchone()[0]
-        return None if found is None else moment_of(found)
+        return None if found is None else from_microseconds(found)
 
-    def retaining(self) -> list[Mailbox]:
+    def mailboxes_with_retention(self) -> list[Mailbox]:
         rest = "WHERE json_extract(settings, '$.retention_days') IS NOT NULL ORDER BY id"
         return _all(self._connection, Mailbox, rest)
 
@@ -108,7 +114,7 @@ class SqliteAuthorityReader:
 
 
 class SqliteAuthorityTx(SqliteAuthorityReader):
-    """The verbs of a transaction that changes things. See `authority_protocol.AuthorityTx`."""
+    """The verbs of a transaction that changes things. See `protocol.Tx`."""
 
     def put_code(self, code: OneTimeCode) -> None:
         _put(self._connection, code)
@@ -116,7 +122,7 @@ class SqliteAuthorityTx(SqliteAuthorityReader):
     def put_notice(self, notice: Notice) -> None:
         _put(self._connection, notice)
 
-    def erase_content(self, message_id: str) -> None:
+    def purge_content(self, message_id: str) -> None:
         for sql in _CONTENT:
             self._connection.execute(sql, (message_id,))
 
@@ -137,7 +143,7 @@ def _ageing(
         f"WHERE mailbox_id = ? AND status <> 'deleted' AND status NOT IN ({marks}) "
         "AND (? IS NULL OR created_at <= ?) ORDER BY created_at LIMIT ?"
     )
-    limit_at = None if until is None else micros(until)
+    limit_at = None if until is None else to_microseconds(until)
     return rest, mailbox_id, *not_in, limit_at, limit_at, limit
 
 

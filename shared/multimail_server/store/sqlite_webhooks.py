@@ -5,9 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .columns import column_list, column_names, decode_record, encode_record, micros, moment_of
 from .connection import Connection
-from .webhook_records import DeliveryFilter, DeliveryStatus, Webhook, WebhookDelivery
+from .records import DeliveryFilter, DeliveryStatus, Webhook, WebhookDelivery
+from .rows import (
+    column_list,
+    column_names,
+    decode_record,
+    encode_record,
+    from_microseconds,
+    to_microseconds,
+)
 
 R = TypeVar("R")
 
@@ -44,7 +51,7 @@ _LIVE = "deleted_at IS NULL"
 
 
 class SqliteWebhookReader:
-    """The verbs that change nothing. See `webhook_protocol.WebhookReader`."""
+    """The verbs that change nothing. See `protocol.Reader`."""
 
     _connection: Connection
 
@@ -99,20 +106,20 @@ class SqliteWebhookReader:
             "WHERE d.webhook_id = w.id AND d.due_at IS NOT NULL) AS first FROM webhooks w "
             "WHERE w.deleted_at IS NULL) AS waiting WHERE first <= ? ORDER BY first LIMIT ?"
         )
-        return [row[0] for row in self._connection.execute(sql, (micros(now), limit))]
+        return [row[0] for row in self._connection.execute(sql, (to_microseconds(now), limit))]
 
     def next_webhook_delivery(self, webhook_id: str, now: datetime) -> WebhookDelivery | None:
         rest = "WHERE webhook_id = ? AND due_at <= ? ORDER BY due_at, id"
-        return _one(self._connection, WebhookDelivery, rest, webhook_id, micros(now))
+        return _one(self._connection, WebhookDelivery, rest, webhook_id, to_microseconds(now))
 
     def next_webhook_due(self, now: datetime) -> datetime | None:
         sql = "SELECT min(due_at) FROM webhook_deliveries WHERE due_at > ?"
-        found = self._connection.execute(sql, (micros(now),)).fetchone()[0]
-        return None if found is None else moment_of(found)
+        found = self._connection.execute(sql, (to_microseconds(now),)).fetchone()[0]
+        return None if found is None else from_microseconds(found)
 
 
 class SqliteWebhookTx(SqliteWebhookReader):
-    """The verbs of a transaction that changes things. See `webhook_protocol.WebhookTx`."""
+    """The verbs of a transaction that changes things. See `protocol.Tx`."""
 
     def put_webhook(self, webhook: Webhook) -> None:
         _put(self._connection, webhook)
@@ -131,9 +138,9 @@ class SqliteWebhookTx(SqliteWebhookReader):
         )
         self._connection.execute(sql, (DeliveryStatus.FAILED.value, error, webhook_id))
 
-    def forget_webhook_deliveries(self, before: datetime) -> None:
+    def purge_webhook_deliveries(self, before: datetime) -> None:
         sql = "DELETE FROM webhook_deliveries WHERE due_at IS NULL AND created_at < ?"
-        self._connection.execute(sql, (micros(before),))
+        self._connection.execute(sql, (to_microseconds(before),))
 
 
 _NAMES: dict[type[Any], str] = {Webhook: "webhooks", WebhookDelivery: "webhook_deliveries"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..api.operation_shapes import CONFLICT, MISSING, Operation
-from ..web import rehearsal_answers as ra
+from . import routes as ra
 from .routes import AdvanceBody, FaultBody, ResetBody
 from .seeding import SeedDocument
 

@@ -14,9 +14,6 @@ import pytest
 if TYPE_CHECKING:
     from .server import ServerUnderTest
 
-__all__ = ["ServerUnderTest", "multimail_server"]
-
-
 _MARKER = (
     "multimail_server(domain=, mode=, clock=, seed=, …): settings of the server that the fixture "
     'multimail_server starts; any field of ServerConfig, clock="virtual" for a clock that the '
@@ -53,12 +50,3 @@ def multimail_server(request: pytest.FixtureRequest) -> Iterator[ServerUnderTest
         raise pytest.UsageError(f"The marker multimail_server: {error}.") from None
     with ServerUnderTest(config) as server:
         yield server
-
-
-def __getattr__(name: str) -> Any:
-    """Import the fixture's type, for annotations, at its first use."""
-    if name == "ServerUnderTest":
-        from .server import ServerUnderTest
-
-        return ServerUnderTest
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

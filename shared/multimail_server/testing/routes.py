@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ..addresses import problem_with
 from ..api import render
 from ..api.request import ApiRequest, ApiResponse
 from ..api.routing import LARGE_BODY, Routes, RouteSpec
@@ -19,7 +18,8 @@ from ..api.schemas.account import MailboxAnswer
 from ..api.schemas.messages import Answered, SummaryAnswer, Time
 from ..api.schemas.requests import Address, Body, Line
 from ..errors import forbidden, invalid
-from ..mail.smtp import SmtpEnvelope
+from ..mail.addresses import problem_with
+from ..mail.envelope import SmtpEnvelope
 from .faults import RELAY, SMTP, Fault, same_path
 from .operations import OPERATIONS
 
@@ -72,10 +72,10 @@ class ClearedAnswer(Answered):
     cleared: int
 
 
-delivery_routes = Routes()
+routes = Routes()
 
 
-@delivery_routes("POST", "/v1/test/inbound", "read", longest_body=LARGE_BODY)
+@routes("POST", "/v1/test/inbound", "read", longest_body=LARGE_BODY)
 def inject(request: ApiRequest) -> ApiResponse:
     """Receive the body, a message/rfc822, as if it had come by SMTP.
 
@@ -95,7 +95,7 @@ def inject(request: ApiRequest) -> ApiResponse:
     return ApiResponse({**rows[0], "emails": rows}, 201)
 
 
-@delivery_routes("GET", "/v1/test/outbox", "read")
+@routes("GET", "/v1/test/outbox", "read")
 def outbox(request: ApiRequest) -> ApiResponse:
     """List what test keys "delivered", newest first, with the envelope."""
     _only_test(request)
@@ -106,7 +106,7 @@ def outbox(request: ApiRequest) -> ApiResponse:
     return ApiResponse({"emails": rows, "messages": rows})
 
 
-@delivery_routes("GET", "/v1/test/outbox/{email}/raw", "read")
+@routes("GET", "/v1/test/outbox/{email}/raw", "read")
 def outbox_raw(request: ApiRequest) -> ApiResponse:
     """The bytes that would have been transmitted, as text."""
     _only_test(request)
@@ -128,8 +128,6 @@ def _recipient(request: ApiRequest) -> str:
         raise invalid(f"`mailbox` is missing: this key sees {len(found)} mailboxes.")
     return found[0].address
 
-
-routes = Routes()
 
 _MAX_SECONDS = 10 * 366 * 86400
 _UNTOUCHABLE = "/v1/test/"
@@ -187,8 +185,8 @@ def reset(request: ApiRequest) -> ApiResponse:
     return ApiResponse({"status": "reset", "everything": everything})
 
 
-@routes("POST", "/v1/test/seed_mail", "admin", longest_body=LARGE_BODY)
-def seed_mail(request: ApiRequest) -> ApiResponse:
+@routes("POST", "/v1/test/seed", "admin", longest_body=LARGE_BODY)
+def seed(request: ApiRequest) -> ApiResponse:
     """Receive the mail that the body describes: JSON, an mbox, or one message."""
     from .seeding import SeedError, parse_seed
 

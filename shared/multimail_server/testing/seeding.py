@@ -31,8 +31,8 @@ from pydantic import (
     model_validator,
 )
 
-from ..addresses import base_of, is_address
 from ..lazy_models import ensure_model_built
+from ..mail.addresses import base_of, is_address
 from ..mail.headers import read_headers, unfold
 from ..oversight import Mode
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import VirtualClock
 from ..errors import ApiError, conflict, forbidden, not_found
-from ..mail.smtp import SmtpEnvelope
+from ..mail.envelope import SmtpEnvelope
 from ..services.context import AppContext, Principal, find_mailbox
 from ..services.mailboxes import MailboxChanges, MailboxService
 from ..services.receiving import InboundService
@@ -86,7 +86,7 @@ class TestService:
         context.test_hooks.faults.clear()
 
         def work(tx: Tx) -> None:
-            tx.erase_mail()
+            tx.purge_mail()
             if everything:
                 self._retire(tx, principal.account_id)
             about = ("account", principal.account_id)
@@ -158,8 +158,8 @@ class TestService:
         if disabled_reason is not None:
             raise forbidden(
                 "not_for_tests",
-                f"This server takes neither faults nor a reset: {disabled_reason}. Use a server on a "
-                "loopback address that has test keys alone.",
+                f"This server takes neither faults nor a reset: {disabled_reason}. Use a server on "
+                "a loopback address that has test keys alone.",
             )
 
     def _clock(self) -> VirtualClock:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from ..mail.compose import OutgoingMessage, compose
 from ..services.context import AppContext, system_principal
-from ..store.authority_records import Notice
 from ..store.protocol import Tx
+from ..store.records import Notice
 from .relay import Relay, RelayOutcomeUnknown, RelayUnavailable
 
 _log = logging.getLogger(__name__)

@@ -75,10 +75,10 @@ class Outbox(ScheduledWorker):
 
     def _expire(self) -> None:
         now, ttl = self._context.now(), self._context.pending_ttl
-        while self._context.store.read(lambda tx: tx.expired_before(now, 1)):
+        while self._context.store.read(lambda tx: tx.expired_messages(now, 1)):
 
             def work(tx: Tx) -> None:
-                for message in tx.expired_before(now, _BATCH):
+                for message in tx.expired_messages(now, _BATCH):
                     apply_event(tx, message, Event.EXPIRED, now, ttl)
                     self._note(tx, message, "email.expire")
 
@@ -236,7 +236,7 @@ class Outbox(ScheduledWorker):
             if recipient in row.remaining and isinstance(result, dict)
         )  # fmt: skip
         tx.put_outbox(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
-        tx.move_message(message, message.status, delivery=delivery)
+        tx.update_message(message, message.status, delivery=delivery)
         self._note(tx, message, "email.retry", attempts=row.attempts + 1, due_at=due.isoformat())
 
     def _conclude(self, tx: Tx, message: Message) -> None:
@@ -346,7 +346,7 @@ def _load_unsigned(
         return None
     domain = tx.domain_by_name(message.from_address.rpartition("@")[2])
     own = domain if domain and domain.account_id == message.account_id else None
-    return message, content.raw, tx.stamp(message_id), own
+    return message, content.raw, tx.signed_headers(message_id), own
 
 
 def _signed_headers(
@@ -378,7 +378,7 @@ def drop_suppressed(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message, 
         for recipient, entry in barred.items()
     }
     delivery = {**message.delivery, **told}
-    moved = tx.move_message(message, message.status, delivery=delivery) or message
+    moved = tx.update_message(message, message.status, delivery=delivery) or message
     shorter = replace(
         row, remaining=tuple(recipient for recipient in row.remaining if recipient not in barred)
     )

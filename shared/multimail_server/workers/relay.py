@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..addresses import is_address
+from ..mail.addresses import is_address
 
 StartTls: TypeAlias = Literal["require", "try", "never"]
 

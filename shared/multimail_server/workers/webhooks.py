@@ -21,7 +21,7 @@ from .._version import version
 from ..services.context import AppContext, system_principal
 from ..services.webhooks import disable
 from ..store.protocol import Reader, StoreUnavailableError, Tx
-from ..store.webhook_records import DeliveryStatus, Webhook, WebhookDelivery
+from ..store.records import DeliveryStatus, Webhook, WebhookDelivery
 from ..webhook_signing import signed_headers
 from .scheduler import CLAIMED_SECONDS, LoopBarrier
 
@@ -290,9 +290,7 @@ class WebhookDispatcher:
             return
         self._tidied = now
         write = self._context.store.write
-        await self._with_store(
-            lambda: write(lambda tx: tx.forget_webhook_deliveries(now - HISTORY))
-        )
+        await self._with_store(lambda: write(lambda tx: tx.purge_webhook_deliveries(now - HISTORY)))
 
 
 _GONE = 410

@@ -1,0 +1,1 @@
+"""Sender authentication: DKIM, SPF, DMARC and ARC."""

@@ -1,0 +1,45 @@
+"""HTML mail to markdown: the one function that decides what of an HTML body is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_HTML = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Markdown:
+    """An HTML body as markdown.
+
+    Attributes:
+        text: The markdown.
+        removed: What of the body people would not have seen and was left out, in words.
+    """
+
+    text: str
+    removed: tuple[str, ...]
+
+
+def markdown_from_html(html: str) -> Markdown:
+    """Return what people see of an HTML body, as markdown. Nothing is fetched.
+
+    What is hidden by styling is left out, and so are comments, scripts and images with their
+    alternative texts. Of more than 2,000,000 characters nothing is returned: what is not read could
+    hide what is.
+    """
+    # Imported with the first HTML mail, which keeps them out of the server's start.
+    from .markdown import markdown_of
+    from .visibility import visible_html
+
+    visible = visible_html(html, MAX_HTML)
+    text = markdown_of(visible.html)
+    lines = (line.rstrip() for line in text.replace("\xa0", " ").splitlines())
+    return Markdown(_few_blank_lines("\n".join(lines)).strip(), visible.removed)
+
+
+def _few_blank_lines(text: str) -> str:
+    kept: list[str] = []
+    for line in text.split("\n"):
+        if line or (kept and kept[-1]):
+            kept.append(line)
+    return "\n".join(kept)

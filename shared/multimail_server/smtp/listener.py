@@ -1,0 +1,291 @@
+"""The SMTP listener: accepts mail for this server's mailboxes only (RFC 5321)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar, cast
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from ..mail.envelope import SmtpEnvelope
+from ..rate_limit import RateLimiter
+
+T = TypeVar("T")
+
+MAX_RECIPIENTS = 100
+MAX_CONNECTIONS = 100
+MAX_CONNECTIONS_PER_MINUTE = 1200
+_WORKERS = 8
+_IDLE_TIMEOUT = 300.0
+_STOP_TIMEOUT = 10.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpLimits:
+    """How many connections the listener accepts; it answers 421 to the others.
+
+    Attributes:
+        connections: Open at the same time, from all peers.
+        per_minute: New connections from one peer in a minute.
+    """
+
+    connections: int = MAX_CONNECTIONS
+    per_minute: int = MAX_CONNECTIONS_PER_MINUTE
+
+
+class InboundSmtp:
+    """An SMTP server in a thread of its own. It never relays mail and offers no AUTH.
+
+    Args:
+        host: The address to listen on.
+        port: The port; 0 picks a free one.
+        knows_recipient: Returns whether an address is a mailbox of this server. Called in a
+            worker thread, unless `recipient_lookup_is_fast`.
+        receive: Stores one message and returns once it is durable. Called in a worker thread.
+            The client gets a 451 if it raises, and tries again later.
+        max_bytes: The largest message.
+        fault: For tests: returns the reply to give to a recipient instead, if any. Must not block.
+        limits: How many connections are accepted (RFC 5321 section 3.8).
+        recipient_lookup_is_fast: Whether `knows_recipient` returns within microseconds, as with
+            a local file. The listener then calls it on its own thread, because handing it to a
+            worker costs several times as much.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        knows_recipient: Callable[[str], bool],
+        receive: Callable[[SmtpEnvelope, bytes], None],
+        max_bytes: int = 25 * 1024 * 1024,
+        fault: Callable[[str], str | None] = lambda _: None,
+        limits: SmtpLimits | None = None,
+        recipient_lookup_is_fast: bool = False,
+    ) -> None:
+        self._limits = limits or SmtpLimits()
+        self._rate_limiter = RateLimiter(self._limits.per_minute)
+        self._host = host
+        self._port = port
+        self._max_bytes = max_bytes
+        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="multimail-smtp")
+        self._handler = _Handler(
+            self._workers,
+            knows_recipient,
+            receive,
+            fault,
+            recipient_lookup_is_fast=recipient_lookup_is_fast,
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="multimail-smtp", daemon=True)
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+
+    def start(self) -> int:
+        """Start listening and return the port.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        self._thread.start()
+        try:
+            return asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop listening, finish storing messages in progress, and close every connection."""
+        if self._loop.is_closed():
+            return
+        if self._thread.is_alive():
+            closing = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+            with contextlib.suppress(TimeoutError):
+                closing.result(2 * _STOP_TIMEOUT)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_STOP_TIMEOUT)
+        self._workers.shutdown(wait=True)
+        if not self._loop.is_running():
+            self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _listen(self) -> int:
+        self._server = await self._loop.create_server(self._connection, self._host, self._port)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def _connection(self) -> _Connection:
+        connection = _Connection(
+            self._handler,
+            data_size_limit=self._max_bytes,
+            enable_SMTPUTF8=True,
+            hostname="localhost",
+            ident="multimail",
+            timeout=_IDLE_TIMEOUT,
+            loop=self._loop,
+        )
+        connection.open_connections = self._connections
+        connection.limits = self._limits
+        connection.rate_limiter = self._rate_limiter
+        return connection
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        await self._handler.finish(_STOP_TIMEOUT)
+        for connection in list(self._connections):
+            connection.hang_up()
+        await asyncio.sleep(0)
+        remaining = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in remaining:
+            task.cancel()
+        await asyncio.gather(*remaining, return_exceptions=True)
+
+
+class _Connection(SMTP):
+    """One connection, registered in `open_connections` while it is open."""
+
+    open_connections: set[_Connection]
+    limits: SmtpLimits
+    rate_limiter: RateLimiter
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        rejection = self._rejection(str(peer[0]) if peer else "")
+        if rejection is not None:
+            writer = cast("asyncio.WriteTransport", transport)
+            writer.write(f"{rejection}\r\n".encode("ascii"))
+            writer.close()
+            return
+        self.open_connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self in self.open_connections:
+            self.open_connections.discard(self)
+            super().connection_lost(error)
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def _rejection(self, peer: str) -> str | None:
+        if len(self.open_connections) >= self.limits.connections:
+            return "421 4.3.2 Too many connections are open here; try again later"
+        # In real time, also where the server runs on a virtual clock: connections are real.
+        if self.rate_limiter.acquire(peer, timedelta(seconds=time.monotonic())):
+            return "421 4.7.0 Too many new connections from your address; try again in a minute"
+        return None
+
+
+class _Handler:
+    """The hooks that aiosmtpd calls, by the names that it looks for."""
+
+    def __init__(
+        self,
+        workers: ThreadPoolExecutor,
+        knows_recipient: Callable[[str], bool],
+        receive: Callable[[SmtpEnvelope, bytes], None],
+        fault: Callable[[str], str | None],
+        *,
+        recipient_lookup_is_fast: bool,
+    ) -> None:
+        self._fault = fault
+        self._recipient_lookup_is_fast = recipient_lookup_is_fast
+        self._workers = workers
+        self._knows_recipient = knows_recipient
+        self._receive = receive
+        self._storing: set[asyncio.Task[str]] = set()
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Accept a sender that can be stored as text; reject bytes that are not UTF-8."""
+        del server, session
+        if not _is_utf8(address):
+            return "553 5.1.7 The sender's address is not UTF-8"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Accept a recipient that is a mailbox of this server; reject all others."""
+        del server, session
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
+            return "452 4.5.3 Too many recipients; send the rest in another transaction"
+        if not _is_utf8(address):
+            return "553 5.1.3 The recipient's address is not UTF-8"
+        try:
+            is_known = await self._is_known(address)
+        except Exception:
+            _log.exception("could not look up a recipient")
+            return "451 4.3.0 Try again later"
+        if not is_known:
+            return "550 5.1.1 No such mailbox here"
+        if (fault := self._fault(address)) is not None:
+            return fault
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Answer 250 only once the message is stored."""
+        del server
+        storing = asyncio.ensure_future(self._store(session, envelope))
+        self._storing.add(storing)
+        storing.add_done_callback(self._storing.discard)
+        # A client that hangs up does not cancel the storing.
+        return await asyncio.shield(storing)
+
+    async def finish(self, timeout: float) -> None:  # noqa: ASYNC109 - waits, cancels nothing
+        """Wait until no message is being stored, at most `timeout` seconds."""
+        if self._storing:
+            await asyncio.wait(self._storing, timeout=timeout)
+
+    async def _store(self, session: Session, envelope: Envelope) -> str:
+        raw = envelope.original_content or b""
+        smtp_envelope = SmtpEnvelope(
+            mail_from=(envelope.mail_from or "").removeprefix("<>"),
+            recipients=tuple(envelope.rcpt_tos),
+            peer=_peer(session),
+            helo=session.host_name or "",
+        )
+        try:
+            await self._in_worker(lambda: self._receive(smtp_envelope, raw))
+        except Exception:
+            _log.exception("could not store a message")
+            return "451 4.3.0 The message was not stored; try again later"
+        return "250 2.0.0 Stored"
+
+    async def _is_known(self, address: str) -> bool:
+        if self._recipient_lookup_is_fast:
+            return self._knows_recipient(address)
+        return await self._in_worker(lambda: self._knows_recipient(address))
+
+    async def _in_worker(self, job: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, job)
+
+
+def _is_utf8(address: str) -> bool:
+    """Return whether aiosmtpd could decode every byte of an address."""
+    return not any("\ud800" <= character <= "\udfff" for character in address)
+
+
+def _peer(session: Session) -> str:
+    peer: object = session.peer
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
