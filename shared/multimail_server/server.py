@@ -13,20 +13,20 @@ import socket
 import tempfile
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import uvicorn
 
-from .api.app import make_app
-from .api.limits import Limits
+from .api.app import RequestLimits, build_error_response, make_app
 from .errors import ApiError
 from .mail.auth.dns import LateResolver
 from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .services import Services
-from .services.context import AppContext, system_principal
+from .services.context import AppContext, Principal
 from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .settings import ServerConfig, ServerStartError, checked
@@ -34,8 +34,9 @@ from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
-from .testing.fault_injection import resettable_http_protocol
+from .testing.fault_injection import inject_faults, resettable_http_protocol
 from .testing.hooks import build_ids, build_smtp_fault_hook, build_test_hooks
+from .testing.routes import TEST_ROUTES
 from .wakeups import CommitSignal, Wakeup, WakeupGroup
 from .workers.notification_mail import NotificationMail
 from .workers.outbox import Outbox
@@ -268,7 +269,7 @@ class EmbeddedServer:
                 "take a new file."
             )
         for seed in self._seeds if is_new else []:
-            services.test_service.seed(system_principal(account_id), seed)
+            services.test_service.seed(Principal.system(account_id), seed)
 
     def _start_smtp(self, services: Services) -> None:
         config = self.config
@@ -296,10 +297,23 @@ class EmbeddedServer:
         self._smtp = _authority(config.host, port)
 
     def _start_http(self, services: Services, secret: str, listener: socket.socket) -> None:
-        limits = Limits(self.config.requests_per_minute, self.config.message_bytes)
+        limits = RequestLimits(self.config.requests_per_minute, self.config.message_bytes)
         runner = _Http(
             uvicorn.Config(
-                make_app(services, secret, self.config.public_url, limits),
+                make_app(
+                    services,
+                    secret,
+                    self.config.public_url,
+                    limits,
+                    routes=TEST_ROUTES,
+                    middleware=[
+                        partial(
+                            inject_faults,
+                            faults=services.context.test_hooks.faults,
+                            refuse=build_error_response,
+                        )
+                    ],
+                ),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from .api.limits import MAX_MESSAGE_BYTES
+from .api.app import MAX_MESSAGE_BYTES
 from .clock import Clock, Ids, SystemClock
 from .mail.addresses import problem_with
 from .oversight import Mode

@@ -10,7 +10,7 @@ from email import message_from_string
 from typing import Any
 
 import pytest
-from tests.server.pages import Person, add_signature
+from tests.server.pages import Person, get_text
 
 from multimail_server import VirtualClock
 from multimail_server.oversight import GATED, Direction, Event, Mode, State, Transition, transition
@@ -78,7 +78,7 @@ def test_an_edit_is_a_new_revision_that_is_decided_by_itself(
     assert (now["subject"], now["markdown"]) == ("Better", "Dear Ann\n\nHi")
     assert delivered(server, email) == []
 
-    page = add_signature(person.get(f"/review/{email}"))
+    page = get_text(person.get(f"/review/{email}"))
     assert "Saved as a new revision. It still needs a decision." in page
     assert "revision 2" in page
     assert "Revision 1, until" in page
@@ -154,7 +154,7 @@ def test_an_edit_that_cannot_be_changes_nothing(
     form = {**edit_form(person, sent["id"]), **change}
     refused = person.post(f"/review/{sent['id']}/edit", form)
     assert refused.status_code in (400, 409)
-    assert says in add_signature(refused)
+    assert says in get_text(refused)
     assert mail(server, sent["id"])["content_hash"] == sent["content_hash"]
 
 
@@ -170,7 +170,7 @@ def test_the_mailboxs_own_copy_cannot_be_dropped(start: Start) -> None:
     forged = {**form, "shown": [form["shown"], "archive@example.com"]}
     refused = person.post(f"/review/{email}/edit", forged)
     assert refused.status_code == 400
-    assert "auto_bcc" in add_signature(refused)
+    assert "auto_bcc" in get_text(refused)
 
 
 def test_what_was_typed_is_still_there_after_a_refusal(

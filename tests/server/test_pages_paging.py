@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import unescape
 
 import pytest
-from tests.server.pages import Person, add_signature
+from tests.server.pages import Person, get_text
 
 from multimail_server import ServerConfig
 from multimail_server.testing.server import ServerUnderTest
@@ -86,14 +86,14 @@ def test_mail_that_comes_in_meanwhile_moves_no_page(full: ServerUnderTest, perso
     full.deliver(subject="New one")
     full.wait_for_message("New one")
     assert rows_of(person.get(second).text) == before
-    assert "New one" in add_signature(person.get(str(link(person.get(second).text, "prev"))))
+    assert "New one" in get_text(person.get(str(link(person.get(second).text, "prev"))))
 
 
 def test_the_queue_says_that_there_is_more(person: Person) -> None:
     first = person.get("/")
-    assert "100+ messages await a decision" in add_signature(first)
+    assert "100+ messages await a decision" in get_text(first)
     second = person.get(str(link(first.text, "next")))
-    assert "100+ more, the oldest of them for" in add_signature(second)
+    assert "100+ more, the oldest of them for" in get_text(second)
 
 
 def test_the_way_back_is_bounded_and_ends_at_the_first_page(person: Person) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.server.pages import Person, add_signature
+from tests.server.pages import Person, get_text
 
 from multimail_server.store.schema import STEPS
 from multimail_server.testing.server import ServerUnderTest
@@ -39,5 +39,5 @@ def test_an_older_data_file_knows_whom_it_wrote_to(start: Start, tmp_path: Path)
 
     person = Person(start(data=path))
     person.sign_in(key)
-    shown = add_signature(person.get(f"/review/{held}"))
+    shown = get_text(person.get(f"/review/{held}"))
     assert "To ann@example.com To bob@example.com new" in shown

@@ -192,9 +192,7 @@ class _App:
     def _check_rate(self, principal: Principal) -> None:
         if self._rate_limiter is None:
             return
-        wait = self._rate_limiter.acquire(
-            principal.key_id, self._services.context.now() - _EPOCH
-        )
+        wait = self._rate_limiter.acquire(principal.key_id, self._services.context.now() - _EPOCH)
         if wait <= timedelta(0):
             return
         seconds = math.ceil(wait.total_seconds())

@@ -64,6 +64,7 @@ def describe(routes: Sequence[Route]) -> Json:
         "paths": paths,
         "components": {
             "schemas": _build_schemas(routes),
+            "responses": {f"Error{status}": _describe_error(status) for status in _ERRORS},
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }
@@ -121,20 +122,26 @@ def _is_required(schema: Schema) -> bool:
     return isinstance(schema, str)
 
 
-
 def _describe_responses(route: Route) -> Json:
     responses: Json = {}
     for status, schema in _get_responses(route).items():
         content = _describe_content(schema)
         responses[str(status)] = _describe_response(_get_description(schema), content)
     for status in sorted(_get_errors(route)):
-        headers = _ERROR_HEADERS.get(status, ())
-        content = _describe_content(ErrorOut)
-        responses[str(status)] = _describe_response(_ERRORS[status], content, headers)
+        responses[str(status)] = (
+            _describe_error(status)
+            if route.html
+            else {"$ref": f"#/components/responses/Error{status}"}
+        )
     if route.html:
         for response in responses.values():
             response["content"]["text/html"] = _TEXT
     return responses
+
+
+def _describe_error(status: int) -> Json:
+    headers = _ERROR_HEADERS.get(status, ())
+    return _describe_response(_ERRORS[status], _describe_content(ErrorOut), headers)
 
 
 def _get_responses(route: Route) -> dict[int, Schema]:

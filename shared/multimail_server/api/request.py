@@ -51,7 +51,7 @@ def query_str(
 ) -> QueryParameter[str | None]:
     """Return a text parameter; None when it is missing."""
     schema = {"type": "string", "maxLength": max_length}
-    return QueryParameter[str | None](name, schema, str, None, description, max_length)
+    return QueryParameter(name, schema, str, None, description, max_length)
 
 
 def query_int(name: str, default: int, minimum: int, maximum: int) -> QueryParameter[int]:
@@ -76,7 +76,7 @@ def query_bool(name: str) -> QueryParameter[bool | None]:
             raise invalid(f"`{name}` is neither true nor false.")
         return text.lower() in _TRUE
 
-    return QueryParameter[bool | None](name, {"type": "boolean"}, parse, None)
+    return QueryParameter(name, {"type": "boolean"}, parse, None)
 
 
 def query_datetime(name: str, description: str) -> QueryParameter[datetime | None]:
@@ -94,7 +94,7 @@ def query_datetime(name: str, description: str) -> QueryParameter[datetime | Non
             ) from None
 
     schema = {"type": "string", "format": "date-time"}
-    return QueryParameter[datetime | None](name, schema, parse, None, description)
+    return QueryParameter(name, schema, parse, None, description)
 
 
 def query_enum(
@@ -108,7 +108,7 @@ def query_enum(
         return text
 
     schema = {"type": "string", "enum": list(values)}
-    return QueryParameter[str | None](name, schema, parse, None, description)
+    return QueryParameter(name, schema, parse, None, description)
 
 
 def _parse_cursor(text: str) -> str:
@@ -121,7 +121,7 @@ def _parse_cursor(text: str) -> str:
     return last_id
 
 
-CURSOR = QueryParameter[str | None](
+CURSOR: QueryParameter[str | None] = QueryParameter(
     "cursor",
     {"type": "string", "maxLength": 500},
     _parse_cursor,

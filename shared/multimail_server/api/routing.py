@@ -155,17 +155,21 @@ class Router:
         With a `body`, the handler gets the request's body as that model. Decorators can be stacked:
         a handler can serve several routes.
         """
-        if body is not None:
-            options["content"] = {JSON: body}
 
         def declare(handler: Any) -> Any:
-            called = handler if body is None else _with_body(handler, body)
-            self.routes.append(
-                Route(method, path, called, responses, section=self._section, **options)
-            )
+            self.add(method, path, handler, responses=responses, body=body, **options)
             return handler
 
         return declare
+
+    def add(
+        self, method: str, path: str, handler: Any, *, body: type[BaseModel] | None, **options: Any
+    ) -> None:
+        """Declare a route; the decorator is for handlers that serve it alone."""
+        if body is not None:
+            handler = _with_body(handler, body)
+            options["content"] = {JSON: body}
+        self.routes.append(Route(method, path, handler, section=self._section, **options))
 
 
 def _with_body(handler: BodyHandler[B], model: type[B]) -> Handler:

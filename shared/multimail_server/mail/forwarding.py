@@ -9,7 +9,7 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from .addresses import base_of
-from .headers import add_signature, address_line, ids_line, read_headers
+from .headers import address_line, ids_line, read_headers, text_of
 
 MAX_HOPS = 50
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -48,13 +48,11 @@ def why_not_resend(raw: bytes, mail_from: str, by: str) -> str | None:
     if not mail_from:
         return "bounce"
     fields = read_headers(raw)
-    if any(
-        base_of(add_signature(value).strip(" <>")) == by for value in fields.all("delivered-to")
-    ):
+    if any(base_of(text_of(value).strip(" <>")) == by for value in fields.all("delivered-to")):
         return "loop"
     if len(fields.all("received")) > MAX_HOPS:
         return "too_many_hops"
     # RFC 3834: an answer that a program gave is for whoever it answers.
-    if add_signature(fields.first("auto-submitted")).strip().lower().startswith("auto-replied"):
+    if text_of(fields.first("auto-submitted")).strip().lower().startswith("auto-replied"):
         return "automatic_reply"
     return None

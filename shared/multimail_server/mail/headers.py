@@ -116,7 +116,7 @@ def unfold(value: bytes) -> str:
     return _CONTROL.sub(" ", decode_bytes(value.replace(b"\r\n", b""), "")).strip()
 
 
-def add_signature(value: bytes) -> str:
+def text_of(value: bytes) -> str:
     """Return an unstructured value as people read it, RFC 2047, at most 4,000 characters."""
     return decode_words(unfold(value[: 4 * MAX_TEXT]))[:MAX_TEXT]
 

@@ -16,11 +16,11 @@ from email.utils import parsedate_to_datetime
 from .addresses import Mailbox, Unusable, read_addresses, read_from
 from .headers import (
     HeaderBlock,
-    add_signature,
     base64_bytes,
     decode_bytes,
     decode_words,
     read_headers,
+    text_of,
     unfold,
 )
 from .html import Markdown, markdown_from_html
@@ -111,7 +111,7 @@ def parse(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
         reply_to=read_addresses(headers.all("reply-to")),
         to=read_addresses(headers.all("to")),
         cc=read_addresses(headers.all("cc")),
-        subject=add_signature(headers.first("subject")),
+        subject=text_of(headers.first("subject")),
         date=_date(headers.first("date")),
         markdown="\n\n".join(filter(None, (one.text for one in texts))),
         removed=tuple(dict.fromkeys(what for one in texts for what in one.removed)),
@@ -149,7 +149,7 @@ def _date(value: bytes) -> datetime | None:
 
 
 def _word(headers: HeaderBlock, name: str) -> str:
-    return add_signature(headers.first(name)[:1000])
+    return text_of(headers.first(name)[:1000])
 
 
 def _texts(part: Part) -> list[Markdown]:

@@ -22,7 +22,7 @@ from ..api.routing import FORM, SMALL_BODY, Route
 from ..errors import ApiError, invalid, not_found, unavailable
 from ..oversight import Direction
 from ..services import Principal
-from ..services.auth import approver
+from ..services.auth import require_approver
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from . import formatting
 from .sessions import SESSION_LIFETIME, Session
@@ -151,7 +151,7 @@ def _require_session(handler: PageHandler) -> Handler:
         if session is None:
             return render_sign_in(request, "", 200 if request.path == "/" else 401)
         try:
-            principal = approver(request.services.review.key(session.key_id))
+            principal = require_approver(request.services.review.key(session.key_id))
         except ApiError as error:
             request.sessions.end(get_session_token(request))
             return render_sign_in(request, error.message, error.status)
@@ -281,9 +281,7 @@ def get_static_file(request: ApiRequest) -> ApiResponse:
         "Content-Security-Policy": "default-src 'none'",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-    return ApiResponse(
-        content=_read_static(name), media_type=_STATIC_FILES[name], headers=headers
-    )
+    return ApiResponse(content=_read_static(name), media_type=_STATIC_FILES[name], headers=headers)
 
 
 STATIC_ROUTE = Route("GET", "/static/{name}", get_static_file, {200: "text/plain"})

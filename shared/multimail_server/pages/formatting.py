@@ -125,9 +125,10 @@ def sender_evidence(evidence: dict[str, Any]) -> SenderEvidence:
             message = f"Signed by {_get_signer(authentication)}, which matches From (DKIM)."
             return SenderEvidence("good", message)
         case Label.AUTHENTICATED_PATH:
-            domain = authentication.spf.domain if authentication.spf else None
-            message = f"It came from a server that {domain or 'its domain'} allows (SPF); the "
-            return SenderEvidence("weak", message + "content is not signed.")
+            spf = authentication.spf
+            allowed_by = spf.domain if spf else "its domain"
+            message = f"It came from a server that {allowed_by} allows (SPF); the content is not "
+            return SenderEvidence("weak", f"{message}signed.")
         case Label.UNKNOWN:
             message = "DNS did not answer, so nothing is known about who sent it."
             return SenderEvidence("weak", message)

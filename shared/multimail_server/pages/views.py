@@ -20,8 +20,8 @@ from ..api_keys import digest_of
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..lazy_models import ensure_model_built
 from ..oversight import Direction, State
-from ..services.approval_links import seen_mark
-from ..services.auth import approver
+from ..services.approval_links import get_content_digest
+from ..services.auth import require_approver
 from ..services.review import ReviewItem
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
@@ -68,7 +68,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
     secret = form.get("key").strip()[:_MAX_KEY]
     review = request.services.review
     try:
-        principal = approver(review.key_by_sha256(digest_of(secret)))
+        principal = require_approver(review.key_by_sha256(digest_of(secret)))
     except ApiError as error:
         if error.status == 401:
             request.sessions.record_failure(request.client_host)
@@ -76,7 +76,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
     old_token = get_session_token(request)
     if old_token:
         request.sessions.end(old_token)
-    review.note_session(principal, "session.begin")
+    review.record_session(principal, "session.begin")
     token = request.sessions.create(principal.key_id)
     return redirect(target, {"Set-Cookie": build_cookie(request, token)})
 
@@ -85,7 +85,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
 def sign_out(page: PageRequest) -> ApiResponse:
     """End the session."""
     page.request.sessions.end(get_session_token(page.request))
-    page.request.services.review.note_session(page.principal, "session.end")
+    page.request.services.review.record_session(page.principal, "session.end")
     return redirect("/", {"Set-Cookie": build_cookie(page.request, "")})
 
 
@@ -124,19 +124,17 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
     return {
         "item": item,
         "message": message,
-        "mark": seen_mark(message),
+        "mark": get_content_digest(message),
         "invisible": find_invisible(texts),
         "definitions": find_link_definitions(content.markdown),
         "guard": guard if any(guard.values()) else None,
         "metadata": {
-            name: value
-            for name, value in message.metadata.items()
-            if not name.startswith("guard_")
+            name: value for name, value in message.metadata.items() if not name.startswith("guard_")
         },
         "source": content.raw[:_MAX_SOURCE].decode("utf-8", "replace"),
         "source_is_cut": len(content.raw) > _MAX_SOURCE,
         "has_html": find_html_part(content.raw) is not None,
-        "new": [recipient for recipient in item.addressees if recipient.is_new],
+        "new": [recipient for recipient in item.recipients if recipient.is_new],
     }
 
 
@@ -144,7 +142,7 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
 def get_item_state(page: PageRequest) -> ApiResponse:
     """Whether the message changed since it was shown; for the page's script."""
     message = page.request.services.review.peek(page.principal, page.request.path_params["email"])
-    state = {"status": message.status.wire, "mark": seen_mark(message)}
+    state = {"status": message.status.wire, "mark": get_content_digest(message)}
     return ApiResponse(
         content=json.dumps(state).encode(),
         media_type="application/json",
@@ -171,9 +169,9 @@ def _decide(page: PageRequest) -> Message:
     action, mark = parse_action(form.get("action")), form.get("mark")
 
     def require_unchanged(tx: Tx) -> None:
-        approver(tx.key(page.principal.key_id))
+        require_approver(tx.key(page.principal.key_id))
         message = tx.message(email_id)
-        if message is not None and seen_mark(message) != mark:
+        if message is not None and get_content_digest(message) != mark:
             raise conflict(
                 "content_changed",
                 "The message changed after this page was made, so nothing was decided. This is "
@@ -186,7 +184,7 @@ def _decide(page: PageRequest) -> Message:
         approve=action == "approve",
         reason=parse_reason(form.get("reason")),
         seen_hash=None,
-        first=require_unchanged,
+        check=require_unchanged,
     )
 
 
@@ -270,7 +268,7 @@ def _render_edit(page: PageRequest, status: int, error: str, texts: dict[str, st
     texts = texts or {"subject": message.subject, "markdown": item.content.markdown}
     return render_session_page(
         page, "edit.html", status, error=error, item=item, message=message,
-        mark=seen_mark(message), **texts,
+        mark=get_content_digest(message), **texts,
     )  # fmt: skip
 
 

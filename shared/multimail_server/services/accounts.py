@@ -12,7 +12,7 @@ from ..oversight import Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Account, AuditEntry, Key, Mailbox
 from .auth import require_grantable
-from .context import AppContext, Principal, find_mailbox, system_principal
+from .context import AppContext, Principal, find_mailbox
 from .webhooks import retire
 
 
@@ -81,7 +81,7 @@ class AccountService:
                 return False
             tx.put_account(account)
             tx.put_mailbox(mailbox)
-            server = system_principal(account.id)
+            server = Principal.system(account.id)
             about = ("mailbox", mailbox.id)
             context.audit(tx, server, "mailbox.create", about, mailbox_id=mailbox.id)
             for new in made.values():
@@ -153,7 +153,7 @@ class AccountService:
         """Make a key; `mailbox_id` (id or address) binds it to one mailbox.
 
         Raises:
-            Refusal: Unknown scopes, or send and oversight together (400); no such mailbox (404).
+            ApiError: Unknown scopes, or send and oversight together (400); no such mailbox (404).
         """
         wanted = parse_scopes(scopes)
         require_grantable(principal, wanted)

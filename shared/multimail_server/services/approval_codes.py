@@ -56,7 +56,7 @@ class ApprovalCodeService:
         """Make a code for exactly this change and tell it to the human.
 
         Raises:
-            Refusal: Twenty were asked for within the hour (429).
+            ApiError: Twenty were asked for within the hour (429).
         """
         context, text = self._context, mint_code()
         code_id = context.ids.new("cod")
@@ -96,7 +96,7 @@ class ApprovalCodeService:
         """Use up a code for exactly this change, whatever comes of the change itself.
 
         Raises:
-            Refusal: It is no code for it, or not one any more (403).
+            ApiError: It is no code for it, or not one any more (403).
         """
 
         def work(tx: Tx) -> ApiError | OneTimeCode:

@@ -1,4 +1,4 @@
-"""Withdrawing: what a sender may still change after sending - cancel, or move the moment."""
+"""Cancel or reschedule a message that was accepted and has not left."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class CancellationService:
         self._context = context
 
     def cancel(self, principal: Principal, mailbox_id: str, email_id: str) -> Message:
-        """Withdraw a message that is pending or scheduled; a repeat changes nothing.
+        """Cancel a pending or scheduled message; a repeat changes nothing.
 
         Raises:
-            Refusal: It is on its way, sent, decided or expired (409), or not to be seen (404).
+            ApiError: It is being sent, was sent, decided or expired (409), or is unknown (404).
         """
         context = self._context
 
@@ -47,21 +47,21 @@ class CancellationService:
         send_at: datetime,
         seen_hash: str | None = None,
     ) -> Message:
-        """Give a scheduled message another moment; an approved one then awaits a new decision.
+        """Change when a scheduled message leaves; an approved one then awaits a new decision.
 
         Args:
             principal: A key that sends.
-            mailbox_id: Whose message it is.
+            mailbox_id: The mailbox of the message.
             email_id: A message with `send_at`.
-            send_at: When it leaves.
-            seen_hash: The `content_hash` that the caller knows, if it wants to be sure.
+            send_at: The new time.
+            seen_hash: The `content_hash` that the caller read; a mismatch is a 409.
         Raises:
-            Refusal: The moment has passed (400), or the message expired or is not scheduled any
-                more (409).
+            ApiError: The time has passed (400), or the message expired or is no longer scheduled
+                (409).
         """
         context = self._context
         if send_at <= context.now():
-            raise invalid("`send_at` lies in the past; give a moment that is still to come.")
+            raise invalid("`send_at` lies in the past. Give a time in the future.")
 
         def work(tx: Tx) -> Message:
             message = self._outbound(tx, principal, mailbox_id, email_id)
@@ -72,8 +72,8 @@ class CancellationService:
                 raise content_changed_error(email_id)
             content = tx.content(message.id)
             files = [file.sha256 for file in tx.attachments(message.id)]
-            moment = replace(message, send_at=send_at)
-            mark = content_hash(moment, content.markdown if content else "", files)
+            rescheduled = replace(message, send_at=send_at)
+            digest = content_hash(rescheduled, content.markdown if content else "", files)
             moved = apply_event(
                 tx,
                 message,
@@ -81,7 +81,7 @@ class CancellationService:
                 context.now(),
                 context.pending_ttl,
                 send_at=send_at,
-                content_hash=mark,
+                content_hash=digest,
                 decision=None,
                 decided_at=None,
                 decided_by=None,
@@ -93,7 +93,7 @@ class CancellationService:
                 ("email", message.id),
                 mailbox_id=message.mailbox_id,
                 send_at=send_at.isoformat(),
-                content_hash=mark,
+                content_hash=digest,
             )
             return moved or message
 

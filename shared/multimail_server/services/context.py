@@ -1,4 +1,4 @@
-"""The desk: what every room of the mailroom works with, and who is asking."""
+"""The application context that all services share, and the principal of a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: the key that a request came with."""
+    """The API key on whose behalf an operation runs."""
 
     key_id: str
     account_id: str
@@ -32,31 +32,31 @@ class Principal:
     scopes: frozenset[str]
     live: bool
     mailbox_id: str | None = None
-    """The only mailbox that the key may see; None for all of the account."""
+    """The only mailbox that the key can access; None for every mailbox of the account."""
+
+    @classmethod
+    def system(cls, account_id: str) -> Principal:
+        """Return the principal of the server's own work: inbound mail, expiry, delivery."""
+        return cls("", account_id, "server", frozenset(), live=False)
 
     @property
     def is_reviewer(self) -> bool:
-        """Whether the key may see what awaits a decision."""
+        """Whether the key can see messages that await a decision."""
         return "oversight" in self.scopes
 
     def sees(self, mailbox_id: str | None) -> bool:
-        """Return whether the key may see things of this mailbox."""
+        """Return whether the key can access this mailbox."""
         return self.mailbox_id is None or self.mailbox_id == mailbox_id
 
 
-def system_principal(account_id: str) -> Principal:
-    """Return the principal of what happens by itself: mail that comes in, time that runs out."""
-    return Principal("", account_id, "server", frozenset(), live=False)
-
-
 def discard_line(line: str) -> None:
-    """Drop a line for the human: they look on the reviewer's side."""
+    """Discard a line for the operator."""
     del line
 
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """What the rooms share."""
+    """Dependencies and settings that every service uses."""
 
     store: Store
     clock: Clock
@@ -69,45 +69,45 @@ class AppContext:
     outbound_headers: OutboundHeaders
     relay_host: str | None = None
     wakeups: WakeupGroup = field(default_factory=WakeupGroup)
-    """Of the threads that do what is due."""
+    """Wake the workers that run due work."""
     webhook_wakeup: LatchedWakeup = field(default_factory=LatchedWakeup)
     test_hooks: TestHooks = field(default_factory=TestHooks)
     notify_operator: Callable[[str], None] = field(default=discard_line)
-    """Says a line to whoever runs the server, and to nobody else: codes stand in it."""
+    """Shows a line to the operator alone: it can hold a one-time code."""
     approval_codes: bool = False
-    """Whether sensitive changes ask for a code that the human gives."""
+    """Whether sensitive changes need an approval code."""
     sends_per_day: int | None = None
-    """How many sends an account may have accepted in a day (UTC); None for no limit."""
+    """Sends that an account can have accepted in a day (UTC); None for no limit."""
     _committed: threading.local = field(default_factory=threading.local, repr=False)
 
     def now(self) -> datetime:
-        """Return the server's time."""
+        """Return the current time of the server's clock."""
         return self.clock.now()
 
     def write(self, work: Callable[[Tx], T]) -> T:
-        """Run a transaction, then wake whoever waits for what it did."""
+        """Run a write transaction, then notify the waiters of commits."""
         result = self.store.write(work)
-        self._committed.something = True
+        self._committed.any = True
         self.commits.notify_all()
         self.webhook_wakeup.committed()
         return result
 
-    def run_request(self, answer: Callable[[], T]) -> T:
-        """Run what answers one request, in this thread.
+    def run_request(self, handle: Callable[[], T]) -> T:
+        """Run the handler of one request in this thread.
 
         Raises:
             CommitOutcomeUnknownError: The database failed after part of it was committed.
         """
-        self._committed.something = False
+        self._committed.any = False
         try:
-            return answer()
+            return handle()
         except StoreUnavailableError as error:
-            if self._committed.something:
+            if self._committed.any:
                 raise CommitOutcomeUnknownError(str(error)) from error
             raise
 
     def on_remote_commit(self) -> None:
-        """Wake whoever waits for what another process may have committed."""
+        """Notify the waiters of commits that another process may have made one."""
         self.commits.notify_all()
         self.wakeups.notify()
         self.webhook_wakeup.notify()  # It may have been the first webhook.
@@ -122,10 +122,19 @@ class AppContext:
         mailbox_id: str | None = None,
         **metadata: Any,
     ) -> None:
-        """Add a line to the audit log, about `resource`: its type and its id.
+        """Add an entry to the audit log.
+
+        Args:
+            tx: The transaction that makes the audited change.
+            principal: Who made it.
+            action: Such as `email.send`.
+            resource: The type and the id of what was changed.
+            mailbox_id: The mailbox it belongs to.
+            metadata: More facts; None values are left out. Never content or secrets.
 
         Raises:
-            Refusal: The key was taken away after the request was let in; its change is undone.
+            ApiError: The key was revoked or lost a scope after the request was authenticated; the
+                transaction is rolled back.
         """
         _check_key(tx, principal)
         tx.add_audit(
@@ -144,7 +153,7 @@ class AppContext:
 
 
 def _check_key(tx: Reader, principal: Principal) -> None:
-    """Refuse what a key asked for before, and would do after, it was revoked or lost a scope."""
+    """Reject a request whose key was revoked or lost a scope since it was authenticated."""
     if not principal.key_id:
         return
     key = tx.key(principal.key_id)
@@ -152,36 +161,35 @@ def _check_key(tx: Reader, principal: Principal) -> None:
         raise ApiError(
             401,
             "invalid_key",
-            "This API key was revoked meanwhile. Nothing was done; take another.",
+            "This API key was revoked. Nothing was changed; use another key.",
         )
     if not principal.scopes <= set(key.scopes):
         raise forbidden(
             "missing_scope",
-            "This key's scopes were changed meanwhile. Nothing was done; try again.",
+            "The scopes of this key were changed. Nothing was changed; try again.",
         )
 
 
-def find_mailbox(tx: Reader, principal: Principal, which: str) -> Mailbox:
-    """Return a mailbox by id or address, if the key may see it; else raise a 404."""
-    found = tx.mailbox_by_address(which.lower()) if "@" in which else tx.mailbox(which)
-    if found is None or found.deleted_at or found.account_id != principal.account_id:
-        raise not_found("mailbox", which)
-    if not principal.sees(found.id):
-        raise not_found("mailbox", which)
-    return found
+def find_mailbox(tx: Reader, principal: Principal, id_or_address: str) -> Mailbox:
+    """Return a mailbox that the key can access; raise a 404 otherwise."""
+    if "@" in id_or_address:
+        mailbox = tx.mailbox_by_address(id_or_address.lower())
+    else:
+        mailbox = tx.mailbox(id_or_address)
+    if mailbox is None or mailbox.deleted_at or mailbox.account_id != principal.account_id:
+        raise not_found("mailbox", id_or_address)
+    if not principal.sees(mailbox.id):
+        raise not_found("mailbox", id_or_address)
+    return mailbox
 
 
 def find_message(
-    tx: Reader, principal: Principal, which: str, mailbox_id: str | None = None
+    tx: Reader, principal: Principal, message_id: str, mailbox_id: str | None = None
 ) -> Message:
-    """Return a message, of `mailbox_id` if that is given, that the key may see; else a 404."""
-    found = tx.message(which)
-    if (
-        found is None
-        or found.account_id != principal.account_id
-        or not principal.sees(found.mailbox_id)
-    ):
-        raise not_found("message", which)
-    if mailbox_id is not None and found.mailbox_id != mailbox_id:
-        raise not_found("message", which)
-    return found
+    """Return a message that the key can access, of `mailbox_id` where given; else raise a 404."""
+    message = tx.message(message_id)
+    if message is None or message.account_id != principal.account_id:
+        raise not_found("message", message_id)
+    if not principal.sees(message.mailbox_id) or mailbox_id not in (None, message.mailbox_id):
+        raise not_found("message", message_id)
+    return message

@@ -1,4 +1,4 @@
-"""Deciding: the queue of what awaits a human, and the human's one decision on each."""
+"""The approval queue, and the decision on each message."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from ..errors import ApiError, conflict, forbidden
 from ..oversight import Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Message
-from .auth import check_approver
-from .context import AppContext, Principal, find_message, system_principal
+from .auth import require_approver
+from .context import AppContext, Principal, find_message
 from .suppression import get_suppressed
 from .transitions import apply_event, is_expired
 
-_DELIVERY_SECONDS = 2.0
+_DELIVERY_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class PendingItem:
-    """One item of the queue, with everything that an approver has to see."""
+    """A message that awaits a decision, with everything that an approver has to see."""
 
     message: Message
     markdown: str
     attachments: list[Attachment]
     removed: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
-    """Recipients who will get nothing even so: they are on the suppression list."""
+    """Recipients on the suppression list, who get nothing even after an approval."""
 
 
 class DecisionService:
@@ -36,7 +36,7 @@ class DecisionService:
         self._context = context
 
     def pending(self, principal: Principal, after_id: str, limit: int) -> list[PendingItem]:
-        """Return what awaits a decision, oldest first, after the item `after_id`."""
+        """Return the messages that await a decision, oldest first, after the message `after_id`."""
 
         def work(tx: Reader) -> list[PendingItem]:
             now = self._context.now()
@@ -55,36 +55,37 @@ class DecisionService:
         approve: bool,
         reason: str | None,
         seen_hash: str | None,
-        first: Callable[[Tx], None] | None = None,
+        check: Callable[[Tx], None] | None = None,
     ) -> Message:
-        """Decide, and wait a moment for the delivery that an approval starts.
+        """Approve or reject a message; after an approval, wait up to two seconds for delivery.
 
         Args:
-            principal: The approver; never the one who composed it.
+            principal: The approver; never the composer of the message.
             email_id: The message.
-            approve: Else it is rejected.
+            approve: False rejects it.
             reason: Kept with the message.
             seen_hash: The `content_hash` that the approver saw; a mismatch is refused.
-            first: What else the transaction does, before it decides; it has to make sure that
-                the approver saw what is there.
+            check: Runs in the deciding transaction and raises unless the approver saw the
+                present content; None checks `seen_hash`, or that the sender edited nothing.
         Returns:
-            The message as it is afterwards.
+            The message after the decision.
         Raises:
-            Refusal: Decided otherwise before, expired, changed since, or one's own message.
+            ApiError: The message was decided otherwise, expired or changed (409), or the principal
+                composed it or cannot approve (401, 403).
         """
 
         def work(tx: Tx) -> Message | ApiError:
-            if first is not None:
-                first(tx)
+            if check is not None:
+                check(tx)
             elif approve and seen_hash is None:
                 _check_unedited(find_message(tx, principal, email_id), tx)
             return self._decide(tx, principal, email_id, approve, reason, seen_hash)
 
-        decided: Message | ApiError = self._context.write(work)
-        if isinstance(decided, ApiError):
-            raise decided
+        result: Message | ApiError = self._context.write(work)
+        if isinstance(result, ApiError):
+            raise result
         self._context.wakeups.notify()
-        return self._settled(decided) if approve else decided
+        return self._wait_for_delivery(result) if approve else result
 
     def _decide(
         self,
@@ -98,13 +99,13 @@ class DecisionService:
         context, now = self._context, self._context.now()
         message = find_message(tx, principal, email_id)
         _check(principal, message, seen_hash)
-        check_approver(tx, principal)
+        require_approver(tx.key(principal.key_id))
         if is_expired(message, now):
-            # Committed although it is refused, so the refusal is returned and not raised.
+            # The expiry has to be committed, so the error is returned instead of raised.
             apply_event(tx, message, Event.EXPIRED, now, context.pending_ttl)
             context.audit(
                 tx,
-                system_principal(message.account_id),
+                Principal.system(message.account_id),
                 "email.expire",
                 ("email", message.id),
                 mailbox_id=message.mailbox_id,
@@ -139,16 +140,16 @@ class DecisionService:
         )
         return moved
 
-    def _settled(self, message: Message) -> Message:
-        """Return the message once it has left `sending`, or as it is after two seconds."""
+    def _wait_for_delivery(self, message: Message) -> Message:
+        """Return the message once it left `sending`, or as it is after two seconds."""
         if message.status is not State.SENDING:
             return message
 
-        def look() -> Message | None:
-            now = self._context.store.read(lambda tx: tx.message(message.id))
-            return now if now is not None and now.status is not State.SENDING else None
+        def poll() -> Message | None:
+            current = self._context.store.read(lambda tx: tx.message(message.id))
+            return None if current is None or current.status is State.SENDING else current
 
-        return self._context.commits.wait_for(look, _DELIVERY_SECONDS) or message
+        return self._context.commits.wait_for(poll, _DELIVERY_TIMEOUT) or message
 
 
 def _event(*, approve: bool, later: bool) -> Event:
@@ -161,20 +162,18 @@ def _check(principal: Principal, message: Message, seen_hash: str | None) -> Non
     if message.composer_key_id == principal.key_id:
         raise forbidden(
             "self_approval",
-            f"Message {message.id} was composed with this key; another key has to decide on it.",
+            f"Message {message.id} was composed with this key. Decide on it with another key.",
         )
-    if "send" in principal.scopes:
-        raise forbidden("self_approval", "A key that can send cannot decide. Use a reviewer's key.")
     if seen_hash is not None and seen_hash != message.content_hash:
         raise conflict(
             "content_changed",
-            f"Message {message.id} is not what was shown: `content_hash` differs. Nothing was "
-            "decided; read it again.",
+            f"Message {message.id} is not the one that was read: its `content_hash` differs. "
+            "Nothing was decided; read it again.",
         )
 
 
 def _check_unedited(message: Message, tx: Reader) -> None:
-    """Refuse to approve unseen what its sender put in the place of something else."""
+    """Reject an approval without `content_hash` of a message that its sender edited."""
     editors = {revision.replaced_by for revision in tx.revisions(message.id)}
     if message.composer_key_id in editors:
         raise conflict(
@@ -187,5 +186,5 @@ def _check_unedited(message: Message, tx: Reader) -> None:
 def _item(tx: Reader, message: Message) -> PendingItem:
     content = tx.content(message.id)
     markdown, removed = (content.markdown, content.removed) if content else ("", ())
-    barred = tuple(get_suppressed(tx, message.account_id, message.recipients))
-    return PendingItem(message, markdown, tx.attachments(message.id), removed, barred)
+    suppressed = tuple(get_suppressed(tx, message.account_id, message.recipients))
+    return PendingItem(message, markdown, tx.attachments(message.id), removed, suppressed)

@@ -61,7 +61,7 @@ def check_mailbox_domain(tx: Reader, context: AppContext, account_id: str, name:
     """Raise unless an account may have mailboxes in a domain.
 
     Raises:
-        Refusal: It is not this server's (400), or not verified yet (409).
+        ApiError: It is not this server's (400), or not verified yet (409).
     """
     if name == context.domain:
         return
@@ -98,7 +98,7 @@ class DomainService:
         """Add a domain with new keys, RSA of 2048 bits and Ed25519; verify it afterwards.
 
         Raises:
-            Refusal: It is no domain that can be registered (400), or is taken (409).
+            ApiError: It is no domain that can be registered (400), or is taken (409).
         """
         _account_wide(principal)
         host = ascii_domain(name)
@@ -148,7 +148,7 @@ class DomainService:
         """Forget a domain and its keys.
 
         Raises:
-            Refusal: A mailbox is still in it (409).
+            ApiError: A mailbox is still in it (409).
         """
         _account_wide(principal)
 

@@ -37,7 +37,7 @@ def forwarding_settings(
         address: The mailbox's.
         settings: What is to change.
     Raises:
-        Refusal: The recipients are missing or the mailbox itself (400), the key can send (403),
+        ApiError: The recipients are missing or the mailbox itself (400), the key can send (403),
             or a live key's mail has no way out (409).
     """
     if SETTING not in settings:

@@ -59,7 +59,7 @@ class MailboxService:
                 verified one.
             changes: Its display name, its mode (`gated_send` when not named) and settings.
         Raises:
-            Refusal: The address is unusable (400) or taken (409).
+            ApiError: The address is unusable (400) or taken (409).
         """
         address = self._address(name)
         if principal.mailbox_id is not None:

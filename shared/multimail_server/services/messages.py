@@ -19,7 +19,7 @@ from ..store.records import (
     MessageFilter,
     TestDelivery,
 )
-from .context import AppContext, Principal, find_mailbox, find_message, system_principal
+from .context import AppContext, Principal, find_mailbox, find_message
 from .transitions import apply_event
 
 MAX_TAGS = 50
@@ -167,7 +167,7 @@ class MessageService:
                 raise not_found("attachment", attachment_id)
             self._context.audit(
                 tx,
-                system_principal(message.account_id),
+                Principal.system(message.account_id),
                 "attachment.read_by_link",
                 ("attachment", found.id),
                 mailbox_id=message.mailbox_id,

@@ -21,8 +21,8 @@ from ..mail.scoring import Arrival, flags, score
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
-from .auth import inbound_mode
-from .context import AppContext, system_principal
+from .auth import get_inbound_mode
+from .context import AppContext, Principal
 from .events import EventKind, announce
 from .forwarding import forwards
 from .spam_filter import get_spam_event
@@ -62,7 +62,7 @@ class InboundService:
         answer tries again.
 
         Raises:
-            Refusal: A recipient has no mailbox (any more); nothing was stored.
+            ApiError: A recipient has no mailbox (any more); nothing was stored.
         """
         headers = read_headers(raw)
         parsed = parse(raw, headers)
@@ -108,7 +108,7 @@ class InboundService:
         self._insert_files(tx, message, letter)
         context.audit(
             tx,
-            system_principal(mailbox.account_id),
+            Principal.system(mailbox.account_id),
             "email.receive",
             ("email", message.id),
             mailbox_id=mailbox.id,
@@ -129,7 +129,7 @@ class InboundService:
             thread_id=parent.thread_id if parent else context.ids.new("thr"),
             direction=Direction.INBOUND,
             status=State.PENDING_SCAN,
-            mode=inbound_mode(mailbox),
+            mode=get_inbound_mode(mailbox),
             created_at=now,
             from_address=parsed.from_address,
             from_name=parsed.from_name,
@@ -267,7 +267,7 @@ def _record_bounce(
     )
     context.audit(
         tx,
-        system_principal(message.account_id),
+        Principal.system(message.account_id),
         "email.bounce",
         ("email", message.id),
         mailbox_id=message.mailbox_id,

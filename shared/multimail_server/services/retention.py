@@ -8,7 +8,7 @@ from typing import Any
 from ..oversight import Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message
-from .context import AppContext, system_principal
+from .context import AppContext, Principal
 from .transitions import apply_event
 
 _BATCH = 100
@@ -90,7 +90,7 @@ class Retention:
         context = self._context
         apply_event(tx, message, Event.PURGED, context.now(), context.pending_ttl, **_ERASED)
         tx.purge_content(message.id)
-        server, about = system_principal(message.account_id), ("email", message.id)
+        server, about = Principal.system(message.account_id), ("email", message.id)
         context.audit(tx, server, "email.purge", about, mailbox_id=message.mailbox_id)
 
 

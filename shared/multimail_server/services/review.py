@@ -1,4 +1,4 @@
-"""Reviewing: everything that a human has to see before deciding, in one consistent look."""
+"""The read model of the review pages, loaded in one transaction."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _THREAD_MESSAGES = 50
 
 @dataclass(frozen=True, slots=True)
 class ReviewRecipient:
-    """Somebody who gets the message.
+    """A recipient of a message under review.
 
     Attributes:
         address: As it stands in the envelope.
         field: `To`, `Cc`, `Bcc`, or `Auto-Cc` and `Auto-Bcc` for the mailbox's own copies.
-        is_new: Whether the mailbox has never written to it with approval.
-        is_fixed: Whether the mailbox's owner has set it up, so that an edit cannot drop it.
+        is_new: Whether no approved message of this mailbox went to it before.
+        is_fixed: Whether it is a copy set up by the mailbox's owner, which an edit cannot drop.
     """
 
     address: str
@@ -37,7 +37,7 @@ class ReviewRecipient:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """One row of the queue."""
+    """A row of the approval queue."""
 
     message: Message
     markdown: str
@@ -47,27 +47,27 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """One message with all that a decision on it needs.
+    """A message with everything that a decision on it needs.
 
     Attributes:
         message: The message.
-        mailbox: Whose it is.
+        mailbox: The mailbox of the message.
         content: Its text and its exact bytes.
-        attachments: Its files.
-        addressees: Everyone who gets it; empty for mail that came in.
-        thread: The rest of its conversation, oldest first, at most 50 messages.
-        revisions: What it was before it was edited, oldest first.
-        names: The account's keys by id, so that a person reads who composed and decided.
+        attachments: Its attachments.
+        recipients: Its envelope recipients; empty for inbound mail.
+        thread: The other messages of its thread, oldest first, at most 50.
+        revisions: Its earlier revisions, oldest first.
+        key_names: Names of the account's keys by id, to show who composed and decided.
     """
 
     message: Message
     mailbox: Mailbox
     content: Content
     attachments: list[Attachment]
-    addressees: list[ReviewRecipient]
+    recipients: list[ReviewRecipient]
     thread: list[OpenedMessage]
     revisions: list[Revision]
-    names: dict[str, str]
+    key_names: dict[str, str]
 
     @property
     def is_held(self) -> bool:
@@ -76,25 +76,25 @@ class ReviewItem:
 
 
 class ReviewService:
-    """What the human's page shows."""
+    """Queries of the review pages."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
     def key(self, key_id: str) -> Key | None:
-        """Return a key as it is now."""
+        """Return an API key by id."""
         return self._context.store.read(lambda tx: tx.key(key_id))
 
     def key_by_sha256(self, sha256: str) -> Key | None:
-        """Return the key with this digest, as it is now."""
+        """Return the API key with this SHA-256."""
         return self._context.store.read(lambda tx: tx.key_by_sha256(sha256))
 
     def key_names(self, principal: Principal) -> dict[str, str]:
-        """Return the names of the account's keys by their ids."""
-        return self._context.store.read(lambda tx: _names(tx, principal.account_id))
+        """Return the names of the account's API keys by id."""
+        return self._context.store.read(lambda tx: _get_key_names(tx, principal.account_id))
 
-    def note_session(self, principal: Principal, action: str) -> None:
-        """Say in the audit log that somebody signed in to the pages, or out."""
+    def record_session(self, principal: Principal, action: str) -> None:
+        """Record a sign-in or sign-out in the audit log."""
         context = self._context
         context.write(
             lambda tx: context.audit(
@@ -107,72 +107,72 @@ class ReviewService:
         )
 
     def queue(self, principal: Principal, after_id: str, limit: int) -> list[QueueRow]:
-        """Return what awaits a decision, oldest first, after the item `after_id`."""
+        """Return the messages that await a decision, oldest first, after the message `after_id`."""
 
         def work(tx: Reader) -> list[QueueRow]:
             now = self._context.now()
             rows = tx.pending_messages(
                 principal.account_id, principal.mailbox_id, now, after_id, limit
             )
-            return [_waiting(tx, message) for message in rows]
+            return [_load_queue_row(tx, message) for message in rows]
 
         return self._context.store.read(work)
 
     def peek(self, principal: Principal, email_id: str) -> Message:
-        """Return a message without its content; no audit line, for a page that asks often."""
-        return self._context.store.read(lambda tx: _reviewable(tx, principal, email_id))
+        """Return a message without its content and without an audit entry, for polling."""
+        return self._context.store.read(lambda tx: _find_reviewable(tx, principal, email_id))
 
     def item(self, principal: Principal, email_id: str, via: str) -> ReviewItem:
-        """Return one message with all that belongs to it; the audit log says who looked.
+        """Return a message with all that belongs to it, and record the read in the audit log.
 
-        It marks nothing as read: what an agent has not read stays unread for it.
+        It doesn't mark the message as read: that is the agent's state.
 
         Args:
             principal: The reviewer.
             email_id: The message.
-            via: How they look, `page` or `approval_link`, for the audit log.
+            via: `page` or `approval_link`, for the audit log.
         """
         context = self._context
 
         def work(tx: Tx) -> ReviewItem:
-            message = _reviewable(tx, principal, email_id)
+            message = _find_reviewable(tx, principal, email_id)
             about = ("email", message.id)
             context.audit(
                 tx, principal, "email.read", about, mailbox_id=message.mailbox_id, via=via
             )
-            return _item(tx, message)
+            return _load_item(tx, message)
 
         return context.write(work)
 
     def attachment(
         self, principal: Principal, email_id: str, attachment_id: str
     ) -> tuple[Attachment, bytes]:
-        """Return a file of a message that the reviewer may see; the audit log says so."""
+        """Return an attachment and record the read in the audit log."""
         context = self._context
 
         def work(tx: Tx) -> tuple[Attachment, bytes]:
-            message = _reviewable(tx, principal, email_id)
-            found = tx.attachment(attachment_id)
-            if found is None or found.message_id != message.id:
+            message = _find_reviewable(tx, principal, email_id)
+            attachment = tx.attachment(attachment_id)
+            if attachment is None or attachment.message_id != message.id:
                 raise not_found(f"attachment of message {email_id} called", attachment_id)
-            about = ("attachment", found.id)
-            context.audit(tx, principal, "attachment.read", about, mailbox_id=message.mailbox_id)
-            return found, tx.attachment_content(found.id)
+            resource = ("attachment", attachment.id)
+            context.audit(tx, principal, "attachment.read", resource, mailbox_id=message.mailbox_id)
+            return attachment, tx.attachment_content(attachment.id)
 
         return context.write(work)
 
     def raw(self, principal: Principal, email_id: str) -> bytes:
-        """Return the exact bytes of a message; no audit line, since `item` has written one."""
+        """Return the raw bytes of a message; `item` has recorded the read."""
 
         def work(tx: Reader) -> bytes:
-            content = tx.content(_reviewable(tx, principal, email_id).id)
+            content = tx.content(_find_reviewable(tx, principal, email_id).id)
             return content.raw if content else b""
 
         return self._context.store.read(work)
 
 
-def addressees(tx: Reader, message: Message, mailbox: Mailbox) -> list[ReviewRecipient]:
-    """Return everyone in the envelope, with the field that names them."""
+def list_recipients(tx: Reader, message: Message, mailbox: Mailbox) -> list[ReviewRecipient]:
+    """Return the envelope recipients with the header field that names each."""
     auto_cc, auto_bcc = auto_copies(mailbox, "auto_cc"), auto_copies(mailbox, "auto_bcc")
     fixed = fixed_recipients(message, (*auto_cc, *auto_bcc))
     known = tx.approved_recipients(mailbox.id, message.recipients)
@@ -198,7 +198,7 @@ def _lower(addresses: Sequence[str]) -> list[str]:
     return [address.lower() for address in addresses]
 
 
-def _waiting(tx: Reader, message: Message) -> QueueRow:
+def _load_queue_row(tx: Reader, message: Message) -> QueueRow:
     content = tx.content(message.id)
     new = 0
     if message.direction is Direction.OUTBOUND:
@@ -208,18 +208,18 @@ def _waiting(tx: Reader, message: Message) -> QueueRow:
     return QueueRow(message, content.markdown[:500] if content else "", files, new)
 
 
-def _reviewable(tx: Reader, principal: Principal, email_id: str) -> Message:
+def _find_reviewable(tx: Reader, principal: Principal, email_id: str) -> Message:
     message = find_message(tx, principal, email_id)
     if message.status not in HELD and "read" not in principal.scopes:
         raise forbidden(
             "missing_scope",
-            f"Message {email_id} awaits no decision, and this key has no read scope to look at "
-            "other mail.",
+            f"Message {email_id} awaits no decision. To read other mail, use a key with the read "
+            "scope.",
         )
     return message
 
 
-def _item(tx: Reader, message: Message) -> ReviewItem:
+def _load_item(tx: Reader, message: Message) -> ReviewItem:
     mailbox = tx.mailbox(message.mailbox_id)
     content = tx.content(message.id)
     if mailbox is None or content is None:
@@ -231,18 +231,18 @@ def _item(tx: Reader, message: Message) -> ReviewItem:
         mailbox=mailbox,
         content=content,
         attachments=tx.attachments(message.id),
-        addressees=addressees(tx, message, mailbox) if outbound else [],
-        thread=[_opened(tx, other) for other in others if other.id != message.id],
+        recipients=list_recipients(tx, message, mailbox) if outbound else [],
+        thread=[_open(tx, other) for other in others if other.id != message.id],
         revisions=tx.revisions(message.id),
-        names=_names(tx, message.account_id),
+        key_names=_get_key_names(tx, message.account_id),
     )
 
 
-def _opened(tx: Reader, message: Message) -> OpenedMessage:
+def _open(tx: Reader, message: Message) -> OpenedMessage:
     content = tx.content(message.id)
     text = content.markdown if content else ""
     return OpenedMessage(message, text, tx.attachments(message.id))
 
 
-def _names(tx: Reader, account_id: str) -> dict[str, str]:
+def _get_key_names(tx: Reader, account_id: str) -> dict[str, str]:
     return {key.id: key.name for key in tx.keys(account_id)}

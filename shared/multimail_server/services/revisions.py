@@ -16,7 +16,7 @@ from ..mail.compose import OutgoingAttachment
 from ..oversight import Direction, Event, Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, Mailbox, Message, Revision
-from .auth import approver
+from .auth import require_approver
 from .context import AppContext, Principal, find_mailbox, find_message
 from .drafts import (
     MAX_RECIPIENTS,
@@ -139,7 +139,7 @@ class RevisionService:
             edit: What it says from now on.
             seen_hash: The `content_hash` that was edited; a mismatch is refused.
         Raises:
-            Refusal: It does not wait any more, it changed meanwhile (409), or nobody is left
+            ApiError: It does not wait any more, it changed meanwhile (409), or nobody is left
                 to get it (400).
         """
         context = self._context
@@ -150,7 +150,7 @@ class RevisionService:
         after = _edited(context, before, edit)
 
         def work(tx: Tx) -> Message:
-            approver(tx.key(principal.key_id))
+            require_approver(tx.key(principal.key_id))
             if find_message(tx, principal, email_id) != before.message:
                 raise content_changed_error(email_id)
             return put_revision(
@@ -162,7 +162,7 @@ class RevisionService:
         return revised
 
     def _before(self, tx: Reader, principal: Principal, email_id: str) -> ComposedMessage:
-        approver(tx.key(principal.key_id))
+        require_approver(tx.key(principal.key_id))
         message = find_message(tx, principal, email_id)
         content = tx.content(message.id)
         if message.direction is Direction.INBOUND or content is None:
@@ -256,7 +256,7 @@ class EditService:
             rewrite: What is to change.
             seen_hash: The `content_hash` that was edited, if the caller wants to be sure.
         Raises:
-            Refusal: It was let through or has left, it changed since (409), the mailbox sends
+            ApiError: It was let through or has left, it changed since (409), the mailbox sends
                 nothing (403), or the moment has passed (400).
         """
         context = self._context

@@ -67,7 +67,7 @@ class SendService:
         """Accept a new message; a repeat under the same idempotency key returns the first.
 
         Raises:
-            Refusal: The mailbox sends nothing, the key was used for other content, or there is
+            ApiError: The mailbox sends nothing, the key was used for other content, or there is
                 no way out for a live key.
         """
         for _ in range(_ATTEMPTS):
@@ -315,7 +315,7 @@ def consume_daily_quota(tx: Tx, context: AppContext, account_id: str) -> None:
     """Count one send of an account's day (UTC), in the transaction that accepts it.
 
     Raises:
-        Refusal: The day's sends are used up (429).
+        ApiError: The day's sends are used up (429).
     """
     most, now = context.sends_per_day, context.now().astimezone(UTC)
     if most is None:

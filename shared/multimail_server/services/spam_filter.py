@@ -62,7 +62,7 @@ class SpamFilterService:
         """Say that a message is spam, or that it is none; a repeat changes nothing.
 
         Raises:
-            Refusal: It was sent and not received, it awaits a decision, or it is locked away and
+            ApiError: It was sent and not received, it awaits a decision, or it is locked away and
                 the key is no reviewer's.
         """
         context = self._context

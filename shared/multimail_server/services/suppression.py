@@ -9,7 +9,7 @@ from ..errors import ApiError, forbidden, not_found
 from ..oversight import State
 from ..store.protocol import Reader, Tx
 from ..store.records import Message, Suppression
-from .context import AppContext, Principal, system_principal
+from .context import AppContext, Principal
 
 BOUNCE, COMPLAINT, UNSUBSCRIBE = "bounce", "complaint", "unsubscribe"
 _WHY = {
@@ -96,7 +96,7 @@ def suppress(
     tx.put_suppression(entry)
     about = ("suppression", entry.id)
     box = message.mailbox_id
-    principal = system_principal(message.account_id)
+    principal = Principal.system(message.account_id)
     context.audit(
         tx, principal, "suppression.add", about, mailbox_id=box, reason=reason, email=message.id
     )
@@ -119,7 +119,7 @@ class SuppressionService:
         """Let an address get mail again.
 
         Raises:
-            Refusal: It is not on the list (404), or the key belongs to one mailbox (403).
+            ApiError: It is not on the list (404), or the key belongs to one mailbox (403).
         """
         _account_wide(principal)
 
@@ -147,7 +147,7 @@ class SuppressionService:
                 did not get it changes nothing, and the answer is the same: it tells nobody who
                 else got the message.
         Raises:
-            Refusal: The link is false, or its message has not left (404); who it is was not said
+            ApiError: The link is false, or its message has not left (404); who it is was not said
                 (400).
         """
 

@@ -1,4 +1,4 @@
-"""Steps: executes what the oversight table answers. The only code that changes a status."""
+"""Applies the oversight table: the only code that changes the status of a message."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from .forwarding import build_forward
 from .notifications import notify_monitored_send
 
 
-def build_rejection(message: Message, refused: Rejected) -> ApiError:
-    """Return the table's refusal as the web shows it."""
-    if refused.code == "read_only":
-        return forbidden(refused.code, refused.message)
+def build_rejection(message: Message, rejected: Rejected) -> ApiError:
+    """Return the API error for an event that the table rejects."""
+    if rejected.code == "read_only":
+        return forbidden(rejected.code, rejected.message)
     return ApiError(
         409,
-        refused.code,
-        f"Message {message.id} was not changed. {refused.message}",
+        rejected.code,
+        f"Message {message.id} was not changed. {rejected.message}",
         extra={"id": message.id, "message_id": message.id, "status": message.status.wire},
     )
 
 
 def is_expired(message: Message, now: datetime) -> bool:
-    """Return whether a message's time for a decision ran out, though it is not `expired` yet."""
+    """Return whether the time for a decision ran out before the status became `expired`."""
     if message.status is not State.PENDING_SEND_APPROVAL or message.expires_at is None:
         return False
     return message.expires_at <= now
 
 
 def require_not_expired(message: Message, now: datetime) -> None:
-    """Refuse a change after which the message would wait anew.
+    """Reject a change that would let an expired message wait again.
 
     Raises:
-        Refusal: Its time for a decision ran out (409), whether or not it is `expired` yet.
+        ApiError: The time for a decision ran out (409), whether or not the status is `expired`.
     """
     if is_expired(message, now):
         raise conflict("expired", f"Message {message.id} expired; it can no longer be sent.")
@@ -47,19 +47,19 @@ def require_not_expired(message: Message, now: datetime) -> None:
 def apply_event(
     tx: Tx, message: Message, event: Event, now: datetime, ttl: timedelta, **changes: Any
 ) -> Message | None:
-    """Let `event` happen to a message, with its effects, in the transaction `tx`.
+    """Apply `event` to a message, with all its effects, in the transaction `tx`.
 
     Args:
         tx: The transaction.
-        message: As it was read in this transaction.
+        message: As read in this transaction.
         event: What happens.
         now: The server's time.
-        ttl: How long a message that has to wait may wait for its decision.
-        changes: Other fields of the message that change with it.
+        ttl: How long a held message waits for its decision.
+        changes: Other fields to set.
     Returns:
-        The message as it is then; None when the event had happened before.
+        The changed message; None if the event had been applied before.
     Raises:
-        Refusal: The table does not allow it, or another change came first.
+        ApiError: The table rejects the event, or a concurrent change came first.
     """
     result = transition(message.direction, message.mode, message.status, event)
     if isinstance(result, Rejected):
@@ -70,7 +70,9 @@ def apply_event(
         changes["expires_at"] = now + ttl
     moved = tx.update_message(message, result.state, **changes)
     if moved is None:
-        raise conflict("changed_meanwhile", f"Message {message.id} changed meanwhile. Try again.")
+        raise conflict(
+            "changed_meanwhile", f"Message {message.id} was changed by another request. Try again."
+        )
     _apply_transition(tx, moved, event, result, now, ttl)
     return moved
 
@@ -78,19 +80,19 @@ def apply_event(
 def create_message(
     tx: Tx, message: Message, content: Content, event: Event, now: datetime, ttl: timedelta
 ) -> Message:
-    """Keep a message that is new, in the state to which its scan leads, with its effects.
+    """Insert a new message in the state that its scan leads to, with all effects.
 
     Args:
         tx: The transaction.
-        message: In the state that every message begins in; nothing of it is kept yet.
-        content: What it says.
-        event: How its scan ended.
+        message: In its initial state, not stored yet.
+        content: Its text and its bytes.
+        event: The result of its scan.
         now: The server's time.
-        ttl: How long it may wait for a decision, if it has to.
+        ttl: How long it waits for a decision if it is held.
     Returns:
-        The message as it was kept.
+        The message as stored.
     Raises:
-        Refusal: The table does not allow it.
+        ApiError: The table rejects the event.
     """
     result = transition(message.direction, message.mode, message.status, event)
     if isinstance(result, Rejected):
@@ -105,23 +107,23 @@ def create_message(
 
 
 def _apply_transition(
-    tx: Tx, moved: Message, event: Event, step: Transition, now: datetime, ttl: timedelta
+    tx: Tx, moved: Message, event: Event, applied: Transition, now: datetime, ttl: timedelta
 ) -> None:
-    """Do all that follows from a message's having come into a state."""
-    _apply_effects(tx, moved, step, now)
+    """Run the effects of a transition, record its event, and forward the message if it is due."""
+    _apply_effects(tx, moved, applied, now)
     announce_step(tx, moved, event, now)
     forward = build_forward(tx, moved, now)
     if forward is not None:
         create_message(tx, *forward, Event.SCANNED, now, ttl)
 
 
-def _apply_effects(tx: Tx, message: Message, step: Transition, now: datetime) -> None:
-    if Effect.WITHDRAW in step.effects:
+def _apply_effects(tx: Tx, message: Message, applied: Transition, now: datetime) -> None:
+    if Effect.WITHDRAW in applied.effects:
         tx.remove_outbox(message.id)
-    if Effect.ENQUEUE in step.effects:
+    if Effect.ENQUEUE in applied.effects:
         tx.put_outbox(OutboxRow(message.id, now, 0, message.recipients))
-    if Effect.ENQUEUE_FOR_LATER in step.effects:
+    if Effect.ENQUEUE_FOR_LATER in applied.effects:
         due = message.send_at or now
         tx.put_outbox(OutboxRow(message.id, due, 0, message.recipients))
-    if Effect.NOTIFY in step.effects:
+    if Effect.NOTIFY in applied.effects:
         notify_monitored_send(tx, message, now)

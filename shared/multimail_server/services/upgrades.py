@@ -45,7 +45,7 @@ class UpgradeService:
         """Ask for a looser mode: a code goes to the human, and nothing of it to the caller.
 
         Raises:
-            Refusal: The mode is not looser (400), or three were asked for within the hour (429).
+            ApiError: The mode is not looser (400), or three were asked for within the hour (429).
         """
         context, text = self._context, mint_code()
         code_id = context.ids.new("upg")
@@ -80,7 +80,7 @@ class UpgradeService:
         """Give the mailbox the mode that the code stands for.
 
         Raises:
-            Refusal: The code is wrong, used, over or out of tries, or the mode was changed since
+            ApiError: The code is wrong, used, over or out of tries, or the mode was changed since
                 (403), or the key that asked was revoked (409).
         """
 

@@ -70,7 +70,7 @@ class WebhookService:
         Returns:
             The subscription with its signing secret, which is shown this once.
         Raises:
-            Refusal: The URL or an event cannot be taken (400), no such mailbox (404), or there
+            ApiError: The URL or an event cannot be taken (400), no such mailbox (404), or there
                 are 100 subscriptions (409).
         """
         context = self._context
@@ -151,7 +151,7 @@ class WebhookService:
         """Deliver once more, with the same id and the same body, from the start of the schedule.
 
         Raises:
-            Refusal: The subscription is disabled (409) or deleted (404).
+            ApiError: The subscription is disabled (409) or deleted (404).
         """
         context = self._context
 
@@ -225,7 +225,7 @@ def sync_settings_webhooks(
         secrets: What signs each URL's events from now on, by the name of the setting. A setting
             that is not named here stays as it is.
     Raises:
-        Refusal: A URL is not one that events may be posted to.
+        ApiError: A URL is not one that events may be posted to.
     """
     for name, secret in secrets.items():
         known = _known(tx, mailbox, WebhookSource(name))
@@ -290,7 +290,7 @@ def parse_webhook_url(url: str, field: str = "url") -> str:
         url: As it was given.
         field: How the request calls it.
     Raises:
-        Refusal: It is another kind of URL; it is not repeated, since a URL can hold a password.
+        ApiError: It is another kind of URL; it is not repeated, since a URL can hold a password.
     """
     try:
         parts = urlsplit(url)

@@ -18,16 +18,16 @@ from typing import Any
 
 import httpx
 
-from ..api import render
+from ..api.schemas.messages import render_email
 from ..oversight import Direction, State
 from ..server import EmbeddedServer, FirstKeys
 from ..services import Principal
-from ..services.context import system_principal
 from ..services.messages import OpenedMessage
 from ..settings import ServerConfig
 from ..store.protocol import Reader
 from ..store.records import Message, MessageFilter
 from .hooks import parse_clock
+from .routes import render_test_delivery
 from .seeding import parse_seed, read_seeds
 
 _SHORT = {"mode": "oversight_mode", "mailbox": "mailbox_address"}
@@ -215,7 +215,7 @@ class ServerUnderTest(EmbeddedServer):
         """Move the virtual clock, with all that falls due meanwhile; return the new time.
 
         Raises:
-            Refusal: The server has no virtual clock, or the work does not come to an end.
+            ApiError: The server has no virtual clock, or the work does not come to an end.
         """
         return self.services.test_service.advance(
             self._server_principal(), timedelta(seconds=seconds)
@@ -254,7 +254,7 @@ class ServerUnderTest(EmbeddedServer):
         )
 
     def _server_principal(self) -> Principal:
-        return system_principal(self.services.context.store.read(self._everybody).account_id)
+        return Principal.system(self.services.context.store.read(self._everybody).account_id)
 
     def outbox(self) -> list[Json]:
         """Return what test keys "delivered", newest first, with `raw` as text."""
@@ -263,7 +263,7 @@ class ServerUnderTest(EmbeddedServer):
         rows = services.messages.test_deliveries(principal, _LOOKED_AT)
         return [
             {
-                **render.test_delivery(delivery, message),
+                **render_test_delivery(delivery, message),
                 "raw": services.messages.test_delivery_raw(principal, message.id).decode(
                     "utf-8", "replace"
                 ),
@@ -282,7 +282,7 @@ class ServerUnderTest(EmbeddedServer):
         return [self._row(tx, message) for message in found]
 
     def _row(self, tx: Reader, message: Message) -> Json:
-        return render.email(_opened(tx, message), self._everybody(tx))
+        return dict(render_email(_opened(tx, message), self._everybody(tx)))
 
     @staticmethod
     def _everybody(tx: Reader) -> Principal:

@@ -38,7 +38,7 @@ class TestService:
         """Return the virtual time.
 
         Raises:
-            Refusal: The server runs by the machine's clock (409).
+            ApiError: The server runs by the machine's clock (409).
         """
         return self._clock().now()
 
@@ -46,7 +46,7 @@ class TestService:
         """Move virtual time, with all that falls due meanwhile; return the new time.
 
         Raises:
-            Refusal: The server runs by the machine's clock (409), or the work takes too long (503).
+            ApiError: The server has no virtual clock (409), or due work took too long (503).
         """
         clock, context = self._clock(), self._context
         settled = context.test_hooks.advance(clock, delta)
@@ -102,7 +102,7 @@ class TestService:
         Returns:
             The mailboxes that the seed names, and the messages that were stored.
         Raises:
-            Refusal: A mailbox cannot be made, or a message names one that is not there.
+            ApiError: A mailbox cannot be made, or a message names one that is not there.
         """
         boxes = [self._mailbox(principal, wanted) for wanted in seed.mailboxes]
         # All that is named must be there before anything is stored.
@@ -132,7 +132,7 @@ class TestService:
         """Forget one fault, or all; return how many there were.
 
         Raises:
-            Refusal: There is no such fault (404).
+            ApiError: There is no such fault (404).
         """
         gone = self._context.test_hooks.faults.clear(which)
         if which is not None and not gone:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..mail.compose import OutgoingMessage, compose
-from ..services.context import AppContext, system_principal
+from ..services.context import AppContext, Principal
 from ..store.protocol import Tx
 from ..store.records import Notice
 from .relay import Relay, RelayOutcomeUnknown, RelayUnavailable
@@ -83,7 +83,7 @@ class NotificationMail:
             tx.put_notice(notice)
             self._context.audit(
                 tx,
-                system_principal(notice.account_id),
+                Principal.system(notice.account_id),
                 "notice.mail" if notice.mailed_at else "notice.fail",
                 ("notice", notice.id),
                 mailbox_id=notice.mailbox_id,

@@ -17,7 +17,7 @@ from functools import partial
 
 from ..mail.bounces import kind_of, status_in
 from ..oversight import Event, State
-from ..services.context import AppContext, system_principal
+from ..services.context import AppContext, Principal
 from ..services.suppression import BOUNCE, get_suppressed, suppress, why
 from ..services.transitions import apply_event
 from ..store.protocol import Reader, StoreUnavailableError, Tx
@@ -288,7 +288,7 @@ class Outbox(ScheduledWorker):
     def _note(self, tx: Tx, message: Message, action: str, **metadata: object) -> None:
         self._context.audit(
             tx,
-            system_principal(message.account_id),
+            Principal.system(message.account_id),
             action,
             ("email", message.id),
             mailbox_id=message.mailbox_id,

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from .._version import version
-from ..services.context import AppContext, system_principal
+from ..services.context import AppContext, Principal
 from ..services.webhooks import disable
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.records import DeliveryStatus, Webhook, WebhookDelivery
@@ -282,7 +282,7 @@ class WebhookDispatcher:
             reason = f"{tried.attempts} tries failed in a row; at the last, {result.error}"
         else:
             return
-        disable(self._context, tx, system_principal(hook.account_id), hook, reason)
+        disable(self._context, tx, Principal.system(hook.account_id), hook, reason)
 
     async def _tidy(self) -> None:
         now = self._context.now()

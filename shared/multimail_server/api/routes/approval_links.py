@@ -37,7 +37,7 @@ def create_link(request: ApiRequest, body: LinkIn) -> ApiResponse:
     Only a key with `oversight` gets one, and such a key cannot send: no sender sees a link.
     """
     lifetime = DEFAULT_LIFETIME if body.expires_in is None else timedelta(seconds=body.expires_in)
-    created = request.services.approval_links.make(
+    created = request.services.approval_links.create(
         request.principal,
         request.path_params["email"],
         lifetime=lifetime,

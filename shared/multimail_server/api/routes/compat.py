@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar, Unpack, overload
 
 from pydantic import AliasChoices, BaseModel, Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from ...errors import invalid, not_found
 from ...oversight import Direction, State
@@ -32,7 +32,6 @@ from ..request import (
     query_int,
     query_str,
 )
-from . import mailboxes, messages, sending, webhooks
 from ..routing import LARGE_BODY, BodyHandler, RouteOptions, Router, Schema
 from ..schemas.account import ContactsOut, MailboxIn, MailboxOut, render_contacts
 from ..schemas.base import Line, Markdown, RequestModel, StateName
@@ -57,6 +56,7 @@ from ..schemas.oversight import (
 )
 from ..schemas.sending import AcceptedOut, ReplyIn, SendIn, render_accepted
 from ..schemas.webhooks import NewWebhookOut, WebhookIn
+from . import mailboxes, messages, sending, webhooks
 
 B = TypeVar("B", bound=BaseModel)
 route = Router("Flat paths")
@@ -133,12 +133,17 @@ class FlatThreadOut(ThreadInfoOut):
     messages: Sequence[FlatEmailOut | FlatSummaryOut]
 
 
-class FlatSentOut(AcceptedOut):
+class PendingIdOut(TypedDict, total=False):
+    """The id of a message that awaits a decision."""
+
+    pending_id: str
+
+
+class FlatSentOut(AcceptedOut, PendingIdOut):
     """A message that was accepted: `pending_approval` where a human decides first."""
 
     email_id: str
     status: Literal["pending_approval"] | StateName
-    pending_id: NotRequired[str]
 
 
 class FlatTagOut(TagsOut):
@@ -201,7 +206,7 @@ def flat(method: str, path: str, **options: Any) -> Callable[[Any], Any]:
 
     def declare(handler: Any) -> Any:
         for full_path in (path, f"/v1{path}"):
-            route(method, full_path, source="P", **options)(handler)
+            route.add(method, full_path, handler, source="P", **{"body": None, **options})
         return handler
 
     return declare
@@ -299,7 +304,9 @@ def send_email(request: ApiRequest, body: FlatSendIn) -> ApiResponse:
     sending.check_send_time(request, body.send_at)
     mailbox = _get_mailbox(request, body.from_address)
     draft = body.build_draft(tuple(body.to), body.subject)
-    return _render_sent(request, request.services.sending.send(request.principal, mailbox.id, draft))
+    return _render_sent(
+        request, request.services.sending.send(request.principal, mailbox.id, draft)
+    )
 
 
 @flat(
@@ -351,9 +358,7 @@ def list_pending(request: ApiRequest) -> ApiResponse:
     limit, mailbox_id, principal = request.query(LIMIT), request.query(_MAILBOX), request.principal
     if mailbox_id is not None:
         principal = replace(principal, mailbox_id=_get_mailbox(request, mailbox_id).id)
-    items = request.services.decisions.pending(
-        principal, request.query(CURSOR) or "", limit + 1
-    )
+    items = request.services.decisions.pending(principal, request.query(CURSOR) or "", limit + 1)
     rows: list[FlatItemOut | FlatHeldOut] = []
     for item in items[:limit]:
         if principal.is_reviewer:
@@ -421,7 +426,7 @@ flat(
 )(mailboxes.create_mailbox)  # fmt: skip
 route(
     "POST", "/webhooks", scopes=("admin",), body=WebhookIn, responses={201: NewWebhookOut},
-    approval_code=True, source="P",
+    errors=(404, 409), approval_code=True, source="P",
 )(webhooks.create_webhook)  # fmt: skip
 
 
@@ -478,12 +483,12 @@ def _name_item(row: PendingItemOut) -> FlatItemOut:
 
 def _render_sent(request: ApiRequest, result: Sent) -> ApiResponse:
     message = result.message
+    held = message.status is State.PENDING_SEND_APPROVAL
+    pending_id: PendingIdOut = {"pending_id": message.id} if held else {}
     response: FlatSentOut = {
         **render_accepted(result, request.public_url),
+        **pending_id,
         "email_id": message.id,
-        "status": message.status.wire,
+        "status": "pending_approval" if held else message.status.wire,
     }
-    if message.status is State.PENDING_SEND_APPROVAL:
-        response["status"] = "pending_approval"
-        response["pending_id"] = message.id
     return ApiResponse(response, 200 if result.replayed else 202)

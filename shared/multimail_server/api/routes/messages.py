@@ -29,8 +29,8 @@ from ..schemas.messages import (
     TagsIn,
     TagsOut,
     ThreadOut,
-    render_attachment,
     render_email,
+    render_file,
     render_page,
     render_spam_report,
     render_tags,
@@ -169,14 +169,13 @@ def download_attachment(request: ApiRequest) -> ApiResponse:
     if file.size >= MAX_INLINE_BYTES:
         return ApiResponse(_render_link(request, file))
     encoded = base64.b64encode(content).decode()
-    response: FileOut = {**render_attachment(file), "content_base64": encoded}
-    return ApiResponse(response)
+    return ApiResponse(render_file(file, {"content_base64": encoded}))
 
 
 def _render_link(request: ApiRequest, file: Attachment) -> FileOut:
     path, expires_at = request.links.sign(file.id, request.services.context.now())
     url = f"{request.base_url}{path}"
-    return {**render_attachment(file), "url": url, "expires_at": to_wire_time(expires_at)}
+    return render_file(file, {"url": url, "expires_at": to_wire_time(expires_at)})
 
 
 @route(

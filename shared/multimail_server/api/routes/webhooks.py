@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...store.webhook_records import DeliveryFilter, DeliveryStatus
+from ...store.records import DeliveryFilter, DeliveryStatus
 from ..request import (
     CURSOR,
     LIMIT,
@@ -47,7 +47,7 @@ def list_webhooks(request: ApiRequest) -> ApiResponse:
 
 @route(
     "POST", "/v1/webhooks", scopes=("admin",), body=WebhookIn, responses={201: NewWebhookOut},
-    approval_code=True, client=("create_webhook",), source="S",
+    errors=(404, 409), approval_code=True, client=("create_webhook",), source="S",
     note="P and M name events differently: both are taken, and emitted as subscribed; P shows the "
     "signature as `sha256=hex` and as bare hex: `signature_format` (E) says which",
 )  # fmt: skip

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from ...oversight import Mode
 from ...services import Principal
 from ...services.accounts import Usage
-from ...services.auth import inbound_mode
+from ...services.auth import get_inbound_mode
 from ...services.export import Exported, ExportPage
 from ...services.mailboxes import MailboxChanges
 from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
@@ -110,14 +110,14 @@ class ContactIn(RequestModel):
         list[Annotated[Line, Field(max_length=64)]],
         BeforeValidator(none_to_empty),
         Field(max_length=50),
-    ] = []
+    ] = Field(default=[])
 
 
 class KeyIn(RequestModel):
     """A new API key."""
 
     name: Annotated[Name, Field(min_length=1)]
-    scopes: Scopes = ["read"]
+    scopes: Scopes = Field(default=["read"])
     mailbox_id: Annotated[
         MailboxId, Field(validation_alias=AliasChoices("mailbox_id", "mailbox"))
     ] = None
@@ -335,7 +335,7 @@ def render_mailbox(mailbox: Mailbox, changes: MailboxChanges | None = None) -> M
         "ai_disclosure": bool(settings.get("ai_disclosure")),
         "mcp_configured": bool(settings.get("mcp_configured")),
         "per_message_oversight": True,
-        "holds_inbound": inbound_mode(mailbox) is Mode.GATED_ALL,
+        "holds_inbound": get_inbound_mode(mailbox) is Mode.GATED_ALL,
         "created_at": to_wire_time(mailbox.created_at),
     }
     secrets = changes.signing_secrets if changes else {}

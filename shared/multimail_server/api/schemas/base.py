@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import (
     AfterValidator,
@@ -19,11 +19,11 @@ from pydantic import (
     Field,
     WithJsonSchema,
 )
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
-from ...addresses import problem_with
+from ...mail.addresses import problem_with
 from ...oversight import Direction, Mode, State
-from ...services.sending import MAX_RECIPIENTS
+from ...services.drafts import MAX_RECIPIENTS
 
 Json = dict[str, Any]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import AliasChoices, Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from ...mail.identity import IdentityKey
 from ...services.domains import DnsRecord
@@ -100,9 +100,7 @@ class SuppressionOut(TypedDict):
     id: str
     address: str
     email: str
-    reason: Annotated[
-        str, one_of("bounce", "complaint", "unsubscribe")
-    ]
+    reason: Annotated[str, one_of("bounce", "complaint", "unsubscribe")]
     code: Annotated[int | None, Field(description="The SMTP reply's, for a bounce.")]
     detail: str | None
     mailbox_id: str | None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from pydantic import Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
-from ...mail.spam import score
+from ...mail.scoring import score
 from ...oversight import Direction, State, hides_content
 from ...services import Principal
 from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
@@ -40,12 +40,16 @@ class AttachmentOut(TypedDict):
     sha256: str
 
 
-class FileOut(AttachmentOut):
-    """A file: its bytes below 50 KB, else a link to them."""
+class FileContentOut(TypedDict, total=False):
+    """A file's bytes, or a link to them."""
 
-    content_base64: NotRequired[str]
-    url: NotRequired[str]
-    expires_at: NotRequired[Time]
+    content_base64: str
+    url: str
+    expires_at: Time
+
+
+class FileOut(AttachmentOut, FileContentOut):
+    """A file: its bytes below 50 KB, else a link to them."""
 
 
 SenderOut = TypedDict("SenderOut", {"from": str | None})
@@ -78,50 +82,54 @@ class SummaryOut(SenderOut):
     content_hidden: NotRequired[bool]
 
 
-class OpenedOut(SummaryOut):
-    """What every view of a message with its body has, except for its recipients.
+class DetailsOut(TypedDict, total=False):
+    """What a view of a message has unless its content is hidden."""
 
-    Only `tags`, `markdown`, `body` and `attachments` are there when the content is hidden.
-    """
+    bcc: list[str]
+    reply_to: list[str]
+    rfc_message_id: str | None
+    in_reply_to: str | None
+    references: list[str]
+    auto_submitted: str | None
+    list_id: str | None
+    precedence: str | None
+    envelope: Json
+    size: int
+    approved_at: Time | None
+    approved_by: str | None
+    decided_at: Time | None
+    decided_by: str | None
+    decision_reason: str | None
+    expires_at: Time | None
+    send_at: Time | None
+    content_hash: str | None
+    bounce_code: int | None
+    bounce_reason: str | None
+    delivery: Json | None
+    removed: list[str]
+    oversight_mode: ModeName
+    metadata: Json
+    gate_timing: str | None
+    spam_reasons: Annotated[list[str], Field(description="The points of `spam_score`, one by one.")]
+
+
+class OpenedOut(SummaryOut, DetailsOut):
+    """What every view of a message with its body has, except for its recipients."""
 
     tags: dict[str, str]
     markdown: str
     body: str
     attachments: list[AttachmentOut]
-    bcc: NotRequired[list[str]]
-    reply_to: NotRequired[list[str]]
-    rfc_message_id: NotRequired[str | None]
-    in_reply_to: NotRequired[str | None]
-    references: NotRequired[list[str]]
-    auto_submitted: NotRequired[str | None]
-    list_id: NotRequired[str | None]
-    precedence: NotRequired[str | None]
-    envelope: NotRequired[Json]
-    size: NotRequired[int]
-    approved_at: NotRequired[Time | None]
-    approved_by: NotRequired[str | None]
-    decided_at: NotRequired[Time | None]
-    decided_by: NotRequired[str | None]
-    decision_reason: NotRequired[str | None]
-    expires_at: NotRequired[Time | None]
-    send_at: NotRequired[Time | None]
-    content_hash: NotRequired[str | None]
-    bounce_code: NotRequired[int | None]
-    bounce_reason: NotRequired[str | None]
-    delivery: NotRequired[Json | None]
-    removed: NotRequired[list[str]]
-    oversight_mode: NotRequired[ModeName]
-    metadata: NotRequired[Json]
-    gate_timing: NotRequired[str | None]
-    spam_reasons: NotRequired[
-        Annotated[list[str], Field(description="The points of `spam_score`, one by one.")]
-    ]
 
 
-class EmailOut(OpenedOut):
+class ResultsOut(TypedDict, total=False):
+    """What became of an outbound message for each recipient."""
+
+    recipients: list[RecipientOut]
+
+
+class EmailOut(OpenedOut, ResultsOut):
     """A message with its body; for an outbound one, what became of it for each recipient."""
-
-    recipients: NotRequired[list[RecipientOut]]
 
 
 class PageOut(TypedDict):
@@ -197,6 +205,11 @@ def render_attachment(file: Attachment) -> AttachmentOut:
     }
 
 
+def render_file(file: Attachment, content: FileContentOut) -> FileOut:
+    """Return a file's description with its bytes or a link."""
+    return {**render_attachment(file), **content}
+
+
 def render_summary(message: Message, principal: Principal) -> SummaryOut:
     """Return a row of a listing, without what only reviewers may see."""
     shown = may_see(principal, message)
@@ -245,23 +258,18 @@ def _shorten(method: Json) -> Json:
 
 def render_opened(opened: OpenedMessage, principal: Principal) -> OpenedOut:
     """Return a message with its body and without its recipients."""
-    message = opened.message
-    summary = render_summary(message, principal)
-    if not may_see(principal, message):
-        return {**summary, "tags": opened.tags, "markdown": "", "body": "", "attachments": []}
+    message, shown = opened.message, may_see(principal, opened.message)
+    markdown = opened.markdown if shown else ""
+    details: DetailsOut = _render_details(opened) if shown else {}
     row: OpenedOut = {
-        **summary,
+        **render_summary(message, principal),
+        **details,
         "tags": opened.tags,
-        "markdown": opened.markdown,
-        "body": opened.markdown,
-        "removed": list(opened.removed),
-        "attachments": [render_attachment(file) for file in opened.attachments],
-        "oversight_mode": message.mode.value,
-        "metadata": message.metadata,
+        "markdown": markdown,
+        "body": markdown,
+        "attachments": [render_attachment(file) for file in opened.attachments if shown],
     }
-    _add_headers(row, message)
-    _add_history(row, message)
-    if message.direction is Direction.INBOUND:
+    if shown and message.direction is Direction.INBOUND:
         row["authentication"] = message.authentication
         row["spam_reasons"] = list(score(message.authentication).reasons)
     return row
@@ -269,11 +277,12 @@ def render_opened(opened: OpenedMessage, principal: Principal) -> OpenedOut:
 
 def render_email(opened: OpenedMessage, principal: Principal) -> EmailOut:
     """Return a message with its body and, for an outbound one, the result for each recipient."""
-    message, row = opened.message, render_opened(opened, principal)
-    if message.direction is Direction.INBOUND or not may_see(principal, message):
-        return {**row}
-    results = get_delivery_results(message)
-    return {**row, "recipients": [_render_recipient(result) for result in results]}
+    message, results = opened.message, ResultsOut()
+    if message.direction is Direction.OUTBOUND and may_see(principal, message):
+        results["recipients"] = [
+            _render_recipient(result) for result in get_delivery_results(message)
+        ]
+    return {**render_opened(opened, principal), **results}
 
 
 def _render_recipient(result: Json) -> RecipientOut:
@@ -287,41 +296,43 @@ def _render_recipient(result: Json) -> RecipientOut:
     }
 
 
-def _add_headers(row: OpenedOut, message: Message) -> None:
-    outbound = message.direction is Direction.OUTBOUND
-    row["bcc"] = _get_bcc(message) if outbound else []
-    row["reply_to"] = list(message.reply_to)
-    row["rfc_message_id"] = message.rfc_message_id
-    row["in_reply_to"] = message.in_reply_to
-    row["references"] = list(message.refs)
-    row["auto_submitted"] = message.auto_submitted
-    row["list_id"] = message.list_id
-    row["precedence"] = message.precedence
-    row["envelope"] = {"mail_from": message.mail_from, "recipients": list(message.recipients)}
-    row["size"] = message.size
+def _render_details(opened: OpenedMessage) -> DetailsOut:
+    message = opened.message
+    outbound, approved = message.direction is Direction.OUTBOUND, message.decision == "approve"
+    scheduled_first = message.status is State.SCHEDULED_FIRST
+    return {
+        "bcc": _get_bcc(message) if outbound else [],
+        "reply_to": list(message.reply_to),
+        "rfc_message_id": message.rfc_message_id,
+        "in_reply_to": message.in_reply_to,
+        "references": list(message.refs),
+        "auto_submitted": message.auto_submitted,
+        "list_id": message.list_id,
+        "precedence": message.precedence,
+        "envelope": {"mail_from": message.mail_from, "recipients": list(message.recipients)},
+        "size": message.size,
+        "approved_at": to_optional_time(message.decided_at) if approved else None,
+        "approved_by": message.decided_by if approved else None,
+        "decided_at": to_optional_time(message.decided_at),
+        "decided_by": message.decided_by,
+        "decision_reason": message.decision_reason,
+        "expires_at": to_optional_time(message.expires_at),
+        "send_at": to_optional_time(message.send_at),
+        "content_hash": message.content_hash,
+        "bounce_code": message.bounce_code,
+        "bounce_reason": message.bounce_reason,
+        "delivery": message.delivery or None,
+        "removed": list(opened.removed),
+        "oversight_mode": message.mode.value,
+        "metadata": message.metadata,
+        "gate_timing": "schedule_first" if scheduled_first else None,
+    }
 
 
 def _get_bcc(message: Message) -> list[str]:
     """Return the recipients that no header shows, the mailbox's own `auto_bcc` included."""
     shown = {address.lower() for address in (*message.to, *message.cc)}
     return [address for address in message.recipients if address.lower() not in shown]
-
-
-def _add_history(row: OpenedOut, message: Message) -> None:
-    approved = message.decision == "approve"
-    row["approved_at"] = to_optional_time(message.decided_at) if approved else None
-    row["approved_by"] = message.decided_by if approved else None
-    row["decided_at"] = to_optional_time(message.decided_at)
-    row["decided_by"] = message.decided_by
-    row["decision_reason"] = message.decision_reason
-    row["expires_at"] = to_optional_time(message.expires_at)
-    row["send_at"] = to_optional_time(message.send_at)
-    row["content_hash"] = message.content_hash
-    row["bounce_code"] = message.bounce_code
-    row["bounce_reason"] = message.bounce_reason
-    row["delivery"] = message.delivery or None
-    scheduled_first = message.status is State.SCHEDULED_FIRST
-    row["gate_timing"] = "schedule_first" if scheduled_first else None
 
 
 def render_page(

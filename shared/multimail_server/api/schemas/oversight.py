@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import AliasChoices, Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from ...oversight import Direction, Mode
 from ...services import Principal
@@ -15,8 +15,7 @@ from ...services.decisions import PendingItem
 from ...services.messages import OpenedMessage
 from ...services.revisions import ReviewerEdit
 from ...services.upgrades import UpgradeRequest
-from ...store.authority_records import Notice, OneTimeCode
-from ...store.records import Mailbox, Message
+from ...store.records import Mailbox, Message, Notice, OneTimeCode
 from .account import MailboxOut, render_mailbox
 from .base import (
     AddressList,
@@ -53,9 +52,9 @@ class ReviseIn(RequestModel):
     markdown: Annotated[
         Markdown | None, Field(validation_alias=AliasChoices("markdown", "body"))
     ] = None
-    drop: Annotated[
-        AddressList, Field(description="Recipients to remove; none can be added.")
-    ] = []
+    drop: Annotated[AddressList, Field(description="Recipients to remove; none can be added.")] = (
+        Field(default=[])
+    )
 
     def build_edit(self) -> ReviewerEdit:
         """Return what is to change."""
@@ -74,9 +73,7 @@ class DecideIn(RequestModel):
 class LinkIn(RequestModel):
     """A request for an approval link."""
 
-    expires_in: Annotated[
-        int | None, Field(ge=60, le=7 * 24 * 3600, description="Seconds.")
-    ] = None
+    expires_in: Annotated[int | None, Field(ge=60, le=7 * 24 * 3600, description="Seconds.")] = None
     content_hash: ContentHash | None = None
 
 

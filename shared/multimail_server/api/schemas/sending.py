@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from ...mail.compose import OutgoingAttachment
 from ...oversight import Mode, State
-from ...services.drafts import Draft
+from ...services.drafts import MAX_RECIPIENTS, Draft
 from ...services.revisions import DraftEdit
-from ...services.sending import MAX_RECIPIENTS, Sent
+from ...services.sending import Sent
 from .base import (
-    Address,
     AddressList,
     ContentHash,
     Line,
@@ -82,9 +81,9 @@ class ReplyIn(RequestModel):
     """A reply."""
 
     markdown: Annotated[Markdown, Field(validation_alias=_MARKDOWN_NAMES)]
-    cc: Recipients = []
-    bcc: Recipients = []
-    attachments: Annotated[list[AttachmentIn], BeforeValidator(none_to_empty)] = []
+    cc: Recipients = Field(default=[])
+    bcc: Recipients = Field(default=[])
+    attachments: Annotated[list[AttachmentIn], BeforeValidator(none_to_empty)] = Field(default=[])
     idempotency_key: Annotated[Line, Field(min_length=1, max_length=255)] | None = None
     send_at: Moment | None = None
     gate_timing: Literal["gate_first", "schedule_first"] | None = None

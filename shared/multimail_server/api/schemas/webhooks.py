@@ -7,14 +7,12 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field
 from typing_extensions import TypedDict
 
-from ...store.webhook_records import DeliveryStatus, Source, Webhook, WebhookDelivery
+from ...store.records import DeliveryStatus, Webhook, WebhookDelivery, WebhookSource
 from .base import Line, MailboxId, RequestModel, Time, one_of, to_optional_time, to_wire_time
 
 SignatureFormat = Literal["sha256=hex", "hex"]
-SourceName = Annotated[str, one_of(*Source)]
-DeliveryStatusName = Annotated[
-    str, one_of(*DeliveryStatus)
-]
+SourceName = Annotated[str, one_of(*WebhookSource)]
+DeliveryStatusName = Annotated[str, one_of(*DeliveryStatus)]
 
 
 class WebhookIn(RequestModel):
@@ -42,9 +40,7 @@ class WebhookOut(TypedDict):
     events: list[str]
     mailbox_id: Annotated[str | None, Field(description="Null for all mailboxes.")]
     source: SourceName
-    signature_format: Annotated[
-        str, one_of("sha256=hex", "hex")
-    ]
+    signature_format: Annotated[str, one_of("sha256=hex", "hex")]
     status: Literal["enabled", "disabled"]
     enabled: bool
     disabled_at: Time | None
