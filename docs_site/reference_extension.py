@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ class Multimail(griffe.Extension):
             loaded = loader.load("multimail")
             assert isinstance(loaded, griffe.Module)
             core = loaded
+        if pkg.path == "multimail_server":
+            _show_settings(pkg["config.ServerConfig"])
         fields = {name: list(_fields(core, name)) for name in _OPTIONS}
         for function in _functions(pkg):
             _show_options(function, fields)
@@ -62,6 +65,20 @@ def _result(told: Any, *, pages: bool) -> Any:
     if pages and isinstance(inner, griffe.ExprSubscript):
         return griffe.ExprSubscript(griffe.ExprName("Iterator"), inner.slice)
     return inner
+
+
+def _show_settings(config: griffe.Class) -> None:
+    """Show `field: Annotated[T, Setting("help", ...)]` as a field of type T with that help."""
+    for attribute in config.members.values():
+        if isinstance(attribute, griffe.Attribute):
+            annotated = attribute.annotation
+            assert isinstance(annotated, griffe.ExprSubscript)
+            assert isinstance(annotated.slice, griffe.ExprTuple)
+            kind, setting = annotated.slice.elements
+            assert isinstance(setting, griffe.ExprCall)
+            attribute.annotation = kind
+            words = ast.literal_eval(str(setting.arguments[0]))
+            attribute.docstring = griffe.Docstring(words, parent=attribute)
 
 
 def _fields(core: griffe.Module, name: str) -> Iterator[griffe.Parameter]:

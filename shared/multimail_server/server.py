@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from .api.app import RequestLimits, build_error_response, make_app
+from .config import ServerConfig, ServerStartError, validate_config
 from .errors import ApiError
 from .mail.auth.dns import LateResolver
 from .mail.envelope import SmtpEnvelope
@@ -29,7 +30,6 @@ from .services import Services
 from .services.context import AppContext, Principal
 from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
-from .settings import ServerConfig, ServerStartError, checked
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
@@ -156,7 +156,7 @@ class EmbeddedServer:
 
     def _assemble(self) -> None:
         config = self.config
-        mode, address = checked(config)
+        mode, address = validate_config(config)
         http = _bind(config.host, config.port, "--port")
         self._undo.append(http.close)
         relay = relay_from_url(config.relay) if config.relay else None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import smtplib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,11 +11,9 @@ import pytest
 
 from multimail import MultiMail, RateLimitError
 from multimail_server import VirtualClock
-from multimail_server.testing.operations import OPERATIONS
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
-PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()
 
 
 @pytest.fixture
@@ -43,16 +39,6 @@ def outbound(server: ServerUnderTest) -> list[dict[str, Any]]:
     path = f"/v1/mailboxes/{server.mailbox.id}/emails?direction=outbound"
     rows: list[dict[str, Any]] = server.http("agent").get(path).json()["emails"]
     return rows
-
-
-def test_the_operations_are_those_of_the_parity_page() -> None:
-    row = re.compile(r"^\| (`[^|]+`) \| ([A-Z]+) (\S+) \| [^|]+ \| (?:yes|no) \|", re.MULTILINE)
-    told = {
-        name: (found[2], found[3])
-        for found in row.finditer(PAGE)
-        for name in re.findall(r"`(\w+)`", found[1])
-    }
-    assert told == OPERATIONS
 
 
 def test_a_status_is_answered_as_often_as_asked_and_nothing_is_done(calm: ServerUnderTest) -> None:

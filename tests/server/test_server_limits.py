@@ -64,7 +64,7 @@ def test_without_a_limit_nobody_counts(start: Start, clock: VirtualClock) -> Non
     ],
 )
 def test_a_limit_of_nothing_is_refused_at_the_start(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ServerStartError, match="must be positive"):
+    with pytest.raises(ServerStartError, match="must be at least 1"):
         ServerUnderTest(ServerConfig(port=0, smtp_port=0, **wrong)).start()
 
 

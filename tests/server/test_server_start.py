@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from multimail_cli.serve import _load_the_server
+from multimail_cli.serve import _import_server
 from multimail_server.store.protocol import StoreUnavailableError
 from multimail_server.store.schema import STEPS
 from multimail_server.store.sqlite import SqliteStore
@@ -20,7 +20,7 @@ PROGRAM = """
 import http.client, sys
 from multimail_cli.main import app
 from multimail_server.server import EmbeddedServer
-from multimail_server.settings import ServerConfig
+from multimail_server.config import ServerConfig
 with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
     connection.request("GET", "/v1/mailboxes", headers={"X-API-Key": server.keys.agent})
@@ -50,14 +50,14 @@ def test_a_body_is_built_once_though_many_threads_ask() -> None:
     code = """
 import sys, threading
 from multimail_server.lazy_models import built
-from multimail_server.api.schemas.requests import SendBody
+from multimail_server.api.schemas.sending import SendIn
 sys.setswitchinterval(1e-6)
-assert not SendBody.__pydantic_complete__
+assert not SendIn.__pydantic_complete__
 begin, read = threading.Barrier(16), []
 def one():
     begin.wait()
     text = '{"to": ["ann@example.org"], "subject": "s", "markdown": "m"}'
-    read.append(built(SendBody).model_validate_json(text).subject)
+    read.append(built(SendIn).model_validate_json(text).subject)
 threads = [threading.Thread(target=one) for _ in range(16)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -69,11 +69,11 @@ print(read == ["s"] * 16)
 
 def test_the_collector_is_left_as_it_was() -> None:
     assert gc.isenabled()
-    _load_the_server()
+    _import_server()
     assert gc.isenabled()
     gc.disable()
     try:
-        _load_the_server()
+        _import_server()
         assert not gc.isenabled()
     finally:
         gc.enable()

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..config import MAX_MESSAGE_BYTES
 from ..errors import ApiError, forbidden, unavailable
 from ..pages.app import accepts_html, render_bare_error_page
 from ..pages.sessions import SessionManager
@@ -37,7 +38,6 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Endpoint], Endpoint]
 """Wraps the endpoint of each path."""
 
-MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 _BASE64_GROWTH = 4 / 3
 _JSON_ROOM = 512 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

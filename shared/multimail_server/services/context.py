@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..clock import Clock, Ids
+from ..config import discard_line
 from ..errors import ApiError, forbidden, not_found
 from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
 from ..store.records import AuditEntry, Mailbox, Message
@@ -47,11 +48,6 @@ class Principal:
     def sees(self, mailbox_id: str | None) -> bool:
         """Return whether the key can access this mailbox."""
         return self.mailbox_id is None or self.mailbox_id == mailbox_id
-
-
-def discard_line(line: str) -> None:
-    """Discard a line for the operator."""
-    del line
 
 
 @dataclass(frozen=True, slots=True)

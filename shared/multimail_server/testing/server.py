@@ -19,39 +19,39 @@ from typing import Any
 import httpx
 
 from ..api.schemas.messages import render_email
+from ..config import ServerConfig, get_settings
 from ..oversight import Direction, State
 from ..server import EmbeddedServer, FirstKeys
 from ..services import Principal
 from ..services.messages import OpenedMessage
-from ..settings import ServerConfig
 from ..store.protocol import Reader
 from ..store.records import Message, MessageFilter
 from .hooks import parse_clock
 from .routes import render_test_delivery
 from .seeding import parse_seed, read_seeds
 
-_SHORT = {"mode": "oversight_mode", "mailbox": "mailbox_address"}
 _NO_DNS = Path(__file__).with_name("no_dns.zone")
-_PATHS = frozenset({"data", "dns_zone", "seed_mail"})
 
 
 def build_config(options: dict[str, Any]) -> ServerConfig:
     """Return the settings of a server for tests: free ports, no DNS, and what the options say.
 
     Args:
-        options: Fields of `ServerConfig`; `mode` and `mailbox` stand for the long names, `clock`
-            may be `virtual` or `virtual:<ISO 8601 time>`, and a path may be a str.
+        options: Settings by the names of `ServerConfig`'s fields or their short names; `clock` may
+            be `virtual` or `virtual:<ISO 8601 time>`, and a path may be a str.
     Raises:
         ValueError: There is no such option, or no such clock.
     """
-    settings = {_SHORT.get(name, name): value for name, value in options.items()}
-    known = {one.name for one in fields(ServerConfig)}
-    unknown = sorted(set(settings) - known)
+    names = {name: item.field for item in get_settings() for name in (item.field, item.name)}
+    unknown = sorted(set(options) - set(names))
     if unknown:
-        names = ", ".join(sorted({*known, *_SHORT}))
-        raise ValueError(f"there is no option {unknown[0]!r}; the options are {names}")
-    for name in _PATHS & set(settings):
-        settings[name] = None if settings[name] is None else Path(settings[name])
+        raise ValueError(
+            f"there is no option {unknown[0]!r}; the options are {', '.join(sorted(names))}"
+        )
+    settings = {names[name]: value for name, value in options.items()}
+    for item in get_settings():
+        if item.type == Path | None and isinstance(settings.get(item.field), str):
+            settings[item.field] = Path(settings[item.field])
     if isinstance(settings.get("clock"), str):
         settings["clock"] = parse_clock(settings["clock"])
     return ServerConfig(**{"port": 0, "smtp_port": 0, "dns_zone": _NO_DNS, **settings})

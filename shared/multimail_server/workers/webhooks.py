@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from .._version import version
+from ..config import WEBHOOK_TIMEOUT
 from ..services.context import AppContext, Principal
 from ..services.webhooks import disable
 from ..store.protocol import Reader, StoreUnavailableError, Tx
@@ -37,7 +38,6 @@ RETRY_AFTER = tuple(
 )
 """How long after each failed try the next one comes; after the last one the delivery has failed."""
 
-TIMEOUT_SECONDS = 15.0
 HISTORY = timedelta(days=30)
 """How long a delivery that is over stays in the history."""
 
@@ -72,7 +72,7 @@ class WebhookDispatcher:
         timeout: Seconds for one try, from the connection to the answer's status.
     """
 
-    def __init__(self, context: AppContext, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, context: AppContext, timeout: float = WEBHOOK_TIMEOUT) -> None:
         self._context = context
         self._timeout = timeout
         self._loop = asyncio.new_event_loop()
