@@ -17,7 +17,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    WithJsonSchema,
 )
 from typing_extensions import TypedDict
 
@@ -89,12 +88,12 @@ Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 MailboxId = Annotated[str | None, Field(max_length=254)]
 ContentHash = Annotated[str, Field(max_length=128)]
 
-Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
-def one_of(*values: str) -> WithJsonSchema:
-    """Return the JSON schema of a string that is one of `values`."""
-    return WithJsonSchema({"type": "string", "enum": list(values)})
+def one_of(*values: str) -> Any:
+    """Return an annotation for a string that is one of `values`."""
+    return Field(json_schema_extra={"enum": list(values)})
 
 
 DirectionName = Annotated[str, one_of(*Direction)]
