@@ -78,7 +78,7 @@ def test_an_approver_that_the_relay_refuses_is_shown(start: Start) -> None:
     server = start_live(start, start(domain="other.test"), "nobody@other.test")
     server.sent()
     row = wait_for_field(server, "mail_error")
-    assert (row["mailed_at"], row["mail_error"]) == (None, "the relay refused 1 of them")
+    assert (row["mailed_at"], row["mail_error"]) == (None, "the relay refused 1 of its recipients")
 
 
 def test_a_test_key_mails_nobody(start: Start) -> None:
@@ -86,5 +86,5 @@ def test_a_test_key_mails_nobody(start: Start) -> None:
     server = start(relay=f"smtp://{other.smtp}", oversight_mode="monitored")
     server.configure(approver_emails=["agent@other.test"])
     sent = server.sent()["id"]
-    assert server.read(lambda tx: tx.next_notice_due()) is None
+    assert server.read(lambda tx: tx.next_notification_due()) is None
     assert notifications(server)[0]["message_id"] == sent

@@ -9,8 +9,11 @@ from typing import Any
 
 from tests.server.pages import Person, get_text
 
-from multimail_server.store.schema import STEPS
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
 from multimail_server.testing.server import ServerUnderTest
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 Start = Callable[..., ServerUnderTest]
 
@@ -33,7 +36,7 @@ def test_an_older_data_file_knows_whom_it_wrote_to(start: Start, tmp_path: Path)
     with sqlite3.connect(path) as database:
         for table in ("revisions", "approval_links", "approved_recipients"):
             database.execute(f"DROP TABLE {table}")
-        (step,) = [step for step in STEPS if "approved_recipients" in step]
+        (step,) = [step for step in MIGRATIONS if "approved_recipients" in step]
         database.executescript(step)
     database.close()
 

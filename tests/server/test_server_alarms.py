@@ -26,27 +26,27 @@ def asleep() -> Wakeup:
 @pytest.mark.parametrize("due", [None, NOON - SECOND])
 def test_something_earlier_wakes(due: datetime | None) -> None:
     alarm = asleep()
-    alarm.ring(due)
+    alarm.notify(due)
     assert alarm.sleep(NOON, 10.0)
 
 
 @pytest.mark.parametrize("due", [NOON, NOON + SECOND])
 def test_something_later_lets_it_sleep(due: datetime) -> None:
     alarm = asleep()
-    alarm.ring(due)
+    alarm.notify(due)
     assert not alarm.sleep(NOON, 0.0)
 
 
 def test_a_ring_while_it_looks_for_work_is_not_lost() -> None:
     alarm = asleep()
     alarm.clear()
-    alarm.ring(NOON + SECOND)
+    alarm.notify(NOON + SECOND)
     assert alarm.sleep(NOON, 10.0)
 
 
 def test_a_ring_from_before_it_looked_does_not_wake_it_again() -> None:
     alarm = asleep()
-    alarm.ring()
+    alarm.notify()
     alarm.clear()
     assert not alarm.sleep(NOON, 0.0)
 

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from multimail_server.oversight import State
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
 from multimail_server.store.protocol import Reader, StoreUnavailableError, Tx
+from multimail_server.store.queries import SqlReader
 from multimail_server.store.records import Account, AuditEntry
-from multimail_server.store.schema import STEPS
-from multimail_server.store.sql import SqliteReader
 from multimail_server.store.sqlite import SqliteStore
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -156,7 +159,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_a_locked_database_refuses_and_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multimail_server.store.sqlite._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("multimail_server.store.sqlite.BUSY_TIMEOUT", 0.05)
     path = tmp_path / "data.db"
     store = SqliteStore(path)
     other = sqlite3.connect(path, isolation_level=None)
@@ -256,7 +259,7 @@ def test_looking_a_message_up_does_not_read_the_mailbox(tmp_path: Path, what: st
     SqliteStore(tmp_path / "data.db").close()
     connection = Explaining(tmp_path / "data.db")
     look, index = SOUGHT[what]
-    look(SqliteReader(connection))
+    look(SqlReader(connection, SQLITE))
     assert any(index in line for line in connection.plans), connection.plans
     reading = [line for line in connection.plans if "messages" in line and index not in line]
     assert all(line.endswith("(id=?)") for line in reading), connection.plans
@@ -265,10 +268,10 @@ def test_looking_a_message_up_does_not_read_the_mailbox(tmp_path: Path, what: st
 def test_a_file_of_an_older_version_gets_the_indexes(tmp_path: Path) -> None:
     path = tmp_path / "data.db"
     old = sqlite3.connect(path)
-    for number, step in enumerate(STEPS[:-1], start=1):
+    for number, step in enumerate(MIGRATIONS[:-1], start=1):
         old.executescript(f"{step};PRAGMA user_version = {number};")
     old.close()
     SqliteStore(path).close()
     connection = Explaining(path)
-    SqliteReader(connection).find_by_rfc_ids("m", ["<a>"])
+    SqlReader(connection, SQLITE).find_by_rfc_ids("m", ["<a>"])
     assert any("COVERING INDEX message_rfc_id" in line for line in connection.plans)

@@ -12,8 +12,11 @@ import httpx
 import pytest
 
 from multimail_server.services.events import EVENT_KINDS
-from multimail_server.store.schema import STEPS
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
 from multimail_server.testing.server import ServerUnderTest
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 Start = Callable[..., ServerUnderTest]
 URL = "https://hooks.example/in"
@@ -219,6 +222,6 @@ def test_enabling_what_is_enabled_changes_nothing(admin: httpx.Client) -> None:
 def test_a_data_file_from_before_webhooks_is_taken(start: Start, tmp_path: Path) -> None:
     data = tmp_path / "old.db"
     with sqlite3.connect(data) as old:
-        old.executescript(f"{STEPS[0]};PRAGMA user_version = 1;")
+        old.executescript(f"{MIGRATIONS[0]};PRAGMA user_version = 1;")
     old.close()
     assert make(start(data=data).http("admin")).status_code == 201

@@ -10,83 +10,48 @@ from tests.store.rows import hours, message
 from multimail_server.oversight import State
 from multimail_server.store.protocol import Reader, Store, Tx
 from multimail_server.store.records import (
-    ApprovalLink,
     DeliveryFilter,
     DeliveryStatus,
-    Domain,
-    Notice,
+    Notification,
     OneTimeCode,
     Purpose,
-    Revision,
     SignedHeaders,
-    Suppression,
-    Webhook,
-    WebhookDelivery,
-    WebhookSource,
 )
-
-HOOK = Webhook(
-    "whk_1", "acc_1", "https://example.com/", ("message.sent",), "a secret", "hex",
-    WebhookSource.SUBSCRIPTION, rows.NOW,
-)  # fmt: skip
-CODE = OneTimeCode("otc_1", "acc_1", Purpose.CHANGE, "key_1", "5ha", hours(1), hours(2))
-NOTICE = Notice(
-    "ntc_1", "acc_1", "mbx_1", "monitored_send", rows.NOW, "msg_0001", {"subject": rows.WORDS},
-    ("a@example.com",), hours(1),
-)  # fmt: skip
-DOMAIN = Domain(
-    "dom_1", "acc_1", "example.com", "mm", "rsa", "record", "ed", "record", rows.NOW,
-    seen={"spf": "found"},
-)  # fmt: skip
-GONE = Suppression("acc_1", "a@example.com", "sup_1", "bounce", rows.NOW, code=550)
-REVISION = Revision(
-    "msg_0001", 1, "hash", ("a@example.com",), (), ("a@example.com",), rows.WORDS, "text",
-    b"\x00\xff", hours(1), "key_1",
-)  # fmt: skip
-LINK = ApprovalLink("5ha", "msg_0001", "hash", "key_1", rows.NOW, hours(1))
-
-
-def delivery(number: int, due: float | None, hook: str = "whk_1") -> WebhookDelivery:
-    status = DeliveryStatus.DELIVERED if due is None else DeliveryStatus.PENDING
-    return WebhookDelivery(
-        f"evt_{number}", hook, "acc_1", "mbx_1", "msg_0001", "message.sent", status, rows.NOW,
-        None if due is None else hours(due),
-    )  # fmt: skip
 
 
 def test_subscriptions_are_found_by_who_gets_what(store: Store) -> None:
     bound, deleted = (
-        replace(HOOK, id="whk_2", mailbox_id="mbx_1"),
-        replace(HOOK, id="whk_3", deleted_at=hours(1)),
+        replace(rows.WEBHOOK, id="whk_2", mailbox_id="mbx_1"),
+        replace(rows.WEBHOOK, id="whk_3", deleted_at=hours(1)),
     )
     assert not store.read(lambda tx: tx.has_webhooks())
 
     def work(tx: Tx) -> None:
-        for hook in (HOOK, bound, deleted):
+        for hook in (rows.WEBHOOK, bound, deleted):
             tx.put_webhook(hook)
 
     store.write(work)
     assert store.read(lambda tx: tx.has_webhooks())
-    assert store.read(lambda tx: tx.webhooks("acc_1")) == [HOOK, bound]
-    assert store.read(lambda tx: tx.webhooks_of_mailbox("acc_1", "mbx_1")) == [HOOK, bound]
-    assert store.read(lambda tx: tx.webhooks_of_mailbox("acc_1", "mbx_2")) == [HOOK]
+    assert store.read(lambda tx: tx.webhooks("acc_1")) == [rows.WEBHOOK, bound]
+    assert store.read(lambda tx: tx.webhooks_of_mailbox("acc_1", "mbx_1")) == [rows.WEBHOOK, bound]
+    assert store.read(lambda tx: tx.webhooks_of_mailbox("acc_1", "mbx_2")) == [rows.WEBHOOK]
     assert store.read(lambda tx: tx.webhook("whk_3")) == deleted
 
 
 def test_each_subscription_has_its_turn_and_its_order(store: Store) -> None:
     def work(tx: Tx) -> None:
-        tx.put_webhook(HOOK)
-        tx.put_webhook(replace(HOOK, id="whk_2"))
+        tx.put_webhook(rows.WEBHOOK)
+        tx.put_webhook(replace(rows.WEBHOOK, id="whk_2"))
         for number, due, hook in ((1, 3, "whk_1"), (2, 1, "whk_2"), (3, 2, "whk_1")):
-            tx.insert_webhook_delivery(delivery(number, due, hook), b"\x00body")
-        tx.insert_webhook_delivery(delivery(4, None), b"")
+            tx.insert_webhook_delivery(rows.webhook_delivery(number, due, hook), b"\x00body")
+        tx.insert_webhook_delivery(rows.webhook_delivery(4, None), b"")
 
     store.write(work)
     assert store.read(lambda tx: tx.webhooks_due(hours(2), 10)) == ["whk_2", "whk_1"]
     assert store.read(lambda tx: tx.webhooks_due(hours(2), 1)) == ["whk_2"]
     assert store.read(lambda tx: tx.webhooks_due(hours(0), 10)) == []
     following = store.read(lambda tx: tx.next_webhook_delivery("whk_1", hours(9)))
-    assert following == delivery(3, 2)
+    assert following == rows.webhook_delivery(3, 2)
     assert store.read(lambda tx: tx.next_webhook_due(hours(1))) == hours(2)
     assert store.read(lambda tx: tx.next_webhook_due(hours(3))) is None
     assert store.read(lambda tx: tx.webhook_body("evt_1")) == b"\x00body"
@@ -96,9 +61,9 @@ def test_each_subscription_has_its_turn_and_its_order(store: Store) -> None:
 
 def test_deliveries_are_listed_failed_and_forgotten(store: Store) -> None:
     def work(tx: Tx) -> None:
-        tx.put_webhook(replace(HOOK, mailbox_id="mbx_1"))
+        tx.put_webhook(replace(rows.WEBHOOK, mailbox_id="mbx_1"))
         for number, due in ((1, 1.0), (2, None), (3, 2.0)):
-            tx.insert_webhook_delivery(delivery(number, due), b"body")
+            tx.insert_webhook_delivery(rows.webhook_delivery(number, due), b"body")
 
     def listed(**filters: object) -> list[str]:
         where = replace(DeliveryFilter("acc_1", 10), **filters)
@@ -119,32 +84,32 @@ def test_deliveries_are_listed_failed_and_forgotten(store: Store) -> None:
 
 
 def test_codes_and_notices_are_found_by_their_time(store: Store) -> None:
-    upgrade = replace(CODE, id="otc_2", purpose=Purpose.UPGRADE, mailbox_id="mbx_1")
-    later = replace(NOTICE, id="ntc_2", due_at=None, message_id=None)
+    upgrade = replace(rows.CODE, id="otc_2", purpose=Purpose.UPGRADE, mailbox_id="mbx_1")
+    later = replace(rows.NOTIFICATION, id="ntc_2", due_at=None, message_id=None)
 
     def work(tx: Tx) -> None:
         rows.insert(tx, message(1))
-        for code in (CODE, upgrade):
+        for code in (rows.CODE, upgrade):
             tx.put_code(code)
-        for notice in (NOTICE, later):
-            tx.put_notice(notice)
-        tx.put_code(replace(CODE, tries=3))
+        for notice in (rows.NOTIFICATION, later):
+            tx.put_notification(notice)
+        tx.put_code(replace(rows.CODE, tries=3))
 
     def codes(purpose: Purpose, mailbox: str | None, since: float) -> list[OneTimeCode]:
         return store.read(lambda tx: tx.one_time_codes("acc_1", purpose, mailbox, hours(since)))
 
-    def notices(mailbox: str | None, before: str | None) -> list[Notice]:
+    def notices(mailbox: str | None, before: str | None) -> list[Notification]:
         return store.read(lambda tx: tx.notifications("acc_1", mailbox, before, 10))
 
     store.write(work)
-    assert codes(Purpose.CHANGE, None, 0) == [replace(CODE, tries=3)]
+    assert codes(Purpose.CHANGE, None, 0) == [replace(rows.CODE, tries=3)]
     assert codes(Purpose.UPGRADE, "mbx_1", 0) == [upgrade]
     assert codes(Purpose.UPGRADE, "mbx_2", 0) == codes(Purpose.CHANGE, None, 1) == []
-    assert notices(None, None) == notices("mbx_1", None) == [later, NOTICE]
-    assert notices(None, "ntc_2") == [NOTICE]
+    assert notices(None, None) == notices("mbx_1", None) == [later, rows.NOTIFICATION]
+    assert notices(None, "ntc_2") == [rows.NOTIFICATION]
     assert notices("mbx_2", None) == []
-    assert store.read(lambda tx: tx.notices_due(hours(1), 10)) == [NOTICE]
-    assert store.read(lambda tx: tx.next_notice_due()) == hours(1)
+    assert store.read(lambda tx: tx.notifications_due(hours(1), 10)) == [rows.NOTIFICATION]
+    assert store.read(lambda tx: tx.next_notification_due()) == hours(1)
 
 
 def test_retention_finds_the_oldest_that_is_not_in_hand(store: Store) -> None:
@@ -173,13 +138,13 @@ def test_retention_finds_the_oldest_that_is_not_in_hand(store: Store) -> None:
 
 
 def test_recipients_domains_and_suppressions_are_kept(store: Store) -> None:
-    newer = replace(GONE, address="b@example.com", id="sup_2")
+    newer = replace(rows.SUPPRESSION, address="b@example.com", id="sup_2")
 
     def work(tx: Tx) -> None:
         tx.add_approved_recipients("mbx_1", ["A@Example.com", "a@example.com"])
         tx.add_approved_recipients("mbx_1", ["a@example.com"])
-        tx.put_domain(DOMAIN)
-        tx.put_suppression(GONE)
+        tx.put_domain(rows.DOMAIN)
+        tx.put_suppression(rows.SUPPRESSION)
         tx.put_suppression(newer)
 
     store.write(work)
@@ -189,11 +154,14 @@ def test_recipients_domains_and_suppressions_are_kept(store: Store) -> None:
         return [tx.approved_recipients("mbx_1", addresses) for addresses in asked]
 
     assert store.read(approved) == [{"a@example.com"}, set()]
-    assert store.read(lambda tx: tx.domains("acc_1")) == [DOMAIN]
-    assert store.read(lambda tx: (tx.domain("dom_1"), tx.domain_by_name("none"))) == (DOMAIN, None)
-    assert store.read(lambda tx: tx.suppression("acc_1", "A@example.com")) == GONE
-    assert store.read(lambda tx: tx.suppressions("acc_1", None, 10)) == [newer, GONE]
-    assert store.read(lambda tx: tx.suppressions("acc_1", "sup_2", 10)) == [GONE]
+    assert store.read(lambda tx: tx.domains("acc_1")) == [rows.DOMAIN]
+    assert store.read(lambda tx: (tx.domain("dom_1"), tx.domain_by_name("none"))) == (
+        rows.DOMAIN,
+        None,
+    )
+    assert store.read(lambda tx: tx.suppression("acc_1", "A@example.com")) == rows.SUPPRESSION
+    assert store.read(lambda tx: tx.suppressions("acc_1", None, 10)) == [newer, rows.SUPPRESSION]
+    assert store.read(lambda tx: tx.suppressions("acc_1", "sup_2", 10)) == [rows.SUPPRESSION]
     store.write(lambda tx: tx.remove_suppression("acc_1", "A@EXAMPLE.com"))
     store.write(lambda tx: tx.remove_domain("dom_1"))
     assert store.read(lambda tx: tx.suppression("acc_1", "a@example.com")) is None
@@ -201,27 +169,10 @@ def test_recipients_domains_and_suppressions_are_kept(store: Store) -> None:
     assert store.read(lambda tx: tx.messages_in_states("mbx_1", ())) == []
 
 
-def hang_everything_on_one(tx: Tx) -> None:
-    rows.insert(tx, message(1), message(2, replies_to_id="msg_0001"))
-    tx.insert_attachment(rows.attachment(1, 0), b"file")
-    tx.set_tags("msg_0001", {"a": "b"})
-    tx.put_idempotency(rows.idempotency("key", 1))
-    tx.put_outbox(rows.outbox(2))
-    tx.insert_test_delivery(rows.delivery(1))
-    tx.insert_revision(REVISION)
-    tx.put_approval_link(LINK)
-    tx.put_signed_headers(SignedHeaders("msg_0001", b"\x00head"))
-    tx.put_notice(NOTICE)
-    tx.put_contact(rows.contact(1, "a@example.com"))
-    tx.put_webhook(HOOK)
-    tx.insert_webhook_delivery(delivery(1, 1), b"body")
-    tx.add_audit(rows.audit(1))
-
-
 def test_what_hangs_on_a_message_goes_with_its_content(store: Store) -> None:
-    store.write(hang_everything_on_one)
-    assert store.read(lambda tx: tx.revisions("msg_0001")) == [REVISION]
-    assert store.read(lambda tx: tx.approval_link("5ha")) == LINK
+    store.write(rows.everything)
+    assert store.read(lambda tx: tx.revisions("msg_0001")) == [rows.REVISION]
+    assert store.read(lambda tx: tx.approval_link("5ha")) == rows.LINK
     assert store.read(lambda tx: tx.signed_headers("msg_0001")) == SignedHeaders(
         "msg_0001", b"\x00head"
     )
@@ -234,18 +185,18 @@ def test_what_hangs_on_a_message_goes_with_its_content(store: Store) -> None:
                 tx.count_webhook_deliveries(one), tx.idempotency("mbx_1", "key")]  # fmt: skip
 
     assert not any(store.read(left))
-    notice = replace(NOTICE, facts={}, recipients=(), due_at=None)
+    notice = replace(rows.NOTIFICATION, facts={}, recipients=(), due_at=None)
     assert store.read(lambda tx: tx.notifications("acc_1", None, None, 10)) == [notice]
     assert store.read(lambda tx: tx.message("msg_0001")) == message(1)
     assert store.read(lambda tx: tx.content("msg_0002")) == rows.content(2)
 
 
 def test_erasing_the_mail_leaves_everything_else(store: Store) -> None:
-    store.write(hang_everything_on_one)
+    store.write(rows.everything)
     store.write(lambda tx: tx.purge_mail())
     assert store.read(lambda tx: tx.thread("mbx_1", "thr_1", 10)) == []
     assert store.read(lambda tx: tx.contacts("acc_1", "", 10)) == []
-    assert store.read(lambda tx: tx.webhooks("acc_1")) == [HOOK]
+    assert store.read(lambda tx: tx.webhooks("acc_1")) == [rows.WEBHOOK]
     assert store.read(lambda tx: tx.audit("acc_1", None, None, 10)) == [rows.audit(1)]
     assert store.read(lambda tx: (tx.mailbox("mbx_1"), tx.key("key_1"))) == (
         rows.MAILBOX,

@@ -34,7 +34,7 @@ def require_approval_code(route: Route, request: ApiRequest) -> ApiResponse | No
     change = SensitiveChange(f"{route.method} {_fill_path(route, request)}", body)
     codes = request.services.approval_codes
     if code is None:
-        return ApiResponse(render_approval_required(codes.ask(request.principal, change)), 202)
+        return ApiResponse(render_approval_required(codes.request(request.principal, change)), 202)
     if not isinstance(code, str) or len(code) > _MAX_CODE:
         raise invalid("`approval_code` is not a code such as ABCD-EFGH-JKMN-PQRS.")
     codes.redeem(request.principal, change, code)

@@ -16,8 +16,8 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
-from ..mail.html.source import Source
-from ..mail.mime import Part, read_parts
+from ..mail.html.source import HtmlSource
+from ..mail.mime import Part, parse_parts
 from .formatting import reveal
 
 MAX_MARKDOWN = 262_144
@@ -46,7 +46,7 @@ _FRAME = (
 
 def find_html_part(raw: bytes) -> str | None:
     """Return the first HTML text of a message that is not an attachment; None without one."""
-    return _find_html(read_parts(raw))
+    return _find_html(parse_parts(raw))
 
 
 def _find_html(part: Part) -> str | None:
@@ -66,7 +66,7 @@ def sanitize_for_iframe(html: str) -> bytes:
     """
     from bs4 import BeautifulSoup  # late: only the frame needs it
 
-    soup = BeautifulSoup(f"<body>{Source(html, _MAX_HTML).text}", "html.parser")
+    soup = BeautifulSoup(f"<body>{HtmlSource(html, _MAX_HTML).text}", "html.parser")
     for tag in soup.find_all(_REMOVED_TAGS):
         tag.decompose()
     for tag in soup.find_all(True):

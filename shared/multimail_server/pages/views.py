@@ -330,13 +330,13 @@ def show_inbox(page: PageRequest) -> ApiResponse:
 def _render_mail(page: PageRequest, direction: Direction) -> ApiResponse:
     _require_read(page)
     request, services = page.request, page.request.services
-    mailboxes = services.mailboxes.all(page.principal)
+    mailboxes = services.mailboxes.list_mailboxes(page.principal)
     mailbox_id = request.query(_MAILBOX) or (mailboxes[0].id if mailboxes else "")
     messages: list[Message] = []
     if mailboxes:
         before_id = request.query(CURSOR)
         where = MessageFilter("", _LIST_LIMIT, direction=direction, before_id=before_id)
-        messages = services.messages.listing(page.principal, mailbox_id, where)
+        messages = services.messages.list_messages(page.principal, mailbox_id, where)
     last_id = messages[_LIST_LIMIT - 1].id if len(messages) > _LIST_LIMIT else None
     return render_session_page(
         page, "mail.html", rows=messages[:_LIST_LIMIT], mailboxes=mailboxes,

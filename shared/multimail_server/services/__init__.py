@@ -1,7 +1,7 @@
-"""The mailroom: every operation on mail and mailboxes, through the oversight table.
+"""Services: every operation of the server, one class per subject.
 
-Each room is one class; `Mailroom` is the building. Whatever changes something is one transaction
-with its audit row, and only `steps.advance` changes the status of a message.
+Each change is one transaction with its audit entry, and only `transitions` changes the status of a
+message. Services are synchronous and know nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .notifications import NotificationService
 from .one_time_codes import CodeCache
 from .receiving import InboundService
 from .review import ReviewService
-from .revisions import EditService, RevisionService
+from .revisions import RevisionService
 from .sending import SendService
 from .spam_filter import SpamFilterService
 from .suppression import SuppressionService
 from .upgrades import UpgradeService
 from .webhooks import WebhookService
 
-__all__ = ["Desk", "Mailroom", "Principal"]
+__all__ = ["AppContext", "Principal", "Services"]
 
 
 class Services:
-    """All operations. Synchronous, and safe to call from many threads."""
+    """All services of a server, safe to call from many threads."""
 
     def __init__(self, context: AppContext) -> None:
         self.context = context
@@ -43,7 +43,6 @@ class Services:
         self.mailboxes = MailboxService(context)
         self.sending = SendService(context)
         self.cancellation = CancellationService(context)
-        self.edits = EditService(context)
         self.messages = MessageService(context)
         self.decisions = DecisionService(context)
         self.receiving = InboundService(context)

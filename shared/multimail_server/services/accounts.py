@@ -1,4 +1,4 @@
-"""Accounts: the account itself, its keys, what it used, and its audit log."""
+"""Accounts: name, API keys, usage and audit log."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Account, AuditEntry, Key, Mailbox
 from .auth import require_grantable
 from .context import AppContext, Principal, find_mailbox
-from .webhooks import retire
+from .webhooks import delete_webhook
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key just made, with the secret that is shown this once."""
+    """A new API key with its secret, which is shown once."""
 
     key: Key
     secret: str
@@ -26,7 +26,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an account used in the last 30 days."""
+    """The usage of an account in the last 30 days."""
 
     since_days: int
     counts: dict[str, int]
@@ -34,18 +34,21 @@ class Usage:
 
 
 def parse_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
-    """Return the scopes in their usual order; refuse unknown ones and self-approval."""
+    """Return the scopes in canonical order.
+
+    Raises:
+        ApiError: A scope is unknown, or send and oversight are combined (400).
+    """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise invalid(
-            f"`scopes` has {', '.join(unknown) or 'nothing'} in it; give some of "
-            f"{', '.join(SCOPES)}.",
+            f"`scopes` holds {', '.join(unknown) or 'nothing'}. Use some of {', '.join(SCOPES)}.",
             "invalid_scopes",
         )
     if {"send", "oversight"} <= set(scopes):
         raise invalid(
-            "`scopes` cannot hold both send and oversight: such a key could approve what it "
-            "sends itself. Make two keys.",
+            "`scopes` cannot hold both send and oversight: such a key could approve what it sends. "
+            "Create two keys.",
             "self_approval",
         )
     return tuple(scope for scope in SCOPES if scope in scopes)
@@ -60,7 +63,7 @@ class AccountService:
     def create_first(
         self, address: str, mode: Mode, *, live: bool
     ) -> tuple[Mailbox, dict[str, str]] | None:
-        """Make the first account, mailbox and three keys; None when an account is there already.
+        """Create the first account, mailbox and three API keys; None if there is an account.
 
         Returns:
             The mailbox, and the raw keys by their role: agent, reviewer, admin.
@@ -73,7 +76,7 @@ class AccountService:
             "reviewer": ("read", "oversight"),
             "admin": ("read", "admin"),
         }
-        made = {role: self._mint(account.id, role, scopes, live=live, mailbox_id=None)
+        new_keys = {role: self._create_secret(account.id, role, scopes, live=live, mailbox_id=None)
                 for role, scopes in roles.items()}  # fmt: skip
 
         def work(tx: Tx) -> bool:
@@ -82,9 +85,9 @@ class AccountService:
             tx.put_account(account)
             tx.put_mailbox(mailbox)
             server = Principal.system(account.id)
-            about = ("mailbox", mailbox.id)
-            context.audit(tx, server, "mailbox.create", about, mailbox_id=mailbox.id)
-            for new in made.values():
+            resource = ("mailbox", mailbox.id)
+            context.audit(tx, server, "mailbox.create", resource, mailbox_id=mailbox.id)
+            for new in new_keys.values():
                 tx.put_key(new.key)
                 context.audit(tx, server, "api_key.create", ("api_key", new.key.id),
                            scopes=list(new.key.scopes))  # fmt: skip
@@ -92,14 +95,14 @@ class AccountService:
 
         if not context.write(work):
             return None
-        return mailbox, {role: new.secret for role, new in made.items()}
+        return mailbox, {role: new.secret for role, new in new_keys.items()}
 
     def account(self, principal: Principal) -> Account:
         """Return the account of the key."""
         return self._context.store.read(lambda tx: _account(tx, principal))
 
     def rename(self, principal: Principal, name: str) -> Account:
-        """Give the account another name."""
+        """Rename the account."""
 
         def work(tx: Tx) -> Account:
             renamed = replace(_account(tx, principal), name=name)
@@ -116,14 +119,14 @@ class AccountService:
 
         Nothing is erased but the signing secrets of the webhooks.
         """
-        _account_wide(principal)
+        _require_account_wide(principal)
         context, now = self._context, self._context.now()
 
         def work(tx: Tx) -> Account:
             closed = replace(_account(tx, principal), deleted_at=now)
             context.audit(tx, principal, "account.delete", ("account", closed.id))
             for hook in tx.webhooks(closed.id):
-                retire(context, tx, principal, hook)
+                delete_webhook(context, tx, principal, hook)
             tx.put_account(closed)
             for key in tx.keys(closed.id):
                 tx.put_key(replace(key, revoked_at=key.revoked_at or now))
@@ -134,7 +137,7 @@ class AccountService:
         return context.write(work)
 
     def keys(self, principal: Principal) -> list[Key]:
-        """Return the keys that this one may manage, oldest first."""
+        """Return the API keys that the principal can manage, oldest first."""
         return self._context.store.read(
             lambda tx: [
                 key for key in tx.keys(principal.account_id) if principal.sees(key.mailbox_id)
@@ -150,13 +153,13 @@ class AccountService:
         mailbox_id: str | None,
         live: bool | None,
     ) -> NewKey:
-        """Make a key; `mailbox_id` (id or address) binds it to one mailbox.
+        """Create an API key; `mailbox_id` (id or address) binds it to one mailbox.
 
         Raises:
             ApiError: Unknown scopes, or send and oversight together (400); no such mailbox (404).
         """
-        wanted = parse_scopes(scopes)
-        require_grantable(principal, wanted)
+        parsed = parse_scopes(scopes)
+        require_grantable(principal, parsed)
         context = self._context
 
         def work(tx: Tx) -> NewKey:
@@ -164,11 +167,13 @@ class AccountService:
                 find_mailbox(tx, principal, mailbox_id).id if mailbox_id else principal.mailbox_id
             )
             is_live = principal.live if live is None else live
-            new = self._mint(principal.account_id, name, wanted, live=is_live, mailbox_id=bound)
+            new = self._create_secret(
+                principal.account_id, name, parsed, live=is_live, mailbox_id=bound
+            )
             tx.put_key(new.key)
-            about = ("api_key", new.key.id)
+            resource = ("api_key", new.key.id)
             context.audit(
-                tx, principal, "api_key.create", about, mailbox_id=bound, scopes=list(wanted)
+                tx, principal, "api_key.create", resource, mailbox_id=bound, scopes=list(parsed)
             )
             return new
 
@@ -177,15 +182,15 @@ class AccountService:
     def change_key(
         self, principal: Principal, key_id: str, name: str | None, scopes: Sequence[str] | None
     ) -> Key:
-        """Rename a key or give it other scopes."""
-        wanted = None if scopes is None else parse_scopes(scopes)
-        require_grantable(principal, wanted or ())
+        """Change the name or the scopes of an API key."""
+        parsed = None if scopes is None else parse_scopes(scopes)
+        require_grantable(principal, parsed or ())
 
         def work(tx: Tx) -> Key:
             key = _key(tx, principal, key_id)
             if key.revoked_at is not None:
-                raise conflict("revoked", f"Key {key_id} is revoked; make a new one.")
-            changed = replace(key, name=name or key.name, scopes=wanted or key.scopes)
+                raise conflict("revoked", f"Key {key_id} is revoked. Create a new one.")
+            changed = replace(key, name=name or key.name, scopes=parsed or key.scopes)
             self._context.audit(
                 tx,
                 principal,
@@ -195,30 +200,32 @@ class AccountService:
                 scopes=list(changed.scopes),
             )
             tx.put_key(changed)
-            self._keep_an_admin(tx, principal)
+            self._require_admin_left(tx, principal)
             return changed
 
         return self._context.write(work)
 
     def revoke_key(self, principal: Principal, key_id: str) -> Key:
-        """Revoke a key: from now on it opens nothing, and what it composed is not dispatched."""
+        """Revoke a key: it stops working, and messages it composed aren't sent any more."""
 
         def work(tx: Tx) -> Key:
             key = _key(tx, principal, key_id)
             if key.revoked_at is not None:
                 return key
             revoked = replace(key, revoked_at=self._context.now())
-            about = ("api_key", key.id)
-            # Noted before it is done: a key may revoke itself, and can then note nothing more.
-            self._context.audit(tx, principal, "api_key.revoke", about, mailbox_id=key.mailbox_id)
+            resource = ("api_key", key.id)
+            # Recorded first: a key that revokes itself cannot record anything afterwards.
+            self._context.audit(
+                tx, principal, "api_key.revoke", resource, mailbox_id=key.mailbox_id
+            )
             tx.put_key(revoked)
-            self._keep_an_admin(tx, principal)
+            self._require_admin_left(tx, principal)
             return revoked
 
         return self._context.write(work)
 
     def usage(self, principal: Principal) -> Usage:
-        """Return how many messages went each way in the last 30 days."""
+        """Return the number of messages in each direction in the last 30 days."""
         since = self._context.now() - timedelta(days=30)
         return self._context.store.read(
             lambda tx: Usage(
@@ -231,12 +238,12 @@ class AccountService:
     def audit_log(
         self, principal: Principal, before_id: str | None, limit: int
     ) -> list[AuditEntry]:
-        """Return up to `limit` + 1 lines, newest first, before the line `before_id`."""
+        """Return up to `limit` + 1 audit entries older than `before_id`, newest first."""
         return self._context.store.read(
             lambda tx: tx.audit(principal.account_id, principal.mailbox_id, before_id, limit + 1)
         )
 
-    def _mint(
+    def _create_secret(
         self,
         account_id: str,
         name: str,
@@ -259,33 +266,31 @@ class AccountService:
         )
         return NewKey(key, secret.text)
 
-    def _keep_an_admin(self, tx: Tx, principal: Principal) -> None:
+    def _require_admin_left(self, tx: Tx, principal: Principal) -> None:
         usable = [key for key in tx.keys(principal.account_id) if key.revoked_at is None]
         if not any("admin" in key.scopes and key.mailbox_id is None for key in usable):
             raise conflict(
                 "last_admin_key",
-                "That would leave the account without an admin key. Make another one first.",
+                "This is the account's last admin key. Create another one first.",
             )
 
 
 def _account(tx: Reader, principal: Principal) -> Account:
-    found = tx.account(principal.account_id)
-    if found is None:
+    account = tx.account(principal.account_id)
+    if account is None:
         raise not_found("account", principal.account_id)
-    return found
+    return account
 
 
 def _key(tx: Reader, principal: Principal, key_id: str) -> Key:
-    found = tx.key(key_id)
-    if (
-        found is None
-        or found.account_id != principal.account_id
-        or not principal.sees(found.mailbox_id)
-    ):
+    key = tx.key(key_id)
+    if key is None or key.account_id != principal.account_id or not principal.sees(key.mailbox_id):
         raise not_found("API key", key_id)
-    return found
+    return key
 
 
-def _account_wide(principal: Principal) -> None:
+def _require_account_wide(principal: Principal) -> None:
     if principal.mailbox_id is not None:
-        raise forbidden("bound_key", "This key belongs to one mailbox; it cannot do that.")
+        raise forbidden(
+            "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
+        )

@@ -1,4 +1,4 @@
-"""Approval codes: a sensitive change of an admin is made when the human has handed on a code."""
+"""Approval codes: a sensitive change needs a one-time code from the operator."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .one_time_codes import (
     PlaintextCode,
     digest_code,
     find_matching_code,
+    generate_code,
     is_open,
-    mint_code,
 )
 
-MAX_AN_HOUR = 20
+MAX_REQUESTS_PER_HOUR = 20
 
 
 @dataclass(frozen=True, slots=True)
 class SensitiveChange:
-    """A sensitive request.
+    """A request that needs an approval code.
 
     Attributes:
         subject: Its method and path.
-        body: What it asks for, without its code.
+        body: Its body, without the code.
     """
 
     subject: str
@@ -39,32 +39,32 @@ class SensitiveChange:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """A request as the reviewer sees it; `text` is the code, where this process has made it."""
+    """A request as a reviewer sees it; `text` is None if another process generated the code."""
 
     code: OneTimeCode
     text: PlaintextCode | None
 
 
 class ApprovalCodeService:
-    """What the hosted service does before it makes keys, webhooks or mailboxes."""
+    """Issues and redeems approval codes, as the hosted service does for sensitive changes."""
 
     def __init__(self, context: AppContext, codes: CodeCache) -> None:
         self._context = context
         self._codes = codes
 
-    def ask(self, principal: Principal, change: SensitiveChange) -> OneTimeCode:
-        """Make a code for exactly this change and tell it to the human.
+    def request(self, principal: Principal, change: SensitiveChange) -> OneTimeCode:
+        """Generate a code for exactly this change and show it to the operator.
 
         Raises:
-            ApiError: Twenty were asked for within the hour (429).
+            ApiError: There were twenty requests within the hour (429).
         """
-        context, text = self._context, mint_code()
+        context, text = self._context, generate_code()
         code_id = context.ids.new("cod")
 
         def work(tx: Tx) -> OneTimeCode:
             now = context.now()
             recent = tx.one_time_codes(principal.account_id, Purpose.CHANGE, None, now - HOUR)
-            if len(recent) >= MAX_AN_HOUR:
+            if len(recent) >= MAX_REQUESTS_PER_HOUR:
                 raise _too_many()
             code = OneTimeCode(
                 id=code_id,
@@ -79,75 +79,80 @@ class ApprovalCodeService:
                 fingerprint=digest(change.body),
             )
             tx.put_code(code)
-            about = ("approval_code", code.id)
-            context.audit(tx, principal, "code.request", about, mailbox_id=principal.mailbox_id,
+            resource = ("approval_code", code.id)
+            context.audit(tx, principal, "code.request", resource, mailbox_id=principal.mailbox_id,
                        request=change.subject)  # fmt: skip
             return code
 
         code = context.write(work)
-        self._codes.remember(code.id, PlaintextCode(text, change.body))
+        self._codes.put(code.id, PlaintextCode(text, change.body))
         context.notify_operator(
-            f"The key {principal.name!r} asks for {change.subject}. Look at GET /v1/oversight/"
-            f"approval-codes for what it holds; if you agree, hand it this code: {text}"
+            f"The key {principal.name!r} requests {change.subject}. Its body is shown by "
+            f"GET /v1/oversight/approval-codes. To agree, give it this code: {text}"
         )
         return code
 
     def redeem(self, principal: Principal, change: SensitiveChange, text: str) -> None:
-        """Use up a code for exactly this change, whatever comes of the change itself.
+        """Redeem a code for exactly this change, whether or not the change then succeeds.
 
         Raises:
-            ApiError: It is no code for it, or not one any more (403).
+            ApiError: The code is wrong, ended or for another change (403).
         """
 
         def work(tx: Tx) -> ApiError | OneTimeCode:
             usable = [code for code in self._open(tx, principal) if code.key_id == principal.key_id]
             code = find_matching_code(usable, text)
             if code is None:
-                for one in usable:
-                    tx.put_code(replace(one, tries=one.tries + 1))
-                return _wrong()
+                for candidate in usable:
+                    tx.put_code(replace(candidate, tries=candidate.tries + 1))
+                return _wrong_code()
             if (code.subject, code.fingerprint) != (change.subject, digest(change.body)):
-                return _another()
+                return _code_for_another_request()
             tx.put_code(replace(code, used_at=self._context.now()))
-            about = ("approval_code", code.id)
-            self._context.audit(tx, principal, "code.redeem", about, mailbox_id=code.mailbox_id,
-                             request=code.subject)  # fmt: skip
+            resource = ("approval_code", code.id)
+            self._context.audit(
+                tx,
+                principal,
+                "code.redeem",
+                resource,
+                mailbox_id=code.mailbox_id,
+                request=code.subject,
+            )
             return code
 
-        done: ApiError | OneTimeCode = self._context.write(work)
-        if isinstance(done, ApiError):
-            raise done
-        self._codes.forget([done.id])
+        result: ApiError | OneTimeCode = self._context.write(work)
+        if isinstance(result, ApiError):
+            raise result
+        self._codes.remove([result.id])
 
-    def waiting(self, principal: Principal) -> list[ChangeRequest]:
-        """Return the changes that a code can still allow, oldest first, for a reviewer."""
+    def list_requests(self, principal: Principal) -> list[ChangeRequest]:
+        """Return the open requests, oldest first, for a reviewer."""
 
         def work(tx: Reader) -> list[ChangeRequest]:
-            found = [code for code in self._open(tx, principal) if principal.sees(code.mailbox_id)]
-            return [ChangeRequest(code, self._codes.look_up(code.id)) for code in found]
+            codes = [code for code in self._open(tx, principal) if principal.sees(code.mailbox_id)]
+            return [ChangeRequest(code, self._codes.get(code.id)) for code in codes]
 
         return self._context.store.read(work)
 
     def _open(self, tx: Reader, principal: Principal) -> list[OneTimeCode]:
         now = self._context.now()
-        found = tx.one_time_codes(principal.account_id, Purpose.CHANGE, None, now - LIFETIME)
-        return [code for code in found if is_open(code, now)]
+        codes = tx.one_time_codes(principal.account_id, Purpose.CHANGE, None, now - LIFETIME)
+        return [code for code in codes if is_open(code, now)]
 
 
-def _wrong() -> ApiError:
+def _wrong_code() -> ApiError:
     return forbidden(
         "wrong_code",
-        "Nothing was changed: this is no approval code of this key, or it was used, is older than "
-        "24 hours, or was preceded by five wrong ones. Make the request without `approval_code` "
-        "to have another one made.",
+        "Nothing was changed: the approval code is wrong, of another key, used, older than 24 "
+        "hours, or had five wrong tries. Repeat the request without `approval_code` for a new one.",
     )
 
 
-def _another() -> ApiError:
+def _code_for_another_request() -> ApiError:
     return forbidden(
         "code_for_another_request",
-        "Nothing was changed: the human approved another request than this one. Repeat that one "
-        "exactly, or make this one without `approval_code` to have a code made for it.",
+        "Nothing was changed: this code approves another request. Repeat that request exactly, or "
+        "send this one without `approval_code` to get a code for it.",
     )
 
 
@@ -155,6 +160,6 @@ def _too_many() -> ApiError:
     return ApiError(
         429,
         "too_many_requests",
-        "Twenty approval codes were asked for within the hour. Use one of them, or wait.",
+        "Twenty approval codes were requested within the hour. Use one of them, or wait.",
         headers={"Retry-After": str(int(HOUR.total_seconds()))},
     )

@@ -1,4 +1,4 @@
-"""The trail: audit lines for what no transaction of the mailroom tells, reads and refusals."""
+"""Audit entries for reads and rejected requests; changes are audited in their transaction."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .context import AppContext, Principal
 
 
 class AuditLog:
-    """What the web adds to the audit log."""
+    """Records what the API and the pages add to the audit log."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def note(
+    def record(
         self,
         principal: Principal,
         action: str,
@@ -22,27 +22,28 @@ class AuditLog:
         mailbox: str | None,
         **metadata: Any,
     ) -> None:
-        """Write one line, durable on return.
+        """Record one audit entry, durable on return.
 
         Args:
-            principal: Who asked.
-            action: What for.
-            resource: The type and the id of what it was about.
-            mailbox: The mailbox's id or address as it was asked for.
+            principal: The principal of the request.
+            action: Such as `email.list`.
+            resource: The type and the id of the accessed resource.
+            mailbox: The id or address of the mailbox as requested.
             metadata: More facts; never content or secrets.
         """
 
         def work(tx: Tx) -> None:
-            where = _mailbox_of(tx, principal, mailbox) or principal.mailbox_id
-            self._context.audit(tx, principal, action, resource, mailbox_id=where, **metadata)
+            mailbox_id = _find_mailbox_id(tx, principal, mailbox) or principal.mailbox_id
+            self._context.audit(tx, principal, action, resource, mailbox_id=mailbox_id, **metadata)
 
         self._context.store.write(work)
 
 
-def _mailbox_of(tx: Reader, principal: Principal, which: str | None) -> str | None:
-    if which is None:
+def _find_mailbox_id(tx: Reader, principal: Principal, requested: str | None) -> str | None:
+    if requested is None:
         return None
-    found = tx.mailbox_by_address(which.lower()) if "@" in which else tx.mailbox(which)
-    if found is None or found.account_id != principal.account_id or not principal.sees(found.id):
+    by_address = "@" in requested
+    mailbox = tx.mailbox_by_address(requested.lower()) if by_address else tx.mailbox(requested)
+    if mailbox is None or mailbox.account_id != principal.account_id:
         return None
-    return found.id
+    return mailbox.id if principal.sees(mailbox.id) else None

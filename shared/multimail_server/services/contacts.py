@@ -7,7 +7,7 @@ from ..store.protocol import Tx
 from ..store.records import Contact
 from .context import AppContext, Principal
 
-_MAX = 500
+MAX_RESULTS = 500
 
 
 class ContactService:
@@ -18,12 +18,14 @@ class ContactService:
 
     def search(self, principal: Principal, query: str) -> list[Contact]:
         """Return up to 500 contacts whose name or address contains `query`."""
-        return self._context.store.read(lambda tx: tx.contacts(principal.account_id, query, _MAX))
+        return self._context.store.read(
+            lambda tx: tx.contacts(principal.account_id, query, MAX_RESULTS)
+        )
 
     def add(
         self, principal: Principal, email: str, name: str | None, tags: tuple[str, ...]
     ) -> Contact:
-        """Add a contact; one with the same address is changed instead."""
+        """Add a contact, or update the one with the same address."""
         context = self._context
 
         def work(tx: Tx) -> Contact:
@@ -52,8 +54,8 @@ class ContactService:
         context = self._context
 
         def work(tx: Tx) -> None:
-            found = tx.contact(contact_id)
-            if found is None or found.account_id != principal.account_id:
+            contact = tx.contact(contact_id)
+            if contact is None or contact.account_id != principal.account_id:
                 raise not_found("contact", contact_id)
             tx.remove_contact(contact_id)
             context.audit(tx, principal, "contact.delete", ("contact", contact_id))

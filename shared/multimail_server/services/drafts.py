@@ -1,4 +1,4 @@
-"""Drafts: what a caller asks to send, and the digests that recognise it again."""
+"""Drafts, composed messages, and the digests that identify them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .context import AppContext
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a caller asks to send. Addresses are valid and texts within their limits."""
+    """A message as a caller requests it. Addresses are valid and texts within their limits."""
 
     to: tuple[str, ...]
     subject: str
@@ -31,24 +31,23 @@ class Draft:
     send_at: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     mode: Mode | None = None
-    """A mode for this message alone; only a stricter one than the mailbox's is taken."""
+    """A mode for this message only, at least as strict as the mailbox's."""
     gate_timing: str | None = None
-    """`gate_first` or `schedule_first`; None for the mailbox's own."""
+    """`gate_first` or `schedule_first`; None for the mailbox's default."""
     answers: Message | None = None
-    """The message that this one replies to."""
+    """The message that this draft replies to."""
 
 
 def digest(value: Any) -> str:
-    """Return the SHA-256 of a value's one JSON form, in hex."""
+    """Return the SHA-256 of a value's canonical JSON, in hex."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fingerprint(draft: Draft) -> str:
-    """Return a digest of the request, equal for two requests that would send the same.
+    """Return a digest that is equal for two requests that send the same message.
 
-    What goes to the reviewer, metadata and a stricter mode, is left out: a client's guard may
-    have learned more before it tries again, and the message is the same one.
+    Metadata and a stricter mode are left out: a client's guard can change them between two tries.
     """
     return digest(
         {
@@ -72,7 +71,7 @@ def _addresses(addresses: Iterable[str]) -> list[str]:
 
 
 def content_hash(message: Message, markdown: str, files: Iterable[str]) -> str:
-    """Return the digest that a decision names: everything that the recipients would get.
+    """Return the digest that a decision names, of everything that the recipients get.
 
     Args:
         message: The message with its envelope.
@@ -99,7 +98,7 @@ def content_hash(message: Message, markdown: str, files: Iterable[str]) -> str:
 
 
 def get_envelope_recipients(draft: Draft, mailbox: Mailbox) -> tuple[str, ...]:
-    """Return everyone who gets the message, each once, the mailbox's own copies included."""
+    """Return the envelope recipients, each once, with the mailbox's `auto_cc` and `auto_bcc`."""
     everyone = (*draft.to, *draft.cc, *draft.bcc, *auto_copies(mailbox, "auto_cc"))
     unique = {
         address.lower(): address for address in (*everyone, *auto_copies(mailbox, "auto_bcc"))
@@ -108,13 +107,13 @@ def get_envelope_recipients(draft: Draft, mailbox: Mailbox) -> tuple[str, ...]:
 
 
 def auto_copies(mailbox: Mailbox, setting: str) -> tuple[str, ...]:
-    """Return the addresses that the mailbox adds to every send, under `auto_cc` or `auto_bcc`."""
+    """Return the addresses in a mailbox's setting `auto_cc` or `auto_bcc`."""
     value = mailbox.settings.get(setting) or []
     return (value,) if isinstance(value, str) else tuple(value)
 
 
 def add_signature(draft: Draft, mailbox: Mailbox) -> str:
-    """Return the text that leaves: the caller's, then the mailbox's signature and disclosure."""
+    """Return the draft's text with the mailbox's signature and AI disclosure."""
     parts = [draft.markdown.rstrip("\n")] if mailbox.settings else [draft.markdown]
     if mailbox.settings.get("signature_block"):
         parts.append(f"-- \n{mailbox.settings['signature_block']}")
@@ -128,7 +127,7 @@ MAX_RECIPIENTS = 50
 
 @dataclass(frozen=True, slots=True)
 class ComposedMessage:
-    """A message that has not left, with all that it is composed from."""
+    """A message that has not left, with everything it is composed from."""
 
     message: Message
     mailbox: Mailbox
@@ -137,15 +136,15 @@ class ComposedMessage:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """The SHA-256 of each file, in order."""
+        """The SHA-256 of each attachment, in order."""
         return tuple(hashlib.sha256(file.content).hexdigest() for file in self.files)
 
 
 def load_draft(tx: Reader, message: Message, content: Content) -> ComposedMessage:
-    """Return a message as it was frozen last."""
+    """Return the latest revision of a message."""
     mailbox = tx.mailbox(message.mailbox_id)
     if mailbox is None:
-        raise conflict("no_mailbox", f"The mailbox of message {message.id} is gone.")
+        raise conflict("no_mailbox", f"The mailbox of message {message.id} was deleted.")
     files = tuple(
         OutgoingAttachment(file.name, file.content_type, tx.attachment_content(file.id))
         for file in tx.attachments(message.id)
@@ -155,33 +154,33 @@ def load_draft(tx: Reader, message: Message, content: Content) -> ComposedMessag
 
 def recompose(
     context: AppContext,
-    wanted: Message,
+    message: Message,
     mailbox: Mailbox,
     markdown: str,
     files: tuple[OutgoingAttachment, ...],
 ) -> ComposedMessage:
-    """Return a message composed again, with its new bytes and their digests.
+    """Compose a message again; return it with its new bytes and digests.
 
     Args:
         context: The application's context.
-        wanted: The message with the envelope and the subject that it is to have.
-        mailbox: Whose it is.
-        markdown: The whole text, the mailbox's signature included.
-        files: Its files, in order.
+        message: The message with its new envelope and subject.
+        mailbox: Its mailbox.
+        markdown: The whole text, with the mailbox's signature.
+        files: Its attachments, in order.
     """
-    head = context.outbound_headers.draft_headers(mailbox, wanted.id, len(wanted.recipients))
-    raw = head + compose(_outgoing(wanted, markdown, files, context.now()))
+    head = context.outbound_headers.draft_headers(mailbox, message.id, len(message.recipients))
+    raw = head + compose(_outgoing(message, markdown, files, context.now()))
     digest = hashlib.sha256(raw).hexdigest()
-    sized = replace(wanted, size=len(raw), raw_sha256=digest, has_attachments=bool(files))
-    made = ComposedMessage(sized, mailbox, Content(wanted.id, markdown, raw), files)
-    hashed = replace(sized, content_hash=content_hash(sized, markdown, made.digests))
-    return replace(made, message=hashed)
+    sized = replace(message, size=len(raw), raw_sha256=digest, has_attachments=bool(files))
+    composed = ComposedMessage(sized, mailbox, Content(message.id, markdown, raw), files)
+    hashed = replace(sized, content_hash=content_hash(sized, markdown, composed.digests))
+    return replace(composed, message=hashed)
 
 
 def insert_files(
     context: AppContext, tx: Tx, message_id: str, files: tuple[OutgoingAttachment, ...]
 ) -> None:
-    """Keep the files of a message."""
+    """Store the attachments of a message."""
     for position, file in enumerate(files):
         row = Attachment(
             id=context.ids.new("att"),
@@ -196,10 +195,10 @@ def insert_files(
 
 
 def content_changed_error(email_id: str) -> ApiError:
-    """Return the refusal of an edit that was made of something else than what is there."""
+    """Return the error for an edit of content that has changed."""
     return conflict(
         "content_changed",
-        f"Message {email_id} changed while it was edited. Nothing was saved; read it again.",
+        f"Message {email_id} changed since it was read. Nothing was saved; read it again.",
     )
 
 

@@ -1,9 +1,7 @@
-"""Events: what subscriptions are told, written in the transaction of the change that they tell.
+"""Webhook events and their payloads, written in the transaction of the change they report.
 
-`steps.advance` announces every change of a status. Whoever learns something else about a message,
-such as a bounce that came by mail, calls `announce` in the transaction that stores it.
-
-Event payloads: what is said about a message, with every field bounded.
+`transitions.apply_event` announces every change of a status. Other changes, such as a bounce that
+arrived by mail, call `announce` in the transaction that stores them.
 """
 
 from __future__ import annotations
@@ -20,32 +18,32 @@ from ..store.records import DeliveryStatus, Message, Webhook, WebhookDelivery, W
 
 
 class EventKind(StrEnum):
-    """What can be told about a message, in the words of the vendor's MCP server."""
+    """Kinds of events, named as in the hosted service's MCP server."""
 
     RECEIVED = "message.received"
     SENT = "message.sent"
-    """It left: the relay, or the test outbox, has taken it for somebody."""
+    """The relay or the test outbox accepted it for at least one recipient."""
     DELIVERED = "message.delivered"
-    """The same moment: what happens beyond the relay, this server does not see."""
+    """Emitted with `SENT`: the server doesn't see what happens beyond the relay."""
     BOUNCED = "message.bounced"
-    """Some or all recipients will not get it."""
+    """Delivery to some or all recipients failed."""
     COMPLAINED = "message.complained"
     PENDING = "oversight.pending"
     APPROVED = "oversight.approved"
     REJECTED = "oversight.rejected"
 
 
-_PAGES: dict[str, EventKind] = {
+_ALIASES: dict[str, EventKind] = {
     "email.received": EventKind.RECEIVED,
     "email.approved": EventKind.APPROVED,
     "email.rejected": EventKind.REJECTED,
     "email.delivered": EventKind.DELIVERED,
     "email.bounced": EventKind.BOUNCED,
 }
-"""The names that the product's pages use."""
+"""The names in the product pages."""
 
-EVENT_KINDS: dict[str, EventKind] = {**{kind.value: kind for kind in EventKind}, **_PAGES}
-"""Every name that can be subscribed to."""
+EVENT_KINDS: dict[str, EventKind] = {**{kind.value: kind for kind in EventKind}, **_ALIASES}
+"""Every event name that a webhook can subscribe to."""
 
 MAILBOX_EVENTS = (
     EventKind.RECEIVED,
@@ -54,15 +52,15 @@ MAILBOX_EVENTS = (
     EventKind.BOUNCED,
     EventKind.COMPLAINED,
 )
-"""What a mailbox's `webhook_url` gets."""
+"""Events for a mailbox's `webhook_url`."""
 
 OVERSIGHT_EVENTS = (EventKind.PENDING, EventKind.APPROVED, EventKind.REJECTED, EventKind.SENT)
-"""What a mailbox's `oversight_webhook_url` gets; the last one for `monitored` mail alone."""
+"""Events for a mailbox's `oversight_webhook_url`; `SENT` for `monitored` mail only."""
 
 DISABLED = "the subscription was disabled when this happened; enable it and replay this delivery"
 
 _WAITING = frozenset({State.PENDING_SEND_APPROVAL, State.PENDING_INBOUND_APPROVAL})
-_TOLD: dict[Event, tuple[EventKind, ...]] = {
+_KINDS_BY_EVENT: dict[Event, tuple[EventKind, ...]] = {
     Event.APPROVED: (EventKind.APPROVED,),
     Event.APPROVED_FOR_LATER: (EventKind.APPROVED,),
     Event.REJECTED: (EventKind.REJECTED,),
@@ -72,13 +70,13 @@ _TOLD: dict[Event, tuple[EventKind, ...]] = {
 
 
 def get_event_kinds(moved: Message, event: Event) -> tuple[EventKind, ...]:
-    """Return what a step tells, in order.
+    """Return the kinds of events that a transition emits, in order.
 
     Args:
-        moved: The message after the step.
+        moved: The message after the transition.
         event: What happened to it.
     """
-    kinds = _TOLD.get(event, ())
+    kinds = _KINDS_BY_EVENT.get(event, ())
     if moved.status in _WAITING:
         kinds += (EventKind.PENDING,)
     if moved.direction is Direction.INBOUND and moved.status is State.UNREAD:
@@ -88,37 +86,37 @@ def get_event_kinds(moved: Message, event: Event) -> tuple[EventKind, ...]:
     return kinds
 
 
-def announce_step(tx: Tx, moved: Message, event: Event, now: datetime) -> None:
-    """Announce what a step of the oversight table tells. Only `steps.advance` calls it."""
+def announce_transition(tx: Tx, moved: Message, event: Event, now: datetime) -> None:
+    """Announce a transition. Only `transitions` calls it."""
     for kind in get_event_kinds(moved, event):
         announce(tx, kind, moved, now)
 
 
 def announce(tx: Tx, kind: EventKind, message: Message, now: datetime, **facts: Any) -> None:
-    """Write the event's deliveries for all who subscribed to it, in the transaction `tx`.
+    """Insert a delivery of the event for each subscribed webhook.
 
     Args:
-        tx: The transaction that makes it true.
+        tx: The transaction that makes the reported change.
         kind: What happened.
-        message: As it is afterwards; what only a reviewer may see of it is left out.
+        message: After the change; content that only a reviewer can see is left out.
         now: The server's time.
         facts: More fields of the payload, JSON values.
     """
-    wanted = [
+    subscribed = [
         (hook, name)
         for hook in tx.webhooks_of_mailbox(message.account_id, message.mailbox_id)
         for name in hook.events
-        if EVENT_KINDS.get(name) is kind and _concerns(hook, kind, message)
+        if EVENT_KINDS.get(name) is kind and _is_subscribed(hook, kind, message)
     ]
-    if not wanted:
+    if not subscribed:
         return
     details = {**build_details(tx, kind.value, message), **facts}
-    for hook, name in wanted:
+    for hook, name in subscribed:
         delivery = _delivery(tx, hook, name, message, now)
         tx.insert_webhook_delivery(delivery, build_body(delivery, details))
 
 
-def _concerns(hook: Webhook, kind: EventKind, message: Message) -> bool:
+def _is_subscribed(hook: Webhook, kind: EventKind, message: Message) -> bool:
     if hook.source is WebhookSource.OVERSIGHT and kind is EventKind.SENT:
         return message.mode is Mode.MONITORED
     return True
@@ -144,13 +142,13 @@ def _delivery(tx: Tx, hook: Webhook, name: str, message: Message, now: datetime)
 Json = dict[str, Any]
 
 MAX_TEXT = 65_536
-"""Characters of a received message's text; the whole of it is read by the API."""
+"""Characters of an inbound message's text in a payload; the API returns the whole text."""
 _MAX_LINE = 1_000
 _MAX_ADDRESSES = 100
 
 
 def build_details(tx: Reader, kind: str, message: Message) -> Json:
-    """Return the payload's `data`: which message it is, and as much of it as anybody may know."""
+    """Return the payload's `data`: the message's ids and state, and its content unless hidden."""
     mailbox = tx.mailbox(message.mailbox_id)
     details: Json = {
         "mailbox": mailbox.address if mailbox else None,
@@ -161,7 +159,7 @@ def build_details(tx: Reader, kind: str, message: Message) -> Json:
         "direction": message.direction.value,
         "status": message.status.wire,
         "oversight_mode": message.mode.value,
-        "received_at": _moment(message.created_at),
+        "received_at": _timestamp(message.created_at),
     }
     if hides_content(message.direction, message.status):
         details["content_hidden"] = True
@@ -169,17 +167,17 @@ def build_details(tx: Reader, kind: str, message: Message) -> Json:
         details.update(_envelope(message))
         if kind == "message.received":
             details.update(_text(tx, message))
-    details.update(_fate(message))
+    details.update(_outcome(message))
     return details
 
 
 def build_body(delivery: WebhookDelivery, details: Json) -> bytes:
-    """Return the bytes that are posted: `details` under `data`, and flat at the top as well."""
+    """Return the request body: `details` under `data` and, for older clients, at the top level."""
     payload = {
         **details,
         "id": delivery.id,
         "type": delivery.event,
-        "created_at": _moment(delivery.created_at),
+        "created_at": _timestamp(delivery.created_at),
         "data": details,
     }
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
@@ -188,7 +186,7 @@ def build_body(delivery: WebhookDelivery, details: Json) -> bytes:
 
 
 def _envelope(message: Message) -> Json:
-    told: Json = {
+    fields: Json = {
         "from": message.from_address[:_MAX_LINE],
         "from_name": message.from_name[:_MAX_LINE],
         "to": list(message.to[:_MAX_ADDRESSES]),
@@ -197,23 +195,23 @@ def _envelope(message: Message) -> Json:
         "has_attachments": message.has_attachments,
     }
     if message.direction is Direction.INBOUND:
-        told["authentication"] = message.authentication
-        told.update(_verdicts(message.authentication))
-    return told
+        fields["authentication"] = message.authentication
+        fields.update(_verdicts(message.authentication))
+    return fields
 
 
 def _verdicts(evidence: Json) -> Json:
-    """Return the booleans that one of the product's pages reads; they err on the safe side."""
-    verdicts = {"dkim_valid": any(map(_vouches, evidence.get("dkim") or []))}
+    """Return the booleans of the product pages; unaligned or missing evidence is false."""
+    verdicts = {"dkim_valid": any(map(_is_aligned_pass, evidence.get("dkim") or []))}
     if evidence.get("spf"):
-        verdicts["spf_valid"] = _vouches(evidence["spf"])
+        verdicts["spf_valid"] = _is_aligned_pass(evidence["spf"])
     if evidence.get("dmarc"):
         verdicts["dmarc_valid"] = evidence["dmarc"].get("result") == "pass"
     return verdicts
 
 
-def _vouches(method: Json) -> bool:
-    # A signature of another domain than that in From is valid and proves nothing about From.
+def _is_aligned_pass(method: Json) -> bool:
+    # A valid signature of a domain other than the one in From proves nothing about From.
     return method.get("result") == "pass" and method.get("aligned") is True
 
 
@@ -223,28 +221,28 @@ def _text(tx: Reader, message: Message) -> Json:
     return {"body_text": text[:MAX_TEXT], "body_truncated": len(text) > MAX_TEXT}
 
 
-def _fate(message: Message) -> Json:
-    told: Json = {}
+def _outcome(message: Message) -> Json:
+    fields: Json = {}
     if message.decision is not None:
-        told["decision"] = message.decision
-        told["decided_at"] = _moment(message.decided_at)
-        told["decision_reason"] = message.decision_reason
+        fields["decision"] = message.decision
+        fields["decided_at"] = _timestamp(message.decided_at)
+        fields["decision_reason"] = message.decision_reason
     if message.expires_at is not None and message.decision is None:
-        told["expires_at"] = _moment(message.expires_at)
-        told["content_hash"] = message.content_hash
+        fields["expires_at"] = _timestamp(message.expires_at)
+        fields["content_hash"] = message.content_hash
     if message.delivered_at is not None:
-        told["delivered_at"] = _moment(message.delivered_at)
+        fields["delivered_at"] = _timestamp(message.delivered_at)
     if message.bounced_at is not None:
-        told.update(_bounce(message))
-    return told
+        fields.update(_bounce(message))
+    return fields
 
 
 def _bounce(message: Message) -> Json:
     refused = [
-        principal for principal, told in message.delivery.items() if not told.get("accepted")
+        address for address, result in message.delivery.items() if not result.get("accepted")
     ]
     return {
-        "bounced_at": _moment(message.bounced_at),
+        "bounced_at": _timestamp(message.bounced_at),
         "bounce_type": message.bounce_type,
         "code": message.bounce_code,
         "reason": message.bounce_reason,
@@ -252,7 +250,7 @@ def _bounce(message: Message) -> Json:
     }
 
 
-def _moment(value: datetime | None) -> str | None:
+def _timestamp(value: datetime | None) -> str | None:
     if value is None:
         return None
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

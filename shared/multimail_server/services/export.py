@@ -1,4 +1,4 @@
-"""Exporting: all that is kept of an account, in pages (GDPR articles 15 and 20)."""
+"""Export of all data of an account, in pages (GDPR articles 15 and 20)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _MAX_CONTACTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """One message with everything that is kept of it: `raw` holds its files too."""
+class ExportedMessage:
+    """A message with everything that is stored of it; `raw` includes its attachments."""
 
     opened: OpenedMessage
     raw: bytes = b""
     hidden: bool = False
-    """Whether the key may not see what it says."""
+    """Whether the content is hidden from the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportPage:
-    """One page. The first one also holds the account itself."""
+    """A page of an export. The first page also holds the account itself."""
 
-    messages: list[Exported]
+    messages: list[ExportedMessage]
     audit: list[AuditEntry]
     last_id: str | None
-    """Where the next page begins; None after the last one."""
+    """The cursor of the next page; None on the last page."""
     account: Account | None = None
     mailboxes: list[Mailbox] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
@@ -45,16 +45,17 @@ class ExportService:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def page(self, principal: Principal, after_id: str | None) -> ExportPage:
+    def get_page(self, principal: Principal, after_id: str | None) -> ExportPage:
         """Return a page: the messages oldest first, then the audit log newest first.
 
         Args:
-            principal: An account-wide admin key. One that can send sees no more of held mail
-                here than it does elsewhere.
-            after_id: `last_id` of the page before.
+            principal: An account-wide admin key. A key that can send gets no hidden content.
+            after_id: `last_id` of the previous page.
         """
         if principal.mailbox_id is not None:
-            raise forbidden("bound_key", "This key belongs to one mailbox; it cannot do that.")
+            raise forbidden(
+                "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
+            )
         return self._context.store.read(lambda tx: _page(tx, principal, after_id))
 
 
@@ -70,30 +71,31 @@ def _page(tx: Reader, principal: Principal, after_id: str | None) -> ExportPage:
     return page if after_id is not None else _with_account(tx, principal, page)
 
 
-def _messages(tx: Reader, principal: Principal, after_id: str) -> tuple[list[Exported], str | None]:
-    """Return the messages of a page, and the last one's id when there are more."""
-    found: list[Exported] = []
+def _messages(
+    tx: Reader, principal: Principal, after_id: str
+) -> tuple[list[ExportedMessage], str | None]:
+    """Return the messages of a page, and the last id if there are more."""
+    exported: list[ExportedMessage] = []
     size = 0
     rows = tx.messages_after(principal.account_id, after_id, PAGE_MESSAGES + 1)
     for message in rows[:PAGE_MESSAGES]:
-        found.append(_whole(tx, principal, message))
+        exported.append(_export(tx, principal, message))
         size += message.size
         if size >= PAGE_BYTES:
             break
-    more = len(found) < len(rows)
-    return found, found[-1].opened.message.id if more else None
+    has_more = len(exported) < len(rows)
+    return exported, exported[-1].opened.message.id if has_more else None
 
 
 def _audit(tx: Reader, principal: Principal, before_id: str | None) -> ExportPage:
-    lines = tx.audit(principal.account_id, None, before_id, PAGE_MESSAGES + 1)
-    more = len(lines) > PAGE_MESSAGES
-    kept = lines[:PAGE_MESSAGES]
-    return ExportPage([], kept, kept[-1].id if more else None)
+    entries = tx.audit(principal.account_id, None, before_id, PAGE_MESSAGES + 1)
+    page = entries[:PAGE_MESSAGES]
+    return ExportPage([], page, page[-1].id if len(entries) > PAGE_MESSAGES else None)
 
 
-def _whole(tx: Reader, principal: Principal, message: Message) -> Exported:
+def _export(tx: Reader, principal: Principal, message: Message) -> ExportedMessage:
     if "send" in principal.scopes and not may_see(principal, message):
-        return Exported(OpenedMessage(message, ""), hidden=True)
+        return ExportedMessage(OpenedMessage(message, ""), hidden=True)
     content, files = tx.content(message.id), tx.attachments(message.id)
     opened = OpenedMessage(
         message,
@@ -102,7 +104,7 @@ def _whole(tx: Reader, principal: Principal, message: Message) -> Exported:
         tx.tags(message.id),
         content.removed if content else (),
     )
-    return Exported(opened, content.raw if content else b"")
+    return ExportedMessage(opened, content.raw if content else b"")
 
 
 def _with_account(tx: Reader, principal: Principal, page: ExportPage) -> ExportPage:

@@ -1,8 +1,7 @@
-"""Forwarding: mail that is shown in a mailbox is sent on to whom its owner has set it up for.
+"""Automatic forwarding (`forward_inbound`): inbound mail goes on to addresses set by the owner.
 
-It is a message of the server's own: no key composed it, and nobody decides on it, since an owner's
-key named its recipients. What an agent can read of it in the API says nothing that a stranger
-wrote; the bytes do.
+A forward is a message of the server itself: no key composed it and it needs no decision, since an
+owner's key named its recipients. Its API fields hold no text of the original sender; its bytes do.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing import Any
 
 from ..clock import derived_id
 from ..errors import conflict, forbidden, invalid
-from ..mail.addresses import base_of
-from ..mail.forwarding import resent, why_not_resend
+from ..mail.addresses import to_mailbox_address
+from ..mail.forwarding import add_resent_headers, forward_blocked_reason
 from ..oversight import Direction, Mode, State
 from ..store.protocol import Tx
 from ..store.records import AuditEntry, Content, Mailbox, Message
@@ -27,27 +26,27 @@ _LIVE = "forward_live"
 def forwarding_settings(
     context: AppContext, principal: Principal, address: str, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return a mailbox's new settings, with whose kind of key named the recipients.
+    """Return a mailbox's new settings, with the kind of key (live or test) that set the recipients.
 
-    What a test key set up stays in the test outbox.
+    Forwards that a test key set up stay in the test outbox.
 
     Args:
         context: The application's context.
-        principal: The key that sets it.
-        address: The mailbox's.
-        settings: What is to change.
+        principal: The key that changes the settings.
+        address: The address of the mailbox.
+        settings: The changed settings.
     Raises:
         ApiError: The recipients are missing or the mailbox itself (400), the key can send (403),
-            or a live key's mail has no way out (409).
+            or a live key's mail has no relay (409).
     """
     if SETTING not in settings:
         return settings
-    wanted = settings[SETTING]
-    if wanted is True:
-        raise invalid("`forward_inbound` needs the addresses that mail is to be forwarded to.")
-    if not wanted:
+    addresses = settings[SETTING]
+    if addresses is True:
+        raise invalid("`forward_inbound` needs a list of addresses to forward to.")
+    if not addresses:
         return {**settings, SETTING: None, _LIVE: None}
-    if any(base_of(one) == address for one in wanted):
+    if any(to_mailbox_address(target) == address for target in addresses):
         raise invalid("`forward_inbound` names the mailbox itself.")
     if "send" in principal.scopes:
         raise forbidden(
@@ -65,15 +64,15 @@ def forwarding_settings(
 
 
 def forwards(mailbox: Mailbox) -> bool:
-    """Return whether what is shown in a mailbox is sent on."""
+    """Return whether the mailbox forwards its inbound mail."""
     return bool(mailbox.settings.get(SETTING))
 
 
 def build_forward(tx: Tx, moved: Message, now: datetime) -> tuple[Message, Content] | None:
-    """Return the forward of a message that has just been shown, once; None if there is none.
+    """Return the forward of a message that just became visible; None if it isn't forwarded.
 
-    Only `steps` calls it, and lets what it returns go. A line of the audit log tells of
-    each forward, and why there was none.
+    `transitions` calls it and creates the message. The audit log records each forward, and each
+    reason for none.
     """
     if moved.direction is not Direction.INBOUND or moved.status is not State.UNREAD:
         return None
@@ -84,12 +83,12 @@ def build_forward(tx: Tx, moved: Message, now: datetime) -> tuple[Message, Conte
     content = tx.content(moved.id)
     if content is None or tx.message(forward_id) is not None:
         return None
-    obstacle = why_not_resend(content.raw, moved.mail_from, mailbox.address)
-    if obstacle is not None:
-        _note(tx, moved, now, transition="not_forwarded", reason=obstacle)
+    blocked_reason = forward_blocked_reason(content.raw, moved.mail_from, mailbox.address)
+    if blocked_reason is not None:
+        _note(tx, moved, now, outcome="not_forwarded", reason=blocked_reason)
         return None
     forward, raw = _forward(moved, mailbox, forward_id, content.raw, now)
-    text = f"{moved.id} was forwarded as it came in; its exact bytes are those of this message."
+    text = f"{moved.id} was forwarded unchanged; the raw bytes of this message hold it."
     _note(tx, moved, now, forward=forward.id, recipients=len(forward.recipients))
     return forward, Content(forward.id, text, raw)
 
@@ -99,7 +98,7 @@ def _forward(
 ) -> tuple[Message, bytes]:
     to = tuple(mailbox.settings[SETTING])
     own = f"<{forward_id}@{mailbox.address.rpartition('@')[2]}>"
-    raw = resent(received, by=mailbox.address, to=to, message_id=own, moment=now)
+    raw = add_resent_headers(received, by=mailbox.address, to=to, message_id=own, moment=now)
     message = Message(
         id=forward_id,
         account_id=original.account_id,

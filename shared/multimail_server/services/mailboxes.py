@@ -1,4 +1,4 @@
-"""Mailboxes: made, changed and retired. The oversight mode is only ever tightened here."""
+"""Create, change and delete mailboxes. The oversight mode can only be tightened here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox
 from .auth import keeps_inbound_hold, require_mode_allowed
 from .context import AppContext, Principal, find_mailbox
-from .domains import check_mailbox_domain
+from .domains import require_mailbox_domain
 from .forwarding import forwarding_settings
 from .transitions import apply_event
 from .upgrades import end_upgrade_requests
@@ -23,13 +23,13 @@ _WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)
 
 @dataclass(frozen=True, slots=True)
 class MailboxChanges:
-    """What a PATCH asks for; only what was named in it."""
+    """The fields that a request changes; None or absent fields stay unchanged."""
 
     display_name: str | None = None
     mode: Mode | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     signing_secrets: dict[str, str] = field(default_factory=dict, repr=False)
-    """The secret of each webhook URL that is named, by the name of its setting."""
+    """The signing secret of each changed webhook URL, by setting."""
 
 
 class MailboxService:
@@ -38,8 +38,8 @@ class MailboxService:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def all(self, principal: Principal) -> list[Mailbox]:
-        """Return the mailboxes that the key may see, oldest first."""
+    def list_mailboxes(self, principal: Principal) -> list[Mailbox]:
+        """Return the mailboxes that the key can access, oldest first."""
 
         def work(tx: Reader) -> list[Mailbox]:
             return [box for box in tx.mailboxes(principal.account_id) if principal.sees(box.id)]
@@ -47,23 +47,24 @@ class MailboxService:
         return self._context.store.read(work)
 
     def get(self, principal: Principal, mailbox_id: str) -> Mailbox:
-        """Return one mailbox, by id or address."""
+        """Return a mailbox by id or address."""
         return self._context.store.read(lambda tx: find_mailbox(tx, principal, mailbox_id))
 
     def create(self, principal: Principal, name: str, changes: MailboxChanges) -> Mailbox:
-        """Make a mailbox.
+        """Create a mailbox.
 
         Args:
             principal: An account-wide admin key.
-            name: The part before the @, or the whole address: in this server's domain, or in a
-                verified one.
-            changes: Its display name, its mode (`gated_send` when not named) and settings.
+            name: The local part, or an address in this server's domain or a verified domain.
+            changes: Its display name, mode (default `gated_send`) and settings.
         Raises:
             ApiError: The address is unusable (400) or taken (409).
         """
-        address = self._address(name)
+        address = self._parse_address(name)
         if principal.mailbox_id is not None:
-            raise forbidden("bound_key", "This key belongs to one mailbox; it cannot make another.")
+            raise forbidden(
+                "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
+            )
         require_mode_allowed(principal, changes.mode or Mode.GATED_SEND)
         settings = forwarding_settings(self._context, principal, address, changes.settings)
         mailbox = Mailbox(
@@ -77,23 +78,29 @@ class MailboxService:
         )
 
         def work(tx: Tx) -> Mailbox:
-            check_mailbox_domain(
+            require_mailbox_domain(
                 tx, self._context, principal.account_id, address.rpartition("@")[2]
             )
             if tx.mailbox_by_address(address) is not None:
-                raise conflict("address_taken", f"There is already a mailbox {address}.")
+                raise conflict(
+                    "address_taken", f"The address {address} is taken. Choose another one."
+                )
             tx.put_mailbox(mailbox)
             sync_settings_webhooks(self._context, tx, principal, mailbox, changes.signing_secrets)
-            self._note(tx, principal, "mailbox.create", mailbox)
+            self._record(tx, principal, "mailbox.create", mailbox)
             return mailbox
 
-        made = self._context.write(work)
+        created = self._context.write(work)
         if changes.signing_secrets:
             self._context.webhook_wakeup.notify()
-        return made
+        return created
 
     def change(self, principal: Principal, mailbox_id: str, changes: MailboxChanges) -> Mailbox:
-        """Change a mailbox; a looser mode is refused."""
+        """Change a mailbox.
+
+        Raises:
+            ApiError: The mode is looser than the present one (403).
+        """
 
         def work(tx: Tx) -> Mailbox:
             mailbox = find_mailbox(tx, principal, mailbox_id)
@@ -102,15 +109,15 @@ class MailboxService:
                 raise forbidden(
                     "loosening_refused",
                     f"`oversight_mode` {mode.value} is looser than {mailbox.oversight_mode.value}. "
-                    "It can only be tightened here; loosening goes by "
-                    f"POST /v1/mailboxes/{mailbox.id}/request-upgrade and a code that the "
-                    "mailbox's owner gets.",
+                    "To loosen it, call "
+                    f"POST /v1/mailboxes/{mailbox.id}/request-upgrade and get the code from the "
+                    "mailbox's owner.",
                 )
             name = mailbox.display_name if changes.display_name is None else changes.display_name
-            wanted = forwarding_settings(
+            new_settings = forwarding_settings(
                 self._context, principal, mailbox.address, changes.settings
             )
-            merged = {**mailbox.settings, **wanted}
+            merged = {**mailbox.settings, **new_settings}
             settings = {key: value for key, value in merged.items() if value is not None}
             if keeps_inbound_hold(mailbox, mode):
                 settings["hold_inbound"] = True
@@ -119,48 +126,50 @@ class MailboxService:
             sync_settings_webhooks(self._context, tx, principal, changed, changes.signing_secrets)
             if mode is not mailbox.oversight_mode:
                 end_upgrade_requests(tx, changed, self._context.now())
-            self._note(tx, principal, "mailbox.update", changed, fields=_named(changes))
+            self._record(
+                tx, principal, "mailbox.update", changed, fields=_get_changed_fields(changes)
+            )
             return changed
 
-        done = self._context.write(work)
+        changed = self._context.write(work)
         if changes.signing_secrets:
             self._context.webhook_wakeup.notify()
         self._context.wakeups.notify()
-        return done
+        return changed
 
     def delete(self, principal: Principal, mailbox_id: str) -> Mailbox:
-        """Retire a mailbox: it receives nothing more, and what waits to leave it is cancelled."""
+        """Delete a mailbox: it receives no more mail, and its unsent messages are cancelled."""
         context = self._context
 
         def work(tx: Tx) -> Mailbox:
             mailbox = find_mailbox(tx, principal, mailbox_id)
             for message in tx.messages_in_states(mailbox.id, _WAITING):
                 apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
-            retired = replace(mailbox, deleted_at=context.now())
-            tx.put_mailbox(retired)
-            self._note(tx, principal, "mailbox.delete", retired)
-            return retired
+            deleted = replace(mailbox, deleted_at=context.now())
+            tx.put_mailbox(deleted)
+            self._record(tx, principal, "mailbox.delete", deleted)
+            return deleted
 
         return context.write(work)
 
-    def _note(self, tx: Tx, principal: Principal, action: str, box: Mailbox, **more: Any) -> None:
-        about = ("mailbox", box.id)
+    def _record(self, tx: Tx, principal: Principal, action: str, box: Mailbox, **more: Any) -> None:
+        resource = ("mailbox", box.id)
         mode = box.oversight_mode.value
         self._context.audit(
-            tx, principal, action, about, mailbox_id=box.id, oversight_mode=mode, **more
+            tx, principal, action, resource, mailbox_id=box.id, oversight_mode=mode, **more
         )
 
-    def _address(self, name: str) -> str:
+    def _parse_address(self, name: str) -> str:
         local, at, domain = name.strip().lower().partition("@")
         if not is_local_part(local):
             raise invalid(
-                f"`address_local` {name[:80]!r} cannot stand before the @ of a mailbox: use "
-                "letters, digits, dots and hyphens, 64 at most, and no +."
+                f"`address_local` {name[:80]!r} is not a usable local part. Use at most 64 "
+                "letters, digits, dots and hyphens, and no +."
             )
         return f"{local}@{domain if at else self._context.domain}"
 
 
-def _named(changes: MailboxChanges) -> list[str]:
+def _get_changed_fields(changes: MailboxChanges) -> list[str]:
     names = list(changes.settings)
     if changes.display_name is not None:
         names.append("display_name")

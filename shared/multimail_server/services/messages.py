@@ -1,7 +1,4 @@
-"""Reading: listings, messages, threads, attachments and tags, as far as a key may see them.
-
-Results: what became of an outbound message, recipient by recipient.
-"""
+"""Listings, messages, threads, attachments, tags and delivery results, as a key can see them."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ class OpenedMessage:
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
-    """A thread, oldest message first; `bodies` by message id, where they were asked for."""
+    """A thread, oldest message first; `bodies` by message id, if requested."""
 
     thread_id: str
     mailbox: Mailbox
@@ -48,18 +45,20 @@ class ThreadView:
 
 
 def may_see(principal: Principal, message: Message) -> bool:
-    """Return whether the key may know what the message says, and who wrote it."""
+    """Return whether the key can see the content and the sender of the message."""
     return principal.is_reviewer or not hides_content(message.direction, message.status)
 
 
 class MessageService:
-    """API: GET …/emails, …/emails/{id} and what hangs below, …/threads/{thread}."""
+    """API: GET …/emails, …/emails/{id} and its sub-resources, …/threads/{thread}."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def listing(self, principal: Principal, mailbox_id: str, where: MessageFilter) -> list[Message]:
-        """Return one message more than `where.limit`, if there is one, newest first."""
+    def list_messages(
+        self, principal: Principal, mailbox_id: str, where: MessageFilter
+    ) -> list[Message]:
+        """Return up to `where.limit` + 1 messages, newest first."""
 
         def work(tx: Reader) -> list[Message]:
             mailbox = find_mailbox(tx, principal, mailbox_id)
@@ -79,20 +78,20 @@ class MessageService:
     def read(
         self, principal: Principal, mailbox_id: str, email_id: str, *, peek: bool
     ) -> OpenedMessage:
-        """Return a message with its body; mark it as read and say so in the audit log.
+        """Return a message with its body, mark it as read and record the read in the audit log.
 
         Args:
-            principal: The reader.
+            principal: The principal of the request.
             mailbox_id: Id or address.
             email_id: The message.
-            peek: Change nothing (HEAD).
+            peek: Change and record nothing (HEAD).
         """
         context = self._context
 
-        def look(tx: Reader) -> OpenedMessage:
+        def peek_at(tx: Reader) -> OpenedMessage:
             return self._open(tx, self._find(tx, principal, mailbox_id, email_id))
 
-        def open_(tx: Tx) -> OpenedMessage:
+        def mark_read(tx: Tx) -> OpenedMessage:
             message = self._find(tx, principal, mailbox_id, email_id)
             if may_see(principal, message):
                 moved = apply_event(tx, message, Event.OPENED, context.now(), context.pending_ttl)
@@ -102,22 +101,22 @@ class MessageService:
             )
             return self._open(tx, message)
 
-        return context.store.read(look) if peek else context.write(open_)
+        return context.store.read(peek_at) if peek else context.write(mark_read)
 
     def thread(
         self, principal: Principal, mailbox_id: str, thread_id: str, *, bodies: bool
     ) -> ThreadView:
-        """Return a thread, oldest message first: the newest 500 of it.
+        """Return the newest 500 messages of a thread, oldest first.
 
         Args:
-            principal: The reader.
+            principal: The principal of the request.
             mailbox_id: Id or address.
             thread_id: The thread.
-            bodies: Read every body too; the audit log then says so.
+            bodies: Include the bodies and record the read in the audit log.
         """
         context = self._context
 
-        def look(tx: Reader) -> ThreadView:
+        def load(tx: Reader) -> ThreadView:
             mailbox = find_mailbox(tx, principal, mailbox_id)
             messages = tx.thread(mailbox.id, thread_id, _MAX_THREAD)
             if not messages:
@@ -126,13 +125,13 @@ class MessageService:
             by_id = {item.message.id: item for item in opened}
             return ThreadView(thread_id, mailbox, messages, by_id)
 
-        def note(tx: Tx) -> ThreadView:
-            found = look(tx)
-            mailbox = found.mailbox.id
-            context.audit(tx, principal, "thread.read", ("thread", thread_id), mailbox_id=mailbox)
-            return found
+        def load_and_record(tx: Tx) -> ThreadView:
+            thread = load(tx)
+            resource, mailbox = ("thread", thread_id), thread.mailbox.id
+            context.audit(tx, principal, "thread.read", resource, mailbox_id=mailbox)
+            return thread
 
-        return context.write(note) if bodies else context.store.read(look)
+        return context.write(load_and_record) if bodies else context.store.read(load)
 
     def attachment(
         self, principal: Principal, mailbox_id: str, email_id: str, name: str
@@ -141,47 +140,47 @@ class MessageService:
         context = self._context
 
         def work(tx: Tx) -> tuple[Attachment, bytes]:
-            message = self._visible(tx, principal, mailbox_id, email_id)
+            message = self._find_visible(tx, principal, mailbox_id, email_id)
             files = tx.attachments(message.id)
-            found = next((file for file in files if name in (file.name, file.id)), None)
-            if found is None:
+            attachment = next((file for file in files if name in (file.name, file.id)), None)
+            if attachment is None:
                 raise not_found(f"attachment of message {email_id} called", name)
             context.audit(
                 tx,
                 principal,
                 "attachment.read",
-                ("attachment", found.id),
+                ("attachment", attachment.id),
                 mailbox_id=message.mailbox_id,
             )
-            return found, tx.attachment_content(found.id)
+            return attachment, tx.attachment_content(attachment.id)
 
         return context.write(work)
 
     def attachment_by_link(self, attachment_id: str) -> tuple[Attachment, bytes]:
-        """Return what a signed link names; the signature has been checked."""
+        """Return the attachment of a signed link whose signature was checked."""
 
         def work(tx: Tx) -> tuple[Attachment, bytes]:
-            found = tx.attachment(attachment_id)
-            message = tx.message(found.message_id) if found else None
-            if found is None or message is None:
+            attachment = tx.attachment(attachment_id)
+            message = tx.message(attachment.message_id) if attachment else None
+            if attachment is None or message is None:
                 raise not_found("attachment", attachment_id)
             self._context.audit(
                 tx,
                 Principal.system(message.account_id),
                 "attachment.read_by_link",
-                ("attachment", found.id),
+                ("attachment", attachment.id),
                 mailbox_id=message.mailbox_id,
             )
-            return found, tx.attachment_content(found.id)
+            return attachment, tx.attachment_content(attachment.id)
 
         return self._context.write(work)
 
     def raw(self, principal: Principal, mailbox_id: str, email_id: str) -> bytes:
-        """Return the exact RFC 5322 bytes that were received, or that are transmitted."""
+        """Return the RFC 5322 bytes as received or as transmitted."""
         context = self._context
 
         def work(tx: Tx) -> bytes:
-            message = self._visible(tx, principal, mailbox_id, email_id)
+            message = self._find_visible(tx, principal, mailbox_id, email_id)
             context.audit(
                 tx,
                 principal,
@@ -194,7 +193,7 @@ class MessageService:
         return context.write(work)
 
     def tags(self, principal: Principal, mailbox_id: str, email_id: str) -> dict[str, str]:
-        """Return the labels of a message."""
+        """Return the tags of a message."""
         return self._context.store.read(
             lambda tx: tx.tags(self._find(tx, principal, mailbox_id, email_id).id)
         )
@@ -202,7 +201,7 @@ class MessageService:
     def set_tags(
         self, principal: Principal, mailbox_id: str, email_id: str, tags: dict[str, str]
     ) -> dict[str, str]:
-        """Replace all labels of a message."""
+        """Replace all tags of a message."""
 
         def work(tx: Tx) -> dict[str, str]:
             message = self._find(tx, principal, mailbox_id, email_id)
@@ -214,7 +213,7 @@ class MessageService:
     def add_tag(
         self, principal: Principal, mailbox_id: str, email_id: str, name: str, value: str
     ) -> dict[str, str]:
-        """Give a message one label more, or the one that it has another value; return all."""
+        """Add a tag to a message or change its value; return all tags."""
 
         def work(tx: Tx) -> dict[str, str]:
             message = self._find(tx, principal, mailbox_id, email_id)
@@ -232,30 +231,30 @@ class MessageService:
     def remove_tag(
         self, principal: Principal, mailbox_id: str, email_id: str, name: str
     ) -> dict[str, str]:
-        """Remove one label, whether it is there or not; return those that are left."""
+        """Remove a tag if it is there; return the remaining tags."""
 
         def work(tx: Tx) -> dict[str, str]:
             message = self._find(tx, principal, mailbox_id, email_id)
-            left = {key: value for key, value in tx.tags(message.id).items() if key != name}
-            self._put_tags(tx, principal, message, left)
-            return left
+            remaining = {key: value for key, value in tx.tags(message.id).items() if key != name}
+            self._put_tags(tx, principal, message, remaining)
+            return remaining
 
         return self._context.write(work)
 
     def test_deliveries(
         self, principal: Principal, limit: int
     ) -> list[tuple[TestDelivery, Message]]:
-        """Return what test keys "delivered", newest first."""
+        """Return the messages that test keys delivered to the test outbox, newest first."""
 
         def work(tx: Reader) -> list[tuple[TestDelivery, Message]]:
             rows = tx.test_deliveries(principal.account_id, principal.mailbox_id, limit)
-            found = [(row, tx.message(row.message_id)) for row in rows]
-            return [(row, message) for row, message in found if message is not None]
+            pairs = [(row, tx.message(row.message_id)) for row in rows]
+            return [(row, message) for row, message in pairs if message is not None]
 
         return self._context.store.read(work)
 
     def test_delivery_raw(self, principal: Principal, email_id: str) -> bytes:
-        """Return the bytes that a test key "delivered"."""
+        """Return the bytes of a message in the test outbox."""
 
         def work(tx: Reader) -> bytes:
             message = find_message(tx, principal, email_id)
@@ -268,14 +267,20 @@ class MessageService:
     def _find(self, tx: Reader, principal: Principal, mailbox_id: str, email_id: str) -> Message:
         return find_message(tx, principal, email_id, find_mailbox(tx, principal, mailbox_id).id)
 
-    def _visible(self, tx: Reader, principal: Principal, mailbox_id: str, email_id: str) -> Message:
+    def _find_visible(
+        self, tx: Reader, principal: Principal, mailbox_id: str, email_id: str
+    ) -> Message:
         message = self._find(tx, principal, mailbox_id, email_id)
         if message.status is State.DELETED:
-            raise ApiError(410, "erased", f"The content of message {email_id} was erased.")
+            raise ApiError(
+                410,
+                "erased",
+                f"The content of message {email_id} was erased: its retention time ended.",
+            )
         if not may_see(principal, message):
             raise conflict(
                 "pending_approval",
-                f"What message {email_id} holds is shown after a reviewer has approved it.",
+                f"Message {email_id} awaits approval. Its content is shown once it is approved.",
             )
         return message
 
@@ -305,44 +310,44 @@ class MessageService:
 
 
 def _transmitted(tx: Reader, message: Message) -> bytes:
-    """Return a message's bytes, under the fields that it got on its way out, if it left."""
-    content, stamp = tx.content(message.id), tx.signed_headers(message.id)
-    return (stamp.head if stamp else b"") + (content.raw if content else b"")
+    """Return the bytes of a message, with its signed headers if it left."""
+    content, signed = tx.content(message.id), tx.signed_headers(message.id)
+    return (signed.head if signed else b"") + (content.raw if content else b"")
 
 
-_OVER = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
+_UNDELIVERED = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
 
 
 def get_delivery_results(message: Message) -> list[dict[str, Any]]:
-    """Return address, status, code and text of each recipient.
+    """Return the delivery result of each recipient: address, status, code and text.
 
-    The status is pending, delivered (the relay took it), deferred, refused, bounced, suppressed,
-    or not_sent for a message that will not leave any more.
+    The status is pending, delivered (accepted by the relay), deferred, refused, bounced,
+    suppressed, or not_sent for a message that will never leave.
     """
     return [_delivery_result(message, address) for address in message.recipients]
 
 
 def _delivery_result(message: Message, address: str) -> dict[str, Any]:
-    told = message.delivery.get(address) or {}
+    result = message.delivery.get(address) or {}
     return {
         "address": address,
-        "status": _recipient_status(message, told),
-        "code": told.get("code"),
-        "text": told.get("detail"),
-        "enhanced_code": told.get("enhanced"),
-        "bounce_type": told.get("kind"),
+        "status": _recipient_status(message, result),
+        "code": result.get("code"),
+        "text": result.get("detail"),
+        "enhanced_code": result.get("enhanced"),
+        "bounce_type": result.get("kind"),
     }
 
 
-def _recipient_status(message: Message, told: dict[str, Any]) -> str:
-    if not told:
+def _recipient_status(message: Message, result: dict[str, Any]) -> str:
+    if not result:
         if message.status is State.SENT:
             return "delivered"
-        return "not_sent" if message.status in _OVER else "pending"
-    if told["accepted"]:
+        return "not_sent" if message.status in _UNDELIVERED else "pending"
+    if result["accepted"]:
         return "delivered"
-    for mark, status in (("suppressed", "suppressed"), ("bounced_at", "bounced")):
-        if told.get(mark):
+    for key, status in (("suppressed", "suppressed"), ("bounced_at", "bounced")):
+        if result.get(key):
             return status
-    again = not told.get("permanent") and message.status is State.SENDING
-    return "deferred" if again else "refused"
+    retried = not result.get("permanent") and message.status is State.SENDING
+    return "deferred" if retried else "refused"

@@ -1,11 +1,11 @@
-"""Notices: what happened without a decision, written for the human in the same transaction."""
+"""Notifications to the operator about sends without a decision and requests for a looser mode."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from ..store.protocol import Tx
-from ..store.records import Message, Notice, OneTimeCode
+from ..store.records import Message, Notification, OneTimeCode
 from .context import AppContext, Principal
 
 MONITORED_SEND = "monitored_send"
@@ -18,8 +18,10 @@ class NotificationService:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def listing(self, principal: Principal, before_id: str | None, limit: int) -> list[Notice]:
-        """Return up to `limit` + 1 notices, newest first."""
+    def list_notifications(
+        self, principal: Principal, before_id: str | None, limit: int
+    ) -> list[Notification]:
+        """Return up to `limit` + 1 notifications, newest first."""
         return self._context.store.read(
             lambda tx: tx.notifications(
                 principal.account_id, principal.mailbox_id, before_id, limit + 1
@@ -28,16 +30,15 @@ class NotificationService:
 
 
 def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
-    """Write the notice of a message that leaves a monitored mailbox.
+    """Insert the notification of a message that leaves a monitored mailbox.
 
-    It goes by mail too where the mailbox has `approver_emails`; not for test keys, whose mail
-    stays here.
+    It is also mailed to the mailbox's `approver_emails`, except for messages of test keys.
     """
     mailbox = tx.mailbox(message.mailbox_id)
     approvers = mailbox.settings.get("approver_emails") if mailbox and message.live else None
-    tx.put_notice(
-        Notice(
-            # One notice a message: its id says which.
+    tx.put_notification(
+        Notification(
+            # Derived from the message's id: one notice per message.
             id=f"ntc_{message.id.partition('_')[2]}",
             account_id=message.account_id,
             mailbox_id=message.mailbox_id,
@@ -56,9 +57,9 @@ def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
 
 
 def notify_upgrade_request(tx: Tx, code: OneTimeCode, notice_id: str) -> None:
-    """Write the notice of a request for a looser mode. The code itself is not in it."""
-    tx.put_notice(
-        Notice(
+    """Insert the notification of a request for a looser mode, without the code itself."""
+    tx.put_notification(
+        Notification(
             id=notice_id,
             account_id=code.account_id,
             mailbox_id=code.mailbox_id or "",

@@ -1,7 +1,7 @@
-"""One-time codes: made for the human, told to the human, compared in constant time.
+"""One-time codes: generated for the operator and compared in constant time.
 
-The store keeps a digest. The text itself lives in this process's memory, where only the reviewer's
-side reads it, and is gone when the server ends: then the code has to be asked for again.
+The store keeps a digest. The plaintext stays in this process's memory, for reviewers to read, and
+is lost when the server stops: then a new code has to be requested.
 """
 
 from __future__ import annotations
@@ -24,52 +24,54 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LETTERS = 16
 _GROUP = 4
 _MAX_TEXTS = 1000
-_READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
+_CONFUSABLE = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 
 @dataclass(frozen=True, slots=True)
 class PlaintextCode:
-    """A code as the human reads it, and what it is about."""
+    """The plaintext of a code, with the request that it approves."""
 
     text: str = field(repr=False)
-    about: dict[str, Any] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
 
 
 class CodeCache:
-    """The texts of the codes that this process has made. Safe to use from many threads."""
+    """Plaintexts of the codes that this process generated. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._texts: dict[str, PlaintextCode] = {}
         self._lock = threading.Lock()
 
-    def remember(self, code_id: str, text: PlaintextCode) -> None:
-        """Keep the text of a code."""
+    def put(self, code_id: str, text: PlaintextCode) -> None:
+        """Keep the plaintext of a code."""
         with self._lock:
             self._texts[code_id] = text
             while len(self._texts) > _MAX_TEXTS:
                 del self._texts[next(iter(self._texts))]
 
-    def look_up(self, code_id: str) -> PlaintextCode | None:
-        """Return the text of a code; None when another process has made it."""
+    def get(self, code_id: str) -> PlaintextCode | None:
+        """Return the plaintext of a code; None if another process generated it."""
         with self._lock:
             return self._texts.get(code_id)
 
-    def forget(self, code_ids: Iterable[str]) -> None:
-        """Drop the texts of codes that are over."""
+    def remove(self, code_ids: Iterable[str]) -> None:
+        """Drop the plaintexts of codes that ended."""
         with self._lock:
             for code_id in code_ids:
                 self._texts.pop(code_id, None)
 
 
-def mint_code() -> str:
-    """Return a code of 80 random bits in four groups, without letters that look alike."""
+def generate_code() -> str:
+    """Return a code of 80 random bits in four groups, in an alphabet without look-alikes."""
     letters = "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS))
     return "-".join(letters[at : at + _GROUP] for at in range(0, _LETTERS, _GROUP))
 
 
 def digest_code(text: str) -> str:
-    """Return the SHA-256 of a code, however it was copied: case, dashes, O for 0, I or L for 1."""
-    return hashlib.sha256(text.upper().translate(_READ_AS).encode("utf-8", "replace")).hexdigest()
+    """Return the SHA-256 of a code; case, dashes, O for 0 and I or L for 1 make no difference."""
+    return hashlib.sha256(
+        text.upper().translate(_CONFUSABLE).encode("utf-8", "replace")
+    ).hexdigest()
 
 
 def is_open(code: OneTimeCode, now: datetime) -> bool:
@@ -78,9 +80,9 @@ def is_open(code: OneTimeCode, now: datetime) -> bool:
 
 
 def find_matching_code(codes: Iterable[OneTimeCode], text: str) -> OneTimeCode | None:
-    """Return the code that `text` is, in a time that does not tell how near a guess came."""
-    wanted, found = digest_code(text), None
+    """Return the code that matches `text`, in constant time."""
+    digest, matching = digest_code(text), None
     for code in codes:
-        if hmac.compare_digest(code.sha256, wanted):
-            found = code
-    return found
+        if hmac.compare_digest(code.sha256, digest):
+            matching = code
+    return matching

@@ -1,8 +1,8 @@
-"""The letterhead: what every outgoing message carries beside what its sender wrote.
+"""Header fields that the server adds to outbound mail.
 
-Two kinds of fields, for one reason. What the approver should see is frozen with the message. What
-proves that it left by this server, the identity and the DKIM signatures, is put on top only when it
-is let through: a signed message that nobody approved yet could be carried out by another way.
+Fields that the approver should see are part of the composed message. The identity and DKIM
+signatures are added only when it is sent: a message that is signed before its approval could be
+exfiltrated and delivered by another server.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..mail.headers import ids_line
+from ..mail.headers import fold_tokens
 from ..mail.identity import Claim, IdentityKey
 from ..store.protocol import Store, get_or_create_setting
 from ..store.records import Domain, Mailbox, Message
@@ -25,12 +25,12 @@ _MAC_DIGITS = 32
 
 @dataclass(frozen=True, slots=True)
 class OutboundHeaders:
-    """How outgoing mail is marked.
+    """Adds header fields to outbound mail.
 
     Attributes:
         identity: Signs `X-MultiMail-Identity`.
-        secret: Makes the tokens of unsubscribe links.
-        public_url: Where recipients reach this server, without a slash at its end.
+        secret: The key of the unsubscribe tokens.
+        public_url: The URL at which recipients reach this server, without a trailing slash.
     """
 
     identity: IdentityKey
@@ -38,39 +38,39 @@ class OutboundHeaders:
     public_url: str
 
     def draft_headers(self, mailbox: Mailbox, message_id: str, recipients: int) -> bytes:
-        """Return the fields to freeze on top of a message.
+        """Return the header fields of a new message.
 
-        RFC 8058's one click says nothing of who clicked, so it is offered only where there is
-        one recipient; the page asks the others who they are.
+        One-click unsubscribe (RFC 8058) doesn't say who clicked, so only messages with one
+        recipient offer it; for others, the page asks for the address.
         """
-        url = f"{self.public_url}/v1/unsubscribe/{self.token(message_id)}"
-        lines = [ids_line("List-Unsubscribe", [f"<{url}>"])]
+        url = f"{self.public_url}/v1/unsubscribe/{self.build_token(message_id)}"
+        lines = [fold_tokens("List-Unsubscribe", [f"<{url}>"])]
         if recipients == 1:
             lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
         if mailbox.settings.get("ai_disclosure") is True:
             lines.append("X-MultiMail-AI-Disclosure: ai-generated")
         return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
-    def token(self, message_id: str) -> str:
-        """Return the token by which a recipient of this message unsubscribes."""
+    def build_token(self, message_id: str) -> str:
+        """Return the unsubscribe token of a message."""
         text = f"unsubscribe\n{message_id}".encode()
         mac = hmac.new(self.secret.encode(), text, hashlib.sha256).hexdigest()
         return f"{message_id}.{mac[:_MAC_DIGITS]}"
 
     def parse_token(self, token: str) -> str | None:
-        """Return the id of the message that a token was made for; None for a false one."""
-        found = _TOKEN.fullmatch(token)
-        if found is None or not hmac.compare_digest(self.token(found[1]), token):
+        """Return the message id of an unsubscribe token; None for a forged one."""
+        match = _TOKEN.fullmatch(token)
+        if match is None or not hmac.compare_digest(self.build_token(match[1]), token):
             return None
-        return found[1]
+        return match[1]
 
     def sign(self, raw: bytes, message: Message, domain: Domain | None, now: datetime) -> bytes:
-        """Return what goes on top of a message that was let through.
+        """Return the identity and DKIM fields to prepend to a message that is sent.
 
         Args:
-            raw: The message as it was frozen.
+            raw: The composed message.
             message: Its record.
-            domain: The verified domain that it leaves, whose keys sign it; None for no DKIM.
+            domain: The verified domain whose keys sign it; None for no DKIM signature.
             now: The server's time.
         """
         from ..mail.signing import sign_dkim
@@ -92,7 +92,7 @@ class OutboundHeaders:
 
 
 def load_outbound_headers(store: Store, public_url: str) -> OutboundHeaders:
-    """Return the letterhead of a store, whose key and secret are made at the first start."""
+    """Return the outbound headers of a store, which keeps the identity key and the secret."""
     pem = get_or_create_setting(
         store, "identity_key", lambda: IdentityKey.generate().pem().decode("ascii")
     )

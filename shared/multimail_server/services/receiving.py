@@ -1,7 +1,4 @@
-"""Receiving: mail from outside becomes a message in each mailbox that it is addressed to.
-
-Bouncing: what a delivery report may change: results of mail that we sent to that recipient.
-"""
+"""Inbound mail: stores a message per recipient and applies delivery reports to sent mail."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import not_found
-from ..mail.addresses import base_of
-from ..mail.bounces import FailedRecipient, Report, read_report
+from ..mail.addresses import to_mailbox_address
+from ..mail.bounces import FailedRecipient, Report, parse_report
 from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
-from ..mail.mime import ParsedMessage, parse
-from ..mail.scoring import Arrival, flags, score
+from ..mail.mime import ParsedMessage, parse_message
+from ..mail.scoring import Arrival, find_flags, score_message
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
@@ -33,8 +30,8 @@ DUPLICATE_WINDOW = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Letter:
-    """One delivery, read and checked before the transaction begins."""
+class _InboundMail:
+    """One delivery, parsed and authenticated before the transaction begins."""
 
     envelope: SmtpEnvelope
     parsed: ParsedMessage
@@ -45,40 +42,40 @@ class _Letter:
 
 
 class InboundService:
-    """What the SMTP listener and POST /v1/test/inbound hand in."""
+    """Receives mail from the SMTP listener and from POST /v1/test/inbound."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def knows(self, recipient: str) -> bool:
-        """Return whether some mailbox takes mail for `recipient`."""
-        address = base_of(recipient)
+    def has_mailbox(self, recipient: str) -> bool:
+        """Return whether `recipient` has a mailbox here."""
+        address = to_mailbox_address(recipient)
         return self._context.store.read(lambda tx: tx.mailbox_by_address(address)) is not None
 
     def receive(self, envelope: SmtpEnvelope, raw: bytes) -> list[Message]:
         """Store a message for every recipient; return when it is durable.
 
-        The same bytes for the same mailbox within a day are stored once: a sender that heard no
-        answer tries again.
+        The same bytes for the same mailbox within a day are stored once, since a sender that got
+        no response tries again.
 
         Raises:
-            ApiError: A recipient has no mailbox (any more); nothing was stored.
+            ApiError: A recipient has no mailbox; nothing was stored.
         """
         headers = read_headers(raw)
-        parsed = parse(raw, headers)
-        letter = _Letter(
+        parsed = parse_message(raw, headers)
+        mail = _InboundMail(
             envelope,
             parsed,
             Content("", parsed.markdown, raw, parsed.removed),
             hashlib.sha256(raw).hexdigest(),
             self._evidence(envelope, raw, headers),
-            read_report(raw),
+            parse_report(raw),
         )
-        addresses = dict.fromkeys(map(base_of, envelope.recipients))
+        addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
 
         def work(tx: Tx) -> tuple[list[Message], bool]:
-            boxes = [_mailbox(tx, address) for address in addresses]
-            return [self._store(tx, box, letter) for box in boxes], any(map(forwards, boxes))
+            boxes = [_find_mailbox(tx, address) for address in addresses]
+            return [self._store(tx, box, mail) for box in boxes], any(map(forwards, boxes))
 
         stored, may_leave = self._context.write(work)
         if may_leave:
@@ -89,38 +86,36 @@ class InboundService:
         # Imported with the first mail: DKIM, SPF and DNS are a third of the server's start.
         from ..mail.auth.authenticate import authenticate
 
-        found = authenticate(raw, self._context.resolver, envelope, self._context.now(), headers)
-        return found.model_dump(mode="json")
+        evidence = authenticate(raw, self._context.resolver, envelope, self._context.now(), headers)
+        return evidence.model_dump(mode="json")
 
-    def _store(self, tx: Tx, mailbox: Mailbox, letter: _Letter) -> Message:
+    def _store(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail) -> Message:
         context, now = self._context, self._context.now()
-        twin = tx.find_by_raw(mailbox.id, letter.digest, now - DUPLICATE_WINDOW)
-        if twin is not None:
-            return twin
-        message = self._message(tx, mailbox, letter, now)
-        if letter.report is not None:
-            apply_delivery_report(
-                context, tx, mailbox, letter.report, letter.envelope, letter.evidence
-            )
-        scanned = get_spam_event(mailbox, score(message.authentication))
-        content = replace(letter.content, message_id=message.id)
-        moved = create_message(tx, message, content, scanned, now, context.pending_ttl)
-        self._insert_files(tx, message, letter)
+        duplicate = tx.find_by_raw(mailbox.id, mail.digest, now - DUPLICATE_WINDOW)
+        if duplicate is not None:
+            return duplicate
+        message = self._message(tx, mailbox, mail, now)
+        if mail.report is not None:
+            apply_delivery_report(context, tx, mailbox, mail.report, mail.envelope, mail.evidence)
+        scanned = get_spam_event(mailbox, score_message(message.authentication))
+        content = replace(mail.content, message_id=message.id)
+        stored = create_message(tx, message, content, scanned, now, context.pending_ttl)
+        self._insert_files(tx, message, mail)
         context.audit(
             tx,
             Principal.system(mailbox.account_id),
             "email.receive",
             ("email", message.id),
             mailbox_id=mailbox.id,
-            status=moved.status.value,
-            peer=letter.envelope.peer or None,
+            status=stored.status.value,
+            peer=mail.envelope.peer or None,
         )
-        return moved
+        return stored
 
-    def _message(self, tx: Tx, mailbox: Mailbox, letter: _Letter, now: datetime) -> Message:
-        context, parsed, envelope = self._context, letter.parsed, letter.envelope
-        evidence = {**letter.evidence, "flags": _flags(tx, mailbox, letter, now)}
-        spam = score(evidence)
+    def _message(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> Message:
+        context, parsed, envelope = self._context, mail.parsed, mail.envelope
+        evidence = {**mail.evidence, "flags": _flags(tx, mailbox, mail, now)}
+        spam = score_message(evidence)
         parent = tx.find_by_rfc_ids(mailbox.id, (*parsed.in_reply_to, *parsed.references[::-1]))
         return Message(
             id=context.ids.new("msg"),
@@ -140,9 +135,11 @@ class InboundService:
             subject=parsed.subject,
             has_attachments=bool(parsed.attachments),
             mail_from=envelope.mail_from,
-            recipients=tuple(a for a in envelope.recipients if base_of(a) == mailbox.address),
-            size=len(letter.content.raw),
-            raw_sha256=letter.digest,
+            recipients=tuple(
+                a for a in envelope.recipients if to_mailbox_address(a) == mailbox.address
+            ),
+            size=len(mail.content.raw),
+            raw_sha256=mail.digest,
             rfc_message_id=parsed.message_id,
             in_reply_to=parsed.in_reply_to[0] if parsed.in_reply_to else None,
             refs=parsed.references,
@@ -154,8 +151,8 @@ class InboundService:
             authentication=evidence,
         )
 
-    def _insert_files(self, tx: Tx, message: Message, letter: _Letter) -> None:
-        for position, file in enumerate(letter.parsed.attachments):
+    def _insert_files(self, tx: Tx, message: Message, mail: _InboundMail) -> None:
+        for position, file in enumerate(mail.parsed.attachments):
             tx.insert_attachment(
                 Attachment(
                     id=self._context.ids.new("att"),
@@ -171,28 +168,27 @@ class InboundService:
             )
 
 
-def _mailbox(tx: Reader, address: str) -> Mailbox:
-    found = tx.mailbox_by_address(address)
-    if found is None:
-        # Deleted since its sender was told that it is here: mail for it must not be taken.
+def _find_mailbox(tx: Reader, address: str) -> Mailbox:
+    mailbox = tx.mailbox_by_address(address)
+    if mailbox is None:  # It was deleted after RCPT TO was accepted.
         raise not_found("mailbox", address)
-    return found
+    return mailbox
 
 
-def _flags(tx: Tx, mailbox: Mailbox, letter: _Letter, now: datetime) -> list[str]:
-    """Return what a reader of this mailbox should know of a letter; it decides nothing."""
-    own = letter.parsed.message_id
-    twin = tx.find_by_rfc_ids(mailbox.id, [own]) if own else None
+def _flags(tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> list[str]:
+    """Return advisory flags for a reader of this mailbox; they decide nothing."""
+    own = mail.parsed.message_id
+    known = tx.find_by_rfc_ids(mailbox.id, [own]) if own else None
     arrival = Arrival(
         mailbox.address,
         now,
-        seen=twin is not None and twin.direction is Direction.INBOUND,
-        ours=twin is not None and twin.direction is Direction.OUTBOUND,
+        seen=known is not None and known.direction is Direction.INBOUND,
+        ours=known is not None and known.direction is Direction.OUTBOUND,
     )
-    return list(flags(letter.parsed, arrival))
+    return list(find_flags(mail.parsed, arrival))
 
 
-_SETTLED = (State.SENDING, State.SENT)
+_RELAYED = (State.SENDING, State.SENT)
 
 
 def apply_delivery_report(
@@ -203,20 +199,20 @@ def apply_delivery_report(
     envelope: SmtpEnvelope,
     evidence: dict[str, Any],
 ) -> None:
-    """Let a report that came to a mailbox change what it may; most often that is nothing."""
+    """Apply a bounce or complaint to the message it reports on, if the report is credible."""
     if report.message_id is None or not _is_credible(report, envelope, evidence):
         return
     message = tx.find_by_rfc_ids(mailbox.id, [report.message_id])
     if message is None or message.direction is not Direction.OUTBOUND:
         return
-    if message.status not in _SETTLED:
+    if message.status not in _RELAYED:
         return
-    for address, told in _concerned(message, report):
+    for address, failure in _match_recipients(message, report):
         if report.complaint:
             suppress(context, tx, message, address, COMPLAINT)
             announce(tx, EventKind.COMPLAINED, message, context.now(), recipients=[address])
         else:
-            message = _record_bounce(context, tx, message, address, told)
+            message = _record_bounce(context, tx, message, address, failure)
 
 
 def _is_credible(report: Report, envelope: SmtpEnvelope, evidence: dict[str, Any]) -> bool:
@@ -225,45 +221,45 @@ def _is_credible(report: Report, envelope: SmtpEnvelope, evidence: dict[str, Any
     return envelope.mail_from == ""
 
 
-def _concerned(message: Message, report: Report) -> Iterator[tuple[str, FailedRecipient]]:
-    """Yield the recipients that the report names and that the message was handed over for."""
+def _match_recipients(message: Message, report: Report) -> Iterator[tuple[str, FailedRecipient]]:
+    """Yield the reported recipients that the relay accepted this message for."""
     ours = {address.lower(): address for address in message.recipients}
-    for told in report.failed:
-        found = next((ours.pop(one) for one in told.addresses if one in ours), None)
-        if found is None:
+    for failure in report.failed:
+        address = next((ours.pop(a) for a in failure.addresses if a in ours), None)
+        if address is None:
             continue
-        result = message.delivery.get(found)
+        result = message.delivery.get(address)
         test = not message.live and message.status is State.SENT and result is None
         if test or (result and (result["accepted"] or result.get("bounced_at"))):
-            yield found, told
+            yield address, failure
 
 
 def _record_bounce(
-    context: AppContext, tx: Tx, message: Message, address: str, told: FailedRecipient
+    context: AppContext, tx: Tx, message: Message, address: str, failure: FailedRecipient
 ) -> Message:
-    """Write a bounce to its recipient's result; a soft one may harden, nothing else changes."""
+    """Record a bounce in the recipient's result; a soft bounce can only become a hard one."""
     before = message.delivery.get(address) or {}
-    if before.get("bounced_at") and (before.get("kind") == "hard" or told.kind == "soft"):
+    if before.get("bounced_at") and (before.get("kind") == "hard" or failure.kind == "soft"):
         return message
     now = context.now()
     result = {
         "accepted": False,
-        "code": told.code,
-        "detail": told.text,
+        "code": failure.code,
+        "detail": failure.text,
         "permanent": True,
-        "enhanced": told.status or None,
-        "kind": told.kind,
+        "enhanced": failure.status or None,
+        "kind": failure.kind,
         "bounced_at": now.isoformat(),
     }
-    hard = told.kind == "hard" or message.bounce_type == "hard"
+    hard = failure.kind == "hard" or message.bounce_type == "hard"
     moved = tx.update_message(
         message,
         message.status,
         delivery={**message.delivery, address: result},
         bounced_at=message.bounced_at or now,
         bounce_type="hard" if hard else "soft",
-        bounce_code=told.code,
-        bounce_reason=told.text or told.status or None,
+        bounce_code=failure.code,
+        bounce_reason=failure.text or failure.status or None,
     )
     context.audit(
         tx,
@@ -271,12 +267,12 @@ def _record_bounce(
         "email.bounce",
         ("email", message.id),
         mailbox_id=message.mailbox_id,
-        bounce_type=told.kind,
-        code=told.code,
-        enhanced=told.status or None,
+        bounce_type=failure.kind,
+        code=failure.code,
+        enhanced=failure.status or None,
     )
-    if told.kind == "hard":
-        suppress(context, tx, message, address, BOUNCE, code=told.code, detail=told.text)
+    if failure.kind == "hard":
+        suppress(context, tx, message, address, BOUNCE, code=failure.code, detail=failure.text)
     bounced = moved or message
     announce(tx, EventKind.BOUNCED, bounced, now, recipients=[address])
     return bounced

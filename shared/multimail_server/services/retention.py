@@ -1,4 +1,4 @@
-"""Retention: mail that is older than its mailbox keeps it loses its content; its audit stays."""
+"""Retention: erases the content of mail older than `retention_days`; audit entries stay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .context import AppContext, Principal
 from .transitions import apply_event
 
 _BATCH = 100
-_IN_HAND = tuple(
+_NOT_PURGED = tuple(
     state.value
     for state in (
         State.PENDING_SCAN,
@@ -22,9 +22,9 @@ _IN_HAND = tuple(
         State.DELETED,
     )
 )
-"""States in which a message is still needed, or has lost its content before."""
+"""States in which a message is still needed or was purged before."""
 
-_ERASED: dict[str, Any] = {
+_PURGED_FIELDS: dict[str, Any] = {
     "from_address": "",
     "from_name": "",
     "to": (),
@@ -46,53 +46,53 @@ _ERASED: dict[str, Any] = {
     "metadata": {},
     "delivery": {},
 }
-"""What of a message's own row says who wrote to whom about what."""
+"""The fields of a message that hold content or correspondents, and their empty values."""
 
 
 class Retention:
-    """Carries out the mailboxes' setting `retention_days`. One of the server's chores."""
+    """The periodic job that applies the mailbox setting `retention_days`."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
     def run(self) -> None:
-        """Erase what is due."""
+        """Purge all messages that are due."""
         now = self._context.now()
         for mailbox in self._context.store.read(lambda tx: tx.mailboxes_with_retention()):
-            while self._erase(mailbox, now - _kept_for(mailbox)):
+            while self._purge_batch(mailbox, now - _get_retention(mailbox)):
                 pass
 
     def next_due(self) -> datetime | None:
-        """Return when the next message falls due; None when none will by itself."""
+        """Return when the next message falls due; None if none does."""
 
         def work(tx: Reader) -> list[datetime]:
             moments = []
             for mailbox in tx.mailboxes_with_retention():
-                oldest = tx.oldest_message(mailbox.id, _IN_HAND)
+                oldest = tx.oldest_message(mailbox.id, _NOT_PURGED)
                 if oldest is not None:
-                    moments.append(oldest.created_at + _kept_for(mailbox))
+                    moments.append(oldest.created_at + _get_retention(mailbox))
             return moments
 
         return min(self._context.store.read(work), default=None)
 
-    def _erase(self, mailbox: Mailbox, until: datetime) -> bool:
-        """Erase a batch; return whether there may be more."""
+    def _purge_batch(self, mailbox: Mailbox, until: datetime) -> bool:
+        """Purge a batch; return whether there may be more."""
 
         def work(tx: Tx) -> int:
-            due = tx.older_messages(mailbox.id, _IN_HAND, until, _BATCH)
+            due = tx.older_messages(mailbox.id, _NOT_PURGED, until, _BATCH)
             for message in due:
-                self._forget(tx, message)
+                self._purge(tx, message)
             return len(due)
 
         return self._context.write(work) == _BATCH
 
-    def _forget(self, tx: Tx, message: Message) -> None:
+    def _purge(self, tx: Tx, message: Message) -> None:
         context = self._context
-        apply_event(tx, message, Event.PURGED, context.now(), context.pending_ttl, **_ERASED)
+        apply_event(tx, message, Event.PURGED, context.now(), context.pending_ttl, **_PURGED_FIELDS)
         tx.purge_content(message.id)
-        server, about = Principal.system(message.account_id), ("email", message.id)
-        context.audit(tx, server, "email.purge", about, mailbox_id=message.mailbox_id)
+        server, resource = Principal.system(message.account_id), ("email", message.id)
+        context.audit(tx, server, "email.purge", resource, mailbox_id=message.mailbox_id)
 
 
-def _kept_for(mailbox: Mailbox) -> timedelta:
+def _get_retention(mailbox: Mailbox) -> timedelta:
     return timedelta(days=int(mailbox.settings["retention_days"]))

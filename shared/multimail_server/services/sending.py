@@ -1,6 +1,6 @@
-"""Sending: from a caller's draft to a frozen message that waits, is scheduled, or goes out.
+"""Sends and replies: from a draft to a composed message that is held, scheduled or sent.
 
-Quota: how many sends an account may have accepted in a day, counted where they are accepted.
+The daily quota is counted in the transaction that accepts a send.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
 from ..errors import ApiError, conflict, forbidden, invalid
-from ..mail.addresses import base_of, is_address
+from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
@@ -40,17 +40,17 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a send: the message, and whether it had been accepted before."""
+    """The result of a send; `replayed` if the message had been accepted before."""
 
     message: Message
     replayed: bool = False
     suppressed: tuple[str, ...] = ()
-    """Recipients who will get nothing: they are on the suppression list."""
+    """Recipients on the suppression list, who get nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class _NewMessage:
-    """A message as it will be transmitted, byte for byte, and what it was made from."""
+    """A composed message, not stored yet."""
 
     mailbox: Mailbox
     message: Message
@@ -64,23 +64,26 @@ class SendService:
         self._context = context
 
     def send(self, principal: Principal, mailbox_id: str, draft: Draft) -> Sent:
-        """Accept a new message; a repeat under the same idempotency key returns the first.
+        """Accept a new message; a repeat with the same idempotency key returns the first one.
 
         Raises:
-            ApiError: The mailbox sends nothing, the key was used for other content, or there is
-                no way out for a live key.
+            ApiError: The mailbox is read_only (403), the idempotency key was used for other
+                content, or a live key has no relay (409).
         """
         for _ in range(_ATTEMPTS):
             sent = self._try(principal, mailbox_id, draft)
             if sent is not None:
                 self._context.wakeups.notify(_due(sent.message))
                 return sent
-        raise conflict("changed_meanwhile", "The mailbox's settings are being changed. Try again.")
+        raise conflict(
+            "changed_meanwhile",
+            "The settings of the mailbox were changed at the same time. Try again.",
+        )
 
     def reply(
         self, principal: Principal, mailbox_id: str, email_id: str, draft: Draft, *, reply_all: bool
     ) -> Sent:
-        """Accept a reply into the thread of `email_id`; `draft.to` and its subject are ignored."""
+        """Accept a reply to `email_id` in its thread; `draft.to` and the subject are ignored."""
 
         def original(tx: Reader) -> tuple[Mailbox, Message]:
             mailbox = find_mailbox(tx, principal, mailbox_id)
@@ -90,55 +93,55 @@ class SendService:
         if hides_content(message.direction, message.status):
             raise conflict(
                 "pending_approval",
-                f"Message {email_id} awaits a reviewer's approval: it cannot be answered yet.",
+                f"Message {email_id} awaits approval. Reply once a reviewer approves it.",
             )
         return self.send(
             principal, mailbox.id, address_reply(draft, message, mailbox, reply_all=reply_all)
         )
 
     def _try(self, principal: Principal, mailbox_id: str, draft: Draft) -> Sent | None:
-        """Accept the draft; None when the mailbox changed between composing and committing."""
-        mark = fingerprint(draft)
+        """Accept the draft; None if the mailbox changed between composing and committing."""
+        digest = fingerprint(draft)
 
-        def look(tx: Reader) -> tuple[Mailbox, Sent | None]:
+        def load(tx: Reader) -> tuple[Mailbox, Sent | None]:
             mailbox = find_mailbox(tx, principal, mailbox_id)
-            return mailbox, self._earlier(tx, mailbox, draft, mark)
+            return mailbox, self._find_earlier(tx, mailbox, draft, digest)
 
-        mailbox, earlier = self._context.store.read(look)
+        mailbox, earlier = self._context.store.read(load)
         if earlier is not None:
             return earlier
         self._check(principal, mailbox, draft)
-        frozen = self._freeze(principal, mailbox, draft, mark)
+        new = self._compose(principal, mailbox, draft, digest)
 
         def commit(tx: Tx) -> Sent | None:
-            if find_mailbox(tx, principal, mailbox.id) != frozen.mailbox:
+            if find_mailbox(tx, principal, mailbox.id) != new.mailbox:
                 return None
-            return self._earlier(tx, mailbox, draft, mark) or self._store(
-                tx, principal, frozen, draft
+            return self._find_earlier(tx, mailbox, draft, digest) or self._store(
+                tx, principal, new, draft
             )
 
         sent: Sent | None = self._context.write(commit)
         return sent
 
-    def _earlier(self, tx: Reader, mailbox: Mailbox, draft: Draft, mark: str) -> Sent | None:
-        """Return the send that this one repeats, if it repeats one."""
+    def _find_earlier(self, tx: Reader, mailbox: Mailbox, draft: Draft, digest: str) -> Sent | None:
+        """Return the send that this one repeats, if any."""
         now = self._context.now()
         if draft.idempotency_key is None:
-            if draft.answers and tx.find_by_fingerprint(mailbox.id, mark, now - REPLY_WINDOW):
+            if draft.answers and tx.find_by_fingerprint(mailbox.id, digest, now - REPLY_WINDOW):
                 raise conflict(
                     "duplicate_reply",
-                    f"The same reply to {draft.answers.id} was accepted less than 60 seconds ago, "
-                    "so it was not sent again.",
+                    f"The same reply to {draft.answers.id} was accepted less than 60 seconds ago. "
+                    "It was not sent again.",
                 )
             return None
         row = tx.idempotency(mailbox.id, draft.idempotency_key)
         if row is None or row.created_at <= now - IDEMPOTENCY_TTL:
             return None
-        if row.fingerprint != mark:
+        if row.fingerprint != digest:
             raise conflict(
                 "idempotency_mismatch",
-                "This idempotency key was used for other content within the last 24 hours. "
-                f"Nothing was sent; take a new key, or read message {row.message_id}.",
+                "This idempotency key was used for other content within the last 24 hours. Nothing "
+                f"was sent. Use a new key, or read message {row.message_id}.",
             )
         message = tx.message(row.message_id)
         return None if message is None else Sent(message, replayed=True)
@@ -147,41 +150,40 @@ class SendService:
         if mailbox.oversight_mode is Mode.READ_ONLY:
             raise forbidden(
                 "read_only",
-                f"Mailbox {mailbox.address} is read_only: nothing can be sent from it. "
-                "The account's owner can make another mailbox.",
+                f"Mailbox {mailbox.address} is read_only: it cannot send. Use another mailbox.",
             )
         if draft.mode is not None and draft.mode.is_looser_than(mailbox.oversight_mode):
             raise invalid(
                 f"`oversight_mode` {draft.mode.value} is looser than the mailbox's "
-                f"{mailbox.oversight_mode.value}; a message may only ask for a stricter one.",
+                f"{mailbox.oversight_mode.value}. A message can only request a stricter mode.",
                 "looser_oversight_mode",
             )
         if principal.live and not self._context.has_relay:
             raise conflict(
                 "no_relay",
-                "Nothing was sent: a live key hands mail to an SMTP relay, and this server has "
-                "none. Start it with --relay smtp://…, or use a test key.",
+                "Nothing was sent: a live key needs an SMTP relay, and this server has none. Start "
+                "it with --relay smtp://…, or use a test key.",
             )
         if draft.send_at is not None and mailbox.settings.get("scheduling_enabled") is False:
             raise forbidden(
                 "scheduling_disabled",
-                f"Mailbox {mailbox.address} takes no `send_at`: its `scheduling_enabled` is false. "
-                "Send without it, or have an admin key turn scheduling on.",
+                f"Mailbox {mailbox.address} has `scheduling_enabled` set to false. Send without "
+                "`send_at`, or change the setting with an admin key.",
             )
         if len(get_envelope_recipients(draft, mailbox)) > 3 * MAX_RECIPIENTS:
-            raise invalid("There are more than 150 recipients in all; send several messages.")
+            raise invalid("There are more than 150 recipients in all. Send several messages.")
 
-    def _freeze(
-        self, principal: Principal, mailbox: Mailbox, draft: Draft, mark: str
+    def _compose(
+        self, principal: Principal, mailbox: Mailbox, draft: Draft, digest: str
     ) -> _NewMessage:
         now = self._context.now()
         markdown = add_signature(draft, mailbox)
         mail = self._outgoing(mailbox, draft, markdown, now)
         message_id = self._context.ids.new("msg")
-        everyone = len(get_envelope_recipients(draft, mailbox))
-        raw = self._context.outbound_headers.draft_headers(mailbox, message_id, everyone) + compose(
-            mail
-        )
+        recipients = get_envelope_recipients(draft, mailbox)
+        raw = self._context.outbound_headers.draft_headers(
+            mailbox, message_id, len(recipients)
+        ) + compose(mail)
         message = Message(
             id=message_id,
             account_id=mailbox.account_id,
@@ -200,7 +202,7 @@ class SendService:
             subject=mail.subject,
             has_attachments=bool(draft.attachments),
             mail_from=mailbox.address,
-            recipients=get_envelope_recipients(draft, mailbox),
+            recipients=recipients,
             size=len(raw),
             raw_sha256=hashlib.sha256(raw).hexdigest(),
             rfc_message_id=mail.message_id,
@@ -208,7 +210,7 @@ class SendService:
             refs=mail.references,
             live=principal.live,
             composer_key_id=principal.key_id,
-            fingerprint=mark,
+            fingerprint=digest,
             replies_to_id=draft.answers.id if draft.answers else None,
             send_at=draft.send_at,
             metadata=draft.metadata,
@@ -238,15 +240,13 @@ class SendService:
             attachments=draft.attachments,
         )
 
-    def _store(self, tx: Tx, principal: Principal, frozen: _NewMessage, draft: Draft) -> Sent:
-        context, message = self._context, frozen.message
+    def _store(self, tx: Tx, principal: Principal, new: _NewMessage, draft: Draft) -> Sent:
+        context, message = self._context, new.message
         suppressed = get_suppressed(tx, message.account_id, message.recipients)
         require_any_deliverable(suppressed, (*draft.to, *draft.cc, *draft.bcc))
         consume_daily_quota(tx, context, message.account_id)
-        event = _event(frozen.mailbox, draft, context.now())
-        moved = create_message(
-            tx, message, frozen.content, event, context.now(), context.pending_ttl
-        )
+        event = _get_scan_event(new.mailbox, draft, context.now())
+        moved = create_message(tx, message, new.content, event, context.now(), context.pending_ttl)
         insert_files(context, tx, message.id, draft.attachments)
         if draft.idempotency_key is not None:
             tx.purge_idempotency(context.now() - IDEMPOTENCY_TTL)
@@ -275,14 +275,14 @@ class SendService:
 
 
 def _due(message: Message) -> datetime | None:
-    """Return when something happens next to a message that was accepted; None for now."""
+    """Return when an accepted message needs work next; None for now."""
     if message.status is State.SENDING or message.mode is Mode.MONITORED:
-        return None  # A monitored mailbox's notice goes at once, whenever the message does.
-    moments = (message.send_at, message.expires_at)
-    return min((moment for moment in moments if moment is not None), default=None)
+        return None  # The notice of a monitored send is due at once.
+    times = (message.send_at, message.expires_at)
+    return min((time for time in times if time is not None), default=None)
 
 
-def _event(mailbox: Mailbox, draft: Draft, now: datetime) -> Event:
+def _get_scan_event(mailbox: Mailbox, draft: Draft, now: datetime) -> Event:
     if draft.send_at is None or draft.send_at <= now:
         return Event.SCANNED
     timing = draft.gate_timing or mailbox.settings.get("default_gate_timing")
@@ -292,18 +292,18 @@ def _event(mailbox: Mailbox, draft: Draft, now: datetime) -> Event:
 
 
 def address_reply(draft: Draft, original: Message, mailbox: Mailbox, *, reply_all: bool) -> Draft:
-    """Return `draft` as a reply to `original`: its recipients, its subject, its thread."""
+    """Return `draft` as a reply to `original`, with its recipients, subject and thread."""
     to = original.to
     if original.direction is Direction.INBOUND:
         to = tuple(filter(is_address, original.reply_to)) or (original.from_address,)
     to = tuple(filter(is_address, to))[:MAX_RECIPIENTS]
     others = (*original.to, *original.cc) if reply_all else ()
     taken = {mailbox.address, *(address.lower() for address in (*to, *draft.cc, *draft.bcc))}
-    usable = (a for a in others if is_address(a) and base_of(a) not in taken)
+    usable = (a for a in others if is_address(a) and to_mailbox_address(a) not in taken)
     more = tuple({a.lower(): a for a in usable if a.lower() not in taken}.values())
     if not to:
         raise invalid(
-            f"Message {original.id} names no usable address to reply to. Use send instead.",
+            f"Message {original.id} has no usable address to reply to. Use send instead.",
             "no_reply_address",
         )
     subject = original.subject if _RE.match(original.subject) else f"Re: {original.subject}"
@@ -312,29 +312,29 @@ def address_reply(draft: Draft, original: Message, mailbox: Mailbox, *, reply_al
 
 
 def consume_daily_quota(tx: Tx, context: AppContext, account_id: str) -> None:
-    """Count one send of an account's day (UTC), in the transaction that accepts it.
+    """Count a send against the account's daily quota (UTC), in the transaction that accepts it.
 
     Raises:
-        ApiError: The day's sends are used up (429).
+        ApiError: The quota is used up (429).
     """
-    most, now = context.sends_per_day, context.now().astimezone(UTC)
-    if most is None:
+    quota, now = context.sends_per_day, context.now().astimezone(UTC)
+    if quota is None:
         return
     name, today = f"sends_of_day:{account_id}", now.date().isoformat()
     day, _, count = (tx.setting(name) or "").partition(" ")
     used = int(count) if day == today else 0
-    if used >= most:
-        raise _used_up(most, now)
+    if used >= quota:
+        raise _quota_exceeded(quota, now)
     tx.set_setting(name, f"{today} {used + 1}")
 
 
-def _used_up(most: int, now: datetime) -> ApiError:
+def _quota_exceeded(quota: int, now: datetime) -> ApiError:
     midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
     seconds = math.ceil((midnight - now).total_seconds())
     return ApiError(
         429,
         "quota_exceeded",
-        f"Nothing was sent: this account has made the {most} sends that it may make in a day. "
-        f"The next day begins at 00:00 UTC, in {seconds} s.",
+        f"Nothing was sent: this account has used its {quota} sends of today. Try again after "
+        f"00:00 UTC, in {seconds} s.",
         headers={"Retry-After": str(seconds)},
     )

@@ -1,4 +1,4 @@
-"""Sorting: what the scan sets aside, what people say about it, and a listing of it."""
+"""The spam filter: quarantine by score, reports of spam, and listings across mailboxes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from .context import AppContext, Principal, find_message
 from .transitions import apply_event
 
 FILTERS = ("off", "flag", "quarantine")
-"""What a mailbox's `spam_filter` can be; `off` when it is not set."""
+"""Values of a mailbox's `spam_filter`; the default is `off`."""
 
 _VERDICTS = {Event.REPORTED_SPAM: "reported_spam", Event.REPORTED_CLEAN: "reported_clean"}
 
 
-def get_spam_event(mailbox: Mailbox, found: SpamScore) -> Event:
-    """Return how the scan of inbound mail ends in a mailbox.
+def get_spam_event(mailbox: Mailbox, result: SpamScore) -> Event:
+    """Return the scan event of inbound mail under a mailbox's `spam_filter`.
 
-    Without `spam_filter` the score is told and decides nothing; `flag` sets aside what is suspect
-    or spam; `quarantine` also locks away what is spam.
+    `off` reports the score only; `flag` flags suspect mail and spam; `quarantine` also hides spam.
     """
-    wanted = mailbox.settings.get("spam_filter", "off")
-    if wanted == "quarantine" and found.verdict == SPAM:
+    setting = mailbox.settings.get("spam_filter", "off")
+    if setting == "quarantine" and result.verdict == SPAM:
         return Event.SCANNED_AS_SPAM
-    if wanted != "off" and found.verdict in (SPAM, SUSPECT):
+    if setting != "off" and result.verdict in (SPAM, SUSPECT):
         return Event.SCANNED_AS_SUSPECT
     return Event.SCANNED
 
@@ -40,10 +39,10 @@ class SpamFilterService:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def listing(
+    def list_messages(
         self, principal: Principal, states: Sequence[State], before_id: str | None, limit: int
     ) -> list[Message]:
-        """Return up to `limit` + 1 messages in these states, of all mailboxes, newest first."""
+        """Return up to `limit` + 1 messages of all mailboxes in these states, newest first."""
 
         def work(tx: Reader) -> list[Message]:
             boxes = [box for box in tx.mailboxes(principal.account_id) if principal.sees(box.id)]
@@ -59,11 +58,11 @@ class SpamFilterService:
         return self._context.store.read(work)
 
     def report(self, principal: Principal, email_id: str, *, spam: bool) -> Message:
-        """Say that a message is spam, or that it is none; a repeat changes nothing.
+        """Report a message as spam or as not spam; a repeat changes nothing.
 
         Raises:
-            ApiError: It was sent and not received, it awaits a decision, or it is locked away and
-                the key is no reviewer's.
+            ApiError: It was sent, not received, or awaits a decision (409), or it is quarantined
+                and the key lacks `oversight` (403).
         """
         context = self._context
         event = Event.REPORTED_SPAM if spam else Event.REPORTED_CLEAN
@@ -83,9 +82,9 @@ class SpamFilterService:
             )
             return moved or message
 
-        reported = context.write(work)
+        message = context.write(work)
         context.wakeups.notify()
-        return reported
+        return message
 
 
 def _check(principal: Principal, message: Message, *, spam: bool) -> None:
@@ -94,6 +93,6 @@ def _check(principal: Principal, message: Message, *, spam: bool) -> None:
     if message.status is State.SPAM_QUARANTINED and not spam and not principal.is_reviewer:
         raise forbidden(
             "reviewer_needed",
-            f"Message {message.id} is locked away as spam. Only a key with the oversight scope "
-            "can let it out.",
+            f"Message {message.id} is quarantined as spam. Release it with a key that has the "
+            "oversight scope.",
         )

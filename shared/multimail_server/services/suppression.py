@@ -1,4 +1,4 @@
-"""Suppression: which addresses get no mail any more, how they come on the list and off it."""
+"""The suppression list: addresses that get no mail after a bounce, complaint or unsubscribe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..store.records import Message, Suppression
 from .context import AppContext, Principal
 
 BOUNCE, COMPLAINT, UNSUBSCRIBE = "bounce", "complaint", "unsubscribe"
-_WHY = {
+_REASONS = {
     BOUNCE: "mail to it bounced",
     COMPLAINT: "it complained about mail",
     UNSUBSCRIBE: "it unsubscribed",
@@ -22,48 +22,54 @@ _LEFT = (State.SENDING, State.SENT)
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeRequest:
-    """What an unsubscribe link is about.
+    """The target of an unsubscribe link.
 
     Attributes:
-        sender: The mailbox that the message came from.
-        address: Its only recipient; None where it had several, who have to say who they are.
-        gone: Whether that recipient is on the list already.
+        sender: The mailbox that sent the message.
+        address: Its only recipient; None for several, who have to give their address.
+        is_suppressed: Whether that recipient is already on the list.
     """
 
     sender: str
     address: str | None
-    gone: bool
+    is_suppressed: bool
 
 
-def why(entry: Suppression) -> str:
-    """Return why an address gets nothing, as a sentence."""
+def describe(entry: Suppression) -> str:
+    """Return why an address is suppressed, as a clause of a sentence."""
     since = entry.created_at.date().isoformat()
-    reason = _WHY.get(entry.reason, entry.reason)
+    reason = _REASONS.get(entry.reason, entry.reason)
     return f"on the suppression list since {since}: {reason}"
 
 
 def get_suppressed(tx: Reader, account_id: str, addresses: Iterable[str]) -> dict[str, Suppression]:
-    """Return those of the addresses that are on the account's list, as they were written."""
-    found = {address: tx.suppression(account_id, address) for address in addresses}
-    return {address: entry for address, entry in found.items() if entry is not None}
+    """Return the suppressed ones of the addresses, as they are written."""
+    entries = {address: tx.suppression(account_id, address) for address in addresses}
+    return {address: entry for address, entry in entries.items() if entry is not None}
 
 
-def require_any_deliverable(suppressed: dict[str, Suppression], asked: tuple[str, ...]) -> None:
-    """Raise a 409 that says why for each, if nobody of those asked for may get mail."""
+def require_any_deliverable(suppressed: dict[str, Suppression], requested: tuple[str, ...]) -> None:
+    """Require that at least one requested recipient is not suppressed.
+
+    Raises:
+        ApiError: All are (409); the error gives the reason for each.
+    """
     on_list = {address.lower(): entry for address, entry in suppressed.items()}
-    found = {one: on_list[one.lower()] for one in asked if one.lower() in on_list}
-    if len(found) < len(set(asked)) or not found:
+    blocked = {
+        address: on_list[address.lower()] for address in requested if address.lower() in on_list
+    }
+    if len(blocked) < len(set(requested)) or not blocked:
         return
     raise ApiError(
         409,
         "recipient_suppressed",
-        f"Nothing was sent: {next(iter(found))} is {why(next(iter(found.values())))}"
-        + (f", and so are the other {len(found) - 1}. " if len(found) > 1 else ". ")
-        + "An admin key can take an address off with DELETE /v1/suppression/{address}.",
+        f"Nothing was sent: {next(iter(blocked))} is {describe(next(iter(blocked.values())))}"
+        + (f", and so are the other {len(blocked) - 1}. " if len(blocked) > 1 else ". ")
+        + "Remove an address with DELETE /v1/suppression/{address} and an admin key.",
         extra={
             "recipients": [
-                {"address": address, "status": "suppressed", "code": None, "text": why(entry)}
-                for address, entry in found.items()
+                {"address": address, "status": "suppressed", "code": None, "text": describe(entry)}
+                for address, entry in blocked.items()
             ]
         },
     )
@@ -79,7 +85,7 @@ def suppress(
     code: int | None = None,
     detail: str | None = None,
 ) -> None:
-    """Put a recipient of a message that left on its account's list; once is enough."""
+    """Add a recipient of a sent message to the account's suppression list, once."""
     if tx.suppression(message.account_id, address) is not None:
         return
     entry = Suppression(
@@ -94,11 +100,16 @@ def suppress(
         detail=detail[:500] if detail else None,
     )
     tx.put_suppression(entry)
-    about = ("suppression", entry.id)
-    box = message.mailbox_id
+    resource = ("suppression", entry.id)
     principal = Principal.system(message.account_id)
     context.audit(
-        tx, principal, "suppression.add", about, mailbox_id=box, reason=reason, email=message.id
+        tx,
+        principal,
+        "suppression.add",
+        resource,
+        mailbox_id=message.mailbox_id,
+        reason=reason,
+        email=message.id,
     )
 
 
@@ -108,62 +119,64 @@ class SuppressionService:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def all(self, principal: Principal, before_id: str | None, limit: int) -> list[Suppression]:
-        """Return one entry more than `limit`, if there is one, newest first."""
-        _account_wide(principal)
+    def list_suppressions(
+        self, principal: Principal, before_id: str | None, limit: int
+    ) -> list[Suppression]:
+        """Return up to `limit` + 1 entries, newest first."""
+        _require_account_wide(principal)
         return self._context.store.read(
             lambda tx: tx.suppressions(principal.account_id, before_id, limit + 1)
         )
 
     def remove(self, principal: Principal, address: str) -> Suppression:
-        """Let an address get mail again.
+        """Remove an address from the list.
 
         Raises:
             ApiError: It is not on the list (404), or the key belongs to one mailbox (403).
         """
-        _account_wide(principal)
+        _require_account_wide(principal)
 
         def work(tx: Tx) -> Suppression:
             entry = tx.suppression(principal.account_id, address)
             if entry is None:
                 raise not_found("suppressed address", address)
             tx.remove_suppression(principal.account_id, address)
-            about = ("suppression", entry.id)
-            self._context.audit(tx, principal, "suppression.remove", about, reason=entry.reason)
+            resource = ("suppression", entry.id)
+            self._context.audit(tx, principal, "suppression.remove", resource, reason=entry.reason)
             return entry
 
         return self._context.write(work)
 
-    def leaving(self, token: str) -> UnsubscribeRequest:
-        """Return what an unsubscribe link is about; changes nothing."""
-        return self._context.store.read(lambda tx: self._leaving(tx, self._message(tx, token)))
+    def get_unsubscribe_request(self, token: str) -> UnsubscribeRequest:
+        """Return the target of an unsubscribe link; changes nothing."""
+        return self._context.store.read(lambda tx: self._get_request(tx, self._message(tx, token)))
 
     def unsubscribe(self, token: str, address: str | None) -> UnsubscribeRequest:
-        """Put a recipient on the list.
+        """Add a recipient to the list.
 
         Args:
             token: From the link.
-            address: Who unsubscribes, where the message had several recipients. An address that
-                did not get it changes nothing, and the answer is the same: it tells nobody who
-                else got the message.
+            address: Of a message with several recipients, the one that unsubscribes. An address
+                that isn't a recipient changes nothing and gets the same response, so the response
+                doesn't reveal the recipients.
         Raises:
-            ApiError: The link is false, or its message has not left (404); who it is was not said
+            ApiError: The link is invalid or its message has not left (404); the address is missing
                 (400).
         """
 
         def work(tx: Tx) -> UnsubscribeRequest:
             message = self._message(tx, token)
-            found = self._leaving(tx, message)
-            wanted = found.address or (address or "").strip().lower()
-            if not wanted:
+            request = self._get_request(tx, message)
+            target = request.address or (address or "").strip().lower()
+            if not target:
                 raise ApiError(
                     400,
                     "address_missing",
-                    "This message had several recipients: say which address is yours.",
+                    "This message had several recipients. Give your address.",
                 )
-            if wanted in {one.lower() for one in message.recipients}:
-                suppress(self._context, tx, message, wanted, UNSUBSCRIBE)
-            return UnsubscribeRequest(found.sender, wanted, gone=True)
+            if target in {recipient.lower() for recipient in message.recipients}:
+                suppress(self._context, tx, message, target, UNSUBSCRIBE)
+            return UnsubscribeRequest(request.sender, target, is_suppressed=True)
 
         return self._context.write(work)
 
@@ -172,21 +185,20 @@ class SuppressionService:
         message = tx.message(message_id) if message_id else None
         if message is None or message.status not in _LEFT:
             raise ApiError(
-                404, "unknown_link", "This link is not one of ours. Check that it is whole."
+                404, "unknown_link", "This unsubscribe link is unknown. Check that it is complete."
             )
         return message
 
     @staticmethod
-    def _leaving(tx: Reader, message: Message) -> UnsubscribeRequest:
+    def _get_request(tx: Reader, message: Message) -> UnsubscribeRequest:
         only = message.recipients[0].lower() if len(message.recipients) == 1 else None
-        gone = only is not None and tx.suppression(message.account_id, only) is not None
-        return UnsubscribeRequest(message.from_address, only, gone)
+        suppressed = only is not None and tx.suppression(message.account_id, only) is not None
+        return UnsubscribeRequest(message.from_address, only, suppressed)
 
 
-def _account_wide(principal: Principal) -> None:
+def _require_account_wide(principal: Principal) -> None:
     if principal.mailbox_id is not None:
         raise forbidden(
             "bound_key",
-            "This key belongs to one mailbox; the suppression list is the account's. Use an "
-            "account-wide admin key.",
+            "This key belongs to one mailbox. Use an account-wide admin key.",
         )

@@ -10,7 +10,7 @@ from ..errors import ApiError, conflict, forbidden
 from ..oversight import Effect, Event, NoOp, Rejected, State, Transition, transition
 from ..store.protocol import Tx
 from ..store.records import Content, Message, OutboxRow
-from .events import announce_step
+from .events import announce_transition
 from .forwarding import build_forward
 from .notifications import notify_monitored_send
 
@@ -111,7 +111,7 @@ def _apply_transition(
 ) -> None:
     """Run the effects of a transition, record its event, and forward the message if it is due."""
     _apply_effects(tx, moved, applied, now)
-    announce_step(tx, moved, event, now)
+    announce_transition(tx, moved, event, now)
     forward = build_forward(tx, moved, now)
     if forward is not None:
         create_message(tx, *forward, Event.SCANNED, now, ttl)

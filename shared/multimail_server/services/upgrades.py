@@ -1,4 +1,4 @@
-"""Upgrades: the only way to a looser oversight mode, by a code that the human hands on."""
+"""Upgrades to a looser oversight mode, authorized by a one-time code from the operator."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .one_time_codes import (
     PlaintextCode,
     digest_code,
     find_matching_code,
+    generate_code,
     is_open,
-    mint_code,
 )
 
-MAX_AN_HOUR = 3
+MAX_REQUESTS_PER_HOUR = 3
 
 
 @dataclass(frozen=True, slots=True)
 class UpgradeRequest:
-    """A request as the reviewer sees it; `text` is the code, where this process has made it."""
+    """A request as a reviewer sees it; `text` is None if another process generated the code."""
 
     code: OneTimeCode
     address: str
@@ -42,19 +42,20 @@ class UpgradeService:
         self._codes = codes
 
     def request(self, principal: Principal, mailbox_id: str, target: Mode) -> OneTimeCode:
-        """Ask for a looser mode: a code goes to the human, and nothing of it to the caller.
+        """Request a looser mode. The code goes to the operator and never to the caller.
 
         Raises:
-            ApiError: The mode is not looser (400), or three were asked for within the hour (429).
+            ApiError: The mode is not looser (400), or there were three requests within the hour
+                (429).
         """
-        context, text = self._context, mint_code()
+        context, text = self._context, generate_code()
         code_id = context.ids.new("upg")
 
         def work(tx: Tx) -> tuple[OneTimeCode, Mailbox]:
             mailbox = find_mailbox(tx, principal, mailbox_id)
             _check_target(mailbox, target)
             self._check_rate(tx, mailbox)
-            code = self._code(code_id, principal, mailbox, target, digest_code(text))
+            code = self._build_code(code_id, principal, mailbox, target, digest_code(text))
             tx.put_code(code)
             notify_upgrade_request(tx, code, context.ids.new("ntc"))
             context.audit(
@@ -69,39 +70,41 @@ class UpgradeService:
             return code, mailbox
 
         code, mailbox = context.write(work)
-        self._codes.remember(code.id, PlaintextCode(text))
+        self._codes.put(code.id, PlaintextCode(text))
         context.notify_operator(
-            f"The key {principal.name!r} asks to loosen {mailbox.address} from {code.from_mode} to "
-            f"{code.target_mode}. If you agree, hand it this code within 24 hours: {text}"
+            f"The key {principal.name!r} requests to loosen {mailbox.address} from "
+            f"{code.from_mode} to {code.target_mode}. To agree, give it this code within 24 "
+            f"hours: {text}"
         )
         return code
 
     def redeem(self, principal: Principal, mailbox_id: str, text: str) -> Mailbox:
-        """Give the mailbox the mode that the code stands for.
+        """Set the mode that the code authorizes.
 
         Raises:
-            ApiError: The code is wrong, used, over or out of tries, or the mode was changed since
-                (403), or the key that asked was revoked (409).
+            ApiError: The code is wrong, used, expired or out of tries, or the mode was changed
+                since (403), or the requesting key was revoked (409).
         """
 
         def work(tx: Tx) -> tuple[OneTimeCode, Mailbox] | ApiError:
             return self._redeem(tx, principal, find_mailbox(tx, principal, mailbox_id), text)
 
-        done: tuple[OneTimeCode, Mailbox] | ApiError = self._context.write(work)
-        if isinstance(done, ApiError):
-            raise done
-        self._codes.forget([done[0].id])
-        return done[1]
+        result: tuple[OneTimeCode, Mailbox] | ApiError = self._context.write(work)
+        if isinstance(result, ApiError):
+            raise result
+        code, mailbox = result
+        self._codes.remove([code.id])
+        return mailbox
 
-    def waiting(self, principal: Principal) -> list[UpgradeRequest]:
-        """Return the requests that a code can still answer, oldest first, for a reviewer."""
+    def list_requests(self, principal: Principal) -> list[UpgradeRequest]:
+        """Return the open requests, oldest first, for a reviewer."""
 
         def work(tx: Reader) -> list[UpgradeRequest]:
-            found = self._open(tx, principal.account_id, principal.mailbox_id)
-            boxes = {code.id: tx.mailbox(code.mailbox_id or "") for code in found}
+            codes = self._open(tx, principal.account_id, principal.mailbox_id)
+            mailboxes = {code.id: tx.mailbox(code.mailbox_id or "") for code in codes}
             return [
-                UpgradeRequest(code, box.address if box else "", self._codes.look_up(code.id))
-                for code, box in ((code, boxes[code.id]) for code in found)
+                UpgradeRequest(code, mailbox.address if mailbox else "", self._codes.get(code.id))
+                for code, mailbox in ((code, mailboxes[code.id]) for code in codes)
             ]
 
         return self._context.store.read(work)
@@ -113,20 +116,19 @@ class UpgradeService:
         usable = self._open(tx, mailbox.account_id, mailbox.id)
         code = find_matching_code(usable, text)
         if code is None:
-            # Committed although it is refused, so the refusal is returned and not raised.
-            for one in usable:
-                tx.put_code(replace(one, tries=one.tries + 1))
+            # The failed try has to be committed, so the error is returned instead of raised.
+            for candidate in usable:
+                tx.put_code(replace(candidate, tries=candidate.tries + 1))
             return forbidden(
                 "wrong_code",
-                "The mailbox's mode was not changed: this is no code for it, or it was used, is "
-                "older than 24 hours, was preceded by five wrong ones, or the mode was changed "
-                "since. Ask for another one.",
+                "The mode was not changed: the code is wrong, used, older than 24 hours, had five "
+                "wrong tries, or the mode was changed since. Request another code.",
             )
-        asker = tx.key(code.key_id)
-        if asker is None or asker.revoked_at is not None:
+        requester = tx.key(code.key_id)
+        if requester is None or requester.revoked_at is not None:
             return conflict(
                 "key_revoked",
-                "The key that asked for this code was revoked. Nothing was changed; ask for "
+                "The key that requested this code was revoked. Nothing was changed; request "
                 "another code.",
             )
         end_upgrade_requests(tx, mailbox, context.now())
@@ -146,23 +148,23 @@ class UpgradeService:
 
     def _open(self, tx: Reader, account_id: str, mailbox_id: str | None) -> list[OneTimeCode]:
         now = self._context.now()
-        found = tx.one_time_codes(account_id, Purpose.UPGRADE, mailbox_id, now - LIFETIME)
-        return [code for code in found if is_open(code, now)]
+        codes = tx.one_time_codes(account_id, Purpose.UPGRADE, mailbox_id, now - LIFETIME)
+        return [code for code in codes if is_open(code, now)]
 
     def _check_rate(self, tx: Reader, mailbox: Mailbox) -> None:
         now = self._context.now()
         recent = tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - HOUR)
-        if len(recent) >= MAX_AN_HOUR:
-            wait = int((recent[-MAX_AN_HOUR].created_at + HOUR - now).total_seconds()) + 1
+        if len(recent) >= MAX_REQUESTS_PER_HOUR:
+            wait = int((recent[-MAX_REQUESTS_PER_HOUR].created_at + HOUR - now).total_seconds()) + 1
             raise ApiError(
                 429,
                 "too_many_requests",
-                f"An upgrade of {mailbox.address} was asked for three times within the hour. "
-                f"Ask the human for one of those codes, or wait {wait} seconds.",
+                f"An upgrade of {mailbox.address} was requested three times within the hour. "
+                f"Use one of those codes, or wait {wait} seconds.",
                 headers={"Retry-After": str(wait)},
             )
 
-    def _code(
+    def _build_code(
         self, code_id: str, principal: Principal, mailbox: Mailbox, target: Mode, sha256: str
     ) -> OneTimeCode:
         now = self._context.now()
@@ -181,7 +183,7 @@ class UpgradeService:
 
 
 def end_upgrade_requests(tx: Tx, mailbox: Mailbox, now: datetime) -> None:
-    """End all codes of a mailbox: its mode changes, and they were made for the one before."""
+    """Invalidate the open codes of a mailbox, which are bound to its previous mode."""
     for code in tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - LIFETIME):
         if is_open(code, now):
             tx.put_code(replace(code, used_at=now))
@@ -190,13 +192,13 @@ def end_upgrade_requests(tx: Tx, mailbox: Mailbox, now: datetime) -> None:
 def _check_target(mailbox: Mailbox, target: Mode) -> None:
     if not target.is_looser_than(mailbox.oversight_mode):
         raise invalid(
-            f"`target_mode` {target.value} is not looser than {mailbox.oversight_mode.value}. "
-            f"An admin key tightens a mailbox by PATCH /v1/mailboxes/{mailbox.id}.",
+            f"`target_mode` {target.value} is not looser than {mailbox.oversight_mode.value}. To "
+            f"tighten the mode, use PATCH /v1/mailboxes/{mailbox.id}.",
             "not_looser",
         )
 
 
 def _upgraded(mailbox: Mailbox, target: Mode) -> Mailbox:
-    """Return the mailbox in its new mode; what was held because of an older one no longer is."""
+    """Return the mailbox in its new mode, without a hold that an earlier mode left."""
     settings = {name: value for name, value in mailbox.settings.items() if name != "hold_inbound"}
     return replace(mailbox, oversight_mode=target, settings=settings)

@@ -1,8 +1,4 @@
-"""Webhooks: who is told what, and what became of each delivery.
-
-Webhook settings of a mailbox: each URL is a subscription that is bound to that mailbox.
-Webhook URLs: where events may be posted to.
-"""
+"""Webhooks: subscriptions, their deliveries, and the webhook URLs in mailbox settings."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ from ..webhook_signing import FORMATS, mint_signing_secret
 from .context import AppContext, Principal, find_mailbox
 from .events import EVENT_KINDS, MAILBOX_EVENTS, OVERSIGHT_EVENTS
 
-_MAX = 100
+MAX_WEBHOOKS = 100
 
 
 class WebhookService:
@@ -34,8 +30,8 @@ class WebhookService:
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
-    def all(self, principal: Principal) -> list[Webhook]:
-        """Return the subscriptions that the key may see, oldest first."""
+    def list_webhooks(self, principal: Principal) -> list[Webhook]:
+        """Return the webhooks that the key can access, oldest first."""
 
         def work(tx: Reader) -> list[Webhook]:
             return [
@@ -47,7 +43,7 @@ class WebhookService:
         return self._context.store.read(work)
 
     def get(self, principal: Principal, webhook_id: str) -> Webhook:
-        """Return one subscription."""
+        """Return a webhook by id."""
         return self._context.store.read(lambda tx: _find(tx, principal, webhook_id))
 
     def create(
@@ -59,27 +55,27 @@ class WebhookService:
         mailbox_id: str | None,
         signature_format: str,
     ) -> Webhook:
-        """Subscribe a URL to events.
+        """Create a webhook: subscribe a URL to events.
 
         Args:
-            principal: An admin key; a key of one mailbox subscribes to that mailbox alone.
-            url: https, or http on this machine.
-            events: Names of either vocabulary; each is emitted under the name given here.
-            mailbox_id: Only this mailbox's events, by id or address; None for all.
-            signature_format: How `X-MultiMail-Signature` is written.
+            principal: An admin key; a key bound to a mailbox subscribes to that mailbox.
+            url: https, or http to a loopback address.
+            events: Names in `EVENT_KINDS`; each event is emitted under the name given here.
+            mailbox_id: The id or address of a mailbox; None for all mailboxes.
+            signature_format: The format of `X-MultiMail-Signature`.
         Returns:
-            The subscription with its signing secret, which is shown this once.
+            The webhook with its signing secret, which is shown once.
         Raises:
-            ApiError: The URL or an event cannot be taken (400), no such mailbox (404), or there
-                are 100 subscriptions (409).
+            ApiError: The URL or an event is invalid (400), no such mailbox (404), or there are 100
+                webhooks (409).
         """
         context = self._context
-        target, names = parse_webhook_url(url), _checked_events(events)
+        target, names = parse_webhook_url(url), _parse_events(events)
 
         def work(tx: Tx) -> Webhook:
-            if len(tx.webhooks(principal.account_id)) >= _MAX:
+            if len(tx.webhooks(principal.account_id)) >= MAX_WEBHOOKS:
                 raise conflict(
-                    "too_many_webhooks", f"There are {_MAX} webhooks already; delete one first."
+                    "too_many_webhooks", f"There are {MAX_WEBHOOKS} webhooks. Delete one first."
                 )
             hook = Webhook(
                 id=context.ids.new("whk"),
@@ -95,17 +91,17 @@ class WebhookService:
                 else principal.mailbox_id,
             )
             tx.put_webhook(hook)
-            note(context, tx, principal, "webhook.create", hook, events=list(names))
+            _record(context, tx, principal, "webhook.create", hook, events=list(names))
             return hook
 
-        made = context.write(work)
+        hook = context.write(work)
         context.webhook_wakeup.notify()
-        return made
+        return hook
 
     def enable(self, principal: Principal, webhook_id: str, *, enabled: bool) -> Webhook:
-        """Enable or disable a subscription; what is still to be delivered to a disabled one fails.
+        """Enable or disable a webhook; disabling fails its pending deliveries.
 
-        Nothing that failed is tried again by itself: replay it.
+        Failed deliveries aren't retried when it is enabled again; use `replay`.
         """
         context = self._context
 
@@ -116,76 +112,82 @@ class WebhookService:
             if enabled:
                 changed = replace(hook, disabled_at=None, disabled_reason=None)
                 tx.put_webhook(changed)
-                note(context, tx, principal, "webhook.enable", hook)
+                _record(context, tx, principal, "webhook.enable", hook)
                 return changed
             return disable(context, tx, principal, hook, "by request")
 
         return context.write(work)
 
     def delete(self, principal: Principal, webhook_id: str) -> Webhook:
-        """End a subscription; one that a mailbox's setting made is taken out of that setting."""
+        """Delete a webhook; one made by a mailbox setting is also removed from that setting."""
         context = self._context
 
         def work(tx: Tx) -> Webhook:
             hook = _find(tx, principal, webhook_id)
-            retire(context, tx, principal, hook)
+            delete_webhook(context, tx, principal, hook)
             mailbox = tx.mailbox(hook.mailbox_id or "")
             if mailbox is not None and hook.source is not WebhookSource.SUBSCRIPTION:
-                left = {key: value for key, value in mailbox.settings.items() if key != hook.source}
-                tx.put_mailbox(replace(mailbox, settings=left))
+                settings = {
+                    key: value for key, value in mailbox.settings.items() if key != hook.source
+                }
+                tx.put_mailbox(replace(mailbox, settings=settings))
             return hook
 
         return context.write(work)
 
-    def deliveries(self, principal: Principal, where: DeliveryFilter) -> list[WebhookDelivery]:
-        """Return one delivery more than `where.limit`, if there is one, newest first."""
-        wanted = replace(
+    def list_deliveries(self, principal: Principal, where: DeliveryFilter) -> list[WebhookDelivery]:
+        """Return up to `where.limit` + 1 deliveries, newest first."""
+        scoped = replace(
             where,
             account_id=principal.account_id,
             bound_to=principal.mailbox_id,
             limit=where.limit + 1,
         )
-        return self._context.store.read(lambda tx: tx.webhook_deliveries(wanted))
+        return self._context.store.read(lambda tx: tx.webhook_deliveries(scoped))
 
     def replay(self, principal: Principal, delivery_id: str) -> WebhookDelivery:
-        """Deliver once more, with the same id and the same body, from the start of the schedule.
+        """Deliver again with the same id and body, from the start of the retry schedule.
 
         Raises:
-            ApiError: The subscription is disabled (409) or deleted (404).
+            ApiError: The webhook is disabled (409) or deleted (404).
         """
         context = self._context
 
         def work(tx: Tx) -> WebhookDelivery:
-            found = tx.webhook_delivery(delivery_id)
-            if found is None or found.account_id != principal.account_id:
+            delivery = tx.webhook_delivery(delivery_id)
+            if delivery is None or delivery.account_id != principal.account_id:
                 raise not_found("webhook delivery", delivery_id)
-            hook = _find(tx, principal, found.webhook_id)
+            hook = _find(tx, principal, delivery.webhook_id)
             if hook.disabled_at is not None:
                 raise conflict(
                     "webhook_disabled",
-                    f"Webhook {hook.id} is disabled; nothing is delivered to it. "
-                    f'PATCH /v1/webhooks/{hook.id} with {{"enabled": true}} first.',
+                    f"Webhook {hook.id} is disabled. Enable it first: PATCH /v1/webhooks/{hook.id} "
+                    'with {"enabled": true}.',
                 )
-            again = replace(
-                found, status=DeliveryStatus.PENDING, due_at=context.now(), attempts=0, error=None
+            replayed = replace(
+                delivery,
+                status=DeliveryStatus.PENDING,
+                due_at=context.now(),
+                attempts=0,
+                error=None,
             )
-            tx.put_webhook_delivery(again)
-            note(context, tx, principal, "webhook.replay", hook, delivery_id=found.id)
-            return again
+            tx.put_webhook_delivery(replayed)
+            _record(context, tx, principal, "webhook.replay", hook, delivery_id=delivery.id)
+            return replayed
 
-        again = context.write(work)
+        replayed = context.write(work)
         context.webhook_wakeup.notify()
-        return again
+        return replayed
 
 
 def disable(
     context: AppContext, tx: Tx, principal: Principal, hook: Webhook, reason: str
 ) -> Webhook:
-    """Stop delivering to a subscription, and say so where it is listed and in the audit log."""
+    """Disable a webhook and fail its pending deliveries."""
     disabled = replace(hook, disabled_at=context.now(), disabled_reason=reason)
     tx.put_webhook(disabled)
     tx.fail_webhook_deliveries(hook.id, f"the subscription was disabled: {reason}")
-    note(context, tx, principal, "webhook.disable", hook, reason=reason)
+    _record(context, tx, principal, "webhook.disable", hook, reason=reason)
     return disabled
 
 
@@ -198,12 +200,12 @@ def _find(tx: Reader, principal: Principal, webhook_id: str) -> Webhook:
     return found
 
 
-def _checked_events(events: Sequence[str]) -> tuple[str, ...]:
+def _parse_events(events: Sequence[str]) -> tuple[str, ...]:
     unknown = sorted(set(events) - set(EVENT_KINDS))
     if unknown or not events:
         raise invalid(
-            f"`events` has {', '.join(name[:80] for name in unknown[:3]) or 'nothing'} in it; "
-            f"give some of {', '.join(EVENT_KINDS)}.",
+            f"`events` holds {', '.join(name[:80] for name in unknown[:3]) or 'nothing'}. Use some "
+            f"of {', '.join(EVENT_KINDS)}.",
             "unknown_event",
         )
     return tuple(dict.fromkeys(events))
@@ -215,38 +217,39 @@ _SETTING_EVENTS = {WebhookSource.MAILBOX: MAILBOX_EVENTS, WebhookSource.OVERSIGH
 def sync_settings_webhooks(
     context: AppContext, tx: Tx, principal: Principal, mailbox: Mailbox, secrets: Mapping[str, str]
 ) -> None:
-    """Let the mailbox's own subscriptions follow its settings, in the transaction `tx`.
+    """Create, update or delete the webhooks that a mailbox's settings name.
 
     Args:
         context: The application's context.
         tx: The transaction.
         principal: The key that changes the mailbox.
-        mailbox: With its settings as they are from now on.
-        secrets: What signs each URL's events from now on, by the name of the setting. A setting
-            that is not named here stays as it is.
+        mailbox: With its new settings.
+        secrets: The new signing secret by setting. Settings that aren't named stay unchanged.
     Raises:
-        ApiError: A URL is not one that events may be posted to.
+        ApiError: A URL is invalid (400).
     """
     for name, secret in secrets.items():
-        known = _known(tx, mailbox, WebhookSource(name))
+        existing = _find_by_source(tx, mailbox, WebhookSource(name))
         url = mailbox.settings.get(name)
         if url is not None:
-            hook = known or _new(context, mailbox, WebhookSource(name))
+            hook = existing or _build_settings_webhook(context, mailbox, WebhookSource(name))
             hook = replace(hook, url=parse_webhook_url(url, name), signing_secret=secret)
             tx.put_webhook(replace(hook, disabled_at=None, disabled_reason=None))
-            note(context, tx, principal, "webhook.update" if known else "webhook.create", hook)
-        elif known is not None:
-            retire(context, tx, principal, known)
+            _record(
+                context, tx, principal, "webhook.update" if existing else "webhook.create", hook
+            )
+        elif existing is not None:
+            delete_webhook(context, tx, principal, existing)
 
 
-def retire(context: AppContext, tx: Tx, principal: Principal, hook: Webhook) -> None:
-    """End a subscription: its secret is erased, and what was still to be delivered has failed."""
+def delete_webhook(context: AppContext, tx: Tx, principal: Principal, hook: Webhook) -> None:
+    """Delete a webhook: erase its secret and fail its pending deliveries."""
     tx.fail_webhook_deliveries(hook.id, "the subscription was deleted")
     tx.put_webhook(replace(hook, deleted_at=context.now(), signing_secret=""))
-    note(context, tx, principal, "webhook.delete", hook)
+    _record(context, tx, principal, "webhook.delete", hook)
 
 
-def note(
+def _record(
     context: AppContext,
     tx: Tx,
     principal: Principal,
@@ -254,19 +257,23 @@ def note(
     hook: Webhook,
     **metadata: object,
 ) -> None:
-    """Add a line about a subscription to the audit log; of its URL, only the host is told."""
-    about = ("webhook", hook.id)
+    """Add an audit entry about a webhook, with the host of its URL only."""
+    resource = ("webhook", hook.id)
     host = get_host(hook.url)
-    context.audit(tx, principal, action, about, mailbox_id=hook.mailbox_id, host=host, **metadata)
+    context.audit(
+        tx, principal, action, resource, mailbox_id=hook.mailbox_id, host=host, **metadata
+    )
 
 
-def _known(tx: Tx, mailbox: Mailbox, source: WebhookSource) -> Webhook | None:
+def _find_by_source(tx: Tx, mailbox: Mailbox, source: WebhookSource) -> Webhook | None:
     hooks = tx.webhooks_of_mailbox(mailbox.account_id, mailbox.id)
-    own = (hook for hook in hooks if hook.mailbox_id == mailbox.id and hook.source is source)
-    return next(own, None)
+    matching = (hook for hook in hooks if hook.mailbox_id == mailbox.id and hook.source is source)
+    return next(matching, None)
 
 
-def _new(context: AppContext, mailbox: Mailbox, source: WebhookSource) -> Webhook:
+def _build_settings_webhook(
+    context: AppContext, mailbox: Mailbox, source: WebhookSource
+) -> Webhook:
     return Webhook(
         id=context.ids.new("whk"),
         account_id=mailbox.account_id,
@@ -280,36 +287,38 @@ def _new(context: AppContext, mailbox: Mailbox, source: WebhookSource) -> Webhoo
     )
 
 
-_MAX_LENGTH = 2000
+MAX_URL_LENGTH = 2000
 
 
 def parse_webhook_url(url: str, field: str = "url") -> str:
-    """Return `url` if events may be posted to it: https, or http on this machine.
+    """Return a webhook URL if it is allowed: https, or http to a loopback address.
 
     Args:
-        url: As it was given.
-        field: How the request calls it.
+        url: As requested.
+        field: The name of the request's field.
     Raises:
-        ApiError: It is another kind of URL; it is not repeated, since a URL can hold a password.
+        ApiError: Another kind of URL (400). The error doesn't repeat it: it can hold a password.
     """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        raise _wrong(field, "its host or its port is malformed") from None
-    if len(url) > _MAX_LENGTH or not url.isascii() or not url.isprintable() or " " in url:
-        raise _wrong(field, f"it must be printable ASCII without spaces, up to {_MAX_LENGTH:,}")
+        raise _invalid_url(field, "its host or its port is malformed") from None
+    if len(url) > MAX_URL_LENGTH or not url.isascii() or not url.isprintable() or " " in url:
+        raise _invalid_url(
+            field, f"it must be printable ASCII without spaces, up to {MAX_URL_LENGTH:,}"
+        )
     if parts.scheme not in {"http", "https"} or not host:
-        raise _wrong(field, "it is not like https://example.com/hooks")
+        raise _invalid_url(field, "it must look like https://example.com/hooks")
     if "@" in parts.netloc or parts.fragment:
-        raise _wrong(field, "it must have no user, no password and no fragment")
+        raise _invalid_url(field, "it must have no user, no password and no fragment")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise _wrong(field, "events leave this machine by https only")
+        raise _invalid_url(field, "use https, or a loopback address")
     return url
 
 
 def get_host(url: str) -> str:
-    """Return the host and port of a URL that was checked."""
+    """Return the host and port of a parsed URL."""
     return urlsplit(url).netloc
 
 
@@ -320,5 +329,5 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _wrong(field: str, why: str) -> ApiError:
-    return invalid(f"`{field}` is not a URL for events: {why}.", "invalid_webhook_url")
+def _invalid_url(field: str, reason: str) -> ApiError:
+    return invalid(f"`{field}` is not a valid webhook URL: {reason}.", "invalid_webhook_url")

@@ -19,7 +19,7 @@ from ..api.schemas.account import MailboxOut, render_mailbox
 from ..api.schemas.base import Address, Json, Line, RequestModel, Time, to_wire_time
 from ..api.schemas.messages import SummaryOut, render_summary
 from ..errors import forbidden, invalid
-from ..mail.addresses import problem_with
+from ..mail.addresses import find_address_fault
 from ..mail.envelope import SmtpEnvelope
 from ..store.records import Message, TestDelivery
 from .faults import RELAY, SMTP, Fault, same_path
@@ -149,7 +149,7 @@ def inject_message(request: ApiRequest) -> ApiResponse:
     if not request.body.strip():
         raise invalid("The body is empty; it must be a whole message (RFC 5322).")
     mail_from = request.query(_MAIL_FROM) or ""
-    problem = problem_with(mail_from) if mail_from else None
+    problem = find_address_fault(mail_from) if mail_from else None
     if problem:
         raise invalid(f"`mail_from` {problem}.")
     envelope = SmtpEnvelope(mail_from, (_get_recipient(request),), "", "")
@@ -163,7 +163,7 @@ def _get_recipient(request: ApiRequest) -> str:
     mailbox_id = request.query(_MAILBOX)
     if mailbox_id is not None:
         return request.services.mailboxes.get(request.principal, mailbox_id).address
-    visible = request.services.mailboxes.all(request.principal)
+    visible = request.services.mailboxes.list_mailboxes(request.principal)
     if len(visible) != 1:
         raise invalid(f"`mailbox` is missing: this key sees {len(visible)} mailboxes.")
     return visible[0].address

@@ -31,7 +31,7 @@ from pydantic import (
 )
 
 from ..lazy_models import ensure_model_built
-from ..mail.addresses import base_of, is_address
+from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.headers import read_headers, unfold
 from ..oversight import Mode
 
@@ -319,4 +319,6 @@ def _raw(raw: bytes) -> RawSeed:
     fields = [unfold(value) for name in _FOR for value in found.all(name)]
     recipients = (address for _, address in getaddresses(fields) if is_address(address))
     mail_from = parseaddr(unfold(found.first("return-path")))[1]
-    return RawSeed(raw, mail_from if is_address(mail_from) else "", tuple(map(base_of, recipients)))
+    return RawSeed(
+        raw, mail_from if is_address(mail_from) else "", tuple(map(to_mailbox_address, recipients))
+    )

@@ -210,7 +210,7 @@ class TestService:
         return stored
 
     def _receive(self, principal: Principal, letter: RawSeed) -> list[Message]:
-        boxes = self._mailboxes.all(principal)
+        boxes = self._mailboxes.list_mailboxes(principal)
         known = {box.address for box in boxes} & set(letter.recipients)
         recipients = tuple(sorted(known)) or (self._addressee(principal, None).address,)
         envelope = SmtpEnvelope(letter.mail_from, recipients, "", "")
@@ -224,7 +224,7 @@ class TestService:
                 else f"{which}@{self._context.domain}"
             )
             return self._context.store.read(lambda tx: find_mailbox(tx, principal, full))
-        boxes = self._mailboxes.all(principal)
+        boxes = self._mailboxes.list_mailboxes(principal)
         if not boxes:
             raise conflict("no_mailbox", "There is no mailbox that could get the mail. Make one.")
         return boxes[0]

@@ -147,5 +147,5 @@ def get_audit_log(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def export_account(request: ApiRequest) -> ApiResponse:
     """Export the account a page at a time: follow `cursor` until it is null."""
-    page = request.services.exports.page(request.principal, request.query(CURSOR))
+    page = request.services.exports.get_page(request.principal, request.query(CURSOR))
     return ApiResponse(render_export(page))

@@ -230,7 +230,7 @@ def check_inbox(request: ApiRequest) -> ApiResponse:
         before_id=request.query(CURSOR),
     )
     mailbox = _get_mailbox(request, request.query(_MAILBOX))
-    listed = request.services.messages.listing(principal, mailbox.id, where)
+    listed = request.services.messages.list_messages(principal, mailbox.id, where)
     rows = [_name_sender(render_summary(message, principal)) for message in listed[:limit]]
     response: FlatInboxOut = {
         "messages": rows,
@@ -442,7 +442,7 @@ def _get_mailbox(request: ApiRequest, mailbox_id: str | None) -> Mailbox:
     """Return a mailbox by id or address; without one, the only one that the key sees."""
     if mailbox_id is not None:
         return request.services.mailboxes.get(request.principal, mailbox_id)
-    visible = request.services.mailboxes.all(request.principal)
+    visible = request.services.mailboxes.list_mailboxes(request.principal)
     if len(visible) != 1:
         raise invalid(
             f"This key sees {len(visible)} mailboxes; name one, by its address: `from` in a send, "

@@ -28,7 +28,7 @@ route = Router("Account")
 )  # fmt: skip
 def list_domains(request: ApiRequest) -> ApiResponse:
     """List the account's domains."""
-    domains = request.services.domains.all(request.principal)
+    domains = request.services.domains.list_domains(request.principal)
     response: DomainsOut = {"domains": [_render(request, domain) for domain in domains]}
     return ApiResponse(response)
 
@@ -96,7 +96,9 @@ def get_signing_key(request: ApiRequest) -> ApiResponse:
 def list_suppressions(request: ApiRequest) -> ApiResponse:
     """List the suppressed addresses, newest first."""
     limit = request.query(LIMIT)
-    entries = request.services.suppressions.all(request.principal, request.query(CURSOR), limit)
+    entries = request.services.suppressions.list_suppressions(
+        request.principal, request.query(CURSOR), limit
+    )
     return ApiResponse(render_suppressions(entries[:limit], next_cursor(entries, limit)))
 
 

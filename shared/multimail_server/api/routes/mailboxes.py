@@ -30,7 +30,7 @@ _NAME_OR_ADDRESS = query_str("q", "A part of the name or address.")
 )  # fmt: skip
 def list_mailboxes(request: ApiRequest) -> ApiResponse:
     """List the mailboxes that the key sees."""
-    mailboxes = request.services.mailboxes.all(request.principal)
+    mailboxes = request.services.mailboxes.list_mailboxes(request.principal)
     response: MailboxesOut = {"mailboxes": [render_mailbox(mailbox) for mailbox in mailboxes]}
     return ApiResponse(response)
 

@@ -98,7 +98,7 @@ def list_emails(request: ApiRequest) -> ApiResponse:
         since_id=request.query(_SINCE),
         offset=request.query(_OFFSET),
     )
-    messages = request.services.messages.listing(
+    messages = request.services.messages.list_messages(
         request.principal, request.path_params["mailbox"], where
     )
     cursor = next_cursor(messages, limit)
@@ -259,7 +259,7 @@ def list_spam(request: ApiRequest) -> ApiResponse:
     """List what the scan set aside as spam in all mailboxes, newest first."""
     limit = request.query(LIMIT)
     states = _SPAM_STATUSES[request.query(_SPAM_STATUS) or "spam_flagged"]
-    messages = request.services.spam_filter.listing(
+    messages = request.services.spam_filter.list_messages(
         request.principal, states, request.query(CURSOR), limit
     )
     cursor = next_cursor(messages, limit)

@@ -110,7 +110,7 @@ def redeem_upgrade(request: ApiRequest, body: UpgradeIn) -> ApiResponse:
 )  # fmt: skip
 def list_upgrade_requests(request: ApiRequest) -> ApiResponse:
     """List the open requests for a looser mode with their codes, for reviewers."""
-    upgrades = request.services.upgrades.waiting(request.principal)
+    upgrades = request.services.upgrades.list_requests(request.principal)
     response: UpgradeRequestsOut = {
         "upgrade_requests": [render_upgrade_request(upgrade) for upgrade in upgrades]
     }
@@ -123,7 +123,7 @@ def list_upgrade_requests(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def list_approval_codes(request: ApiRequest) -> ApiResponse:
     """List the sensitive changes that wait for an approval code with the codes, for reviewers."""
-    changes = request.services.approval_codes.waiting(request.principal)
+    changes = request.services.approval_codes.list_requests(request.principal)
     response: ChangeRequestsOut = {
         "approval_codes": [render_change_request(change) for change in changes]
     }
@@ -137,7 +137,7 @@ def list_approval_codes(request: ApiRequest) -> ApiResponse:
 def list_notifications(request: ApiRequest) -> ApiResponse:
     """List what the human should know and need not decide, newest first."""
     limit = request.query(LIMIT)
-    notices = request.services.notifications.listing(
+    notices = request.services.notifications.list_notifications(
         request.principal, request.query(CURSOR), limit
     )
     response: NotificationsOut = {

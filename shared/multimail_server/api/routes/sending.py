@@ -81,7 +81,7 @@ def reschedule(request: ApiRequest, body: ScheduleIn) -> ApiResponse:
     target = (request.principal, request.path_params["mailbox"], request.path_params["email"])
     services = request.services
     if edit != DraftEdit(send_at=body.send_at):
-        return ApiResponse(render_status(services.edits.edit(*target, edit, body.content_hash)))
+        return ApiResponse(render_status(services.revisions.edit(*target, edit, body.content_hash)))
     if body.send_at is None:
         raise invalid("The body changes nothing; name `send_at` or content such as `markdown`.")
     moved = services.cancellation.reschedule(*target, body.send_at, body.content_hash)

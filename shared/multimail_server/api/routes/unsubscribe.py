@@ -42,10 +42,12 @@ max-width:34rem;padding:0 1rem;overflow-wrap:anywhere}}input,button{{font:inheri
 def show_form(request: ApiRequest) -> ApiResponse:
     """Show the form that unsubscribes a recipient. It changes nothing."""
     try:
-        pending = request.services.suppressions.leaving(request.path_params["token"])
+        pending = request.services.suppressions.get_unsubscribe_request(
+            request.path_params["token"]
+        )
     except ApiError as error:
         return _render_error(error)
-    if pending.gone:
+    if pending.is_suppressed:
         return _render_done(pending)
     return _render("Unsubscribe", _build_form(pending))
 

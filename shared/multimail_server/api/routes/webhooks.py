@@ -40,7 +40,10 @@ _WEBHOOK_ID = query_str("webhook_id", max_length=100)
 )  # fmt: skip
 def list_webhooks(request: ApiRequest) -> ApiResponse:
     """List the webhook subscriptions."""
-    rows = [render_webhook(webhook) for webhook in request.services.webhooks.all(request.principal)]
+    rows = [
+        render_webhook(webhook)
+        for webhook in request.services.webhooks.list_webhooks(request.principal)
+    ]
     response: WebhooksOut = {"subscriptions": rows, "webhooks": rows}
     return ApiResponse(response)
 
@@ -111,7 +114,7 @@ def list_deliveries(request: ApiRequest) -> ApiResponse:
         webhook_id=request.query(_WEBHOOK_ID),
         before_id=request.query(CURSOR),
     )
-    deliveries = request.services.webhooks.deliveries(request.principal, where)
+    deliveries = request.services.webhooks.list_deliveries(request.principal, where)
     response: WebhookDeliveriesOut = {
         "deliveries": [render_delivery(delivery) for delivery in deliveries[:limit]],
         "cursor": next_cursor(deliveries, limit),

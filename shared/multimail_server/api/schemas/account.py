@@ -14,7 +14,7 @@ from ...oversight import Mode
 from ...services import Principal
 from ...services.accounts import Usage
 from ...services.auth import get_inbound_mode
-from ...services.export import Exported, ExportPage
+from ...services.export import ExportedMessage, ExportPage
 from ...services.mailboxes import MailboxChanges
 from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
 from ...webhook_signing import mint_signing_secret
@@ -448,7 +448,7 @@ def render_export(page: ExportPage) -> ExportOut:
     return response
 
 
-def _render_exported(exported: Exported) -> ExportedEmailOut | SummaryOut:
+def _render_exported(exported: ExportedMessage) -> ExportedEmailOut | SummaryOut:
     # What the key may see was decided when the page was made.
     if exported.hidden:
         return render_summary(exported.opened.message, _NOTHING)

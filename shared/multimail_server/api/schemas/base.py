@@ -20,7 +20,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from ...mail.addresses import problem_with
+from ...mail.addresses import find_address_fault
 from ...oversight import Direction, Mode, State
 from ...services.drafts import MAX_RECIPIENTS
 
@@ -38,7 +38,7 @@ class RequestModel(BaseModel):
 
 
 def _check_address(text: str) -> str:
-    problem = problem_with(text)
+    problem = find_address_fault(text)
     if problem is not None:
         raise ValueError(f"{text[:80]!r} {problem}")
     return text

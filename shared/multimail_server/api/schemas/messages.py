@@ -8,7 +8,7 @@ from typing import Annotated, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ...mail.scoring import score
+from ...mail.scoring import score_message
 from ...oversight import Direction, State, hides_content
 from ...services import Principal
 from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
@@ -271,7 +271,7 @@ def render_opened(opened: OpenedMessage, principal: Principal) -> OpenedOut:
     }
     if shown and message.direction is Direction.INBOUND:
         row["authentication"] = message.authentication
-        row["spam_reasons"] = list(score(message.authentication).reasons)
+        row["spam_reasons"] = list(score_message(message.authentication).reasons)
     return row
 
 

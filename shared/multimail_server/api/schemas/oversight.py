@@ -15,7 +15,7 @@ from ...services.decisions import PendingItem
 from ...services.messages import OpenedMessage
 from ...services.revisions import ReviewerEdit
 from ...services.upgrades import UpgradeRequest
-from ...store.records import Mailbox, Message, Notice, OneTimeCode
+from ...store.records import Mailbox, Message, Notification, OneTimeCode
 from .account import MailboxOut, render_mailbox
 from .base import (
     AddressList,
@@ -341,7 +341,7 @@ def render_change_request(change: ChangeRequest) -> ChangeRequestOut:
     return {
         **_render_code(change.code, change.text.text if change.text else None),
         "request": change.code.subject,
-        "body": change.text.about if change.text else None,
+        "body": change.text.request if change.text else None,
     }
 
 
@@ -355,7 +355,7 @@ def _render_code(code: OneTimeCode, text: str | None) -> CodeRequestOut:
     }
 
 
-def render_notification(notice: Notice) -> NotificationOut:
+def render_notification(notice: Notification) -> NotificationOut:
     """Return a notification to the human."""
     return {
         "id": notice.id,

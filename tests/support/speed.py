@@ -1,4 +1,4 @@
-"""Takes two fixed costs off every test: loading certificates, and waiting for uvicorn to stop."""
+"""What this process does at once in tests, and what it waits for although the machine is busy."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def share_tls_contexts(patch: pytest.MonkeyPatch) -> None:
 def stop_servers_promptly(patch: pytest.MonkeyPatch) -> None:
     """Let uvicorn check every 10 ms, not every 100, whether it has to stop and whether it can."""
     patch.setattr(uvicorn.server, "asyncio", _ShortSleeps())
+
+
+def wait_for_deliveries(patch: pytest.MonkeyPatch) -> None:
+    """Let an approval wait 20 seconds for its delivery, not two: a busy machine may need them."""
+    patch.setattr("multimail_server.services.decisions._DELIVERY_TIMEOUT", 20.0)
 
 
 class _ShortSleeps:
