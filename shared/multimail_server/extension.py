@@ -36,13 +36,7 @@ class Worker(Protocol):
 
 
 class ServerExtension:
-    """The replaceable parts of a server. This base class replaces nothing.
-
-    Attributes:
-        http_protocol: uvicorn's HTTP protocol.
-    """
-
-    http_protocol: type[asyncio.Protocol] | Literal["auto"] = "auto"
+    """The replaceable parts of a server. This base class replaces nothing."""
 
     def configure(self, config: ServerConfig) -> None:
         """Check the configuration before anything starts.
@@ -63,6 +57,10 @@ class ServerExtension:
     def generate_key(self, *, live: bool) -> SecretKey:
         """Return a new API key."""
         return generate_key(live=live)
+
+    def get_http_protocol(self) -> type[asyncio.Protocol] | Literal["auto"]:
+        """Return uvicorn's HTTP protocol."""
+        return "auto"
 
     def get_routes(self) -> Sequence[Route]:
         """Return more routes of the API."""

@@ -19,8 +19,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from .api.app import make_app
-from .api.limits import Limits
+from .api.app import RequestLimits, make_app
 from .config import ServerConfig, ServerStartError, validate_config
 from .errors import ApiError
 from .extension import ServerExtension
@@ -35,7 +34,6 @@ from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
-from .testing.fault_injection import resettable_http_protocol
 from .wakeups import CommitSignal, Wakeup, WakeupGroup
 from .workers.notification_mail import NotificationMail
 from .workers.outbox import Outbox
@@ -275,10 +273,17 @@ class EmbeddedServer:
         self._smtp = _authority(config.host, port)
 
     def _start_http(self, services: Services, secret: str, listener: socket.socket) -> None:
-        limits = Limits(self.config.requests_per_minute, self.config.message_bytes)
+        limits = RequestLimits(self.config.requests_per_minute, self.config.message_bytes)
         runner = _Http(
             uvicorn.Config(
-                make_app(services, secret, self.config.public_url, limits),
+                make_app(
+                    services,
+                    secret,
+                    self.config.public_url,
+                    limits,
+                    routes=self._extension.get_routes(),
+                    middleware=[self._extension.wrap_endpoint],
+                ),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
@@ -286,9 +291,7 @@ class EmbeddedServer:
                 server_header=False,
                 timeout_graceful_shutdown=3,
                 ws="none",
-                http=resettable_http_protocol()
-                if services.context.test_hooks.disabled_reason is None
-                else "auto",
+                http=self._extension.get_http_protocol(),
             )
         )
         thread = threading.Thread(

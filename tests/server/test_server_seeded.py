@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from multimail_server.testing.hooks import SeededIds
+from multimail_server.testing.seeded import SeededIds
 
 from multimail_server import ServerConfig, ServerStartError, SystemClock
 from multimail_server.testing import VirtualClock

@@ -12,12 +12,9 @@ from pathlib import Path
 import pytest
 
 from multimail_cli.serve import _import_server
-from multimail_server.store.dialects import SQLITE
-from multimail_server.store.migrate import load_migrations
 from multimail_server.store.protocol import StoreUnavailableError
+from multimail_server.store.schema import STEPS
 from multimail_server.store.sqlite import SqliteStore
-
-MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 PROGRAM = """
 import http.client, sys
@@ -33,11 +30,7 @@ with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
 LATE = {
     *("markdown_it", "selectolax", "bs4", "markdownify", "jinja2", "publicsuffixlist"),
     *("dkim", "spf", "dns", "nacl", "importlib.metadata", "mailbox", "psycopg", "httpx"),
-    *(
-        "multimail_server.seeding",
-        "multimail_server.api.schemas.messages",
-        "multimail_server.api.openapi",
-    ),
+    *("multimail_server.api.openapi", "multimail_server.pages.untrusted_html"),
     *("multimail_server.mail.html.visibility", "multimail_server.mail.auth.authenticate"),
 }
 
@@ -53,14 +46,14 @@ def test_a_body_is_built_once_though_many_threads_ask() -> None:
     code = """
 import sys, threading
 from multimail_server.lazy_models import ensure_model_built
-from multimail_server.api.schemas.requests import SendBody
+from multimail_server.api.schemas.sending import SendIn
 sys.setswitchinterval(1e-6)
-assert not SendBody.__pydantic_complete__
+assert not SendIn.__pydantic_complete__
 begin, read = threading.Barrier(16), []
 def one():
     begin.wait()
     text = '{"to": ["ann@example.org"], "subject": "s", "markdown": "m"}'
-    read.append(ensure_model_built(SendBody).model_validate_json(text).subject)
+    read.append(ensure_model_built(SendIn).model_validate_json(text).subject)
 threads = [threading.Thread(target=one) for _ in range(16)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -86,9 +79,9 @@ def test_a_file_takes_all_steps_of_the_schema_or_none(tmp_path: Path) -> None:
     free, blocked = tmp_path / "free.db", tmp_path / "blocked.db"
     for path in (free, blocked):
         with closing(sqlite3.connect(path)) as old:
-            old.executescript(f"BEGIN;{MIGRATIONS[0]};PRAGMA user_version = 1;COMMIT;")
+            old.executescript(f"BEGIN;{STEPS[0]};PRAGMA user_version = 1;COMMIT;")
     SqliteStore(free).close()
-    assert _state(free)[0] == len(MIGRATIONS)
+    assert _state(free)[0] == len(STEPS)
     with closing(sqlite3.connect(blocked)) as old:
         old.execute("CREATE TABLE stamps (here TEXT)")  # in the way of a later step
     before = _state(blocked)

@@ -25,8 +25,8 @@ from ..store.records import Message, MessageFilter
 from .clock import parse_clock
 from .routes import render_test_delivery
 from .seeding import parse_seed, read_seeds
-from .service import TestService
-from .support import TestSupport, get_test_service
+from .service import TestService, get_test_service
+from .support import TestSupport
 
 Json = dict[str, Any]
 
@@ -169,9 +169,7 @@ class ServerUnderTest(EmbeddedServer):
         else:
             seeds = [parse_seed("The seed", json.dumps(source).encode())]
         principal = self._get_principal()
-        stored = [
-            message for seed in seeds for message in self._testing.seed(principal, seed)[1]
-        ]
+        stored = [message for seed in seeds for message in self._testing.seed(principal, seed)[1]]
         return self.services.context.store.read(
             lambda tx: [_render(tx, message) for message in stored]
         )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..errors import ApiError, conflict, forbidden, not_found
 from ..extension import Worker
 from ..mail.envelope import SmtpEnvelope
-from ..services.context import AppContext, Principal, find_mailbox
+from ..services import AppContext, Principal, Services
+from ..services.context import find_mailbox
 from ..services.mailboxes import MailboxChanges, MailboxService
 from ..services.receiving import InboundService
 from ..store.protocol import Reader, Tx
@@ -251,3 +252,20 @@ class TestService:
         if not boxes:
             raise conflict("no_mailbox", "There is no mailbox that could get the mail. Make one.")
         return boxes[0]
+
+
+class TestServices(Services):
+    """The services of a server with test support."""
+
+    __test__ = False
+
+    def __init__(self, context: AppContext, testing: TestService) -> None:
+        super().__init__(context)
+        self.testing = testing
+
+
+def get_test_service(services: Services) -> TestService:
+    """Return the test service of a server with test support."""
+    if not isinstance(services, TestServices):
+        raise TypeError("The server has no test support; start it with TestSupport().")
+    return services.testing

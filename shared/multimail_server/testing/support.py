@@ -16,7 +16,7 @@ from .clock import VirtualClock
 from .fake_relay import FakeRelay
 from .faults import RELAY, SMTP, Faults
 from .seeded import SeededIds, SeededKeys
-from .service import TestService
+from .service import TestService, TestServices, get_test_service
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from .seeding import Seed
 
     Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class TestServices(Services):
-    """The services of a server with test support."""
-
-    __test__ = False
-
-    def __init__(self, context: AppContext, testing: TestService) -> None:
-        super().__init__(context)
-        self.testing = testing
 
 
 class TestSupport(ServerExtension):
@@ -82,9 +72,8 @@ class TestSupport(ServerExtension):
 
             self._seeds = read_seeds(config.seed_mail)
 
-    @property
-    def http_protocol(self) -> type[asyncio.Protocol] | Literal["auto"]:  # type: ignore[override]
-        """uvicorn's HTTP protocol, with connection resets where faults are allowed."""
+    def get_http_protocol(self) -> type[asyncio.Protocol] | Literal["auto"]:
+        """Return uvicorn's HTTP protocol, with connection resets where faults are allowed."""
         from .fault_injection import resettable_http_protocol
 
         return resettable_http_protocol() if self._disabled_reason is None else "auto"
@@ -146,13 +135,6 @@ class TestSupport(ServerExtension):
             testing = get_test_service(services)
             for seed in self._seeds:
                 testing.seed(Principal.system(account_id), seed)
-
-
-def get_test_service(services: Services) -> TestService:
-    """Return the test service of a server with test support."""
-    if not isinstance(services, TestServices):
-        raise TypeError("The server has no test support; start it with TestSupport().")
-    return services.testing
 
 
 def _get_disabled_reason(host: str, *, live: bool) -> str | None:
