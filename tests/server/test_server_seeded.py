@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from multimail_server.testing.seeded import SeededIds
 
 from multimail_server import ServerConfig, ServerStartError, SystemClock
 from multimail_server.testing import VirtualClock
+from multimail_server.testing.seeded import SeededIds
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
