@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from multimail_cli.serve import _import_server
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
 from multimail_server.store.protocol import StoreUnavailableError
-from multimail_server.store.schema import STEPS
 from multimail_server.store.sqlite import SqliteStore
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 PROGRAM = """
 import http.client, sys
@@ -79,9 +82,9 @@ def test_a_file_takes_all_steps_of_the_schema_or_none(tmp_path: Path) -> None:
     free, blocked = tmp_path / "free.db", tmp_path / "blocked.db"
     for path in (free, blocked):
         with closing(sqlite3.connect(path)) as old:
-            old.executescript(f"BEGIN;{STEPS[0]};PRAGMA user_version = 1;COMMIT;")
+            old.executescript(f"BEGIN;{MIGRATIONS[0]};PRAGMA user_version = 1;COMMIT;")
     SqliteStore(free).close()
-    assert _state(free)[0] == len(STEPS)
+    assert _state(free)[0] == len(MIGRATIONS)
     with closing(sqlite3.connect(blocked)) as old:
         old.execute("CREATE TABLE stamps (here TEXT)")  # in the way of a later step
     before = _state(blocked)
