@@ -9,8 +9,7 @@ import pytest
 from docs_site import api_description
 from docs_site.openapi_diff import compare
 
-from multimail.verb import paging, verb
-from multimail.verbs import Verbs
+from multimail._methods import ClientMethod, Methods
 from multimail_server.api.routes import API_ROUTES
 from multimail_server.api.routing import get_operations
 
@@ -18,7 +17,7 @@ Json = dict[str, Any]
 
 
 def test_every_client_method_has_a_route() -> None:
-    methods = {name for name, value in vars(Verbs).items() if isinstance(value, verb | paging)}
+    methods = {name for name, value in vars(Methods).items() if isinstance(value, ClientMethod)}
     assert set(get_operations(API_ROUTES)) == methods
 
 
