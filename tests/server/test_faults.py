@@ -11,7 +11,7 @@ import pytest
 from tests.support.server import Json, ServerFixture, Start, accepted, refusal
 
 from multimail import MultiMail, RateLimitError
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 FAULTS = "/v1/test/faults"
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.server.pages import Person, get_text
 
-from multimail_server import VirtualClock
 from multimail_server.oversight import GATED, Direction, Event, Mode, State, Transition, transition
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

@@ -14,7 +14,7 @@ import pytest
 from tests.server.pages import Person, get_text
 
 from multimail import MultiMail
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from tests.server.pages import Person, get_text
 
-from multimail_server import VirtualClock
 from multimail_server.store.protocol import Tx
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

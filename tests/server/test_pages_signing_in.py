@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.server.pages import Person, get_text
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

@@ -15,8 +15,9 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
-from multimail_server import ServerConfig, VirtualClock
+from multimail_server import ServerConfig
 from multimail_server.api.openapi import describe
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.routes import ALL_ROUTES
 from multimail_server.testing.server import ServerUnderTest
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from tests.server.conversation import HOOK, Step, conversation
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.routes import ALL_ROUTES
 from multimail_server.testing.server import ServerUnderTest
 

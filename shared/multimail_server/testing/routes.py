@@ -24,6 +24,7 @@ from ..mail.envelope import SmtpEnvelope
 from ..store.records import Message, TestDelivery
 from .faults import RELAY, SMTP, Fault, same_path
 from .seeding import SeedDocument, SeedError, parse_seed
+from .service import get_test_service
 
 route = Router()
 
@@ -214,7 +215,7 @@ def render_test_delivery(delivery: TestDelivery, message: Message) -> DeliveryOu
 @route("GET", "/v1/test/clock", scopes=("admin",), responses={200: ClockOut}, errors=(409,))
 def get_clock(request: ApiRequest) -> ApiResponse:
     """Return the virtual time; 409 without `--clock virtual`."""
-    response: ClockOut = {"now": to_wire_time(request.services.test_service.now())}
+    response: ClockOut = {"now": to_wire_time(get_test_service(request.services).now())}
     return ApiResponse(response)
 
 
@@ -227,7 +228,7 @@ def advance_clock(request: ApiRequest) -> ApiResponse:
     if request.principal.mailbox_id is not None:
         raise forbidden("bound_key", "This key belongs to one mailbox; it cannot do that.")
     delta = timedelta(seconds=request.parse_body(AdvanceIn).seconds)
-    now = request.services.test_service.advance(request.principal, delta)
+    now = get_test_service(request.services).advance(request.principal, delta)
     response: ClockOut = {"now": to_wire_time(now)}
     return ApiResponse(response)
 
@@ -238,9 +239,9 @@ def advance_clock(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def reset(request: ApiRequest) -> ApiResponse:
     """Erase all mail; `everything` also retires the other mailboxes and revokes the other keys."""
-    request.services.test_service.check(request.principal)
+    get_test_service(request.services).check(request.principal)
     everything = request.parse_body(ResetIn).everything
-    request.services.test_service.reset(request.principal, everything=everything)
+    get_test_service(request.services).reset(request.principal, everything=everything)
     response: ResetOut = {"status": "reset", "everything": everything}
     return ApiResponse(response)
 
@@ -257,7 +258,7 @@ def reset(request: ApiRequest) -> ApiResponse:
 def seed_mail(request: ApiRequest) -> ApiResponse:
     """Receive the mail that the body describes: JSON, an mbox, or one message."""
     try:
-        mailboxes, stored = request.services.test_service.seed(
+        mailboxes, stored = get_test_service(request.services).seed(
             request.principal, parse_seed("The body", request.body)
         )
     except SeedError as error:
@@ -277,16 +278,16 @@ def seed_mail(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def add_fault(request: ApiRequest) -> ApiResponse:
     """Inject a fault into an operation, a path, SMTP or the relay."""
-    request.services.test_service.check(request.principal)
+    get_test_service(request.services).check(request.principal)
     fault = _build_fault(request.parse_body(FaultIn))
-    added = request.services.test_service.add_fault(request.principal, fault)
+    added = get_test_service(request.services).add_fault(request.principal, fault)
     return ApiResponse(_render_fault(added), 201)
 
 
 @route("GET", "/v1/test/faults", scopes=("admin",), responses={200: FaultsOut})
 def list_faults(request: ApiRequest) -> ApiResponse:
     """List the faults that are still to happen, oldest first."""
-    faults = request.services.context.test_hooks.faults.all()
+    faults = get_test_service(request.services).faults.all()
     response: FaultsOut = {"faults": [_render_fault(fault) for fault in faults]}
     return ApiResponse(response)
 
@@ -310,8 +311,8 @@ def clear_fault(request: ApiRequest) -> ApiResponse:
 
 
 def _clear(request: ApiRequest, fault_id: str | None) -> ApiResponse:
-    request.services.test_service.check(request.principal)
-    cleared = request.services.test_service.clear_faults(request.principal, fault_id)
+    get_test_service(request.services).check(request.principal)
+    cleared = get_test_service(request.services).clear_faults(request.principal, fault_id)
     response: ClearedOut = {"cleared": cleared}
     return ApiResponse(response)
 
