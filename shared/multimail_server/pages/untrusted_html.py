@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, cast
 
-from ..mail.html.source import HtmlSource
+from ..mail.html.source import HtmlSource, parse_tree
 from ..mail.mime import Part, parse_parts
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
 
 _NEVER = [
     "head", "meta", "link", "base", "object", "embed", "applet", "svg", "math", "form", "input",
@@ -22,7 +26,7 @@ POLICY = (
 _PAGE = (
     '<!DOCTYPE html><html lang="und"><head><meta charset="utf-8"><title>Mail</title>'
     "<style>html{{background:#fff;color:#000;font:16px/1.5 system-ui,sans-serif}}</style></head>"
-    "<body>{}</body></html>"
+    "{}</html>"
 )
 
 
@@ -32,22 +36,28 @@ def html_part(raw: bytes) -> str | None:
 
 
 def framed(html: str) -> bytes:
-    """Return a mail's HTML as a page of its own, without what could act or fetch.
+    """Return a mail's HTML as a page of its own, without elements that act and URLs that fetch.
 
-    The frame's sandbox and policy forbid both; this leaves them nothing to forbid.
+    The frame's sandbox and its policy forbid both as well.
     """
-    from bs4 import BeautifulSoup
+    tokens = HtmlSource(html, _MAX_HTML).tokens
+    root, is_too_deep = parse_tree(tokens, has_rules=True)
+    if is_too_deep or root is None:
+        return _PAGE.format("<body>This HTML is nested too deeply to be shown.</body>").encode()
+    return _PAGE.format(_sanitize(cast("LexborNode", root))).encode("utf-8", "replace")
 
-    soup = BeautifulSoup(f"<body>{HtmlSource(html, _MAX_HTML).text}", "html.parser")
-    for tag in soup.find_all(_NEVER):
-        tag.decompose()
-    for tag in soup.find_all(True):
-        for name in _FETCHING & set(tag.attrs):
-            if not str(tag.attrs[name]).startswith("data:image/"):
-                del tag[name]
-        if _FETCHING_STYLE.search(str(tag.attrs.get("style", ""))):
-            del tag["style"]
-    return _PAGE.format(soup.body.decode_contents() if soup.body else "").encode("utf-8", "replace")
+
+def _sanitize(root: LexborNode) -> str:
+    # From the last to the first: an element is freed with its parent.
+    for node in reversed(root.css(", ".join(_NEVER))):
+        node.decompose()
+    for node in root.css("*"):
+        for name, value in node.attributes.items():
+            is_fetching = name in _FETCHING and not (value or "").startswith("data:image/")
+            if is_fetching or (name == "style" and _FETCHING_STYLE.search(value or "")):
+                del node.attrs[name]
+    body = root.css_first("body")
+    return (body.html if body is not None else None) or "<body></body>"
 
 
 def _first_html(part: Part) -> str | None:
