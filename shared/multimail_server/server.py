@@ -32,14 +32,16 @@ from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
-from .store.records import Mailbox
+from .store.records import Mailbox, Message, OutboxRow
 from .store.sqlite import SqliteStore
+from .testing.fake_relay import FakeRelay
 from .testing.fault_injection import resettable_http_protocol
+from .testing.faults import RELAY
 from .testing.hooks import build_ids, build_smtp_fault_hook, build_test_hooks
 from .wakeups import CommitSignal, Wakeup, WakeupGroup
 from .workers.notification_mail import NotificationMail
 from .workers.outbox import Outbox
-from .workers.relay import Relay, relay_from_url
+from .workers.relay import Relay, parse_relay_url
 from .workers.scheduler import PeriodicJobs
 from .workers.webhooks import WebhookDispatcher
 
@@ -158,7 +160,7 @@ class EmbeddedServer:
         mode, address = validate_config(config)
         http = _bind(config.host, config.port, "--port")
         self._undo.append(http.close)
-        relay = relay_from_url(config.relay) if config.relay else None
+        relay = parse_relay_url(config.relay) if config.relay else None
         resolver = _resolver(config.dns_zone)
         self._seeds = _seeds(config.seed_mail)
         store = self._open_store()
@@ -205,7 +207,7 @@ class EmbeddedServer:
         outbound_headers: OutboundHeaders,
     ) -> Services:
         config = self.config
-        for_outbox, for_chores = Wakeup(), Wakeup()
+        for_outbox, for_jobs = Wakeup(), Wakeup()
         context = AppContext(
             store=store,
             clock=config.clock,
@@ -225,17 +227,23 @@ class EmbeddedServer:
                 seeded_keys=config.seeded_keys,
                 relay=relay is not None,
             ),
-            wakeups=WakeupGroup(for_outbox, for_chores),
+            wakeups=WakeupGroup(for_outbox, for_jobs),
             notify_operator=config.notify_operator,
             approval_codes=config.approval_codes,
             sends_per_day=config.sends_per_day,
         )
-        outbox = Outbox(context, relay, for_outbox)
+        faults = context.test_hooks.faults
+
+        def get_test_relay(message: Message, row: OutboxRow) -> Relay | None:
+            is_faulty = bool(message.delivery) or faults.at(RELAY, row.remaining)
+            return FakeRelay(faults) if is_faulty else None
+
+        outbox = Outbox(context, relay, for_outbox, get_test_relay)
         context.test_hooks.watch(outbox)
         outbox.start()
         self._undo.append(outbox.stop)
         periodic_jobs = PeriodicJobs(
-            context, (Retention(context), NotificationMail(context, relay)), for_chores
+            context, (Retention(context), NotificationMail(context, relay)), for_jobs
         )
         periodic_jobs.start()
         self._undo.append(periodic_jobs.stop)

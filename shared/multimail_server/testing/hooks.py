@@ -18,7 +18,7 @@ from ..api_keys import SecretKey, mint, secret_key
 from ..clock import RANDOM_BITS, Clock, Ids, SystemClock, VirtualClock, id_text
 from .faults import SMTP, Faults
 
-_SETTLE_SECONDS = 60.0
+_DRAIN_TIMEOUT = 60.0
 _NOT_STARTED = "it was not started for tests"
 
 
@@ -29,8 +29,8 @@ class Worker(Protocol):
         """Return when its next work falls due; None when none is waiting."""
         ...
 
-    def settle(self, seconds: float) -> bool:
-        """Do all that is due by now; return whether that came to its end in time."""
+    def drain(self, seconds: float) -> bool:
+        """Run all work that is due by now; return whether it ended in time."""
         ...
 
 
@@ -66,9 +66,9 @@ class TestHooks:
         """Return a new key: repeatable where that was asked for, and never if it is live."""
         return mint(live=live) if live or self._keys is None else self._keys.mint()
 
-    def settle(self) -> bool:
-        """Let every worker do what is due; return whether all came to an end in time."""
-        settled = [worker.settle(_SETTLE_SECONDS) for worker in self._workers]
+    def drain(self) -> bool:
+        """Run the due work of every worker; return whether all ended in time."""
+        settled = [worker.drain(_DRAIN_TIMEOUT) for worker in self._workers]
         return all(settled)
 
     def advance(self, clock: VirtualClock, delta: timedelta) -> bool:
@@ -81,14 +81,14 @@ class TestHooks:
         """
         with self._moving:
             target = clock.now() + delta
-            settled = self.settle()
+            settled = self.drain()
             while settled and (moment := self._next_due()) is not None and moment <= target:
                 if moment <= clock.now():
                     break  # A worker that left due work behind waits for something else.
                 clock.advance(moment - clock.now())
-                settled = self.settle()
+                settled = self.drain()
             clock.advance(target - clock.now())
-            return self.settle() and settled
+            return self.drain() and settled
 
     def _next_due(self) -> datetime | None:
         moments = [worker.next_due() for worker in self._workers]
