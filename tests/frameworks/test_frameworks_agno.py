@@ -15,8 +15,7 @@ from tests.tools.support import Box, Way
 
 from agno_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import AsyncMultiMail, ConfigurationError, MultiMail
-from multimail.tools import AGENT_INSTRUCTIONS
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS
 from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call
 
 WAYS = ["run", "arun"]
@@ -197,36 +196,9 @@ async def test_members_of_a_team_send_the_same_once(
     assert re.search(r"nothing|already|before", results(two)[-1], re.IGNORECASE)
 
 
-async def test_sessions_are_told_apart(free_box: Box) -> None:
-    toolkit = MultiMailToolkit(free_box.agent_key, base_url=free_box.server.url)
-    for session in ("monday", "tuesday", "monday"):
-        with model(call("send_email", **SEND)) as served:
-            agent_of(served, toolkit).run(TASK, session_id=session)
-    assert len(free_box.left()) == 2
-
-
-async def test_several_sends_in_one_turn(box: Box, options: Any) -> None:
-    other = {**SEND, "to": ["bob@example.org"]}
-    turn = call("send_email", **SEND) + call("send_email", **SEND) + call("send_email", **other)
-    with model(turn) as served:
-        await agent_of(served, MultiMailToolkit(**options)).arun(TASK)
-    assert sorted(one["to"][0] for one in box.mails()) == ["ann@example.org", "bob@example.org"]
-
-
 def test_a_copied_agent_works_on_the_same_mailbox(box: Box, options: Any) -> None:
     with model(call("send_email", **SEND)) as served:
         agent_of(served, MultiMailToolkit(**options)).deep_copy().run(TASK)
-    assert len(box.mails()) == 1
-
-
-def test_tools_of_ones_own_beside_them(box: Box, options: Any) -> None:
-    def price_of(item: str) -> str:
-        """Tell a price."""
-        return f"{item}: 5"
-
-    with model(call("price_of", item="Tea"), call("send_email", **SEND)) as served:
-        agent_of(served, *MultiMailToolkit(**options).get_tools(), price_of).run(TASK)
-    assert results(served)[0] == "Tea: 5"
     assert len(box.mails()) == 1
 
 

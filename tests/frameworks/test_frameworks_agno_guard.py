@@ -11,21 +11,15 @@ from agno.agent import Agent
 from agno.db.in_memory import InMemoryDb
 from agno.team import Team
 from agno.workflow import Step, Workflow
-from tests.frameworks.agents import SEND, TASK, agno_model, model
+from tests.frameworks.agents import SEND, TASK, agno_model, model, reading
 from tests.tools.support import Box
 
 from agno_multimail import MultiMailToolkit
 from multimail.sessions import SqliteSessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Turn, call
+from multimail_cli.scripted_model import call
 
 Tools = Callable[..., MultiMailToolkit]
-
-
-@pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
 
 
 @pytest.fixture
@@ -37,11 +31,6 @@ def tools(free_box: Box, decisions: list[GuardDecision]) -> Tools:
         return MultiMailToolkit(free_box.agent_key, **facts)
 
     return make
-
-
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
 
 
 TOOLKITS = [

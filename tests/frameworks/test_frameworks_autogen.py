@@ -15,17 +15,16 @@ from autogen_agentchat.messages import ToolCallExecutionEvent
 from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core import EVENT_LOGGER_NAME, CancellationToken
 from autogen_core.tools import BaseTool, StaticWorkbench, Tool
-from tests.frameworks.agents import MESSAGE_ID, SEND, TASK, Step, conversation, model
+from tests.frameworks.agents import SEND, TASK, model, reading
 from tests.frameworks.agents_autogen import autogen_agent, close_models
 from tests.tools.support import Box, Fault, Way, answer, fenced
 
 from autogen_multimail import MultiMailApproverToolkit, MultiMailToolError, MultiMailToolkit
-from multimail import AsyncMultiMail, ConfigurationError
+from multimail import AsyncMultiMail
 from multimail.sessions import SqliteSessionStore
-from multimail.tools import ToolResult
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ToolResult
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Conversation, Turn, call
+from multimail_cli.scripted_model import call
 
 Make = Callable[..., MultiMailToolkit]
 
@@ -41,12 +40,6 @@ async def models_are_closed() -> AsyncIterator[None]:
 def toolkit(box: Box) -> MultiMailToolkit:
     """The agent's toolkit."""
     return MultiMailToolkit(box.agent_key, base_url=box.server.url)
-
-
-@pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
 
 
 @pytest.fixture
@@ -72,11 +65,6 @@ async def run(one: BaseTool[Any, Any], **arguments: Any) -> ToolResult:
     return result
 
 
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
-
-
 async def test_they_are_tools_of_autogen(box: Box, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     for pack, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
@@ -86,13 +74,6 @@ async def test_they_are_tools_of_autogen(box: Box, toolkit: MultiMailToolkit) ->
         workbench = pack.get_workbench("monday")
         assert isinstance(workbench, StaticWorkbench)
         assert [one["name"] for one in await workbench.list_tools()] == names
-
-
-def test_tools_are_chosen_by_name(toolkit: MultiMailToolkit) -> None:
-    only = MultiMailToolkit("mm_test_x", include=["check_inbox"])
-    assert [one.name for one in only.get_tools()] == ["check_inbox"]
-    with pytest.raises(ConfigurationError, match="approve_email"):
-        MultiMailToolkit("mm_test_x", exclude=["approve_email"])
 
 
 async def test_a_result_is_facts_for_code_and_text_for_the_model(
@@ -241,17 +222,6 @@ async def test_an_agent_whose_state_is_loaded_elsewhere_stays_tainted(
     assert free_box.left() == []
 
 
-async def test_tools_of_ones_own_beside_them(box: Box, toolkit: MultiMailToolkit) -> None:
-    def price_of(item: str) -> str:
-        """Tell a price."""
-        return f"{item}: 5"
-
-    with model(call("price_of", item="Tea"), call("send_email", **SEND)) as served:
-        await autogen_agent(served, [*toolkit.get_tools(), price_of]).run(task=TASK)
-    assert conversation(served).results[0].text == "Tea: 5"
-    assert len(box.mails()) == 1
-
-
 async def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
     way = Way()
     async with AsyncMultiMail(box.agent_key, base_url=box.server.url, transport=way) as client:
@@ -259,25 +229,6 @@ async def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
         with model(call("check_inbox"), call("check_inbox")) as served:
             await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
     assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
-
-
-async def test_what_the_approver_decides(box: Box, toolkit: MultiMailToolkit) -> None:
-    sent = await run(tool(toolkit, "send_email"), **SEND)
-    email_id = sent.data["id"]
-
-    def read(seen: Conversation) -> Turn:
-        assert MESSAGE_ID.findall(seen.last_tool_text) == [email_id]
-        return call("read_email", email_id=email_id)
-
-    steps: list[Step] = [
-        call("list_pending"),
-        read,
-        call("decide_email", email_id=email_id, decision="approve"),
-    ]
-    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    with model(*steps) as served:
-        await autogen_agent(served, approver.get_tools()).run(task=TASK)
-    assert [one["id"] for one in box.left()] == [email_id]
 
 
 async def test_the_key_is_in_nothing_that_is_shown(

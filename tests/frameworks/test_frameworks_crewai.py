@@ -12,7 +12,6 @@ import pytest
 from crewai import tools as crewai_tools
 from crewai.tools import BaseTool
 from tests.frameworks.agents import (
-    MESSAGE_ID,
     SEND,
     TASK,
     conversation,
@@ -24,8 +23,8 @@ from tests.tools.support import Box, Way, fenced
 
 from crewai_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import MultiMail
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
+from multimail_cli.scripted_model import ScriptedModel, call
 
 QUOTES = ('"' * 58 + "\n") * 5200
 WAYS = ["kickoff", "kickoff_async", "akickoff"]
@@ -130,15 +129,6 @@ async def test_every_way_to_run(box: Box, tools: dict[str, BaseTool], kind: str,
     assert [one["id"] for one in box.mails()] == [sent["id"]]
 
 
-def test_several_sends_in_one_turn(box: Box, tools: dict[str, BaseTool]) -> None:
-    other = {**SEND, "to": ["bob@example.org"]}
-    turn = call("send_email", **SEND) + call("send_email", **SEND) + call("send_email", **other)
-    with model(turn) as served:
-        crew(served, tools.values()).kickoff()
-    assert sorted(one["to"][0] for one in box.mails()) == ["ann@example.org", "bob@example.org"]
-    assert box.left() == []
-
-
 @pytest.mark.parametrize("how", ["crew.copy", "agent.copy", "deepcopy", "copy", "model_copy"])
 def test_a_copy_works_on_the_same_mailbox(box: Box, tools: dict[str, BaseTool], how: str) -> None:
     with model(call("send_email", **SEND)) as served:
@@ -166,18 +156,3 @@ def test_the_key_is_in_nothing_that_is_shown(box: Box, tools: dict[str, BaseTool
             shown.append(tool.model_dump_json())
         shown += [repr(tool.to_structured_tool()), str(vars(tool.to_structured_tool()))]
     assert not [text for text in shown if box.agent_key in text]
-
-
-def test_what_the_approver_decides(box: Box, tools: dict[str, BaseTool]) -> None:
-    sent: Any = tools["send_email"].run(**SEND)
-    email_id = json.loads(sent)["id"]
-
-    def decide(seen: Conversation) -> Turn:
-        (found,) = set(MESSAGE_ID.findall(seen.last_tool_text))
-        return call("decide_email", email_id=found, decision="approve")
-
-    toolkit = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    with model(call("list_pending"), call("read_email", email_id=email_id), decide) as served:
-        crew(served, toolkit.get_tools()).kickoff()
-    assert [one["id"] for one in box.left()] == [email_id]
-    toolkit.close()

@@ -10,22 +10,16 @@ import pytest
 from crewai import Crew, Task
 from crewai.execution import clear_execution_uuid, set_execution_uuid
 from crewai.flow.flow import Flow, listen, start
-from tests.frameworks.agents import SEND, TASK, crew, crew_agent, model
+from tests.frameworks.agents import SEND, TASK, crew, crew_agent, model, reading
 from tests.tools.support import Box
 
 from crewai_multimail import MultiMailToolkit
 from multimail.sessions import MemorySessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Turn, call
+from multimail_cli.scripted_model import call
 
 # CrewAI warns of its own arguments.
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:crewai\..*")
-
-
-@pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
 
 
 @pytest.fixture
@@ -34,11 +28,6 @@ def toolkit(free_box: Box, decisions: list[GuardDecision]) -> MultiMailToolkit:
     return MultiMailToolkit(
         free_box.agent_key, base_url=free_box.server.url, on_decision=decisions.append
     )
-
-
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
 
 
 def test_the_tasks_of_one_kickoff_are_one_conversation(

@@ -15,23 +15,17 @@ from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import SecretStr
-from tests.frameworks.agents import SEND, TASK, model
+from tests.frameworks.agents import SEND, TASK, model, reading
 from tests.tools.support import Box
 
 from langchain_multimail import MultiMailToolkit
 from multimail.sessions import SqliteSessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import ScriptedModel, Turn, call
+from multimail_cli.scripted_model import ScriptedModel, call
 
 Tools = Callable[..., list[BaseTool]]
 GIVEN: Any = {"messages": [{"role": "user", "content": TASK}]}
 THREAD: Any = {"configurable": {"thread_id": "ticket-17"}}
-
-
-@pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
 
 
 @pytest.fixture
@@ -48,11 +42,6 @@ def tools(free_box: Box, decisions: list[GuardDecision]) -> Tools:
 def chat(served: ScriptedModel) -> ChatOpenAI:
     """Return LangChain's client."""
     return ChatOpenAI(model="scripted", base_url=served.base_url, api_key=SecretStr("x"))
-
-
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
 
 
 def test_a_thread_that_another_worker_resumes_stays_tainted(

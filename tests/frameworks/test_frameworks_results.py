@@ -9,8 +9,7 @@ import pytest
 from tests.frameworks.agents import SEND
 from tests.tools.support import Box, letter
 
-from multimail.tools import ApproverToolkit, Toolkit, ToolResult
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ApproverToolkit, Toolkit, ToolResult
 
 Call = Callable[..., ToolResult]
 FILE = {"list.csv": "a,b\n1,2\n"}

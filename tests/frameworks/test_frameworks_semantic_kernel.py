@@ -18,15 +18,14 @@ from semantic_kernel.functions import (
     KernelArguments,
     KernelFunction,
     KernelPlugin,
-    kernel_function,
 )
 from tests.frameworks.agents import SEND, TASK, Step, call_as_offered, conversation, model
 from tests.frameworks.agents_semantic_kernel import close_models, kernel_agent
 from tests.tools.support import Box, Fault, Way, answer, fenced
 
-from multimail import AsyncMultiMail, ConfigurationError
+from multimail import AsyncMultiMail
 from multimail.sessions import SqliteSessionStore
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
 from multimail.trust import GuardDecision
 from multimail_cli.scripted_model import Conversation, Turn
 from semantic_kernel_multimail import MultiMailApproverToolkit, MultiMailToolkit
@@ -53,12 +52,6 @@ def kernel(toolkit: MultiMailToolkit) -> Kernel:
     made = Kernel()
     made.add_plugin(toolkit.get_plugin())
     return made
-
-
-@pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
 
 
 @pytest.fixture
@@ -97,13 +90,6 @@ def test_it_is_a_plugin_of_kernel_functions(box: Box, toolkit: MultiMailToolkit)
         assert list(plugin.functions) == [one.name for one in catalogue]
         assert all(isinstance(one, KernelFunction) for one in plugin)
         assert {one.plugin_name for one in plugin} == {"mail"}
-
-
-def test_functions_are_chosen_by_name() -> None:
-    only = MultiMailToolkit("mm_test_x", include=["check_inbox"])
-    assert list(only.get_plugin().functions) == ["check_inbox"]
-    with pytest.raises(ConfigurationError, match="approve_email"):
-        MultiMailToolkit("mm_test_x", exclude=["approve_email"])
 
 
 def test_a_parameter_says_its_type(toolkit: MultiMailToolkit) -> None:
@@ -234,37 +220,6 @@ async def test_agents_share_what_they_are_named_to_share(
         with model(step) as served:
             await kernel_agent(served, [plugin]).get_response(TASK)
     assert [one.action for one in decisions] == [action]
-
-
-async def test_functions_of_ones_own_beside_it(box: Box, toolkit: MultiMailToolkit) -> None:
-    class Shop:
-        """A plugin of the application's."""
-
-        @kernel_function
-        def price_of(self, item: str) -> str:
-            """Tell a price."""
-            return f"{item}: 5"
-
-    steps = [calls("price_of", item="Tea"), calls("send_email", **SEND)]
-    with model(*steps) as served:
-        agent = kernel_agent(served, [toolkit.get_plugin(), Shop()])
-        await agent.get_response(TASK)
-    assert conversation(served).results[0].text == "Tea: 5"
-    assert len(box.mails()) == 1
-
-
-async def test_what_the_approver_decides(box: Box, kernel: Kernel) -> None:
-    email_id = (await invoke(kernel, "send_email", **SEND)).metadata["id"]
-    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    steps = [
-        calls("list_pending"),
-        calls("read_email", email_id=email_id),
-        calls("decide_email", email_id=email_id, decision="approve"),
-    ]
-    with model(*steps) as served:
-        await kernel_agent(served, [approver.get_plugin()]).get_response(TASK)
-    assert email_id in conversation(served).results[0].text
-    assert [one["id"] for one in box.left()] == [email_id]
 
 
 async def test_the_key_is_in_nothing_that_is_shown(

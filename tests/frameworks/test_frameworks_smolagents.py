@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from smolagents import CodeAgent, Tool, ToolCallingAgent, ToolCollection, tool
-from tests.frameworks.agents import MESSAGE_ID, SEND, TASK, Step, conversation, model, smol_model
+from tests.frameworks.agents import SEND, TASK, conversation, model, smol_model
 from tests.tools.support import Box, Way, fenced, letter
 
 from multimail import MultiMail
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
+from multimail_cli.scripted_model import ScriptedModel, Turn, call, say
 from smolagents_multimail import MultiMailApproverToolkit, MultiMailToolkit, Reply
 
 
@@ -193,25 +193,6 @@ def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
     ):
         calling_agent(served, MultiMailToolkit(client=client).get_tools()).run(TASK)
     assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
-
-
-def test_what_the_approver_decides(box: Box, toolkit: MultiMailToolkit) -> None:
-    email_id = toolkit.call("send_email", SEND).data["id"]
-
-    def read(seen: Conversation) -> Turn:
-        assert MESSAGE_ID.findall(seen.last_tool_text) == [email_id]
-        return call("read_email", email_id=email_id)
-
-    steps: list[Step] = [
-        call("list_pending"),
-        read,
-        call("decide_email", email_id=email_id, decision="approve"),
-    ]
-    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    with model(*steps, last=DONE) as served:
-        calling_agent(served, approver.get_tools()).run(TASK)
-    assert [one["id"] for one in box.left()] == [email_id]
-    approver.close()
 
 
 def test_the_key_is_in_nothing_that_is_shown(box: Box, toolkit: MultiMailToolkit) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from smolagents import CodeAgent, ToolCallingAgent
-from tests.frameworks.agents import SEND, TASK, last_turn, model, smol_model
+from tests.frameworks.agents import SEND, TASK, last_turn, model, reading, smol_model
 from tests.tools.support import Box
 
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Turn, call, say
+from multimail_cli.scripted_model import call, say
 from smolagents_multimail import MultiMailToolkit
 
 DONE = last_turn("smolagents")
@@ -25,22 +25,11 @@ REACHES = [
 
 
 @pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
-
-
-@pytest.fixture
 def toolkit(free_box: Box, decisions: list[GuardDecision]) -> MultiMailToolkit:
     """Tools of a mailbox whose sends leave at once."""
     return MultiMailToolkit(
         free_box.agent_key, base_url=free_box.server.url, on_decision=decisions.append
     )
-
-
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
 
 
 @pytest.mark.parametrize(

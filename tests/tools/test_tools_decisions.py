@@ -13,7 +13,6 @@ from tests.tools.support import (
     Json,
     Tools,
     Way,
-    code_of,
     decided,
     letter,
     outside,
@@ -47,34 +46,6 @@ async def test_the_app_is_told_of_every_write(free_box: Box, connect: Connect) -
     assert told[:4] == [decided(result) for result in results[:4]]
 
 
-async def test_the_app_is_told_of_a_withheld_attachment(free_box: Box, connect: Connect) -> None:
-    told: list[GuardDecision] = []
-    mail = free_box.receive(files={"note.txt": "Buy now."})
-    tools = connect(free_box, on_decision=told.append)
-    result = await tools("download_attachment", email_id=mail["id"], filename="note.txt")
-    assert told == [decided(result)]
-    assert (told[0].operation, told[0].action) == ("download_attachment", R)
-    assert (told[0].code, told[0].message_id) == ("sender_unauthenticated", mail["id"])
-
-
-async def test_an_observer_that_fails_changes_nothing(
-    free_box: Box, connect: Connect, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fails(decision: GuardDecision) -> None:
-        raise RuntimeError("The dashboard is down.")
-
-    tools, mail = connect(free_box, on_decision=fails), free_box.receive()
-    held = await tools("reply_email", email_id=mail["id"], body="Yes.")
-    assert decided(held).action is H
-    assert held.text.startswith("Held for approval")
-    assert "on_decision failed." in caplog.text
-    assert "The dashboard is down." in caplog.text
-    forged = free_box.receive(sender="ceo@bank.com")
-    refused = await tools("reply_email", email_id=forged["id"], body="Yes.")
-    assert code_of(refused) == "refused_by_guard"
-    assert len(free_box.mails()) == 1
-
-
 async def test_every_decision_is_in_the_log(
     free_box: Box, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -93,22 +64,6 @@ async def test_every_decision_is_in_the_log(
     ]
     assert [one.levelname for one in records] == ["DEBUG", "INFO", "INFO"]
     assert "hold reply_email (sender_unauthenticated)" in records[1].getMessage()
-
-
-async def test_a_refusal_tells_the_model_a_code_and_reasons(
-    free_box: Box, connect: Connect
-) -> None:
-    mail = free_box.receive(sender="ceo@bank.com")
-    result = await connect(free_box)("reply_email", email_id=mail["id"], body="Yes.")
-    assert "(sender_failed)" in result.text
-    assert "the sender is failed: DMARC fail: the policy of a domain is reject" in result.text
-    assert result.as_data()["decision"]["code"] == "sender_failed"
-
-
-async def test_a_hold_tells_the_model_a_code_and_reasons(free_box: Box, connect: Connect) -> None:
-    result = await reply_to_plain(free_box, connect(free_box))
-    why = "Why (sender_unauthenticated): the sender is unauthenticated: no signature."
-    assert why in result.text
 
 
 async def reply_to_plain(box: Box, tools: Tools) -> ToolResult:
@@ -133,15 +88,6 @@ async def test_a_hold_tells_the_reviewer_why(free_box: Box, connect: Connect) ->
 async def test_what_is_allowed_adds_nothing_to_the_message(box: Box, connect: Connect) -> None:
     result = await connect(box)("send_email", to=BOB, subject="x", body="y")
     assert box.mail(result.data["id"])["metadata"] == {}
-
-
-async def test_what_nothing_can_hold_is_told_as_a_refusal(free_box: Box, connect: Connect) -> None:
-    told: list[GuardDecision] = []
-    tools = connect(free_box, on_decision=told.append)
-    tools.way.hides = {"per_message_oversight"}
-    result = await reply_to_plain(free_box, tools)
-    assert code_of(result) == "refused_by_guard"
-    assert [one.action for one in (*told, decided(result))] == [R, R]
 
 
 @pytest.mark.parametrize(

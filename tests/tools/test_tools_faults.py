@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import httpx
 import pytest
 from tests.tools.support import LATE, REFUSED, RESET, Box, Connect, Fault, Way, answer, code_of
 
@@ -74,6 +75,27 @@ async def test_a_refused_send_says_whether_to_try_again(
     assert result.error.retryable is retryable
     assert "unknown" not in result.text
     assert free_box.mails() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "unknown"),
+    [
+        ("send_email", {"to": "a@b.test", "subject": "x", "body": "y"}, True),
+        ("tag_email", {"email_id": "msg_1", "tags": ["x"]}, True),
+        ("check_inbox", {}, False),
+        ("list_mailboxes", {}, False),
+    ],
+)
+async def test_after_an_unreadable_answer_only_a_write_may_have_happened(
+    box: Box, connect: Connect, name: str, arguments: dict[str, object], unknown: bool
+) -> None:
+    page = httpx.Response(200, text="<html>A login page</html>")
+    result = await connect(box, way=always(Fault(page))).call(name, arguments)
+    assert code_of(result) == "unreadable_reply"
+    assert ("It is unknown whether this happened." in result.text) is unknown
+    assert ("base URL" in result.text) is not unknown
+    assert result.error is not None
+    assert not result.error.retryable
 
 
 async def test_a_long_wait_is_not_waited_for(free_box: Box, connect: Connect) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.tools.support import Box, Connect, Json, Signer, code_of, fenced, letter, outside
+from tests.tools.support import Box, Connect, Json, Signer, code_of, fenced, letter
 
 BODY = "Please pay the attached invoice today."
 
@@ -31,33 +31,6 @@ def forged(box: Box) -> Json:
     return box.receive(BODY, sender="ceo@bank.com", files={"invoice.txt": "42"})
 
 
-async def test_proven_mail_is_answered_at_once(
-    free_box: Box, connect: Connect, proven: Callable[[Box], Json]
-) -> None:
-    mail, tools = proven(free_box), connect(free_box)
-    read = await tools("read_email", email_id=mail["id"])
-    assert "Sender authenticated" in outside(read.text)
-    assert read.data["trust"]["label"] == "authenticated"
-    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
-    assert result.decision is not None
-    assert result.as_data()["decision"] == {
-        "action": "allow",
-        "operation": "reply_email",
-        "code": "allowed",
-        "codes": [],
-        "label": "authenticated",
-        "standing": "new",
-        "reasons": [],
-        "policy": "standard",
-        "message_id": mail["id"],
-    }
-    free_box.server.wait_for_message(
-        lambda one: one["id"] == result.data["id"] and one["status"] == "sent",
-        direction="outbound",
-    )
-    assert free_box.left()[0]["recipients"] == ["ann@example.com"]
-
-
 async def test_unproven_mail_is_answered_only_by_a_humans_leave(
     free_box: Box, connect: Connect
 ) -> None:
@@ -77,10 +50,24 @@ async def test_unproven_mail_is_answered_only_by_a_humans_leave(
     assert len(free_box.left()) == 1
 
 
-async def test_a_new_mail_from_a_free_mailbox_is_not_held(free_box: Box, connect: Connect) -> None:
-    unproven(free_box)
-    sent = await connect(free_box)("send_email", to="bob@example.org", subject="x", body="y")
-    assert sent.data["held"] is False
+@pytest.mark.parametrize(
+    ("headers", "code", "action"),
+    [
+        ({"Auto_Submitted": "auto-replied"}, "auto_submitted", "refuse"),
+        ({"List_Id": "Talk <talk.example.com>"}, "mailing_list", "hold"),
+        ({"Precedence": "bulk"}, "bulk_mail", "hold"),
+        ({"Reply_To": "eve@evil.example"}, "reply_to_differs", "hold"),
+    ],
+)
+async def test_a_header_that_speaks_against_a_reply_reaches_the_guard(
+    free_box: Box, connect: Connect, headers: dict[str, str], code: str, action: str
+) -> None:
+    mail = free_box.receive_proven(**headers)
+    result = await connect(free_box)("reply_email", email_id=mail["id"], body="Paid.")
+    assert result.decision is not None
+    assert (result.decision.code, result.decision.action) == (code, action)
+    statuses = [one["status"] for one in free_box.mails()]
+    assert statuses == ["pending_send_approval"] * (action == "hold")
 
 
 async def test_where_nothing_can_hold_a_reply_it_is_refused(
@@ -92,16 +79,6 @@ async def test_where_nothing_can_hold_a_reply_it_is_refused(
     assert code_of(result) == "refused_by_guard"
     assert "cannot hold a single message" in result.text
     assert free_box.mails() == []
-
-
-async def test_in_a_mailbox_that_holds_everything_the_reviewer_learns_why(
-    box: Box, connect: Connect
-) -> None:
-    mail = unproven(box)
-    result = await connect(box)("reply_email", email_id=mail["id"], body="Paid.")
-    held = box.mail(result.data["id"])
-    assert held["metadata"]["guard_action"] == "hold"
-    assert held["status"] == "pending_send_approval"
 
 
 async def test_a_mailbox_that_was_tightened_meanwhile_is_seen_as_it_is(
@@ -176,23 +153,6 @@ async def test_a_header_that_cannot_be_trusted_fails(
     result = await tools("reply_email", email_id=mail["id"], body="Hi.")
     assert code_of(result) == "refused_by_guard"
     assert free_box.mails() == []
-
-
-async def test_strict_holds_even_what_is_proven(
-    free_box: Box, connect: Connect, proven: Callable[[Box], Json]
-) -> None:
-    mail, tools = proven(free_box), connect(free_box, policy="strict")
-    assert BODY in (await tools("read_email", email_id=mail["id"])).text
-    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
-    assert result.data["held"] is True
-    assert free_box.left() == []
-
-
-async def test_strict_withholds_what_is_not_proven(free_box: Box, connect: Connect) -> None:
-    mail, tools = unproven(free_box), connect(free_box, policy="strict")
-    assert BODY not in (await tools("read_email", email_id=mail["id"])).text
-    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
-    assert result.data["held"] is True
 
 
 async def test_off_lets_everything_through_and_says_so_in_the_log(

@@ -110,7 +110,7 @@ async def test_a_shared_client_that_knows_more_opens_no_other_mailbox(
     wide = connect(mine, key=wide_key)
     await wide("check_inbox", mailbox=other.address)
     session = wide.toolkit.session
-    client = session._given if wide.colour == "sync" else session._given_async
+    client = session._lent_client if wide.colour == "sync" else session._lent_async_client
     shared = {"client": client} if wide.colour == "sync" else {"async_client": client}
     wide.toolkit = Toolkit(mailbox=mine.address, **shared)  # type: ignore[arg-type]
     result = await wide("read_email", email_id=secret["id"])

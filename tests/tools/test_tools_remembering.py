@@ -31,16 +31,6 @@ async def test_whom_a_human_allowed_once_is_known(free_box: Box, connect: Connec
     assert (await asked(tools, CAROL)).action is Action.HOLD
 
 
-async def test_he_is_known_in_later_conversations_too(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools, "one", "two")
-    free_box.decide(await held_send(tools, "one"))
-    assert (await asked(tools, BOB, session_id="two")).action is Action.ALLOW
-    tools.toolkit.reset("one")
-    await tainted(free_box, tools, "one")
-    assert (await asked(tools, BOB, session_id="one")).action is Action.ALLOW
-
-
 async def test_everybody_whom_the_approved_message_went_to_is_known(
     free_box: Box, connect: Connect
 ) -> None:
@@ -72,33 +62,6 @@ async def test_a_mailbox_that_holds_everything_teaches_the_guard_too(
     assert (await asked(tools, CAROL)).action is Action.HOLD
 
 
-async def test_whom_a_human_refused_is_not_known(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools), "reject")
-    for _ in range(2):
-        assert (await asked(tools, BOB)).action is Action.HOLD
-
-
-async def test_a_later_refusal_does_not_undo_an_earlier_leave(
-    free_box: Box, connect: Connect
-) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    first, second = await held_send(tools), await held_send(tools, subject="Second")
-    free_box.decide(first)
-    free_box.decide(second, "reject")
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-
-
-async def test_a_leave_is_found_however_many_still_wait(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    held = [await held_send(tools, subject=f"No. {number}") for number in range(4)]
-    free_box.decide(held[0])
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-
-
 async def test_what_left_without_a_human_makes_nobody_known(
     free_box: Box, connect: Connect
 ) -> None:
@@ -107,13 +70,6 @@ async def test_what_left_without_a_human_makes_nobody_known(
     assert sent.data["held"] is False
     await shown(tools, "read_email", email_id=sent.data["id"])
     await tainted(free_box, tools)
-    assert (await asked(tools, BOB)).action is Action.HOLD
-
-
-async def test_what_was_withdrawn_makes_nobody_known(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    await shown(tools, "cancel_message", email_id=await held_send(tools))
     assert (await asked(tools, BOB)).action is Action.HOLD
 
 
@@ -145,26 +101,6 @@ async def test_mail_from_whom_a_human_allowed_is_from_a_known_sender(
     assert "A human has approved mail to this sender before." in read.text
     read = await shown(tools, "read_email", email_id=forged["id"])
     assert read.data["trust"]["standing"] == "new"
-
-
-async def test_a_known_sender_is_known_at_once(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools, to="ann@example.com"))
-    mail = free_box.receive_proven()
-    read = await shown(tools, "read_email", email_id=mail["id"])
-    assert read.data["trust"]["standing"] == "known"
-
-
-async def test_another_mailbox_knows_nobody(free_box: Box, new_box: Any, connect: Connect) -> None:
-    store, other = MemorySessionStore(), new_box("autonomous")
-    tools = connect(free_box, store=store, mailbox=free_box.address)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools))
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-    elsewhere = connect(other, store=store, mailbox=other.address)
-    await tainted(other, elsewhere)
-    assert (await asked(elsewhere, BOB)).action is Action.HOLD
 
 
 async def test_another_mailbox_of_a_shared_memory_knows_nobody(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -123,45 +122,6 @@ async def test_only_the_rows_that_were_shown_taint(free_box: Box, connect: Conne
     assert (await asked(tools)).label == "failed"
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["failed", "plain", "proven"])))
-async def test_the_worst_message_counts_in_whatever_order(
-    free_box: Box, connect: Connect, order: tuple[str, ...]
-) -> None:
-    mails = {
-        "failed": free_box.receive(sender="ceo@bank.com"),
-        "plain": free_box.receive(),
-        "proven": free_box.receive_proven(),
-    }
-    worst = {"proven": 0, "plain": 1, "failed": 2}
-    labels = ("authenticated", "unauthenticated", "failed")
-    tools, seen = connect(free_box), 0
-    for one in order:
-        await shown(tools, "read_email", email_id=mails[one]["id"])
-        seen = max(seen, worst[one])
-        assert (await asked(tools)).label == labels[seen]
-
-
-async def test_a_failed_mail_binds_even_what_app_code_allowed(
-    free_box: Box, connect: Connect
-) -> None:
-    mail, tools = free_box.receive(sender="ceo@bank.com"), connect(free_box)
-    tools.toolkit.declare_recipients(["bob@example.org"])
-    assert (await asked(tools, "bob@example.org")).action is Action.ALLOW
-    await shown(tools, "read_email", email_id=mail["id"])
-    decision = await asked(tools, "bob@example.org")
-    assert (decision.action, decision.code) == (Action.HOLD, "tainted_failed")
-    assert decision.reasons == ("the conversation was shown mail that is failed",)
-
-
-async def test_reset_forgets_one_conversation_only(free_box: Box, connect: Connect) -> None:
-    mail, tools = free_box.receive(), connect(free_box)
-    for session in ("one", "two"):
-        await shown(tools, "read_email", email_id=mail["id"], session_id=session)
-    tools.toolkit.reset("one")
-    assert (await asked(tools, session_id="one")).label == "own"
-    assert (await asked(tools, session_id="two")).label == "unauthenticated"
-
-
 async def test_reset_without_a_name_forgets_the_toolkits_own_conversation(
     free_box: Box, connect: Connect
 ) -> None:
@@ -171,14 +131,6 @@ async def test_reset_without_a_name_forgets_the_toolkits_own_conversation(
     tools.toolkit.reset()
     assert (await asked(tools)).action is Action.ALLOW
     assert (await asked(tools, session_id="other")).action is Action.HOLD
-
-
-async def test_another_conversation_is_untouched(free_box: Box, connect: Connect) -> None:
-    mail, tools = free_box.receive(), connect(free_box)
-    await shown(tools, "read_email", email_id=mail["id"], session_id="one")
-    assert (await asked(tools, session_id="two")).action is Action.ALLOW
-    assert (await asked(tools)).action is Action.ALLOW
-    assert (await asked(tools, session_id="one")).action is Action.HOLD
 
 
 async def test_all_toolkits_of_a_process_share_a_memory_unless_given_their_own(
