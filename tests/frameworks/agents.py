@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.frameworks.agents_autogen import run_autogen
 from tests.frameworks.agents_semantic_kernel import run_semantic_kernel
-from tests.tools.support import Box
+from tests.tools.support import Inbox
 
 from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
 
@@ -39,7 +39,7 @@ def conversation(served: ScriptedModel) -> Conversation:
     return Conversation.of(served.requests[-1])
 
 
-def reading(box: Box) -> Turn:
+def reading(box: Inbox) -> Turn:
     """Receive a mail without proof, and return the turn that reads it."""
     return call("read_email", email_id=box.receive("Hello.")["id"])
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from tests.frameworks.apart import elsewhere, framework_of
 from tests.tools.conftest import (  # noqa: F401  (fixtures)
+    auto_box,
     bare_environment,
     box,
-    free_box,
-    house,
+    create_mailbox,
     key_pair,
-    new_box,
+    server_fixture,
     signed,
 )
 

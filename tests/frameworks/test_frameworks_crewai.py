@@ -19,7 +19,7 @@ from tests.frameworks.agents import (
     crew_agent,
     model,
 )
-from tests.tools.support import Box, Way, fenced
+from tests.tools.support import FaultyTransport, Inbox, fenced
 
 from crewai_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import MultiMail
@@ -31,7 +31,7 @@ WAYS = ["kickoff", "kickoff_async", "akickoff"]
 
 
 @pytest.fixture
-def tools(box: Box) -> Iterator[dict[str, BaseTool]]:
+def tools(box: Inbox) -> Iterator[dict[str, BaseTool]]:
     """The agent's tools by name."""
     toolkit = MultiMailToolkit(box.agent_key, base_url=box.server.url)
     yield {one.name: one for one in toolkit.get_tools()}
@@ -50,7 +50,7 @@ def tool_messages(served: ScriptedModel) -> list[str]:
     return [one.text for one in conversation(served).results]
 
 
-def test_they_are_tools_of_crewai(tools: dict[str, BaseTool], box: Box) -> None:
+def test_they_are_tools_of_crewai(tools: dict[str, BaseTool], box: Inbox) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url).get_tools()
     assert list(tools) == [one.name for one in AGENT_TOOLS]
     assert [one.name for one in approver] == [one.name for one in APPROVER_TOOLS]
@@ -71,8 +71,8 @@ def test_no_result_may_be_cached(tools: dict[str, BaseTool]) -> None:
         assert never() is never({}, "result") is False
 
 
-def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
-    way = Way()
+def test_the_same_call_twice_reaches_the_server_twice(box: Inbox) -> None:
+    way = FaultyTransport()
     steps = [call("check_inbox", limit=5)] * 2
     with (
         MultiMail(box.agent_key, base_url=box.server.url, transport=way) as client,
@@ -83,7 +83,7 @@ def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
 
 
 @pytest.mark.parametrize("limit", [2500, 8000, 30_000])
-def test_json_stays_json_within_the_budget(box: Box, limit: int) -> None:
+def test_json_stays_json_within_the_budget(box: Inbox, limit: int) -> None:
     mail = box.receive(QUOTES)
     toolkit = MultiMailToolkit(box.agent_key, base_url=box.server.url, max_chars=limit)
     with model(call("read_email", email_id=mail["id"])) as served:
@@ -99,7 +99,7 @@ def test_json_stays_json_within_the_budget(box: Box, limit: int) -> None:
     toolkit.close()
 
 
-def test_a_failure_is_recorded_with_the_task(box: Box, tools: dict[str, BaseTool]) -> None:
+def test_a_failure_is_recorded_with_the_task(box: Inbox, tools: dict[str, BaseTool]) -> None:
     with model(call("read_email", email_id="msg_none"), call("check_inbox")) as served:
         done: Any = crew(served, tools.values()).kickoff()
     (failure,) = done.tasks_output[0].tool_failures
@@ -111,7 +111,9 @@ def test_a_failure_is_recorded_with_the_task(box: Box, tools: dict[str, BaseTool
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ["agent", "crew"])
-async def test_every_way_to_run(box: Box, tools: dict[str, BaseTool], kind: str, way: str) -> None:
+async def test_every_way_to_run(
+    box: Inbox, tools: dict[str, BaseTool], kind: str, way: str
+) -> None:
     mail = box.receive("What does it cost?")
     steps = [
         call("read_email", email_id=mail["id"]),
@@ -130,7 +132,7 @@ async def test_every_way_to_run(box: Box, tools: dict[str, BaseTool], kind: str,
 
 
 @pytest.mark.parametrize("how", ["crew.copy", "agent.copy", "deepcopy", "copy", "model_copy"])
-def test_a_copy_works_on_the_same_mailbox(box: Box, tools: dict[str, BaseTool], how: str) -> None:
+def test_a_copy_works_on_the_same_mailbox(box: Inbox, tools: dict[str, BaseTool], how: str) -> None:
     with model(call("send_email", **SEND)) as served:
         if how == "crew.copy":
             crew(served, tools.values()).copy().kickoff()
@@ -146,7 +148,7 @@ def test_a_copy_works_on_the_same_mailbox(box: Box, tools: dict[str, BaseTool], 
     assert [one["subject"] for one in box.mails()] == ["Offer"]
 
 
-def test_the_key_is_in_nothing_that_is_shown(box: Box, tools: dict[str, BaseTool]) -> None:
+def test_the_key_is_in_nothing_that_is_shown(box: Inbox, tools: dict[str, BaseTool]) -> None:
     with model() as served:
         agent = crew_agent(served, tools.values())
         shown = [repr(agent), str(agent)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from langchain.agents import create_agent
 from tests.langchain_adapter.agents import Step, ids_in, model, results, run, work
-from tests.tools.support import Box, Fault, Way, ids
+from tests.tools.support import Fault, FaultyTransport, Inbox, ids
 
 from langchain_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import AsyncMultiMail, MultiMail
@@ -17,11 +17,11 @@ from multimail_cli.scripted_model import Conversation, ToolCall, Turn, call
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Offer", "body": "It is ready."}
 
 
-def toolkit(box: Box, **options: Any) -> MultiMailToolkit:
+def toolkit(box: Inbox, **options: Any) -> MultiMailToolkit:
     return MultiMailToolkit(box.agent_key, base_url=box.server.url, **options)
 
 
-def approver(box: Box) -> MultiMailApproverToolkit:
+def approver(box: Inbox) -> MultiMailApproverToolkit:
     return MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
 
 
@@ -45,7 +45,7 @@ ANSWER: tuple[Step, ...] = (call("check_inbox"), read_newest, its_thread, answer
 REVIEW: tuple[Step, ...] = (call("list_pending"), read_newest, approve_it)
 
 
-async def test_an_agent_answers_and_another_approves(box: Box, way: str) -> None:
+async def test_an_agent_answers_and_another_approves(box: Inbox, way: str) -> None:
     mail = box.receive("Is it ready?", subject="Order 7")
     with model(*ANSWER) as (chat, _):
         messages = await work(chat, toolkit(box).get_tools(), way)
@@ -73,7 +73,7 @@ async def test_an_agent_answers_and_another_approves(box: Box, way: str) -> None
     assert f"{reply.artifact['id']} | outbound | sent" in results(messages)[0].text
 
 
-async def test_many_calls_in_one_turn_are_all_answered(box: Box, way: str) -> None:
+async def test_many_calls_in_one_turn_are_all_answered(box: Inbox, way: str) -> None:
     mail = box.receive()
     turn = (
         call("check_inbox")
@@ -87,7 +87,7 @@ async def test_many_calls_in_one_turn_are_all_answered(box: Box, way: str) -> No
     assert len(box.mails()) == 1
 
 
-async def test_arguments_that_are_no_json_send_nothing(box: Box, way: str) -> None:
+async def test_arguments_that_are_no_json_send_nothing(box: Inbox, way: str) -> None:
     broken = Turn(calls=(ToolCall("send_email", '{"to": ["ann@example.org"'),))
     with model(broken) as (chat, _):
         state = await run(create_agent(chat, toolkit(box).get_tools()), way)
@@ -95,7 +95,7 @@ async def test_arguments_that_are_no_json_send_nothing(box: Box, way: str) -> No
     assert box.mails() == []
 
 
-def test_one_toolkit_serves_one_event_loop_after_another(box: Box) -> None:
+def test_one_toolkit_serves_one_event_loop_after_another(box: Inbox) -> None:
     kit = toolkit(box)
     tools = kit.get_tools()
 
@@ -111,8 +111,10 @@ def test_one_toolkit_serves_one_event_loop_after_another(box: Box) -> None:
 
 
 @pytest.mark.parametrize("way", ["ainvoke", "astream"])
-async def test_an_asynchronous_run_never_blocks_its_loop(box: Box, way: str) -> None:
-    blocking = Way([Fault(AssertionError("the loop was blocked"))] * 9, lambda request: True)
+async def test_an_asynchronous_run_never_blocks_its_loop(box: Inbox, way: str) -> None:
+    blocking = FaultyTransport(
+        [Fault(AssertionError("the loop was blocked"))] * 9, lambda request: True
+    )
     facts: Any = {"base_url": box.server.url}
     tools = MultiMailToolkit(
         client=MultiMail(box.agent_key, transport=blocking, **facts),
@@ -124,14 +126,14 @@ async def test_an_asynchronous_run_never_blocks_its_loop(box: Box, way: str) -> 
     assert blocking.requests == []
 
 
-def test_a_sync_tool_works_within_a_running_loop(box: Box) -> None:
+def test_a_sync_tool_works_within_a_running_loop(box: Inbox) -> None:
     async def within() -> str:
         return str(toolkit(box).get_tools()[0].invoke({}))
 
     assert box.address in asyncio.run(within())
 
 
-def test_a_tool_says_who_may_hold_it(box: Box) -> None:
+def test_a_tool_says_who_may_hold_it(box: Inbox) -> None:
     access = {tool.name: tool.metadata for tool in toolkit(box).get_tools()}
     assert access["send_email"] == {"multimail_access": "write"}
     assert {tool.metadata["multimail_access"] for tool in approver(box).get_tools()} == {  # type: ignore[index]
@@ -139,7 +141,7 @@ def test_a_tool_says_who_may_hold_it(box: Box) -> None:
     }
 
 
-def test_the_attachments_bytes_are_in_the_artifact(box: Box) -> None:
+def test_the_attachments_bytes_are_in_the_artifact(box: Inbox) -> None:
     mail = box.receive_proven(files={"a.bin": b"\x00\xff"})
     (tool,) = toolkit(box, include=["download_attachment"]).get_tools()
     found = tool.invoke(
@@ -154,7 +156,7 @@ def test_the_attachments_bytes_are_in_the_artifact(box: Box) -> None:
     assert "AP8=" not in found.text
 
 
-async def test_the_schemas_arrive_as_they_were_written(box: Box, way: str) -> None:
+async def test_the_schemas_arrive_as_they_were_written(box: Inbox, way: str) -> None:
     kit = toolkit(box)
     with model() as (chat, served):
         await work(chat, kit.get_tools(), way)
@@ -174,7 +176,7 @@ async def test_the_schemas_arrive_as_they_were_written(box: Box, way: str) -> No
 
 
 async def test_the_key_is_nowhere_that_a_model_or_a_log_looks(
-    box: Box, way: str, caplog: pytest.LogCaptureFixture
+    box: Inbox, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     kit = toolkit(box)

@@ -7,7 +7,17 @@ import itertools
 from typing import Any
 
 from tests.tools.asking import asked
-from tests.tools.support import ONE_TRY, Box, Connect, Fault, Tools, Way, answer, code_of, decided
+from tests.tools.support import (
+    ONE_TRY,
+    Connect,
+    Fault,
+    FaultyTransport,
+    Inbox,
+    Tools,
+    answer,
+    code_of,
+    decided,
+)
 
 from multimail.tools import ToolResult
 from multimail.trust import Action, TrustPolicy
@@ -22,21 +32,21 @@ async def replied(tools: Tools, mail: dict[str, Any], body: str = "", **more: An
     )
 
 
-async def test_a_conversation_sends_no_more_than_it_may(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=2))
+async def test_a_conversation_sends_no_more_than_it_may(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=2))
     assert [(await asked(tools)).action for _ in range(2)] == [Action.ALLOW] * 2
     result = await tools("send_email", to="bob@example.org", subject="3", body="Hello.")
     assert code_of(result) == "refused_by_guard"
     assert "this conversation has sent as many messages as it may" in result.text
     assert (decided(result).action, decided(result).code) == (Action.REFUSE, "cap_per_session")
-    assert len(free_box.mails()) == 2
+    assert len(auto_box.mails()) == 2
 
 
 async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    mail, other = free_box.receive_proven(), free_box.receive_proven(subject="Other")
-    tools = connect(free_box, policy=TrustPolicy(sends_per_thread=2))
+    mail, other = auto_box.receive_proven(), auto_box.receive_proven(subject="Other")
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_thread=2))
     for session in ("one", "two"):
         assert decided(await replied(tools, mail, session_id=session)).action is Action.ALLOW
     result = await replied(tools, mail, session_id="three")
@@ -48,9 +58,9 @@ async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
 
 
 async def test_a_repeat_after_the_cap_is_told_what_became_of_the_first(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=1))
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=1))
     send = {"to": "bob@example.org", "subject": "x", "body": "y"}
     first = await tools.call("send_email", send)
     assert (await asked(tools)).action is Action.REFUSE
@@ -58,20 +68,20 @@ async def test_a_repeat_after_the_cap_is_told_what_became_of_the_first(
     assert (again.data["duplicate"], again.data["id"]) == (True, first.data["id"])
 
 
-async def test_a_send_that_the_network_lost_counts_once(free_box: Box, connect: Connect) -> None:
-    way = Way([Fault(answer(503)), Fault(answer(503), served=True)])
-    tools = connect(free_box, way=way, retry=ONE_TRY, policy=TrustPolicy(sends_per_session=1))
+async def test_a_send_that_the_network_lost_counts_once(auto_box: Inbox, connect: Connect) -> None:
+    way = FaultyTransport([Fault(answer(503)), Fault(answer(503), served=True)])
+    tools = connect(auto_box, way=way, retry=ONE_TRY, policy=TrustPolicy(sends_per_session=1))
     send = {"to": "bob@example.org", "subject": "x", "body": "y"}
     assert [(await tools.call("send_email", send)).error is None for _ in range(3)] == [
         *(False, False),
         True,
     ]
-    assert len(free_box.mails()) == 1
+    assert len(auto_box.mails()) == 1
 
 
-async def test_calls_at_the_same_time_share_one_cap(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=3))
-    if tools.colour == "async":
+async def test_calls_at_the_same_time_share_one_cap(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=3))
+    if tools.mode == "async":
         decisions = await asyncio.gather(*(asked(tools) for _ in range(8)))
     else:
 
@@ -82,4 +92,4 @@ async def test_calls_at_the_same_time_share_one_cap(free_box: Box, connect: Conn
         some = await asyncio.gather(*(asyncio.to_thread(one, number) for number in range(8)))
         decisions = [decided(result) for result in some]
     assert [one.action for one in decisions].count(Action.ALLOW) == 3
-    assert len(free_box.mails()) == 3
+    assert len(auto_box.mails()) == 3
