@@ -15,7 +15,7 @@ from multimail.tools import Toolkit
 from multimail_cli.demo_mail import HOME, MAILBOX, scenario
 from multimail_server import ServerConfig
 from multimail_server.clock import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 DESKTOP: ViewportSize = {"width": 1000, "height": 720}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,41 +12,44 @@ _OPTIONS = ("ToolkitOptions", "SessionOptions")
 
 
 class Multimail(griffe.Extension):
-    """Shows the clients' methods as their endpoints, and `**options` as the arguments they are."""
+    """Shows client methods with their endpoints' arguments, and `**options` as arguments."""
 
     def on_package(self, *, pkg: griffe.Module, loader: griffe.GriffeLoader, **kwargs: Any) -> None:
         """Change a package once it is loaded."""
         del kwargs
         core = pkg
         if pkg.path == "multimail":
-            _show_verbs(pkg)
+            _show_methods(pkg)
         else:
             loaded = loader.load("multimail")
             assert isinstance(loaded, griffe.Module)
             core = loaded
+        if pkg.path == "multimail_server":
+            _show_settings(pkg["config.ServerConfig"])
         fields = {name: list(_fields(core, name)) for name in _OPTIONS}
         for function in _functions(pkg):
             _show_options(function, fields)
 
 
-def _show_verbs(pkg: griffe.Module) -> None:
-    verbs = pkg["verbs.Verbs"]
-    for name, attribute in list(verbs.members.items()):
+def _show_methods(pkg: griffe.Module) -> None:
+    methods = pkg["_methods.Methods"]
+    for name, attribute in list(methods.members.items()):
         if isinstance(attribute, griffe.Attribute):
-            verbs.set_member(name, _method(name, attribute, pkg))
+            methods.set_member(name, _method(name, attribute, pkg))
 
 
 def _method(name: str, attribute: griffe.Attribute, pkg: griffe.Module) -> griffe.Function:
-    """Return the method that `name = verb(api.endpoint)` makes."""
-    made = attribute.value
-    assert isinstance(made, griffe.ExprCall)
-    endpoint = pkg[f"endpoints.{str(made.arguments[0]).removeprefix('api.')}"].final_target
+    """Return the method that `name = endpoint(api.function)` defines."""
+    descriptor = attribute.value
+    assert isinstance(descriptor, griffe.ExprCall)
+    function = str(descriptor.arguments[0]).removeprefix("api.")
+    endpoint = pkg[f"endpoints.{function}"].final_target
     method = griffe.Function(
         name,
         lineno=attribute.lineno,
         endlineno=attribute.endlineno,
         parameters=endpoint.parameters,
-        returns=_result(endpoint.returns, pages=str(made.function) == "paging"),
+        returns=_result(endpoint.returns, pages=str(descriptor.function) == "paginated"),
         docstring=endpoint.docstring,
     )
     method.labels.add("operation")
@@ -62,6 +66,20 @@ def _result(told: Any, *, pages: bool) -> Any:
     if pages and isinstance(inner, griffe.ExprSubscript):
         return griffe.ExprSubscript(griffe.ExprName("Iterator"), inner.slice)
     return inner
+
+
+def _show_settings(config: griffe.Class) -> None:
+    """Show `field: Annotated[T, Setting("help", ...)]` as a field of type T with that help."""
+    for attribute in config.members.values():
+        if isinstance(attribute, griffe.Attribute):
+            annotated = attribute.annotation
+            assert isinstance(annotated, griffe.ExprSubscript)
+            assert isinstance(annotated.slice, griffe.ExprTuple)
+            kind, setting = annotated.slice.elements
+            assert isinstance(setting, griffe.ExprCall)
+            attribute.annotation = kind
+            words = ast.literal_eval(str(setting.arguments[0]))
+            attribute.docstring = griffe.Docstring(words, parent=attribute)
 
 
 def _fields(core: griffe.Module, name: str) -> Iterator[griffe.Parameter]:

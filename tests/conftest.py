@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from tests.conformance import matrix
-from tests.support import markers, prompt_io
+from tests.support import markers, speed
 from tests.support.postgres import Cluster, missing
 from tests.support.redis_server import RedisServer
 
@@ -28,11 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def prompt_clients_and_servers() -> Iterator[None]:
-    """Clients share their TLS contexts, and servers stop when they are asked to."""
+def servers_for_tests() -> Iterator[None]:
+    """Clients share TLS contexts, servers stop when asked to, approvals wait for deliveries."""
     with pytest.MonkeyPatch.context() as patch:
-        prompt_io.share_tls_contexts(patch)
-        prompt_io.stop_servers_promptly(patch)
+        speed.share_tls_contexts(patch)
+        speed.stop_servers_promptly(patch)
+        speed.wait_for_deliveries(patch)
         yield
 
 

@@ -16,7 +16,7 @@ from .mails import THREAD, Mail
 from .rival import Rival
 
 
-class Desk(Protocol):
+class AppContext(Protocol):
     """What the job asks of a pack. Every method gives the results as a model reads them."""
 
     def triage(self) -> str:

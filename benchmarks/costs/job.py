@@ -6,7 +6,7 @@ import re
 from contextlib import ExitStack
 
 from .agentmail_api import agentmail
-from .desks import AgentMail, Desk, Ours, Retired, wanted
+from .desks import AgentMail, AppContext, Ours, Retired, wanted
 from .figures import Curve, Figure, Part
 from .ground import served
 from .mails import ANSWERED, DOMAIN, FACTS, INBOX, Mail, mailbox, prose
@@ -47,7 +47,7 @@ _NOTE = (
 )
 
 
-def _desks(stack: ExitStack, mails: list[Mail]) -> dict[str, Desk]:
+def _desks(stack: ExitStack, mails: list[Mail]) -> dict[str, AppContext]:
     """Return a desk for each pack, each with a mailbox of its own."""
     mine, theirs = (stack.enter_context(served(mails)) for _ in range(2))
     url = stack.enter_context(retired_api(theirs.url))
@@ -60,7 +60,7 @@ def _desks(stack: ExitStack, mails: list[Mail]) -> dict[str, Desk]:
     }
 
 
-def _done(name: str, desk: Desk, mails: list[Mail]) -> dict[str, int]:
+def _done(name: str, desk: AppContext, mails: list[Mail]) -> dict[str, int]:
     """Do the job at a desk and return the characters of each step."""
     listed = desk.triage()
     _expect(listed, [one.subject for one in mails[-INBOX:]], f"{name}'s list")

@@ -20,11 +20,11 @@ from multimail.tools import Toolkit
 from multimail.trust import PolicyName, TrustPolicy
 from multimail.trust.addresses import extract_address, normalize_addresses
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.envelope import SmtpEnvelope
 from multimail_server.oversight import Direction, State
 from multimail_server.smtp.listener import InboundSmtp
 from multimail_server.store.records import Message, MessageFilter
+from multimail_server.testing.server import ServerUnderTest
 
 from .letters import Letter, Postmark
 
@@ -115,7 +115,7 @@ class Box:
         Raises:
             TimeoutError: Something is on its way still.
         """
-        signals = self.ground.server.room.desk.signals
+        signals = self.ground.server.services.context.commits
         sent = signals.wait_for(self._settled, _PATIENCE)
         if sent is None:
             raise TimeoutError(f"The outbox of {self.address} is not empty.")
@@ -129,7 +129,9 @@ class Box:
 
     def _settled(self) -> list[Message] | None:
         where = MessageFilter(self.id, 1000, direction=Direction.OUTBOUND, since_id=self._newest)
-        sent = list(self.ground.server.room.desk.store.read(lambda tx: tx.list_messages(where)))
+        sent = list(
+            self.ground.server.services.context.store.read(lambda tx: tx.list_messages(where))
+        )
         return None if any(one.status in _MOVING for one in sent) else sent
 
 

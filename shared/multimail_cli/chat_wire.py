@@ -54,10 +54,10 @@ class Turn:
         return Turn(self.text[: min(ends)], self.calls, self.failure) if ends else self
 
 
-def text_of(content: Any) -> str:
+def get_text(content: Any) -> str:
     """Return the text of a message's content, a string or a list of parts."""
     if isinstance(content, list):
-        return "\n".join(text_of(part) for part in content)
+        return "\n".join(get_text(part) for part in content)
     if isinstance(content, dict):
         return str(content.get("text") or "")
     return "" if content is None else str(content)

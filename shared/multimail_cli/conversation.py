@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .chat_wire import text_of
+from .chat_wire import get_text
 
 _OBSERVED = re.compile(r"\A\s*Observation:\s*", re.IGNORECASE)
 _CALLED = re.compile(r"""['"]name['"]:\s*['"]([\w.-]+)['"]""")
@@ -56,7 +56,7 @@ class Conversation:
     def last_user_text(self) -> str:
         """The newest text of a user."""
         asked = [one for one in self.messages if one.get("role") == "user"]
-        return text_of(asked[-1].get("content")) if asked else ""
+        return get_text(asked[-1].get("content")) if asked else ""
 
     @property
     def results(self) -> list[ToolText]:
@@ -86,7 +86,7 @@ class Conversation:
         asked: dict[str, tuple[str, str]] = {}
         spoken = ""
         for one in self.messages:
-            role, text = one.get("role"), text_of(one.get("content"))
+            role, text = one.get("role"), get_text(one.get("content"))
             if role == "assistant":
                 asked |= _calls(one)
                 spoken = text

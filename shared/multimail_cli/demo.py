@@ -124,8 +124,8 @@ def tell(plan: Plan) -> Facts:
 
 @contextmanager
 def _stage(plan: Plan) -> Iterator[tuple[EmbeddedServer, list[Letter]]]:
+    from multimail_server.config import ServerConfig
     from multimail_server.server import EmbeddedServer
-    from multimail_server.settings import ServerConfig
 
     from .demo_mail import MAILBOX
 

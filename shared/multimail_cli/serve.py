@@ -1,4 +1,4 @@
-"""The serve command: the embedded server in the foreground, until it is told to end."""
+"""The serve command: runs the embedded server in the foreground until a signal stops it."""
 
 from __future__ import annotations
 
@@ -7,188 +7,77 @@ import json
 import signal
 import sys
 import threading
-from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .output import CommandError, console
+from .server_options import build_config, build_options
 from .session import Session, command
 
 if TYPE_CHECKING:
-    from multimail_server.clock import Clock
+    from multimail_server.config import ServerConfig
     from multimail_server.server import EmbeddedServer
-    from multimail_server.settings import ServerConfig
 
 app = typer.Typer()
 
-_MODES = ("read_only", "gated_all", "gated_send", "monitored", "autonomous")
-_LONGEST_TTL = 10 * 365 * 24 * 3600
-_MADE_BEFORE_A_LOOK = 10_000
-_MAY = {
+_GC_THRESHOLD = 10_000
+_KEY_USES = {
     "agent": "reads and sends, under the mailbox's oversight",
     "reviewer": "reads and decides, cannot send",
     "admin": "makes mailboxes and keys",
 }
 
 
-@command(app, remote=False)
+@command(app, remote=False, options=build_options())
 def serve(
     session: Session,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The API's port; 0 picks a free one.")] = 8025,
-    smtp_port: Annotated[int, typer.Option(help="The SMTP port; 0 picks a free one.")] = 2525,
-    data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep everything in this file.")
-    ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="MULTIMAIL_DATABASE_URL",
-            help="Keep everything in PostgreSQL, postgresql://…; servers may share it.",
-        ),
-    ] = None,
     memory: Annotated[
-        bool, typer.Option("--memory", help="Keep nothing; the default without --data.")
-    ] = False,
-    dns_zone: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A master file instead of live DNS.")
-    ] = None,
-    relay: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="MULTIMAIL_RELAY",  # its password would stand in every user's list of processes
-            help="Where live mail goes, smtp://host:port. Default: MULTIMAIL_RELAY.",
-        ),
-    ] = None,
-    domain: Annotated[str | None, typer.Option(help="The domain of new mailboxes.")] = None,
-    mode: Annotated[str, typer.Option(help=f"Oversight: {', '.join(_MODES)}.")] = "gated_send",
-    public_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where people reach it, by a proxy.")
-    ] = None,
-    live: Annotated[
-        bool, typer.Option("--live", help="Make live keys, whose mail really leaves.")
-    ] = False,
-    pending_ttl: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=_LONGEST_TTL,
-            metavar="SECONDS",
-            help="How long a send waits for its decision; 72 hours.",
-        ),
-    ] = None,
-    clock: Annotated[
-        str, typer.Option(help="system, virtual, or virtual:2026-01-01T00:00:00Z.")
-    ] = "system",
-    seed: Annotated[
-        int | None, typer.Option(help="Make the same ids in each run, for tests.")
-    ] = None,
-    seed_keys: Annotated[
-        bool, typer.Option("--seed-keys", help="Make the same keys too; anybody can guess them.")
-    ] = False,
-    seed_mail: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Mail to begin with: .eml, mbox, JSON, or a directory."),
-    ] = None,
-    requests_per_minute: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Of each key; more get a 429.")
-    ] = None,
-    sends_per_day: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Of the account; more get a 429.")
-    ] = None,
-    smtp_connections: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Open at once; more are told to try later.")
-    ] = 100,
-    smtp_per_minute: Annotated[
-        int, typer.Option(min=1, metavar="N", help="New SMTP connections of one address.")
-    ] = 1200,
-    approval_codes: Annotated[
         bool,
-        typer.Option("--approval-codes", help="Ask for a code before keys and mailboxes are made."),
+        typer.Option("--memory", help="Keep all data in memory, as without --data or --database."),
     ] = False,
+    **settings: Any,
 ) -> None:
     """Run the API and an SMTP server on this machine."""
-    if sum((data is not None, memory, database is not None)) > 1:
+    places = (settings["data"], settings["database"], memory or None)
+    if sum(place is not None for place in places) > 1:
         raise typer.BadParameter(
-            "Give --data, --database (or MULTIMAIL_DATABASE_URL) or --memory, and no two of them."
+            "Give only one of --data, --database (or MULTIMAIL_DATABASE_URL) and --memory."
         )
-    if mode not in _MODES:
-        raise typer.BadParameter(f"--mode: {mode!r} is none of {', '.join(_MODES)}.")
-    ended = _end_on_signal()
-    _load_the_server()
-    from multimail_server.settings import ServerConfig
-
-    wanted: dict[str, Any] = {"domain": domain} if domain else {}
-    if pending_ttl is not None:
-        wanted["pending_ttl"] = timedelta(seconds=pending_ttl)
-    config = ServerConfig(
-        host=host,
-        port=port,
-        smtp_port=smtp_port,
-        data=data,
-        database=database,
-        dns_zone=dns_zone,
-        relay=relay,
-        oversight_mode=mode,
-        live=live,
-        public_url=public_url,
-        clock=_clock(clock),
-        seed=seed,
-        seeded_keys=seed_keys,
-        seed_mail=seed_mail,
-        requests_per_minute=requests_per_minute,
-        sends_per_day=sends_per_day,
-        smtp_connections=smtp_connections,
-        smtp_per_minute=smtp_per_minute,
-        approval_codes=approval_codes,
-        tell_human=_tell_the_terminal,
-        **wanted,
-    )
-    _run(session, config, ended)
+    stopped = _stop_on_signal()
+    _import_server()
+    _run(session, build_config(settings, notify_operator=_show_on_terminal), stopped)
 
 
-def _clock(text: str) -> Clock:
-    from multimail_server.comforts import clock_of
-
-    try:
-        return clock_of(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--clock: {error}.") from None
-
-
-def _tell_the_terminal(line: str) -> None:
+def _show_on_terminal(line: str) -> None:
     """Show a line with a one-time code to the person at the terminal; never to a log file."""
     if sys.stderr.isatty():
         print(line, file=sys.stderr, flush=True)
 
 
-def _end_on_signal() -> threading.Event:
-    """Return an event that SIGINT and SIGTERM set, from now on."""
-    ended = threading.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: ended.set())
-    return ended
+def _stop_on_signal() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set from now on."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped
 
 
-def _load_the_server() -> None:
-    """Import the server, and keep the garbage collector away from it: what is imported stays."""
-    collecting = gc.isenabled()
+def _import_server() -> None:
+    """Import the server with garbage collection off: what an import makes is never garbage."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         import multimail_server.server  # noqa: F401
     finally:
-        if collecting:
+        if was_enabled:
             gc.enable()
     gc.freeze()
 
 
-def _run(session: Session, config: ServerConfig, ended: threading.Event) -> None:
+def _run(session: Session, config: ServerConfig, stopped: threading.Event) -> None:
+    from multimail_server.config import ServerStartError
     from multimail_server.server import EmbeddedServer
-    from multimail_server.settings import ServerStartError
 
     server = EmbeddedServer(config)
     try:
@@ -196,21 +85,21 @@ def _run(session: Session, config: ServerConfig, ended: threading.Event) -> None
     except ServerStartError as error:
         raise CommandError(str(error), code="cannot_start") from None
     try:
-        _spare_the_collector()
+        _tune_garbage_collection()
         _announce(session, server, config)
-        ended.wait()
+        stopped.wait()
     finally:
         server.stop()
 
 
-def _spare_the_collector() -> None:
-    """Let the garbage collector look less often, and only at what requests make.
+def _tune_garbage_collection() -> None:
+    """Run the garbage collector less often, and only on objects that requests make.
 
-    Modules, models and routes stay for as long as the process runs; a request makes thousands of
-    objects and hardly a cycle.
+    Modules, models and routes live as long as the process; a request makes thousands of objects
+    and hardly any cycles.
     """
     gc.freeze()
-    gc.set_threshold(_MADE_BEFORE_A_LOOK)
+    gc.set_threshold(_GC_THRESHOLD)
 
 
 def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) -> None:
@@ -223,12 +112,12 @@ def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) ->
         f"  API      {server.url}",
         f"  SMTP     {server.smtp}",
         f"  mailbox  {server.mailbox.address}  ({config.oversight_mode})",
-        f"  data     {_where(config)}",
+        f"  data     {_describe_data(config)}",
         *_time_lines(server),
         "",
         *_key_lines(server),
         "",
-        "Ctrl-C ends it.",
+        "Press Ctrl-C to stop.",
     ]
     for line in lines:
         screen.print(line)
@@ -236,26 +125,26 @@ def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) ->
 
 
 def _time_lines(server: EmbeddedServer) -> list[str]:
-    clock = server.room.desk.comforts.clock
+    clock = server.services.context.test_hooks.clock
     if clock is None:
         return []
-    return [f"  clock    virtual: {clock.now().isoformat()} until a test advances it"]
+    return [f"  clock    virtual: {clock.now().isoformat()}, until a test advances it"]
 
 
-def _where(config: ServerConfig) -> str:
+def _describe_data(config: ServerConfig) -> str:
     if config.database is not None:
         return "in PostgreSQL"
     if config.data is None:
-        return "in memory: nothing is kept when it ends; keep it by --data multimail.sqlite3"
+        return "in memory, lost when the server stops; keep it with --data multimail.sqlite3"
     return str(config.data)
 
 
 def _key_lines(server: EmbeddedServer) -> list[str]:
     keys = server.keys
     if keys is None:
-        return ["The keys were shown when this data was made and are not stored in clear."]
-    named = {"agent": keys.agent, "reviewer": keys.reviewer, "admin": keys.admin}
-    lines = [f"  {name:<9}{key}  {_MAY[name]}" for name, key in named.items()]
+        return ["The keys were shown when this data was created; only their hashes are stored."]
+    by_role = {"agent": keys.agent, "reviewer": keys.reviewer, "admin": keys.admin}
+    lines = [f"  {role:<9}{key}  {_KEY_USES[role]}" for role, key in by_role.items()]
     return [
         "Keys",
         *lines,
@@ -263,7 +152,7 @@ def _key_lines(server: EmbeddedServer) -> list[str]:
         "For an agent:",
         f"  export MULTIMAIL_API_URL={server.url}",
         f"  export MULTIMAIL_API_KEY={keys.agent}",
-        "For whoever decides, and for nobody else:",
+        "For the person who decides, and never for an agent:",
         f"  export MULTIMAIL_REVIEWER_KEY={keys.reviewer}",
         "  multimail pending --key-env MULTIMAIL_REVIEWER_KEY",
         f"  or open {server.url}/ in a browser and sign in with the reviewer's key",

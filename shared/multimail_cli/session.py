@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -127,44 +127,49 @@ Command = Callable[..., None]
 
 
 def command(
-    app: typer.Typer, name: str | None = None, *, remote: bool = True
+    app: typer.Typer,
+    name: str | None = None,
+    *,
+    remote: bool = True,
+    options: Sequence[inspect.Parameter] = (),
 ) -> Callable[[Command], Command]:
-    """Register a function as a command; its first argument becomes the `Session`.
+    """Register a function as a command, with a `Session` as its first argument.
 
-    Every command gets `--json`; a remote one also gets `--url`, `--mailbox` and `--key-env`. An
-    error becomes one sentence on stderr and exit status 1.
+    Every command gets `--json`; a remote command also gets `--url`, `--mailbox` and `--key-env`.
+    An error becomes one line on stderr and exit status 1.
 
     Args:
-        app: Where to register it.
-        name: Its name; default the function's.
-        remote: Whether it speaks to an API with a key.
+        app: The application that gets the command.
+        name: The command's name; default the function's.
+        remote: Whether the command calls an API with a key.
+        options: Options in addition to the function's own, passed to its `**` parameter.
     """
     shared = _shared_options(remote=remote)
 
     def register(function: Command) -> Command:
-        def wrapper(**given: Any) -> None:
-            session = Session(**{key: given.pop(key) for key in list(given) if key in shared})
-            _guarded(session, function, given)
+        def wrapper(**arguments: Any) -> None:
+            session = Session(**{key: arguments.pop(key) for key in shared})
+            _run_command(session, function, arguments)
 
         wrapper.__name__ = function.__name__
         wrapper.__doc__ = inspect.getdoc(function)
-        parameters = [*_own_parameters(function), *shared.values()]
-        # typer reads either of the two, by its version.
+        parameters = [*options, *_own_parameters(function), *shared.values()]
+        # Which of the two typer reads depends on its version.
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {one.name: one.annotation for one in parameters}
+        wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
         app.command(name or function.__name__)(wrapper)
         return function
 
     return register
 
 
-def _guarded(session: Session, function: Command, given: dict[str, Any]) -> None:
+def _run_command(session: Session, function: Command, arguments: dict[str, Any]) -> None:
     try:
-        function(session, **given)
+        function(session, **arguments)
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except BrokenPipeError:
-        # The reader has gone, and so has whoever would read an error; Python flushes at exit.
+        # Nothing reads stdout any more. Python flushes it at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except Exception as error:
@@ -176,7 +181,9 @@ def _own_parameters(function: Command) -> list[inspect.Parameter]:
     hints = get_type_hints(function, include_extras=True)
     own = list(inspect.signature(function).parameters.values())[1:]
     return [
-        one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in own
+        item.replace(annotation=hints[item.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for item in own
+        if item.kind is not inspect.Parameter.VAR_KEYWORD
     ]
 
 

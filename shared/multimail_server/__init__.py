@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import Ids, SystemClock, VirtualClock
+    from .config import ServerConfig, ServerStartError
     from .server import EmbeddedServer
-    from .settings import ServerConfig, ServerStartError
 
 __all__ = [
     "EmbeddedServer",
@@ -25,8 +25,8 @@ __all__ = [
 _HOMES = {
     "EmbeddedServer": "server",
     "Ids": "clock",
-    "ServerConfig": "settings",
-    "ServerStartError": "settings",
+    "ServerConfig": "config",
+    "ServerStartError": "config",
     "SystemClock": "clock",
     "VirtualClock": "clock",
 }

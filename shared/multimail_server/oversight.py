@@ -114,7 +114,7 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Transition:
     """The event is allowed and leads to `state`."""
 
     state: State
@@ -122,19 +122,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class NoOp:
     """The event happened before: answer as then, change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The event may not happen: `code` is for programs, `sentence` for people."""
+class Rejected:
+    """The event may not happen: `code` is for programs, `message` for people."""
 
     code: str
-    sentence: str
+    message: str
 
 
-Outcome = Step | Repeat | Refused
+Outcome = Transition | NoOp | Rejected
 Case = tuple[Direction, Mode, State, Event]
 
 GATED = (Mode.GATED_ALL, Mode.GATED_SEND)
@@ -152,22 +152,22 @@ KEPT = (State.UNREAD, State.READ, State.ARCHIVED, State.REJECTED, State.PENDING_
 """States of inbound mail that is kept for a time and then forgotten."""
 
 _OUT, _IN = Direction.OUTBOUND, Direction.INBOUND
-_REPEAT = Repeat()
-_HOLD = Step(State.PENDING_SEND_APPROVAL, (Effect.AWAIT_DECISION,))
-_HOLD_AGAIN = Step(State.PENDING_SEND_APPROVAL, (Effect.WITHDRAW, Effect.AWAIT_DECISION))
-_GO = Step(State.SENDING, (Effect.ENQUEUE,))
-_GO_LATER = Step(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER,))
-_GATE_LATER = Step(State.SCHEDULED_FIRST, (Effect.ENQUEUE_FOR_LATER,))
-_STOP = Step(State.CANCELLED, (Effect.WITHDRAW,))
-_GO_AND_TELL = Step(State.SENDING, (Effect.ENQUEUE, Effect.NOTIFY))
-_GO_LATER_AND_TELL = Step(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER, Effect.NOTIFY))
-_SUSPECT = Step(State.SPAM_FLAGGED)
-_FROZEN = Refused(
+_REPEAT = NoOp()
+_HOLD = Transition(State.PENDING_SEND_APPROVAL, (Effect.AWAIT_DECISION,))
+_HOLD_AGAIN = Transition(State.PENDING_SEND_APPROVAL, (Effect.WITHDRAW, Effect.AWAIT_DECISION))
+_GO = Transition(State.SENDING, (Effect.ENQUEUE,))
+_GO_LATER = Transition(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER,))
+_GATE_LATER = Transition(State.SCHEDULED_FIRST, (Effect.ENQUEUE_FOR_LATER,))
+_STOP = Transition(State.CANCELLED, (Effect.WITHDRAW,))
+_GO_AND_TELL = Transition(State.SENDING, (Effect.ENQUEUE, Effect.NOTIFY))
+_GO_LATER_AND_TELL = Transition(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER, Effect.NOTIFY))
+_SUSPECT = Transition(State.SPAM_FLAGGED)
+_FROZEN = Rejected(
     "content_frozen",
     "It was let through, so what it says can no longer change: move its `send_at`, or cancel it "
     "and send another one.",
 )
-_PURGE = Step(State.DELETED)
+_PURGE = Transition(State.DELETED)
 
 _Row = tuple[Direction, tuple[Mode, ...], State, Event, Outcome]
 
@@ -188,9 +188,9 @@ _ROWS: tuple[_Row, ...] = (
      _GO_LATER_AND_TELL),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.APPROVED, _GO),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.APPROVED_FOR_LATER, _GO_LATER),
-    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REJECTED, Step(State.REJECTED)),
-    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.CANCELLED, Step(State.CANCELLED)),
-    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.EXPIRED, Step(State.EXPIRED)),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REJECTED, Transition(State.REJECTED)),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.CANCELLED, Transition(State.CANCELLED)),
+    (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.EXPIRED, Transition(State.EXPIRED)),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.RESCHEDULED, _HOLD),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REVISED, _HOLD),
     # The approver saw the old moment: a new one is a new revision, which needs a new decision.
@@ -201,12 +201,12 @@ _ROWS: tuple[_Row, ...] = (
     (_OUT, GATED, State.SCHEDULED, Event.EDITED, _FROZEN),
     (_OUT, (Mode.AUTONOMOUS,), State.SCHEDULED, Event.EDITED, _GO_LATER),
     (_OUT, (Mode.MONITORED,), State.SCHEDULED, Event.EDITED, _GO_LATER_AND_TELL),
-    *((_OUT, GATED + FREE, state, event, outcome) for state, event, outcome in (
+    *((_OUT, GATED + FREE, state, event, transition) for state, event, transition in (
         (State.SCHEDULED, Event.CANCELLED, _STOP),
-        (State.SCHEDULED, Event.DUE, Step(State.SENDING)),
-        (State.SENDING, Event.DUE, Step(State.SENDING)),
-        (State.SENDING, Event.DELIVERED, Step(State.SENT, (Effect.WITHDRAW,))),
-        (State.SENDING, Event.FAILED, Step(State.SEND_FAILED, (Effect.WITHDRAW,))),
+        (State.SCHEDULED, Event.DUE, Transition(State.SENDING)),
+        (State.SENDING, Event.DUE, Transition(State.SENDING)),
+        (State.SENDING, Event.DELIVERED, Transition(State.SENT, (Effect.WITHDRAW,))),
+        (State.SENDING, Event.FAILED, Transition(State.SEND_FAILED, (Effect.WITHDRAW,))),
         (State.CANCELLED, Event.CANCELLED, _REPEAT),
     )),
     *((_OUT, GATED, state, event, _REPEAT)
@@ -216,30 +216,34 @@ _ROWS: tuple[_Row, ...] = (
     (_OUT, GATED, State.EXPIRED, Event.EXPIRED, _REPEAT),
     *((_OUT, tuple(Mode), state, Event.OPENED, _REPEAT) for state in State),
     (_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, Event.SCANNED,
-     Step(State.PENDING_INBOUND_APPROVAL)),
-    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED, Step(State.UNREAD)),
-    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.APPROVED, Step(State.UNREAD)),
-    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.REJECTED, Step(State.REJECTED)),
+     Transition(State.PENDING_INBOUND_APPROVAL)),
+    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED, Transition(State.UNREAD)),
+    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.APPROVED,
+     Transition(State.UNREAD)),
+    (_IN, (Mode.GATED_ALL,), State.PENDING_INBOUND_APPROVAL, Event.REJECTED,
+     Transition(State.REJECTED)),
     (_IN, (Mode.GATED_ALL,), State.REJECTED, Event.REJECTED, _REPEAT),
     *((_IN, (Mode.GATED_ALL,), state, Event.APPROVED, _REPEAT)
       for state in (State.UNREAD, State.READ, State.ARCHIVED)),
-    (_IN, tuple(Mode), State.UNREAD, Event.OPENED, Step(State.READ)),
+    (_IN, tuple(Mode), State.UNREAD, Event.OPENED, Transition(State.READ)),
     *((_IN, tuple(Mode), state, Event.OPENED, _REPEAT)
       for state in (State.READ, State.ARCHIVED, State.PENDING_INBOUND_APPROVAL, State.REJECTED)),
     # Where a human decides on everything that comes in, the scan only advises.
-    *((_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, event, Step(State.PENDING_INBOUND_APPROVAL))
+    *((_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, event,
+       Transition(State.PENDING_INBOUND_APPROVAL))
       for event in (Event.SCANNED_AS_SUSPECT, Event.SCANNED_AS_SPAM)),
     (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED_AS_SUSPECT, _SUSPECT),
-    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED_AS_SPAM, Step(State.SPAM_QUARANTINED)),
-    *((_IN, tuple(Mode), state, event, outcome)
+    (_IN, INBOUND_FREE, State.PENDING_SCAN, Event.SCANNED_AS_SPAM,
+     Transition(State.SPAM_QUARANTINED)),
+    *((_IN, tuple(Mode), state, event, transition)
       for state in (State.UNREAD, State.READ, State.ARCHIVED)
-      for event, outcome in ((Event.REPORTED_SPAM, _SUSPECT), (Event.REPORTED_CLEAN, _REPEAT))),
+      for event, transition in ((Event.REPORTED_SPAM, _SUSPECT), (Event.REPORTED_CLEAN, _REPEAT))),
     *((_IN, tuple(Mode), state, event, _REPEAT)
       for state in (State.SPAM_FLAGGED, State.SPAM_QUARANTINED)
       for event in (Event.REPORTED_SPAM, Event.OPENED)),
-    (_IN, tuple(Mode), State.SPAM_FLAGGED, Event.REPORTED_CLEAN, Step(State.UNREAD)),
+    (_IN, tuple(Mode), State.SPAM_FLAGGED, Event.REPORTED_CLEAN, Transition(State.UNREAD)),
     # In a mailbox that holds all inbound mail, only an approval shows what was hidden.
-    (_IN, INBOUND_FREE, State.SPAM_QUARANTINED, Event.REPORTED_CLEAN, Step(State.UNREAD)),
+    (_IN, INBOUND_FREE, State.SPAM_QUARANTINED, Event.REPORTED_CLEAN, Transition(State.UNREAD)),
     (_IN, (Mode.GATED_ALL,), State.SPAM_FLAGGED, Event.APPROVED, _REPEAT),
     *((_OUT, tuple(Mode), state, Event.PURGED, _PURGE) for state in OVER),
     *((_IN, tuple(Mode), state, Event.PURGED, _PURGE) for state in KEPT),
@@ -265,7 +269,7 @@ _OVER: dict[State, str] = {
 }
 
 
-def outcome(direction: Direction, mode: Mode, state: State, event: Event) -> Outcome:
+def transition(direction: Direction, mode: Mode, state: State, event: Event) -> Outcome:
     """Return what `event` does to a message. Pure and total: what is not allowed is refused.
 
     Args:
@@ -278,13 +282,13 @@ def outcome(direction: Direction, mode: Mode, state: State, event: Event) -> Out
     if found is not None:
         return found
     if direction is Direction.OUTBOUND and mode is Mode.READ_ONLY:
-        return Refused("read_only", "This mailbox is read_only: nothing can be sent from it.")
+        return Rejected("read_only", "This mailbox is read_only: nothing can be sent from it.")
     if state is State.EXPIRED:
-        return Refused("expired", f"{_OVER[state]}.")
+        return Rejected("expired", f"{_OVER[state]}.")
     code = "already_decided" if event in _DECISIONS else "not_possible"
     if state is State.SCHEDULED_FIRST:
         code = "not_yet"
-    return Refused(code, f"{_OVER.get(state, _NOT_HELD)}; its status is {state.wire}.")
+    return Rejected(code, f"{_OVER.get(state, _NOT_HELD)}; its status is {state.wire}.")
 
 
 _DECISIONS = frozenset({Event.APPROVED, Event.APPROVED_FOR_LATER, Event.REJECTED})

@@ -21,34 +21,36 @@ import uvicorn
 
 from .api.app import make_app
 from .api.limits import Limits
-from .comforts import comforts_of, ids_of, smtp_fault
-from .delivery.chores import Chores
-from .delivery.notice_mail import NoticeMail
-from .delivery.outbox import Outbox
-from .delivery.relay import Relay, relay_from_url
-from .delivery.webhooks import WebhookCourier
-from .mail.auth.dns import LateResolver
+from .config import ServerConfig, ServerStartError, validate_config
+from .errors import ApiError
+from .mail.auth.dns import LazyResolver
 from .mail.envelope import SmtpEnvelope
-from .mailroom import Desk, Mailroom
-from .mailroom.desk import the_server
-from .mailroom.letterhead import Letterhead, letterhead_of
-from .mailroom.retention import Retention
 from .oversight import Mode
-from .refusals import Refusal
-from .settings import ServerConfig, ServerStartError, checked
-from .signals import Alarm, Alarms, Signals
+from .services import Services
+from .services.context import AppContext, Principal
+from .services.outbound_headers import OutboundHeaders, load_outbound_headers
+from .services.retention import Retention
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
-from .store.records import Mailbox
+from .store.records import Mailbox, Message, OutboxRow
 from .store.sqlite import SqliteStore
-from .web.faulty import resettable_http
+from .testing.fake_relay import FakeRelay
+from .testing.fault_injection import resettable_http_protocol
+from .testing.faults import RELAY
+from .testing.hooks import build_ids, build_smtp_fault_hook, build_test_hooks
+from .wakeups import CommitSignal, Wakeup, WakeupGroup
+from .workers.notification_mail import NotificationMail
+from .workers.outbox import Outbox
+from .workers.relay import Relay, parse_relay_url
+from .workers.scheduler import PeriodicJobs
+from .workers.webhooks import WebhookDispatcher
 
 if TYPE_CHECKING:
     from .mail.auth.dns import Resolver
-    from .seeding import Seed
+    from .testing.seeding import Seed
 
 _log = logging.getLogger(__name__)
-_PATIENCE_SECONDS = 15.0
+_STARTUP_TIMEOUT = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class EmbeddedServer:
         self._keys: FirstKeys | None = None
         self._url = self._smtp = ""
         self._undo: list[Any] = []
-        self._room: Mailroom | None = None
+        self._services: Services | None = None
         self._seeds: list[Seed] = []
 
     @property
@@ -101,11 +103,11 @@ class EmbeddedServer:
         return self._smtp
 
     @property
-    def room(self) -> Mailroom:
+    def services(self) -> Services:
         """The mailroom, for code in the same process."""
-        if self._room is None:
+        if self._services is None:
             raise RuntimeError("The server is not running; call start() first.")
-        return self._room
+        return self._services
 
     def start(self) -> Self:
         """Start everything and return when requests and mail are taken.
@@ -113,11 +115,11 @@ class EmbeddedServer:
         Raises:
             ServerStartError: A port is taken, the data file cannot be used, or a setting is wrong.
         """
-        if self._room is not None:
+        if self._services is not None:
             raise ServerStartError("This server is running already.")
         try:
             self._assemble()
-        except (OSError, StoreUnavailableError, ValueError, Refusal) as error:
+        except (OSError, StoreUnavailableError, ValueError, ApiError) as error:
             self.stop()
             raise ServerStartError(f"The server cannot start: {error}") from error
         except BaseException:
@@ -133,7 +135,7 @@ class EmbeddedServer:
                 undo()
             except Exception:
                 _log.exception("A part of the server did not stop cleanly")
-        self._room = None
+        self._services = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -155,21 +157,23 @@ class EmbeddedServer:
 
     def _assemble(self) -> None:
         config = self.config
-        mode, address = checked(config)
+        mode, address = validate_config(config)
         http = _bind(config.host, config.port, "--port")
         self._undo.append(http.close)
-        relay = relay_from_url(config.relay) if config.relay else None
+        relay = parse_relay_url(config.relay) if config.relay else None
         resolver = _resolver(config.dns_zone)
         self._seeds = _seeds(config.seed_mail)
         store = self._open_store()
         self._url = f"http://{_authority(config.host, http.getsockname()[1])}"
-        letterhead = letterhead_of(store, (config.public_url or self._url).rstrip("/"))
-        room = self._make_room(store, resolver, relay, letterhead)
-        self._first_things(room, address, mode)
+        outbound_headers = load_outbound_headers(
+            store, (config.public_url or self._url).rstrip("/")
+        )
+        services = self._build_services(store, resolver, relay, outbound_headers)
+        self._bootstrap_account(services, address, mode)
         secret = _link_secret(store)
-        self._start_smtp(room)
-        self._start_http(room, secret, http)
-        self._room = room
+        self._start_smtp(services)
+        self._start_http(services, secret, http)
+        self._services = services
 
     def _open_store(self) -> Store:
         if self.config.database is not None:
@@ -195,23 +199,27 @@ class EmbeddedServer:
         self._undo.append(store.close)
         return store
 
-    def _make_room(
-        self, store: Store, resolver: Resolver, relay: Relay | None, letterhead: Letterhead
-    ) -> Mailroom:
+    def _build_services(
+        self,
+        store: Store,
+        resolver: Resolver,
+        relay: Relay | None,
+        outbound_headers: OutboundHeaders,
+    ) -> Services:
         config = self.config
-        for_outbox, for_chores = Alarm(), Alarm()
-        desk = Desk(
+        for_outbox, for_jobs = Wakeup(), Wakeup()
+        context = AppContext(
             store=store,
             clock=config.clock,
-            ids=config.ids or ids_of(config.clock, config.seed),
+            ids=config.ids or build_ids(config.clock, config.seed),
             resolver=resolver,
-            signals=Signals(),
+            commits=CommitSignal(),
             domain=config.domain.lower(),
             pending_ttl=config.pending_ttl,
             has_relay=relay is not None,
-            letterhead=letterhead,
+            outbound_headers=outbound_headers,
             relay_host=urlsplit(config.relay).hostname if config.relay else None,
-            comforts=comforts_of(
+            test_hooks=build_test_hooks(
                 config.clock,
                 config.host,
                 live=config.live,
@@ -219,40 +227,48 @@ class EmbeddedServer:
                 seeded_keys=config.seeded_keys,
                 relay=relay is not None,
             ),
-            alarms=Alarms(for_outbox, for_chores),
-            tell_human=config.tell_human,
+            wakeups=WakeupGroup(for_outbox, for_jobs),
+            notify_operator=config.notify_operator,
             approval_codes=config.approval_codes,
             sends_per_day=config.sends_per_day,
         )
-        outbox = Outbox(desk, relay, for_outbox)
-        desk.comforts.watch(outbox)
+        faults = context.test_hooks.faults
+
+        def get_test_relay(message: Message, row: OutboxRow) -> Relay | None:
+            is_faulty = bool(message.delivery) or faults.at(RELAY, row.remaining)
+            return FakeRelay(faults) if is_faulty else None
+
+        outbox = Outbox(context, relay, for_outbox, get_test_relay)
+        context.test_hooks.watch(outbox)
         outbox.start()
         self._undo.append(outbox.stop)
-        chores = Chores(desk, (Retention(desk), NoticeMail(desk, relay)), for_chores)
-        chores.start()
-        self._undo.append(chores.stop)
-        desk.comforts.watch(chores)
-        courier = WebhookCourier(desk, config.webhook_timeout)
-        desk.comforts.watch(courier)
-        self._undo.append(courier.stop)
-        courier.start()
-        store.on_remote_commit(desk.heard_of_a_commit)
-        room = Mailroom(desk)
-        room.rehearsing.resume()
-        return room
+        periodic_jobs = PeriodicJobs(
+            context, (Retention(context), NotificationMail(context, relay)), for_jobs
+        )
+        periodic_jobs.start()
+        self._undo.append(periodic_jobs.stop)
+        context.test_hooks.watch(periodic_jobs)
+        dispatcher = WebhookDispatcher(context, config.webhook_timeout)
+        context.test_hooks.watch(dispatcher)
+        self._undo.append(dispatcher.stop)
+        dispatcher.start()
+        store.on_remote_commit(context.on_remote_commit)
+        services = Services(context)
+        services.test_service.resume()
+        return services
 
-    def _first_things(self, room: Mailroom, address: str, mode: Mode) -> None:
-        made = room.accounts.found(address, mode, live=self.config.live)
+    def _bootstrap_account(self, services: Services, address: str, mode: Mode) -> None:
+        made = services.accounts.create_first(address, mode, live=self.config.live)
         if made is not None:
             mailbox, keys = made
             self._keys = FirstKeys(**keys)
         else:
-            mailbox = room.desk.store.read(_first_mailbox)
+            mailbox = services.context.store.read(_first_mailbox)
             self._keys = None
         self.mailbox = FirstMailbox(mailbox.id, mailbox.address)
-        self._first_mail(room, mailbox.account_id, is_new=made is not None)
+        self._receive_seed_mail(services, mailbox.account_id, is_new=made is not None)
 
-    def _first_mail(self, room: Mailroom, account_id: str, *, is_new: bool) -> None:
+    def _receive_seed_mail(self, services: Services, account_id: str, *, is_new: bool) -> None:
         config = self.config
         if config.seed is not None and not is_new:
             raise ServerStartError(
@@ -260,20 +276,20 @@ class EmbeddedServer:
                 "take a new file."
             )
         for seed in self._seeds if is_new else []:
-            room.rehearsing.seed(the_server(account_id), seed)
+            services.test_service.seed(Principal.system(account_id), seed)
 
-    def _start_smtp(self, room: Mailroom) -> None:
+    def _start_smtp(self, services: Services) -> None:
         config = self.config
 
         def receive(envelope: SmtpEnvelope, raw: bytes) -> None:
-            room.receiving.receive(envelope, raw)
+            services.receiving.receive(envelope, raw)
 
         smtp = InboundSmtp(
             config.host,
             config.smtp_port,
-            knows_recipient=room.receiving.knows,
+            knows_recipient=services.receiving.has_mailbox,
             receive=receive,
-            fault=smtp_fault(room.desk.comforts.faults),
+            fault=build_smtp_fault_hook(services.context.test_hooks.faults),
             max_bytes=config.message_bytes,
             limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
             recipient_lookup_is_fast=config.database is None,
@@ -287,11 +303,11 @@ class EmbeddedServer:
         self._undo.append(smtp.stop)
         self._smtp = _authority(config.host, port)
 
-    def _start_http(self, room: Mailroom, secret: str, listener: socket.socket) -> None:
+    def _start_http(self, services: Services, secret: str, listener: socket.socket) -> None:
         limits = Limits(self.config.requests_per_minute, self.config.message_bytes)
         runner = _Http(
             uvicorn.Config(
-                make_app(room, secret, self.config.public_url, limits),
+                make_app(services, secret, self.config.public_url, limits),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
@@ -299,7 +315,9 @@ class EmbeddedServer:
                 server_header=False,
                 timeout_graceful_shutdown=3,
                 ws="none",
-                http=resettable_http() if room.desk.comforts.unfit is None else "auto",
+                http=resettable_http_protocol()
+                if services.context.test_hooks.disabled_reason is None
+                else "auto",
             )
         )
         thread = threading.Thread(
@@ -312,7 +330,7 @@ class EmbeddedServer:
             thread.join()
 
         self._undo.append(stop)
-        if not runner.ready.wait(_PATIENCE_SECONDS):
+        if not runner.ready.wait(_STARTUP_TIMEOUT):
             raise ServerStartError("The HTTP server did not come up; its log says why.")
 
 
@@ -333,14 +351,14 @@ class _Http(uvicorn.Server):
 def _seeds(path: Path | None) -> list[Seed]:
     if path is None:
         return []
-    from .seeding import seeds_in
+    from .testing.seeding import read_seeds
 
-    return seeds_in(path)
+    return read_seeds(path)
 
 
 def _resolver(zone: Path | None) -> Resolver:
     if zone is None:
-        return LateResolver()
+        return LazyResolver()
     from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)

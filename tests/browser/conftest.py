@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

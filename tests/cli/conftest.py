@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from multimail_cli.main import run
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()"]
 

@@ -11,12 +11,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from docs_site import settings_table
 from tests.support.postgres import PASSWORD, QUOTED
+
+from multimail_cli.server_options import build_config
+from multimail_server import ServerConfig, VirtualClock
 
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()", "serve"]
 FREE = ("--port", "0", "--smtp-port", "0")
@@ -71,7 +76,7 @@ def test_the_banner_tells_a_person_what_to_copy() -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
     banner = "".join(lines)
-    assert "nothing is kept" in banner
+    assert "in memory" in banner
     assert "--data multimail.sqlite3" in banner
     assert re.search(r"export MULTIMAIL_API_URL=http://127\.0\.0\.1:\d+$", banner, re.MULTILINE)
     assert re.search(r"export MULTIMAIL_API_KEY=mm_test_[\w-]+", banner)
@@ -149,11 +154,11 @@ def test_a_database_keeps_the_keys_and_its_password_is_told_nowhere(database_url
         assert process.communicate(timeout=30) == ("", "")
     with serving(*FREE, MULTIMAIL_DATABASE_URL=database_url) as process:
         assert process.stdout is not None
-        banner = "".join(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+        banner = "".join(iter(process.stdout.readline, "Press Ctrl-C to stop.\n"))
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     assert "in PostgreSQL" in banner
-    assert "not stored in clear" in banner
+    assert "only their hashes are stored" in banner
     assert first["keys"]["agent"] not in banner
     assert not any(secret in banner + err for secret in (PASSWORD, QUOTED))
 
@@ -192,3 +197,22 @@ def test_a_database_of_the_environment_is_not_passed_over(tmp_path: Path) -> Non
     )
     assert ran.returncode == 2
     assert "MULTIMAIL_DATABASE_URL" in ran.stderr
+
+
+def test_options_become_settings_and_the_others_keep_their_defaults() -> None:
+    typed = {"port": 0, "pending_ttl": 5, "mode": "monitored", "seed_keys": True, "host": None}
+    config = build_config({**typed, "clock": "virtual"}, message_bytes=1)
+    assert isinstance(config.clock, VirtualClock)
+    assert config == ServerConfig(
+        port=0,
+        pending_ttl=timedelta(seconds=5),
+        oversight_mode="monitored",
+        seeded_keys=True,
+        message_bytes=1,
+        clock=config.clock,
+    )
+
+
+def test_the_documented_settings_are_the_declared_ones() -> None:
+    page = settings_table.find_page().read_text("utf-8")
+    assert settings_table.rendered() in page, "run python -m docs_site.settings_table"

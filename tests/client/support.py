@@ -13,7 +13,7 @@ import httpx
 from multimail import AsyncMultiMail, MultiMail, Retry
 
 KEY = "mm_test_canary_5f2b9c71d04e"
-AT_ONCE = Retry(base=0, cap=0, ceiling=0.5, chance=lambda: 0.0)
+AT_ONCE = Retry(base_delay=0, max_delay=0, max_retry_after=0.5, jitter=lambda: 0.0)
 BASE = "https://api.multimail.test"
 
 Handler: TypeAlias = Callable[[httpx.Request], httpx.Response]
@@ -73,7 +73,7 @@ class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield part
 
 
-def body_of(request: httpx.Request) -> Any:
+def build_body(request: httpx.Request) -> Any:
     return json.loads(request.content) if request.content else None
 
 
@@ -160,7 +160,7 @@ class Post:
         return [one for one in reversed(mine) if status in (None, one["status"])]
 
     def _accept(self, request: httpx.Request, box: str, **facts: Any) -> httpx.Response:
-        body = body_of(request)
+        body = build_body(request)
         key = body.get("idempotency_key") or f"none-{len(self.emails)}"
         if key in self.accepted:
             again = {"status": "already_sent", "idempotent": True}

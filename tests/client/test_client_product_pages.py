@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.client.support import Connect, Post, answer, body_of
+from tests.client.support import Connect, Post, answer, build_body
 
 import multimail
-from multimail import AsyncMultiMail, ConflictError, MultiMail
+from multimail import ConflictError, MultiMail
 
 
 def test_every_name_of_the_pages_is_one_of_the_two_clients() -> None:
     assert multimail.Client is multimail.MultiMailClient is MultiMail
-    assert multimail.AsyncClient is multimail.AsyncMultiMailClient is AsyncMultiMail
     assert isinstance(multimail.Client(api_key="mm_test_your_test_token"), MultiMail)
 
 
@@ -30,7 +29,7 @@ async def test_a_send_into_a_gated_mailbox_is_pending_and_has_an_approval_link(
     assert result.status == "pending"
     assert result.message_id.startswith("msg_")
     assert result.approval_url.endswith("/v1/approve/t_msg_1")
-    assert body_of(post.requests[-1])["metadata"] == {
+    assert build_body(post.requests[-1])["metadata"] == {
         "workflow": "procurement",
         "po_number": "8821",
     }
@@ -119,7 +118,7 @@ async def test_the_quick_start_send_takes_one_address_and_its_own_key(connect: C
 async def test_a_reviewer_decides_by_message_id_and_action(connect: Connect) -> None:
     post = Post()
     result = await connect(post).decide_email(message_id="msg_1", action="approve")
-    assert body_of(post.requests[-1]) == {"email_id": "msg_1", "action": "approve"}
+    assert build_body(post.requests[-1]) == {"email_id": "msg_1", "action": "approve"}
     assert result.delivered is True
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from multimail import AsyncMultiMail, MultiMail
 from multimail.tools import Toolkit
-from multimail_cli.chat_wire import text_of
+from multimail_cli.chat_wire import get_text
 from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
 
 Call = tuple[str, dict[str, Any]]
@@ -146,7 +146,7 @@ class Driver:
     def texts(self, shown: Sequence[Conversation]) -> list[str]:
         """Return the results that the last of a run's requests shows."""
         said = shown[-1].messages
-        return [text_of(one.get("content")) for one in said if one.get("role") == "tool"]
+        return [get_text(one.get("content")) for one in said if one.get("role") == "tool"]
 
     def offered(self, seen: Conversation) -> list[str]:
         """Return the names of the tools that a request offers."""

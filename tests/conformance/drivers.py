@@ -16,7 +16,7 @@ from tests.conformance.drivers_autogen import AutoGen, AutoGenWorkbench
 from tests.conformance.drivers_semantic_kernel import SemanticKernel, StreamingSemanticKernel
 
 from multimail.tools import ApproverToolkit, Toolkit
-from multimail_cli.chat_wire import text_of
+from multimail_cli.chat_wire import get_text
 from multimail_cli.scripted_model import Conversation, Turn, call, say
 
 _PRINTED = re.compile(
@@ -162,7 +162,7 @@ class ToolCallingAgent(Driver):
     @staticmethod
     def _said(seen: Conversation) -> str:
         return "\n".join(
-            text_of(one.get("content")) for one in seen.messages if one.get("role") == "user"
+            get_text(one.get("content")) for one in seen.messages if one.get("role") == "user"
         )
 
 
@@ -188,7 +188,7 @@ class CodeAgent(ToolCallingAgent):
 
     def offered(self, seen: Conversation) -> list[str]:
         # Its model is told of the tools in the system message, as of functions of Python.
-        return re.findall(r"^def (\w+)\(", text_of(seen.messages[0].get("content")), re.MULTILINE)
+        return re.findall(r"^def (\w+)\(", get_text(seen.messages[0].get("content")), re.MULTILINE)
 
 
 def _given(arguments: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from tests.docs.blocks import blocks_of
 from tests.docs.shell import check
 
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 BLOCKS = blocks_of("docs/deployment.md")
 

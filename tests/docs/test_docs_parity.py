@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from multimail.verb import paging, verb
-from multimail.verbs import Verbs
+from multimail._methods import ClientMethod, Methods
 from multimail_server.api.routes import ALL, PAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()
@@ -23,7 +22,7 @@ SERVED = {_shape(spec.method, spec.path) for spec in ALL}
 
 def test_every_client_method_has_a_row() -> None:
     rows = [name for found in ROW.finditer(PAGE) for name in re.findall(r"`(\w+)`", found[1])]
-    methods = {name for name, value in vars(Verbs).items() if isinstance(value, verb | paging)}
+    methods = {name for name, value in vars(Methods).items() if isinstance(value, ClientMethod)}
     assert sorted(rows) == sorted(methods)
 
 

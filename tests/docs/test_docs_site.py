@@ -14,9 +14,8 @@ from tests.docs.blocks import ROOT
 from typer.testing import CliRunner
 
 from multimail import AsyncMultiMail, errors
+from multimail._methods import ClientMethod, Methods
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
-from multimail.verb import paging, verb
-from multimail.verbs import Verbs
 from multimail_cli.main import app
 
 PICTURES = sorted((ROOT / "docs" / "pictures").iterdir())
@@ -46,7 +45,7 @@ def test_every_page_is_there_and_nothing_is_fetched_from_elsewhere(site: Path) -
 
 def test_the_reference_has_every_method_of_the_client(site: Path) -> None:
     page = (site / "reference" / "multimail" / "index.html").read_text("utf-8")
-    methods = {name for name, value in vars(Verbs).items() if isinstance(value, verb | paging)}
+    methods = {name for name, value in vars(Methods).items() if isinstance(value, ClientMethod)}
     missing = {name for name in methods if f'id="multimail.MultiMail.{name}"' not in page}
     assert not missing
     assert f'id="{AsyncMultiMail.__module__.partition(".")[0]}.AsyncMultiMail"' in page

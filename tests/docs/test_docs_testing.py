@@ -10,7 +10,7 @@ import pytest
 from tests.docs.blocks import blocks_of
 
 from multimail_server.testing import ServerUnderTest
-from multimail_server.web.routes.rehearsing import FaultBody
+from multimail_server.testing.routes import FaultBody
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
 (SEED,) = [block.text for block in blocks_of("docs/testing.md") if block.language == "json"]

@@ -18,8 +18,8 @@ from multimail import MultiMail
 from multimail.tools import Toolkit
 from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, say
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.signing import zone_lines
+from multimail_server.testing.server import ServerUnderTest
 
 Deliver = Callable[..., None]
 

@@ -19,13 +19,13 @@ from tests.guards.name_server import Address, NameServer
 
 from multimail.tools import Toolkit, ToolResult
 from multimail_server import ServerConfig
-from multimail_server.delivery.relay import Relay
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.auth.dns import Resolver
 from multimail_server.mail.auth.resolvers import live_resolver
-from multimail_server.mailroom import Mailroom
-from multimail_server.mailroom.letterhead import Letterhead
+from multimail_server.services import Services
+from multimail_server.services.outbound_headers import OutboundHeaders
 from multimail_server.store.protocol import Store
+from multimail_server.testing.server import ServerUnderTest
+from multimail_server.workers.relay import Relay
 
 Json = dict[str, Any]
 Read = Callable[[str], tuple[str, Json]]
@@ -43,11 +43,15 @@ class OnLiveDns(ServerUnderTest):
         super().__init__(config)
         self._name_server = name_server
 
-    def _make_room(
-        self, store: Store, resolver: Resolver, relay: Relay | None, letterhead: Letterhead
-    ) -> Mailroom:
+    def _build_services(
+        self,
+        store: Store,
+        resolver: Resolver,
+        relay: Relay | None,
+        outbound_headers: OutboundHeaders,
+    ) -> Services:
         live = live_resolver(_DNS_SECONDS, server=self._name_server)
-        return super()._make_room(store, live, relay, letterhead)
+        return super()._build_services(store, live, relay, outbound_headers)
 
 
 @dataclass
@@ -80,7 +84,7 @@ class Post:
 
     def id_of(self, case: Case) -> str:
         """Return the id under which a case is stored: only its exact bytes lead to it."""
-        desk, box = self.server(case).room.desk, self.server(case).mailbox
+        desk, box = self.server(case).room.context, self.server(case).mailbox
         digest = hashlib.sha256(case.raw).hexdigest()
         since = desk.now() - timedelta(days=1)
         found = desk.store.read(lambda tx: tx.find_by_raw(box.id, digest, since))
@@ -90,7 +94,7 @@ class Post:
     def raw_of(self, case: Case) -> bytes:
         """Return the bytes that the server keeps of a case."""
         email_id = self.id_of(case)
-        content = self.server(case).room.desk.store.read(lambda tx: tx.content(email_id))
+        content = self.server(case).room.context.store.read(lambda tx: tx.content(email_id))
         assert content is not None
         return content.raw
 

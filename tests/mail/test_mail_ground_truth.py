@@ -17,8 +17,8 @@ from tests.mail.ground_truth import read_from_sdist
 from multimail.trust.evidence import AuthResult
 from multimail.trust.labels import Label, assess
 from multimail_server.mail.auth.authenticate import authenticate
-from multimail_server.mail.auth.dns import DnsUnavailable
-from multimail_server.mail.auth.spf import check_envelope
+from multimail_server.mail.auth.dns import DnsUnavailableError
+from multimail_server.mail.auth.spf import check_spf
 from multimail_server.mail.envelope import SmtpEnvelope
 
 PYSPF = "pyspf==2.0.14"
@@ -62,14 +62,14 @@ class SuiteDns:
         for record in records:
             if record == "TIMEOUT":
                 if not found:
-                    raise DnsUnavailable("DNS did not answer")
+                    raise DnsUnavailableError("DNS did not answer")
                 continue
             ((type_, value),) = record.items()
             if type_ == "CNAME" and depth < 8:
                 found += self._values(value, kind, depth + 1)
             elif type_ == kind or (stand_in and type_ == "SPF"):
                 if value == "TIMEOUT":
-                    raise DnsUnavailable("DNS did not answer")
+                    raise DnsUnavailableError("DNS did not answer")
                 found += [value] if value != "NONE" else []
         return found
 
@@ -82,7 +82,7 @@ def test_the_rfc_7208_suite_comes_out_right(source: Callable[[str, str], bytes])
         dns = SuiteDns(scenario["zonedata"])
         for name, case in scenario["tests"].items():
             envelope = SmtpEnvelope(case["mailfrom"], (), str(case["host"]), case["helo"])
-            found = check_envelope(envelope, dns, aligned=None)
+            found = check_spf(envelope, dns, aligned=None)
             assert found is not None, name
             wanted = case["result"]
             results[name] = found.result, wanted if isinstance(wanted, list) else [wanted]

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdownify import MarkdownConverter
 
-from multimail_server.mail.html import markdown_from_html
-from multimail_server.mail.html.markdown import markdown_of, without_layout_tables
-from multimail_server.mail.html.visibility import visible_html
+from multimail_server.mail.html import html_to_markdown
+from multimail_server.mail.html.markdown import render_markdown, unfold_layout_tables
+from multimail_server.mail.html.visibility import extract_visible_html
 
 PIECES = st.sampled_from(
     [
@@ -32,15 +32,15 @@ PIECES = st.sampled_from(
 @example("<table><thead><tr><td>a<tr><td>b<tbody><tr><td>c<tr><th>d")
 @example("<pre>a\n  b<div>c</div></pre><spacer>d</spacer><menuitem>e</menuitem>f")
 def test_markdown_is_what_the_libraries_make_of_the_same_html(html: str) -> None:
-    visible = visible_html(html, 10_000).html
+    visible = extract_visible_html(html, 10_000).html
     soup = BeautifulSoup(f"<body>{visible}", "html.parser")
-    without_layout_tables(soup)
+    unfold_layout_tables(soup)
     expected = MarkdownConverter(heading_style="ATX", bullets="-").convert_soup(soup)
-    assert markdown_of(visible) == expected
+    assert render_markdown(visible) == expected
 
 
 @pytest.mark.parametrize("start", [1, 7])
 def test_items_are_numbered_from_their_start(start: int) -> None:
     items = "".join(f"<li>item {number}" for number in range(12))
-    lines = markdown_from_html(f"<ol start={start}>{items}</ol>").text.splitlines()
+    lines = html_to_markdown(f"<ol start={start}>{items}</ol>").text.splitlines()
     assert lines == [f"{start + number}. item {number}" for number in range(12)]

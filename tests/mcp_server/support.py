@@ -119,7 +119,7 @@ async def connected(url: str, **headers: str) -> AsyncIterator[ClientSession]:
         yield client
 
 
-def text_of(result: CallToolResult) -> str:
+def get_text(result: CallToolResult) -> str:
     """Return the text of a result, which is its one content, and in its structured content too."""
     (content,) = result.content
     assert isinstance(content, TextContent)
@@ -131,7 +131,7 @@ def text_of(result: CallToolResult) -> str:
 
 async def say(client: ClientSession, name: str, /, **arguments: Any) -> str:
     """Call a tool and return its text."""
-    return text_of(await client.call_tool(name, arguments))
+    return get_text(await client.call_tool(name, arguments))
 
 
 def send(to: str = "bob@example.org", **more: Any) -> Mapping[str, Any]:

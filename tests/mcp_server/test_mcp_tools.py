@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.mcp_server.support import Command, say, send, text_of
+from tests.mcp_server.support import Command, get_text, say, send
 from tests.tools.support import Inbox, fenced, outside
 
 from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS, ToolSpec
@@ -119,9 +119,9 @@ async def test_a_result_is_within_max_chars(command: Command) -> None:
     mail = command.box.receive_proven("Lorem ipsum dolor. " * 500)
     async with command.stdio("--max-chars", "1500") as client:
         read = await client.call_tool("read_email", {"email_id": mail["id"]})
-    assert len(text_of(read)) <= 1500
+    assert len(get_text(read)) <= 1500
     assert read.structuredContent is not None
-    assert f"offset={read.structuredContent['next_offset']}" in text_of(read)
+    assert f"offset={read.structuredContent['next_offset']}" in get_text(read)
 
 
 async def test_the_same_send_twice_in_a_connection_is_one_email(command: Command) -> None:
@@ -145,7 +145,7 @@ async def test_a_conversation_that_a_forgery_has_tainted_cannot_send(command: Co
     assert before.startswith("Accepted for sending")
     assert "eve@bank.com" not in shown
     assert reply.isError
-    assert text_of(reply).startswith("Error (refused_by_guard)")
+    assert get_text(reply).startswith("Error (refused_by_guard)")
     assert after.startswith("Held for approval")
     assert [one["recipients"] for one in command.box.left()] == [["ann@example.org"]]
     assert "guard: refuse reply_email" in command.log()
@@ -172,8 +172,8 @@ async def test_errors_are_results_that_say_what_to_do(command: Command) -> None:
         for name, arguments, code, word in calls:
             result = await client.call_tool(name, arguments)
             assert result.isError
-            assert text_of(result).startswith(f"Error ({code}): ")
-            assert word in text_of(result)
+            assert get_text(result).startswith(f"Error ({code}): ")
+            assert word in get_text(result)
             assert result.structuredContent is not None
             assert result.structuredContent["error"]["code"] == code
         assert command.box.address in await say(client, "list_mailboxes")
@@ -185,7 +185,7 @@ async def test_attachments_bytes_are_for_code_and_not_for_the_model(command: Com
     arguments = {"email_id": mail["id"], "filename": "photo.bin"}
     async with command.stdio() as client:
         result = await client.call_tool("download_attachment", arguments)
-    assert "AP8=" not in json.dumps(result.structuredContent) + text_of(result)
+    assert "AP8=" not in json.dumps(result.structuredContent) + get_text(result)
     assert result.meta is not None
     (file,) = result.meta["dev.multimail/files"]
     assert (file["name"], file["content_base64"]) == ("photo.bin", "AP8=")
@@ -203,8 +203,8 @@ async def test_an_approver_decides_what_he_has_read(approver: Command, box: Inbo
         unseen = await client.call_tool("decide_email", decide)
         await say(client, "read_email", email_id=mail["id"])
         decided = await client.call_tool("decide_email", decide)
-    assert "Error (not_seen)" in text_of(unseen)
-    assert "was approved" in text_of(decided)
+    assert "Error (not_seen)" in get_text(unseen)
+    assert "was approved" in get_text(decided)
     assert [one["id"] for one in box.left()] == [mail["id"]]
 
 
@@ -216,4 +216,4 @@ async def test_the_approvers_pack_refuses_a_key_that_can_send(command: Command) 
             known = {name: arguments[name] for name in spec.schema().get("required", ())}
             result = await client.call_tool(tool, known)
             assert result.isError
-            assert text_of(result).startswith("Error (key_can_send)")
+            assert get_text(result).startswith("Error (key_can_send)")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from mcp import types
 from mcp.shared.memory import create_connected_server_and_client_session
-from tests.mcp_server.support import Command, connected, text_of
+from tests.mcp_server.support import Command, connected, get_text
 from tests.tools.support import AT_ONCE, FaultyTransport, Inbox, make_message
 
 from multimail import AsyncMultiMail
@@ -49,7 +49,7 @@ async def test_a_wait_reports_progress_and_ends_with_the_mail(
         result = await client.call_tool(
             "wait_for_email", {**WAIT, "since_id": since}, progress_callback=reports
         )
-    assert "ann@example.org: New" in text_of(result)
+    assert "ann@example.org: New" in get_text(result)
     assert reports.told[0][1:] == (30, "Waiting for mail: 0 of 30 s.")
     assert [one for one, *_ in reports.told] == sorted({one for one, *_ in reports.told})
 

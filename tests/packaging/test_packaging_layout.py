@@ -64,11 +64,11 @@ def test_importing_the_core_loads_neither_a_framework_nor_the_server() -> None:
 
 
 FLOORS = {
-    "multimail/trust": ("call", "client", "endpoints", "tools", "exchange"),
-    "multimail/endpoints": ("client", "tools", "exchange", "verbs"),
+    "multimail/trust": ("_call", "_client", "_execution", "endpoints", "tools"),
+    "multimail/endpoints": ("_client", "_execution", "_methods", "tools"),
     "multimail/tools": ("multimail_server", "multimail_cli"),
     "multimail": ("multimail_server", "multimail_cli", "multimail_mcp", "langchain_multimail"),
-    "multimail_server": ("multimail_cli", "multimail.client", "multimail.tools"),
+    "multimail_server": ("multimail_cli", "multimail._client", "multimail.tools"),
     "multimail_mcp": ("multimail_cli", "multimail_server"),
 }
 

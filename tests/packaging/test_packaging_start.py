@@ -43,7 +43,7 @@ def promised(package: ModuleType) -> dict[str, str]:
 
 def test_the_bare_package_loads_none_of_its_parts() -> None:
     ours = {name for name in loaded_by("import multimail") if name.startswith("multimail")}
-    assert ours == {f"multimail{part}" for part in ("", "._version", ".errors", ".late")}
+    assert ours == {f"multimail{part}" for part in ("", "._lazy", "._version", ".errors")}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_bare_package_loads_none_of_its_parts() -> None:
         ),
         (
             "from multimail.tools import Toolkit; Toolkit('mm_test_x')",
-            {"asyncio", "sqlite3", "multimail.redis_link", "multimail.webhooks"},
+            {"asyncio", "sqlite3", "multimail._redis", "multimail.webhooks"},
         ),
         ("import multimail_cli.main", {"smtplib", "email", "mailbox", "importlib.metadata"}),
     ],
@@ -94,7 +94,6 @@ def test_every_export_is_there_and_listed(package: ModuleType) -> None:
 
 def test_other_names_of_the_clients_are_the_clients() -> None:
     assert multimail.Client is multimail.MultiMailClient is multimail.MultiMail
-    assert multimail.AsyncClient is multimail.AsyncMultiMailClient is multimail.AsyncMultiMail
 
 
 def test_parts_can_be_reached_through_the_bare_package() -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from multimail_server.harness import ServerUnderTest
 from multimail_server.store.postgres import PostgresStore
 from multimail_server.store.protocol import Reader, Store, Tx
 from multimail_server.store.sqlite import SqliteStore
+from multimail_server.testing.server import ServerUnderTest
 
 T = TypeVar("T")
 _PATIENCE = 20.0

@@ -9,7 +9,7 @@ from tests.proofs.sink import HandOver, Sink
 from tests.support.postgres import Cluster
 
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 
 def test_a_restart_of_the_database_in_a_hand_over_makes_no_second_one(postgres: Cluster) -> None:

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 from tests.proofs.model import LADDER, TTL, Mail, Model
 
 from multimail_server import ServerConfig, VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 # Where the model and the server differ, Hypothesis takes some minutes to find the shortest way.
 pytestmark = pytest.mark.timeout(900)
@@ -242,7 +242,7 @@ class LiveServer(RuleBasedStateMachine):
             settled = self.told == expected and set(self.gone) == left
             return settled or None
 
-        if not self.server.room.desk.signals.wait_for(look, 10):
+        if not self.server.services.context.commits.wait_for(look, 10):
             assert self.told == expected
         assert sorted(self.gone) == sorted(left)
 

@@ -18,7 +18,7 @@ from tests.server.endpoints import listening
 from tests.support.postgres import Cluster
 
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="fork is POSIX"),

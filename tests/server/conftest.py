@@ -1,4 +1,4 @@
-"""Fixtures of the server's tests: a real server on a socket, and a client per role."""
+"""Fixtures of the server's tests: a real server on a socket, clients, a relay, a receiver."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.server import ServerFixture
+from tests.support.smtp_sink import SmtpSink
+from tests.support.webhook_receiver import WebhookReceiver
 
 from multimail_server import ServerConfig, VirtualClock
-from multimail_server.harness import ServerUnderTest
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., ServerUnderTest]]:
+def start() -> Iterator[Callable[..., ServerFixture]]:
     """Start servers with settings of the test's own; all are stopped at its end."""
     with ExitStack() as stack:
 
-        def start_one(**settings: Any) -> ServerUnderTest:
+        def start_server(**settings: Any) -> ServerFixture:
             config = ServerConfig(**{"port": 0, "smtp_port": 0, **settings})
-            return stack.enter_context(ServerUnderTest(config))
+            return stack.enter_context(ServerFixture(config))
 
-        yield start_one
+        yield start_server
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ServerUnderTest]:
-    """One server for a whole file, whose tests do not mind each other's mail."""
-    with ServerUnderTest(ServerConfig(port=0, smtp_port=0)) as running:
+def server() -> Iterator[ServerFixture]:
+    """One server for a whole file, whose tests do not depend on each other's mail."""
+    with ServerFixture(ServerConfig(port=0, smtp_port=0)) as running:
         yield running
 
 
@@ -38,22 +40,33 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
+@pytest.fixture
+def relay() -> Iterator[SmtpSink]:
+    """A relay that takes everything, until it is told otherwise."""
+    with SmtpSink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def endpoint() -> Iterator[WebhookReceiver]:
+    """A webhook endpoint that answers 200, until it is told otherwise."""
+    with WebhookReceiver() as receiver:
+        yield receiver
+
+
 @pytest.fixture(scope="module")
-def agent(server: ServerUnderTest) -> Iterator[httpx.Client]:
+def agent(server: ServerFixture) -> httpx.Client:
     """A client with the agent's key."""
-    with server.http("agent") as client:
-        yield client
+    return server.agent
 
 
 @pytest.fixture(scope="module")
-def reviewer(server: ServerUnderTest) -> Iterator[httpx.Client]:
+def reviewer(server: ServerFixture) -> httpx.Client:
     """A client with the reviewer's key."""
-    with server.http("reviewer") as client:
-        yield client
+    return server.reviewer
 
 
 @pytest.fixture(scope="module")
-def admin(server: ServerUnderTest) -> Iterator[httpx.Client]:
+def admin(server: ServerFixture) -> httpx.Client:
     """A client with the admin's key."""
-    with server.http("admin") as client:
-        yield client
+    return server.admin

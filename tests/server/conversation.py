@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]
 Step = tuple[str, str, str, Json, Json]
@@ -190,7 +190,7 @@ def domains() -> Iterator[Step]:
 
 
 def tomorrow(server: ServerUnderTest, days: int) -> str:
-    return (server.room.desk.now() + timedelta(days=days)).isoformat()
+    return (server.services.context.now() + timedelta(days=days)).isoformat()
 
 
 def administration(server: ServerUnderTest) -> Iterator[Step]:

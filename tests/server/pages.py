@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import httpx
 
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Person:
         return str(self.form("/", "/sign-out")["csrf"])
 
 
-def text_of(page: httpx.Response) -> str:
+def get_text(page: httpx.Response) -> str:
     """Return what a page says, without its tags."""
     words = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", page.text, flags=re.DOTALL)
     return " ".join(unescape(words).split())

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from multimail_server import ServerConfig
 from multimail_server.api.openapi import described_path
 from multimail_server.api.routes import ALL
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 SETTINGS = settings(
     max_examples=120,

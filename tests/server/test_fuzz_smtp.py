@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 SETTINGS = settings(
     max_examples=60,
@@ -135,7 +135,7 @@ def test_whatever_is_said_gets_replies_of_the_protocol(
         answered = client.send_all_and_hang_up(b"\r\n".join(said) + b"\r\nQUIT\r\n")
     assert REPLY.fullmatch(answered), answered
     assert stored(agent) == before
-    assert target.room.desk.store.read(lambda tx: tx.first_account()) is not None
+    assert target.services.context.store.read(lambda tx: tx.first_account()) is not None
 
 
 @SETTINGS

@@ -10,11 +10,11 @@ from email import message_from_string
 from typing import Any
 
 import pytest
-from tests.server.pages import Person, text_of
+from tests.server.pages import Person, get_text
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
-from multimail_server.oversight import GATED, Direction, Event, Mode, State, Step, outcome
+from multimail_server.oversight import GATED, Direction, Event, Mode, State, Transition, transition
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 
@@ -51,12 +51,12 @@ def delivered(server: ServerUnderTest, email: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("state", State)
 def test_only_a_held_send_can_be_edited(mode: Mode, state: State) -> None:
-    result = outcome(Direction.OUTBOUND, mode, state, Event.REVISED)
+    result = transition(Direction.OUTBOUND, mode, state, Event.REVISED)
     may = mode in GATED and state is State.PENDING_SEND_APPROVAL
-    assert isinstance(result, Step) is may
-    if isinstance(result, Step):
+    assert isinstance(result, Transition) is may
+    if isinstance(result, Transition):
         assert result.state is State.PENDING_SEND_APPROVAL
-    assert not isinstance(outcome(Direction.INBOUND, mode, state, Event.REVISED), Step)
+    assert not isinstance(transition(Direction.INBOUND, mode, state, Event.REVISED), Transition)
 
 
 def test_an_edit_is_a_new_revision_that_is_decided_by_itself(
@@ -78,7 +78,7 @@ def test_an_edit_is_a_new_revision_that_is_decided_by_itself(
     assert (now["subject"], now["markdown"]) == ("Better", "Dear Ann\n\nHi")
     assert delivered(server, email) == []
 
-    page = text_of(person.get(f"/review/{email}"))
+    page = get_text(person.get(f"/review/{email}"))
     assert "Saved as a new revision. It still needs a decision." in page
     assert "revision 2" in page
     assert "Revision 1, until" in page
@@ -154,7 +154,7 @@ def test_an_edit_that_cannot_be_changes_nothing(
     form = {**edit_form(person, sent["id"]), **change}
     refused = person.post(f"/review/{sent['id']}/edit", form)
     assert refused.status_code in (400, 409)
-    assert says in text_of(refused)
+    assert says in get_text(refused)
     assert mail(server, sent["id"])["content_hash"] == sent["content_hash"]
 
 
@@ -170,7 +170,7 @@ def test_the_mailboxs_own_copy_cannot_be_dropped(start: Start) -> None:
     forged = {**form, "shown": [form["shown"], "archive@example.com"]}
     refused = person.post(f"/review/{email}/edit", forged)
     assert refused.status_code == 400
-    assert "auto_bcc" in text_of(refused)
+    assert "auto_bcc" in get_text(refused)
 
 
 def test_what_was_typed_is_still_there_after_a_refusal(

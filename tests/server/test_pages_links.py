@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.server.pages import Person, text_of
+from tests.server.pages import Person, get_text
 
 from multimail import MultiMail
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 
@@ -54,17 +54,17 @@ def test_a_link_shows_the_item_and_decides_once(server: ServerUnderTest, nobody:
     for _ in range(3):
         page = nobody.get(path)
         assert page.status_code == 200
-        assert "To ann@example.com new" in text_of(page)
-        assert "This link decides as key “reviewer”, once" in text_of(page)
+        assert "To ann@example.com new" in get_text(page)
+        assert "This link decides as key “reviewer”, once" in get_text(page)
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert status_of(server, email) == "pending_send_approval"
     fields = {**nobody.form(path, path), "action": "approve"}
     decided = nobody.post(path, fields)
-    assert "Approved: “Offer” was sent." in text_of(decided)
+    assert "Approved: “Offer” was sent." in get_text(decided)
     assert status_of(server, email) == "sent"
     for again in (nobody.get(path), nobody.post(path, fields)):
         assert again.status_code == 410
-        assert "has been used" in text_of(again)
+        assert "has been used" in get_text(again)
 
 
 @pytest.mark.parametrize("key", ["agent", "admin"])

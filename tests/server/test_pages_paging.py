@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from html import unescape
 
 import pytest
-from tests.server.pages import Person, text_of
+from tests.server.pages import Person, get_text
 
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 HELD = 230
 
@@ -69,7 +69,7 @@ def test_every_row_is_on_one_page_and_the_way_back_is_the_same(
 def test_the_audit_trail_goes_back_to_its_first_line(person: Person) -> None:
     there = walked(person, "/audit", "next")
     lines = [line for _, page in there for line in page]
-    store = person.server.room.desk.store
+    store = person.server.services.context.store
     account = store.read(lambda tx: tx.first_account())
     assert account is not None
     kept = store.read(lambda tx: tx.audit(account.id, None, None, 10_000))
@@ -86,14 +86,14 @@ def test_mail_that_comes_in_meanwhile_moves_no_page(full: ServerUnderTest, perso
     full.deliver(subject="New one")
     full.wait_for_message("New one")
     assert rows_of(person.get(second).text) == before
-    assert "New one" in text_of(person.get(str(link(person.get(second).text, "prev"))))
+    assert "New one" in get_text(person.get(str(link(person.get(second).text, "prev"))))
 
 
 def test_the_queue_says_that_there_is_more(person: Person) -> None:
     first = person.get("/")
-    assert "100+ messages await a decision" in text_of(first)
+    assert "100+ messages await a decision" in get_text(first)
     second = person.get(str(link(first.text, "next")))
-    assert "100+ more, the oldest of them for" in text_of(second)
+    assert "100+ more, the oldest of them for" in get_text(second)
 
 
 def test_the_way_back_is_bounded_and_ends_at_the_first_page(person: Person) -> None:

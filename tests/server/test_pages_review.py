@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.server.pages import Person, text_of
+from tests.server.pages import Person, get_text
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
 from multimail_server.store.protocol import Tx
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 HELD_HTML = b"""From: =?utf-8?q?Your_Bank?= <ceo@bank.example>
@@ -57,7 +57,7 @@ def test_a_send_names_the_page_that_asks_for_a_sign_in(server: ServerUnderTest) 
     assert sent["approval_url"] == f"{server.url}/review/{sent['id']}"
     page = httpx.get(sent["approval_url"])
     assert page.status_code == 401
-    assert "Sign in to decide" in text_of(page)
+    assert "Sign in to decide" in get_text(page)
     assert "Offer" not in page.text
 
 
@@ -80,7 +80,7 @@ def test_every_recipient_is_shown_and_new_ones_are_flagged(start: Start) -> None
     person.sign_in(server.keys.reviewer)
     envelope = {"cc": ["Cleo@example.com"], "bcc": ["boss@example.com"]}
     first = person.get(f"/review/{send(server, **envelope)}")
-    shown = text_of(first)
+    shown = get_text(first)
     assert "5 new: this mailbox has never written to them with approval before" in shown
     for line in (
         "To ann@example.com new",
@@ -91,7 +91,7 @@ def test_every_recipient_is_shown_and_new_ones_are_flagged(start: Start) -> None
     ):
         assert line in shown
     person.decide(send(server, cc=["cleo@example.com"]), "approve")
-    again = text_of(person.get(f"/review/{send(server, **envelope)}"))
+    again = get_text(person.get(f"/review/{send(server, **envelope)}"))
     assert "1 new:" in again
     assert "Bcc boss@example.com new" in again
     assert "To ann@example.com From" not in again
@@ -101,13 +101,13 @@ def test_every_recipient_is_shown_and_new_ones_are_flagged(start: Start) -> None
 def test_a_rejected_recipient_stays_new(server: ServerUnderTest, person: Person) -> None:
     to = {"to": ["never@example.com"]}
     person.decide(send(server, **to), "reject")
-    assert "To never@example.com new" in text_of(person.get(f"/review/{send(server, **to)}"))
+    assert "To never@example.com new" in get_text(person.get(f"/review/{send(server, **to)}"))
 
 
 def test_hidden_characters_are_shown_and_named(server: ServerUnderTest, person: Person) -> None:
     email = send(server, subject="Of\u200bfer", markdown="Pay \u202e1234\U000e0041 now `a\u00ad`")
     page = person.get(f"/review/{email}")
-    shown = text_of(page)
+    shown = get_text(page)
     assert "Hidden characters:" in shown
     for name in ("U+200B zero width space", "U+202E right-to-left override",
                  "U+E0041 tag latin capital letter a", "U+00AD soft hyphen"):  # fmt: skip
@@ -122,7 +122,7 @@ def test_what_the_rendering_leaves_out_is_told(server: ServerUnderTest, person: 
     email = send(
         server, markdown="Hello\n\n[x]: https://hidden.example/path\n\n![seen](http://p.test/i)"
     )
-    shown = text_of(person.get(f"/review/{email}"))
+    shown = get_text(person.get(f"/review/{email}"))
     assert "Not in the rendering: the source defines links to https://hidden.example/path" in shown
     assert "[image: seen] http://p.test/i" in shown
 
@@ -165,7 +165,7 @@ def test_nothing_in_a_mail_becomes_part_of_the_page(
 
 def test_a_link_shows_where_it_leads(server: ServerUnderTest, person: Person) -> None:
     email = send(server, markdown="[bank.example](https://evil.test/login)")
-    assert "bank.example https://evil.test/login" in text_of(person.get(f"/review/{email}"))
+    assert "bank.example https://evil.test/login" in get_text(person.get(f"/review/{email}"))
 
 
 def test_the_guards_word_is_shown_with_its_author(server: ServerUnderTest, person: Person) -> None:
@@ -177,12 +177,12 @@ def test_the_guards_word_is_shown_with_its_author(server: ServerUnderTest, perso
             "guard_policy": "strict", "run": "r-17",
         },
     )  # fmt: skip
-    shown = text_of(person.get(f"/review/{email}"))
+    shown = get_text(person.get(f"/review/{email}"))
     for words in ("Decision hold", "Code new_recipient", "Label of the mail it answers unknown",
                   "Standing of the sender new", "Policy strict", "seen only in mail", "no proof",
                   "this server has not checked it", "run r-17"):  # fmt: skip
         assert words in shown
-    assert "held by the agent's guard" in text_of(person.get("/"))
+    assert "held by the agent's guard" in get_text(person.get("/"))
 
 
 def test_the_thread_is_beside_the_reply(server: ServerUnderTest, person: Person) -> None:
@@ -191,7 +191,7 @@ def test_the_thread_is_beside_the_reply(server: ServerUnderTest, person: Person)
     with server.http("agent") as agent:
         path = f"/v1/mailboxes/{server.mailbox.id}/reply/{inbound['id']}"
         reply = agent.post(path, json={"markdown": "On its way"}).json()
-    shown = text_of(person.get(f"/review/{reply['id']}"))
+    shown = get_text(person.get(f"/review/{reply['id']}"))
     assert "The rest of the thread" in shown
     assert "Where is my order?" in shown
     assert "this is what it answers" in shown
@@ -206,17 +206,17 @@ def test_the_expiry_is_the_servers(start: Start, clock: VirtualClock) -> None:
     email = send(server)
     clock.advance(timedelta(hours=70, minutes=30))
     person.sign_in(server.keys.reviewer)
-    shown = text_of(person.get(f"/review/{email}"))
+    shown = get_text(person.get(f"/review/{email}"))
     assert "it expires 04 Jan 2026, 00:00 UTC , in 1 h 30 min by the server's clock" in shown
-    assert "1 message awaits a decision, for 2 days 22 h." in text_of(person.get("/"))
+    assert "1 message awaits a decision, for 2 days 22 h." in get_text(person.get("/"))
     fields = person.form(f"/review/{email}", f"/review/{email}/decide")
     clock.advance(timedelta(hours=1, minutes=30))
     late = person.post(f"/review/{email}/decide", {**fields, "action": "approve"})
     assert late.status_code == 409
-    assert "expired" in text_of(late)
+    assert "expired" in get_text(late)
     assert status_of(server, email) == "expired"
     assert server.outbox() == []
-    assert "Nothing awaits a decision." in text_of(person.get("/"))
+    assert "Nothing awaits a decision." in get_text(person.get("/"))
 
 
 def test_files_are_listed_and_only_ever_saved(server: ServerUnderTest, person: Person) -> None:
@@ -225,7 +225,7 @@ def test_files_are_listed_and_only_ever_saved(server: ServerUnderTest, person: P
             "content_type": "text/html"}  # fmt: skip
     email = send(server, attachments=[file])
     page = person.get(f"/review/{email}")
-    assert "1 file bill.html text/html, 25 bytes, SHA-256" in text_of(page)
+    assert "1 file bill.html text/html, 25 bytes, SHA-256" in get_text(page)
     address = page.text.split(f'href="/review/{email}/attachments/')[1].split('"')[0]
     saved = person.get(f"/review/{email}/attachments/{address}")
     assert saved.content == content
@@ -242,10 +242,10 @@ def test_approving_sends_exactly_what_was_seen(server: ServerUnderTest, person: 
     email = send(server, subject="To be sent")
     decided = person.decide(email, "approve")
     assert (decided.status_code, decided.headers["location"]) == (303, "/")
-    assert "Approved: “To be sent” was sent." in text_of(person.get("/"))
-    assert "Approved" not in text_of(person.get("/"))
+    assert "Approved: “To be sent” was sent." in get_text(person.get("/"))
+    assert "Approved" not in get_text(person.get("/"))
     assert [mail["id"] for mail in server.outbox() if mail["id"] == email] == [email]
-    shown = text_of(person.get(f"/review/{email}"))
+    shown = get_text(person.get(f"/review/{email}"))
     assert "Decision approved by key “reviewer”" in shown
     assert "Your decision" not in shown
 
@@ -263,7 +263,7 @@ def test_a_reason_has_a_limit(server: ServerUnderTest, person: Person) -> None:
     email = send(server)
     refused = person.decide(email, "reject", "x" * 2001)
     assert refused.status_code == 400
-    assert "shorten it" in text_of(refused)
+    assert "shorten it" in get_text(refused)
     assert status_of(server, email) == "pending_send_approval"
 
 
@@ -274,7 +274,7 @@ def test_the_second_of_two_reviewers_is_told(server: ServerUnderTest, person: Pe
         reviewer.post("/v1/oversight/decide", json={"email_id": email, "action": "reject"})
     late = person.post(f"/review/{email}/decide", {**fields, "action": "approve"})
     assert late.status_code == 409
-    assert "It was rejected" in text_of(late)
+    assert "It was rejected" in get_text(late)
     assert email not in [mail["id"] for mail in server.outbox()]
 
 
@@ -284,7 +284,7 @@ def test_a_decision_names_what_was_seen(server: ServerUnderTest, person: Person,
     fields = person.form(f"/review/{email}", f"/review/{email}/decide")
     refused = person.post(f"/review/{email}/decide", {**fields, "action": "approve", "mark": mark})
     assert refused.status_code == 409
-    assert "changed after this page was made, so nothing was decided" in text_of(refused)
+    assert "changed after this page was made, so nothing was decided" in get_text(refused)
     assert status_of(server, email) == "pending_send_approval"
 
 
@@ -304,7 +304,7 @@ def test_inbound_mail_that_is_held(start: Start) -> None:
     person = Person(server)
     person.sign_in(server.keys.reviewer)
     page = person.get(f"/review/{email}")
-    shown = text_of(page)
+    shown = get_text(page)
     assert "ceo@bank.example calls itself “Your Bank”" in shown
     assert "Nothing proves who sent it" in shown
     assert "DKIM: no signature" in shown
@@ -326,10 +326,10 @@ def test_what_left_and_what_came_are_listed(server: ServerUnderTest, person: Per
     server.wait_for_message("Came in")
     email = send(server, subject="Went out")
     person.decide(email, "approve")
-    assert "Went out" in text_of(person.get("/outbox"))
-    assert "Came in" not in text_of(person.get("/outbox"))
-    assert "Came in" in text_of(person.get("/inbox"))
-    trail = text_of(person.get("/audit"))
+    assert "Went out" in get_text(person.get("/outbox"))
+    assert "Came in" not in get_text(person.get("/outbox"))
+    assert "Came in" in get_text(person.get("/inbox"))
+    trail = get_text(person.get("/audit"))
     assert f"oversight.approve by reviewer on {email}" in trail
     assert f"email.send by agent on {email}" in trail
 
@@ -343,9 +343,9 @@ def test_long_lists_are_paged(start: Start) -> None:
     first = person.get("/outbox")
     older = first.text.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
     second = person.get(older)
-    assert "Mail 003" in text_of(first)
-    assert "Mail 002" not in text_of(first)
-    assert "Mail 002" in text_of(second)
+    assert "Mail 003" in get_text(first)
+    assert "Mail 002" not in get_text(first)
+    assert "Mail 002" in get_text(second)
     assert 'rel="next"' not in second.text
 
 
@@ -385,5 +385,5 @@ def test_the_proof_of_who_sent_it_is_told(
         assert message is not None
         tx.update_message(message, message.status, authentication=evidence)
 
-    server.room.desk.store.write(learn)
-    assert says in text_of(person.get(f"/review/{email}")).partition("What it says")[0]
+    server.services.context.store.write(learn)
+    assert says in get_text(person.get(f"/review/{email}")).partition("What it says")[0]

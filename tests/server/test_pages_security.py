@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from tests.server.pages import Person, text_of
+from tests.server.pages import Person, get_text
 
 from multimail_server.api.routes import PAGES
 from multimail_server.api.routing import RouteSpec
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 CLOSED = [spec for spec in PAGES if spec.path not in ("/", "/sign-in", "/static/{name}")]
 HELD = "pending_send_approval"
@@ -105,7 +105,7 @@ def test_a_form_from_elsewhere_does_nothing(
         f"/review/{held}/{what}", {**fields, "action": "approve", "subject": "x"}, origin
     )
     assert refused.status_code == 403
-    assert "nothing was done" in text_of(refused)
+    assert "nothing was done" in get_text(refused)
 
 
 def test_a_form_needs_the_token_of_its_own_session(
@@ -118,7 +118,7 @@ def test_a_form_needs_the_token_of_its_own_session(
         body = {**fields, "action": "approve", "csrf": token}
         refused = person.post(f"/review/{held}/decide", body)
         assert refused.status_code == 403
-        assert "out of date" in text_of(refused)
+        assert "out of date" in get_text(refused)
 
 
 def test_a_decision_is_a_form_and_nothing_else(person: Person, held: str, status: object) -> None:
@@ -140,7 +140,7 @@ def test_a_name_that_is_not_ours_gets_no_page(
     for path in ("/", f"/review/{held}"):
         refused = person.client.get(path, headers={"Host": host})
         assert refused.status_code == 421
-        assert "--public-url" in text_of(refused)
+        assert "--public-url" in get_text(refused)
     sent = person.client.post(
         f"/review/{held}/decide", headers={"Host": host, "Origin": f"http://{host}"}
     )
@@ -167,7 +167,7 @@ def test_a_reviewer_of_one_mailbox_sees_no_other(
     body = {"name": "bound", "scopes": ["read", "oversight"], "mailbox_id": other}
     person = Person(server)
     person.sign_in(admin.post("/v1/api-keys", json=body).json()["key"])
-    assert "Nothing awaits a decision." in text_of(person.get("/"))
+    assert "Nothing awaits a decision." in get_text(person.get("/"))
     for path in ("", "/state", "/edit", "/html", "/raw", "/attachments/x"):
         assert person.get(f"/review/{held}{path}").status_code == 404
     fields = {"csrf": person.csrf(), "action": "approve", "mark": "x"}
@@ -187,5 +187,5 @@ def test_a_key_that_only_decides_reads_no_other_mail(
     for path in ("/inbox", "/outbox", "/audit", f"/review/{plan}", f"/review/{plan}/raw"):
         refused = person.get(path)
         assert refused.status_code == 403
-        assert "read scope" in text_of(refused)
+        assert "read scope" in get_text(refused)
         assert "Secret" not in refused.text

@@ -7,17 +7,17 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from tests.server.pages import Person, text_of
+from tests.server.pages import Person, get_text
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 
 
 def test_the_reviewers_key_opens_the_queue(server: ServerUnderTest) -> None:
     person = Person(server)
-    assert "Sign in to decide" in text_of(person.get("/"))
+    assert "Sign in to decide" in get_text(person.get("/"))
     entered = person.sign_in(server.keys.reviewer)
     assert (entered.status_code, entered.headers["location"]) == (303, "/")
     line = entered.headers["set-cookie"]
@@ -27,7 +27,7 @@ def test_the_reviewers_key_opens_the_queue(server: ServerUnderTest) -> None:
     assert "Secure" not in line
     page = person.get("/")
     assert page.status_code == 200
-    assert "Nothing awaits a decision." in text_of(page)
+    assert "Nothing awaits a decision." in get_text(page)
     assert server.keys.reviewer not in page.text
 
 
@@ -50,8 +50,8 @@ def test_a_key_that_may_not_decide_is_refused_with_a_sentence(
     refused = person.sign_in(key)
     assert refused.status_code == 403
     why = {"agent": "This key can send", "admin": "does not have the oversight scope"}[role]
-    assert why in text_of(refused)
-    assert "Use the reviewer's key." in text_of(refused)
+    assert why in get_text(refused)
+    assert "Use the reviewer's key." in get_text(refused)
     assert key not in refused.text
     assert "set-cookie" not in refused.headers
     assert person.get("/audit").status_code == 401
@@ -61,7 +61,7 @@ def test_a_key_that_may_not_decide_is_refused_with_a_sentence(
 def test_an_unknown_key_is_refused_and_not_shown(server: ServerUnderTest, key: str) -> None:
     refused = Person(server).sign_in(key)
     assert refused.status_code == 401
-    assert "not known here" in text_of(refused)
+    assert "not known here" in get_text(refused)
     assert not key or key not in refused.text
 
 

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.server.pages import Person, text_of
+from tests.server.pages import Person, get_text
 
-from multimail_server.harness import ServerUnderTest
-from multimail_server.store.schema import STEPS
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
+from multimail_server.testing.server import ServerUnderTest
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 Start = Callable[..., ServerUnderTest]
 
@@ -33,11 +36,11 @@ def test_an_older_data_file_knows_whom_it_wrote_to(start: Start, tmp_path: Path)
     with sqlite3.connect(path) as database:
         for table in ("revisions", "approval_links", "approved_recipients"):
             database.execute(f"DROP TABLE {table}")
-        (step,) = [step for step in STEPS if "approved_recipients" in step]
+        (step,) = [step for step in MIGRATIONS if "approved_recipients" in step]
         database.executescript(step)
     database.close()
 
     person = Person(start(data=path))
     person.sign_in(key)
-    shown = text_of(person.get(f"/review/{held}"))
+    shown = get_text(person.get(f"/review/{held}"))
     assert "To ann@example.com To bob@example.com new" in shown

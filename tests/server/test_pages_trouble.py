@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.server.pages import Person, text_of
+from tests.server.pages import Person, get_text
 
 from multimail_server import Ids, SystemClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 
@@ -49,7 +49,7 @@ def test_an_unexpected_error_is_a_page_that_names_the_request(
     assert page.status_code == posted.status_code == told.status_code == 500
     assert is_page(page)
     assert is_page(posted)
-    said = text_of(page)
+    said = get_text(page)
     assert "Something went wrong" in said
     assert page.headers["x-request-id"] in said
     assert page.headers["x-request-id"] in caplog.text
@@ -62,7 +62,7 @@ def test_an_unknown_page_is_a_page(server: ServerUnderTest) -> None:
     missing = person.get("/nowhere/<script>")
     assert missing.status_code == 404
     assert is_page(missing)
-    assert "Not found" in text_of(missing)
+    assert "Not found" in get_text(missing)
     assert "<script>" not in missing.text.replace('<script src="', "")
     other = person.get("/sign-in")
     assert (other.status_code, other.headers["allow"], is_page(other)) == (405, "POST", True)
@@ -76,7 +76,7 @@ def test_a_form_that_is_too_large_is_a_page(server: ServerUnderTest) -> None:
     page = person.post("/review/msg_1/decide", {"reason": "x" * 300_000})
     assert page.status_code == 413
     assert is_page(page)
-    assert "larger than" in text_of(page)
+    assert "larger than" in get_text(page)
 
 
 def test_a_link_s_page_says_that_the_database_is_away(start: Start, tmp_path: Path) -> None:
@@ -92,4 +92,4 @@ def test_a_link_s_page_says_that_the_database_is_away(start: Start, tmp_path: Pa
     lock.close()
     assert (page.status_code, page.headers["retry-after"]) == (503, "2")
     assert is_page(page)
-    assert "nothing was changed" in text_of(page)
+    assert "nothing was changed" in get_text(page)

@@ -44,7 +44,7 @@ def _evidence() -> list[dict[str, Any]]:
                 "dmarc": dmarc if policy else {"result": "none"},
             }
         )
-    return [*made, {"structure": ["From stands 2 times"]}, {}]
+    return [*made, {"structure": ["From occurs 2 times"]}, {}]
 
 
 def test_a_reviewer_is_told_what_an_agent_is_told() -> None:

@@ -18,7 +18,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from multimail_server import ServerConfig, VirtualClock
 from multimail_server.api.openapi import describe
 from multimail_server.api.routes import ALL
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 load_all_checks()
 _CHECKS: list[Any] = CHECKS.get_by_names(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from multimail_server.api.routes import ALL
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Json = dict[str, Any]

@@ -17,7 +17,7 @@ from multimail_server import VirtualClock
 from multimail_server.api.openapi import described_path
 from multimail_server.api.operations import OPERATIONS
 from multimail_server.api.routes import ALL
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]
 Start = Callable[..., ServerUnderTest]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 
 def test_the_fixture_is_a_running_server(multimail_server: ServerUnderTest) -> None:

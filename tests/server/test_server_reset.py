@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 

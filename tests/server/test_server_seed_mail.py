@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from multimail_server import ServerStartError, VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 LETTER = (

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from multimail_server import ServerConfig, ServerStartError, SystemClock, VirtualClock
-from multimail_server.harness import ServerUnderTest
-from multimail_server.seeded import SeededIds
+from multimail_server.testing.hooks import SeededIds
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 

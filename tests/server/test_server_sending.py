@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Json = dict[str, Any]

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from multimail_cli.serve import _load_the_server
+from multimail_cli.serve import _import_server
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
 from multimail_server.store.protocol import StoreUnavailableError
-from multimail_server.store.schema import STEPS
 from multimail_server.store.sqlite import SqliteStore
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 PROGRAM = """
 import http.client, sys
 from multimail_cli.main import app
 from multimail_server.server import EmbeddedServer
-from multimail_server.settings import ServerConfig
+from multimail_server.config import ServerConfig
 with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
     connection.request("GET", "/v1/mailboxes", headers={"X-API-Key": server.keys.agent})
@@ -49,7 +52,7 @@ def test_the_first_answer_needs_none_of_what_comes_later() -> None:
 def test_a_body_is_built_once_though_many_threads_ask() -> None:
     code = """
 import sys, threading
-from multimail_server.deferred import built
+from multimail_server.lazy_models import ensure_model_built
 from multimail_server.api.schemas.requests import SendBody
 sys.setswitchinterval(1e-6)
 assert not SendBody.__pydantic_complete__
@@ -57,7 +60,7 @@ begin, read = threading.Barrier(16), []
 def one():
     begin.wait()
     text = '{"to": ["ann@example.org"], "subject": "s", "markdown": "m"}'
-    read.append(built(SendBody).model_validate_json(text).subject)
+    read.append(ensure_model_built(SendBody).model_validate_json(text).subject)
 threads = [threading.Thread(target=one) for _ in range(16)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -69,11 +72,11 @@ print(read == ["s"] * 16)
 
 def test_the_collector_is_left_as_it_was() -> None:
     assert gc.isenabled()
-    _load_the_server()
+    _import_server()
     assert gc.isenabled()
     gc.disable()
     try:
-        _load_the_server()
+        _import_server()
         assert not gc.isenabled()
     finally:
         gc.enable()
@@ -83,9 +86,9 @@ def test_a_file_takes_all_steps_of_the_schema_or_none(tmp_path: Path) -> None:
     free, blocked = tmp_path / "free.db", tmp_path / "blocked.db"
     for path in (free, blocked):
         with closing(sqlite3.connect(path)) as old:
-            old.executescript(f"BEGIN;{STEPS[0]};PRAGMA user_version = 1;COMMIT;")
+            old.executescript(f"BEGIN;{MIGRATIONS[0]};PRAGMA user_version = 1;COMMIT;")
     SqliteStore(free).close()
-    assert _state(free)[0] == len(STEPS)
+    assert _state(free)[0] == len(MIGRATIONS)
     with closing(sqlite3.connect(blocked)) as old:
         old.execute("CREATE TABLE stamps (here TEXT)")  # in the way of a later step
     before = _state(blocked)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from tests.server.sink import Sink, start_sink
 
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Json = dict[str, Any]

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Json = dict[str, Any]
@@ -69,7 +69,7 @@ def deliver(server: ServerUnderTest) -> int:
 def test_a_full_database_refuses_and_keeps_all_that_it_took(start: Start) -> None:
     server = start()
     agent = server.http("agent")
-    store = server.room.desk.store
+    store = server.services.context.store
     pages = store.read(lambda tx: page_count(tx))
     store.write(lambda tx: limit_pages(tx, pages + 40))
     taken = fill(agent)

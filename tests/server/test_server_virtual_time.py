@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from multimail_server import VirtualClock
-from multimail_server.comforts import clock_of
-from multimail_server.harness import ServerUnderTest
-from multimail_server.refusals import Refusal
+from multimail_server.errors import ApiError
+from multimail_server.testing.hooks import parse_clock
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 HOUR = 3600
@@ -80,7 +80,7 @@ def test_all_retries_of_a_relay_that_stays_away_happen_within_one_step(start: St
 
 
 def test_the_clock_says_what_time_it_is(start: Start) -> None:
-    server = start(clock=clock_of("virtual:2030-05-01T08:00:00+02:00"))
+    server = start(clock=parse_clock("virtual:2030-05-01T08:00:00+02:00"))
     admin = server.http("admin")
     assert admin.get("/v1/test/clock").json() == {"now": "2030-05-01T06:00:00.000Z"}
     assert server.advance(60) == datetime(2030, 5, 1, 6, 1, tzinfo=UTC)
@@ -108,7 +108,7 @@ def test_nobody_moves_the_machines_clock(server: ServerUnderTest) -> None:
     refused = advance(server, 1)
     assert (refused.status_code, refused.json()["code"]) == (409, "no_virtual_clock")
     assert "--clock virtual" in refused.json()["error"]
-    with pytest.raises(Refusal, match="--clock virtual"):
+    with pytest.raises(ApiError, match="--clock virtual"):
         server.advance(1)
 
 
@@ -118,10 +118,10 @@ def test_a_data_file_goes_on_where_its_time_stood(start: Start, tmp_path: Path) 
     first.advance(5 * HOUR)
     first.stop()
     second = start(clock=VirtualClock(), data=data)
-    assert second.room.desk.now() == datetime(2026, 1, 1, 5, tzinfo=UTC)
+    assert second.services.context.now() == datetime(2026, 1, 1, 5, tzinfo=UTC)
     second.stop()
     third = start(clock=VirtualClock(datetime(2027, 1, 1, tzinfo=UTC)), data=data)
-    assert third.room.desk.now() == datetime(2027, 1, 1, tzinfo=UTC)
+    assert third.services.context.now() == datetime(2027, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_a_data_file_goes_on_where_its_time_stood(start: Start, tmp_path: Path) 
 )
 def test_a_clock_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no"):
-        clock_of(text)
+        parse_clock(text)
 
 
 def test_a_time_without_an_offset_is_utc() -> None:
-    clock = clock_of("virtual:2026-03-01")
+    clock = parse_clock("virtual:2026-03-01")
     assert clock.now() == datetime(2026, 3, 1, tzinfo=UTC)
     assert clock.seconds_until(clock.now() + timedelta(seconds=1)) is None

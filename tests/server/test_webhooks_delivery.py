@@ -21,7 +21,7 @@ from tests.server.endpoints import Endpoint, listening
 
 from multimail.webhooks import verify
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 Row = dict[str, Any]
@@ -62,7 +62,7 @@ def until(server: ServerUnderTest, look: Callable[[Row], bool], **query: Any) ->
     def find() -> Row | None:
         return next((row for row in deliveries(server, **query) if look(row)), None)
 
-    found: Row | None = server.room.desk.signals.wait_for(find, 20)
+    found: Row | None = server.services.context.commits.wait_for(find, 20)
     assert found is not None, deliveries(server)
     return found
 
@@ -290,7 +290,7 @@ def test_a_deleted_webhook_gets_nothing_more(start: Start, endpoint: Endpoint) -
     assert admin.post(f"/v1/webhook-deliveries/{row['id']}/replay").status_code == 404
     server.deliver(subject="After")
     assert len(deliveries(server)) == 1
-    kept = server.room.desk.store.read(lambda tx: tx.webhook(hook["id"]))
+    kept = server.services.context.store.read(lambda tx: tx.webhook(hook["id"]))
     assert kept is not None
     assert kept.signing_secret == ""
 
@@ -302,7 +302,7 @@ def test_closing_the_account_ends_its_webhooks(start: Start, endpoint: Endpoint)
     server.deliver()
     row = tried(server, 1)
     assert server.http("admin").delete("/v1/account").status_code == 200
-    read = server.room.desk.store.read
+    read = server.services.context.store.read
     kept = read(lambda tx: tx.webhook(hook["id"]))
     assert kept is not None
     assert kept.deleted_at is not None
@@ -326,8 +326,8 @@ def test_the_history_ends_after_thirty_days(
     def alone() -> bool | None:
         return True if [row["id"] for row in deliveries(server)] == [new["id"]] else None
 
-    assert server.room.desk.signals.wait_for(alone, 20)
-    assert server.room.desk.store.read(lambda tx: tx.webhook_body(old["id"])) is None
+    assert server.services.context.commits.wait_for(alone, 20)
+    assert server.services.context.store.read(lambda tx: tx.webhook_body(old["id"])) is None
 
 
 def test_what_was_due_is_delivered_after_a_restart(

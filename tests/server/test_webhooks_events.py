@@ -13,11 +13,11 @@ from multimail import MultiMail
 from multimail.trust import TrustPolicy
 from multimail.webhooks import MessageReceived, OversightPending, WebhookError, verify
 from multimail_server import VirtualClock
-from multimail_server.harness import ServerUnderTest
-from multimail_server.mailroom.events import KIND_OF, Kind, announce
+from multimail_server.services.events import EVENT_KINDS, EventKind, announce
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
-EVERY = list(KIND_OF)
+EVERY = list(EVENT_KINDS)
 
 
 @pytest.fixture
@@ -312,12 +312,13 @@ def test_other_code_can_announce_what_it_learned(start: Start, endpoint: Endpoin
     server = start(oversight_mode="autonomous")
     subscribe(server, endpoint, "message.complained")
     sent = send(server)
-    desk = server.room.desk
+    context = server.services.context
 
     def complain(tx: Any) -> None:
-        announce(tx, Kind.COMPLAINED, tx.message(sent["id"]), desk.now(), feedback_type="abuse")
+        message = tx.message(sent["id"])
+        announce(tx, EventKind.COMPLAINED, message, context.now(), feedback_type="abuse")
 
-    desk.write(complain)
+    context.write(complain)
     [posted] = endpoint.wait(1)
     assert posted.event["data"]["feedback_type"] == "abuse"
 
@@ -326,14 +327,14 @@ def test_what_is_undone_is_not_told(start: Start, endpoint: Endpoint) -> None:
     server = start(oversight_mode="autonomous")
     subscribe(server, endpoint, "message.complained", "message.received")
     sent = send(server)
-    desk = server.room.desk
+    context = server.services.context
 
     def fail(tx: Any) -> None:
-        announce(tx, Kind.COMPLAINED, tx.message(sent["id"]), desk.now())
+        announce(tx, EventKind.COMPLAINED, tx.message(sent["id"]), context.now())
         raise LookupError("on purpose")
 
     with pytest.raises(LookupError):
-        desk.write(fail)
+        context.write(fail)
     server.deliver()
     assert [one.event["type"] for one in endpoint.wait(1)] == ["message.received"]
 
@@ -353,8 +354,8 @@ def test_the_clients_verbs_work(start: Start, endpoint: Endpoint) -> None:
         event = verify(posted.raw, posted.headers, made.signing_secret)
         read = client.read_email(event.message_id, mailbox=event.mailbox_id)
         assert read.subject == "Read me"
-        desk = server.room.desk
-        assert desk.signals.wait_for(
+        context = server.services.context
+        assert context.commits.wait_for(
             lambda: list(client.list_webhook_deliveries(status="delivered")) or None, 20
         )
         [delivery] = client.list_webhook_deliveries(status="delivered")

@@ -21,7 +21,7 @@ from tests.server.webhook_apps import (
 )
 
 from multimail_cli.scripted_model import ScriptedModel
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
 

@@ -11,9 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from multimail_server.harness import ServerUnderTest
-from multimail_server.mailroom.events import KIND_OF
-from multimail_server.store.schema import STEPS
+from multimail_server.services.events import EVENT_KINDS
+from multimail_server.store.dialects import SQLITE
+from multimail_server.store.migrate import load_migrations
+from multimail_server.testing.server import ServerUnderTest
+
+MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
 Start = Callable[..., ServerUnderTest]
 URL = "https://hooks.example/in"
@@ -47,9 +50,9 @@ def test_no_secret_is_in_the_log_or_in_a_repr(
     server = start(data=tmp_path / "mail.db")
     secret = make(server.http("admin"), url="http://127.0.0.1:9/x").json()["signing_secret"]
     server.deliver()
-    account = server.room.desk.store.read(lambda tx: tx.first_account())
+    account = server.services.context.store.read(lambda tx: tx.first_account())
     assert account is not None
-    hooks = server.room.desk.store.read(lambda tx: tx.webhooks(account.id))
+    hooks = server.services.context.store.read(lambda tx: tx.webhooks(account.id))
     assert len(hooks) == 1
     assert secret not in repr(hooks)
     server.stop()
@@ -57,8 +60,8 @@ def test_no_secret_is_in_the_log_or_in_a_repr(
 
 
 def test_every_name_can_be_subscribed_to(admin: httpx.Client) -> None:
-    made = make(admin, events=[*KIND_OF, *KIND_OF]).json()
-    assert made["events"] == list(KIND_OF)
+    made = make(admin, events=[*EVENT_KINDS, *EVENT_KINDS]).json()
+    assert made["events"] == list(EVENT_KINDS)
     assert len(made["events"]) == 13
 
 
@@ -66,7 +69,7 @@ def test_every_name_can_be_subscribed_to(admin: httpx.Client) -> None:
 def test_an_unknown_event_is_refused_with_the_list(admin: httpx.Client, events: list[str]) -> None:
     refused = make(admin, events=events)
     assert (refused.status_code, refused.json()["code"]) == (400, "unknown_event")
-    assert all(name in refused.json()["error"] for name in KIND_OF)
+    assert all(name in refused.json()["error"] for name in EVENT_KINDS)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +222,6 @@ def test_enabling_what_is_enabled_changes_nothing(admin: httpx.Client) -> None:
 def test_a_data_file_from_before_webhooks_is_taken(start: Start, tmp_path: Path) -> None:
     data = tmp_path / "old.db"
     with sqlite3.connect(data) as old:
-        old.executescript(f"{STEPS[0]};PRAGMA user_version = 1;")
+        old.executescript(f"{MIGRATIONS[0]};PRAGMA user_version = 1;")
     old.close()
     assert make(start(data=data).http("admin")).status_code == 201

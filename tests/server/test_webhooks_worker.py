@@ -27,7 +27,7 @@ from tests.server.webhook_apps import (
 from tests.support.redis_server import RedisServer
 
 from multimail_cli.scripted_model import ScriptedModel
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and fork are POSIX"),
@@ -205,7 +205,7 @@ def test_an_event_that_cannot_be_queued_comes_again(build: Callable[[Answering],
         answer = plant.house.server.http("admin").get("/v1/webhook-deliveries").json()
         return answer["deliveries"] and answer["deliveries"][0]["response_status"] == 500
 
-    assert plant.house.server.room.desk.signals.wait_for(lambda: failed() or None, 60)
+    assert plant.house.server.services.context.commits.wait_for(lambda: failed() or None, 60)
     plant.redis.start()
     (row,) = plant.house.deliveries("delivered", 1)
     assert row["response_status"] == 202

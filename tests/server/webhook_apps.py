@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from multimail_cli.scripted_model import Conversation, Turn, call, say
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
+from multimail_server.testing.server import ServerUnderTest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Json = dict[str, Any]
@@ -119,7 +119,7 @@ class House:
             rows: list[Json] = answer.json()["deliveries"]
             return rows if len(rows) == count else None
 
-        found = self.server.room.desk.signals.wait_for(look, 60)
+        found = self.server.services.context.commits.wait_for(look, 60)
         assert found is not None, admin.get("/v1/webhook-deliveries").text
         return found
 

@@ -1,4 +1,4 @@
-"""Rows for the store's contract: each with everything in it that a row can hold."""
+"""Records for the tests of the store, with every kind of value that a row can hold."""
 
 from __future__ import annotations
 
@@ -10,43 +10,76 @@ from multimail_server.oversight import Direction, Mode, State
 from multimail_server.store.protocol import Tx
 from multimail_server.store.records import (
     Account,
+    ApprovalLink,
     Attachment,
     AuditEntry,
     Contact,
     Content,
+    DeliveryStatus,
+    Domain,
     IdempotencyRow,
     Key,
     Mailbox,
     Message,
+    Notification,
+    OneTimeCode,
     OutboxRow,
+    Purpose,
+    Revision,
+    SignedHeaders,
+    Suppression,
     TestDelivery,
+    Webhook,
+    WebhookDelivery,
+    WebhookSource,
 )
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 WORDS = "Grüße, 漢字 \U0001f4e7 'quoted' \"twice\" %_\\"
+
+
+def hours(count: float) -> datetime:
+    """Return the moment so many hours after `NOW`."""
+    return NOW + timedelta(hours=count)
+
+
 ACCOUNT = Account("acc_1", WORDS, NOW)
 MAILBOX = Mailbox(
     "mbx_1", "acc_1", "box@example.com", WORDS, Mode.GATED_SEND, NOW, {"auto_cc": ["a@b.example"]}
 )
 KEY = Key("key_1", "acc_1", "agent", "mm_test_x", "5ha", ("read", "send"), live=False,
           created_at=NOW)  # fmt: skip
+WEBHOOK = Webhook(
+    "whk_1", "acc_1", "https://example.com/", ("message.sent",), "a secret", "hex",
+    WebhookSource.SUBSCRIPTION, NOW,
+)  # fmt: skip
+CODE = OneTimeCode("otc_1", "acc_1", Purpose.CHANGE, "key_1", "5ha", hours(1), hours(2))
+NOTIFICATION = Notification(
+    "ntc_1", "acc_1", "mbx_1", "monitored_send", NOW, "msg_0001", {"subject": WORDS},
+    ("a@example.com",), hours(1),
+)  # fmt: skip
+DOMAIN = Domain(
+    "dom_1", "acc_1", "example.com", "mm", "rsa", "record", "ed", "record", NOW,
+    seen={"spf": "found"},
+)  # fmt: skip
+SUPPRESSION = Suppression("acc_1", "a@example.com", "sup_1", "bounce", NOW, code=550)
+REVISION = Revision(
+    "msg_0001", 1, "hash", ("a@example.com",), (), ("a@example.com",), WORDS, "text",
+    b"\x00\xff", hours(1), "key_1",
+)  # fmt: skip
+LINK = ApprovalLink("5ha", "msg_0001", "hash", "key_1", NOW, hours(1))
 
 
-def hours(count: float) -> datetime:
-    """Return the moment so many hours after the rows were made."""
-    return NOW + timedelta(hours=count)
-
-
-def found(tx: Tx) -> None:
-    """Put down what every message refers to."""
+def insert_owner(tx: Tx) -> None:
+    """Insert what every message refers to: an account, a mailbox and a key."""
     tx.put_account(ACCOUNT)
     tx.put_mailbox(MAILBOX)
     tx.put_key(KEY)
 
 
-def message(number: int, **more: Any) -> Message:
-    """Return an outbound message that awaits its decision; ids sort by `number`."""
-    facts: dict[str, Any] = {
+def message(number: int, **changes: Any) -> Message:
+    """Return an outbound message that awaits a decision; ids sort by `number`."""
+    fields: dict[str, Any] = {
         "id": f"msg_{number:04}",
         "account_id": "acc_1",
         "mailbox_id": "mbx_1",
@@ -76,22 +109,22 @@ def message(number: int, **more: Any) -> Message:
         "metadata": {"run": WORDS},
         "delivery": {"a@example.com": {"accepted": True, "code": 250}},
     }
-    return Message(**{**facts, **more})
+    return Message(**{**fields, **changes})
 
 
 def content(number: int) -> Content:
-    """Return a message's content, with bytes that are no text."""
+    """Return the content of a message, with bytes that are not text."""
     return Content(f"msg_{number:04}", WORDS, b"\x00\xff\r\n", ("a hidden line",))
 
 
 def insert(tx: Tx, *messages: Message) -> None:
     """Insert messages, each with its content."""
-    for one in messages:
-        tx.insert_message(one, content(int(one.id.rpartition("_")[2])))
+    for record in messages:
+        tx.insert_message(record, content(int(record.id.rpartition("_")[2])))
 
 
 def attachment(number: int, position: int) -> Attachment:
-    """Return a file of a message."""
+    """Return an attachment of a message."""
     name = f"att_{number}_{position}"
     return Attachment(name, f"msg_{number:04}", position, WORDS, "text/plain", 2, "5ha", "<cid>")
 
@@ -108,21 +141,53 @@ def audit(number: int, mailbox_id: str | None = "mbx_1") -> AuditEntry:
 
 
 def idempotency(key: str, number: int, at: datetime = NOW) -> IdempotencyRow:
-    """Return what is remembered of a send."""
+    """Return the idempotency key of a send."""
     return IdempotencyRow("mbx_1", key, "print", f"msg_{number:04}", at)
 
 
 def outbox(number: int, due: datetime = NOW) -> OutboxRow:
-    """Return a message that waits to leave."""
+    """Return a message that waits for the relay."""
     return OutboxRow(f"msg_{number:04}", due, 2, ("a@example.com",), "it was away")
 
 
 def delivery(number: int) -> TestDelivery:
-    """Return what a test key delivered."""
+    """Return a delivery with a test key."""
     return TestDelivery(f"msg_{number:04}", "acc_1", "mbx_1", "box@example.com",
                         ("a@example.com",), hours(number))  # fmt: skip
 
 
-def same_secret_again() -> Key:
-    """Return another key with the digest of the first."""
+def duplicate_key() -> Key:
+    """Return another key with the same digest."""
     return replace(KEY, id="key_2")
+
+
+def webhook_delivery(number: int, due: float | None, hook: str = "whk_1") -> WebhookDelivery:
+    """Return a delivery of a webhook: pending if `due` is given, else delivered."""
+    status = DeliveryStatus.DELIVERED if due is None else DeliveryStatus.PENDING
+    return WebhookDelivery(
+        f"evt_{number}", hook, "acc_1", "mbx_1", "msg_0001", "message.sent", status, NOW,
+        None if due is None else hours(due),
+    )  # fmt: skip
+
+
+def everything(tx: Tx) -> None:
+    """Insert a row into every table. The dumps of `test_old_data` hold these."""
+    tx.set_setting("name", WORDS)
+    insert(tx, message(1), message(2, replies_to_id="msg_0001"))
+    tx.insert_attachment(attachment(1, 0), b"file")
+    tx.set_tags("msg_0001", {"a": "b"})
+    tx.put_idempotency(idempotency("key", 1))
+    tx.put_outbox(outbox(2))
+    tx.insert_test_delivery(delivery(1))
+    tx.insert_revision(REVISION)
+    tx.put_approval_link(LINK)
+    tx.put_signed_headers(SignedHeaders("msg_0001", b"\x00head"))
+    tx.put_notification(NOTIFICATION)
+    tx.put_contact(contact(1, "a@example.com"))
+    tx.put_webhook(WEBHOOK)
+    tx.insert_webhook_delivery(webhook_delivery(1, 1), b"body")
+    tx.add_audit(audit(1))
+    tx.put_code(CODE)
+    tx.put_domain(DOMAIN)
+    tx.put_suppression(SUPPRESSION)
+    tx.add_approved_recipients("mbx_1", ["a@example.com"])

@@ -11,8 +11,8 @@ import pytest
 from tests.tools.support import Connect, Inbox, Signer
 
 from multimail_server import ServerConfig
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.signing import generate_key, zone_lines
+from multimail_server.testing.server import ServerUnderTest
 
 
 @pytest.fixture(autouse=True)

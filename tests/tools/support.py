@@ -1,4 +1,4 @@
-"""The ground of the tools' tests: a mailbox for each test, sync and async tools, a faulty network."""
+"""Support of the tools' tests: a mailbox for each test, sync and async tools, a faulty network."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from multimail import AsyncMultiMail, MultiMail, Retry
 from multimail.sessions import MemorySessionStore
 from multimail.tools import ApproverToolkit, Toolkit, ToolResult
 from multimail.trust import GuardDecision
-from multimail_server.harness import ServerUnderTest
 from multimail_server.mail.signing import sign_dkim
+from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]
-AT_ONCE = Retry(base=0, cap=0, chance=lambda: 0.0)
-ONE_TRY = Retry(tries=1)
+AT_ONCE = Retry(base_delay=0, max_delay=0, jitter=lambda: 0.0)
+ONE_TRY = Retry(max_attempts=1)
 _TLS = ssl.create_default_context()
 _MARKS = re.compile(r"<(/?)mail ([0-9a-f]{32})>")
 
@@ -108,7 +108,7 @@ class Inbox:
 
     def left(self) -> list[Json]:
         """Return what left the mailbox, newest first, with its bytes as `raw`."""
-        assert self.server.room.desk.comforts.settle(), "the outbox is still at work"
+        assert self.server.services.context.test_hooks.drain(), "the outbox is still at work"
         return [one for one in self.server.outbox() if one["mailbox_id"] == self.id]
 
     def decide(self, email_id: str, action: str = "approve") -> None:

@@ -320,7 +320,7 @@ def test_a_store_that_fails_after_a_send_is_logged(caplog: pytest.LogCaptureFixt
     def fail(*_: Any) -> None:
         raise OSError("full")
 
-    judge.store.note_held = fail  # type: ignore[method-assign]
+    judge.store.add_held = fail  # type: ignore[method-assign]
     with caplog.at_level(logging.ERROR):
         judge.record_send("msg_1", BOX, [BOB], held=True)
     assert "could not be recorded" in caplog.text

@@ -15,7 +15,7 @@ from tests.tools.support import (
 )
 
 from multimail.tools import ApproverToolkit, Toolkit
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 
 async def held(tools: Tools, body: str = "It is ready.", **more: object) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.tools.support import Connect, Inbox, code_of, ids
 
 from multimail.tools import Toolkit
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 NewBox = Callable[..., Inbox]
 

@@ -12,7 +12,7 @@ import pytest
 from tests.tools.support import Connect, Inbox, Signer, code_of, fenced, ids, make_message
 
 from multimail.tools import Toolkit
-from multimail_server.harness import ServerUnderTest
+from multimail_server.testing.server import ServerUnderTest
 
 
 async def test_list_mailboxes_names_the_mode(box: Inbox, connect: Connect) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from multimail.endpoints.checks import addresses
+from multimail.endpoints._arguments import parse_addresses
 from multimail.errors import ConfigurationError, ValidationError
 from multimail.trust.addresses import (
     AddressList,
@@ -55,7 +55,7 @@ def test_only_strip_tag_ignores_a_tag() -> None:
 )
 def test_text_with_two_addresses_is_not_an_address_to_send_to(text: str) -> None:
     with pytest.raises(ValidationError):
-        addresses([text], "to")
+        parse_addresses([text], "to")
 
 
 @pytest.mark.parametrize(

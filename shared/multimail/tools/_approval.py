@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from .. import endpoints as api
-from ..call import Operation
+from .._call import Operation
 from ..errors import NotFoundError, PermissionDeniedError
 from ..trust.text import one_line
 from ._session import ToolContext

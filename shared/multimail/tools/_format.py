@@ -66,7 +66,7 @@ def format_subject(message: EmailSummary, treatment: Treatment, max_chars: int) 
 _NO_SUBJECT = "(no subject)"
 
 
-def format_datetime(moment: datetime | None) -> str:
+def format_time(moment: datetime | None) -> str:
     """Return a moment to the minute, in UTC as the API returns it."""
     return f"{moment.isoformat(' ', 'minutes')[:16]}Z" if moment else "no date"
 
@@ -80,7 +80,7 @@ def format_row(message: EmailSummary, assessment: Assessment, treatment: Treatme
         other = "to " + one_line(", ".join(message.to), 100)
     return (
         f"{one_line(message.id, 64)} | {one_line(message.status, 40)}"
-        f" | {format_datetime(message.received_at)} | {label}{clip}\n"
+        f" | {format_time(message.received_at)} | {label}{clip}\n"
         f"  {other}: {format_subject(message, treatment, 120)}"
     )
 
@@ -310,8 +310,8 @@ def _format_size(size: int | None) -> str:
 
 def format_pending_row(message: PendingEmail) -> str:
     """Return the row of a message that awaits a human."""
-    since = format_datetime(message.received_at)
-    expiry = f" | expires {format_datetime(message.expires_at)}" if message.expires_at else ""
+    since = format_time(message.received_at)
+    expiry = f" | expires {format_time(message.expires_at)}" if message.expires_at else ""
     return (
         f"{one_line(message.id, 64)} | {one_line(message.direction or 'outbound', 20)}"
         f" | {one_line(message.status, 40)} | since {since}{expiry}\n"

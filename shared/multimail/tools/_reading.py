@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from .. import endpoints as api
-from ..endpoints.oversight import held_sends
+from ..endpoints import list_held_sends
 from ..errors import WaitTimeoutError
 from ..models import Email, EmailSummary, Page, PendingEmail
 from ..trust import Action, Assessment, Treatment
@@ -21,10 +21,10 @@ from ._format import (
     build_headers,
     count_fitting,
     cut_window,
-    format_datetime,
     format_listing,
     format_pending_row,
     format_row,
+    format_time,
     label_line,
     room_for_rows,
     select_rows,
@@ -72,7 +72,7 @@ def list_mailboxes(args: schemas.ListMailboxes, context: ToolContext) -> ToolRun
         mailboxes = [(yield from context.mailbox(None, fresh=True))]
     else:
         mailboxes = yield from api.list_mailboxes()
-        context.book.learn(mailboxes)
+        context.mailbox_cache.update(mailboxes)
     head = f"{len(mailboxes)} mailboxes, with oversight mode:"
     lines = [f"{m.address or m.id} | {m.oversight_mode or 'mode unknown'}" for m in mailboxes]
     rows = select_rows(lines, args.offset or 0, len(lines), context.max_chars - len(head) - 60)
@@ -247,7 +247,7 @@ def format_head(message: Email, assessment: Assessment, max_chars: int, *notes: 
 def _list_state_lines(message: Email, max_chars: int) -> list[str]:
     direction = one_line(message.direction or "inbound", 20)
     status = one_line(message.status, 40)
-    state = f"{direction}, {status}, {format_datetime(message.received_at)}."
+    state = f"{direction}, {status}, {format_time(message.received_at)}."
     lines = [f"Email {one_line(message.id, 64)}, {state}"]
     if message.tags:
         tags = ", ".join(f"{name}={value}" for name, value in message.tags.items())
@@ -256,7 +256,7 @@ def _list_state_lines(message: Email, max_chars: int) -> list[str]:
         reason = one_line(message.decision_reason, min(500, max_chars))
         lines.append(f"The reviewer said: {reason}")
     if message.send_at:
-        lines.append(f"To be sent at {format_datetime(message.send_at)}.")
+        lines.append(f"To be sent at {format_time(message.send_at)}.")
     return lines
 
 
@@ -348,7 +348,7 @@ def _room_for_offset_rows(head: str, context: ToolContext) -> int:
 def list_own_pending(args: schemas.ListPending, context: ToolContext) -> ToolRun:
     """List the agent's own mail that awaits a human; needs no oversight scope."""
     mailbox = yield from context.mailbox(args.mailbox)
-    page = yield from held_sends(mailbox.id)
+    page = yield from list_held_sends(mailbox.id)
     return _build_pending(page, args, context)
 
 

@@ -15,11 +15,11 @@ import httpx
 import pydantic
 
 from .. import endpoints as api
-from ..call import Operation, Retry
-from ..client import AsyncMultiMail, MultiMail
-from ..config import load_config
-from ..errors import ConfigurationError, MultiMailError, PermissionDeniedError, ReplyError
-from ..mailbox_book import MailboxBook
+from .._call import Operation, Retry
+from .._client import AsyncMultiMail, MultiMail
+from .._config import load_config
+from .._mailbox_cache import MailboxCache
+from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
@@ -102,7 +102,7 @@ class ToolContext:
         guard: Assesses messages and decides on writes.
         max_chars: The most characters of the result's text.
         pinned: The only mailbox that it may use, by address or id; None for any of the key's.
-        book: The client's cache of mailboxes.
+        mailbox_cache: The client's cache of mailboxes.
         seen: What was shown of pending messages.
         approver_key_checked: Set once the key was checked for an approver's tools.
     """
@@ -111,7 +111,7 @@ class ToolContext:
     guard: Guard
     max_chars: int
     pinned: str | None = None
-    book: MailboxBook = field(default_factory=MailboxBook)
+    mailbox_cache: MailboxCache = field(default_factory=MailboxCache)
     seen: SeenContent = field(default_factory=SeenContent)
     approver_key_checked: threading.Event = field(default_factory=threading.Event)
 
@@ -127,12 +127,12 @@ class ToolContext:
             NotFoundError: The key has no such mailbox.
             ConfigurationError: There are several and none was chosen.
         """
-        mailbox = None if fresh else self.book.find(wanted or self.pinned)
+        mailbox = None if fresh else self.mailbox_cache.find(wanted or self.pinned)
         if mailbox is None:
-            self.book.learn((yield from api.list_mailboxes()))
-            mailbox = self.book.find(wanted or self.pinned)
+            self.mailbox_cache.update((yield from api.list_mailboxes()))
+            mailbox = self.mailbox_cache.find(wanted or self.pinned)
         if mailbox is None:
-            raise self.book.missing(wanted or self.pinned)
+            raise self.mailbox_cache.not_found_error(wanted or self.pinned)
         if self.pinned and self.pinned.casefold() not in (
             mailbox.id.casefold(),
             mailbox.address.casefold(),
@@ -278,7 +278,7 @@ class ToolSession:
             MultiMailError: As the operation's calls do.
         """
         client = self._get_client()
-        context = self._build_context(session_id, client.mailboxes, self._context.max_chars)
+        context = self._build_context(session_id, client.mailbox_cache, self._context.max_chars)
         return client.run(work(context))
 
     async def arun(
@@ -286,7 +286,7 @@ class ToolSession:
     ) -> T:
         """Run an operation asynchronously; otherwise like `run`."""
         client = self._get_async_client()
-        context = self._build_context(session_id, client.mailboxes, self._context.max_chars)
+        context = self._build_context(session_id, client.mailbox_cache, self._context.max_chars)
         return await client.run(work(context))
 
     def call_json(
@@ -340,7 +340,7 @@ class ToolSession:
     ) -> ToolResult:
         try:
             client = self._get_client()
-            context = self._build_context(session_id, client.mailboxes, max_chars)
+            context = self._build_context(session_id, client.mailbox_cache, max_chars)
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             return _fit(client.run(operation), max_chars)
         except Exception as error:
@@ -355,14 +355,14 @@ class ToolSession:
     ) -> ToolResult:
         try:
             client = self._get_async_client()
-            context = self._build_context(session_id, client.mailboxes, max_chars)
+            context = self._build_context(session_id, client.mailbox_cache, max_chars)
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             return _fit(await client.run(operation), max_chars)
         except Exception as error:
             return _fit(_build_failure(spec, error), max_chars)
 
     def _build_context(
-        self, session_id: str | None, book: MailboxBook, max_chars: int
+        self, session_id: str | None, cache: MailboxCache, max_chars: int
     ) -> ToolContext:
         guard = self.guard(session_id)
         return replace(
@@ -370,7 +370,7 @@ class ToolSession:
             session_id=guard.session_id,
             guard=guard,
             max_chars=max_chars,
-            book=book,
+            mailbox_cache=cache,
         )
 
     def _get_client(self) -> MultiMail:
@@ -379,7 +379,7 @@ class ToolSession:
         with self._lock:
             if self._client is None:
                 self._client = MultiMail(**self._client_options())
-                self._client.mailboxes = self._context.book
+                self._client.mailbox_cache = self._context.mailbox_cache
             return self._client
 
     def _get_async_client(self) -> AsyncMultiMail:
@@ -390,7 +390,7 @@ class ToolSession:
             client = self._by_loop.get(loop)
             if client is None:
                 client = AsyncMultiMail(**self._client_options())
-                client.mailboxes = self._context.book
+                client.mailbox_cache = self._context.mailbox_cache
                 self._by_loop[loop] = client
             return client
 
@@ -440,7 +440,7 @@ def _fit(result: ToolResult, max_chars: int) -> ToolResult:
 
 
 def _build_failure(spec: ToolSpec, error: Exception) -> ToolResult:
-    if isinstance(error, ReplyError) and not spec.hints.read_only:
+    if isinstance(error, InvalidResponseError) and not spec.hints.read_only:
         # The API accepted the request, and its response cannot be parsed.
         return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))
     if isinstance(error, MultiMailError):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic_core import CoreSchema
 
 from .. import errors
-from ..call import Call, Operation, Pause
+from .._call import Call, Operation, Pause
 from ..models import File
 from ..trust import GuardDecision
 

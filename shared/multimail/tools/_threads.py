@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import endpoints as api
-from ..endpoints.reading import thread_holding
+from ..endpoints import get_thread_containing
 from ..models import Email, Thread
 from ..trust import Treatment
 from ..trust.addresses import extract_address
 from ..trust.text import Fence, one_line
-from ._format import DATA_NOTE, Body, build_body, cut_window, format_datetime
+from ._format import DATA_NOTE, Body, build_body, cut_window, format_time
 from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 from .schemas import GetThread
@@ -39,8 +39,8 @@ def get_thread(args: GetThread, context: ToolContext) -> ToolRun:
 
     At most ten with the default budget, and one for each 800 characters of a larger one.
     """
-    thread_id = context.book.thread_of(args.thread_id) or args.thread_id
-    thread = yield from thread_holding(thread_id, mailbox=context.pinned)
+    thread_id = context.mailbox_cache.get_thread_id(args.thread_id) or args.thread_id
+    thread = yield from get_thread_containing(thread_id, mailbox=context.pinned)
     messages = thread.messages
     if args.before is not None:
         ids = [message.id for message in messages]
@@ -79,7 +79,7 @@ def _build_entry(message: Email, context: ToolContext) -> _Entry:
         who = "to " + ", ".join(message.to[:3])
     head = (
         f"--- {one_line(message.id, 64)} | {one_line(message.direction or 'inbound', 20)}"
-        f" | {one_line(message.status, 40)} | {format_datetime(message.received_at)}"
+        f" | {one_line(message.status, 40)} | {format_time(message.received_at)}"
         f" | {assessment.label} | {one_line(who, min(100, context.max_chars // 16))}"
     )
     if message.attachments:

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 import httpx
 
-from ..call import Retry
-from ..client import AsyncMultiMail, MultiMail
+from .._call import Retry
+from .._client import AsyncMultiMail, MultiMail
 from ..errors import ConfigurationError
 from ..sessions import SessionStore
 from ..trust import PolicyName, TrustPolicy

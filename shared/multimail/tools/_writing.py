@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import endpoints as api
-from ..endpoints.checks import addresses, moment, recipients
+from ..endpoints._arguments import format_datetime, parse_addresses, parse_recipients
 from ..models import Contact, Email, Mailbox, SendResult
 from ..trust import Action, GuardDecision
 from ..trust.addresses import strip_tag
 from ..trust.text import one_line
 from . import schemas
-from ._format import format_datetime, redact_domains
+from ._format import format_time, redact_domains
 from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 
@@ -39,8 +39,12 @@ def fold_addresses(texts: Sequence[str]) -> list[str]:
 
 def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
     """Send a new message, once, if the guard allows it."""
-    to, cc, bcc = recipients(args.to), addresses(args.cc, "cc"), addresses(args.bcc, "bcc")
-    send_at = moment(args.send_at, "send_at")
+    to, cc, bcc = (
+        parse_recipients(args.to),
+        parse_addresses(args.cc, "cc"),
+        parse_addresses(args.bcc, "bcc"),
+    )
+    send_at = format_datetime(args.send_at, "send_at")
     mailbox = yield from context.mailbox(args.mailbox)
     key = build_idempotency_key(
         context.session_id,
@@ -72,9 +76,9 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
 
 def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     """Reply to a message in its thread, once, if the guard allows it."""
-    cc, bcc = addresses(args.cc, "cc"), addresses(args.bcc, "bcc")
+    cc, bcc = parse_addresses(args.cc, "cc"), parse_addresses(args.bcc, "bcc")
     original = yield from api.read_email(args.email_id, mailbox=context.pinned)
-    mailbox = yield from context.mailbox(context.book.owner(original.id))
+    mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
     others = _reply_all_targets(original, mailbox) if args.reply_all else []
     reached = [*_reply_targets(original), *others, *cc, *bcc]
     key = build_idempotency_key(
@@ -195,13 +199,13 @@ def _format_outcome(
             f" ({sent.message_status or sent.status}). Nothing was sent now."
         )
     if held:
-        expiry = f" Expires {format_datetime(sent.expires_at)}." if sent.expires_at else ""
+        expiry = f" Expires {format_time(sent.expires_at)}." if sent.expires_at else ""
         why = f" Why ({decision.code}): {_format_reasons(decision)}." if decision.reasons else ""
         return (
             f"Held for approval: {sent.id} to {whom}. A human decides.{why}{expiry}"
             " Do not send it again; cancel_message withdraws it."
         )
-    at = f" It leaves at {format_datetime(sent.send_at)}." if sent.send_at else ""
+    at = f" It leaves at {format_time(sent.send_at)}." if sent.send_at else ""
     return f"Accepted for sending: {sent.id} to {whom}.{at} Do not send it again."
 
 

@@ -16,18 +16,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..mailroom import Mailroom, Principal
+from ..errors import ApiError, forbidden, unavailable
 from ..pages.sessions import Door
 from ..pages.trouble import trouble_page, wants_page
 from ..rate_limit import RateLimiter
-from ..refusals import Refusal, forbidden, unavailable
+from ..services import Principal, Services
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
-from ..web.faulty import faulty
+from ..testing.fault_injection import inject_faults
 from .approval_codes import ask_for_code
 from .audit import note_read, note_refusal
 from .auth import Links, principal_of
 from .limits import Limits, check_rate
-from .request import Answer, Ask
+from .request import ApiRequest, ApiResponse
 from .routes import ALL, PAGES
 from .routing import RouteSpec
 
@@ -36,12 +36,12 @@ _NOBODY = Principal("", "", "", frozenset(), live=False)
 
 
 def make_app(
-    room: Mailroom,
+    services: Services,
     link_secret: str,
     public_url: str | None = None,
     limits: Limits | None = None,
 ) -> ASGIApp:
-    """Return the app that serves `room`.
+    """Return the app that serves `services`.
 
     Args:
         room: What is served.
@@ -49,7 +49,7 @@ def make_app(
         public_url: Where a proxy shows this server to people.
         limits: How much is taken; None for the usual.
     """
-    links, door = Links(link_secret), Door(room.desk.now, link_secret, public_url)
+    links, door = Links(link_secret), Door(services.context.now, link_secret, public_url)
     gate = _Gate(limits or Limits())
     grouped: dict[str, list[RouteSpec]] = {}
     for spec in (*ALL, *PAGES):
@@ -57,14 +57,18 @@ def make_app(
     routes = [
         Route(
             path,
-            faulty(_endpoint(specs, room, links, door, gate), room.desk.comforts.faults, _refused),
+            inject_faults(
+                _endpoint(specs, services, links, door, gate),
+                services.context.test_hooks.faults,
+                _refused,
+            ),
             methods=[spec.method for spec in specs],
         )
         for path, specs in grouped.items()
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     app.router.redirect_slashes = False
-    return _Outermost(app, room)
+    return _Outermost(app, services)
 
 
 class _Gate:
@@ -79,15 +83,15 @@ class _Gate:
 class _Outermost:
     """Gives every request an id, and every answer the header that names it."""
 
-    def __init__(self, app: ASGIApp, room: Mailroom) -> None:
+    def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
-        self._room = room
+        self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = self._room.desk.ids.new("req")
+        request_id = self._services.context.ids.new("req")
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def note(message: Message) -> None:
@@ -99,7 +103,7 @@ class _Outermost:
 
 
 def _endpoint(
-    specs: list[RouteSpec], room: Mailroom, links: Links, door: Door, gate: _Gate
+    specs: list[RouteSpec], services: Services, links: Links, door: Door, gate: _Gate
 ) -> Callable[[Request], Awaitable[Response]]:
     by_method = {spec.method: spec for spec in specs}
     is_page = specs[0] in PAGES
@@ -108,20 +112,20 @@ def _endpoint(
         spec = by_method["GET" if request.method == "HEAD" else request.method]
         try:
             body = await _body(request, gate.limits.longest_body(spec.longest_body))
-            work = partial(_answer, spec, room, links, door, gate, request, body)
-            answer = await run_in_threadpool(room.desk.one_request, work)
-        except Refusal as refusal:
-            return _told(refusal, request, is_page=is_page)
+            work = partial(_answer, spec, services, links, door, gate, request, body)
+            answer = await run_in_threadpool(services.context.run_request, work)
+        except ApiError as refusal:
+            return _result_row(refusal, request, is_page=is_page)
         except StoreUnavailableError as error:
             _log.warning("Request %s: %s", request.state.request_id, error)
             unchanged = not isinstance(error, CommitOutcomeUnknownError)
-            return _told(unavailable(unchanged=unchanged), request, is_page=is_page)
+            return _result_row(unavailable(unchanged=unchanged), request, is_page=is_page)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
             request_id = request.state.request_id
             _log.exception("Request %s met an error that nobody expected", request_id)
-            return _told(_unexpected(request_id), request, is_page=is_page)
+            return _result_row(_unexpected(request_id), request, is_page=is_page)
         return answer
 
     return endpoint
@@ -129,7 +133,7 @@ def _endpoint(
 
 def _answer(
     spec: RouteSpec,
-    room: Mailroom,
+    services: Services,
     links: Links,
     door: Door,
     gate: _Gate,
@@ -137,14 +141,14 @@ def _answer(
     body: bytes,
 ) -> Response:
     """Authenticate, check the scope, and run the handler. Runs in a worker thread."""
-    who = _NOBODY
+    principal = _NOBODY
     if spec.scopes:
-        who = principal_of(request.headers, room.desk.store)
-        check_rate(gate.rate_limiter, who.key_id, room.desk.now())
-    ask = Ask(
-        room=room,
+        principal = principal_of(request.headers, services.context.store)
+        check_rate(gate.rate_limiter, principal.key_id, services.context.now())
+    api_request = ApiRequest(
+        services=services,
         links=links,
-        who=who,
+        principal=principal,
         method=request.method,
         base_url=str(request.base_url).rstrip("/"),
         path=request.path_params,
@@ -155,32 +159,32 @@ def _answer(
         path_text=request.url.path,
         peer=request.client.host if request.client else "",
     )
-    return _response(_handled(spec, ask) if spec.scopes else spec.handler(ask))
+    return _response(_handled(spec, api_request) if spec.scopes else spec.handler(api_request))
 
 
-def _handled(spec: RouteSpec, ask: Ask) -> Answer:
+def _handled(spec: RouteSpec, api_request: ApiRequest) -> ApiResponse:
     """Run a handler for a key that is known: what it reads, or is refused, is in the audit log."""
     try:
-        _check_scope(spec, ask.who)
-        answer = ask_for_code(spec, ask) or spec.handler(ask)
-    except Refusal as refusal:
-        note_refusal(spec, ask, refusal)
+        _check_scope(spec, api_request.principal)
+        answer = ask_for_code(spec, api_request) or spec.handler(api_request)
+    except ApiError as refusal:
+        note_refusal(spec, api_request, refusal)
         raise
-    note_read(spec, ask)
+    note_read(spec, api_request)
     return answer
 
 
-def _check_scope(spec: RouteSpec, who: Principal) -> None:
-    if who.scopes.isdisjoint(spec.scopes):
+def _check_scope(spec: RouteSpec, principal: Principal) -> None:
+    if principal.scopes.isdisjoint(spec.scopes):
         raise forbidden(
             "missing_scope",
-            f"This key's scopes are {', '.join(sorted(who.scopes))}; {spec.method} {spec.path} "
-            f"needs {' or '.join(spec.scopes)}. Use a key that has it.",
+            f"This key's scopes are {', '.join(sorted(principal.scopes))}; {spec.method} "
+            f"{spec.path} needs {' or '.join(spec.scopes)}. Use a key that has it.",
         )
 
 
 async def _body(request: Request, longest: int) -> bytes:
-    too_large = Refusal(
+    too_large = ApiError(
         413, "body_too_large", f"The body is larger than the {longest:,} bytes that are taken here."
     )
     declared = request.headers.get("content-length", "")
@@ -194,7 +198,7 @@ async def _body(request: Request, longest: int) -> bytes:
     return bytes(chunks)
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: ApiResponse) -> Response:
     content = answer.content
     if content is None:
         content = _json(answer.json)
@@ -208,25 +212,25 @@ def _json(value: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _refused(refusal: Refusal, request_id: str) -> Response:
+def _refused(refusal: ApiError, request_id: str) -> Response:
     body = {
         **refusal.extra,
-        "error": refusal.sentence,
+        "error": refusal.message,
         "code": refusal.code,
         "request_id": request_id,
     }
-    return _response(Answer(body, refusal.status, headers=refusal.headers))
+    return _response(ApiResponse(body, refusal.status, headers=refusal.headers))
 
 
-def _told(refusal: Refusal, request: Request, *, is_page: bool | None = None) -> Response:
+def _result_row(refusal: ApiError, request: Request, *, is_page: bool | None = None) -> Response:
     """Return a refusal as JSON, or as a page where a person asks for one."""
     if wants_page(request, is_page=is_page):
         return _response(trouble_page(request, refusal))
     return _refused(refusal, request.state.request_id)
 
 
-def _unexpected(request_id: str) -> Refusal:
-    return Refusal(
+def _unexpected(request_id: str) -> ApiError:
+    return ApiError(
         500,
         "internal_error",
         f"The server met an error of its own; its log tells about it under {request_id}.",
@@ -239,15 +243,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
     headers = dict(getattr(error, "headers", None) or {})
     if status == 405:
         allowed = headers.get("Allow", "another method")
-        refusal = Refusal(
+        refusal = ApiError(
             405, "method_not_allowed", f"{where} is not served; it takes {allowed}.",
             headers=headers,
         )  # fmt: skip
     else:
-        refusal = Refusal(
+        refusal = ApiError(
             status,
             "unknown_path",
             f"{where} is not served by the embedded server of this version. Check the path.",
             headers=headers,
         )
-    return _told(refusal, request)
+    return _result_row(refusal, request)

@@ -10,10 +10,10 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from ..mailroom.change_codes import Change
-from ..refusals import invalid
+from ..errors import invalid
+from ..services.approval_codes import SensitiveChange
 from . import render_authority as render
-from .request import Answer, Ask
+from .request import ApiRequest, ApiResponse
 from .routing import RouteSpec
 
 _ALWAYS = frozenset(
@@ -35,36 +35,41 @@ _WHERE_NAMED: dict[tuple[str, str], frozenset[str]] = {
 }
 """Changes that come to the same as making a key or a webhook, where a body names these fields."""
 
-_MOST_CODE = 100
+_MAX_CODE = 100
 
 
-def ask_for_code(spec: RouteSpec, ask: Ask) -> Answer | None:
+def ask_for_code(spec: RouteSpec, api_request: ApiRequest) -> ApiResponse | None:
     """Return the 202 that a sensitive change gets first; None to carry the request out.
 
     Raises:
-        Refusal: The code is wrong, over, or for another request (403); too many asked for (429).
+        ApiError: The code is wrong, over, or for another request (403); too many asked for (429).
     """
-    if not ask.room.desk.approval_codes:
+    if not api_request.services.context.approval_codes:
         return None
     route = (spec.method, spec.path)
     if route not in _ALWAYS and route not in _WHERE_NAMED:
         return None
-    body = _body(ask)
+    body = _body(api_request)
     code = body.pop("approval_code", None)
     if route in _WHERE_NAMED and not _WHERE_NAMED[route] & body.keys():
         return None
-    change = Change(f"{spec.method} {_path(spec, ask)}", body)
+    change = SensitiveChange(f"{spec.method} {_path(spec, api_request)}", body)
     if code is None:
-        return Answer(render.code_first(ask.room.change_codes.ask(ask.who, change)), 202)
-    if not isinstance(code, str) or len(code) > _MOST_CODE:
+        return ApiResponse(
+            render.code_first(
+                api_request.services.approval_codes.request(api_request.principal, change)
+            ),
+            202,
+        )
+    if not isinstance(code, str) or len(code) > _MAX_CODE:
         raise invalid("`approval_code` is not a code such as ABCD-EFGH-JKMN-PQRS.")
-    ask.room.change_codes.redeem(ask.who, change, code)
+    api_request.services.approval_codes.redeem(api_request.principal, change, code)
     return None
 
 
-def _body(ask: Ask) -> dict[str, Any]:
+def _body(api_request: ApiRequest) -> dict[str, Any]:
     try:
-        body = json.loads(ask.body or b"{}")
+        body = json.loads(api_request.body or b"{}")
     except (ValueError, RecursionError):
         raise invalid("The body is not JSON.") from None
     if not isinstance(body, dict):
@@ -72,9 +77,9 @@ def _body(ask: Ask) -> dict[str, Any]:
     return body
 
 
-def _path(spec: RouteSpec, ask: Ask) -> str:
+def _path(spec: RouteSpec, api_request: ApiRequest) -> str:
     path = spec.path
-    for name, value in ask.path.items():
+    for name, value in api_request.path.items():
         # It is shown at a terminal: nothing but letters that a path can have.
-        path = path.replace(f"{{{name}}}", quote(value[:_MOST_CODE], safe="@"))
+        path = path.replace(f"{{{name}}}", quote(value[:_MAX_CODE], safe="@"))
     return path

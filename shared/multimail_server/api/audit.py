@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 
-from ..refusals import Refusal
-from .request import Ask
+from ..errors import ApiError
+from .request import ApiRequest
 from .routing import RouteSpec
 
 _MESSAGE = "/v1/mailboxes/{mailbox}/emails/{email}"
@@ -47,29 +47,33 @@ _ACTIONS = {
 _SUBJECTS = ("email", "key", "contact", "thread", "attachment", "webhook", "delivery", "domain")
 _ID = re.compile(r"[a-z]{2,4}_[0-9A-Z]{26}")
 _NAMED_IN_BODIES = ("email_id", "message_id", "id", "pending_id")
-_MOST_ID = 100
+_MAX_ID = 100
 
 
-def note_read(spec: RouteSpec, ask: Ask) -> None:
+def note_read(spec: RouteSpec, request: ApiRequest) -> None:
     """Write the line of a read that the mailroom does not tell itself."""
     if spec.method != "GET":
         return
-    if spec.path in _TOLD_BY_THE_MAILROOM and ask.method != "HEAD":
+    if spec.path in _TOLD_BY_THE_MAILROOM and request.method != "HEAD":
         return
     action = _ACTIONS.get(spec.path)
     path = None if action else spec.path
-    ask.room.trail.note(
-        ask.who, action or "request.read", _subject(ask), ask.path.get("mailbox"), path=path
+    request.services.audit_log.record(
+        request.principal,
+        action or "request.read",
+        _subject(request),
+        request.path.get("mailbox"),
+        path=path,
     )
 
 
-def note_refusal(spec: RouteSpec, ask: Ask, refusal: Refusal) -> None:
+def note_refusal(spec: RouteSpec, request: ApiRequest, refusal: ApiError) -> None:
     """Write the line of a request by a known key that was not carried out."""
-    ask.room.trail.note(
-        ask.who,
+    request.services.audit_log.record(
+        request.principal,
         "request.refused",
-        _subject(ask, refusal),
-        ask.path.get("mailbox"),
+        _subject(request, refusal),
+        request.path.get("mailbox"),
         outcome="refused",
         request=f"{spec.method} {spec.path}",
         status=refusal.status,
@@ -77,23 +81,23 @@ def note_refusal(spec: RouteSpec, ask: Ask, refusal: Refusal) -> None:
     )
 
 
-def _subject(ask: Ask, refusal: Refusal | None = None) -> tuple[str, str]:
+def _subject(request: ApiRequest, refusal: ApiError | None = None) -> tuple[str, str]:
     """Return the type and the id of what a request is about."""
     for name in _SUBJECTS:
-        if name in ask.path:
-            return ("api_key" if name == "key" else name), ask.path[name][:_MOST_ID]
-    named = _named_in_body(ask) if refusal else None
+        if name in request.path:
+            return ("api_key" if name == "key" else name), request.path[name][:_MAX_ID]
+    named = _named_in_body(request) if refusal else None
     if named is not None:
         return "email", named
-    if "mailbox" in ask.path:
-        return "mailbox", ask.path["mailbox"][:_MOST_ID]
-    return "account", ask.who.account_id
+    if "mailbox" in request.path:
+        return "mailbox", request.path["mailbox"][:_MAX_ID]
+    return "account", request.principal.account_id
 
 
-def _named_in_body(ask: Ask) -> str | None:
+def _named_in_body(request: ApiRequest) -> str | None:
     """Return the message that a body names; only what has the form of an id is repeated."""
     try:
-        body = json.loads(ask.body) if ask.body[:1] == b"{" else {}
+        body = json.loads(request.body) if request.body[:1] == b"{" else {}
     except (ValueError, RecursionError):
         return None
     values = [body.get(name) for name in _NAMED_IN_BODIES]

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
 
-from ..mailroom import Principal
-from ..refusals import Refusal
-from ..secret_keys import digest_of
+from ..api_keys import digest_of
+from ..errors import ApiError
+from ..services import Principal
 from ..store.protocol import Store
 
 LINK_LIFETIME = timedelta(minutes=15)
@@ -41,8 +41,8 @@ def _presented(headers: Headers) -> str | None:
     return headers.get("x-api-key", "").strip() or None
 
 
-def _unauthenticated(code: str, sentence: str) -> Refusal:
-    return Refusal(401, code, sentence, headers={"WWW-Authenticate": 'Bearer realm="multimail"'})
+def _unauthenticated(code: str, sentence: str) -> ApiError:
+    return ApiError(401, code, sentence, headers={"WWW-Authenticate": 'Bearer realm="multimail"'})
 
 
 class Links:
@@ -70,9 +70,9 @@ class Links:
         )
         right = self._signature(attachment_id, moment).encode()
         if not hmac.compare_digest(right, signature.encode("utf-8", "replace")):
-            raise Refusal(403, "bad_link", "This link was not made here. Ask for a new one.")
+            raise ApiError(403, "bad_link", "This link was not made here. Ask for a new one.")
         if moment < now.timestamp():
-            raise Refusal(403, "link_expired", "This link has ended. Ask for a new one.")
+            raise ApiError(403, "link_expired", "This link has ended. Ask for a new one.")
 
     def _signature(self, attachment_id: str, expires: int) -> str:
         text = f"attachment\n{attachment_id}\n{expires}".encode()

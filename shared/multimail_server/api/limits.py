@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ..config import MAX_MESSAGE_BYTES
+from ..errors import ApiError
 from ..rate_limit import RateLimiter
-from ..refusals import Refusal
 
-MOST_MESSAGE_BYTES = 25 * 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODED = 4 / 3
 _ROOM_FOR_JSON = 512 * 1024
@@ -25,7 +25,7 @@ class Limits:
     """
 
     requests_per_minute: int | None = None
-    message_bytes: int = MOST_MESSAGE_BYTES
+    message_bytes: int = MAX_MESSAGE_BYTES
 
     def longest_body(self, wanted: int) -> int:
         """Return how many bytes a body may have where a route would take `wanted`."""
@@ -42,7 +42,7 @@ def check_rate(limiter: RateLimiter | None, key_id: str, now: datetime) -> None:
         now: The server's time. A virtual clock that stands still refills nothing.
 
     Raises:
-        Refusal: 429 with Retry-After; the key has used up its requests of this minute.
+        ApiError: 429 with Retry-After; the key has used up its requests of this minute.
     """
     if limiter is None:
         return
@@ -51,8 +51,8 @@ def check_rate(limiter: RateLimiter | None, key_id: str, now: datetime) -> None:
         raise _too_many(limiter.per_minute, math.ceil(wait.total_seconds()))
 
 
-def _too_many(allowed: int, seconds: int) -> Refusal:
-    return Refusal(
+def _too_many(allowed: int, seconds: int) -> ApiError:
+    return ApiError(
         429,
         "rate_limited",
         f"This key has made the {allowed} requests that it may make in a minute. Nothing was done; "

@@ -15,7 +15,7 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.json_schema import models_json_schema
 
 from .._version import version
-from ..deferred import built
+from ..lazy_models import ensure_model_built
 from .operation_shapes import Operation, Parameter, Shape
 from .operations import OPERATIONS
 from .routing import RouteSpec
@@ -177,7 +177,7 @@ def _schemas() -> Json:
         models.update(shape for shape in shapes if shape is not None and not isinstance(shape, str))
     ordered = sorted(models, key=lambda model: model.__name__)
     _, found = models_json_schema(
-        [(built(model), "validation") for model in ordered],
+        [(ensure_model_built(model), "validation") for model in ordered],
         ref_template="#/components/schemas/{model}",
     )
     schemas: Json = found["$defs"]

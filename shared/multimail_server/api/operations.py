@@ -6,7 +6,7 @@ can give; a test names such routes.
 
 from __future__ import annotations
 
-from ..web.rehearsal_operations import REHEARSAL
+from ..testing.openapi import REHEARSAL
 from .authority_operations import AUTHORITY
 from .compat import bodies as fb
 from .compat import schemas as fa

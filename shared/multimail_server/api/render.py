@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from ..mail.scoring import score
-from ..mailroom import Principal
-from ..mailroom.authority import inbound_mode
-from ..mailroom.deciding import Pending
-from ..mailroom.reading import Conversation, Opened, may_see
-from ..mailroom.results import results_of
-from ..mailroom.sending import Sent
+from ..mail.scoring import score_message
 from ..oversight import Direction, Mode, State, hides_content
+from ..services import Principal
+from ..services.auth import get_inbound_mode
+from ..services.decisions import PendingItem
+from ..services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
+from ..services.sending import Sent
 from ..store.records import (
     Account,
     Attachment,
@@ -66,14 +65,14 @@ def mailbox(box: Mailbox) -> Json:
         **{name: box.settings.get(name) for name in _SETTINGS},
         **{name: bool(box.settings.get(name, name == "scheduling_enabled")) for name in _FLAGS},
         "per_message_oversight": True,
-        "holds_inbound": inbound_mode(box) is Mode.GATED_ALL,
+        "holds_inbound": get_inbound_mode(box) is Mode.GATED_ALL,
         "created_at": moment(box.created_at),
     }
 
 
-def summary(message: Message, who: Principal) -> Json:
+def summary(message: Message, principal: Principal) -> Json:
     """Return a row of a listing: no body, and nothing at all of what only reviewers may see."""
-    shown = may_see(who, message)
+    shown = may_see(principal, message)
     inbound = message.direction is Direction.INBOUND
     row: Json = {
         "id": message.id,
@@ -121,12 +120,12 @@ def _short(method: Json) -> Json:
     return {name: method[name] for name in _TOLD_SHORT if method.get(name) is not None}
 
 
-def email(opened: Opened, who: Principal) -> Json:
+def email(opened: OpenedMessage, principal: Principal) -> Json:
     """Return one message with its body."""
     message = opened.message
-    row = summary(message, who)
+    row = summary(message, principal)
     row["tags"] = opened.tags
-    if not may_see(who, message):
+    if not may_see(principal, message):
         return {**row, "markdown": "", "body": "", "attachments": []}
     row.update(_headers(message))
     row.update(_fate(message))
@@ -137,9 +136,9 @@ def email(opened: Opened, who: Principal) -> Json:
     row["metadata"] = message.metadata
     if message.direction is Direction.INBOUND:
         row["authentication"] = message.authentication
-        row["spam_reasons"] = list(score(message.authentication).reasons)
+        row["spam_reasons"] = list(score_message(message.authentication).reasons)
     else:
-        row["recipients"] = results_of(message)
+        row["recipients"] = get_delivery_results(message)
     return row
 
 
@@ -248,10 +247,12 @@ def decision(message: Message, *, approve: bool) -> Json:
     }
 
 
-def pending(item: Pending, who: Principal) -> Json:
+def pending(item: PendingItem, principal: Principal) -> Json:
     """Return an item of the approval queue: all that the approver decides about."""
     message = item.message
-    row = email(Opened(message, item.markdown, item.attachments, removed=item.removed), who)
+    row = email(
+        OpenedMessage(message, item.markdown, item.attachments, removed=item.removed), principal
+    )
     row["body_markdown"] = item.markdown
     row["recipients"] = list(message.recipients)
     row["suppressed"] = list(item.suppressed)
@@ -259,13 +260,13 @@ def pending(item: Pending, who: Principal) -> Json:
     return row
 
 
-def thread(found: Conversation, who: Principal) -> Json:
+def thread(found: ThreadView, principal: Principal) -> Json:
     """Return a conversation; its rows have bodies where they were asked for."""
     messages = found.messages
-    visible = [message for message in messages if may_see(who, message)]
+    visible = [message for message in messages if may_see(principal, message)]
     rows = [
-        email(found.bodies[message.id], who) if message.id in found.bodies
-        else summary(message, who)
+        email(found.bodies[message.id], principal) if message.id in found.bodies
+        else summary(message, principal)
         for message in messages
     ]  # fmt: skip
     return {
@@ -328,7 +329,7 @@ def key(found: Key) -> Json:
     }
 
 
-def account(found: Account, who: Principal) -> Json:
+def account(found: Account, principal: Principal) -> Json:
     """Return the account, and the key that asks, so that a program can see what it may do."""
     return {
         "id": found.id,
@@ -336,11 +337,11 @@ def account(found: Account, who: Principal) -> Json:
         "name": found.name,
         "created_at": moment(found.created_at),
         "key": {
-            "id": who.key_id,
-            "name": who.name,
-            "scopes": sorted(who.scopes),
-            "mailbox_id": who.mailbox_id,
-            "live": who.live,
+            "id": principal.key_id,
+            "name": principal.name,
+            "scopes": sorted(principal.scopes),
+            "mailbox_id": principal.mailbox_id,
+            "live": principal.live,
         },
     }
 

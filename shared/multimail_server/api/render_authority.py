@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ..mailroom import Principal
-from ..mailroom.change_codes import ChangeRequest
-from ..mailroom.exporting import Exported, ExportPage
-from ..mailroom.upgrades import UpgradeRequest
-from ..store.records import Notice, OneTimeCode
+from ..services import Principal
+from ..services.approval_codes import ChangeRequest
+from ..services.export import ExportedMessage, ExportPage
+from ..services.upgrades import UpgradeRequest
+from ..store.records import Notification, OneTimeCode
 from . import render
 from .request import cursor_of
 
@@ -60,7 +60,7 @@ def change_request(found: ChangeRequest) -> Json:
     return {
         **_waiting(found.code),
         "request": found.code.subject,
-        "body": found.text.about if found.text else None,
+        "body": found.text.request if found.text else None,
         "code": found.text.text if found.text else None,
     }
 
@@ -74,7 +74,7 @@ def _waiting(code: OneTimeCode) -> Json:
     }
 
 
-def notice(found: Notice) -> Json:
+def notice(found: Notification) -> Json:
     """Return a notice to the human."""
     return {
         "id": found.id,
@@ -108,7 +108,7 @@ def export_page(page: ExportPage) -> Json:
     return answer
 
 
-def _exported(one: Exported, everything: Principal) -> Json:
+def _exported(one: ExportedMessage, everything: Principal) -> Json:
     if one.hidden:
         nobody = Principal("", "", "", frozenset(), live=False)
         return render.summary(one.opened.message, nobody)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..mailroom.domains import DnsRecord
+from ..services.domains import DnsRecord
 from ..store.records import Domain, Suppression
 from .render import Json, moment
 

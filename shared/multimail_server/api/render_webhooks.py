@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mailroom.mailboxes import Changes
+from ..services.mailboxes import MailboxChanges
 from ..store.records import Webhook, WebhookDelivery
 from .render import Json, moment
 
@@ -46,7 +46,7 @@ def delivery(row: WebhookDelivery) -> Json:
     }
 
 
-def shown_once(changes: Changes) -> Json:
+def shown_once(changes: MailboxChanges) -> Json:
     """Return the signing secrets of the webhook URLs that a mailbox was just given, if any."""
     made = {name: secret for name, secret in changes.signing_secrets.items() if secret}
     return {"signing_secrets": made} if made else {}

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..deferred import built
-from ..mailroom import Mailroom, Principal
+from ..errors import invalid
+from ..lazy_models import ensure_model_built
 from ..pages.sessions import Door
-from ..refusals import invalid
+from ..services import Principal, Services
 from .auth import Links
 
 B = TypeVar("B", bound=BaseModel)
@@ -25,12 +25,12 @@ _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ApiRequest:
     """One request, authenticated, with its body in memory."""
 
-    room: Mailroom
+    services: Services
     links: Links
-    who: Principal
+    principal: Principal
     method: str
     base_url: str
     path: Mapping[str, str]
@@ -43,23 +43,23 @@ class Ask:
     peer: str = ""
     """The client's address."""
 
-    def read(self, model: type[B]) -> B:
+    def parse_body(self, model: type[B]) -> B:
         """Return the body as `model`; raise a 400 that names the field that is wrong."""
         try:
-            return built(model).model_validate_json(self.body or b"{}")
+            return ensure_model_built(model).model_validate_json(self.body or b"{}")
         except ValidationError as error:
             raise invalid(_sentence(error)) from None
 
-    def text(self, name: str, longest: int = 500) -> str | None:
+    def query_str(self, name: str, longest: int = 500) -> str | None:
         """Return a query parameter; None when it is missing or empty."""
         value = self.query.get(name, "").strip()
         if len(value) > longest:
             raise invalid(f"`{name}` is longer than {longest} characters.")
         return value or None
 
-    def number(self, name: str, default: int, least: int, most: int) -> int:
+    def query_int(self, name: str, default: int, least: int, most: int) -> int:
         """Return a whole number from the query, within its limits."""
-        value = self.text(name)
+        value = self.query_str(name)
         if value is None:
             return default
         if not (value.isascii() and value.isdigit() and len(value) < 10):
@@ -68,18 +68,18 @@ class Ask:
             raise invalid(f"`{name}` is {value}; it must be from {least} to {most}.")
         return int(value)
 
-    def flag(self, name: str) -> bool | None:
+    def query_bool(self, name: str) -> bool | None:
         """Return a yes or no from the query; None when it is missing."""
-        value = self.text(name)
+        value = self.query_str(name)
         if value is None:
             return None
         if value.lower() not in _TRUE | _FALSE:
             raise invalid(f"`{name}` is neither true nor false.")
         return value.lower() in _TRUE
 
-    def moment(self, name: str) -> datetime | None:
+    def query_datetime(self, name: str) -> datetime | None:
         """Return an ISO 8601 date or time from the query; without an offset it is in UTC."""
-        value = self.text(name)
+        value = self.query_str(name)
         if value is None:
             return None
         try:
@@ -94,7 +94,7 @@ class Ask:
 
     def cursor(self) -> str | None:
         """Return the id that the query's cursor names."""
-        value = self.text("cursor")
+        value = self.query_str("cursor")
         if value is None:
             return None
         try:
@@ -112,7 +112,7 @@ def cursor_of(last_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What a handler gives back: JSON unless `content` is set."""
 
     json: Any = None
@@ -122,7 +122,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Ask], Answer]
+Handler = Callable[[ApiRequest], ApiResponse]
 
 
 def _sentence(error: ValidationError) -> str:

@@ -15,12 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import cookie_parser
 
-from ..api.request import Answer, Ask, Handler
+from ..api.request import ApiRequest, ApiResponse, Handler
 from ..api.routing import SMALL_BODY, Routes
-from ..mailroom import Principal
-from ..mailroom.approvers import approver
+from ..errors import ApiError, invalid, unavailable
 from ..oversight import Direction
-from ..refusals import Refusal, invalid, unavailable
+from ..services import Principal
+from ..services.auth import require_approver
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from . import formatting as words
 from .reveal import reveal, revealed_plain
@@ -45,16 +45,16 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-DNS-Prefetch-Control": "off",
 }
-_MOST_FIELDS = 400
+_MAX_FIELDS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One request of somebody who is signed in."""
 
-    ask: Ask
+    request: ApiRequest
     session: Session
-    who: Principal
+    principal: Principal
     form: Form = field(default_factory=lambda: Form({}))
 
 
@@ -74,14 +74,14 @@ class Form:
         return list(self._fields.get(name, []))
 
 
-def read_form(ask: Ask) -> Form:
+def read_form(request: ApiRequest) -> Form:
     """Return the body as a form; raise a 400 when it is none."""
-    kind = ask.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise invalid("This address takes a form (application/x-www-form-urlencoded).")
     try:
-        text = ask.body.decode("ascii")
-        return Form(parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        text = request.body.decode("ascii")
+        return Form(parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
     except ValueError:
         raise invalid("The form cannot be read: it is broken or has too many fields.") from None
 
@@ -94,10 +94,10 @@ class Pages:
 
     def __call__(
         self, method: str, path: str, *, longest_body: int = SMALL_BODY
-    ) -> Callable[[Callable[[Visit], Answer]], Callable[[Visit], Answer]]:
+    ) -> Callable[[Callable[[Visit], ApiResponse]], Callable[[Visit], ApiResponse]]:
         """Declare a page for a reviewer who is signed in."""
 
-        def declare(handler: Callable[[Visit], Answer]) -> Callable[[Visit], Answer]:
+        def declare(handler: Callable[[Visit], ApiResponse]) -> Callable[[Visit], ApiResponse]:
             self.routes(method, path, longest_body=longest_body)(_signed_in(handler))
             return handler
 
@@ -116,83 +116,87 @@ class Pages:
 def _humane(handler: Handler) -> Handler:
     """Check the host, and show what is refused as a page."""
 
-    def answer(ask: Ask) -> Answer:
+    def answer(request: ApiRequest) -> ApiResponse:
         try:
-            ask.door.check_host(ask.base_url)
-            return ask.room.desk.one_request(partial(handler, ask))
-        except Refusal as refusal:
-            return problem(ask, refusal)
+            request.door.check_host(request.base_url)
+            return request.services.context.run_request(partial(handler, request))
+        except ApiError as refusal:
+            return problem(request, refusal)
         except StoreUnavailableError as error:
             unchanged = not isinstance(error, CommitOutcomeUnknownError)
-            return problem(ask, unavailable(unchanged=unchanged))
+            return problem(request, unavailable(unchanged=unchanged))
 
     return answer
 
 
-def _signed_in(handler: Callable[[Visit], Answer]) -> Handler:
-    def answer(ask: Ask) -> Answer:
-        session = session_of(ask)
+def _signed_in(handler: Callable[[Visit], ApiResponse]) -> Handler:
+    def answer(request: ApiRequest) -> ApiResponse:
+        session = session_of(request)
         if session is None:
-            return sign_in(ask, "", 200 if ask.path_text == "/" else 401)
+            return sign_in(request, "", 200 if request.path_text == "/" else 401)
         try:
-            who = approver(ask.room.reviewing.key(session.key_id))
-        except Refusal as refusal:
-            ask.door.leave(cookie_of(ask))
-            return sign_in(ask, refusal.sentence, refusal.status)
-        if ask.method != "POST":
-            return handler(Visit(ask, session, who))
-        ask.door.check_origin(ask.headers.get("origin"), ask.base_url)
-        form = read_form(ask)
-        ask.door.check_csrf(form.one("csrf"), session.csrf)
-        return handler(Visit(ask, session, who, form))
+            principal = require_approver(request.services.review.key(session.key_id))
+        except ApiError as refusal:
+            request.door.leave(cookie_of(request))
+            return sign_in(request, refusal.message, refusal.status)
+        if request.method != "POST":
+            return handler(Visit(request, session, principal))
+        request.door.check_origin(request.headers.get("origin"), request.base_url)
+        form = read_form(request)
+        request.door.check_csrf(form.one("csrf"), session.csrf)
+        return handler(Visit(request, session, principal, form))
 
     return _humane(answer)
 
 
-def cookie_name(ask: Ask) -> str:
+def cookie_name(request: ApiRequest) -> str:
     """Return the session cookie's name: ports share cookies, so that two servers need two."""
-    port = urlsplit(ask.base_url).port
-    prefix = "__Host-" if ask.door.is_secure(ask.base_url) else ""
+    port = urlsplit(request.base_url).port
+    prefix = "__Host-" if request.door.is_secure(request.base_url) else ""
     return f"{prefix}multimail_session_{port or 'web'}"
 
 
-def cookie_of(ask: Ask) -> str:
+def cookie_of(request: ApiRequest) -> str:
     """Return the session token that the browser sent, or nothing."""
-    return cookie_parser(ask.headers.get("cookie", "")).get(cookie_name(ask), "")
+    return cookie_parser(request.headers.get("cookie", "")).get(cookie_name(request), "")
 
 
-def session_of(ask: Ask) -> Session | None:
+def session_of(request: ApiRequest) -> Session | None:
     """Return the session that the request belongs to."""
-    token = cookie_of(ask)
-    return ask.door.session(token) if token else None
+    token = cookie_of(request)
+    return request.door.session(token) if token else None
 
 
-def set_cookie(ask: Ask, token: str) -> str:
+def set_cookie(request: ApiRequest, token: str) -> str:
     """Return the Set-Cookie line of a session; an empty token removes it."""
-    secure = "; Secure" if ask.door.is_secure(ask.base_url) else ""
+    secure = "; Secure" if request.door.is_secure(request.base_url) else ""
     age = int(LIFETIME.total_seconds()) if token else 0
-    return f"{cookie_name(ask)}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
+    return (
+        f"{cookie_name(request)}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
+    )
 
 
-def show(visit: Visit, template: str, status: int = 200, **facts: Any) -> Answer:
+def show(visit: Visit, template: str, status: int = 200, **facts: Any) -> ApiResponse:
     """Return a template as the page of somebody who is signed in."""
     flash, visit.session.flash = visit.session.flash, ""
-    common = {"who": visit.who, "csrf": visit.session.csrf, "flash": flash}
-    return html_page(visit.ask, template, status, **common, **facts)
+    common = {"who": visit.principal, "csrf": visit.session.csrf, "flash": flash}
+    return html_page(visit.request, template, status, **common, **facts)
 
 
-def sign_in(ask: Ask, said: str, status: int) -> Answer:
+def sign_in(request: ApiRequest, said: str, status: int) -> ApiResponse:
     """Return the sign-in page, which leads back to where one wanted to go."""
-    away = ask.headers.get("sec-fetch-site", "") == "cross-site"
-    return html_page(ask, "sign_in.html", status, said=said, wanted=ask.path_text, away=away)
+    away = request.headers.get("sec-fetch-site", "") == "cross-site"
+    return html_page(
+        request, "sign_in.html", status, said=said, wanted=request.path_text, away=away
+    )
 
 
-def problem(ask: Ask, refusal: Refusal) -> Answer:
+def problem(request: ApiRequest, refusal: ApiError) -> ApiResponse:
     """Return a refusal as a page."""
-    session = session_of(ask)
+    session = session_of(request)
     facts: dict[str, Any] = {"refusal": refusal, "signed_in": session is not None}
-    page = html_page(ask, "problem.html", refusal.status, **facts)
-    return Answer(
+    page = html_page(request, "problem.html", refusal.status, **facts)
+    return ApiResponse(
         content=page.content,
         status=page.status,
         media_type=page.media_type,
@@ -200,9 +204,9 @@ def problem(ask: Ask, refusal: Refusal) -> Answer:
     )
 
 
-def redirect(where: str, headers: Mapping[str, str] | None = None) -> Answer:
+def redirect(where: str, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """Return a 303: the browser goes on with a GET, and a reload repeats nothing."""
-    return Answer(
+    return ApiResponse(
         content=b"",
         status=303,
         media_type="text/plain",
@@ -210,15 +214,19 @@ def redirect(where: str, headers: Mapping[str, str] | None = None) -> Answer:
     )
 
 
-def html_page(ask: Ask, template: str, status: int, **facts: Any) -> Answer:
+def html_page(request: ApiRequest, template: str, status: int, **facts: Any) -> ApiResponse:
     """Return a template as the page that was asked for."""
-    return page_of(template, status, now=ask.room.desk.now(), here=ask.path_text, **facts)
+    return page_of(
+        template, status, now=request.services.context.now(), here=request.path_text, **facts
+    )
 
 
-def page_of(template: str, status: int, *, now: datetime | None, here: str, **facts: Any) -> Answer:
+def page_of(
+    template: str, status: int, *, now: datetime | None, here: str, **facts: Any
+) -> ApiResponse:
     """Return a template as a page, under the headers that every page has."""
     text = _templates().get_template(template).render(now=now, here=here, **facts)
-    return Answer(
+    return ApiResponse(
         content=text.encode("utf-8", "replace"),
         status=status,
         media_type="text/html; charset=utf-8",

@@ -17,20 +17,20 @@ from markupsafe import Markup, escape
 
 from .reveal import reveal
 
-MOST_RENDERED = 262_144
+MAX_RENDERED = 262_144
 _LEVELS_DOWN = 2
 
 
 def rendered(markdown: str) -> Markup:
     """Return markdown as safe HTML; what lies beyond 262,144 characters is left out."""
-    html: str = _MARKDOWN.render(markdown[:MOST_RENDERED])
+    html: str = _MARKDOWN.render(markdown[:MAX_RENDERED])
     return Markup(html)  # noqa: S704 - every rule of the renderer escapes
 
 
 def unseen_definitions(markdown: str) -> list[str]:
     """Return where link definitions lead: the text has them, and the rendering shows none."""
     env: dict[str, Any] = {}
-    _MARKDOWN.parse(markdown[:MOST_RENDERED], env)
+    _MARKDOWN.parse(markdown[:MAX_RENDERED], env)
     return [str(one["href"]) for one in env.get("references", {}).values()]
 
 

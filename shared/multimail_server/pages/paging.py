@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from ..api.request import Ask, cursor_of
-from ..refusals import invalid
+from ..api.request import ApiRequest, cursor_of
+from ..errors import invalid
 
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_MOST_BACK = 20
+_MAX_BACK = 20
 """Pages; the link back from further away leads to the first page."""
 
 
@@ -26,7 +26,7 @@ class Turns:
     on: str | None
 
 
-def turns(ask: Ask, last_id: str | None, **kept: str) -> Turns:
+def turns(request: ApiRequest, last_id: str | None, **kept: str) -> Turns:
     """Return where a listing's page leads.
 
     Args:
@@ -34,25 +34,27 @@ def turns(ask: Ask, last_id: str | None, **kept: str) -> Turns:
         last_id: The last row of the page, if more follow it.
         kept: What else stands in the address, such as the mailbox.
     """
-    cursor, trail = ask.text("cursor"), _trail(ask)
+    cursor, audit_log = request.query_str("cursor"), _trail(request)
     back = None
     if cursor is not None:
-        back = _address(ask, kept, trail[-1] if trail else None, trail[:-1])
+        back = _address(request, kept, audit_log[-1] if audit_log else None, audit_log[:-1])
     if last_id is None:
         return Turns(back, None)
-    passed = [*trail, cursor] if cursor is not None else []
-    return Turns(back, _address(ask, kept, cursor_of(last_id), passed[-_MOST_BACK:]))
+    passed = [*audit_log, cursor] if cursor is not None else []
+    return Turns(back, _address(request, kept, cursor_of(last_id), passed[-_MAX_BACK:]))
 
 
-def _trail(ask: Ask) -> list[str]:
-    text = ask.text("trail", (_MOST_BACK + 1) * 61)
-    trail = text.split(".") if text else []
-    if not all(map(_CURSOR.fullmatch, trail)):
+def _trail(request: ApiRequest) -> list[str]:
+    text = request.query_str("trail", (_MAX_BACK + 1) * 61)
+    audit_log = text.split(".") if text else []
+    if not all(map(_CURSOR.fullmatch, audit_log)):
         raise invalid("`trail` was not given out by this page. Begin again without it.")
-    return trail
+    return audit_log
 
 
-def _address(ask: Ask, kept: dict[str, str], cursor: str | None, trail: list[str]) -> str:
-    asked = {**kept, "cursor": cursor, "trail": ".".join(trail)}
+def _address(
+    request: ApiRequest, kept: dict[str, str], cursor: str | None, audit_log: list[str]
+) -> str:
+    asked = {**kept, "cursor": cursor, "trail": ".".join(audit_log)}
     query = urlencode({name: value for name, value in asked.items() if value})
-    return f"{ask.path_text}?{query}" if query else ask.path_text
+    return f"{request.path_text}?{query}" if query else request.path_text

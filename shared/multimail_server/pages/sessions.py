@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from ..refusals import Refusal, forbidden
+from ..errors import ApiError, forbidden
 
 LIFETIME = timedelta(hours=8)
-MOST_FAILURES = 10
+MAX_FAILURES = 10
 FAILURE_WINDOW = timedelta(minutes=5)
-_MOST_SESSIONS = 1000
-_MOST_PEERS = 10_000
+_MAX_SESSIONS = 1000
+_MAX_PEERS = 10_000
 _TOKEN_BYTES = 32
 
 
@@ -61,7 +61,7 @@ class Door:
         csrf = secrets.token_urlsafe(_TOKEN_BYTES)
         with self._lock:
             self._sessions[_digest(token)] = Session(key_id, csrf, self._now() + LIFETIME)
-            while len(self._sessions) > _MOST_SESSIONS:
+            while len(self._sessions) > _MAX_SESSIONS:
                 self._sessions.popitem(last=False)
         return token
 
@@ -83,10 +83,10 @@ class Door:
         """Raise a 429 when too many wrong keys came from `peer` lately."""
         with self._lock:
             recent = self._recent(peer)
-            if len(recent) < MOST_FAILURES:
+            if len(recent) < MAX_FAILURES:
                 return
             wait = int((recent[0] + FAILURE_WINDOW - self._now()).total_seconds()) + 1
-        raise Refusal(
+        raise ApiError(
             429,
             "too_many_attempts",
             f"Too many wrong keys came from here. Try again in {wait} seconds.",
@@ -100,7 +100,7 @@ class Door:
             recent.append(self._now())
             self._failures[peer] = recent
             self._failures.move_to_end(peer)
-            while len(self._failures) > _MOST_PEERS:
+            while len(self._failures) > _MAX_PEERS:
                 self._failures.popitem(last=False)
 
     def check_host(self, base_url: str) -> None:
@@ -113,7 +113,7 @@ class Door:
             return
         if self._public_origin and host == urlsplit(self._public_origin).hostname:
             return
-        raise Refusal(
+        raise ApiError(
             421,
             "unknown_host",
             "The pages are not served under this host name. Open them by IP address or as "

@@ -6,9 +6,9 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from ..api.request import Answer, Ask
+from ..api.request import ApiRequest, ApiResponse
 from ..api.routing import Routes
-from ..refusals import not_found
+from ..errors import not_found
 
 routes = Routes()
 
@@ -20,9 +20,9 @@ _TYPES = {
 
 
 @routes("GET", "/static/{name}")
-def static_file(ask: Ask) -> Answer:
+def static_file(request: ApiRequest) -> ApiResponse:
     """Return a file of the pages; nothing but the three named ones is ever read."""
-    name = ask.path["name"]
+    name = request.path["name"]
     if name not in _TYPES:
         raise not_found("file", name)
     headers = {
@@ -30,7 +30,7 @@ def static_file(ask: Ask) -> Answer:
         "Content-Security-Policy": "default-src 'none'",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-    return Answer(content=_content(name), media_type=_TYPES[name], headers=headers)
+    return ApiResponse(content=_content(name), media_type=_TYPES[name], headers=headers)
 
 
 def address_of(name: str) -> str:

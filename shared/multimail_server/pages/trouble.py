@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from ..api.request import Answer
-from ..refusals import Refusal
+from ..api.request import ApiResponse
+from ..errors import ApiError
 from .app import page_of
 
 _FOR_PEOPLE = ("/v1/approve/", "/v1/unsubscribe/")
@@ -30,13 +30,13 @@ def wants_page(request: Request, *, is_page: bool | None = None) -> bool:
     return is_page if is_page is not None else not path.startswith("/v1/")
 
 
-def trouble_page(request: Request, refusal: Refusal) -> Answer:
+def trouble_page(request: Request, refusal: ApiError) -> ApiResponse:
     """Return a refusal as a page."""
     page = page_of(
         "problem.html", refusal.status, now=None, here=request.url.path, refusal=refusal,
         signed_in=False,
     )  # fmt: skip
-    return Answer(
+    return ApiResponse(
         content=page.content,
         status=page.status,
         media_type=page.media_type,

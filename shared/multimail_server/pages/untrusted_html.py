@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from ..mail.html.source import Source
-from ..mail.mime import Part, read_parts
+from ..mail.html.source import HtmlSource
+from ..mail.mime import Part, parse_parts
 
 _NEVER = [
     "head", "meta", "link", "base", "object", "embed", "applet", "svg", "math", "form", "input",
     "button", "select", "frame", "frameset", "video", "audio", "source", "portal",
 ]  # fmt: skip
 _FETCHING = {"href", "src", "srcset", "background", "poster", "data", "action", "ping"}
-_MOST_HTML = 1_000_000
+_MAX_HTML = 1_000_000
 # A backslash can spell any of them in another way.
 _FETCHING_STYLE = re.compile(r"url|image|src|\\", re.IGNORECASE)
 POLICY = (
@@ -28,7 +28,7 @@ _PAGE = (
 
 def html_part(raw: bytes) -> str | None:
     """Return the first HTML text of a message that is no file, as it stands; None without one."""
-    return _first_html(read_parts(raw))
+    return _first_html(parse_parts(raw))
 
 
 def framed(html: str) -> bytes:
@@ -38,7 +38,7 @@ def framed(html: str) -> bytes:
     """
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup(f"<body>{Source(html, _MOST_HTML).text}", "html.parser")
+    soup = BeautifulSoup(f"<body>{HtmlSource(html, _MAX_HTML).text}", "html.parser")
     for tag in soup.find_all(_NEVER):
         tag.decompose()
     for tag in soup.find_all(True):

@@ -8,15 +8,15 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 
-from ..api.request import Answer
-from ..api.schemas.requests import MOST_SUBJECT, Body, Line, Markdown
-from ..deferred import built
-from ..mailroom.approval_links import seen_mark
-from ..mailroom.approvers import approver
-from ..mailroom.reviewing import ReviewItem
-from ..mailroom.revising import Edit
+from ..api.request import ApiResponse
+from ..api.schemas.requests import MAX_SUBJECT, Body, Line, Markdown
+from ..errors import ApiError, conflict, invalid
+from ..lazy_models import ensure_model_built
 from ..oversight import Direction, State
-from ..refusals import Refusal, conflict, invalid
+from ..services.approval_links import get_content_digest
+from ..services.auth import require_approver
+from ..services.review import ReviewItem
+from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
 from ..store.records import Message
 from .app import SECURITY_HEADERS, Pages, Visit, redirect, show
@@ -28,8 +28,8 @@ pages = Pages()
 routes = pages.routes
 
 _SHOWN = 100
-_MOST_REASON = 2000
-_MOST_SOURCE = 20_000
+_MAX_REASON = 2000
+_MAX_SOURCE = 20_000
 _EDIT_BODY = 4 * 1024 * 1024
 _GUARD = ("action", "code", "label", "standing", "reasons", "policy")
 
@@ -37,30 +37,32 @@ _GUARD = ("action", "code", "label", "standing", "reasons", "policy")
 class EditForm(Body):
     """What an edit may hold."""
 
-    subject: Annotated[Line, Field(max_length=MOST_SUBJECT)]
+    subject: Annotated[Line, Field(max_length=MAX_SUBJECT)]
     markdown: Markdown
 
 
 @pages("GET", "/")
-def queue(visit: Visit) -> Answer:
+def queue(visit: Visit) -> ApiResponse:
     """What awaits a decision, oldest first."""
-    rows = visit.ask.room.reviewing.queue(visit.who, visit.ask.cursor() or "", _SHOWN + 1)
+    rows = visit.request.services.review.queue(
+        visit.principal, visit.request.cursor() or "", _SHOWN + 1
+    )
     last = rows[_SHOWN - 1].message.id if len(rows) > _SHOWN else None
-    return show(visit, "queue.html", rows=rows[:_SHOWN], leads=turns(visit.ask, last))
+    return show(visit, "queue.html", rows=rows[:_SHOWN], leads=turns(visit.request, last))
 
 
 @pages("GET", "/review/{email}")
-def item(visit: Visit) -> Answer:
+def item(visit: Visit) -> ApiResponse:
     """One message with everything that a decision needs. Looking decides nothing."""
     return _show_item(visit, 200, "")
 
 
 @pages("GET", "/review/{email}/state")
-def item_state(visit: Visit) -> Answer:
+def item_state(visit: Visit) -> ApiResponse:
     """Whether the item is still what is shown, for the script that asks every few seconds."""
-    message = visit.ask.room.reviewing.peek(visit.who, visit.ask.path["email"])
-    facts = {"status": message.status.wire, "mark": seen_mark(message)}
-    return Answer(
+    message = visit.request.services.review.peek(visit.principal, visit.request.path["email"])
+    facts = {"status": message.status.wire, "mark": get_content_digest(message)}
+    return ApiResponse(
         content=json.dumps(facts).encode(),
         media_type="application/json",
         headers=SECURITY_HEADERS,
@@ -68,39 +70,39 @@ def item_state(visit: Visit) -> Answer:
 
 
 @pages("POST", "/review/{email}/decide")
-def decide(visit: Visit) -> Answer:
+def decide(visit: Visit) -> ApiResponse:
     """Approve or reject what the form showed, and nothing else."""
     try:
         done = _decide(visit)
-    except Refusal as refusal:
+    except ApiError as refusal:
         if refusal.status != 409 and refusal.status != 400:
             raise
-        return _show_item(visit, refusal.status, refusal.sentence)
+        return _show_item(visit, refusal.status, refusal.message)
     visit.session.flash = said(done, approved=visit.form.one("action") == "approve")
     return redirect("/")
 
 
 def _decide(visit: Visit) -> Message:
-    form, room, email_id = visit.form, visit.ask.room, visit.ask.path["email"]
+    form, services, email_id = visit.form, visit.request.services, visit.request.path["email"]
     action, mark = checked_action(form.one("action")), form.one("mark")
 
     def same(tx: Tx) -> None:
-        approver(tx.key(visit.who.key_id))
+        require_approver(tx.key(visit.principal.key_id))
         message = tx.message(email_id)
-        if message is not None and seen_mark(message) != mark:
+        if message is not None and get_content_digest(message) != mark:
             raise conflict(
                 "content_changed",
                 "The message changed after this page was made, so nothing was decided. This is "
                 "how it is now.",
             )
 
-    return room.deciding.decide(
-        visit.who,
+    return services.decisions.decide(
+        visit.principal,
         email_id,
         approve=action == "approve",
         reason=checked_reason(form.one("reason")),
         seen_hash=None,
-        first=same,
+        check=same,
     )
 
 
@@ -114,8 +116,8 @@ def checked_action(action: str) -> str:
 def checked_reason(text: str) -> str | None:
     """Return the form's reason, None for an empty one; a 400 for one that is too long."""
     reason = text.strip().replace("\0", "")
-    if len(reason) > _MOST_REASON:
-        raise invalid(f"The reason is longer than {_MOST_REASON:,} characters; shorten it.")
+    if len(reason) > _MAX_REASON:
+        raise invalid(f"The reason is longer than {_MAX_REASON:,} characters; shorten it.")
     return reason or None
 
 
@@ -134,50 +136,50 @@ def said(message: Message, *, approved: bool) -> str:
 
 
 @pages("GET", "/review/{email}/edit")
-def edit(visit: Visit) -> Answer:
+def edit(visit: Visit) -> ApiResponse:
     """The form that changes a held send."""
     return _show_edit(visit, 200, "", {})
 
 
 @pages("POST", "/review/{email}/edit", longest_body=_EDIT_BODY)
-def save(visit: Visit) -> Answer:
+def save(visit: Visit) -> ApiResponse:
     """Freeze a new revision, which then needs its own decision."""
-    email_id, form = visit.ask.path["email"], visit.form
+    email_id, form = visit.request.path["email"], visit.form
     texts = {"subject": form.one("subject"), "markdown": form.one("markdown")}
     try:
         wanted = _edit_of(visit, texts)
-        visit.ask.room.revising.revise(visit.who, email_id, wanted, form.one("mark"))
-    except Refusal as refusal:
+        visit.request.services.revisions.revise(visit.principal, email_id, wanted, form.one("mark"))
+    except ApiError as refusal:
         if refusal.status not in (400, 409):
             raise
-        return _show_edit(visit, refusal.status, refusal.sentence, texts)
+        return _show_edit(visit, refusal.status, refusal.message, texts)
     visit.session.flash = "Saved as a new revision. It still needs a decision."
     return redirect(f"/review/{email_id}")
 
 
-def _edit_of(visit: Visit, texts: dict[str, str]) -> Edit:
+def _edit_of(visit: Visit, texts: dict[str, str]) -> ReviewerEdit:
     try:
-        checked = built(EditForm).model_validate(texts)
+        checked = ensure_model_built(EditForm).model_validate(texts)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
         raise invalid(f"The {first['loc'][0]} is wrong: {reason}.") from None
     kept = {address.lower() for address in visit.form.all("keep")}
     shown = {address.lower() for address in visit.form.all("shown")}
-    return Edit(checked.subject, checked.markdown, frozenset(shown - kept))
+    return ReviewerEdit(checked.subject, checked.markdown, frozenset(shown - kept))
 
 
 @pages("GET", "/review/{email}/html")
-def html_view(visit: Visit) -> Answer:
+def html_view(visit: Visit) -> ApiResponse:
     """The HTML of the mail, for the sandboxed frame on its page."""
-    raw = visit.ask.room.reviewing.raw(visit.who, visit.ask.path["email"])
+    raw = visit.request.services.review.raw(visit.principal, visit.request.path["email"])
     headers = {
         **SECURITY_HEADERS,
         "Content-Security-Policy": POLICY,
         "X-Frame-Options": "SAMEORIGIN",
         "Referrer-Policy": "no-referrer",
     }
-    return Answer(
+    return ApiResponse(
         content=framed(html_part(raw) or ""),
         media_type="text/html; charset=utf-8",
         headers=headers,
@@ -185,30 +187,30 @@ def html_view(visit: Visit) -> Answer:
 
 
 @pages("GET", "/review/{email}/raw")
-def raw_view(visit: Visit) -> Answer:
+def raw_view(visit: Visit) -> ApiResponse:
     """The exact bytes, to save."""
-    email_id = visit.ask.path["email"]
-    raw = visit.ask.room.reviewing.raw(visit.who, email_id)
+    email_id = visit.request.path["email"]
+    raw = visit.request.services.review.raw(visit.principal, email_id)
     return _download(raw, "message/rfc822", f"{email_id}.eml")
 
 
 @pages("GET", "/review/{email}/attachments/{attachment}")
-def attachment(visit: Visit) -> Answer:
+def attachment(visit: Visit) -> ApiResponse:
     """A file of the mail, to save; a browser never opens it here."""
-    path = visit.ask.path
-    file, content = visit.ask.room.reviewing.attachment(
-        visit.who, path["email"], path["attachment"]
+    path = visit.request.path
+    file, content = visit.request.services.review.attachment(
+        visit.principal, path["email"], path["attachment"]
     )
     return _download(content, "application/octet-stream", file.name)
 
 
-def _download(content: bytes, media_type: str, name: str) -> Answer:
+def _download(content: bytes, media_type: str, name: str) -> ApiResponse:
     headers = {
         **SECURITY_HEADERS,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    return Answer(content=content, media_type=media_type, headers=headers)
+    return ApiResponse(content=content, media_type=media_type, headers=headers)
 
 
 def facts_of(found: ReviewItem) -> dict[str, object]:
@@ -226,32 +228,32 @@ def facts_of(found: ReviewItem) -> dict[str, object]:
     return {
         "item": found,
         "message": message,
-        "mark": seen_mark(message),
+        "mark": get_content_digest(message),
         "hidden": hidden_in(texts),
         "definitions": unseen_definitions(markdown),
         "guard": guard if any(guard.values()) else None,
         "metadata": others,
-        "source": raw[:_MOST_SOURCE].decode("utf-8", "replace"),
-        "source_is_cut": len(raw) > _MOST_SOURCE,
+        "source": raw[:_MAX_SOURCE].decode("utf-8", "replace"),
+        "source_is_cut": len(raw) > _MAX_SOURCE,
         "has_html": html_part(raw) is not None,
-        "new": [one for one in found.addressees if one.is_new],
+        "new": [one for one in found.recipients if one.is_new],
     }
 
 
-def _show_item(visit: Visit, status: int, trouble: str) -> Answer:
-    found = visit.ask.room.reviewing.item(visit.who, visit.ask.path["email"], "page")
+def _show_item(visit: Visit, status: int, trouble: str) -> ApiResponse:
+    found = visit.request.services.review.item(visit.principal, visit.request.path["email"], "page")
     return show(
         visit, "item.html", status, trouble=trouble, link=None,
         **facts_of(found),
     )  # fmt: skip
 
 
-def _show_edit(visit: Visit, status: int, trouble: str, texts: dict[str, str]) -> Answer:
-    found = visit.ask.room.reviewing.item(visit.who, visit.ask.path["email"], "page")
+def _show_edit(visit: Visit, status: int, trouble: str, texts: dict[str, str]) -> ApiResponse:
+    found = visit.request.services.review.item(visit.principal, visit.request.path["email"], "page")
     if not found.is_held or found.message.direction is Direction.INBOUND:
         raise conflict("not_held", "Only a send that awaits its decision can be edited.")
     texts = texts or {"subject": found.message.subject, "markdown": found.content.markdown}
     return show(
         visit, "edit.html", status, trouble=trouble, item=found, message=found.message,
-        mark=seen_mark(found.message), **texts,
+        mark=get_content_digest(found.message), **texts,
     )  # fmt: skip

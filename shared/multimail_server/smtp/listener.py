@@ -15,14 +15,13 @@ from typing import TypeVar, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from ..config import MAX_SMTP_CONNECTIONS, MAX_SMTP_CONNECTIONS_PER_MINUTE
 from ..mail.envelope import SmtpEnvelope
 from ..rate_limit import RateLimiter
 
 T = TypeVar("T")
 
 MAX_RECIPIENTS = 100
-MAX_CONNECTIONS = 100
-MAX_CONNECTIONS_PER_MINUTE = 1200
 _WORKERS = 8
 _IDLE_TIMEOUT = 300.0
 _STOP_TIMEOUT = 10.0
@@ -38,8 +37,8 @@ class SmtpLimits:
         per_minute: New connections from one peer in a minute.
     """
 
-    connections: int = MAX_CONNECTIONS
-    per_minute: int = MAX_CONNECTIONS_PER_MINUTE
+    connections: int = MAX_SMTP_CONNECTIONS
+    per_minute: int = MAX_SMTP_CONNECTIONS_PER_MINUTE
 
 
 class InboundSmtp:

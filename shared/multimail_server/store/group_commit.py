@@ -1,4 +1,4 @@
-"""Group commit: transactions that wait for one another share the next commit."""
+"""Group commit: transactions that arrive during a commit share the next one."""
 
 from __future__ import annotations
 
@@ -13,24 +13,32 @@ from .protocol import StoreUnavailableError, Tx
 
 T = TypeVar("T")
 
-_BATCH = 64
+MAX_BATCH = 64
+"""Transactions that share one commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A function that was given to `write`, and where its result is awaited."""
+    """A function given to `Store.write`, and the future of its result."""
 
     work: Callable[[Tx], Any]
     done: Future[Any] = field(default_factory=Future)
 
+    def settle(self, result: Any, problem: BaseException | None) -> None:
+        """Return a result, or raise a problem, where the job is awaited."""
+        if problem is None:
+            self.done.set_result(result)
+        else:
+            self.done.set_exception(problem)
+
 
 class GroupCommit:
-    """A thread that commits what was queued, in order, up to 64 jobs at a time.
+    """A thread that commits the queued jobs in order, up to `MAX_BATCH` at a time.
 
     Args:
-        commit: Runs jobs in one transaction, and settles each when that is durable.
+        commit: Runs jobs in one transaction, and settles each once that is durable.
     Attributes:
-        jobs: What waits; None tells the thread to end.
+        jobs: The queue; None ends the thread.
     """
 
     def __init__(self, commit: Callable[[list[Job]], None]) -> None:
@@ -38,11 +46,11 @@ class GroupCommit:
         self._commit = commit
         self._lock = threading.Lock()
         self._closed = False
-        self._thread = threading.Thread(target=self._drain, name="multimail-store", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="multimail-store", daemon=True)
         self._thread.start()
 
     def write(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` in a transaction; return when it is durable. See `Store.write`."""
+        """Run `work` in a transaction, and return when it is durable. See `Store.write`."""
         job = Job(work)
         with self._lock:
             if self._closed:
@@ -52,23 +60,24 @@ class GroupCommit:
         return result
 
     def close(self) -> None:
-        """Take no more jobs, and return when those that were taken are done."""
+        """Accept no more jobs, and return when the accepted ones are settled."""
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self.jobs.put(None)
         self._thread.join()
 
-    def _drain(self) -> None:
-        last = False
-        while not last and (job := self.jobs.get()) is not None:
+    def _run(self) -> None:
+        closing = False
+        while not closing and (job := self.jobs.get()) is not None:
             batch = [job]
-            while len(batch) < _BATCH and not last:
+            while len(batch) < MAX_BATCH:
                 try:
                     following = self.jobs.get_nowait()
                 except queue.Empty:
                     break
-                last = following is None
-                if following is not None:
-                    batch.append(following)
+                if following is None:
+                    closing = True
+                    break
+                batch.append(following)
             self._commit(batch)

@@ -318,7 +318,7 @@ class OneTimeCode:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notification:
     """A notification about something that happened without a human's decision."""
 
     id: str

@@ -1,12 +1,11 @@
-"""How a record becomes columns and back: one rule per type, found from the record's annotations."""
+"""Rows: how a record becomes a database row and back, from the annotations of its fields."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -19,27 +18,27 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_AS_IT_IS = frozenset({str, int, float, bytes, type(None)})
-"""Types that SQLite keeps as they are; most of a record's values have one of them."""
+_NATIVE_TYPES = frozenset({str, int, float, bytes, type(None)})
+"""Types that the databases store as they are: most values have one of them."""
 
 
-def _memo(work: F) -> F:
-    """Return `work`, computed once per record; `cache` itself would lose its type."""
-    return cast("F", cache(work))
+def memo(function: F) -> F:
+    """Return `function`, computed once for each argument; `cache` alone would lose its type."""
+    return cast("F", cache(function))
 
 
 def to_microseconds(moment: datetime) -> int:
-    """Return `moment` as microseconds since 1970 in UTC."""
+    """Return a moment as the database stores it: microseconds since 1970, UTC."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_microseconds(value: int) -> datetime:
-    """Return the moment that `micros` made a number of."""
+    """Return the moment of a number of microseconds since 1970, UTC."""
     return _EPOCH + timedelta(microseconds=value)
 
 
 def encode(value: Any) -> Any:
-    """Return a field's value as SQLite keeps it."""
+    """Return a value as the database stores it."""
     if isinstance(value, datetime):
         return to_microseconds(value)
     if isinstance(value, tuple | dict | list):
@@ -53,43 +52,44 @@ def encode(value: Any) -> Any:
     return value
 
 
+def encode_all(values: Iterable[Any]) -> list[Any]:
+    """Return values as the database stores them."""
+    return [value if type(value) in _NATIVE_TYPES else encode(value) for value in values]
+
+
 def encode_record(record: Any) -> list[Any]:
-    """Return the columns of a record, in the order of its fields."""
-    return [
-        value if type(value) in _AS_IT_IS else encode(value)
-        for value in _values_of(type(record))(record)
+    """Return the row of a record: a value for each of `column_names`."""
+    return encode_all(_get_values(type(record))(record))
+
+
+def decode_record(record: type[R], row: Sequence[Any]) -> R:
+    """Return the record that `encode_record` made a row of."""
+    values = [
+        value if value is None or decode is None else decode(value)
+        for value, decode in zip(row, _decoders(record), strict=True)
     ]
+    return record(*values)
 
 
-@_memo
-def _values_of(record: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    # Every record has several columns: of one alone, attrgetter would return no tuple.
-    return attrgetter(*column_names(record))
-
-
-@_memo
+@memo
 def column_names(record: type[Any]) -> tuple[str, ...]:
     """Return the names of a record's columns."""
     return tuple(field.name for field in fields(record))
 
 
-@_memo
-def column_list(record: type[Any], table: str = "") -> str:
-    """Return a record's columns for a SELECT or an INSERT."""
-    prefix = f"{table}." if table else ""
-    return ", ".join(f'{prefix}"{name}"' for name in column_names(record))
+@memo
+def column_list(record: type[Any]) -> str:
+    """Return a record's columns, as a SELECT or an INSERT lists them."""
+    return ", ".join(f'"{name}"' for name in column_names(record))
 
 
-def decode_record(record: type[R], row: sqlite3.Row | tuple[Any, ...]) -> R:
-    """Return the record that `encode_record` made columns of."""
-    values = [
-        value if value is None or decoder is None else decoder(value)
-        for value, decoder in zip(row, _decoders(record), strict=True)
-    ]
-    return record(*values)
+@memo
+def _get_values(record: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    # Every record has several columns: for a single one, attrgetter would return no tuple.
+    return attrgetter(*column_names(record))
 
 
-@_memo
+@memo
 def _decoders(record: type[Any]) -> tuple[Callable[[Any], Any] | None, ...]:
     hints = typing.get_type_hints(record)
     return tuple(_decoder(hints[name]) for name in column_names(record))

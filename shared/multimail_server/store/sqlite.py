@@ -1,10 +1,9 @@
-"""The SQLite store: one writer thread with group commit, and a reading connection per thread.
+"""The SQLite store: one writer thread with group commit, and a reading connection for each thread.
 
-A durable commit costs an fsync. Writes that arrive while one is under way wait in a queue and
-share the next one, and nobody is answered before the shared COMMIT has returned. One that fails
-does not hurt the others: all are undone and run again, each in a savepoint of its own. To begin
-with a savepoint for each would copy every page that it changes to a file: for a send, more than
-all the rest that is written.
+A durable commit costs an fsync. Writes that arrive during one share the next, and each returns only
+after the shared COMMIT. If one of them fails, all are undone and run again, each in a savepoint of
+its own, so that the others succeed. A savepoint for each from the start would copy every page that
+it changes to a file: for a send, more than all the rest that is written.
 """
 
 from __future__ import annotations
@@ -17,10 +16,12 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from .changes import SqlTx
+from .dialects import SQLITE
 from .group_commit import GroupCommit, Job
+from .migrate import load_migrations
 from .protocol import Reader, StoreUnavailableError, Tx
-from .schema import STEPS
-from .sql import SqliteReader, SqliteTx
+from .queries import SqlReader
 
 if sys.platform != "win32":
     import fcntl
@@ -28,34 +29,18 @@ if sys.platform != "win32":
 T = TypeVar("T")
 Outcome = tuple[Job, Any, BaseException | None]
 
-_BUSY_SECONDS = 5.0
-
-
-def _casefold(text: str | None) -> str | None:
-    return None if text is None else text.casefold()
-
-
-def _own(path: Path) -> IO[bytes]:
-    """Hold a lock beside the data file: two servers on one file would deliver everything twice."""
-    lock = path.with_name(f"{path.name}.lock").open("wb")
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise StoreUnavailableError(
-                f"{path} is in use by another server. Stop that one, or take another file."
-            ) from None
-    return lock
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for a lock that another program holds on the file."""
 
 
 class SqliteStore:
     """A `Store` in one SQLite file.
 
     Args:
-        path: The file; made, with its folder, when it is missing.
+        path: The file; created, with its folder, if it is missing.
     Raises:
-        StoreUnavailableError: The file cannot be opened, or a newer version has written it.
+        StoreUnavailableError: The file cannot be opened, another server has it open, or a newer
+            version has written it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +51,7 @@ class SqliteStore:
         self._closed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._owned = _own(path)
+            self._lock_file = _lock_file(path)
             self._writer = self._connect()
             self._migrate()
         except (sqlite3.Error, OSError) as error:
@@ -79,7 +64,7 @@ class SqliteStore:
         try:
             connection.execute("BEGIN")
             try:
-                return work(SqliteReader(connection))
+                return work(SqlReader(connection, SQLITE))
             finally:
                 connection.execute("ROLLBACK")
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
@@ -90,12 +75,12 @@ class SqliteStore:
         return self._group.write(work)
 
     def claim(self, name: str) -> AbstractContextManager[bool]:
-        """Give True: there is no other process on the file. See `Store.claim`."""
+        """Return a context that yields True: no other process uses the file. See `Store.claim`."""
         del name
         return nullcontext(enter_result=True)
 
-    def on_remote_commit(self, heard: Callable[[], None]) -> None:
-        """Do nothing: nobody else commits. See `Store.on_remote_commit`."""
+    def on_remote_commit(self, callback: Callable[[], None]) -> None:
+        """Do nothing: no other process commits. See `Store.on_remote_commit`."""
 
     def close(self) -> None:
         """Finish the writes that were begun, then close every connection."""
@@ -106,17 +91,16 @@ class SqliteStore:
         self._group.close()
         for connection in (*self._readers, self._writer):
             connection.close()
-        self._owned.close()
+        self._lock_file.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # SQLite's own lower() knows only ASCII.
-        connection.create_function("casefold", 1, _casefold, deterministic=True)
+        connection.create_function(SQLITE.casefold_function, 1, _casefold, deterministic=True)
         return connection
 
     def _reader(self) -> sqlite3.Connection:
@@ -133,37 +117,31 @@ class SqliteStore:
         return connection
 
     def _migrate(self) -> None:
-        version: int = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(STEPS):
-            raise StoreUnavailableError(
-                f"{self._path} was written by a newer version of multimail. Update multimail."
-            )
-        if version < len(STEPS):
-            # In one transaction: a new file waits for the disk once, and not for every step.
-            steps = ";".join(STEPS[version:])
-            self._writer.executescript(f"BEGIN;{steps};PRAGMA user_version = {len(STEPS)};COMMIT;")
+        applied: int = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        migrations = load_migrations(SQLITE, applied, str(self._path))
+        if migrations:
+            # In one transaction: a new file waits for the disk once, not for each migration.
+            version = f"PRAGMA user_version = {applied + len(migrations)};"
+            self._writer.executescript(f"BEGIN;{''.join(migrations)}{version}COMMIT;")
 
     def _commit(self, batch: list[Job]) -> None:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            outcomes = self._together(batch) or [(job, *self._apart(job)) for job in batch]
+            outcomes = self._run_together(batch) or [(job, *self._run_alone(job)) for job in batch]
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             self._abandon(batch, error)
             return
         for job, result, problem in outcomes:
-            if problem is None:
-                job.done.set_result(result)
-            else:
-                job.done.set_exception(problem)
+            job.settle(result, problem)
 
-    def _together(self, batch: list[Job]) -> list[Outcome]:
-        """Run jobs one after the other; return nothing, with all undone, if one of several fails.
+    def _run_together(self, batch: list[Job]) -> list[Outcome]:
+        """Run jobs one after the other; if one of several fails, undo all and return nothing.
 
         A problem with the database itself ends the batch.
         """
         try:
-            return [(job, job.work(SqliteTx(self._writer)), None) for job in batch]
+            return [(job, job.work(SqlTx(self._writer, SQLITE)), None) for job in batch]
         except sqlite3.OperationalError:
             raise
         except BaseException as problem:
@@ -171,11 +149,11 @@ class SqliteStore:
             self._writer.execute("BEGIN IMMEDIATE")
             return [(batch[0], None, problem)] if len(batch) == 1 else []
 
-    def _apart(self, job: Job) -> tuple[Any, BaseException | None]:
-        """Run one job in its savepoint; a problem with the database itself ends the batch."""
+    def _run_alone(self, job: Job) -> tuple[Any, BaseException | None]:
+        """Run one job in a savepoint; a problem with the database itself ends the batch."""
         self._writer.execute("SAVEPOINT job")
         try:
-            result = job.work(SqliteTx(self._writer))
+            result = job.work(SqlTx(self._writer, SQLITE))
         except sqlite3.OperationalError:
             raise
         except BaseException as problem:
@@ -192,4 +170,22 @@ class SqliteStore:
         for job in batch:
             problem = StoreUnavailableError(f"The database cannot take the change now: {error}")
             problem.__cause__ = error
-            job.done.set_exception(problem)
+            job.settle(None, problem)
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    """Lock a file beside the data file: two servers on one file would deliver everything twice."""
+    lock = path.with_name(f"{path.name}.lock").open("wb")
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise StoreUnavailableError(
+                f"{path} is in use by another server. Stop that server, or use another file."
+            ) from None
+    return lock

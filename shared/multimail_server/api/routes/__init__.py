@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...pages import lists, signing_in, static_files
 from ...pages import views as review
-from ...web.routes import rehearsing, testing
+from ...testing import routes as test_routes
 from ..compat import routes as flat
 from ..routing import RouteSpec
 from . import (
@@ -29,8 +29,7 @@ _API = (
     sending,
     oversight,
     account,
-    testing,
-    rehearsing,
+    test_routes,
     webhooks,
     approving,
     domains,

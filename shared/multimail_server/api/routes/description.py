@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from ..request import Answer, Ask
+from ..request import ApiRequest, ApiResponse
 from ..routing import Routes
 
 routes = Routes()
 
 
 @routes("GET", "/openapi.json")
-def openapi(ask: Ask) -> Answer:
+def openapi(request: ApiRequest) -> ApiResponse:
     """The description of what is served, OpenAPI 3.1."""
-    return Answer({**_document(), "servers": [{"url": ask.base_url}]})
+    return ApiResponse({**_document(), "servers": [{"url": request.base_url}]})
 
 
 @cache

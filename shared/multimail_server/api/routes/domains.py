@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...mailroom.domains import records_of
+from ...services.domains import build_dns_records
 from ...store.records import Domain
 from .. import render_outbound
-from ..request import Answer, Ask
+from ..request import ApiRequest, ApiResponse
 from ..routing import Routes
 from ..schemas.requests import DomainBody
 
@@ -15,41 +15,58 @@ routes = Routes()
 
 
 @routes("GET", "/v1/domains", "admin")
-def list_domains(ask: Ask) -> Answer:
+def list_domains(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/domains."""
-    return Answer({"domains": [_shown(ask, found) for found in ask.room.domains.all(ask.who)]})
+    return ApiResponse(
+        {
+            "domains": [
+                _shown(request, found)
+                for found in request.services.domains.list_domains(request.principal)
+            ]
+        }
+    )
 
 
 @routes("POST", "/v1/domains", "admin")
-def add_domain(ask: Ask) -> Answer:
+def add_domain(request: ApiRequest) -> ApiResponse:
     """API: POST /v1/domains."""
-    return Answer(_shown(ask, ask.room.domains.add(ask.who, ask.read(DomainBody).domain)), 201)
+    return ApiResponse(
+        _shown(
+            request,
+            request.services.domains.add(request.principal, request.parse_body(DomainBody).domain),
+        ),
+        201,
+    )
 
 
 @routes("GET", "/v1/domains/{domain}", "admin")
-def get_domain(ask: Ask) -> Answer:
+def get_domain(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/domains/{domain}."""
-    return Answer(_shown(ask, ask.room.domains.get(ask.who, ask.path["domain"])))
+    return ApiResponse(
+        _shown(request, request.services.domains.get(request.principal, request.path["domain"]))
+    )
 
 
 @routes("POST", "/v1/domains/{domain}/verify", "admin")
-def verify_domain(ask: Ask) -> Answer:
+def verify_domain(request: ApiRequest) -> ApiResponse:
     """API: POST /v1/domains/{domain}/verify: looks the records up now."""
-    return Answer(_shown(ask, ask.room.domains.verify(ask.who, ask.path["domain"])))
+    return ApiResponse(
+        _shown(request, request.services.domains.verify(request.principal, request.path["domain"]))
+    )
 
 
 @routes("DELETE", "/v1/domains/{domain}", "admin")
-def delete_domain(ask: Ask) -> Answer:
+def delete_domain(request: ApiRequest) -> ApiResponse:
     """API: DELETE /v1/domains/{domain}."""
-    gone = ask.room.domains.remove(ask.who, ask.path["domain"])
-    return Answer({"id": gone.id, "status": "deleted"})
+    gone = request.services.domains.remove(request.principal, request.path["domain"])
+    return ApiResponse({"id": gone.id, "status": "deleted"})
 
 
 @routes("GET", "/.well-known/multimail-signing-key")
-def signing_key(ask: Ask) -> Answer:
+def signing_key(request: ApiRequest) -> ApiResponse:
     """API: GET /.well-known/multimail-signing-key: the public half."""
-    identity = ask.room.desk.letterhead.identity
-    return Answer(
+    identity = request.services.context.outbound_headers.identity
+    return ApiResponse(
         {
             "kid": identity.kid,
             "algorithm": "ES256",
@@ -59,5 +76,5 @@ def signing_key(ask: Ask) -> Answer:
     )
 
 
-def _shown(ask: Ask, domain: Domain) -> dict[str, Any]:
-    return render_outbound.domain(domain, records_of(ask.room.desk, domain))
+def _shown(request: ApiRequest, domain: Domain) -> dict[str, Any]:
+    return render_outbound.domain(domain, build_dns_records(request.services.context, domain))

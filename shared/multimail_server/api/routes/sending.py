@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ...mailroom.editing import Rewrite
-from ...refusals import invalid
+from ...errors import invalid
+from ...services.revisions import DraftEdit
 from .. import render
-from ..request import Answer, Ask
+from ..request import ApiRequest, ApiResponse
 from ..routing import LARGE_BODY, Routes
 from ..schemas.requests import ReplyBody, ScheduleBody, SendBody
 
@@ -17,58 +17,66 @@ _FARTHEST = timedelta(days=366)
 
 
 @routes("POST", "/v1/mailboxes/{mailbox}/send", "send", longest_body=LARGE_BODY)
-def send(ask: Ask) -> Answer:
+def send(request: ApiRequest) -> ApiResponse:
     """API: POST /v1/mailboxes/{mailbox}/send."""
-    body = ask.read(SendBody)
-    check_time(ask, body)
+    body = request.parse_body(SendBody)
+    check_time(request, body)
     draft = body.draft(tuple(body.to), body.subject)
-    result = ask.room.sending.send(ask.who, ask.path["mailbox"], draft)
-    return Answer(
-        render.sent(result, ask.door.base_url(ask.base_url)), 200 if result.replayed else 202
+    result = request.services.sending.send(request.principal, request.path["mailbox"], draft)
+    return ApiResponse(
+        render.sent(result, request.door.base_url(request.base_url)),
+        200 if result.replayed else 202,
     )
 
 
 @routes("POST", "/v1/mailboxes/{mailbox}/reply/{email}", "send", longest_body=LARGE_BODY)
-def reply(ask: Ask) -> Answer:
+def reply(request: ApiRequest) -> ApiResponse:
     """API: POST /v1/mailboxes/{mailbox}/reply/{email}."""
-    body = ask.read(ReplyBody)
-    check_time(ask, body)
-    result = ask.room.sending.reply(
-        ask.who,
-        ask.path["mailbox"],
-        ask.path["email"],
+    body = request.parse_body(ReplyBody)
+    check_time(request, body)
+    result = request.services.sending.reply(
+        request.principal,
+        request.path["mailbox"],
+        request.path["email"],
         body.draft(),
         reply_all=body.reply_all,
     )
-    return Answer(
-        render.sent(result, ask.door.base_url(ask.base_url)), 200 if result.replayed else 202
+    return ApiResponse(
+        render.sent(result, request.door.base_url(request.base_url)),
+        200 if result.replayed else 202,
     )
 
 
 @routes("POST", "/v1/mailboxes/{mailbox}/emails/{email}/cancel", "send")
-def cancel(ask: Ask) -> Answer:
+def cancel(request: ApiRequest) -> ApiResponse:
     """API: POST …/emails/{id}/cancel."""
-    done = ask.room.withdrawing.cancel(ask.who, ask.path["mailbox"], ask.path["email"])
-    return Answer(render.fate(done))
+    done = request.services.cancellation.cancel(
+        request.principal, request.path["mailbox"], request.path["email"]
+    )
+    return ApiResponse(render.fate(done))
 
 
 @routes("PATCH", "/v1/mailboxes/{mailbox}/emails/{email}/schedule", "send", longest_body=LARGE_BODY)
-def reschedule(ask: Ask) -> Answer:
+def reschedule(request: ApiRequest) -> ApiResponse:
     """API: PATCH …/emails/{id}/schedule: another `send_at`, or other content."""
-    body = ask.read(ScheduleBody)
+    body = request.parse_body(ScheduleBody)
     rewrite = body.rewrite()
-    check_time(ask, body)
-    which = (ask.who, ask.path["mailbox"], ask.path["email"])
-    if rewrite != Rewrite(send_at=body.send_at):
-        return Answer(render.fate(ask.room.editing.edit(*which, rewrite, body.content_hash)))
+    check_time(request, body)
+    which = (request.principal, request.path["mailbox"], request.path["email"])
+    if rewrite != DraftEdit(send_at=body.send_at):
+        return ApiResponse(
+            render.fate(request.services.revisions.edit(*which, rewrite, body.content_hash))
+        )
     if body.send_at is None:
         raise invalid("Nothing is named that could change, such as `send_at` or `markdown`.")
-    return Answer(
-        render.fate(ask.room.withdrawing.reschedule(*which, body.send_at, body.content_hash))
+    return ApiResponse(
+        render.fate(
+            request.services.cancellation.reschedule(*which, body.send_at, body.content_hash)
+        )
     )
 
 
-def check_time(ask: Ask, body: ReplyBody | ScheduleBody) -> None:
+def check_time(request: ApiRequest, body: ReplyBody | ScheduleBody) -> None:
     """Refuse a time too far ahead, and a gate timing that is not supported."""
-    if body.send_at is not None and body.send_at > ask.room.desk.now() + _FARTHEST:
+    if body.send_at is not None and body.send_at > request.services.context.now() + _FARTHEST:
         raise invalid("`send_at` lies more than a year ahead.")

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from .. import render_outbound
-from ..request import Answer, Ask, cursor_of
+from ..request import ApiRequest, ApiResponse, cursor_of
 from ..routing import Routes
 
 routes = Routes()
 
 
 @routes("GET", "/v1/suppression", "admin")
-def list_suppressions(ask: Ask) -> Answer:
+def list_suppressions(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/suppression, newest first."""
-    limit = ask.number("limit", 100, 1, 100)
-    found = ask.room.suppressing.all(ask.who, ask.cursor(), limit)
+    limit = request.query_int("limit", 100, 1, 100)
+    found = request.services.suppressions.list_suppressions(
+        request.principal, request.cursor(), limit
+    )
     rows = [render_outbound.suppression(entry) for entry in found[:limit]]
     cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
-    return Answer({"suppressions": rows, "suppression": rows, "cursor": cursor})
+    return ApiResponse({"suppressions": rows, "suppression": rows, "cursor": cursor})
 
 
 @routes("DELETE", "/v1/suppression/{address:path}", "admin")
-def remove_suppression(ask: Ask) -> Answer:
+def remove_suppression(request: ApiRequest) -> ApiResponse:
     """API: DELETE /v1/suppression/{address}."""
-    gone = ask.room.suppressing.remove(ask.who, ask.path["address"])
-    return Answer({"address": gone.address, "status": "deleted"})
+    gone = request.services.suppressions.remove(request.principal, request.path["address"])
+    return ApiResponse({"address": gone.address, "status": "deleted"})

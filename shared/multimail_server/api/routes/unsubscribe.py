@@ -9,14 +9,14 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import parse_qs
 
-from ...mailroom.suppression import Leaving
-from ...refusals import Refusal
-from ..request import Answer, Ask
+from ...errors import ApiError
+from ...services.suppression import UnsubscribeRequest
+from ..request import ApiRequest, ApiResponse
 from ..routing import Routes
 
 routes = Routes()
 
-_MOST_BODY = 4096
+_MAX_BODY = 4096
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
@@ -35,29 +35,29 @@ max-width:34rem;padding:0 1rem;overflow-wrap:anywhere}}input,button{{font:inheri
 
 
 @routes("GET", "/v1/unsubscribe/{token}")
-def show(ask: Ask) -> Answer:
+def show(request: ApiRequest) -> ApiResponse:
     """API: GET /v1/unsubscribe/{token}."""
     try:
-        found = ask.room.suppressing.leaving(ask.path["token"])
-    except Refusal as refusal:
+        found = request.services.suppressions.get_unsubscribe_request(request.path["token"])
+    except ApiError as refusal:
         return _refused(refusal)
-    if found.gone:
+    if found.is_suppressed:
         return _done(found)
     return _page("Unsubscribe", _form(found))
 
 
-@routes("POST", "/v1/unsubscribe/{token}", longest_body=_MOST_BODY)
-def unsubscribe(ask: Ask) -> Answer:
+@routes("POST", "/v1/unsubscribe/{token}", longest_body=_MAX_BODY)
+def unsubscribe(request: ApiRequest) -> ApiResponse:
     """API: POST /v1/unsubscribe/{token}: a form, or RFC 8058's one click."""
-    given = parse_qs(ask.body.decode("utf-8", "replace"), max_num_fields=20)
+    given = parse_qs(request.body.decode("utf-8", "replace"), max_num_fields=20)
     address = (given.get("address") or [""])[0][:254]
     try:
-        return _done(ask.room.suppressing.unsubscribe(ask.path["token"], address))
-    except Refusal as refusal:
+        return _done(request.services.suppressions.unsubscribe(request.path["token"], address))
+    except ApiError as refusal:
         return _refused(refusal)
 
 
-def _form(found: Leaving) -> str:
+def _form(found: UnsubscribeRequest) -> str:
     sender = f"<strong>{escape(found.sender)}</strong>"
     if found.address is not None:
         said = f"<p>No more mail from {sender} to <strong>{escape(found.address)}</strong>?</p>"
@@ -71,7 +71,7 @@ def _form(found: Leaving) -> str:
     return f'{said}<form method="post">{field}<button type="submit">Unsubscribe</button></form>'
 
 
-def _done(found: Leaving) -> Answer:
+def _done(found: UnsubscribeRequest) -> ApiResponse:
     sender, address = escape(found.sender), escape(found.address or "")
     return _page(
         "Unsubscribed",
@@ -80,12 +80,12 @@ def _done(found: Leaving) -> Answer:
     )
 
 
-def _refused(refusal: Refusal) -> Answer:
-    return _page("Not unsubscribed", f"<p>{escape(refusal.sentence)}</p>", refusal.status)
+def _refused(refusal: ApiError) -> ApiResponse:
+    return _page("Not unsubscribed", f"<p>{escape(refusal.message)}</p>", refusal.status)
 
 
-def _page(title: str, body: str, status: int = 200) -> Answer:
+def _page(title: str, body: str, status: int = 200) -> ApiResponse:
     content = _PAGE.format(title=escape(title), body=body).encode("utf-8", "replace")
-    return Answer(
+    return ApiResponse(
         status=status, content=content, media_type="text/html; charset=utf-8", headers=_HEADERS
     )

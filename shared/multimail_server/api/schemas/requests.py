@@ -19,25 +19,23 @@ from pydantic import (
     model_validator,
 )
 
-from ...mail.addresses import problem_with
+from ...mail.addresses import find_address_fault
 from ...mail.compose import OutgoingAttachment
-from ...mailroom.draft import Draft
-from ...mailroom.editing import Rewrite
-from ...mailroom.mailboxes import Changes
-from ...mailroom.revising import Edit
-from ...mailroom.sending import MOST_RECIPIENTS
 from ...oversight import Mode
-from ...signing_secrets import mint_signing_secret
+from ...services.drafts import MAX_RECIPIENTS, Draft
+from ...services.mailboxes import MailboxChanges
+from ...services.revisions import DraftEdit, ReviewerEdit
+from ...webhook_signing import mint_signing_secret
 
-MOST_SUBJECT = 998
-MOST_MARKDOWN = 262_144
-MOST_ATTACHMENT_BYTES = 20 * 1024 * 1024
+MAX_SUBJECT = 998
+MAX_MARKDOWN = 262_144
+MAX_ATTACHMENT_BYTES = 20 * 1024 * 1024
 _BREAK = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
 
 
 def _address(text: str) -> str:
-    problem = problem_with(text)
+    problem = find_address_fault(text)
     if problem is not None:
         raise ValueError(f"{text[:80]!r} {problem}")
     return text
@@ -66,11 +64,11 @@ def _none_as_empty(value: Any) -> Any:
 Address = Annotated[str, AfterValidator(_address), Field(json_schema_extra={"format": "email"})]
 Line = Annotated[str, AfterValidator(_one_line)]
 Recipients = Annotated[
-    list[Address], BeforeValidator(_none_as_empty), Field(max_length=MOST_RECIPIENTS)
+    list[Address], BeforeValidator(_none_as_empty), Field(max_length=MAX_RECIPIENTS)
 ]
-Some = Annotated[list[Address], BeforeValidator(_listed), Field(max_length=MOST_RECIPIENTS)]
+Some = Annotated[list[Address], BeforeValidator(_listed), Field(max_length=MAX_RECIPIENTS)]
 Name = Annotated[Line, Field(max_length=200)]
-Markdown = Annotated[str, AfterValidator(_no_null), Field(max_length=MOST_MARKDOWN)]
+Markdown = Annotated[str, AfterValidator(_no_null), Field(max_length=MAX_MARKDOWN)]
 Metadata = Annotated[
     dict[Annotated[Line, Field(max_length=100)], Annotated[str, Field(max_length=2000)]],
     Field(max_length=50),
@@ -125,7 +123,7 @@ class AttachmentBody(Body):
 def check_size(files: list[AttachmentBody]) -> None:
     """Refuse files that are too large together."""
     encoded = sum(len(file.content_base64) for file in files)
-    if encoded * 3 // 4 > MOST_ATTACHMENT_BYTES:
+    if encoded * 3 // 4 > MAX_ATTACHMENT_BYTES:
         raise ValueError("attachments are larger than 20 MB in all")
 
 
@@ -173,11 +171,11 @@ class SendBody(ReplyBody):
         BeforeValidator(_listed),
         Field(
             min_length=1,
-            max_length=MOST_RECIPIENTS,
+            max_length=MAX_RECIPIENTS,
             description="One address may also stand alone, without a list; so in cc and bcc.",
         ),
     ]
-    subject: Annotated[Line, Field(max_length=MOST_SUBJECT)]
+    subject: Annotated[Line, Field(max_length=MAX_SUBJECT)]
 
 
 class ScheduleBody(Body):
@@ -187,7 +185,7 @@ class ScheduleBody(Body):
     to: Annotated[Some, Field(min_length=1)] | None = None
     cc: Some | None = None
     bcc: Some | None = None
-    subject: Annotated[Line, Field(max_length=MOST_SUBJECT)] | None = None
+    subject: Annotated[Line, Field(max_length=MAX_SUBJECT)] | None = None
     markdown: Annotated[
         Markdown | None, Field(validation_alias=AliasChoices("markdown", "body"))
     ] = None
@@ -199,10 +197,10 @@ class ScheduleBody(Body):
         check_size(self.attachments or [])
         return self
 
-    def rewrite(self) -> Rewrite:
+    def rewrite(self) -> DraftEdit:
         """Return what is to change."""
         files = self.attachments
-        return Rewrite(
+        return DraftEdit(
             to=_tuple(self.to),
             cc=_tuple(self.cc),
             bcc=_tuple(self.bcc),
@@ -225,7 +223,7 @@ class ReviseBody(Body):
         Field(max_length=100, validation_alias=AliasChoices("email_id", "message_id", "id")),
     ]
     content_hash: Annotated[str, Field(max_length=128)]
-    subject: Annotated[Line, Field(max_length=MOST_SUBJECT)] | None = None
+    subject: Annotated[Line, Field(max_length=MAX_SUBJECT)] | None = None
     markdown: Annotated[
         Markdown | None, Field(validation_alias=AliasChoices("markdown", "body"))
     ] = None
@@ -233,9 +231,9 @@ class ReviseBody(Body):
         Some, Field(description="Who is not to get it any more; nobody can be added.")
     ] = []
 
-    def edit(self) -> Edit:
+    def edit(self) -> ReviewerEdit:
         """Return what is to change."""
-        return Edit(self.subject, self.markdown, frozenset(map(str.lower, self.drop)))
+        return ReviewerEdit(self.subject, self.markdown, frozenset(map(str.lower, self.drop)))
 
 
 class DecideBody(Body):
@@ -361,7 +359,7 @@ class MailboxChangeBody(Body):
     spam_filter: Literal["off", "flag", "quarantine"] | None = None
     retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
 
-    def changes(self) -> Changes:
+    def changes(self) -> MailboxChanges:
         """Return what was named; a setting named as null is removed."""
         named = self.model_dump(mode="json", exclude_unset=True)
         settings = {name: value for name, value in named.items() if name not in _COLUMNS}
@@ -370,7 +368,7 @@ class MailboxChangeBody(Body):
             for name in _WEBHOOKS
             if name in named
         }
-        return Changes(self.display_name, self.oversight_mode, settings, hooks)
+        return MailboxChanges(self.display_name, self.oversight_mode, settings, hooks)
 
 
 class MailboxBody(MailboxChangeBody):

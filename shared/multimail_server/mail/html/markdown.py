@@ -20,13 +20,13 @@ _TOKEN = re.compile(r'<(/?)([^ >]+)((?: [a-z]+="[^"]*")*)>|([^<]+)')
 _ATTRIBUTE = re.compile(r'([a-z]+)="([^"]*)"')
 
 
-def markdown_of(visible: str) -> str:
+def render_markdown(visible: str) -> str:
     """Return what `visible_html` wrote as markdown."""
     # `body` keeps Beautiful Soup from guessing that a short text is a file's name.
     soup = BeautifulSoup(
         f"<body>{visible}</body>", builder=_Builder(), element_classes={Tag: _Element}
     )
-    without_layout_tables(soup)
+    unfold_layout_tables(soup)
     try:
         text: str = MarkdownConverter(heading_style="ATX", bullets="-").convert_soup(soup)
     except RecursionError:
@@ -106,7 +106,7 @@ _BLOCKS = frozenset(
 )  # fmt: skip
 
 
-def without_layout_tables(tree: Tag) -> None:
+def unfold_layout_tables(tree: Tag) -> None:
     """Turn each table that holds no data into the blocks that it lays out, in place.
 
     A table holds data if it has a header cell, or if two of its rows have two cells or more with

@@ -1,0 +1,62 @@
+"""Services: every operation of the server, one class per subject.
+
+Each change is one transaction with its audit entry, and only `transitions` changes the status of a
+message. Services are synchronous and know nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from ..testing.service import TestService
+from .accounts import AccountService
+from .approval_codes import ApprovalCodeService
+from .approval_links import ApprovalLinkService
+from .audit import AuditLog
+from .cancellation import CancellationService
+from .contacts import ContactService
+from .context import AppContext, Principal
+from .decisions import DecisionService
+from .domains import DomainService
+from .export import ExportService
+from .mailboxes import MailboxService
+from .messages import MessageService
+from .notifications import NotificationService
+from .one_time_codes import CodeCache
+from .receiving import InboundService
+from .review import ReviewService
+from .revisions import RevisionService
+from .sending import SendService
+from .spam_filter import SpamFilterService
+from .suppression import SuppressionService
+from .upgrades import UpgradeService
+from .webhooks import WebhookService
+
+__all__ = ["AppContext", "Principal", "Services"]
+
+
+class Services:
+    """All services of a server, safe to call from many threads."""
+
+    def __init__(self, context: AppContext) -> None:
+        self.context = context
+        self.accounts = AccountService(context)
+        self.contacts = ContactService(context)
+        self.mailboxes = MailboxService(context)
+        self.sending = SendService(context)
+        self.cancellation = CancellationService(context)
+        self.messages = MessageService(context)
+        self.decisions = DecisionService(context)
+        self.receiving = InboundService(context)
+        self.webhooks = WebhookService(context)
+        self.review = ReviewService(context)
+        self.revisions = RevisionService(context)
+        self.approval_links = ApprovalLinkService(context, self.decisions)
+        self.test_service = TestService(context)
+        self.domains = DomainService(context)
+        self.suppressions = SuppressionService(context)
+        codes = CodeCache()
+        self.upgrades = UpgradeService(context, codes)
+        self.approval_codes = ApprovalCodeService(context, codes)
+        self.spam_filter = SpamFilterService(context)
+        self.exports = ExportService(context)
+        self.notifications = NotificationService(context)
+        self.audit_log = AuditLog(context)

@@ -1,0 +1,296 @@
+"""Accounts: name, API keys, usage and audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from ..api_keys import SCOPES
+from ..errors import conflict, forbidden, invalid, not_found
+from ..oversight import Mode
+from ..store.protocol import Reader, Tx
+from ..store.records import Account, AuditEntry, Key, Mailbox
+from .auth import require_grantable
+from .context import AppContext, Principal, find_mailbox
+from .webhooks import delete_webhook
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A new API key with its secret, which is shown once."""
+
+    key: Key
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The usage of an account in the last 30 days."""
+
+    since_days: int
+    counts: dict[str, int]
+    mailboxes: int
+
+
+def parse_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+    """Return the scopes in canonical order.
+
+    Raises:
+        ApiError: A scope is unknown, or send and oversight are combined (400).
+    """
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise invalid(
+            f"`scopes` holds {', '.join(unknown) or 'nothing'}. Use some of {', '.join(SCOPES)}.",
+            "invalid_scopes",
+        )
+    if {"send", "oversight"} <= set(scopes):
+        raise invalid(
+            "`scopes` cannot hold both send and oversight: such a key could approve what it sends. "
+            "Create two keys.",
+            "self_approval",
+        )
+    return tuple(scope for scope in SCOPES if scope in scopes)
+
+
+class AccountService:
+    """API: /v1/account, /v1/api-keys, /v1/usage, /v1/audit-log."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    def create_first(
+        self, address: str, mode: Mode, *, live: bool
+    ) -> tuple[Mailbox, dict[str, str]] | None:
+        """Create the first account, mailbox and three API keys; None if there is an account.
+
+        Returns:
+            The mailbox, and the raw keys by their role: agent, reviewer, admin.
+        """
+        context, now = self._context, self._context.now()
+        account = Account(context.ids.new("acc"), "default", now)
+        mailbox = Mailbox(context.ids.new("mbx"), account.id, address, "", mode, now)
+        roles = {
+            "agent": ("read", "send"),
+            "reviewer": ("read", "oversight"),
+            "admin": ("read", "admin"),
+        }
+        new_keys = {role: self._create_secret(account.id, role, scopes, live=live, mailbox_id=None)
+                for role, scopes in roles.items()}  # fmt: skip
+
+        def work(tx: Tx) -> bool:
+            if tx.first_account() is not None:
+                return False
+            tx.put_account(account)
+            tx.put_mailbox(mailbox)
+            server = Principal.system(account.id)
+            resource = ("mailbox", mailbox.id)
+            context.audit(tx, server, "mailbox.create", resource, mailbox_id=mailbox.id)
+            for new in new_keys.values():
+                tx.put_key(new.key)
+                context.audit(tx, server, "api_key.create", ("api_key", new.key.id),
+                           scopes=list(new.key.scopes))  # fmt: skip
+            return True
+
+        if not context.write(work):
+            return None
+        return mailbox, {role: new.secret for role, new in new_keys.items()}
+
+    def account(self, principal: Principal) -> Account:
+        """Return the account of the key."""
+        return self._context.store.read(lambda tx: _account(tx, principal))
+
+    def rename(self, principal: Principal, name: str) -> Account:
+        """Rename the account."""
+
+        def work(tx: Tx) -> Account:
+            renamed = replace(_account(tx, principal), name=name)
+            tx.put_account(renamed)
+            self._context.audit(
+                tx, principal, "account.update", ("account", renamed.id), fields=["name"]
+            )
+            return renamed
+
+        return self._context.write(work)
+
+    def close(self, principal: Principal) -> Account:
+        """Close the account: every key is revoked, every mailbox and webhook retired.
+
+        Nothing is erased but the signing secrets of the webhooks.
+        """
+        _require_account_wide(principal)
+        context, now = self._context, self._context.now()
+
+        def work(tx: Tx) -> Account:
+            closed = replace(_account(tx, principal), deleted_at=now)
+            context.audit(tx, principal, "account.delete", ("account", closed.id))
+            for hook in tx.webhooks(closed.id):
+                delete_webhook(context, tx, principal, hook)
+            tx.put_account(closed)
+            for key in tx.keys(closed.id):
+                tx.put_key(replace(key, revoked_at=key.revoked_at or now))
+            for mailbox in tx.mailboxes(closed.id):
+                tx.put_mailbox(replace(mailbox, deleted_at=now))
+            return closed
+
+        return context.write(work)
+
+    def keys(self, principal: Principal) -> list[Key]:
+        """Return the API keys that the principal can manage, oldest first."""
+        return self._context.store.read(
+            lambda tx: [
+                key for key in tx.keys(principal.account_id) if principal.sees(key.mailbox_id)
+            ]
+        )
+
+    def create_key(
+        self,
+        principal: Principal,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        mailbox_id: str | None,
+        live: bool | None,
+    ) -> NewKey:
+        """Create an API key; `mailbox_id` (id or address) binds it to one mailbox.
+
+        Raises:
+            ApiError: Unknown scopes, or send and oversight together (400); no such mailbox (404).
+        """
+        parsed = parse_scopes(scopes)
+        require_grantable(principal, parsed)
+        context = self._context
+
+        def work(tx: Tx) -> NewKey:
+            bound = (
+                find_mailbox(tx, principal, mailbox_id).id if mailbox_id else principal.mailbox_id
+            )
+            is_live = principal.live if live is None else live
+            new = self._create_secret(
+                principal.account_id, name, parsed, live=is_live, mailbox_id=bound
+            )
+            tx.put_key(new.key)
+            resource = ("api_key", new.key.id)
+            context.audit(
+                tx, principal, "api_key.create", resource, mailbox_id=bound, scopes=list(parsed)
+            )
+            return new
+
+        return context.write(work)
+
+    def change_key(
+        self, principal: Principal, key_id: str, name: str | None, scopes: Sequence[str] | None
+    ) -> Key:
+        """Change the name or the scopes of an API key."""
+        parsed = None if scopes is None else parse_scopes(scopes)
+        require_grantable(principal, parsed or ())
+
+        def work(tx: Tx) -> Key:
+            key = _key(tx, principal, key_id)
+            if key.revoked_at is not None:
+                raise conflict("revoked", f"Key {key_id} is revoked. Create a new one.")
+            changed = replace(key, name=name or key.name, scopes=parsed or key.scopes)
+            self._context.audit(
+                tx,
+                principal,
+                "api_key.update",
+                ("api_key", key.id),
+                mailbox_id=key.mailbox_id,
+                scopes=list(changed.scopes),
+            )
+            tx.put_key(changed)
+            self._require_admin_left(tx, principal)
+            return changed
+
+        return self._context.write(work)
+
+    def revoke_key(self, principal: Principal, key_id: str) -> Key:
+        """Revoke a key: it stops working, and messages it composed aren't sent any more."""
+
+        def work(tx: Tx) -> Key:
+            key = _key(tx, principal, key_id)
+            if key.revoked_at is not None:
+                return key
+            revoked = replace(key, revoked_at=self._context.now())
+            resource = ("api_key", key.id)
+            # Recorded first: a key that revokes itself cannot record anything afterwards.
+            self._context.audit(
+                tx, principal, "api_key.revoke", resource, mailbox_id=key.mailbox_id
+            )
+            tx.put_key(revoked)
+            self._require_admin_left(tx, principal)
+            return revoked
+
+        return self._context.write(work)
+
+    def usage(self, principal: Principal) -> Usage:
+        """Return the number of messages in each direction in the last 30 days."""
+        since = self._context.now() - timedelta(days=30)
+        return self._context.store.read(
+            lambda tx: Usage(
+                30,
+                tx.count_messages(principal.account_id, since),
+                len(tx.mailboxes(principal.account_id)),
+            )
+        )
+
+    def audit_log(
+        self, principal: Principal, before_id: str | None, limit: int
+    ) -> list[AuditEntry]:
+        """Return up to `limit` + 1 audit entries older than `before_id`, newest first."""
+        return self._context.store.read(
+            lambda tx: tx.audit(principal.account_id, principal.mailbox_id, before_id, limit + 1)
+        )
+
+    def _create_secret(
+        self,
+        account_id: str,
+        name: str,
+        scopes: tuple[str, ...],
+        *,
+        live: bool,
+        mailbox_id: str | None,
+    ) -> NewKey:
+        secret = self._context.test_hooks.mint(live=live)
+        key = Key(
+            id=self._context.ids.new("key"),
+            account_id=account_id,
+            name=name,
+            prefix=secret.prefix,
+            sha256=secret.sha256,
+            scopes=scopes,
+            live=live,
+            created_at=self._context.now(),
+            mailbox_id=mailbox_id,
+        )
+        return NewKey(key, secret.text)
+
+    def _require_admin_left(self, tx: Tx, principal: Principal) -> None:
+        usable = [key for key in tx.keys(principal.account_id) if key.revoked_at is None]
+        if not any("admin" in key.scopes and key.mailbox_id is None for key in usable):
+            raise conflict(
+                "last_admin_key",
+                "This is the account's last admin key. Create another one first.",
+            )
+
+
+def _account(tx: Reader, principal: Principal) -> Account:
+    account = tx.account(principal.account_id)
+    if account is None:
+        raise not_found("account", principal.account_id)
+    return account
+
+
+def _key(tx: Reader, principal: Principal, key_id: str) -> Key:
+    key = tx.key(key_id)
+    if key is None or key.account_id != principal.account_id or not principal.sees(key.mailbox_id):
+        raise not_found("API key", key_id)
+    return key
+
+
+def _require_account_wide(principal: Principal) -> None:
+    if principal.mailbox_id is not None:
+        raise forbidden(
+            "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
+        )

@@ -1,0 +1,191 @@
+"""The application context that all services share, and the principal of a request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..clock import Clock, Ids
+from ..config import discard_line
+from ..errors import ApiError, forbidden, not_found
+from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
+from ..store.records import AuditEntry, Mailbox, Message
+from ..testing.hooks import TestHooks
+from ..wakeups import CommitSignal, LatchedWakeup, WakeupGroup
+from .outbound_headers import OutboundHeaders
+
+if TYPE_CHECKING:
+    from ..mail.auth.dns import Resolver
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The API key on whose behalf an operation runs."""
+
+    key_id: str
+    account_id: str
+    name: str
+    scopes: frozenset[str]
+    live: bool
+    mailbox_id: str | None = None
+    """The only mailbox that the key can access; None for every mailbox of the account."""
+
+    @classmethod
+    def system(cls, account_id: str) -> Principal:
+        """Return the principal of the server's own work: inbound mail, expiry, delivery."""
+        return cls("", account_id, "server", frozenset(), live=False)
+
+    @property
+    def is_reviewer(self) -> bool:
+        """Whether the key can see messages that await a decision."""
+        return "oversight" in self.scopes
+
+    def sees(self, mailbox_id: str | None) -> bool:
+        """Return whether the key can access this mailbox."""
+        return self.mailbox_id is None or self.mailbox_id == mailbox_id
+
+
+@dataclass(frozen=True, slots=True)
+class AppContext:
+    """Dependencies and settings that every service uses."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    resolver: Resolver
+    commits: CommitSignal
+    domain: str
+    pending_ttl: timedelta
+    has_relay: bool
+    outbound_headers: OutboundHeaders
+    relay_host: str | None = None
+    wakeups: WakeupGroup = field(default_factory=WakeupGroup)
+    """Wake the workers that run due work."""
+    webhook_wakeup: LatchedWakeup = field(default_factory=LatchedWakeup)
+    test_hooks: TestHooks = field(default_factory=TestHooks)
+    notify_operator: Callable[[str], None] = field(default=discard_line)
+    """Shows a line to the operator alone: it can hold a one-time code."""
+    approval_codes: bool = False
+    """Whether sensitive changes need an approval code."""
+    sends_per_day: int | None = None
+    """Sends that an account can have accepted in a day (UTC); None for no limit."""
+    _committed: threading.local = field(default_factory=threading.local, repr=False)
+
+    def now(self) -> datetime:
+        """Return the current time of the server's clock."""
+        return self.clock.now()
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Run a write transaction, then notify the waiters of commits."""
+        result = self.store.write(work)
+        self._committed.any = True
+        self.commits.notify_all()
+        self.webhook_wakeup.committed()
+        return result
+
+    def run_request(self, handle: Callable[[], T]) -> T:
+        """Run the handler of one request in this thread.
+
+        Raises:
+            CommitOutcomeUnknownError: The database failed after part of it was committed.
+        """
+        self._committed.any = False
+        try:
+            return handle()
+        except StoreUnavailableError as error:
+            if self._committed.any:
+                raise CommitOutcomeUnknownError(str(error)) from error
+            raise
+
+    def on_remote_commit(self) -> None:
+        """Notify the waiters of commits that another process may have made one."""
+        self.commits.notify_all()
+        self.wakeups.notify()
+        self.webhook_wakeup.notify()  # It may have been the first webhook.
+
+    def audit(
+        self,
+        tx: Tx,
+        principal: Principal,
+        action: str,
+        resource: tuple[str, str],
+        *,
+        mailbox_id: str | None = None,
+        **metadata: Any,
+    ) -> None:
+        """Add an entry to the audit log.
+
+        Args:
+            tx: The transaction that makes the audited change.
+            principal: Who made it.
+            action: Such as `email.send`.
+            resource: The type and the id of what was changed.
+            mailbox_id: The mailbox it belongs to.
+            metadata: More facts; None values are left out. Never content or secrets.
+
+        Raises:
+            ApiError: The key was revoked or lost a scope after the request was authenticated; the
+                transaction is rolled back.
+        """
+        _check_key(tx, principal)
+        tx.add_audit(
+            AuditEntry(
+                id=self.ids.new("aud"),
+                account_id=principal.account_id,
+                action=action,
+                resource_type=resource[0],
+                resource_id=resource[1],
+                created_at=self.now(),
+                mailbox_id=mailbox_id,
+                actor_key_id=principal.key_id or None,
+                metadata={name: value for name, value in metadata.items() if value is not None},
+            )
+        )
+
+
+def _check_key(tx: Reader, principal: Principal) -> None:
+    """Reject a request whose key was revoked or lost a scope since it was authenticated."""
+    if not principal.key_id:
+        return
+    key = tx.key(principal.key_id)
+    if key is None or key.revoked_at is not None:
+        raise ApiError(
+            401,
+            "invalid_key",
+            "This API key was revoked. Nothing was changed; use another key.",
+        )
+    if not principal.scopes <= set(key.scopes):
+        raise forbidden(
+            "missing_scope",
+            "The scopes of this key were changed. Nothing was changed; try again.",
+        )
+
+
+def find_mailbox(tx: Reader, principal: Principal, id_or_address: str) -> Mailbox:
+    """Return a mailbox that the key can access; raise a 404 otherwise."""
+    if "@" in id_or_address:
+        mailbox = tx.mailbox_by_address(id_or_address.lower())
+    else:
+        mailbox = tx.mailbox(id_or_address)
+    if mailbox is None or mailbox.deleted_at or mailbox.account_id != principal.account_id:
+        raise not_found("mailbox", id_or_address)
+    if not principal.sees(mailbox.id):
+        raise not_found("mailbox", id_or_address)
+    return mailbox
+
+
+def find_message(
+    tx: Reader, principal: Principal, message_id: str, mailbox_id: str | None = None
+) -> Message:
+    """Return a message that the key can access, of `mailbox_id` where given; else raise a 404."""
+    message = tx.message(message_id)
+    if message is None or message.account_id != principal.account_id:
+        raise not_found("message", message_id)
+    if not principal.sees(message.mailbox_id) or mailbox_id not in (None, message.mailbox_id):
+        raise not_found("message", message_id)
+    return message

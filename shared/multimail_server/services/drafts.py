@@ -1,0 +1,221 @@
+"""Drafts, composed messages, and the digests that identify them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from ..errors import ApiError, conflict
+from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
+from ..oversight import Mode
+from ..store.protocol import Reader, Tx
+from ..store.records import Attachment, Content, Mailbox, Message
+from .context import AppContext
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message as a caller requests it. Addresses are valid and texts within their limits."""
+
+    to: tuple[str, ...]
+    subject: str
+    markdown: str
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    attachments: tuple[OutgoingAttachment, ...] = ()
+    idempotency_key: str | None = None
+    send_at: datetime | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    mode: Mode | None = None
+    """A mode for this message only, at least as strict as the mailbox's."""
+    gate_timing: str | None = None
+    """`gate_first` or `schedule_first`; None for the mailbox's default."""
+    answers: Message | None = None
+    """The message that this draft replies to."""
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON, in hex."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint(draft: Draft) -> str:
+    """Return a digest that is equal for two requests that send the same message.
+
+    Metadata and a stricter mode are left out: a client's guard can change them between two tries.
+    """
+    return digest(
+        {
+            "to": _addresses(draft.to),
+            "cc": _addresses(draft.cc),
+            "bcc": _addresses(draft.bcc),
+            "subject": draft.subject,
+            "markdown": draft.markdown,
+            "attachments": [
+                [file.name, file.content_type, hashlib.sha256(file.content).hexdigest()]
+                for file in draft.attachments
+            ],
+            "send_at": draft.send_at.isoformat() if draft.send_at else None,
+            "answers": draft.answers.id if draft.answers else None,
+        }
+    )
+
+
+def _addresses(addresses: Iterable[str]) -> list[str]:
+    return sorted({address.lower() for address in addresses})
+
+
+def content_hash(message: Message, markdown: str, files: Iterable[str]) -> str:
+    """Return the digest that a decision names, of everything that the recipients get.
+
+    Args:
+        message: The message with its envelope.
+        markdown: Its text.
+        files: The SHA-256 of each attachment, in order.
+    """
+    return digest(
+        {
+            "mailbox": message.mailbox_id,
+            "from": message.from_address,
+            "mail_from": message.mail_from,
+            "to": message.to,
+            "cc": message.cc,
+            "bcc": message.bcc,
+            "reply_to": message.reply_to,
+            "recipients": message.recipients,
+            "subject": message.subject,
+            "markdown": markdown,
+            "attachments": list(files),
+            "raw": message.raw_sha256,
+            "send_at": message.send_at.isoformat() if message.send_at else None,
+        }
+    )
+
+
+def get_envelope_recipients(draft: Draft, mailbox: Mailbox) -> tuple[str, ...]:
+    """Return the envelope recipients, each once, with the mailbox's `auto_cc` and `auto_bcc`."""
+    everyone = (*draft.to, *draft.cc, *draft.bcc, *auto_copies(mailbox, "auto_cc"))
+    unique = {
+        address.lower(): address for address in (*everyone, *auto_copies(mailbox, "auto_bcc"))
+    }
+    return tuple(unique.values())
+
+
+def auto_copies(mailbox: Mailbox, setting: str) -> tuple[str, ...]:
+    """Return the addresses in a mailbox's setting `auto_cc` or `auto_bcc`."""
+    value = mailbox.settings.get(setting) or []
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def add_signature(draft: Draft, mailbox: Mailbox) -> str:
+    """Return the draft's text with the mailbox's signature and AI disclosure."""
+    parts = [draft.markdown.rstrip("\n")] if mailbox.settings else [draft.markdown]
+    if mailbox.settings.get("signature_block"):
+        parts.append(f"-- \n{mailbox.settings['signature_block']}")
+    if mailbox.settings.get("ai_disclosure") is True:
+        parts.append("*This message was written with the help of an AI agent.*")
+    return "\n\n".join(parts) if len(parts) > 1 else draft.markdown
+
+
+MAX_RECIPIENTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedMessage:
+    """A message that has not left, with everything it is composed from."""
+
+    message: Message
+    mailbox: Mailbox
+    content: Content
+    files: tuple[OutgoingAttachment, ...]
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The SHA-256 of each attachment, in order."""
+        return tuple(hashlib.sha256(file.content).hexdigest() for file in self.files)
+
+
+def load_draft(tx: Reader, message: Message, content: Content) -> ComposedMessage:
+    """Return the latest revision of a message."""
+    mailbox = tx.mailbox(message.mailbox_id)
+    if mailbox is None:
+        raise conflict("no_mailbox", f"The mailbox of message {message.id} was deleted.")
+    files = tuple(
+        OutgoingAttachment(file.name, file.content_type, tx.attachment_content(file.id))
+        for file in tx.attachments(message.id)
+    )
+    return ComposedMessage(message, mailbox, content, files)
+
+
+def recompose(
+    context: AppContext,
+    message: Message,
+    mailbox: Mailbox,
+    markdown: str,
+    files: tuple[OutgoingAttachment, ...],
+) -> ComposedMessage:
+    """Compose a message again; return it with its new bytes and digests.
+
+    Args:
+        context: The application's context.
+        message: The message with its new envelope and subject.
+        mailbox: Its mailbox.
+        markdown: The whole text, with the mailbox's signature.
+        files: Its attachments, in order.
+    """
+    head = context.outbound_headers.draft_headers(mailbox, message.id, len(message.recipients))
+    raw = head + compose(_outgoing(message, markdown, files, context.now()))
+    digest = hashlib.sha256(raw).hexdigest()
+    sized = replace(message, size=len(raw), raw_sha256=digest, has_attachments=bool(files))
+    composed = ComposedMessage(sized, mailbox, Content(message.id, markdown, raw), files)
+    hashed = replace(sized, content_hash=content_hash(sized, markdown, composed.digests))
+    return replace(composed, message=hashed)
+
+
+def insert_files(
+    context: AppContext, tx: Tx, message_id: str, files: tuple[OutgoingAttachment, ...]
+) -> None:
+    """Store the attachments of a message."""
+    for position, file in enumerate(files):
+        row = Attachment(
+            id=context.ids.new("att"),
+            message_id=message_id,
+            position=position,
+            name=file.name,
+            content_type=file.content_type,
+            size=len(file.content),
+            sha256=hashlib.sha256(file.content).hexdigest(),
+        )
+        tx.insert_attachment(row, file.content)
+
+
+def content_changed_error(email_id: str) -> ApiError:
+    """Return the error for an edit of content that has changed."""
+    return conflict(
+        "content_changed",
+        f"Message {email_id} changed since it was read. Nothing was saved; read it again.",
+    )
+
+
+def _outgoing(
+    message: Message, markdown: str, files: tuple[OutgoingAttachment, ...], now: datetime
+) -> OutgoingMessage:
+    return OutgoingMessage(
+        message_id=message.rfc_message_id or "",
+        date=now,
+        from_address=message.from_address,
+        from_name=message.from_name,
+        to=message.to,
+        cc=message.cc,
+        reply_to=message.reply_to[0] if message.reply_to else None,
+        subject=message.subject,
+        markdown=markdown,
+        in_reply_to=message.in_reply_to,
+        references=message.refs,
+        attachments=files,
+    )

@@ -1,0 +1,256 @@
+"""Webhook events and their payloads, written in the transaction of the change they report.
+
+`transitions.apply_event` announces every change of a status. Other changes, such as a bounce that
+arrived by mail, call `announce` in the transaction that stores them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from ..clock import derived_id
+from ..oversight import Direction, Event, Mode, State, hides_content
+from ..store.protocol import Reader, Tx
+from ..store.records import DeliveryStatus, Message, Webhook, WebhookDelivery, WebhookSource
+
+
+class EventKind(StrEnum):
+    """Kinds of events, named as in the hosted service's MCP server."""
+
+    RECEIVED = "message.received"
+    SENT = "message.sent"
+    """The relay or the test outbox accepted it for at least one recipient."""
+    DELIVERED = "message.delivered"
+    """Emitted with `SENT`: the server doesn't see what happens beyond the relay."""
+    BOUNCED = "message.bounced"
+    """Delivery to some or all recipients failed."""
+    COMPLAINED = "message.complained"
+    PENDING = "oversight.pending"
+    APPROVED = "oversight.approved"
+    REJECTED = "oversight.rejected"
+
+
+_ALIASES: dict[str, EventKind] = {
+    "email.received": EventKind.RECEIVED,
+    "email.approved": EventKind.APPROVED,
+    "email.rejected": EventKind.REJECTED,
+    "email.delivered": EventKind.DELIVERED,
+    "email.bounced": EventKind.BOUNCED,
+}
+"""The names in the product pages."""
+
+EVENT_KINDS: dict[str, EventKind] = {**{kind.value: kind for kind in EventKind}, **_ALIASES}
+"""Every event name that a webhook can subscribe to."""
+
+MAILBOX_EVENTS = (
+    EventKind.RECEIVED,
+    EventKind.SENT,
+    EventKind.DELIVERED,
+    EventKind.BOUNCED,
+    EventKind.COMPLAINED,
+)
+"""Events for a mailbox's `webhook_url`."""
+
+OVERSIGHT_EVENTS = (EventKind.PENDING, EventKind.APPROVED, EventKind.REJECTED, EventKind.SENT)
+"""Events for a mailbox's `oversight_webhook_url`; `SENT` for `monitored` mail only."""
+
+DISABLED = "the subscription was disabled when this happened; enable it and replay this delivery"
+
+_WAITING = frozenset({State.PENDING_SEND_APPROVAL, State.PENDING_INBOUND_APPROVAL})
+_KINDS_BY_EVENT: dict[Event, tuple[EventKind, ...]] = {
+    Event.APPROVED: (EventKind.APPROVED,),
+    Event.APPROVED_FOR_LATER: (EventKind.APPROVED,),
+    Event.REJECTED: (EventKind.REJECTED,),
+    Event.DELIVERED: (EventKind.SENT, EventKind.DELIVERED),
+    Event.FAILED: (EventKind.BOUNCED,),
+}
+
+
+def get_event_kinds(moved: Message, event: Event) -> tuple[EventKind, ...]:
+    """Return the kinds of events that a transition emits, in order.
+
+    Args:
+        moved: The message after the transition.
+        event: What happened to it.
+    """
+    kinds = _KINDS_BY_EVENT.get(event, ())
+    if moved.status in _WAITING:
+        kinds += (EventKind.PENDING,)
+    if moved.direction is Direction.INBOUND and moved.status is State.UNREAD:
+        kinds += (EventKind.RECEIVED,)
+    if event is Event.DELIVERED and moved.bounced_at is not None:
+        kinds += (EventKind.BOUNCED,)
+    return kinds
+
+
+def announce_transition(tx: Tx, moved: Message, event: Event, now: datetime) -> None:
+    """Announce a transition. Only `transitions` calls it."""
+    for kind in get_event_kinds(moved, event):
+        announce(tx, kind, moved, now)
+
+
+def announce(tx: Tx, kind: EventKind, message: Message, now: datetime, **facts: Any) -> None:
+    """Insert a delivery of the event for each subscribed webhook.
+
+    Args:
+        tx: The transaction that makes the reported change.
+        kind: What happened.
+        message: After the change; content that only a reviewer can see is left out.
+        now: The server's time.
+        facts: More fields of the payload, JSON values.
+    """
+    subscribed = [
+        (hook, name)
+        for hook in tx.webhooks_of_mailbox(message.account_id, message.mailbox_id)
+        for name in hook.events
+        if EVENT_KINDS.get(name) is kind and _is_subscribed(hook, kind, message)
+    ]
+    if not subscribed:
+        return
+    details = {**build_details(tx, kind.value, message), **facts}
+    for hook, name in subscribed:
+        delivery = _delivery(tx, hook, name, message, now)
+        tx.insert_webhook_delivery(delivery, build_body(delivery, details))
+
+
+def _is_subscribed(hook: Webhook, kind: EventKind, message: Message) -> bool:
+    if hook.source is WebhookSource.OVERSIGHT and kind is EventKind.SENT:
+        return message.mode is Mode.MONITORED
+    return True
+
+
+def _delivery(tx: Tx, hook: Webhook, name: str, message: Message, now: datetime) -> WebhookDelivery:
+    position = tx.count_webhook_deliveries(message.id)
+    disabled = hook.disabled_at is not None
+    return WebhookDelivery(
+        id=derived_id("evt", now, position, hook.id, name, message.id),
+        webhook_id=hook.id,
+        account_id=message.account_id,
+        mailbox_id=message.mailbox_id,
+        message_id=message.id,
+        event=name,
+        status=DeliveryStatus.FAILED if disabled else DeliveryStatus.PENDING,
+        created_at=now,
+        due_at=None if disabled else now,
+        error=DISABLED if disabled else None,
+    )
+
+
+Json = dict[str, Any]
+
+MAX_TEXT = 65_536
+"""Characters of an inbound message's text in a payload; the API returns the whole text."""
+_MAX_LINE = 1_000
+_MAX_ADDRESSES = 100
+
+
+def build_details(tx: Reader, kind: str, message: Message) -> Json:
+    """Return the payload's `data`: the message's ids and state, and its content unless hidden."""
+    mailbox = tx.mailbox(message.mailbox_id)
+    details: Json = {
+        "mailbox": mailbox.address if mailbox else None,
+        "mailbox_id": message.mailbox_id,
+        "message_id": message.id,
+        "email_id": message.id,
+        "thread_id": message.thread_id,
+        "direction": message.direction.value,
+        "status": message.status.wire,
+        "oversight_mode": message.mode.value,
+        "received_at": _timestamp(message.created_at),
+    }
+    if hides_content(message.direction, message.status):
+        details["content_hidden"] = True
+    else:
+        details.update(_envelope(message))
+        if kind == "message.received":
+            details.update(_text(tx, message))
+    details.update(_outcome(message))
+    return details
+
+
+def build_body(delivery: WebhookDelivery, details: Json) -> bytes:
+    """Return the request body: `details` under `data` and, for older clients, at the top level."""
+    payload = {
+        **details,
+        "id": delivery.id,
+        "type": delivery.event,
+        "created_at": _timestamp(delivery.created_at),
+        "data": details,
+    }
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    # Hostile mail can hold half of a surrogate pair, which UTF-8 cannot.
+    return text.encode("utf-8", "replace")
+
+
+def _envelope(message: Message) -> Json:
+    fields: Json = {
+        "from": message.from_address[:_MAX_LINE],
+        "from_name": message.from_name[:_MAX_LINE],
+        "to": list(message.to[:_MAX_ADDRESSES]),
+        "cc": list(message.cc[:_MAX_ADDRESSES]),
+        "subject": message.subject[:_MAX_LINE],
+        "has_attachments": message.has_attachments,
+    }
+    if message.direction is Direction.INBOUND:
+        fields["authentication"] = message.authentication
+        fields.update(_verdicts(message.authentication))
+    return fields
+
+
+def _verdicts(evidence: Json) -> Json:
+    """Return the booleans of the product pages; unaligned or missing evidence is false."""
+    verdicts = {"dkim_valid": any(map(_is_aligned_pass, evidence.get("dkim") or []))}
+    if evidence.get("spf"):
+        verdicts["spf_valid"] = _is_aligned_pass(evidence["spf"])
+    if evidence.get("dmarc"):
+        verdicts["dmarc_valid"] = evidence["dmarc"].get("result") == "pass"
+    return verdicts
+
+
+def _is_aligned_pass(method: Json) -> bool:
+    # A valid signature of a domain other than the one in From proves nothing about From.
+    return method.get("result") == "pass" and method.get("aligned") is True
+
+
+def _text(tx: Reader, message: Message) -> Json:
+    content = tx.content(message.id)
+    text = content.markdown if content else ""
+    return {"body_text": text[:MAX_TEXT], "body_truncated": len(text) > MAX_TEXT}
+
+
+def _outcome(message: Message) -> Json:
+    fields: Json = {}
+    if message.decision is not None:
+        fields["decision"] = message.decision
+        fields["decided_at"] = _timestamp(message.decided_at)
+        fields["decision_reason"] = message.decision_reason
+    if message.expires_at is not None and message.decision is None:
+        fields["expires_at"] = _timestamp(message.expires_at)
+        fields["content_hash"] = message.content_hash
+    if message.delivered_at is not None:
+        fields["delivered_at"] = _timestamp(message.delivered_at)
+    if message.bounced_at is not None:
+        fields.update(_bounce(message))
+    return fields
+
+
+def _bounce(message: Message) -> Json:
+    refused = [
+        address for address, result in message.delivery.items() if not result.get("accepted")
+    ]
+    return {
+        "bounced_at": _timestamp(message.bounced_at),
+        "bounce_type": message.bounce_type,
+        "code": message.bounce_code,
+        "reason": message.bounce_reason,
+        "recipients": refused[:_MAX_ADDRESSES],
+    }
+
+
+def _timestamp(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,278 @@
+"""Inbound mail: stores a message per recipient and applies delivery reports to sent mail."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..errors import not_found
+from ..mail.addresses import to_mailbox_address
+from ..mail.bounces import FailedRecipient, Report, parse_report
+from ..mail.envelope import SmtpEnvelope
+from ..mail.headers import HeaderBlock, read_headers
+from ..mail.mime import ParsedMessage, parse_message
+from ..mail.scoring import Arrival, find_flags, score_message
+from ..oversight import Direction, State
+from ..store.protocol import Reader, Tx
+from ..store.records import Attachment, Content, Mailbox, Message
+from .auth import get_inbound_mode
+from .context import AppContext, Principal
+from .events import EventKind, announce
+from .forwarding import forwards
+from .spam_filter import get_spam_event
+from .suppression import BOUNCE, COMPLAINT, suppress
+from .transitions import create_message
+
+DUPLICATE_WINDOW = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _InboundMail:
+    """One delivery, parsed and authenticated before the transaction begins."""
+
+    envelope: SmtpEnvelope
+    parsed: ParsedMessage
+    content: Content
+    digest: str
+    evidence: dict[str, Any]
+    report: Report | None
+
+
+class InboundService:
+    """Receives mail from the SMTP listener and from POST /v1/test/inbound."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    def has_mailbox(self, recipient: str) -> bool:
+        """Return whether `recipient` has a mailbox here."""
+        address = to_mailbox_address(recipient)
+        return self._context.store.read(lambda tx: tx.mailbox_by_address(address)) is not None
+
+    def receive(self, envelope: SmtpEnvelope, raw: bytes) -> list[Message]:
+        """Store a message for every recipient; return when it is durable.
+
+        The same bytes for the same mailbox within a day are stored once, since a sender that got
+        no response tries again.
+
+        Raises:
+            ApiError: A recipient has no mailbox; nothing was stored.
+        """
+        headers = read_headers(raw)
+        parsed = parse_message(raw, headers)
+        mail = _InboundMail(
+            envelope,
+            parsed,
+            Content("", parsed.markdown, raw, parsed.removed),
+            hashlib.sha256(raw).hexdigest(),
+            self._evidence(envelope, raw, headers),
+            parse_report(raw),
+        )
+        addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
+
+        def work(tx: Tx) -> tuple[list[Message], bool]:
+            boxes = [_find_mailbox(tx, address) for address in addresses]
+            return [self._store(tx, box, mail) for box in boxes], any(map(forwards, boxes))
+
+        stored, may_leave = self._context.write(work)
+        if may_leave:
+            self._context.wakeups.notify()
+        return stored
+
+    def _evidence(self, envelope: SmtpEnvelope, raw: bytes, headers: HeaderBlock) -> dict[str, Any]:
+        # Imported with the first mail: DKIM, SPF and DNS are a third of the server's start.
+        from ..mail.auth.authenticate import authenticate
+
+        evidence = authenticate(raw, self._context.resolver, envelope, self._context.now(), headers)
+        return evidence.model_dump(mode="json")
+
+    def _store(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail) -> Message:
+        context, now = self._context, self._context.now()
+        duplicate = tx.find_by_raw(mailbox.id, mail.digest, now - DUPLICATE_WINDOW)
+        if duplicate is not None:
+            return duplicate
+        message = self._message(tx, mailbox, mail, now)
+        if mail.report is not None:
+            apply_delivery_report(context, tx, mailbox, mail.report, mail.envelope, mail.evidence)
+        scanned = get_spam_event(mailbox, score_message(message.authentication))
+        content = replace(mail.content, message_id=message.id)
+        stored = create_message(tx, message, content, scanned, now, context.pending_ttl)
+        self._insert_files(tx, message, mail)
+        context.audit(
+            tx,
+            Principal.system(mailbox.account_id),
+            "email.receive",
+            ("email", message.id),
+            mailbox_id=mailbox.id,
+            status=stored.status.value,
+            peer=mail.envelope.peer or None,
+        )
+        return stored
+
+    def _message(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> Message:
+        context, parsed, envelope = self._context, mail.parsed, mail.envelope
+        evidence = {**mail.evidence, "flags": _flags(tx, mailbox, mail, now)}
+        spam = score_message(evidence)
+        parent = tx.find_by_rfc_ids(mailbox.id, (*parsed.in_reply_to, *parsed.references[::-1]))
+        return Message(
+            id=context.ids.new("msg"),
+            account_id=mailbox.account_id,
+            mailbox_id=mailbox.id,
+            thread_id=parent.thread_id if parent else context.ids.new("thr"),
+            direction=Direction.INBOUND,
+            status=State.PENDING_SCAN,
+            mode=get_inbound_mode(mailbox),
+            created_at=now,
+            from_address=parsed.from_address,
+            from_name=parsed.from_name,
+            to=parsed.to,
+            cc=parsed.cc,
+            bcc=(),
+            reply_to=parsed.reply_to,
+            subject=parsed.subject,
+            has_attachments=bool(parsed.attachments),
+            mail_from=envelope.mail_from,
+            recipients=tuple(
+                a for a in envelope.recipients if to_mailbox_address(a) == mailbox.address
+            ),
+            size=len(mail.content.raw),
+            raw_sha256=mail.digest,
+            rfc_message_id=parsed.message_id,
+            in_reply_to=parsed.in_reply_to[0] if parsed.in_reply_to else None,
+            refs=parsed.references,
+            auto_submitted=parsed.auto_submitted or None,
+            list_id=parsed.list_id or None,
+            precedence=parsed.precedence or None,
+            spam_score=spam.score,
+            spam_verdict=spam.verdict,
+            authentication=evidence,
+        )
+
+    def _insert_files(self, tx: Tx, message: Message, mail: _InboundMail) -> None:
+        for position, file in enumerate(mail.parsed.attachments):
+            tx.insert_attachment(
+                Attachment(
+                    id=self._context.ids.new("att"),
+                    message_id=message.id,
+                    position=position,
+                    name=file.name,
+                    content_type=file.content_type,
+                    size=len(file.content),
+                    sha256=file.sha256,
+                    content_id=file.content_id,
+                ),
+                file.content,
+            )
+
+
+def _find_mailbox(tx: Reader, address: str) -> Mailbox:
+    mailbox = tx.mailbox_by_address(address)
+    if mailbox is None:  # It was deleted after RCPT TO was accepted.
+        raise not_found("mailbox", address)
+    return mailbox
+
+
+def _flags(tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> list[str]:
+    """Return advisory flags for a reader of this mailbox; they decide nothing."""
+    own = mail.parsed.message_id
+    known = tx.find_by_rfc_ids(mailbox.id, [own]) if own else None
+    arrival = Arrival(
+        mailbox.address,
+        now,
+        seen=known is not None and known.direction is Direction.INBOUND,
+        ours=known is not None and known.direction is Direction.OUTBOUND,
+    )
+    return list(find_flags(mail.parsed, arrival))
+
+
+_RELAYED = (State.SENDING, State.SENT)
+
+
+def apply_delivery_report(
+    context: AppContext,
+    tx: Tx,
+    mailbox: Mailbox,
+    report: Report,
+    envelope: SmtpEnvelope,
+    evidence: dict[str, Any],
+) -> None:
+    """Apply a bounce or complaint to the message it reports on, if the report is credible."""
+    if report.message_id is None or not _is_credible(report, envelope, evidence):
+        return
+    message = tx.find_by_rfc_ids(mailbox.id, [report.message_id])
+    if message is None or message.direction is not Direction.OUTBOUND:
+        return
+    if message.status not in _RELAYED:
+        return
+    for address, failure in _match_recipients(message, report):
+        if report.complaint:
+            suppress(context, tx, message, address, COMPLAINT)
+            announce(tx, EventKind.COMPLAINED, message, context.now(), recipients=[address])
+        else:
+            message = _record_bounce(context, tx, message, address, failure)
+
+
+def _is_credible(report: Report, envelope: SmtpEnvelope, evidence: dict[str, Any]) -> bool:
+    if report.complaint:
+        return (evidence.get("dmarc") or {}).get("result") == "pass"
+    return envelope.mail_from == ""
+
+
+def _match_recipients(message: Message, report: Report) -> Iterator[tuple[str, FailedRecipient]]:
+    """Yield the reported recipients that the relay accepted this message for."""
+    ours = {address.lower(): address for address in message.recipients}
+    for failure in report.failed:
+        address = next((ours.pop(a) for a in failure.addresses if a in ours), None)
+        if address is None:
+            continue
+        result = message.delivery.get(address)
+        test = not message.live and message.status is State.SENT and result is None
+        if test or (result and (result["accepted"] or result.get("bounced_at"))):
+            yield address, failure
+
+
+def _record_bounce(
+    context: AppContext, tx: Tx, message: Message, address: str, failure: FailedRecipient
+) -> Message:
+    """Record a bounce in the recipient's result; a soft bounce can only become a hard one."""
+    before = message.delivery.get(address) or {}
+    if before.get("bounced_at") and (before.get("kind") == "hard" or failure.kind == "soft"):
+        return message
+    now = context.now()
+    result = {
+        "accepted": False,
+        "code": failure.code,
+        "detail": failure.text,
+        "permanent": True,
+        "enhanced": failure.status or None,
+        "kind": failure.kind,
+        "bounced_at": now.isoformat(),
+    }
+    hard = failure.kind == "hard" or message.bounce_type == "hard"
+    moved = tx.update_message(
+        message,
+        message.status,
+        delivery={**message.delivery, address: result},
+        bounced_at=message.bounced_at or now,
+        bounce_type="hard" if hard else "soft",
+        bounce_code=failure.code,
+        bounce_reason=failure.text or failure.status or None,
+    )
+    context.audit(
+        tx,
+        Principal.system(message.account_id),
+        "email.bounce",
+        ("email", message.id),
+        mailbox_id=message.mailbox_id,
+        bounce_type=failure.kind,
+        code=failure.code,
+        enhanced=failure.status or None,
+    )
+    if failure.kind == "hard":
+        suppress(context, tx, message, address, BOUNCE, code=failure.code, detail=failure.text)
+    bounced = moved or message
+    announce(tx, EventKind.BOUNCED, bounced, now, recipients=[address])
+    return bounced

@@ -1,0 +1,340 @@
+"""Sends and replies: from a draft to a composed message that is held, scheduled or sent.
+
+The daily quota is counted in the transaction that accepts a send.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+
+from ..errors import ApiError, conflict, forbidden, invalid
+from ..mail.addresses import is_address, to_mailbox_address
+from ..mail.compose import OutgoingMessage, compose
+from ..oversight import Direction, Event, Mode, State, hides_content
+from ..store.protocol import Reader, Tx
+from ..store.records import Content, IdempotencyRow, Mailbox, Message
+from .context import AppContext, Principal, find_mailbox, find_message
+from .drafts import (
+    MAX_RECIPIENTS,
+    Draft,
+    add_signature,
+    auto_copies,
+    content_hash,
+    fingerprint,
+    get_envelope_recipients,
+    insert_files,
+)
+from .suppression import get_suppressed, require_any_deliverable
+from .transitions import create_message
+
+IDEMPOTENCY_TTL = timedelta(hours=24)
+REPLY_WINDOW = timedelta(seconds=60)
+_RE = re.compile(r"^\s*re\s*:", re.IGNORECASE)
+_MAX_REFERENCES = 20
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The result of a send; `replayed` if the message had been accepted before."""
+
+    message: Message
+    replayed: bool = False
+    suppressed: tuple[str, ...] = ()
+    """Recipients on the suppression list, who get nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NewMessage:
+    """A composed message, not stored yet."""
+
+    mailbox: Mailbox
+    message: Message
+    content: Content
+
+
+class SendService:
+    """Accepts drafts. API: POST /v1/mailboxes/{mailbox}/send and …/reply/{email}."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    def send(self, principal: Principal, mailbox_id: str, draft: Draft) -> Sent:
+        """Accept a new message; a repeat with the same idempotency key returns the first one.
+
+        Raises:
+            ApiError: The mailbox is read_only (403), the idempotency key was used for other
+                content, or a live key has no relay (409).
+        """
+        for _ in range(_ATTEMPTS):
+            sent = self._try(principal, mailbox_id, draft)
+            if sent is not None:
+                self._context.wakeups.notify(_due(sent.message))
+                return sent
+        raise conflict(
+            "changed_meanwhile",
+            "The settings of the mailbox were changed at the same time. Try again.",
+        )
+
+    def reply(
+        self, principal: Principal, mailbox_id: str, email_id: str, draft: Draft, *, reply_all: bool
+    ) -> Sent:
+        """Accept a reply to `email_id` in its thread; `draft.to` and the subject are ignored."""
+
+        def original(tx: Reader) -> tuple[Mailbox, Message]:
+            mailbox = find_mailbox(tx, principal, mailbox_id)
+            return mailbox, find_message(tx, principal, email_id, mailbox.id)
+
+        mailbox, message = self._context.store.read(original)
+        if hides_content(message.direction, message.status):
+            raise conflict(
+                "pending_approval",
+                f"Message {email_id} awaits approval. Reply once a reviewer approves it.",
+            )
+        return self.send(
+            principal, mailbox.id, address_reply(draft, message, mailbox, reply_all=reply_all)
+        )
+
+    def _try(self, principal: Principal, mailbox_id: str, draft: Draft) -> Sent | None:
+        """Accept the draft; None if the mailbox changed between composing and committing."""
+        digest = fingerprint(draft)
+
+        def load(tx: Reader) -> tuple[Mailbox, Sent | None]:
+            mailbox = find_mailbox(tx, principal, mailbox_id)
+            return mailbox, self._find_earlier(tx, mailbox, draft, digest)
+
+        mailbox, earlier = self._context.store.read(load)
+        if earlier is not None:
+            return earlier
+        self._check(principal, mailbox, draft)
+        new = self._compose(principal, mailbox, draft, digest)
+
+        def commit(tx: Tx) -> Sent | None:
+            if find_mailbox(tx, principal, mailbox.id) != new.mailbox:
+                return None
+            return self._find_earlier(tx, mailbox, draft, digest) or self._store(
+                tx, principal, new, draft
+            )
+
+        sent: Sent | None = self._context.write(commit)
+        return sent
+
+    def _find_earlier(self, tx: Reader, mailbox: Mailbox, draft: Draft, digest: str) -> Sent | None:
+        """Return the send that this one repeats, if any."""
+        now = self._context.now()
+        if draft.idempotency_key is None:
+            if draft.answers and tx.find_by_fingerprint(mailbox.id, digest, now - REPLY_WINDOW):
+                raise conflict(
+                    "duplicate_reply",
+                    f"The same reply to {draft.answers.id} was accepted less than 60 seconds ago. "
+                    "It was not sent again.",
+                )
+            return None
+        row = tx.idempotency(mailbox.id, draft.idempotency_key)
+        if row is None or row.created_at <= now - IDEMPOTENCY_TTL:
+            return None
+        if row.fingerprint != digest:
+            raise conflict(
+                "idempotency_mismatch",
+                "This idempotency key was used for other content within the last 24 hours. Nothing "
+                f"was sent. Use a new key, or read message {row.message_id}.",
+            )
+        message = tx.message(row.message_id)
+        return None if message is None else Sent(message, replayed=True)
+
+    def _check(self, principal: Principal, mailbox: Mailbox, draft: Draft) -> None:
+        if mailbox.oversight_mode is Mode.READ_ONLY:
+            raise forbidden(
+                "read_only",
+                f"Mailbox {mailbox.address} is read_only: it cannot send. Use another mailbox.",
+            )
+        if draft.mode is not None and draft.mode.is_looser_than(mailbox.oversight_mode):
+            raise invalid(
+                f"`oversight_mode` {draft.mode.value} is looser than the mailbox's "
+                f"{mailbox.oversight_mode.value}. A message can only request a stricter mode.",
+                "looser_oversight_mode",
+            )
+        if principal.live and not self._context.has_relay:
+            raise conflict(
+                "no_relay",
+                "Nothing was sent: a live key needs an SMTP relay, and this server has none. Start "
+                "it with --relay smtp://…, or use a test key.",
+            )
+        if draft.send_at is not None and mailbox.settings.get("scheduling_enabled") is False:
+            raise forbidden(
+                "scheduling_disabled",
+                f"Mailbox {mailbox.address} has `scheduling_enabled` set to false. Send without "
+                "`send_at`, or change the setting with an admin key.",
+            )
+        if len(get_envelope_recipients(draft, mailbox)) > 3 * MAX_RECIPIENTS:
+            raise invalid("There are more than 150 recipients in all. Send several messages.")
+
+    def _compose(
+        self, principal: Principal, mailbox: Mailbox, draft: Draft, digest: str
+    ) -> _NewMessage:
+        now = self._context.now()
+        markdown = add_signature(draft, mailbox)
+        mail = self._outgoing(mailbox, draft, markdown, now)
+        message_id = self._context.ids.new("msg")
+        recipients = get_envelope_recipients(draft, mailbox)
+        raw = self._context.outbound_headers.draft_headers(
+            mailbox, message_id, len(recipients)
+        ) + compose(mail)
+        message = Message(
+            id=message_id,
+            account_id=mailbox.account_id,
+            mailbox_id=mailbox.id,
+            thread_id=draft.answers.thread_id if draft.answers else self._context.ids.new("thr"),
+            direction=Direction.OUTBOUND,
+            status=State.PENDING_SCAN,
+            mode=draft.mode or mailbox.oversight_mode,
+            created_at=now,
+            from_address=mailbox.address,
+            from_name=mailbox.display_name,
+            to=mail.to,
+            cc=mail.cc,
+            bcc=draft.bcc,
+            reply_to=(),
+            subject=mail.subject,
+            has_attachments=bool(draft.attachments),
+            mail_from=mailbox.address,
+            recipients=recipients,
+            size=len(raw),
+            raw_sha256=hashlib.sha256(raw).hexdigest(),
+            rfc_message_id=mail.message_id,
+            in_reply_to=mail.in_reply_to,
+            refs=mail.references,
+            live=principal.live,
+            composer_key_id=principal.key_id,
+            fingerprint=digest,
+            replies_to_id=draft.answers.id if draft.answers else None,
+            send_at=draft.send_at,
+            metadata=draft.metadata,
+        )
+        files = [hashlib.sha256(file.content).hexdigest() for file in draft.attachments]
+        hashed = replace(message, content_hash=content_hash(message, markdown, files))
+        return _NewMessage(mailbox, hashed, Content(message_id, markdown, raw))
+
+    def _outgoing(
+        self, mailbox: Mailbox, draft: Draft, markdown: str, now: datetime
+    ) -> OutgoingMessage:
+        original = draft.answers
+        parent = original.rfc_message_id if original else None
+        before = (*original.refs, parent) if original and parent else ()
+        return OutgoingMessage(
+            message_id=f"<{self._context.ids.new('rfc')}@{mailbox.address.rpartition('@')[2]}>",
+            date=now,
+            from_address=mailbox.address,
+            from_name=mailbox.display_name,
+            to=draft.to,
+            cc=(*draft.cc, *auto_copies(mailbox, "auto_cc")),
+            reply_to=None,
+            subject=draft.subject,
+            markdown=markdown,
+            in_reply_to=parent,
+            references=before[:1] + before[1:][-_MAX_REFERENCES:],
+            attachments=draft.attachments,
+        )
+
+    def _store(self, tx: Tx, principal: Principal, new: _NewMessage, draft: Draft) -> Sent:
+        context, message = self._context, new.message
+        suppressed = get_suppressed(tx, message.account_id, message.recipients)
+        require_any_deliverable(suppressed, (*draft.to, *draft.cc, *draft.bcc))
+        consume_daily_quota(tx, context, message.account_id)
+        event = _get_scan_event(new.mailbox, draft, context.now())
+        moved = create_message(tx, message, new.content, event, context.now(), context.pending_ttl)
+        insert_files(context, tx, message.id, draft.attachments)
+        if draft.idempotency_key is not None:
+            tx.purge_idempotency(context.now() - IDEMPOTENCY_TTL)
+            tx.put_idempotency(
+                IdempotencyRow(
+                    message.mailbox_id,
+                    draft.idempotency_key,
+                    message.fingerprint or "",
+                    message.id,
+                    context.now(),
+                )
+            )
+        context.audit(
+            tx,
+            principal,
+            "email.reply" if draft.answers else "email.send",
+            ("email", message.id),
+            mailbox_id=message.mailbox_id,
+            status=moved.status.value,
+            oversight_mode=moved.mode.value,
+            recipients=len(moved.recipients),
+            content_hash=moved.content_hash,
+            metadata=draft.metadata or None,
+        )
+        return Sent(moved, suppressed=tuple(suppressed))
+
+
+def _due(message: Message) -> datetime | None:
+    """Return when an accepted message needs work next; None for now."""
+    if message.status is State.SENDING or message.mode is Mode.MONITORED:
+        return None  # The notice of a monitored send is due at once.
+    times = (message.send_at, message.expires_at)
+    return min((time for time in times if time is not None), default=None)
+
+
+def _get_scan_event(mailbox: Mailbox, draft: Draft, now: datetime) -> Event:
+    if draft.send_at is None or draft.send_at <= now:
+        return Event.SCANNED
+    timing = draft.gate_timing or mailbox.settings.get("default_gate_timing")
+    if timing == "schedule_first":
+        return Event.SCANNED_TO_SCHEDULE_FIRST
+    return Event.SCANNED_FOR_LATER
+
+
+def address_reply(draft: Draft, original: Message, mailbox: Mailbox, *, reply_all: bool) -> Draft:
+    """Return `draft` as a reply to `original`, with its recipients, subject and thread."""
+    to = original.to
+    if original.direction is Direction.INBOUND:
+        to = tuple(filter(is_address, original.reply_to)) or (original.from_address,)
+    to = tuple(filter(is_address, to))[:MAX_RECIPIENTS]
+    others = (*original.to, *original.cc) if reply_all else ()
+    taken = {mailbox.address, *(address.lower() for address in (*to, *draft.cc, *draft.bcc))}
+    usable = (a for a in others if is_address(a) and to_mailbox_address(a) not in taken)
+    more = tuple({a.lower(): a for a in usable if a.lower() not in taken}.values())
+    if not to:
+        raise invalid(
+            f"Message {original.id} has no usable address to reply to. Use send instead.",
+            "no_reply_address",
+        )
+    subject = original.subject if _RE.match(original.subject) else f"Re: {original.subject}"
+    clean = " ".join(subject.split())[:998]
+    return replace(draft, to=to, cc=(*draft.cc, *more), subject=clean, answers=original)
+
+
+def consume_daily_quota(tx: Tx, context: AppContext, account_id: str) -> None:
+    """Count a send against the account's daily quota (UTC), in the transaction that accepts it.
+
+    Raises:
+        ApiError: The quota is used up (429).
+    """
+    quota, now = context.sends_per_day, context.now().astimezone(UTC)
+    if quota is None:
+        return
+    name, today = f"sends_of_day:{account_id}", now.date().isoformat()
+    day, _, count = (tx.setting(name) or "").partition(" ")
+    used = int(count) if day == today else 0
+    if used >= quota:
+        raise _quota_exceeded(quota, now)
+    tx.set_setting(name, f"{today} {used + 1}")
+
+
+def _quota_exceeded(quota: int, now: datetime) -> ApiError:
+    midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+    seconds = math.ceil((midnight - now).total_seconds())
+    return ApiError(
+        429,
+        "quota_exceeded",
+        f"Nothing was sent: this account has used its {quota} sends of today. Try again after "
+        f"00:00 UTC, in {seconds} s.",
+        headers={"Retry-After": str(seconds)},
+    )

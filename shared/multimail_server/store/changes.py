@@ -1,0 +1,221 @@
+"""The changes of the store in SQL: a method for each change of `protocol.Tx`.
+
+A table that holds mail goes into `_MAIL_TABLES`, and one that refers to a message into
+`_PURGE_CONTENT`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ..oversight import State
+from .queries import SqlReader
+from .records import (
+    Account,
+    ApprovalLink,
+    Attachment,
+    AuditEntry,
+    Contact,
+    Content,
+    DeliveryStatus,
+    Domain,
+    IdempotencyRow,
+    Key,
+    Mailbox,
+    Message,
+    Notification,
+    OneTimeCode,
+    OutboxRow,
+    Revision,
+    SignedHeaders,
+    Suppression,
+    TestDelivery,
+    Webhook,
+    WebhookDelivery,
+)
+from .rows import encode_all, encode_record
+from .sql import insert_statement, upsert_statement
+
+_MAIL_TABLES = (
+    "contents",
+    "attachment_contents",
+    "attachments",
+    "tags",
+    "idempotency",
+    "outbox",
+    "test_deliveries",
+    "revisions",
+    "approval_links",
+    "stamps",
+    "notices",
+    "messages",
+    "contacts",
+    "webhook_bodies",
+    "webhook_deliveries",
+    "approved_recipients",
+)
+"""The tables that hold mail, each before those that it refers to."""
+
+_PURGE_CONTENT = (
+    """DELETE FROM attachment_contents
+    WHERE attachment_id IN (SELECT id FROM attachments WHERE message_id = ?)""",
+    "DELETE FROM attachments WHERE message_id = ?",
+    "DELETE FROM tags WHERE message_id = ?",
+    "DELETE FROM test_deliveries WHERE message_id = ?",
+    "DELETE FROM idempotency WHERE message_id = ?",
+    "DELETE FROM contents WHERE message_id = ?",
+    "DELETE FROM webhook_deliveries WHERE message_id = ?",
+    "DELETE FROM approval_links WHERE message_id = ?",
+    "DELETE FROM revisions WHERE message_id = ?",
+    "DELETE FROM stamps WHERE message_id = ?",
+    "UPDATE notices SET facts = '{}', recipients = '[]', due_at = NULL WHERE message_id = ?",
+)
+"""Removes the content of one message, in the order that foreign keys allow."""
+
+
+class SqlTx(SqlReader):
+    """The changes. See `protocol.Tx`."""
+
+    def _insert(self, record: Any) -> None:
+        self._connection.execute(insert_statement(type(record)), encode_record(record))
+
+    def _put(self, record: Any) -> None:
+        """Insert a record, or replace the one with its primary key."""
+        self._connection.execute(upsert_statement(type(record)), encode_record(record))
+
+    def _run(self, sql: str, *values: Any) -> int:
+        """Run a statement; return how many rows it changed."""
+        return self._connection.execute(sql, encode_all(values)).rowcount
+
+    def set_setting(self, name: str, value: str) -> None:
+        sql = (
+            "INSERT INTO settings VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        )
+        self._run(sql, name, value)
+
+    def put_account(self, account: Account) -> None:
+        self._put(account)
+
+    def put_key(self, key: Key) -> None:
+        self._put(key)
+
+    def put_mailbox(self, mailbox: Mailbox) -> None:
+        self._put(mailbox)
+
+    def put_contact(self, contact: Contact) -> None:
+        self._put(contact)
+
+    def remove_contact(self, contact_id: str) -> None:
+        self._run("DELETE FROM contacts WHERE id = ?", contact_id)
+
+    def insert_message(self, message: Message, content: Content) -> None:
+        self._insert(message)
+        self._insert(content)
+
+    def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
+        changed = replace(message, status=to, **changes)
+        names = ["status", *changes]
+        assignments = ", ".join(f'"{name}" = ?' for name in names)
+        sql = f"UPDATE messages SET {assignments} WHERE id = ? AND status = ?"  # noqa: S608
+        values = [getattr(changed, name) for name in names]
+        return changed if self._run(sql, *values, message.id, message.status) == 1 else None
+
+    def replace_content(self, content: Content) -> None:
+        self._put(content)
+
+    def insert_attachment(self, attachment: Attachment, content: bytes) -> None:
+        self._insert(attachment)
+        self._run("INSERT INTO attachment_contents VALUES (?, ?)", attachment.id, content)
+
+    def remove_attachments(self, message_id: str) -> None:
+        for sql in _PURGE_CONTENT[:2]:
+            self._run(sql, message_id)
+
+    def set_tags(self, message_id: str, tags: dict[str, str]) -> None:
+        self._run("DELETE FROM tags WHERE message_id = ?", message_id)
+        rows = [(message_id, name, value) for name, value in tags.items()]
+        self._connection.executemany("INSERT INTO tags VALUES (?, ?, ?)", rows)
+
+    def put_signed_headers(self, headers: SignedHeaders) -> None:
+        self._put(headers)
+
+    def insert_revision(self, revision: Revision) -> None:
+        self._insert(revision)
+
+    def put_approval_link(self, link: ApprovalLink) -> None:
+        self._put(link)
+
+    def add_approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> None:
+        sql = "INSERT INTO approved_recipients VALUES (?, ?) ON CONFLICT DO NOTHING"
+        rows = [(mailbox_id, address.lower()) for address in addresses]
+        self._connection.executemany(sql, rows)
+
+    def put_idempotency(self, row: IdempotencyRow) -> None:
+        self._put(row)
+
+    def purge_idempotency(self, before: datetime) -> None:
+        self._run("DELETE FROM idempotency WHERE created_at < ?", before)
+
+    def put_outbox(self, row: OutboxRow) -> None:
+        self._put(row)
+
+    def remove_outbox(self, message_id: str) -> None:
+        self._run("DELETE FROM outbox WHERE message_id = ?", message_id)
+
+    def insert_test_delivery(self, delivery: TestDelivery) -> None:
+        self._put(delivery)
+
+    def put_domain(self, domain: Domain) -> None:
+        self._put(domain)
+
+    def remove_domain(self, domain_id: str) -> None:
+        self._run("DELETE FROM domains WHERE id = ?", domain_id)
+
+    def put_suppression(self, entry: Suppression) -> None:
+        self._put(entry)
+
+    def remove_suppression(self, account_id: str, address: str) -> None:
+        sql = "DELETE FROM suppressions WHERE account_id = ? AND address = ?"
+        self._run(sql, account_id, address.lower())
+
+    def add_audit(self, entry: AuditEntry) -> None:
+        self._insert(entry)
+
+    def put_code(self, code: OneTimeCode) -> None:
+        self._put(code)
+
+    def put_notification(self, notification: Notification) -> None:
+        self._put(notification)
+
+    def put_webhook(self, webhook: Webhook) -> None:
+        self._put(webhook)
+
+    def insert_webhook_delivery(self, delivery: WebhookDelivery, body: bytes) -> None:
+        self._put(delivery)
+        self._run("INSERT INTO webhook_bodies VALUES (?, ?)", delivery.id, body)
+
+    def put_webhook_delivery(self, delivery: WebhookDelivery) -> None:
+        self._put(delivery)
+
+    def fail_webhook_deliveries(self, webhook_id: str, error: str) -> None:
+        sql = (
+            "UPDATE webhook_deliveries SET status = ?, due_at = NULL, error = ? "
+            "WHERE webhook_id = ? AND due_at IS NOT NULL"
+        )
+        self._run(sql, DeliveryStatus.FAILED, error, webhook_id)
+
+    def purge_webhook_deliveries(self, before: datetime) -> None:
+        sql = "DELETE FROM webhook_deliveries WHERE due_at IS NULL AND created_at < ?"
+        self._run(sql, before)
+
+    def purge_content(self, message_id: str) -> None:
+        for sql in _PURGE_CONTENT:
+            self._run(sql, message_id)
+
+    def purge_mail(self) -> None:
+        for table in _MAIL_TABLES:
+            self._run(f"DELETE FROM {table}")  # noqa: S608

@@ -1,0 +1,262 @@
+"""Connections to PostgreSQL: its URL, its settings, claims on work, and news of other commits."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from .protocol import StoreUnavailableError
+
+NativeConnection = psycopg.Connection[tuple[Any, ...]]
+
+CHANNEL = "multimail_commits"
+"""Where each commit is announced to the other processes, by NOTIFY."""
+
+MIN_SERVER_VERSION = 13
+CONNECT_TIMEOUT = 5
+"""Seconds, as all timeouts here."""
+CLAIM_GRACE = 10.0
+"""How long after a lost connection no new claims are taken."""
+LISTEN_TIMEOUT = 10.0
+"""How long `Listener.start` waits for the first connection."""
+NOTIFY_TIMEOUT = 0.5
+RECONNECT_PAUSE = 1.0
+
+_log = logging.getLogger(__name__)
+_SCHEMES = ("postgresql://", "postgres://")
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": CONNECT_TIMEOUT,
+    "application_name": "multimail",
+    # A server that disappears without closing the connection is noticed within half a minute.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    # Not a standby, where nothing can be written and reads are late.
+    "target_session_attrs": "read-write",
+}
+_SETTINGS = (
+    b"SELECT set_config('synchronous_commit', 'on', false) "
+    b"WHERE current_setting('synchronous_commit') IN ('off', 'local'); "
+    b"SET client_min_messages = error; "
+    # A write that waits behind a process that hangs fails in time, and can be repeated.
+    b"SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; "
+    # The database, too, notices soon that a machine has disappeared, and ends its claims.
+    b"SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The address of a database.
+
+    Attributes:
+        conninfo: For libpq, with the password if the URL has one.
+        name: For messages: the URL without user and password.
+    """
+
+    conninfo: str = field(repr=False)
+    name: str
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Parse a URL such as `postgresql://user@host:5432/name?sslmode=verify-full`.
+
+        Raises:
+            StoreUnavailableError: It is not one; the error does not repeat it.
+        """
+        if not url.startswith(_SCHEMES):
+            raise StoreUnavailableError(
+                "The database must be given as a URL such as postgresql://user@host:5432/name."
+            )
+        try:
+            parts = conninfo_to_dict(url)
+        except psycopg.Error:
+            raise StoreUnavailableError(
+                "The URL of the database cannot be read. Write postgresql://user:password@host:"
+                "port/name?option=value, with / @ : % in the password as %2F %40 %3A %25."
+            ) from None
+        host, port = parts.get("host") or "localhost", parts.get("port")
+        name = f"postgresql://{host}{f':{port}' if port else ''}/{parts.get('dbname') or ''}"
+        return cls(make_conninfo("", **{**_DEFAULTS, **parts}), name)
+
+    def connect(self) -> NativeConnection:
+        """Return a connection in autocommit mode whose commits are durable.
+
+        Raises:
+            psycopg.OperationalError: The database cannot be reached now.
+            StoreUnavailableError: The database is too old.
+        """
+        connection = psycopg.connect(self.conninfo, autocommit=True)
+        try:
+            self.prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def prepare(self, connection: NativeConnection) -> None:
+        """Check the server's version, and set up a new connection."""
+        version = connection.info.server_version // 10_000
+        if version < MIN_SERVER_VERSION:
+            raise StoreUnavailableError(
+                f"{self.name} is served by PostgreSQL {version}. "
+                f"Use PostgreSQL {MIN_SERVER_VERSION} or newer."
+            )
+        connection.execute(_SETTINGS, prepare=False)
+
+
+def error_text(error: BaseException) -> str:
+    """Return an error in one line, without the row that a constraint refused."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return " ".join((primary or str(error)).split())
+
+
+def unavailable(error: BaseException) -> StoreUnavailableError:
+    """Return the store's error for an error of the database."""
+    return StoreUnavailableError(f"The database cannot be used now: {error_text(error)}")
+
+
+class Claims:
+    """The claims of one process, as advisory locks on a connection of their own; thread-safe.
+
+    A process that dies loses its connection and with it its claims, at once. One that lives and
+    loses its connection (the database restarted, say) takes its claims again before any process
+    takes new ones: for `CLAIM_GRACE` after such a loss, none gets a new claim.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._held: set[int] = set()
+        self._no_claims_until = 0.0
+        self._connection = database.connect()
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """Hold the claim `name` in the context; yield False if another process holds it."""
+        number = _lock_number(name)
+        is_held = self._take(number)
+        try:
+            yield is_held
+        finally:
+            if is_held:
+                self._release(number)
+
+    def renew(self) -> None:
+        """Take the held claims again if the connection was lost."""
+        with self._lock:
+            with suppress(psycopg.Error):
+                self._get_connection().execute("SELECT 1")
+            self._get_connection()
+
+    def close(self) -> None:
+        """Release every claim."""
+        with self._lock:
+            with suppress(psycopg.Error):
+                self._connection.execute("SELECT pg_advisory_unlock_all()")
+            self._connection.close()
+
+    def _take(self, number: int) -> bool:
+        with self._lock:
+            try:
+                connection = self._get_connection()
+                if number in self._held or time.monotonic() < self._no_claims_until:
+                    return False
+                is_taken = _try_lock(connection, number)
+            except psycopg.Error as error:
+                raise unavailable(error) from None
+            if is_taken:
+                self._held.add(number)
+            return is_taken
+
+    def _release(self, number: int) -> None:
+        with self._lock:
+            self._held.discard(number)
+            # A lost connection has released it already.
+            with suppress(psycopg.Error):
+                self._connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+
+    def _get_connection(self) -> NativeConnection:
+        if self._connection.closed:
+            self._connection = self._database.connect()
+            self._no_claims_until = time.monotonic() + CLAIM_GRACE
+            for number in self._held:
+                if not _try_lock(self._connection, number):
+                    _log.warning("A claim was lost with its connection: its work may be done twice")
+        return self._connection
+
+
+class Listener:
+    """A thread that calls `on_commit` after each commit of another process.
+
+    Args:
+        database: Where they commit.
+        token: The payload of this process's own commits.
+        on_commit: Called once for commits that arrive together.
+        on_connect: Called when the thread listens, and again after each lost connection, since
+            commits may have been missed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        token: str,
+        on_commit: Callable[[], None],
+        on_connect: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._token = token
+        self._on_commit = on_commit
+        self._on_connect = on_connect
+        self._stopping = threading.Event()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="multimail-listener", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; return when it receives every commit from now on."""
+        self._thread.start()
+        self._listening.wait(LISTEN_TIMEOUT)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._listen()
+            except (psycopg.Error, StoreUnavailableError) as error:
+                _log.warning("Commits of other servers are not heard of now: %s", error_text(error))
+            self._stopping.wait(RECONNECT_PAUSE)
+
+    def _listen(self) -> None:
+        with self._database.connect() as connection:
+            connection.execute(f"LISTEN {CHANNEL}".encode())
+            self._on_connect()
+            self._listening.set()
+            while not self._stopping.is_set():
+                # The generator ends after the first batch: commits that came together count once.
+                batch = connection.notifies(timeout=NOTIFY_TIMEOUT, stop_after=1)
+                if any(notification.payload != self._token for notification in batch):
+                    self._on_commit()
+
+
+def _try_lock(connection: NativeConnection, number: int) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
+    return row == (True,)
+
+
+def _lock_number(name: str) -> int:
+    digest = hashlib.sha256(f"multimail {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,0 +1,25 @@
+"""Test support: a server for tests, its pytest fixture, seeded mail, a virtual clock, faults.
+
+The pytest plugin `multimail_server.testing.plugin` registers the fixture `multimail_server`.
+Production code doesn't import this package; it accepts the parts that this package injects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .plugin import multimail_server
+    from .server import ServerUnderTest
+
+__all__ = ["ServerUnderTest", "multimail_server"]
+
+_MODULES = {"ServerUnderTest": "server", "multimail_server": "plugin"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

@@ -1,0 +1,323 @@
+"""The JSON form of seed mail: mailboxes to make, messages that came in, and conversations.
+
+Seeding: mail to begin with, read from .eml, mbox or JSON. Nothing is stored here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import mailbox
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import getaddresses, parseaddr
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from ..lazy_models import ensure_model_built
+from ..mail.addresses import is_address, to_mailbox_address
+from ..mail.headers import read_headers, unfold
+from ..oversight import Mode
+
+_OWN_FIELDS = frozenset(
+    {"from", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references"}
+)
+
+
+def _one_line(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError("it has a line break or a control character in it")
+    return value
+
+
+def _somebody(value: str) -> str:
+    if not is_address(parseaddr(value)[1]):
+        raise ValueError(f"{value[:80]!r} is not like ann@example.org or Ann <ann@example.org>")
+    return value
+
+
+def _more_fields(value: dict[str, str]) -> dict[str, str]:
+    if len({name.lower() for name in value}) < len(value):
+        raise ValueError("a header stands there twice")
+    for name in value:
+        if name.lower() in _OWN_FIELDS or name.lower().startswith(("content-", "mime-")):
+            raise ValueError(f"the header {name} is made from the other fields; leave it out")
+    return value
+
+
+def _plain_type(value: str) -> str:
+    if value.lower().startswith(("multipart/", "message/")):
+        raise ValueError("a file is no multipart and no message; take application/octet-stream")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Line = Annotated[str, Field(max_length=998), AfterValidator(_one_line)]
+Person = Annotated[Line, AfterValidator(_somebody)]
+People = Annotated[list[Person], BeforeValidator(_listed)]
+Headers = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], Line], AfterValidator(_more_fields)
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, defer_build=True)
+
+
+class SeedAttachment(_Part):
+    """A file of a message: text as `content`, or bytes as `content_base64`."""
+
+    name: Annotated[Line, Field(min_length=1, validation_alias=AliasChoices("name", "filename"))]
+    content: str | None = None
+    content_base64: str | None = None
+    content_type: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+$"), AfterValidator(_plain_type)
+    ] = "text/plain"
+
+    @model_validator(mode="after")
+    def _readable(self) -> SeedAttachment:
+        if (self.content is None) is (self.content_base64 is None):
+            raise ValueError("an attachment has either `content` or `content_base64`")
+        self.data()
+        return self
+
+    def data(self) -> bytes:
+        """Return the bytes of the file."""
+        if self.content is not None:
+            return self.content.encode()
+        try:
+            return base64.b64decode(self.content_base64 or "", validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError("content_base64 is not base64 (RFC 4648 section 4)") from None
+
+
+class SeedMessage(_Part):
+    """A message that came in. `mailbox` is an id or an address; the first mailbox if not given."""
+
+    sender: Annotated[Person, Field(validation_alias=AliasChoices("from", "sender"))]
+    subject: Line = ""
+    body: str = ""
+    html: str | None = None
+    mailbox: Line | None = None
+    to: People = []
+    cc: People = []
+    date: AwareDatetime | None = None
+    headers: Headers = {}
+    attachments: list[SeedAttachment] = []
+
+
+class SeedThread(_Part):
+    """A conversation: each message answers the one before it."""
+
+    subject: Line = ""
+    mailbox: Line | None = None
+    messages: Annotated[list[SeedMessage], Field(min_length=1)]
+
+    def filled(self) -> tuple[SeedMessage, ...]:
+        """Return the messages, each with the thread's mailbox and subject where it has none."""
+        return tuple(
+            message.model_copy(
+                update={
+                    "subject": message.subject or self._subject(position),
+                    "mailbox": message.mailbox or self.mailbox,
+                }
+            )
+            for position, message in enumerate(self.messages)
+        )
+
+    def _subject(self, position: int) -> str:
+        return f"Re: {self.subject}" if self.subject and position else self.subject
+
+
+class SeedMailbox(_Part):
+    """A mailbox to make, unless it is there already."""
+
+    address: Annotated[Line, Field(min_length=1)]
+    display_name: Line | None = None
+    oversight_mode: Mode | None = None
+
+
+class SeedDocument(_Part):
+    """The whole file."""
+
+    mailboxes: list[SeedMailbox] = []
+    messages: list[SeedMessage] = []
+    threads: list[SeedThread] = []
+
+
+_SUFFIXES = (".eml", ".mbox", ".json")
+_FOR = ("delivered-to", "x-original-to", "to", "cc")
+
+
+class SeedError(ValueError):
+    """Seed mail cannot be used; the message names the file and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawSeed:
+    """A whole message.
+
+    Attributes:
+        raw: Its bytes.
+        mail_from: The envelope's sender; empty when the message does not tell.
+        recipients: Whom its header says it was for.
+    """
+
+    raw: bytes
+    mail_from: str
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What to begin with.
+
+    Attributes:
+        mailboxes: To make, unless they are there.
+        conversations: Messages to compose; in each, one answers the other.
+        raw: Whole messages.
+    """
+
+    mailboxes: tuple[SeedMailbox, ...] = ()
+    conversations: tuple[tuple[SeedMessage, ...], ...] = ()
+    raw: tuple[RawSeed, ...] = ()
+
+
+def read_seeds(path: Path) -> list[Seed]:
+    """Return what a file, or every .eml, .mbox and .json file of a directory, holds.
+
+    Raises:
+        SeedError: There is no such file, it holds no mail, or the JSON is not of the form.
+    """
+    try:
+        if not path.is_dir():
+            return [parse_seed(path.name, path.read_bytes())]
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+        if not files:
+            raise SeedError(f"{path} holds no .eml, .mbox or .json file")
+        return [parse_seed(file.name, file.read_bytes()) for file in files]
+    except OSError as error:
+        raise SeedError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def parse_seed(name: str, content: bytes) -> Seed:
+    """Return what the bytes of a JSON file, an mbox or one message hold.
+
+    Args:
+        name: Of the file, for errors.
+        content: JSON begins with `{`, an mbox with `From `; anything else is one message.
+    Raises:
+        SeedError: It is empty, or the JSON is not of the form.
+    """
+    if content.lstrip()[:1] == b"{":
+        return _described(name, content)
+    letters = _mbox(content) if content.startswith(b"From ") else [content]
+    found = tuple(_raw(raw) for raw in letters if raw.strip())
+    if not found:
+        raise SeedError(f"{name} holds no mail")
+    return Seed(raw=found)
+
+
+def compose_seed(
+    message: SeedMessage, recipient: str, message_id: str, thread: Sequence[str], now: datetime
+) -> bytes:
+    """Return the bytes of a message, the same for the same arguments.
+
+    Args:
+        message: As the JSON describes it.
+        recipient: The mailbox; To where the message has none.
+        message_id: With its angle brackets.
+        thread: The Message-IDs that it answers, oldest first.
+        now: Date where the message has none.
+    Raises:
+        SeedError: The headers contradict each other.
+    """
+    try:
+        return _seed_message(message, recipient, message_id, thread, now).as_bytes()
+    except ValueError as error:
+        raise SeedError(f"the message {message.subject!r} cannot be written: {error}") from None
+
+
+def _seed_message(
+    message: SeedMessage, recipient: str, message_id: str, thread: Sequence[str], now: datetime
+) -> EmailMessage:
+    mail = EmailMessage(policy=SMTP)
+    mail["From"], mail["To"] = message.sender, ", ".join(message.to) or recipient
+    if message.cc:
+        mail["Cc"] = ", ".join(message.cc)
+    mail["Subject"], mail["Date"] = message.subject, message.date or now
+    mail["Message-ID"] = message_id
+    if thread:
+        mail["In-Reply-To"], mail["References"] = thread[-1], " ".join(thread)
+    for name, value in message.headers.items():
+        mail[name] = value
+    _fill(mail, message, hashlib.sha256(message_id.encode()).hexdigest()[:24])
+    return mail
+
+
+def _fill(mail: EmailMessage, message: SeedMessage, mark: str) -> None:
+    mail.set_content(message.body)
+    if message.html is not None:
+        # The library's own boundaries are random.
+        mail.make_alternative(boundary=f"=_alternative_{mark}")
+        mail.add_alternative(message.html, subtype="html")
+    if message.attachments:
+        mail.make_mixed(boundary=f"=_mixed_{mark}")
+    for file in message.attachments:
+        main, _, sub = file.content_type.partition("/")
+        mail.add_attachment(file.data(), maintype=main, subtype=sub, filename=file.name)
+
+
+def _described(name: str, content: bytes) -> Seed:
+    try:
+        document = ensure_model_built(SeedDocument).model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        said = str(first["msg"]).removeprefix("Value error, ")
+        raise SeedError(f"{name}: {f'`{place}`' if place else 'it'} is wrong: {said}") from None
+    alone = tuple((message,) for message in document.messages)
+    threads = tuple(thread.filled() for thread in document.threads)
+    return Seed(tuple(document.mailboxes), alone + threads)
+
+
+def _mbox(content: bytes) -> list[bytes]:
+    """Return the messages of an mbox; the standard library reads one from a file alone."""
+    with tempfile.TemporaryDirectory(prefix="multimail-") as folder:
+        path = Path(folder) / "seed.mbox"
+        path.write_bytes(content)
+        box = mailbox.mbox(path, create=False)
+        try:
+            return [box.get_bytes(key) for key in box.iterkeys()]
+        finally:
+            box.close()
+
+
+def _raw(raw: bytes) -> RawSeed:
+    found = read_headers(raw)
+    fields = [unfold(value) for name in _FOR for value in found.all(name)]
+    recipients = (address for _, address in getaddresses(fields) if is_address(address))
+    mail_from = parseaddr(unfold(found.first("return-path")))[1]
+    return RawSeed(
+        raw, mail_from if is_address(mail_from) else "", tuple(map(to_mailbox_address, recipients))
+    )
