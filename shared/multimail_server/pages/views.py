@@ -59,7 +59,7 @@ _MAILBOX = query_str("mailbox")
 
 @pages.public("POST", "/sign-in")
 def sign_in(request: ApiRequest) -> ApiResponse:
-    """Begin a session with the reviewer's key."""
+    """Start a session with the reviewer's key."""
     request.sessions.check_origin(request.headers.get("origin"), request.base_url)
     request.sessions.check_login_rate(request.client_host)
     form = parse_form(request)
@@ -140,7 +140,7 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
 
 @pages("GET", "/review/{email}/state")
 def get_item_state(page: PageRequest) -> ApiResponse:
-    """Whether the message changed since it was shown; for the page's script."""
+    """Whether the message has changed; for the page's script."""
     message = page.request.services.review.peek(page.principal, page.request.path_params["email"])
     state = {"status": message.status.wire, "mark": get_content_digest(message)}
     return ApiResponse(
@@ -290,7 +290,7 @@ def show_html(page: PageRequest) -> ApiResponse:
 
 @pages("GET", "/review/{email}/raw")
 def download_raw(page: PageRequest) -> ApiResponse:
-    """The exact bytes, to save."""
+    """The exact bytes, as a download."""
     email_id = page.request.path_params["email"]
     raw = page.request.services.review.raw(page.principal, email_id)
     return _build_download(raw, "message/rfc822", f"{email_id}.eml")
@@ -298,7 +298,7 @@ def download_raw(page: PageRequest) -> ApiResponse:
 
 @pages("GET", "/review/{email}/attachments/{attachment}")
 def download_attachment(page: PageRequest) -> ApiResponse:
-    """An attachment, to save; a browser never opens it here."""
+    """An attachment, as a download; a browser never opens it here."""
     path_params = page.request.path_params
     file, content = page.request.services.review.attachment(
         page.principal, path_params["email"], path_params["attachment"]
@@ -317,13 +317,13 @@ def _build_download(content: bytes, media_type: str, name: str) -> ApiResponse:
 
 @pages("GET", "/outbox")
 def show_outbox(page: PageRequest) -> ApiResponse:
-    """What a mailbox sent, and where it stands."""
+    """What a mailbox sent, with its status."""
     return _render_mail(page, Direction.OUTBOUND)
 
 
 @pages("GET", "/inbox")
 def show_inbox(page: PageRequest) -> ApiResponse:
-    """What a mailbox received; this marks nothing as read."""
+    """What a mailbox received; viewing marks nothing as read."""
     return _render_mail(page, Direction.INBOUND)
 
 
