@@ -1,46 +1,44 @@
-"""Writing tools: what an agent may send, change and withdraw. The guard is asked in here."""
+"""Writing tools: what an agent may send, change and withdraw. Each asks the guard first."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .. import endpoints as api
-from .._call import Call, Pause
 from ..endpoints._arguments import format_datetime, parse_addresses, parse_recipients
 from ..models import Contact, Email, Mailbox, SendResult
 from ..trust import Action, GuardDecision
 from ..trust.addresses import strip_tag
 from ..trust.text import one_line
-from . import args as a
-from .context import ToolContext
-from .reading import Run
-from .render import own_words, when
-from .spec import ToolError, ToolResult
+from . import schemas
+from ._format import format_time, redact_domains
+from ._session import ToolContext
+from ._spec import Steps, ToolError, ToolResult, ToolRun
 
 
-def idempotency_key(session_id: str, mailbox_id: str, operation: str, *content: Any) -> str:
-    """Return the key of a write, the same for the same content in the same conversation.
+def build_idempotency_key(session_id: str, mailbox_id: str, operation: str, *content: Any) -> str:
+    """Return the key of a write: equal for equal content in the same conversation.
 
     Args:
         session_id: The conversation.
         mailbox_id: The mailbox that sends.
         operation: `send_email` or `reply_email`.
-        content: All that makes the message what it is; addresses as `folded` gives them.
+        content: Everything that makes the message what it is; addresses folded.
     """
     facts = json.dumps([session_id, mailbox_id, operation, *content], ensure_ascii=True)
     return f"mm-{hashlib.sha256(facts.encode()).hexdigest()[:48]}"
 
 
-def folded(some: Sequence[str]) -> list[str]:
-    """Return addresses in an order and case in which equal sets are equal."""
-    return sorted({one.casefold() for one in some})
+def fold_addresses(texts: Sequence[str]) -> list[str]:
+    """Return the addresses casefolded, sorted and without repeats."""
+    return sorted({text.casefold() for text in texts})
 
 
-def send_email(args: a.SendEmail, context: ToolContext) -> Run:
-    """Send a new message, once, if the guard lets it."""
+def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
+    """Send a new message, once, if the guard allows it."""
     to, cc, bcc = (
         parse_recipients(args.to),
         parse_addresses(args.cc, "cc"),
@@ -48,18 +46,18 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
     )
     send_at = format_datetime(args.send_at, "send_at")
     mailbox = yield from context.mailbox(args.mailbox)
-    key = idempotency_key(
+    key = build_idempotency_key(
         context.session_id,
         mailbox.id,
         "send_email",
-        *(folded(to), folded(cc), folded(bcc)),
+        *(fold_addresses(to), fold_addresses(cc), fold_addresses(bcc)),
         *(args.subject, args.body, send_at),
     )
     decision = yield from context.guard.on_send([*to, *cc, *bcc], mailbox)
-    mailbox = yield from _fit_to_hold(decision, mailbox, context)
+    mailbox = yield from _refresh_mailbox(decision, mailbox, context)
     decision = context.guard.finalize(decision, mailbox, key)
     if decision.action is Action.REFUSE:
-        return refused("The message was not sent", decision)
+        return build_refusal("The message was not sent", decision)
     sent = yield from api.send_email(
         to,
         args.subject,
@@ -68,30 +66,30 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
         cc=cc,
         bcc=bcc,
         send_at=send_at,
-        metadata=_for_reviewer(decision),
-        oversight_mode=_stricter_mode(decision, mailbox),
+        metadata=_build_review_metadata(decision),
+        oversight_mode=_get_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
     context.guard.record_send(sent.id, mailbox, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
-    return _outcome(sent, mailbox, to, decision)
+    return _build_outcome(sent, mailbox, to, decision)
 
 
-def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
-    """Answer a message in its thread, once, if the guard lets it."""
+def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
+    """Reply to a message in its thread, once, if the guard allows it."""
     cc, bcc = parse_addresses(args.cc, "cc"), parse_addresses(args.bcc, "bcc")
     original = yield from api.read_email(args.email_id, mailbox=context.pinned)
     mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
-    others = _others(original, mailbox) if args.reply_all else []
-    reached = [*_answered(original), *others, *cc, *bcc]
-    key = idempotency_key(
+    others = _reply_all_targets(original, mailbox) if args.reply_all else []
+    reached = [*_reply_targets(original), *others, *cc, *bcc]
+    key = build_idempotency_key(
         *(context.session_id, mailbox.id, "reply_email", original.id, args.body),
-        *(folded(cc), folded(bcc), bool(args.reply_all)),
+        *(fold_addresses(cc), fold_addresses(bcc), bool(args.reply_all)),
     )
     decision = yield from context.guard.on_reply(original, reached, mailbox)
-    mailbox = yield from _fit_to_hold(decision, mailbox, context)
+    mailbox = yield from _refresh_mailbox(decision, mailbox, context)
     decision = context.guard.finalize(decision, mailbox, key, original.thread_id)
     if decision.action is Action.REFUSE:
-        return refused(f"The reply to {one_line(original.id, 64)} was not sent", decision)
+        return build_refusal(f"The reply to {one_line(original.id, 64)} was not sent", decision)
     sent = yield from api.reply_email(
         original.id,
         args.body,
@@ -99,44 +97,45 @@ def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
         reply_all=bool(args.reply_all),
         cc=cc,
         bcc=bcc,
-        metadata=_for_reviewer(decision),
-        oversight_mode=_stricter_mode(decision, mailbox),
+        metadata=_build_review_metadata(decision),
+        oversight_mode=_get_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
     everyone = [*sent.to, *reached]
     context.guard.record_send(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
-    return _outcome(sent, mailbox, sent.to or _answered(original), decision)
+    return _build_outcome(sent, mailbox, sent.to or _reply_targets(original), decision)
 
 
-def _answered(original: Email) -> list[str]:
+def _reply_targets(original: Email) -> list[str]:
     if original.direction == "outbound":
         return original.to
     return original.reply_to or [original.sender]
 
 
-def _others(original: Email, mailbox: Mailbox) -> list[str]:
-    """Return whom a reply to all reaches beside the ones it answers; never the mailbox itself."""
-    own, everyone = strip_tag(mailbox.address), [*original.to, *original.cc]
-    return [one for one in everyone if strip_tag(one) != own]
+def _reply_all_targets(original: Email, mailbox: Mailbox) -> list[str]:
+    """Return the other recipients of a reply to all, without the mailbox itself."""
+    own = strip_tag(mailbox.address)
+    return [address for address in [*original.to, *original.cc] if strip_tag(address) != own]
 
 
-def _fit_to_hold(
+def _refresh_mailbox(
     decision: GuardDecision, mailbox: Mailbox, context: ToolContext
-) -> Generator[Call[Any] | Pause, Any, Mailbox]:
-    """Return the mailbox as it is now, where it matters whether it holds."""
+) -> Steps[Mailbox]:
+    """Return the mailbox, with its current mode where the decision is to hold."""
     if decision.action is not Action.HOLD:
         return mailbox
     return (yield from context.mailbox(mailbox.id, fresh=True))
 
 
-def _stricter_mode(decision: GuardDecision, mailbox: Mailbox) -> str | None:
-    """Return the mode to ask for; also where the mailbox holds, for it may have been loosened."""
+def _get_stricter_mode(decision: GuardDecision, mailbox: Mailbox) -> str | None:
+    """Return the mode to request for a hold, even if the mailbox holds: it may be loosened."""
     if decision.action is not Action.HOLD or not mailbox.per_message_oversight:
         return None
     return mailbox.oversight_mode if mailbox.holds_sends else "gated_send"
 
 
-def _for_reviewer(decision: GuardDecision) -> dict[str, str] | None:
+def _build_review_metadata(decision: GuardDecision) -> dict[str, str] | None:
+    """Return the guard's decision as metadata for the reviewer; None where it is allowed."""
     if decision.action is Action.ALLOW:
         return None
     return {
@@ -149,8 +148,8 @@ def _for_reviewer(decision: GuardDecision) -> dict[str, str] | None:
     }
 
 
-def refused(what: str, decision: GuardDecision) -> ToolResult:
-    """Return the refusal of an operation, with the guard's reasons.
+def build_refusal(what: str, decision: GuardDecision) -> ToolResult:
+    """Return the result of an operation that the guard refused, with its reasons.
 
     Args:
         what: What was not done, to what.
@@ -159,18 +158,18 @@ def refused(what: str, decision: GuardDecision) -> ToolResult:
     return ToolResult.failure(
         ToolError(
             "refused_by_guard",
-            f"{what} ({decision.code}): {_why(decision)}",
+            f"{what} ({decision.code}): {_format_reasons(decision)}",
             next_step="Do not try it in another way; tell the user instead.",
         ),
         decision,
     )
 
 
-def _why(decision: GuardDecision) -> str:
-    return "; ".join(own_words(reason, 160) for reason in decision.reasons[:3])
+def _format_reasons(decision: GuardDecision) -> str:
+    return "; ".join(redact_domains(reason, 160) for reason in decision.reasons[:3])
 
 
-def _outcome(
+def _build_outcome(
     sent: SendResult, mailbox: Mailbox, to: Sequence[str], decision: GuardDecision
 ) -> ToolResult:
     held = _is_held(sent, mailbox)
@@ -183,14 +182,14 @@ def _outcome(
         "expires_at": sent.expires_at.isoformat() if sent.expires_at else None,
         "to": list(to),
     }
-    return ToolResult(_outcome_text(sent, held, to, decision), facts, decision)
+    return ToolResult(_format_outcome(sent, held, to, decision), facts, decision)
 
 
 def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:
     return mailbox.holds_sends if sent.held is None else sent.held
 
 
-def _outcome_text(
+def _format_outcome(
     sent: SendResult, held: bool | None, to: Sequence[str], decision: GuardDecision
 ) -> str:
     whom = one_line(", ".join(to), 300)
@@ -200,23 +199,23 @@ def _outcome_text(
             f" ({sent.message_status or sent.status}). Nothing was sent now."
         )
     if held:
-        expiry = f" Expires {when(sent.expires_at)}." if sent.expires_at else ""
-        why = f" Why ({decision.code}): {_why(decision)}." if decision.reasons else ""
+        expiry = f" Expires {format_time(sent.expires_at)}." if sent.expires_at else ""
+        why = f" Why ({decision.code}): {_format_reasons(decision)}." if decision.reasons else ""
         return (
             f"Held for approval: {sent.id} to {whom}. A human decides.{why}{expiry}"
             " Do not send it again; cancel_message withdraws it."
         )
-    at = f" It leaves at {when(sent.send_at)}." if sent.send_at else ""
+    at = f" It leaves at {format_time(sent.send_at)}." if sent.send_at else ""
     return f"Accepted for sending: {sent.id} to {whom}.{at} Do not send it again."
 
 
-def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
+def cancel_message(args: schemas.CancelMessage, context: ToolContext) -> ToolRun:
     """Withdraw a message that has not left."""
     decision = context.guard.on_internal_change("cancel_message")
     if decision.action is not Action.ALLOW:
-        return refused(f"{one_line(args.email_id, 64)} was not withdrawn", decision)
-    done = yield from api.cancel_message(args.email_id, mailbox=context.pinned)
-    status = done.status or "cancelled"
+        return build_refusal(f"{one_line(args.email_id, 64)} was not withdrawn", decision)
+    cancelled = yield from api.cancel_message(args.email_id, mailbox=context.pinned)
+    status = cancelled.status or "cancelled"
     return ToolResult(
         f"{args.email_id} is {status}: it will not be sent.",
         {"id": args.email_id, "status": status},
@@ -224,31 +223,31 @@ def cancel_message(args: a.CancelMessage, context: ToolContext) -> Run:
     )
 
 
-def tag_email(args: a.TagEmail, context: ToolContext) -> Run:
-    """Label a message."""
+def tag_email(args: schemas.TagEmail, context: ToolContext) -> ToolRun:
+    """Add labels to a message."""
     decision = context.guard.on_internal_change("tag_email")
     if decision.action is not Action.ALLOW:
-        return refused(f"{one_line(args.email_id, 64)} was not tagged", decision)
+        return build_refusal(f"{one_line(args.email_id, 64)} was not tagged", decision)
     pairs = (tag.partition("=") for tag in args.tags)
     new = {name.strip(): value.strip() or "true" for name, _, value in pairs if name.strip()}
-    labelled = yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned)
-    shown = ", ".join(f"{name}={value}" for name, value in labelled.tags.items())
+    tagged = yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned)
+    tags = ", ".join(f"{name}={value}" for name, value in tagged.tags.items())
     return ToolResult(
-        f"Tags of {args.email_id}: {one_line(shown, 600)}.",
-        {"id": args.email_id, "tags": labelled.tags},
+        f"Tags of {args.email_id}: {one_line(tags, 600)}.",
+        {"id": args.email_id, "tags": tagged.tags},
         decision,
     )
 
 
-def add_contact(args: a.AddContact, context: ToolContext) -> Run:
-    """Add to the address book, from where later conversations take addresses."""
+def add_contact(args: schemas.AddContact, context: ToolContext) -> ToolRun:
+    """Add an address to the address book, from which later conversations take it."""
     decision = yield from context.guard.on_add_contact(args.email)
     if decision.action is not Action.ALLOW:
-        return refused("The contact was not added", decision)
-    added: Contact = yield from api.add_contact(args.email, args.name, tags=args.tags)
-    who = f"{one_line(args.name, 80)} <{added.email}>" if args.name else added.email
+        return build_refusal("The contact was not added", decision)
+    contact: Contact = yield from api.add_contact(args.email, args.name, tags=args.tags)
+    who = f"{one_line(args.name, 80)} <{contact.email}>" if args.name else contact.email
     return ToolResult(
         f"Added {who} to the contacts.",
-        {"contact": added.model_dump(mode="json", include={"id", "name", "email", "tags"})},
+        {"contact": contact.model_dump(mode="json", include={"id", "name", "email", "tags"})},
         decision,
     )

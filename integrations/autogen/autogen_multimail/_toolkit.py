@@ -1,9 +1,8 @@
-"""The catalogue's tools as AutoGen tools. Only translation: `multimail` says what they do."""
+"""Converts the catalogue's tools into AutoGen tools."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -12,19 +11,18 @@ from autogen_core.tools import BaseTool, ParametersSchema, StaticWorkbench, Tool
 from pydantic import ValidationError
 
 from multimail.tools import (
-    ApproverToolkit,
+    APPROVER_TOOLS,
     ToolArgs,
     ToolError,
-    Toolkit,
+    ToolkitBase,
     ToolResult,
     ToolSession,
     ToolSpec,
 )
-from multimail.tools.spec import argument_error
 
 
 class MultiMailToolError(Exception):
-    """What a tool could not do; AutoGen makes of it a result with `is_error` for the model.
+    """A tool call failed; AutoGen turns it into a result with `is_error` for the model.
 
     Attributes:
         error: The same for code.
@@ -35,11 +33,11 @@ class MultiMailToolError(Exception):
         self.error = error
 
 
-# A result is text for the model and facts for code, where AutoGen's type wants one model.
+# A result is text for the model and facts for code, where AutoGen's type expects one model.
 class MultiMailTool(BaseTool[ToolArgs, Any]):
     """One tool of the catalogue, which AutoGen runs as `run_json`."""
 
-    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str) -> None:
+    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str | None) -> None:
         super().__init__(spec.args, ToolResult, spec.name, spec.description)
         self._spec, self._session, self._session_id = spec, session, session_id
 
@@ -59,26 +57,26 @@ class MultiMailTool(BaseTool[ToolArgs, Any]):
         cancellation_token: CancellationToken,
         call_id: str | None = None,
     ) -> Any:
-        """Run the tool with what the model said.
+        """Run the tool with the model's arguments.
 
         Args:
             args: The arguments, unchecked.
-            cancellation_token: Cancels the call; what is on its way to the API may still happen.
+            cancellation_token: Cancels the call; a request that was sent may still take effect.
             call_id: The model's id of the call, for AutoGen's traces.
 
         Returns:
-            The `ToolResult`; `return_value_as_string` makes the model's text of it.
+            The `ToolResult`; `return_value_as_string` converts it to the model's text.
 
         Raises:
-            MultiMailToolError: It was not done; the text says why, and what to do next.
+            MultiMailToolError: The call failed; the text says why, and what to do next.
         """
         try:
             return await super().run_json(args, cancellation_token, call_id)
         except ValidationError as error:
-            raise MultiMailToolError(argument_error(self._spec, error)) from None
+            raise MultiMailToolError(self._spec.explain_invalid(error)) from None
 
     async def run(self, args: ToolArgs, cancellation_token: CancellationToken) -> ToolResult:
-        """Run the tool with checked arguments; otherwise as `run_json`."""
+        """Run the tool with checked arguments; otherwise like `run_json`."""
         call = self._session.acall(
             self._spec, args.model_dump(exclude_unset=True), session_id=self._session_id
         )
@@ -94,41 +92,26 @@ class MultiMailTool(BaseTool[ToolArgs, Any]):
         return value.text if isinstance(value, ToolResult) else str(value)
 
 
-class MultiMailToolkit(Toolkit):
+class MultiMailToolkit(ToolkitBase[BaseTool[Any, Any]]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
-    Takes the arguments of `multimail.tools.Toolkit`. AutoGen tells a tool nothing of the agent that
-    calls it, so each `get_tools()` is a conversation of its own: call it once per agent.
+    Takes the arguments of `multimail.tools.ToolkitBase`; `get_tools()` returns what
+    `AssistantAgent(tools=…)` takes. AutoGen does not tell a tool which agent calls it, so each
+    `get_tools()` starts a conversation: call it once for each agent.
 
     Raises:
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
     """
 
-    def get_tools(self, session_id: str | None = None) -> list[BaseTool[Any, Any]]:
-        """Return the tools, for `AssistantAgent(tools=[*…])`.
-
-        Args:
-            session_id: The conversation that they serve; default a new one.
-        """
-        return _tools(self, session_id)
-
     def get_workbench(self, session_id: str | None = None) -> StaticWorkbench:
-        """Return the same as a workbench, for `AssistantAgent(workbench=…)`."""
-        return StaticWorkbench(_tools(self, session_id))
+        """Return the tools as `AssistantAgent(workbench=…)` takes them, like `get_tools`."""
+        return StaticWorkbench(self.get_tools(session_id))
+
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool[Any, Any]:
+        return MultiMailTool(spec, self.session, session_id)
 
 
-class MultiMailApproverToolkit(ApproverToolkit):
+class MultiMailApproverToolkit(MultiMailToolkit):
     """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
 
-    def get_tools(self, session_id: str | None = None) -> list[BaseTool[Any, Any]]:
-        """Return the tools; see `MultiMailToolkit.get_tools`."""
-        return _tools(self, session_id)
-
-    def get_workbench(self, session_id: str | None = None) -> StaticWorkbench:
-        """Return the same as a workbench."""
-        return StaticWorkbench(_tools(self, session_id))
-
-
-def _tools(toolkit: Toolkit, session_id: str | None) -> list[BaseTool[Any, Any]]:
-    conversation = session_id or f"agent-{secrets.token_hex(8)}"
-    return [MultiMailTool(spec, toolkit.session, conversation) for spec in toolkit.specs]
+    catalogue = APPROVER_TOOLS

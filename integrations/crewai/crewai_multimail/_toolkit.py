@@ -1,4 +1,4 @@
-"""The catalogue's tools as CrewAI tools. Only translation: `multimail` says what they do."""
+"""Converts the catalogue's tools into CrewAI tools."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from crewai.execution import get_execution_uuid
 from crewai.tools import BaseTool, EnvVar, ToolFailure
 from pydantic import PrivateAttr
 
-from multimail.tools import ApproverToolkit, Toolkit, ToolResult, ToolSession, ToolSpec
+from multimail.tools import APPROVER_TOOLS, ToolkitBase, ToolResult, ToolSession, ToolSpec
 
-# JSON doubles a text of nothing but quotes and line breaks, and half of this is a useful text.
-_LEAST_JSON = 2500
+# JSON doubles a text of only quotes and line breaks, and half of this is still a useful text.
+_MIN_JSON_CHARS = 2500
 _ENVIRONMENT = [
     EnvVar(name="MULTIMAIL_API_KEY", description="The API key", required=False),
     EnvVar(name="MULTIMAIL_API_URL", description="The API, if not hosted", required=False),
@@ -29,8 +29,9 @@ class MultiMailTool(BaseTool):
 
     _spec: ToolSpec = PrivateAttr()
     _session: ToolSession = PrivateAttr()
+    _session_id: str | None = PrivateAttr()
 
-    def __init__(self, spec: ToolSpec, session: ToolSession) -> None:
+    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str | None = None) -> None:
         super().__init__(
             name=spec.name,
             description=spec.description,
@@ -38,26 +39,23 @@ class MultiMailTool(BaseTool):
             env_vars=_ENVIRONMENT,
             cache_function=never_cache,
         )
-        self._spec, self._session = spec, session
+        self._spec, self._session, self._session_id = spec, session, session_id
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Return a copy that works on the same session: connections cannot be copied."""
+        """Return a copy that uses the same session: connections cannot be copied."""
         return self.__copy__()
 
     def _run(self, **arguments: Any) -> Any:
-        return _answer(
-            self._session.call_json(self._spec, arguments, session_id=get_execution_uuid())
-        )
+        session_id = get_execution_uuid() or self._session_id
+        return _convert(*self._session.call_json(self._spec, arguments, session_id=session_id))
 
     async def _arun(self, **arguments: Any) -> Any:
-        answer = await self._session.acall_json(
-            self._spec, arguments, session_id=get_execution_uuid()
-        )
-        return _answer(answer)
+        session_id = get_execution_uuid() or self._session_id
+        call = self._session.acall_json(self._spec, arguments, session_id=session_id)
+        return _convert(*await call)
 
 
-def _answer(answer: tuple[ToolResult, str]) -> str | ToolFailure:
-    result, text = answer
+def _convert(result: ToolResult, text: str) -> str | ToolFailure:
     if result.error is None:
         return text
     return ToolFailure(
@@ -65,29 +63,25 @@ def _answer(answer: tuple[ToolResult, str]) -> str | ToolFailure:
     )
 
 
-class MultiMailToolkit(Toolkit):
+class MultiMailToolkit(ToolkitBase[BaseTool]):
     """The agent's tools for a crew: read, draft, send under oversight. None of them can approve.
 
-    Takes the arguments of `multimail.tools.Toolkit`. Conversations are told apart by the crew's
-    run, its kickoff.
+    Takes the arguments of `multimail.tools.ToolkitBase`; `get_tools()` returns what
+    `Agent(tools=…)` takes. A conversation is a run of the crew, its kickoff.
 
     Raises:
         multimail.ConfigurationError: No key, an unusable URL, an unknown tool name, or `max_chars`
             under 2,500.
     """
 
-    least_chars = _LEAST_JSON
+    min_chars = _MIN_JSON_CHARS
+    passes_session_id = True
 
-    def get_tools(self) -> list[BaseTool]:
-        """Return the tools, as `Agent(tools=…)` takes them."""
-        return [MultiMailTool(spec, self.session) for spec in self.specs]
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool:
+        return MultiMailTool(spec, self.session, session_id)
 
 
-class MultiMailApproverToolkit(ApproverToolkit):
+class MultiMailApproverToolkit(MultiMailToolkit):
     """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
 
-    least_chars = _LEAST_JSON
-
-    def get_tools(self) -> list[BaseTool]:
-        """Return the tools, as `Agent(tools=…)` takes them."""
-        return [MultiMailTool(spec, self.session) for spec in self.specs]
+    catalogue = APPROVER_TOOLS

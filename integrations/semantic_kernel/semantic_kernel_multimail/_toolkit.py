@@ -1,8 +1,6 @@
-"""The catalogue's tools as a Semantic Kernel plugin. Only translation: `multimail` decides."""
+"""Converts the catalogue's tools into a Semantic Kernel plugin."""
 
 from __future__ import annotations
-
-import secrets
 
 from pydantic import PrivateAttr
 from semantic_kernel.filters import FunctionInvocationContext
@@ -14,7 +12,7 @@ from semantic_kernel.functions import (
     KernelPlugin,
 )
 
-from multimail.tools import ApproverToolkit, Toolkit, ToolSession, ToolSpec
+from multimail.tools import APPROVER_TOOLS, ToolkitBase, ToolSession, ToolSpec
 
 PLUGIN_NAME = "multimail"
 _DESCRIPTION = "A mailbox: read, draft and send mail, which a human may have to approve."
@@ -25,14 +23,14 @@ class MultiMailFunction(KernelFunction):
 
     _spec: ToolSpec = PrivateAttr()
     _session: ToolSession = PrivateAttr()
-    _session_id: str = PrivateAttr()
+    _session_id: str | None = PrivateAttr()
 
-    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str) -> None:
+    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str | None) -> None:
         super().__init__(
             metadata=KernelFunctionMetadata(
                 name=spec.name,
                 description=spec.description,
-                parameters=_parameters(spec),
+                parameters=_convert_schema(spec),
                 is_prompt=False,
             )
         )
@@ -41,8 +39,8 @@ class MultiMailFunction(KernelFunction):
     async def _invoke_internal(self, context: FunctionInvocationContext) -> None:
         """Run the tool. The kernel's arguments may hold others, such as a prompt's variables."""
         names = self._spec.args.model_fields
-        given = {name: context.arguments[name] for name in names if name in context.arguments}
-        result = await self._session.acall(self._spec, given, session_id=self._session_id)
+        arguments = {name: context.arguments[name] for name in names if name in context.arguments}
+        result = await self._session.acall(self._spec, arguments, session_id=self._session_id)
         context.result = FunctionResult(
             function=self.metadata,
             value=result.text,
@@ -53,7 +51,7 @@ class MultiMailFunction(KernelFunction):
         await self._invoke_internal(context)
 
 
-def _parameters(spec: ToolSpec) -> list[KernelParameterMetadata]:
+def _convert_schema(spec: ToolSpec) -> list[KernelParameterMetadata]:
     schema = spec.schema()
     return [
         KernelParameterMetadata(
@@ -67,11 +65,11 @@ def _parameters(spec: ToolSpec) -> list[KernelParameterMetadata]:
     ]
 
 
-class MultiMailToolkit(Toolkit):
+class MultiMailToolkit(ToolkitBase[KernelFunction]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
-    Takes the arguments of `multimail.tools.Toolkit`. Semantic Kernel tells a function nothing of
-    the thread that it serves, so each `get_plugin()` is a conversation of its own: call it once per
+    Takes the arguments of `multimail.tools.ToolkitBase`. Semantic Kernel does not tell a function
+    which thread it serves, so each `get_plugin()` starts a conversation: call it once for each
     thread.
 
     Raises:
@@ -85,23 +83,15 @@ class MultiMailToolkit(Toolkit):
             session_id: The conversation that it serves; default a new one.
             name: What the model sees before each function's name: letters, digits, underscores.
         """
-        return _plugin(self, session_id, name)
+        return KernelPlugin(
+            name=name, description=_DESCRIPTION, functions=self.get_tools(session_id)
+        )
+
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> KernelFunction:
+        return MultiMailFunction(spec, self.session, session_id)
 
 
-class MultiMailApproverToolkit(ApproverToolkit):
+class MultiMailApproverToolkit(MultiMailToolkit):
     """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
 
-    def get_plugin(self, session_id: str | None = None, *, name: str = PLUGIN_NAME) -> KernelPlugin:
-        """Return the plugin; see `MultiMailToolkit.get_plugin`."""
-        return _plugin(self, session_id, name)
-
-
-def _plugin(toolkit: Toolkit, session_id: str | None, name: str) -> KernelPlugin:
-    conversation = session_id or f"agent-{secrets.token_hex(8)}"
-    return KernelPlugin(
-        name=name,
-        description=_DESCRIPTION,
-        functions=[
-            MultiMailFunction(spec, toolkit.session, conversation) for spec in toolkit.specs
-        ],
-    )
+    catalogue = APPROVER_TOOLS

@@ -1,4 +1,4 @@
-"""The tools and their guard as one piece for `create_agent(middleware=[…])`."""
+"""The middleware for `create_agent(middleware=[…])`: the tools, with instructions for mail."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from langchain_core.messages import SystemMessage
 from multimail.errors import ConfigurationError
 from multimail.tools import AGENT_INSTRUCTIONS, ToolkitOptions
 
-from .toolkit import MultiMailTool, MultiMailToolkit
+from ._toolkit import MultiMailTool, MultiMailToolkit
 
 
 class MultiMailMiddleware(AgentMiddleware[Any, Any]):
-    """Gives an agent the mailbox tools, tells it how to treat mail, and keeps approval apart.
+    """Gives an agent the mailbox tools and their instructions, and rejects an approver's tools.
 
     Before each model call it adds `multimail.tools.AGENT_INSTRUCTIONS` to the system prompt, and
-    it stops the run if somebody also gave the agent an approver's tool. Trust and oversight do
-    not depend on it: they are enforced inside the tools and on the server.
+    it stops the run if the agent also has an approver's tool. Trust and oversight do not depend
+    on it: they are enforced inside the tools and on the server.
 
     Takes the arguments of `MultiMailToolkit`.
 
@@ -38,24 +38,24 @@ class MultiMailMiddleware(AgentMiddleware[Any, Any]):
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], ModelResponse[Any]],
     ) -> ModelResponse[Any]:
-        """Instruct the model, after checking the tools that it is about to be offered."""
-        return handler(_instructed(request))
+        """Add the instructions, after checking the tools of the request."""
+        return handler(_add_instructions(request))
 
     async def awrap_model_call(
         self,
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
-        """Do the same for an asynchronous run."""
-        return await handler(_instructed(request))
+        """Do the same in an asynchronous run."""
+        return await handler(_add_instructions(request))
 
 
-def _instructed(request: ModelRequest[Any]) -> ModelRequest[Any]:
+def _add_instructions(request: ModelRequest[Any]) -> ModelRequest[Any]:
     for tool in request.tools:
         if isinstance(tool, MultiMailTool) and tool.access == "approve":
             raise ConfigurationError(
                 f"This agent can send mail and also holds the approver's tool {tool.name}.",
                 remedy="Give MultiMailApproverToolkit to another agent, with its own key.",
             )
-    said = f"{request.system_prompt}\n\n" if request.system_prompt else ""
-    return request.override(system_message=SystemMessage(said + AGENT_INSTRUCTIONS))
+    prompt = f"{request.system_prompt}\n\n" if request.system_prompt else ""
+    return request.override(system_message=SystemMessage(prompt + AGENT_INSTRUCTIONS))

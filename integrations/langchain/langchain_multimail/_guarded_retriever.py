@@ -1,4 +1,4 @@
-"""The guarded retriever: mail in a vector store, marked and noted where a model is shown it."""
+"""The guarded retriever: marks mail from a vector store and taints the conversation with it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import PrivateAttr
 
-from multimail.tools import ToolSession
-from multimail.tools.render import DATA_NOTE, label_line
-from multimail.tools.shown import VOUCHED, labels_of
+from multimail.tools import DATA_NOTE, TRUSTED_LABELS, ToolSession, label_line, parse_labels
 from multimail.trust import OWN, Assessment, Label
 from multimail.trust.text import Fence, one_line
 
-from .retriever import ConversationRetriever
-from .toolkit import MultiMailToolkit
+from ._retriever import ConversationRetriever
+from ._toolkit import MultiMailToolkit
 
 
 class GuardedRetriever(ConversationRetriever):
-    """Puts the guard around a retriever whose index was made by `MultiMailLoader(marked=False)`.
+    """Puts the guard around a retriever whose index was built by `MultiMailLoader(marked=False)`.
 
     What it returns stands between marks below its label, and taints the conversation. A document
-    without a label that the loader wrote is left out: nobody can say whose words it holds. What
-    the sender's standing was when the index was made does not count: he is treated as new.
+    without a label from the loader is left out, because its author is unknown. The standing of the
+    sender when the index was built is ignored: every sender is treated as new.
 
     Args:
         retriever: Of any vector store, such as `store.as_retriever()`.
@@ -48,9 +46,9 @@ class GuardedRetriever(ConversationRetriever):
         retriever: BaseRetriever,
         toolkit: MultiMailToolkit,
         *,
-        labels: Iterable[str] = VOUCHED,
+        labels: Iterable[str] = TRUSTED_LABELS,
     ) -> None:
-        fields: dict[str, Any] = {"retriever": retriever, "labels": labels_of(labels)}
+        fields: dict[str, Any] = {"retriever": retriever, "labels": parse_labels(labels)}
         super().__init__(**fields)
         self._session = toolkit.session
 
@@ -61,8 +59,8 @@ class GuardedRetriever(ConversationRetriever):
         run_manager: CallbackManagerForRetrieverRun,
         session_id: str | None = None,
     ) -> list[Document]:
-        found = self.retriever.invoke(query, {"callbacks": run_manager.get_child()})
-        return self._guarded(found, session_id)
+        documents = self.retriever.invoke(query, {"callbacks": run_manager.get_child()})
+        return self._guard(documents, session_id)
 
     async def _aget_relevant_documents(
         self,
@@ -71,26 +69,26 @@ class GuardedRetriever(ConversationRetriever):
         run_manager: AsyncCallbackManagerForRetrieverRun,
         session_id: str | None = None,
     ) -> list[Document]:
-        found = await self.retriever.ainvoke(query, {"callbacks": run_manager.get_child()})
-        return self._guarded(found, session_id)
+        documents = await self.retriever.ainvoke(query, {"callbacks": run_manager.get_child()})
+        return self._guard(documents, session_id)
 
-    def _guarded(self, found: Iterable[Document], session_id: str | None) -> list[Document]:
+    def _guard(self, documents: Iterable[Document], session_id: str | None) -> list[Document]:
         guard = self._session.guard(session_id)
-        documents = []
-        for document, assessment in self._labelled(found):
+        marked = []
+        for document, assessment in self._assess(documents):
             named = [str(document.metadata.get(name) or "") for name in ("sender", "to")]
             guard.mark_indexed_shown(assessment, document.page_content, *named)
-            documents.append(_marked(document, assessment))
-        return documents
+            marked.append(_mark(document, assessment))
+        return marked
 
-    def _labelled(self, found: Iterable[Document]) -> Iterator[tuple[Document, Assessment]]:
-        for document in found:
+    def _assess(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Assessment]]:
+        for document in documents:
             label = document.metadata.get("label")
             if label in self.labels:
                 yield document, OWN if label == Label.OWN else Assessment(Label(label))
 
 
-def _marked(document: Document, assessment: Assessment) -> Document:
+def _mark(document: Document, assessment: Assessment) -> Document:
     facts = document.metadata
     named = [
         f"{word} {one_line(str(facts[name]), 64)}"

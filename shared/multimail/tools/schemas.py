@@ -1,39 +1,41 @@
-"""Arguments: what a model may say to each tool.
+"""The arguments of each tool, and the data of its results.
 
-Kept to what every framework can carry: text, numbers, booleans and lists of text, optional ones
-as `T | None`, no nested objects. Defaults that do something, and choices, stand in the descriptions
-too, because some frameworks show the model nothing else.
+Arguments are limited to what every framework supports: text, numbers, booleans and lists of text,
+optional ones as `T | None`, no nested objects. Defaults and choices are in the descriptions too,
+because some frameworks show the model only those.
+
+The models of results are shown as JSON schemas and checked by the tests; they do not build results.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from .spec import ToolArgs
+from ._spec import ToolArgs, ToolData
 
 
-def _several(value: Any) -> Any:
-    """Read one text, comma-separated perhaps, where a list of texts belongs."""
+def _split_commas(value: Any) -> Any:
+    """Accept comma-separated text in place of a list of texts."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
-def _plain(value: str) -> str:
-    """Refuse what no id has and what would lead to another path of the API.
+def _check_id(value: str) -> str:
+    """Reject what cannot be an id and would lead to another path of the API.
 
-    Here and not in the schema, which a model reads: it copies ids, and makes none.
+    Checked here and not in the schema, which a model reads: it only copies ids.
     """
     if not 0 < len(value) <= 200 or any(char in "/\\?#%" or char.isspace() for char in value):
         raise ValueError(f"{value!r:.80} is not an id")
     return value
 
 
-Texts = Annotated[list[str], BeforeValidator(_several)]
+Texts = Annotated[list[str], BeforeValidator(_split_commas)]
 
-Id = Annotated[str, AfterValidator(_plain)]
+Id = Annotated[str, AfterValidator(_check_id)]
 EmailId = Annotated[Id, Field(description="Email id (msg_…).")]
 Filename = Annotated[
     str, Field(min_length=1, max_length=300, description="Attachment name, as read_email lists it.")
@@ -45,7 +47,7 @@ MailboxName = Annotated[
 Body = Annotated[str, Field(description="Markdown. Write only the new text, no quoted history.")]
 Addresses = Annotated[Texts | None, Field(max_length=50, description="Email addresses.")]
 Offset = Annotated[
-    int | None, Field(ge=0, description="Character to go on from where text was cut. Default 0.")
+    int | None, Field(ge=0, description="Character to continue from after a cut. Default 0.")
 ]
 Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
 Sender = Annotated[str | None, Field(description="Only from this address.")]
@@ -164,7 +166,7 @@ class ReplyEmail(ToolArgs):
     email_id: EmailId
     body: Body
     reply_all: Annotated[
-        bool | None, Field(description="Answer its other recipients too. Default false.")
+        bool | None, Field(description="Reply to all recipients. Default false.")
     ] = None
     cc: Addresses = None
     bcc: Addresses = None
@@ -203,3 +205,172 @@ class DecideEmail(ToolArgs):
     reason: Annotated[
         str | None, Field(max_length=1000, description="Why; the author sees it.")
     ] = None
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+
+class Trust(_Facts):
+    """Who a message is from, and how certain that is."""
+
+    label: Annotated[
+        str,
+        Field(
+            description="authenticated, authenticated_path, unauthenticated, unknown, failed or own"
+        ),
+    ]
+    standing: Annotated[str, Field(description="of the sender: listed, known or new")]
+    reasons: list[str]
+
+
+class Row(ToolData):
+    """A message without its body."""
+
+    id: str
+    thread_id: str | None
+    sender: str
+    to: list[str]
+    subject: str
+    direction: str | None
+    status: str
+    received_at: str | None
+    trust: Trust
+
+
+class FileFacts(_Facts):
+    """An attachment without its bytes."""
+
+    name: str
+    content_type: str
+    size: int | None
+
+
+class MailboxFacts(_Facts):
+    """A mailbox."""
+
+    id: str
+    address: str
+    oversight_mode: str | None
+
+
+class ListMailboxesData(ToolData):
+    """Data of `list_mailboxes`."""
+
+    mailboxes: list[MailboxFacts]
+
+
+class CheckInboxData(ToolData):
+    """Data of `check_inbox`."""
+
+    emails: list[Row]
+    cursor: str | None
+
+
+class ReadEmailData(ToolData):
+    """Data of `read_email`; `body` is absent where it is withheld."""
+
+    id: str
+    thread_id: str | None
+    sender: str
+    to: list[str]
+    subject: str
+    direction: str | None
+    status: str
+    received_at: str | None
+    trust: Trust
+    cc: list[str]
+    tags: dict[str, str]
+    attachments: list[FileFacts]
+    body: str | None = None
+    next_offset: int | None = None
+
+
+class ThreadMessage(_Facts):
+    """A message of a thread, its body cut to what fits."""
+
+    id: str
+    sender: str
+    to: list[str]
+    subject: str
+    direction: str | None
+    status: str
+    body: str
+    trust: Trust
+
+
+class GetThreadData(ToolData):
+    """Data of `get_thread`."""
+
+    thread_id: str
+    message_count: int
+    messages: list[ThreadMessage]
+    before: str | None
+
+
+class WaitForEmailData(ToolData):
+    """Data of `wait_for_email`."""
+
+    email: Row
+
+
+class DownloadAttachmentData(ToolData):
+    """Data of `download_attachment`; `content` is there where it is text."""
+
+    name: str
+    content_type: str
+    size: int
+    content: str | None = None
+    next_offset: int | None = None
+
+
+class ContactFacts(_Facts):
+    """An entry of the address book."""
+
+    id: str
+    name: str | None
+    email: str
+    tags: list[str]
+
+
+class SearchContactsData(ToolData):
+    """Data of `search_contacts`."""
+
+    contacts: list[ContactFacts]
+
+
+class AddContactData(ToolData):
+    """Data of `add_contact`."""
+
+    contact: ContactFacts
+
+
+class SentData(ToolData):
+    """Data of `send_email` and `reply_email`."""
+
+    id: str
+    thread_id: str | None
+    status: str
+    held: Annotated[bool | None, Field(description="true: a human decides before it leaves")]
+    duplicate: Annotated[bool, Field(description="true: sent before, nothing was sent now")]
+    to: list[str]
+
+
+class TagEmailData(ToolData):
+    """Data of `tag_email`."""
+
+    id: str
+    tags: dict[str, str]
+
+
+class ListPendingData(ToolData):
+    """Data of `list_pending`."""
+
+    pending: list[dict[str, Any]]
+
+
+class StatusData(ToolData):
+    """Data of `cancel_message` and `decide_email`."""
+
+    id: str
+    status: str
