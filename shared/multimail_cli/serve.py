@@ -92,7 +92,7 @@ _OPTION_TYPES: dict[Any, Any] = {timedelta: int, Clock: str}
 
 
 def _parse_clock(text: str) -> Clock:
-    from multimail_server.testing.hooks import parse_clock
+    from multimail_server.testing.clock import parse_clock
 
     return parse_clock(text)
 
@@ -159,8 +159,9 @@ def _import_server() -> None:
 def _run(session: Session, config: ServerConfig, stopped: threading.Event) -> None:
     from multimail_server.config import ServerStartError
     from multimail_server.server import EmbeddedServer
+    from multimail_server.testing import TestSupport
 
-    server = EmbeddedServer(config)
+    server = EmbeddedServer(config, TestSupport())
     try:
         server.start()
     except ServerStartError as error:
@@ -206,8 +207,10 @@ def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) ->
 
 
 def _time_lines(server: EmbeddedServer) -> list[str]:
-    clock = server.services.context.test_hooks.clock
-    if clock is None:
+    from multimail_server.testing import VirtualClock
+
+    clock = server.config.clock
+    if not isinstance(clock, VirtualClock):
         return []
     return [f"  clock    virtual: {clock.now().isoformat()}, until a test advances it"]
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from multimail.tools import ToolResult, ToolSpec
-from multimail.tools.files import artifact_of
-from multimail.tools.spec import OWN_WORDS
+from multimail.tools import SAFE_FACTS, ToolResult, ToolSpec
 
 FILES_META = "dev.multimail/files"
 """The key in a result's `_meta` for attachments, which are for code and never for a model."""
@@ -41,7 +39,7 @@ def _keep_own_words(output: dict[str, Any]) -> dict[str, Any]:
     properties = {
         name: schema
         for name, schema in output["properties"].items()
-        if name in ("ok", "text", *OWN_WORDS)
+        if name in ("ok", "text", *SAFE_FACTS)
     }
     without_definitions = {name: value for name, value in output.items() if name != "$defs"}
     return {**without_definitions, "properties": properties}
@@ -54,7 +52,7 @@ def build_result(result: ToolResult, *, full_data: bool) -> dict[str, Any]:
         result: The tool's result.
         full_data: Whether the structured content contains all data; see `McpServer`.
     """
-    data = result.as_data() if full_data else result.own_facts()
+    data = result.as_data() if full_data else result.safe_facts()
     if result.error is not None:
         data["error"] = result.error.as_data()
     response: dict[str, Any] = {
@@ -63,5 +61,5 @@ def build_result(result: ToolResult, *, full_data: bool) -> dict[str, Any]:
         "isError": not result.ok,
     }
     if result.files:
-        response["_meta"] = {FILES_META: artifact_of(result)["files"]}
+        response["_meta"] = {FILES_META: result.as_artifact()["files"]}
     return response

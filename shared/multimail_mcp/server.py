@@ -9,8 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from multimail._version import __version__
 from multimail.errors import NotFoundError
-from multimail.tools import AGENT_INSTRUCTIONS, ApproverToolkit, Toolkit, ToolResult
-from multimail.tools.spec import ToolError
+from multimail.tools import AGENT_INSTRUCTIONS, ApproverToolkit, ToolError, Toolkit, ToolResult
 
 from .conversations import Conversations
 from .conversion import build_result, build_tool
@@ -125,7 +124,7 @@ class McpServer:
         try:
             resource, arguments = find_resource(uri, self._resources)
         except NotFoundError as error:
-            raise _resource_error(ToolResult.failure(ToolError.of(error))) from None
+            raise _resource_error(ToolResult.failure(ToolError.from_exception(error))) from None
         result = await self.toolkit.session.acall(
             resource.spec, arguments, session_id=self._conversation(request)
         )

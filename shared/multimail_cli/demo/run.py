@@ -155,6 +155,7 @@ def run_demo(options: DemoOptions) -> DemoResult:
 def _start_server(options: DemoOptions) -> Iterator[tuple[EmbeddedServer, list[RawMessage]]]:
     from multimail_server.config import ServerConfig
     from multimail_server.server import EmbeddedServer
+    from multimail_server.testing import TestSupport
 
     from .mail import DOMAIN, MAILBOX
 
@@ -168,7 +169,7 @@ def _start_server(options: DemoOptions) -> Iterator[tuple[EmbeddedServer, list[R
             mailbox_address=MAILBOX,
             oversight_mode="gated_send",
         )
-        with EmbeddedServer(config) as server:
+        with EmbeddedServer(config, TestSupport()) as server:
             yield server, messages
 
 
