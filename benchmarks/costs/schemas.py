@@ -6,7 +6,7 @@ import importlib
 import json
 from typing import Any
 
-from multimail.tools.catalogue import AGENT_TOOLS
+from multimail.tools import AGENT_TOOLS
 
 from .figures import Figure, Part
 from .natives import FRAMEWORKS

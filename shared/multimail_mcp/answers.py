@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from multimail.tools import ToolResult, ToolSpec
-from multimail.tools.files import artifact_of
-from multimail.tools.spec import OWN_WORDS
+from multimail.tools import SAFE_FACTS, ToolResult, ToolSpec
 
 FILES_META = "dev.multimail/files"
 """Where a result's `_meta` holds attachments, which are for code and never for a model."""
@@ -41,7 +39,7 @@ def _own_words_of(output: dict[str, Any]) -> dict[str, Any]:
     kept = {
         name: shape
         for name, shape in output["properties"].items()
-        if name in ("ok", "text", *OWN_WORDS)
+        if name in ("ok", "text", *SAFE_FACTS)
     }
     plain = {name: value for name, value in output.items() if name != "$defs"}
     return {**plain, "properties": kept}
@@ -54,7 +52,7 @@ def result_of(result: ToolResult, *, full_data: bool) -> dict[str, Any]:
         result: What the tool answered.
         full_data: Whether the structured content holds all facts; see `McpServer`.
     """
-    facts = result.as_data() if full_data else result.own_facts()
+    facts = result.as_data() if full_data else result.safe_facts()
     if result.error is not None:
         facts["error"] = result.error.as_data()
     answer: dict[str, Any] = {
@@ -63,5 +61,5 @@ def result_of(result: ToolResult, *, full_data: bool) -> dict[str, Any]:
         "isError": not result.ok,
     }
     if result.files:
-        answer["_meta"] = {FILES_META: artifact_of(result)["files"]}
+        answer["_meta"] = {FILES_META: result.as_artifact()["files"]}
     return answer

@@ -16,9 +16,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from pydantic import Field
 
 from multimail.errors import NotFoundError
-from multimail.tools import ToolContext, ToolSpec
-from multimail.tools.args import GetThread, ReadEmail
-from multimail.tools.reading import Run
+from multimail.tools import ToolContext, ToolRun, ToolSpec
+from multimail.tools.schemas import GetThread, ReadEmail
 
 SCHEME = "multimail"
 MIME_TYPE = "text/plain"
@@ -80,8 +79,8 @@ def resources_of(specs: Iterable[ToolSpec]) -> dict[str, Resource]:
     return {one.kind: one for one in made}
 
 
-def _within_mailbox(tool: ToolSpec) -> Callable[[Any, ToolContext], Run]:
-    def read(args: _MessageUri | _ThreadUri, context: ToolContext) -> Run:
+def _within_mailbox(tool: ToolSpec) -> Callable[[Any, ToolContext], ToolRun]:
+    def read(args: _MessageUri | _ThreadUri, context: ToolContext) -> ToolRun:
         mailbox = yield from context.mailbox(args.mailbox)
         own = tool.args.model_validate(args.model_dump(exclude={"mailbox"}))
         return (yield from tool.operation(own, replace(context, pinned=mailbox.id)))

@@ -8,8 +8,7 @@ from typing import Any
 
 from multimail._version import __version__
 from multimail.errors import NotFoundError
-from multimail.tools import AGENT_INSTRUCTIONS, ApproverToolkit, Toolkit, ToolResult
-from multimail.tools.spec import ToolError
+from multimail.tools import AGENT_INSTRUCTIONS, ApproverToolkit, ToolError, Toolkit, ToolResult
 
 from .answers import result_of, tool_of
 from .conversations import Conversations
@@ -113,7 +112,7 @@ class McpServer:
         try:
             resource, arguments = find(uri, self._resources)
         except NotFoundError as error:
-            raise _unreadable(ToolResult.failure(ToolError.of(error))) from None
+            raise _unreadable(ToolResult.failure(ToolError.from_exception(error))) from None
         result = await self.toolkit.session.acall(
             resource.spec, arguments, session_id=self._conversation(request)
         )

@@ -1,4 +1,4 @@
-"""The embedded server as one object: assembles its parts and runs them.
+"""The embedded server: assembles the store, the services, the workers, HTTP and SMTP.
 
 with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
     httpx.get(server.url + "/health")
@@ -19,25 +19,21 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from .api.app import make_app
-from .api.limits import Limits
+from .api.app import RequestLimits, make_app
 from .config import ServerConfig, ServerStartError, validate_config
 from .errors import ApiError
+from .extension import ServerExtension
 from .mail.auth.dns import LazyResolver
 from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .services import Services
-from .services.context import AppContext, Principal
+from .services.context import AppContext
 from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
-from .store.records import Mailbox, Message, OutboxRow
+from .store.records import Mailbox
 from .store.sqlite import SqliteStore
-from .testing.fake_relay import FakeRelay
-from .testing.fault_injection import resettable_http_protocol
-from .testing.faults import RELAY
-from .testing.hooks import build_ids, build_smtp_fault_hook, build_test_hooks
 from .wakeups import CommitSignal, Wakeup, WakeupGroup
 from .workers.notification_mail import NotificationMail
 from .workers.outbox import Outbox
@@ -47,7 +43,6 @@ from .workers.webhooks import WebhookDispatcher
 
 if TYPE_CHECKING:
     from .mail.auth.dns import Resolver
-    from .testing.seeding import Seed
 
 _log = logging.getLogger(__name__)
 _STARTUP_TIMEOUT = 15.0
@@ -55,7 +50,7 @@ _STARTUP_TIMEOUT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class FirstMailbox:
-    """The mailbox that the banner names."""
+    """The first mailbox."""
 
     id: str
     address: str
@@ -63,7 +58,7 @@ class FirstMailbox:
 
 @dataclass(frozen=True, slots=True)
 class FirstKeys:
-    """The raw keys that were made with the account; shown once, kept nowhere."""
+    """The raw API keys of a new account, which are stored nowhere."""
 
     agent: str = field(repr=False)
     reviewer: str = field(repr=False)
@@ -73,23 +68,29 @@ class FirstKeys:
 class EmbeddedServer:
     """A MultiMail server in this process. Use it as a context manager, or `start` and `stop` it.
 
+    Args:
+        config: The configuration; the defaults if not given.
+        extension: Replaceable parts, such as `multimail_server.testing.TestSupport`.
+
     Attributes:
-        config: As given.
+        config: The configuration.
         mailbox: The first mailbox.
     """
 
-    def __init__(self, config: ServerConfig | None = None) -> None:
+    def __init__(
+        self, config: ServerConfig | None = None, extension: ServerExtension | None = None
+    ) -> None:
         self.config = config or ServerConfig()
+        self._extension = extension or ServerExtension()
         self.mailbox = FirstMailbox("", "")
         self._keys: FirstKeys | None = None
         self._url = self._smtp = ""
-        self._undo: list[Any] = []
+        self._cleanup: list[Any] = []
         self._services: Services | None = None
-        self._seeds: list[Seed] = []
 
     @property
     def keys(self) -> FirstKeys | None:
-        """The keys of the first start; None when the data file was there already."""
+        """The keys of the first start; None if the data existed before."""
         return self._keys
 
     @property
@@ -99,24 +100,24 @@ class EmbeddedServer:
 
     @property
     def smtp(self) -> str:
-        """Where mail is received, such as `127.0.0.1:2525`."""
+        """The address of the SMTP listener, such as `127.0.0.1:2525`."""
         return self._smtp
 
     @property
     def services(self) -> Services:
-        """The mailroom, for code in the same process."""
+        """The services, for code in the same process."""
         if self._services is None:
             raise RuntimeError("The server is not running; call start() first.")
         return self._services
 
     def start(self) -> Self:
-        """Start everything and return when requests and mail are taken.
+        """Start everything; return when HTTP requests and mail are accepted.
 
         Raises:
-            ServerStartError: A port is taken, the data file cannot be used, or a setting is wrong.
+            ServerStartError: A port is taken, the data cannot be opened, or a setting is invalid.
         """
         if self._services is not None:
-            raise ServerStartError("This server is running already.")
+            raise ServerStartError("This server is already running.")
         try:
             self._assemble()
         except (OSError, StoreUnavailableError, ValueError, ApiError) as error:
@@ -128,11 +129,11 @@ class EmbeddedServer:
         return self
 
     def stop(self) -> None:
-        """Stop taking requests, finish what was begun, and let go of ports and files."""
-        while self._undo:
-            undo = self._undo.pop()
+        """Stop accepting requests, finish those in progress, and release ports and files."""
+        while self._cleanup:
+            cleanup = self._cleanup.pop()
             try:
-                undo()
+                cleanup()
             except Exception:
                 _log.exception("A part of the server did not stop cleanly")
         self._services = None
@@ -144,7 +145,7 @@ class EmbeddedServer:
         self.stop()
 
     def ready(self) -> dict[str, Any]:
-        """Return the banner: where the server is, its first mailbox and, once, its keys."""
+        """Return the URLs, the first mailbox and, after the first start, its keys."""
         keys = self._keys
         return {
             "url": self.url,
@@ -159,18 +160,18 @@ class EmbeddedServer:
         config = self.config
         mode, address = validate_config(config)
         http = _bind(config.host, config.port, "--port")
-        self._undo.append(http.close)
+        self._cleanup.append(http.close)
         relay = parse_relay_url(config.relay) if config.relay else None
-        resolver = _resolver(config.dns_zone)
-        self._seeds = _seeds(config.seed_mail)
+        resolver = _build_resolver(config.dns_zone)
+        self._extension.configure(config)
         store = self._open_store()
-        self._url = f"http://{_authority(config.host, http.getsockname()[1])}"
+        self._url = f"http://{_format_address(config.host, http.getsockname()[1])}"
         outbound_headers = load_outbound_headers(
             store, (config.public_url or self._url).rstrip("/")
         )
         services = self._build_services(store, resolver, relay, outbound_headers)
         self._bootstrap_account(services, address, mode)
-        secret = _link_secret(store)
+        secret = _get_link_secret(store)
         self._start_smtp(services)
         self._start_http(services, secret, http)
         self._services = services
@@ -181,10 +182,10 @@ class EmbeddedServer:
         path = self.config.data
         if path is None:
             folder = tempfile.TemporaryDirectory(prefix="multimail-")
-            self._undo.append(folder.cleanup)
+            self._cleanup.append(folder.cleanup)
             path = Path(folder.name) / "multimail.db"
         store = SqliteStore(path)
-        self._undo.append(store.close)
+        self._cleanup.append(store.close)
         return store
 
     def _open_database(self, url: str) -> Store:
@@ -196,7 +197,7 @@ class EmbeddedServer:
                 'pip install "multimail[server,postgres]"'
             ) from error
         store = PostgresStore(url)
-        self._undo.append(store.close)
+        self._cleanup.append(store.close)
         return store
 
     def _build_services(
@@ -211,7 +212,7 @@ class EmbeddedServer:
         context = AppContext(
             store=store,
             clock=config.clock,
-            ids=config.ids or build_ids(config.clock, config.seed),
+            ids=config.ids or self._extension.build_ids(config),
             resolver=resolver,
             commits=CommitSignal(),
             domain=config.domain.lower(),
@@ -219,64 +220,36 @@ class EmbeddedServer:
             has_relay=relay is not None,
             outbound_headers=outbound_headers,
             relay_host=urlsplit(config.relay).hostname if config.relay else None,
-            test_hooks=build_test_hooks(
-                config.clock,
-                config.host,
-                live=config.live,
-                seed=config.seed,
-                seeded_keys=config.seeded_keys,
-                relay=relay is not None,
-            ),
+            generate_key=self._extension.generate_key,
             wakeups=WakeupGroup(for_outbox, for_jobs),
             notify_operator=config.notify_operator,
             approval_codes=config.approval_codes,
             sends_per_day=config.sends_per_day,
         )
-        faults = context.test_hooks.faults
-
-        def get_test_relay(message: Message, row: OutboxRow) -> Relay | None:
-            is_faulty = bool(message.delivery) or faults.at(RELAY, row.remaining)
-            return FakeRelay(faults) if is_faulty else None
-
-        outbox = Outbox(context, relay, for_outbox, get_test_relay)
-        context.test_hooks.watch(outbox)
+        outbox = Outbox(context, relay, for_outbox, self._extension.get_test_relay)
         outbox.start()
-        self._undo.append(outbox.stop)
+        self._cleanup.append(outbox.stop)
         periodic_jobs = PeriodicJobs(
             context, (Retention(context), NotificationMail(context, relay)), for_jobs
         )
         periodic_jobs.start()
-        self._undo.append(periodic_jobs.stop)
-        context.test_hooks.watch(periodic_jobs)
+        self._cleanup.append(periodic_jobs.stop)
         dispatcher = WebhookDispatcher(context, config.webhook_timeout)
-        context.test_hooks.watch(dispatcher)
-        self._undo.append(dispatcher.stop)
+        self._cleanup.append(dispatcher.stop)
         dispatcher.start()
         store.on_remote_commit(context.on_remote_commit)
-        services = Services(context)
-        services.test_service.resume()
-        return services
+        return self._extension.build_services(context, (outbox, periodic_jobs, dispatcher))
 
     def _bootstrap_account(self, services: Services, address: str, mode: Mode) -> None:
-        made = services.accounts.create_first(address, mode, live=self.config.live)
-        if made is not None:
-            mailbox, keys = made
+        created = services.accounts.create_first(address, mode, live=self.config.live)
+        if created is not None:
+            mailbox, keys = created
             self._keys = FirstKeys(**keys)
         else:
-            mailbox = services.context.store.read(_first_mailbox)
+            mailbox = services.context.store.read(_get_first_mailbox)
             self._keys = None
         self.mailbox = FirstMailbox(mailbox.id, mailbox.address)
-        self._receive_seed_mail(services, mailbox.account_id, is_new=made is not None)
-
-    def _receive_seed_mail(self, services: Services, account_id: str, *, is_new: bool) -> None:
-        config = self.config
-        if config.seed is not None and not is_new:
-            raise ServerStartError(
-                "Seeded ids would repeat the ids that the data file has. Leave out --seed, or "
-                "take a new file."
-            )
-        for seed in self._seeds if is_new else []:
-            services.test_service.seed(Principal.system(account_id), seed)
+        self._extension.receive_first_mail(services, mailbox.account_id, is_new=created is not None)
 
     def _start_smtp(self, services: Services) -> None:
         config = self.config
@@ -289,7 +262,7 @@ class EmbeddedServer:
             config.smtp_port,
             knows_recipient=services.receiving.has_mailbox,
             receive=receive,
-            fault=build_smtp_fault_hook(services.context.test_hooks.faults),
+            fault=self._extension.get_smtp_reply,
             max_bytes=config.message_bytes,
             limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
             recipient_lookup_is_fast=config.database is None,
@@ -298,16 +271,23 @@ class EmbeddedServer:
             port = smtp.start()
         except OSError as error:
             raise ServerStartError(
-                _taken(config.host, config.smtp_port, "--smtp-port", error)
+                _describe_bind_error(config.host, config.smtp_port, "--smtp-port", error)
             ) from (error)
-        self._undo.append(smtp.stop)
-        self._smtp = _authority(config.host, port)
+        self._cleanup.append(smtp.stop)
+        self._smtp = _format_address(config.host, port)
 
     def _start_http(self, services: Services, secret: str, listener: socket.socket) -> None:
-        limits = Limits(self.config.requests_per_minute, self.config.message_bytes)
+        limits = RequestLimits(self.config.requests_per_minute, self.config.message_bytes)
         runner = _Http(
             uvicorn.Config(
-                make_app(services, secret, self.config.public_url, limits),
+                make_app(
+                    services,
+                    secret,
+                    self.config.public_url,
+                    limits,
+                    routes=self._extension.get_routes(),
+                    middleware=[self._extension.wrap_endpoint],
+                ),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
@@ -315,9 +295,7 @@ class EmbeddedServer:
                 server_header=False,
                 timeout_graceful_shutdown=3,
                 ws="none",
-                http=resettable_http_protocol()
-                if services.context.test_hooks.disabled_reason is None
-                else "auto",
+                http=self._extension.get_http_protocol(),
             )
         )
         thread = threading.Thread(
@@ -329,34 +307,26 @@ class EmbeddedServer:
             runner.should_exit = True
             thread.join()
 
-        self._undo.append(stop)
+        self._cleanup.append(stop)
         if not runner.ready.wait(_STARTUP_TIMEOUT):
-            raise ServerStartError("The HTTP server did not come up; its log says why.")
+            raise ServerStartError("The HTTP server did not start; its log says why.")
 
 
 class _Http(uvicorn.Server):
-    """uvicorn's server, which also says when it is ready."""
+    """uvicorn's server with an event that signals that it is ready."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, then let `ready` know."""
+        """Start serving, then set `ready`."""
         await super().startup(sockets)
         if self.started:
             self.ready.set()
 
 
-def _seeds(path: Path | None) -> list[Seed]:
-    if path is None:
-        return []
-    from .testing.seeding import read_seeds
-
-    return read_seeds(path)
-
-
-def _resolver(zone: Path | None) -> Resolver:
+def _build_resolver(zone: Path | None) -> Resolver:
     if zone is None:
         return LazyResolver()
     from .mail.auth.resolvers import zone_resolver
@@ -375,31 +345,31 @@ def _bind(host: str, port: int, option: str) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise ServerStartError(_taken(host, port, option, error)) from error
+        raise ServerStartError(_describe_bind_error(host, port, option, error)) from error
     return listener
 
 
-def _taken(host: str, port: int, option: str, error: OSError) -> str:
+def _describe_bind_error(host: str, port: int, option: str, error: OSError) -> str:
     return (
-        f"Cannot listen on {_authority(host, port)}: {error.strerror or error}. "
-        f"Give another {option}; 0 picks a free one."
+        f"Cannot listen on {_format_address(host, port)}: {error.strerror or error}. "
+        f"Choose another {option}; 0 picks a free port."
     )
 
 
-def _authority(host: str, port: int) -> str:
+def _format_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _first_mailbox(tx: Reader) -> Mailbox:
+def _get_first_mailbox(tx: Reader) -> Mailbox:
     account = tx.first_account()
-    found = tx.mailboxes(account.id) if account else []
-    if not found:
+    mailboxes = tx.mailboxes(account.id) if account else []
+    if not mailboxes:
         raise ServerStartError(
-            "The data file's account is closed or has no mailbox. Start with another data file."
+            "The account in the data file is closed or has no mailbox. Use another data file."
         )
-    return found[0]
+    return mailboxes[0]
 
 
-def _link_secret(store: Store) -> str:
-    """Return the secret that signs attachment links, made once per data file."""
+def _get_link_secret(store: Store) -> str:
+    """Return the secret that signs attachment links, which the store keeps."""
     return get_or_create_setting(store, "link_secret", lambda: secrets.token_urlsafe(32))
