@@ -1,4 +1,4 @@
-"""`verify`: what one of our secrets signed is an event, and everything else a `WebhookError`."""
+"""`verify` returns an event if one of the secrets signed it, and raises `WebhookError` if not."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_sample_of_standard_webhooks_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["sha256=", ""])
-def test_the_legacy_header_is_read_in_both_forms_and_protects_from_no_replay(prefix: str) -> None:
+def test_legacy_header_has_two_forms_and_no_replay_protection(prefix: str) -> None:
     event = verify(RAW, legacy(prefix=prefix), SECRET, now=NOW)
     assert (event.id, event.replay_protected, event.signed_at) == ("evt_1", False, None)
     wanted = {"require_replay_protection": True}
@@ -141,7 +141,7 @@ def test_the_machines_time_is_the_default() -> None:
         verify(RAW, standard(at=datetime.now(UTC) - timedelta(hours=1)), SECRET)
 
 
-def test_a_naive_now_is_said() -> None:
+def test_naive_now_is_rejected() -> None:
     assert code_of(RAW, standard(), now=datetime(2026, 1, 2)) == "outside_window"  # noqa: DTZ001
 
 
@@ -181,15 +181,15 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     compared: list[tuple[bytes, bytes]] = []
     compare = hmac.compare_digest
 
-    def spy(one: bytes, other: bytes) -> bool:
-        compared.append((one, other))
-        return compare(one, other)
+    def spy(signature: bytes, other: bytes) -> bool:
+        compared.append((signature, other))
+        return compare(signature, other)
 
     monkeypatch.setattr(hmac, "compare_digest", spy)
     verify(RAW, both(), [SECRET, OTHER], now=NOW)
     assert len(compared) == 4
-    assert [len(one) for one, _ in compared] == [32, 32, 44, 44]
-    assert all(len(one) == len(other) for one, other in compared)
+    assert [len(signature) for signature, _ in compared] == [32, 32, 44, 44]
+    assert all(len(signature) == len(other) for signature, other in compared)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_repeated_header_is_refused_in_every_framework() -> None:
         assert code_of(RAW, headers) == "bad_header"
 
 
-def test_a_store_rejects_what_came_before() -> None:
+def test_seen_store_rejects_a_replay() -> None:
     seen = MemorySeenStore(lambda: NOW)
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
     assert code_of(RAW, both(), seen=seen) == "replayed"
@@ -263,7 +263,7 @@ def test_a_store_rejects_what_came_before() -> None:
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
 
 
-def test_a_later_try_of_the_same_event_is_a_repeat_too() -> None:
+def test_later_delivery_of_an_event_is_a_replay() -> None:
     moment = [NOW]
     seen = MemorySeenStore(lambda: moment[0])
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
@@ -278,7 +278,7 @@ def test_a_forged_repeat_does_not_count_as_seen() -> None:
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
 
 
-def test_the_store_forgets_when_the_window_rejects_anyway() -> None:
+def test_memory_seen_store_expires() -> None:
     moment = [NOW]
     seen = MemorySeenStore(lambda: moment[0])
     assert seen.add("evt_1", NOW + timedelta(minutes=5)) is True
@@ -326,25 +326,25 @@ def test_one_odd_field_does_not_lose_the_event() -> None:
     assert event.payload["mailbox"] == {"id": 1}
 
 
-def test_what_the_payload_says_of_its_own_protection_is_not_believed() -> None:
-    told = {"type": "x", "replay_protected": True, "signed_at": "2026-01-02T03:04:05Z"}
-    raw = json.dumps({**told, "data": {**told, "payload": {}, "type": "y"}}).encode()
+def test_payload_cannot_claim_replay_protection() -> None:
+    claim = {"type": "x", "replay_protected": True, "signed_at": "2026-01-02T03:04:05Z"}
+    raw = json.dumps({**claim, "data": {**claim, "payload": {}, "type": "y"}}).encode()
     event = verify(raw, legacy(raw), SECRET)
     assert (event.replay_protected, event.signed_at, event.type) == (False, None, "x")
 
 
-def test_an_error_tells_no_secret_and_no_signature() -> None:
+def test_error_shows_no_secret_and_no_signature() -> None:
     for headers in (legacy(secret=OTHER), standard(secret=OTHER), standard(at=NOW - timedelta(1))):
         with pytest.raises(MultiMailError) as caught:
             verify(RAW, headers, SECRET, now=NOW)
-        told = f"{caught.value} {caught.value!r}"
-        assert SECRET not in told
-        assert not any(value in told for value in headers.values() if len(value) > 12)
+        shown = f"{caught.value} {caught.value!r}"
+        assert SECRET not in shown
+        assert not any(value in shown for value in headers.values() if len(value) > 12)
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_any_change_of_the_body_is_noticed(data: st.DataObject) -> None:
+def test_any_change_of_the_body_is_rejected(data: st.DataObject) -> None:
     position = data.draw(st.integers(0, len(RAW) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != RAW[position]))
     changed = RAW[:position] + bytes([byte]) + RAW[position + 1 :]
@@ -356,7 +356,7 @@ def test_any_change_of_the_body_is_noticed(data: st.DataObject) -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(data=st.data())
-def test_any_change_of_a_header_is_noticed(data: st.DataObject) -> None:
+def test_any_change_of_a_header_is_rejected(data: st.DataObject) -> None:
     headers = both()
     name = data.draw(st.sampled_from(sorted(headers)))
     value = data.draw(st.text(max_size=100) | _edited(headers[name]))

@@ -1,4 +1,4 @@
-"""The stores of events that came before: three that keep one contract, two for many processes."""
+"""The stores of seen webhook events: one contract for all, and concurrent processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from multimail.webhooks._seen import RETENTION
 ROOT = Path(__file__).parents[2]
 
 
-def opened(where: str) -> SqliteSeenStore | RedisSeenStore:
+def open_store_at(where: str) -> SqliteSeenStore | RedisSeenStore:
     """Open a store that others may have open too: a path, or a Redis URL with `#prefix`."""
     if where.startswith("redis:"):
         url, _, prefix = where.partition("#")
@@ -32,7 +32,7 @@ def opened(where: str) -> SqliteSeenStore | RedisSeenStore:
 
 @pytest.fixture(params=["sqlite", "redis"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a store for many processes stands."""
+    """Return the location of a durable store, for `open_store_at`."""
     return _where(request, tmp_path, request.param)
 
 
@@ -44,12 +44,14 @@ def _where(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> str:
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def seen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SeenStore]:
-    """Each of the stores that there are."""
+    """Return each kind of store."""
     with ExitStack() as stack:
         if request.param == "memory":
             yield MemorySeenStore()
         else:
-            yield stack.enter_context(closing(opened(_where(request, tmp_path, request.param))))
+            yield stack.enter_context(
+                closing(open_store_at(_where(request, tmp_path, request.param)))
+            )
 
 
 def test_an_event_is_new_once(seen: SeenStore) -> None:
@@ -59,7 +61,7 @@ def test_an_event_is_new_once(seen: SeenStore) -> None:
     assert [seen.add("evt_1"), seen.add("evt_2")] == [False, True]
 
 
-def test_what_failed_may_come_again(seen: SeenStore) -> None:
+def test_forgotten_event_is_new_again(seen: SeenStore) -> None:
     seen.add("evt_1")
     seen.forget("evt_1")
     assert not seen.has("evt_1")
@@ -67,7 +69,7 @@ def test_what_failed_may_come_again(seen: SeenStore) -> None:
     seen.forget("never seen")
 
 
-def test_what_is_over_is_forgotten(seen: SeenStore) -> None:
+def test_expired_event_is_new_again(seen: SeenStore) -> None:
     now = datetime.now(UTC)
     assert seen.add("evt_1", now - timedelta(seconds=1)) is True
     assert not seen.has("evt_1")
@@ -81,13 +83,13 @@ def test_an_id_is_only_text(seen: SeenStore, odd: str) -> None:
     assert [seen.add(odd), seen.add(odd), seen.has(odd)] == [True, False, True]
 
 
-def test_of_many_at_once_one_has_the_event(seen: SeenStore) -> None:
+def test_concurrent_threads_claim_an_event_once(seen: SeenStore) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(seen.add, ["evt_1"] * 40)) == 1
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_an_id_outlives_every_try_of_its_delivery(kind: str, tmp_path: Path) -> None:
+def test_ids_are_kept_for_the_retention(kind: str, tmp_path: Path) -> None:
     moment = [datetime(2026, 5, 1, tzinfo=UTC)]
     makers: dict[str, Callable[[], SeenStore]] = {
         "memory": lambda: MemorySeenStore(lambda: moment[0]),
@@ -103,15 +105,15 @@ def test_an_id_outlives_every_try_of_its_delivery(kind: str, tmp_path: Path) -> 
 
 ADD = """
 import sys
-from tests.client.test_webhook_seen import opened
+from tests.client.test_webhook_seen_stores import open_store_at
 
-seen = opened(sys.argv[1])
+seen = open_store_at(sys.argv[1])
 print(sum(seen.add(f"evt_{number}") for number in range(50)))
 seen.close()
 """
 
 
-def test_of_several_processes_one_has_each_event(where: str) -> None:
+def test_concurrent_processes_claim_an_event_once(where: str) -> None:
     def worker(_: int) -> int:
         done = run(
             [sys.executable, "-c", ADD, where],
@@ -127,7 +129,7 @@ def test_of_several_processes_one_has_each_event(where: str) -> None:
         assert sum(pool.map(worker, range(3))) == 50
 
 
-def test_without_redis_nothing_counts_as_new(tmp_path: Path) -> None:
+def test_seen_store_raises_without_redis(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
         seen = RedisSeenStore(server.url)
     for ask in (seen.has, seen.add, seen.forget):
@@ -136,7 +138,7 @@ def test_without_redis_nothing_counts_as_new(tmp_path: Path) -> None:
     assert server.password not in repr(seen)
 
 
-def test_a_file_that_is_none_is_an_error(tmp_path: Path) -> None:
+def test_path_must_be_a_database(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="path"):
         SqliteSeenStore(":memory:")
     (tmp_path / "seen.db").write_bytes(b"This is no database, and long enough to be none." * 20)

@@ -1,4 +1,4 @@
-"""Turns: how many requests an asynchronous client lets to its pool, and who waits how long."""
+"""The request limiter of the async client: concurrency, timeouts and cancellation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from multimail._limiter import RequestLimiter
 
 
 class Slow(httpx.AsyncBaseTransport):
-    """Answers when it is let, and knows how many requests are under way."""
+    """Responds once `release` is set, and counts concurrent requests."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
-        self.let = asyncio.Event()
+        self.release = asyncio.Event()
         self.came: asyncio.Queue[str] = asyncio.Queue()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -26,13 +26,15 @@ class Slow(httpx.AsyncBaseTransport):
         self.most = max(self.most, self.now)
         self.came.put_nowait(request.url.path)
         try:
-            await self.let.wait()
+            await self.release.wait()
         finally:
             self.now -= 1
         return httpx.Response(200, text=request.url.path)
 
 
-def sending(client: httpx.AsyncClient, path: str, *, pool: float | None = 5.0) -> dict[str, object]:
+def build_options(
+    client: httpx.AsyncClient, path: str, *, pool: float | None = 5.0
+) -> dict[str, object]:
     timeout = httpx.Timeout(5.0, pool=pool)
     return {"request": client.build_request("GET", f"https://x.test{path}", timeout=timeout)}
 
@@ -42,55 +44,58 @@ async def under_way(slow: Slow, count: int) -> None:
         await slow.came.get()
 
 
-async def test_no_more_are_under_way_than_there_are_connections() -> None:
-    slow, turns = Slow(), RequestLimiter(3)
+async def test_limits_concurrent_requests() -> None:
+    slow, limiter = Slow(), RequestLimiter(3)
     async with httpx.AsyncClient(transport=slow) as client:
-        work = [asyncio.create_task(turns.send(client, sending(client, f"/{n}"))) for n in range(9)]
+        work = [
+            asyncio.create_task(limiter.send(client, build_options(client, f"/{n}")))
+            for n in range(9)
+        ]
         await under_way(slow, 3)
         await asyncio.sleep(0.01)
         assert slow.now == 3
-        slow.let.set()
-        answers = [(await one).text for one in work]
+        slow.release.set()
+        answers = [(await task).text for task in work]
     assert answers == [f"/{n}" for n in range(9)]
     assert slow.most == 3
 
 
-async def test_who_waits_too_long_is_told_so_and_holds_up_nobody() -> None:
-    slow, turns = Slow(), RequestLimiter(1)
+async def test_pool_timeout_does_not_block_others() -> None:
+    slow, limiter = Slow(), RequestLimiter(1)
     async with httpx.AsyncClient(transport=slow) as client:
-        first = asyncio.create_task(turns.send(client, sending(client, "/1")))
+        first = asyncio.create_task(limiter.send(client, build_options(client, "/1")))
         await under_way(slow, 1)
         with pytest.raises(httpx.PoolTimeout) as late:
-            await turns.send(client, sending(client, "/2", pool=0.02))
+            await limiter.send(client, build_options(client, "/2", pool=0.02))
         assert late.value.request.url.path == "/2"
-        third = asyncio.create_task(turns.send(client, sending(client, "/3", pool=None)))
-        slow.let.set()
+        third = asyncio.create_task(limiter.send(client, build_options(client, "/3", pool=None)))
+        slow.release.set()
         assert ((await first).text, (await third).text) == ("/1", "/3")
 
 
-async def test_who_is_cancelled_gives_the_turn_back() -> None:
-    slow, turns = Slow(), RequestLimiter(1)
+async def test_cancelled_request_frees_its_slot() -> None:
+    slow, limiter = Slow(), RequestLimiter(1)
     async with httpx.AsyncClient(transport=slow) as client:
-        first = asyncio.create_task(turns.send(client, sending(client, "/1")))
-        waiting = asyncio.create_task(turns.send(client, sending(client, "/2")))
+        first = asyncio.create_task(limiter.send(client, build_options(client, "/1")))
+        waiting = asyncio.create_task(limiter.send(client, build_options(client, "/2")))
         await under_way(slow, 1)
-        for one in (waiting, first):
-            one.cancel()
+        for task in (waiting, first):
+            task.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await one
-        slow.let.set()
-        assert (await turns.send(client, sending(client, "/3"))).text == "/3"
+                await task
+        slow.release.set()
+        assert (await limiter.send(client, build_options(client, "/3"))).text == "/3"
 
 
-async def test_a_fault_gives_the_turn_back() -> None:
+async def test_failed_request_frees_its_slot() -> None:
     def broken(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("reset", request=request)
 
-    turns = RequestLimiter(1)
+    limiter = RequestLimiter(1)
     async with httpx.AsyncClient(transport=httpx.MockTransport(broken)) as client:
         for _ in range(3):
             with pytest.raises(httpx.ReadError):
-                await turns.send(client, sending(client, "/"))
+                await limiter.send(client, build_options(client, "/"))
 
 
 async def test_more_reads_than_connections_are_all_answered() -> None:
@@ -98,11 +103,11 @@ async def test_more_reads_than_connections_are_all_answered() -> None:
         async with AsyncMultiMail(KEY, base_url=server.url, retry=AT_ONCE) as client:
             await client.list_mailboxes()
             ids = [f"em_{n}" for n in range(250)]
-            found = await asyncio.gather(*(client.read_email(one) for one in ids))
-    assert [one.id for one in found] == ids
+            found = await asyncio.gather(*(client.read_email(email_id) for email_id in ids))
+    assert [email.id for email in found] == ids
 
 
-async def test_a_read_whose_turn_does_not_come_is_a_network_error() -> None:
+async def test_pool_timeout_is_a_network_error() -> None:
     accepted: list[asyncio.StreamWriter] = []
     enough, over = asyncio.Event(), asyncio.Event()
 
@@ -124,7 +129,7 @@ async def test_a_read_whose_turn_does_not_come_is_a_network_error() -> None:
         await enough.wait()
         with pytest.raises(NetworkError, match="PoolTimeout after 1 try"):
             await client.read_email("em_100")
-        for one in reads:
-            one.cancel()
+        for task in reads:
+            task.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
         over.set()

@@ -1,4 +1,4 @@
-"""Sends, as the tests of the session stores count them, and the stores that outlive a process."""
+"""Send tokens and durable stores for the session store tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OpenStore: TypeAlias = Callable[[], Durable]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def opened(where: str) -> Durable:
+def open_store_at(where: str) -> Durable:
     """Open a store that others may have open too.
 
     Args:
