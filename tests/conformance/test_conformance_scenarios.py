@@ -12,7 +12,7 @@ from tests.conformance.driver import DONE, Call, Driver, Run, Step, Texts, ids_i
 from tests.tools.support import AT_ONCE, Fault, FaultyTransport, Inbox, answer, make_message
 
 from multimail import AsyncMultiMail, MultiMail
-from multimail_cli.scripted_model import fail
+from multimail_cli.demo.scripted_model import fail
 
 # CrewAI warns of its own arguments.
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:crewai\..*")

@@ -16,7 +16,7 @@ from tests.tools.support import Signer, make_message
 
 from multimail import MultiMail
 from multimail.tools import Toolkit
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, say
 from multimail_server import ServerConfig
 from multimail_server.mail.signing import zone_lines
 from multimail_server.testing.server import ServerUnderTest

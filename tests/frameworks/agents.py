@@ -11,7 +11,7 @@ from tests.frameworks.agents_autogen import run_autogen
 from tests.frameworks.agents_semantic_kernel import run_semantic_kernel
 from tests.tools.support import Inbox
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, say
 
 Step = Turn | Callable[[Conversation], Turn]
 TASK = "Look after the inbox."
@@ -36,7 +36,7 @@ def model(*steps: Step, last: Turn | None = None) -> Iterator[ScriptedModel]:
 
 def conversation(served: ScriptedModel) -> Conversation:
     """Return the newest request, as a script sees it."""
-    return Conversation.of(served.requests[-1])
+    return Conversation.from_request(served.requests[-1])
 
 
 def reading(box: Inbox) -> Turn:

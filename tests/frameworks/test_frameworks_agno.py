@@ -16,7 +16,7 @@ from tests.tools.support import FaultyTransport, Inbox
 from agno_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import AsyncMultiMail, ConfigurationError, MultiMail
 from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call
 
 WAYS = ["run", "arun"]
 

@@ -17,7 +17,7 @@ from tests.tools.support import Inbox
 from agno_multimail import MultiMailToolkit
 from multimail.sessions import SqliteSessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import call
+from multimail_cli.demo.scripted_model import call
 
 Tools = Callable[..., MultiMailToolkit]
 

@@ -24,7 +24,7 @@ from multimail import AsyncMultiMail
 from multimail.sessions import SqliteSessionStore
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ToolResult
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import call
+from multimail_cli.demo.scripted_model import call
 
 Make = Callable[..., MultiMailToolkit]
 

@@ -24,7 +24,7 @@ from tests.tools.support import FaultyTransport, Inbox, fenced
 from crewai_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import MultiMail
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import ScriptedModel, call
+from multimail_cli.demo.scripted_model import ScriptedModel, call
 
 QUOTES = ('"' * 58 + "\n") * 5200
 WAYS = ["kickoff", "kickoff_async", "akickoff"]

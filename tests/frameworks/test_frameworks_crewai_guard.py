@@ -16,7 +16,7 @@ from tests.tools.support import Inbox
 from crewai_multimail import MultiMailToolkit
 from multimail.sessions import MemorySessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import call
+from multimail_cli.demo.scripted_model import call
 
 # CrewAI warns of its own arguments.
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:crewai\..*")

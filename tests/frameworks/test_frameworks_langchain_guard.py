@@ -21,7 +21,7 @@ from tests.tools.support import Inbox
 from langchain_multimail import MultiMailToolkit
 from multimail.sessions import SqliteSessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import ScriptedModel, call
+from multimail_cli.demo.scripted_model import ScriptedModel, call
 
 Tools = Callable[..., list[BaseTool]]
 GIVEN: Any = {"messages": [{"role": "user", "content": TASK}]}

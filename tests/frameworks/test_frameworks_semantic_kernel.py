@@ -27,7 +27,7 @@ from multimail import AsyncMultiMail
 from multimail.sessions import SqliteSessionStore
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Conversation, Turn
+from multimail_cli.demo.scripted_model import Conversation, Turn
 from semantic_kernel_multimail import MultiMailApproverToolkit, MultiMailToolkit
 
 Make = Callable[..., MultiMailToolkit]

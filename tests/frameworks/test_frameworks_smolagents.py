@@ -12,7 +12,7 @@ from tests.tools.support import FaultyTransport, Inbox, fenced, make_message
 
 from multimail import MultiMail
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import ScriptedModel, Turn, call, say
+from multimail_cli.demo.scripted_model import ScriptedModel, Turn, call, say
 from smolagents_multimail import MultiMailApproverToolkit, MultiMailToolkit, Reply
 
 

@@ -10,7 +10,7 @@ from tests.frameworks.agents import SEND, TASK, last_turn, model, reading, smol_
 from tests.tools.support import Inbox
 
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import call, say
+from multimail_cli.demo.scripted_model import call, say
 from smolagents_multimail import MultiMailToolkit
 
 DONE = last_turn("smolagents")

@@ -12,7 +12,7 @@ from tests.tools.support import Fault, FaultyTransport, Inbox, ids
 
 from langchain_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import AsyncMultiMail, MultiMail
-from multimail_cli.scripted_model import Conversation, ToolCall, Turn, call
+from multimail_cli.demo.scripted_model import Conversation, ToolCall, Turn, call
 
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Offer", "body": "It is ready."}
 

@@ -26,7 +26,7 @@ from langchain_multimail import (
     MultiMailToolkit,
 )
 from multimail import ConfigurationError, MultiMail, NotFoundError
-from multimail_cli.scripted_model import call
+from multimail_cli.demo.scripted_model import call
 
 ALL = ("authenticated", "authenticated_path", "unauthenticated", "unknown", "failed", "own")
 DOUBTFUL = ("unauthenticated",)

@@ -21,7 +21,7 @@ from langchain_multimail import (
 )
 from multimail import ConfigurationError
 from multimail.tools import AGENT_INSTRUCTIONS
-from multimail_cli.scripted_model import call
+from multimail_cli.demo.scripted_model import call
 
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Offer", "body": "It is ready."}
 EDITED = {"name": "send_email", "args": {**SEND, "body": "It is nearly ready."}}

@@ -18,7 +18,7 @@ from tests.tools.support import AT_ONCE, FaultyTransport, Inbox, make_message
 from multimail import AsyncMultiMail
 from multimail.tools import Toolkit
 from multimail_mcp import McpServer
-from multimail_mcp.sdk import bound
+from multimail_mcp.sdk_compat import build_sdk_server
 
 WAIT = {"sender": "ann@example.org", "timeout_seconds": 30}
 
@@ -134,7 +134,7 @@ async def test_a_cancelled_call_leaves_no_request_behind(auto_box: Inbox) -> Non
     network = AsyncMultiMail(
         auto_box.agent_key, base_url=auto_box.server.url, transport=way, retry=AT_ONCE
     )
-    server = bound(McpServer(Toolkit(async_client=network)), sessions=False)
+    server = build_sdk_server(McpServer(Toolkit(async_client=network)), sessions=False)
     async with create_connected_server_and_client_session(server) as client:
         call = asyncio.create_task(client.call_tool("wait_for_email", dict(WAIT)))
         await way.hangs.wait()

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.sessions.sends import Durable, opened
+from tests.sessions.support import Durable, open_store_at
 from tests.support.redis_server import RedisServer
 from tests.tools.asking import asked, tainted
 from tests.tools.support import Connect, Inbox, Json, code_of, decided
@@ -36,7 +36,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def durable(where: str) -> Iterator[list[Durable]]:
     """Two workers' views of one store."""
-    both = [opened(where) for _ in range(2)]
+    both = [open_store_at(where) for _ in range(2)]
     yield both
     for one in both:
         one.close()
@@ -72,10 +72,10 @@ WORKER = """
 import json, sys
 from multimail.tools import Toolkit
 from tests.support.redis_server import RedisServer
-from tests.sessions.sends import opened
+from tests.sessions.support import open_store_at
 
 given = json.load(sys.stdin)
-store = opened(given["where"])
+store = open_store_at(given["where"])
 toolkit = Toolkit(given["key"], base_url=given["url"], store=store)
 results = [toolkit.call(*call, session_id="s") for call in given["calls"]]
 print(json.dumps([one.as_data() for one in results]))
@@ -120,11 +120,11 @@ def test_a_conversation_that_goes_on_in_another_process_is_as_guarded(
 def broken(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Durable, str]:
     """A store whose memory has gone, and the code of the error that tools answer with."""
     if request.param == "sqlite":
-        file = opened(str(tmp_path / "guard.db"))
+        file = open_store_at(str(tmp_path / "guard.db"))
         file.close()
         return file, "internal"
     with RedisServer(tmp_path) as server:
-        return opened(server.url), "memory_unavailable"
+        return open_store_at(server.url), "memory_unavailable"
 
 
 @pytest.mark.parametrize("broken", ["sqlite", "redis"], indirect=True)
