@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from docs_site.markdown import code, table
 from multimail_server.api.openapi import describe
-from multimail_server.api.routes import ALL
+from multimail_server.testing.routes import ALL_ROUTES
 
 Json: TypeAlias = dict[str, Any]
 
@@ -59,7 +59,7 @@ _OWN_ERRORS = ("404", "409", "410", "421")
 
 def render() -> str:
     """Return the page as Markdown."""
-    return render_document(describe(ALL))
+    return render_document(describe(ALL_ROUTES))
 
 
 def render_document(document: Json) -> str:

@@ -16,7 +16,8 @@ from tests.docs.blocks import ROOT
 from typer.testing import CliRunner
 
 from multimail_cli.main import app
-from multimail_server.api.routes import ALL, PAGES
+from multimail_server.pages.views import PAGE_ROUTES
+from multimail_server.testing.routes import ALL_ROUTES
 
 _JOINS = {"|", "||", "&&", ";", "&"}
 _NAME = re.compile(r"[A-Za-z_]\w*=")
@@ -102,7 +103,7 @@ def _curl(command: list[str]) -> None:
         elif not word.startswith("-"):
             url = word
     path = urlsplit(url).path
-    routes = (route for route in (*ALL, *PAGES) if route.method == method)
+    routes = (route for route in (*ALL_ROUTES, *PAGE_ROUTES) if route.method == method)
     assert any(re.fullmatch(_pattern(route.path), path) for route in routes), f"{method} {path}"
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.docs.blocks import read_blocks
 
 from multimail_server.testing import ServerUnderTest
-from multimail_server.testing.routes import FaultBody
+from multimail_server.testing.routes import FaultIn
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
 (SEED,) = [block.text for block in read_blocks("docs/testing.md") if block.language == "json"]
@@ -25,7 +25,7 @@ def test_the_json_is_seed_mail(multimail_server: ServerUnderTest) -> None:
 
 def test_every_field_of_a_fault_is_in_the_table() -> None:
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", PAGE.partition("## Faults")[2], re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"\w+", row)} == set(FaultBody.model_fields)
+    assert {name for row in rows for name in re.findall(r"\w+", row)} == set(FaultIn.model_fields)
 
 
 def test_the_fixture_asks_no_live_dns(multimail_server: ServerUnderTest) -> None:

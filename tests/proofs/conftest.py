@@ -8,7 +8,8 @@ import pytest
 from tests.proofs.meeting import MeetingServer
 from tests.proofs.racing import ORDERS, Order, Race
 
-from multimail_server import ServerConfig, VirtualClock
+from multimail_server import ServerConfig
+from multimail_server.testing import VirtualClock
 
 
 @pytest.fixture(params=ORDERS)

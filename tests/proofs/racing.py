@@ -11,7 +11,7 @@ import httpx
 from tests.proofs.meeting import MeetingServer, Who
 from tests.server.pages import Person
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 Order = Literal["first", "second", "together", "together, second first"]
 ORDERS: tuple[Order, ...] = ("first", "second", "together", "together, second first")

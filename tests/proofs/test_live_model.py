@@ -27,7 +27,8 @@ from hypothesis.stateful import (
 )
 from tests.proofs.model import LADDER, TTL, Mail, Model
 
-from multimail_server import ServerConfig, VirtualClock
+from multimail_server import ServerConfig
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 # Where the model and the server differ, Hypothesis takes some minutes to find the shortest way.

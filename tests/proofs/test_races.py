@@ -16,7 +16,8 @@ import pytest
 from tests.proofs.meeting import MeetingServer, Who
 from tests.proofs.racing import DECISIONS, Call, Race, codes
 
-from multimail_server import ServerConfig, VirtualClock
+from multimail_server import ServerConfig
+from multimail_server.testing import VirtualClock
 
 autonomous = pytest.mark.parametrize("mode", ["autonomous"])
 

@@ -12,9 +12,9 @@ import pytest
 from tests.support.server import ServerFixture, Start, refusal
 from tests.support.smtp_sink import SmtpSink
 
-from multimail_server import VirtualClock
 from multimail_server.services.context import AppContext
 from multimail_server.store.protocol import StoreUnavailableError, Tx
+from multimail_server.testing import VirtualClock
 from multimail_server.workers.relay import parse_relay_url
 
 ASCII = b"From: me@example.com\r\nSubject: hi\r\n\r\nHello\r\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.server import Json, ServerFixture, Start
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 
 def notifications(server: ServerFixture, **query: Any) -> list[Json]:

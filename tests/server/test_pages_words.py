@@ -50,4 +50,4 @@ def _evidence() -> list[dict[str, Any]]:
 def test_a_reviewer_is_told_what_an_agent_is_told() -> None:
     for evidence in _evidence():
         label = assess(Authentication.model_validate(evidence)).label
-        assert words.proof(evidence).level == _KINDS[label], evidence
+        assert words.sender_evidence(evidence).level == _KINDS[label], evidence

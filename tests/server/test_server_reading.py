@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from multimail_server import ServerStartError, VirtualClock
+from multimail_server import ServerStartError
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

@@ -20,7 +20,7 @@ import pytest
 from tests.server.endpoints import Endpoint, listening
 
 from multimail.webhooks import verify
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

@@ -12,8 +12,8 @@ from tests.server.endpoints import Endpoint, listening
 from multimail import MultiMail
 from multimail.trust import TrustPolicy
 from multimail.webhooks import MessageReceived, OversightPending, WebhookError, verify
-from multimail_server import VirtualClock
 from multimail_server.services.events import EVENT_KINDS, EventKind, announce
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

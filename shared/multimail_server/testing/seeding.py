@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import mailbox
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -303,6 +302,8 @@ def _described(name: str, content: bytes) -> Seed:
 
 def _mbox(content: bytes) -> list[bytes]:
     """Return the messages of an mbox; the standard library reads one from a file alone."""
+    import mailbox  # late: a server that starts without a seed does not need it
+
     with tempfile.TemporaryDirectory(prefix="multimail-") as folder:
         path = Path(folder) / "seed.mbox"
         path.write_bytes(content)
