@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from docs_site.markdown import table
 from docs_site.openapi_diff import Change, compare
 from multimail_server.api.openapi import describe
 from multimail_server.api.routes import API_ROUTES
@@ -50,14 +50,14 @@ def build_parity(page: str) -> str:
 
 def _build_table(section: str) -> str:
     if section == "pages":
-        return _format_table(
+        return table(
             ("request", "what it does"), ((_request(route), route.summary) for route in PAGE_ROUTES)
         )
     if section == "embedded":
         routes = [
             route for route in ALL_ROUTES if not route.client and route.section != "Flat paths"
         ]
-        return _format_table(
+        return table(
             ("request", "source", "what it does"),
             ((_request(route), route.source, route.summary) for route in routes),
         )
@@ -67,12 +67,12 @@ def _build_table(section: str) -> str:
             for route in API_ROUTES
             if route.section == section and not route.path.startswith("/v1/")
         ]
-        return _format_table(
+        return table(
             ("request", "where the pages differ, or say nothing"),
             ((_request(route), route.note) for route in routes),
         )
     routes = [route for route in API_ROUTES if route.section == section and route.client]
-    return _format_table(
+    return table(
         ("client method", "request", "source", "where the sources differ"),
         (
             (", ".join(f"`{name}`" for name in route.client), _request(route), route.source,
@@ -84,12 +84,6 @@ def _build_table(section: str) -> str:
 
 def _request(route: Route) -> str:
     return f"{route.method} {route.openapi_path}"
-
-
-def _format_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    cells = [list(head), *(list(row) for row in rows)]
-    cells.insert(1, ["---"] * len(cells[0]))
-    return "\n".join("| " + " | ".join(cell or " " for cell in row) + " |" for row in cells)
 
 
 def main(arguments: list[str]) -> int:

@@ -14,11 +14,10 @@ from urllib.parse import quote, urlencode
 from pydantic import ValidationError
 
 from ..api.request import CURSOR, ApiRequest, ApiResponse, build_cursor, query_str
-from ..api.schemas.base import Markdown, RequestModel, Subject
+from ..api.schemas.base import Markdown, RequestModel, Subject, ensure_model_built
 from ..api.schemas.oversight import MAX_REASON
-from ..api_keys import digest_of
+from ..api_keys import digest_key
 from ..errors import ApiError, conflict, forbidden, invalid
-from ..lazy_models import ensure_model_built
 from ..oversight import Direction, State
 from ..services.approval_links import get_content_digest
 from ..services.auth import require_approver
@@ -59,7 +58,7 @@ _MAILBOX = query_str("mailbox")
 
 @pages.public("POST", "/sign-in")
 def sign_in(request: ApiRequest) -> ApiResponse:
-    """Begin a session with the reviewer's key."""
+    """Start a session with the reviewer's key."""
     request.sessions.check_origin(request.headers.get("origin"), request.base_url)
     request.sessions.check_login_rate(request.client_host)
     form = parse_form(request)
@@ -68,7 +67,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
     secret = form.get("key").strip()[:_MAX_KEY]
     review = request.services.review
     try:
-        principal = require_approver(review.key_by_sha256(digest_of(secret)))
+        principal = require_approver(review.key_by_sha256(digest_key(secret)))
     except ApiError as error:
         if error.status == 401:
             request.sessions.record_failure(request.client_host)
@@ -140,7 +139,7 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
 
 @pages("GET", "/review/{email}/state")
 def get_item_state(page: PageRequest) -> ApiResponse:
-    """Whether the message changed since it was shown; for the page's script."""
+    """Whether the message has changed; for the page's script."""
     message = page.request.services.review.peek(page.principal, page.request.path_params["email"])
     state = {"status": message.status.wire, "mark": get_content_digest(message)}
     return ApiResponse(
@@ -290,7 +289,7 @@ def show_html(page: PageRequest) -> ApiResponse:
 
 @pages("GET", "/review/{email}/raw")
 def download_raw(page: PageRequest) -> ApiResponse:
-    """The exact bytes, to save."""
+    """The exact bytes, as a download."""
     email_id = page.request.path_params["email"]
     raw = page.request.services.review.raw(page.principal, email_id)
     return _build_download(raw, "message/rfc822", f"{email_id}.eml")
@@ -298,7 +297,7 @@ def download_raw(page: PageRequest) -> ApiResponse:
 
 @pages("GET", "/review/{email}/attachments/{attachment}")
 def download_attachment(page: PageRequest) -> ApiResponse:
-    """An attachment, to save; a browser never opens it here."""
+    """An attachment, as a download; a browser never opens it here."""
     path_params = page.request.path_params
     file, content = page.request.services.review.attachment(
         page.principal, path_params["email"], path_params["attachment"]
@@ -317,13 +316,13 @@ def _build_download(content: bytes, media_type: str, name: str) -> ApiResponse:
 
 @pages("GET", "/outbox")
 def show_outbox(page: PageRequest) -> ApiResponse:
-    """What a mailbox sent, and where it stands."""
+    """What a mailbox sent, with its status."""
     return _render_mail(page, Direction.OUTBOUND)
 
 
 @pages("GET", "/inbox")
 def show_inbox(page: PageRequest) -> ApiResponse:
-    """What a mailbox received; this marks nothing as read."""
+    """What a mailbox received; viewing marks nothing as read."""
     return _render_mail(page, Direction.INBOUND)
 
 
