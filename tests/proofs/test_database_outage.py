@@ -87,7 +87,7 @@ def test_a_decision_that_was_committed_before_the_outage_is_not_said_to_be_undon
             assert stopped.wait(60)
             postgres.start()
             assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
-            assert "may have been done" in answer.json()["error"]
+            assert "may have been applied" in answer.json()["error"]
             server.wait_for_message("Once", direction="outbound", status="sent", timeout=60)
         assert len(sink.hand_overs) == 1
     postgres.drop(url)

@@ -20,7 +20,7 @@ from tests.server.webhook_apps import (
     zone_in,
 )
 
-from multimail_cli.scripted_model import ScriptedModel
+from multimail_cli.demo.scripted_model import ScriptedModel
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]

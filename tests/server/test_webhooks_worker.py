@@ -26,7 +26,7 @@ from tests.server.webhook_apps import (
 )
 from tests.support.redis_server import RedisServer
 
-from multimail_cli.scripted_model import ScriptedModel
+from multimail_cli.demo.scripted_model import ScriptedModel
 from multimail_server.testing.server import ServerUnderTest
 
 pytestmark = [

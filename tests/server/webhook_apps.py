@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from multimail_cli.scripted_model import Conversation, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, Turn, call, say
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
 from multimail_server.testing.server import ServerUnderTest
 

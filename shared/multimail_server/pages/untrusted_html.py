@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -16,9 +16,12 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
-from ..mail.html.source import HtmlSource
+from ..mail.html.source import HtmlSource, parse_tree
 from ..mail.mime import Part, parse_parts
 from .formatting import reveal
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
 
 MAX_MARKDOWN = 262_144
 _MAX_HTML = 1_000_000
@@ -40,7 +43,7 @@ SANDBOX_POLICY = (
 _FRAME = (
     '<!DOCTYPE html><html lang="und"><head><meta charset="utf-8"><title>Mail</title>'
     "<style>html{{background:#fff;color:#000;font:16px/1.5 system-ui,sans-serif}}</style></head>"
-    "<body>{}</body></html>"
+    "{}</html>"
 )
 
 
@@ -64,19 +67,24 @@ def sanitize_for_iframe(html: str) -> bytes:
 
     This is defence in depth: the frame's sandbox and its policy block both as well.
     """
-    from bs4 import BeautifulSoup  # late: only the frame needs it
+    tokens = HtmlSource(html, _MAX_HTML).tokens
+    root, is_too_deep = parse_tree(tokens, has_rules=True)
+    if is_too_deep or root is None:
+        return _FRAME.format("<body>This HTML is nested too deeply to be shown.</body>").encode()
+    return _FRAME.format(_sanitize(cast("LexborNode", root))).encode("utf-8", "replace")
 
-    soup = BeautifulSoup(f"<body>{HtmlSource(html, _MAX_HTML).text}", "html.parser")
-    for tag in soup.find_all(_REMOVED_TAGS):
-        tag.decompose()
-    for tag in soup.find_all(True):
-        for name in _FETCHING_ATTRIBUTES & set(tag.attrs):
-            if not str(tag.attrs[name]).startswith("data:image/"):
-                del tag[name]
-        if _FETCHING_STYLE.search(str(tag.attrs.get("style", ""))):
-            del tag["style"]
-    body = soup.body.decode_contents() if soup.body else ""
-    return _FRAME.format(body).encode("utf-8", "replace")
+
+def _sanitize(root: LexborNode) -> str:
+    # From the last to the first: an element is freed with its parent.
+    for node in reversed(root.css(", ".join(_REMOVED_TAGS))):
+        node.decompose()
+    for node in root.css("*"):
+        for name, value in node.attributes.items():
+            is_remote = name in _FETCHING_ATTRIBUTES and not (value or "").startswith("data:image/")
+            if is_remote or (name == "style" and _FETCHING_STYLE.search(value or "")):
+                del node.attrs[name]
+    body = root.css_first("body")
+    return (body.html if body is not None else None) or "<body></body>"
 
 
 def render_markdown(markdown: str) -> Markup:

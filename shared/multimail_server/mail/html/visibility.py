@@ -47,7 +47,7 @@ _NEVER_SHOWN = frozenset(
     }
 )  # fmt: skip
 _FRAMES = frozenset({"html", "body"})
-_VOID = frozenset({"area", "br", "col", "hr", "wbr"})
+VOID_ELEMENTS = frozenset({"area", "br", "col", "hr", "wbr"})
 _NESTING = frozenset({"blockquote", "ul", "ol", "table"})
 _NUMBERS = ("start", "colspan")
 
@@ -189,7 +189,7 @@ class _VisibleWriter:
             self.written.append(self._start(element))
         elif too_deep and self.written[-1:] != [" "]:
             self.written.append(" ")
-        if name in _VOID:
+        if name in VOID_ELEMENTS:
             return None
         self._open.append(_OpenElement(node, inner, name, is_written))
         if self._looks_above:
