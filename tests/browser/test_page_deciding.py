@@ -169,7 +169,7 @@ def test_an_open_item_says_that_it_was_decided_elsewhere(
     with server.http("reviewer") as reviewer:
         reviewer.post("/v1/oversight/decide", json={"email_id": email, "action": "reject"})
     expect(changed).to_be_visible(timeout=15_000)
-    page.get_by_role("link", name="Show it as it is now").click()
+    page.get_by_role("link", name="Show the current version").click()
     expect(page.get_by_text("rejected by key “reviewer”")).to_be_visible()
 
 
