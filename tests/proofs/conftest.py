@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.proofs.meeting import MeetingServer
-from tests.proofs.racing import ORDERS, Order, Race
+from tests.proofs.interleaving import ORDERS, InterleavingServer, Order, Race
 
 from multimail_server import ServerConfig, VirtualClock
 
@@ -35,7 +34,7 @@ def database(request: pytest.FixtureRequest) -> str | None:
 def race(order: Order, mode: str, database: str | None) -> Iterator[Race]:
     clock = VirtualClock()
     config = ServerConfig(port=0, smtp_port=0, clock=clock, oversight_mode=mode, database=database)
-    with MeetingServer(config) as server:
+    with InterleavingServer(config) as server:
         race = Race(server, clock, order)
         yield race
         race.close()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.support.server import Start
 
-from multimail_server.testing.server import ServerUnderTest
 from multimail_server.wakeups import Wakeup
 
-Start = Callable[..., ServerUnderTest]
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
@@ -57,11 +55,10 @@ def test_mail_that_is_due_before_all_that_waits_leaves_in_time(
     server = start(oversight_mode="autonomous")
     mail = {"to": ["ana@example.com"], "subject": "Held", "markdown": "Hello."}
     soon = (datetime.now(UTC) + SECOND).isoformat()
-    with server.http("agent") as agent:
-        path = f"/v1/mailboxes/{server.mailbox.id}/send"
-        # It waits for three days, and so would the outbox.
-        held = agent.post(path, json={**mail, "oversight_mode": "gated_send"})
-        assert held.json()["held"], held.text
-        assert server.services.context.test_hooks.settle()
-        assert agent.post(path, json={**mail, "subject": "Soon", "send_at": soon}).is_success
+    path = f"{server.box}/send"
+    # It waits for three days, and so would the outbox.
+    held = server.agent.post(path, json={**mail, "oversight_mode": "gated_send"})
+    assert held.json()["held"], held.text
+    assert server.services.context.test_hooks.settle()
+    assert server.agent.post(path, json={**mail, "subject": "Soon", "send_at": soon}).is_success
     server.wait_for_message("Soon", direction="outbound", status="sent")
