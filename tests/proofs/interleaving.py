@@ -114,9 +114,9 @@ class InterleavingStore:
         """See `Store.claim`."""
         return self._inner.claim(name)
 
-    def on_remote_commit(self, heard: Callable[[], None]) -> None:
+    def on_remote_commit(self, callback: Callable[[], None]) -> None:
         """See `Store.on_remote_commit`."""
-        self._inner.on_remote_commit(heard)
+        self._inner.on_remote_commit(callback)
 
     def _queued(self) -> int:
         """Return how many writes wait for the commit that is under way."""
