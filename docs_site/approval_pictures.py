@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from multimail.tools import Toolkit
 from multimail_cli.demo_mail import HOME, MAILBOX, scenario
 from multimail_server import ServerConfig
-from multimail_server.clock import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Pages that come from elsewhere: integrations, examples, the changelog, the code."""
+"""Pages that come from elsewhere: the project's own files, integrations, examples, the code."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import posixpath
 import re
 from pathlib import Path
 
-from docs_site import commands_page, tools_page
+from docs_site import commands_page, http_page, tools_page
 
 ROOT = Path(__file__).parents[1]
+PROJECT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 
@@ -17,8 +18,10 @@ def generated() -> dict[str, str]:
     pages = {
         "reference/tools.md": tools_page.rendered(),
         "reference/command-line.md": commands_page.rendered(),
+        "reference/http.md": http_page.render(),
     }
-    for source in [ROOT / "CHANGELOG.md", *sorted(ROOT.glob("integrations/*/README.md"))]:
+    project = [ROOT / name for name in PROJECT_PAGES]
+    for source in [*project, *sorted(ROOT.glob("integrations/*/README.md"))]:
         inside = source.relative_to(ROOT).as_posix()
         pages[_site_path(inside)] = relinked(source.read_text("utf-8"), inside)
     pages["examples.md"] = _examples()
@@ -62,8 +65,8 @@ def _site_path(inside: str) -> str:
         return f"frameworks/{integration[1]}.md"
     if inside == "README.md":
         return "index.md"
-    if inside == "CHANGELOG.md":
-        return "changelog.md"
+    if inside in PROJECT_PAGES:
+        return inside.lower()
     if inside == "examples/README.md":
         return "examples.md"
     if inside.startswith("examples/"):

@@ -12,14 +12,14 @@ _OPTIONS = ("ToolkitOptions", "SessionOptions")
 
 
 class Multimail(griffe.Extension):
-    """Shows the clients' methods as their endpoints, and `**options` as the arguments they are."""
+    """Shows client methods with their endpoints' arguments, and `**options` as arguments."""
 
     def on_package(self, *, pkg: griffe.Module, loader: griffe.GriffeLoader, **kwargs: Any) -> None:
         """Change a package once it is loaded."""
         del kwargs
         core = pkg
         if pkg.path == "multimail":
-            _show_verbs(pkg)
+            _show_methods(pkg)
         else:
             loaded = loader.load("multimail")
             assert isinstance(loaded, griffe.Module)
@@ -31,24 +31,25 @@ class Multimail(griffe.Extension):
             _show_options(function, fields)
 
 
-def _show_verbs(pkg: griffe.Module) -> None:
-    verbs = pkg["verbs.Verbs"]
-    for name, attribute in list(verbs.members.items()):
+def _show_methods(pkg: griffe.Module) -> None:
+    methods = pkg["_methods.Methods"]
+    for name, attribute in list(methods.members.items()):
         if isinstance(attribute, griffe.Attribute):
-            verbs.set_member(name, _method(name, attribute, pkg))
+            methods.set_member(name, _method(name, attribute, pkg))
 
 
 def _method(name: str, attribute: griffe.Attribute, pkg: griffe.Module) -> griffe.Function:
-    """Return the method that `name = verb(api.endpoint)` makes."""
-    made = attribute.value
-    assert isinstance(made, griffe.ExprCall)
-    endpoint = pkg[f"endpoints.{str(made.arguments[0]).removeprefix('api.')}"].final_target
+    """Return the method that `name = endpoint(api.function)` defines."""
+    descriptor = attribute.value
+    assert isinstance(descriptor, griffe.ExprCall)
+    function = str(descriptor.arguments[0]).removeprefix("api.")
+    endpoint = pkg[f"endpoints.{function}"].final_target
     method = griffe.Function(
         name,
         lineno=attribute.lineno,
         endlineno=attribute.endlineno,
         parameters=endpoint.parameters,
-        returns=_result(endpoint.returns, pages=str(made.function) == "paging"),
+        returns=_result(endpoint.returns, pages=str(descriptor.function) == "paginated"),
         docstring=endpoint.docstring,
     )
     method.labels.add("operation")

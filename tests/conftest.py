@@ -12,6 +12,8 @@ from tests.support import markers, speed
 from tests.support.postgres import Cluster, missing
 from tests.support.redis_server import RedisServer
 
+pytest_plugins = ["tests.support.expected_skips"]
+
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "explore")

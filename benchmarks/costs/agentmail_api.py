@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from multimail_server.mail.html import markdown_from_html
+from multimail_server.mail.html import html_to_markdown
 
 from .apps import on_a_port
 from .mails import Mail
@@ -33,7 +33,7 @@ def thread_id(mail: Mail, mails: Sequence[Mail]) -> str:
 
 
 def _message(mail: Mail, mails: Sequence[Mail]) -> dict[str, Any]:
-    fresh = mail.fresh or (markdown_from_html(mail.html).text if mail.html else mail.text)
+    fresh = mail.fresh or (html_to_markdown(mail.html).text if mail.html else mail.text)
     facts = {
         **_common(mail, mails),
         "message_id": mail.message_id,

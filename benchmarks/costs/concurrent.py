@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from multimail import AsyncMultiMail
-from multimail.client import DEFAULT_LIMITS
+from multimail._client import DEFAULT_LIMITS
 
 from .figures import Figure, Part
 from .ground import Ground, served

@@ -14,13 +14,13 @@ from typing import Any
 import dkim
 
 from multimail_server.mail.auth.authenticate import authenticate
-from multimail_server.mail.auth.dkim import Verdict, judge, read_signature
-from multimail_server.mail.auth.dkim_crypto import Verifier
+from multimail_server.mail.auth.dkim import SignatureResult, evaluate_signature, parse_signature
+from multimail_server.mail.auth.dkim_crypto import CanonicalMessage
 from multimail_server.mail.auth.dns import Resolver
 from multimail_server.mail.auth.resolvers import zone_resolver
 from multimail_server.mail.headers import read_headers
-from multimail_server.mail.html import markdown_from_html
-from multimail_server.mail.mime import parse
+from multimail_server.mail.html import html_to_markdown
+from multimail_server.mail.mime import parse_message
 from multimail_server.mail.signing import generate_key, generate_rsa_key, sign_dkim, zone_lines
 
 from .figures import Curve, Figure, Part
@@ -39,8 +39,8 @@ Points = list[tuple[float, float]]
 
 def measure(sizes: Sizes) -> Part:
     """Measure parsing, authenticating and cleaning by size, and DKIM beside bare dkimpy."""
-    cleaning = {name: _points(markdown_from_html, make, sizes) for name, make in _HTML.items()}
-    parsing = {name: _points(parse, make, sizes) for name, make in _MIME.items()}
+    cleaning = {name: _points(html_to_markdown, make, sizes) for name, make in _HTML.items()}
+    parsing = {name: _points(parse_message, make, sizes) for name, make in _MIME.items()}
     with tempfile.TemporaryDirectory() as folder:
         zone = Path(folder) / "zone"
         pem = _published(zone)
@@ -254,8 +254,9 @@ def _verified(kind: str, size: int, pem: bytes, resolver: Resolver, sizes: Sizes
     ]
 
 
-def _dkim_part(raw: bytes, resolver: Resolver) -> Verdict:
+def _dkim_part(raw: bytes, resolver: Resolver) -> SignatureResult:
     """Do of `authenticate` what is about the one signature of a message."""
     headers = read_headers(raw)
-    signature = read_signature(0, headers.first("dkim-signature"))
-    return judge(signature, headers, resolver, Verifier(raw), datetime.now(UTC))
+    field = next(field for field in headers.fields if field.name == "dkim-signature")
+    message = CanonicalMessage(raw, headers)
+    return evaluate_signature(parse_signature(field), message, resolver, datetime.now(UTC))

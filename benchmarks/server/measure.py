@@ -99,10 +99,10 @@ def _filled(stack: ExitStack, path: Path, size: int) -> tuple[Running, str]:
 
 
 def _page_paths(client: Client, box: str, size: int) -> list[str]:
-    from multimail_server.api.request import cursor_of
+    from multimail_server.api.request import build_cursor
 
     path = f"/v1/mailboxes/{box}/emails"
-    middle = f"{path}?cursor={cursor_of(f'msg_{size // 2:026d}')}"
+    middle = f"{path}?cursor={build_cursor(f'msg_{size // 2:026d}')}"
     for one in (path, middle):
         client.ask("GET", one)
     return [path, middle]

@@ -1,8 +1,10 @@
-"""Email for AI agents: a client for the MultiMail API, and the tools that agents are given.
+"""Email for AI agents: clients for the MultiMail API, and tools for agents.
 
-`MultiMail` and `AsyncMultiMail` are the clients; `multimail.tools` is what an agent may do;
-`multimail.trust` says what a message may cause. The integrations (`langchain_multimail` …) wrap
-the tools for each framework; `multimail_server` is the same API on your own machine.
+`MultiMail` and `AsyncMultiMail` are the clients. `multimail.tools` has the tools that an agent can
+call, `multimail.trust` the rules on what a message may cause, `multimail.sessions` the stores that
+remember conversations, `multimail.webhooks` the verification of events. Packages such as
+`langchain_multimail` adapt the tools to a framework; `multimail_server` is the same API on your own
+machine.
 """
 
 from typing import TYPE_CHECKING
@@ -15,22 +17,22 @@ from .errors import (
     AuthenticationError,
     ConfigurationError,
     ConflictError,
-    MemoryUnavailableError,
+    InvalidResponseError,
     MultiMailError,
     NetworkError,
     NotFoundError,
     OutcomeUnknownError,
     PermissionDeniedError,
     RateLimitError,
-    ReplyError,
     ServerError,
+    SessionStoreUnavailableError,
     ValidationError,
     WaitTimeoutError,
 )
 
 if TYPE_CHECKING:
-    from .call import Call, Operation, Pause, Retry
-    from .client import AsyncMultiMail, MultiMail
+    from ._call import Call, Operation, Pause, Retry
+    from ._client import AsyncMultiMail, MultiMail
     from .models import (
         Attachment,
         Contact,
@@ -44,14 +46,11 @@ if TYPE_CHECKING:
     )
 
     MultiMailClient = Client = MultiMail
-    AsyncMultiMailClient = AsyncClient = AsyncMultiMail
 
 __all__ = [
     "APIError",
     "ApprovalRequiredError",
-    "AsyncClient",
     "AsyncMultiMail",
-    "AsyncMultiMailClient",
     "Attachment",
     "AuthenticationError",
     "Call",
@@ -62,8 +61,8 @@ __all__ = [
     "Email",
     "EmailSummary",
     "File",
+    "InvalidResponseError",
     "Mailbox",
-    "MemoryUnavailableError",
     "MultiMail",
     "MultiMailClient",
     "MultiMailError",
@@ -75,10 +74,10 @@ __all__ = [
     "Pause",
     "PermissionDeniedError",
     "RateLimitError",
-    "ReplyError",
     "Retry",
     "SendResult",
     "ServerError",
+    "SessionStoreUnavailableError",
     "Thread",
     "ValidationError",
     "WaitTimeoutError",
@@ -87,16 +86,15 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    from .late import exports
+    from ._lazy import lazy_exports
 
-    # The client, its models, httpx and pydantic are imported with the first name that needs them.
-    __getattr__, __dir__ = exports(
+    # `import multimail` must not import httpx and pydantic: the first name that needs them does.
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "call": "Call Operation Pause Retry",
-            "client": "AsyncMultiMail MultiMail MultiMailClient=MultiMail Client=MultiMail "
-            "AsyncMultiMailClient=AsyncMultiMail AsyncClient=AsyncMultiMail",
+            "_call": "Call Operation Pause Retry",
+            "_client": "AsyncMultiMail MultiMail MultiMailClient=MultiMail Client=MultiMail",
             "models": "Attachment Contact Email EmailSummary File Mailbox Page SendResult Thread",
         },
-        modules="call client config endpoints exchange mailbox_book models trust verb verbs",
+        submodules="endpoints models sessions tools trust webhooks",
     )

@@ -1,24 +1,24 @@
-"""Errors: everything that this package raises, in one hierarchy.
+"""Errors raised by this package.
 
     MultiMailError
-    ├── ConfigurationError      no key, no mailbox, a bad URL: fix the set-up
-    ├── APIError                the API answered, and the answer is no
-    │   ├── ValidationError     400, 413, 422, or refused here before any request was made
+    ├── ConfigurationError      no key, no mailbox or a bad URL: fix the setup
+    ├── APIError                the API responded with an error status
+    │   ├── ValidationError     400, 413, 422, or rejected before any request was sent
     │   ├── AuthenticationError 401
     │   ├── PermissionDeniedError 403
     │   ├── NotFoundError       404, 410
     │   ├── ConflictError       409
     │   ├── RateLimitError      429
-    │   ├── ApprovalRequiredError 202 with nothing done: the operator has a code for it
+    │   ├── ApprovalRequiredError 202 and nothing changed: the operator has an approval code
     │   └── ServerError         5xx
     ├── NetworkError            the API could not be reached: nothing happened
-    │   └── OutcomeUnknownError the request left and no answer came: it may have happened
-    ├── ReplyError              the API answered something that is not this API
-    ├── WaitTimeoutError        nothing that matches arrived in time
-    ├── MemoryUnavailableError  what the guard or a webhook must remember cannot be reached
-    └── WebhookError            in multimail.webhooks: an event that must not be acted on
+    │   └── OutcomeUnknownError the request was sent, no response came: it may have been applied
+    ├── InvalidResponseError    the response is not one of this API
+    ├── WaitTimeoutError        no matching message arrived in time
+    ├── SessionStoreUnavailableError  the store of the guard or of a webhook handler is down
+    └── WebhookError            in multimail.webhooks: a webhook request that must not be processed
 
-Every message says what happened, to what, and what to do next. No error carries the API key.
+Every message says what happened, to what, and what to do next. No error contains the API key.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ __all__ = [
     "AuthenticationError",
     "ConfigurationError",
     "ConflictError",
-    "MemoryUnavailableError",
+    "InvalidResponseError",
     "MultiMailError",
     "NetworkError",
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "RateLimitError",
-    "ReplyError",
     "ServerError",
+    "SessionStoreUnavailableError",
     "ValidationError",
     "WaitTimeoutError",
 ]
 
 
 class MultiMailError(Exception):
-    """Base of every error of this package.
+    """Base class of all errors of this package.
 
     Args:
-        message: What happened, to what.
-        status_code: The HTTP status, or None where no answer came.
-        code: A machine-readable word for the error.
+        message: What happened, and to what.
+        status_code: The HTTP status, or None if there was no response.
+        code: A machine-readable identifier of the error.
         request_id: The API's id of the request, for support and logs.
-        body: The decoded body of the answer.
-        remedy: What to do next, one sentence.
+        body: The decoded response body.
+        remedy: What to do next, in one sentence.
         operation: The API operation that failed, such as `send_email`.
     """
 
@@ -84,43 +84,43 @@ class MultiMailError(Exception):
 
     @property
     def advice(self) -> str:
-        """What to do next, or nothing where the message itself already says it."""
-        says_more = re.search(r"[.!?] \S", self.message) is not None
-        return "" if says_more and self.remedy == self.default_remedy else self.remedy
+        """What to do next; empty if the message already says so in a second sentence."""
+        has_second_sentence = re.search(r"[.!?] \S", self.message) is not None
+        return "" if has_second_sentence and self.remedy == self.default_remedy else self.remedy
 
     def __str__(self) -> str:
         sentence = self.message if self.message.endswith((".", "!", "?")) else f"{self.message}."
-        facts = [f"{self.operation}: {sentence}" if self.operation else sentence]
+        parts = [f"{self.operation}: {sentence}" if self.operation else sentence]
         if self.advice:
-            facts.append(self.advice)
+            parts.append(self.advice)
         if self.request_id:
-            facts.append(f"(request {self.request_id})")
-        return " ".join(facts)
+            parts.append(f"(request {self.request_id})")
+        return " ".join(parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, dict(self.__dict__))
+        return _unpickle, (type(self), self.message, dict(self.__dict__))
 
 
-def _rebuild(kind: type[MultiMailError], message: str, state: dict[str, Any]) -> MultiMailError:
-    error = kind(message)
+def _unpickle(cls: type[MultiMailError], message: str, state: dict[str, Any]) -> MultiMailError:
+    error = cls(message)
     error.__dict__.update(state)
     return error
 
 
 class ConfigurationError(MultiMailError):
-    """The client or toolkit cannot work as it was set up."""
+    """The client, toolkit or store is not configured correctly."""
 
     default_code = "configuration"
 
 
 class APIError(MultiMailError):
-    """The API answered with an error status."""
+    """The API responded with an error status."""
 
     default_code = "api_error"
 
 
 class ValidationError(APIError, ValueError):
-    """The request is not one that the API accepts; `status_code` is None if it was never made."""
+    """The request is invalid. `status_code` is None if it was rejected before it was sent."""
 
     default_code = "invalid_request"
     default_remedy = "Correct the argument and call again; nothing was sent."
@@ -134,21 +134,21 @@ class AuthenticationError(APIError):
 
 
 class PermissionDeniedError(APIError):
-    """The key is valid and may not do this: a scope, a mailbox or its oversight mode forbids it."""
+    """The key's scopes, its mailbox or the mailbox's oversight mode forbid the operation."""
 
     default_code = "forbidden"
     default_remedy = "Use a key with the scope that this operation needs."
 
 
 class NotFoundError(APIError):
-    """No such thing, or not one that this key may see."""
+    """The resource does not exist, or the key may not access it."""
 
     default_code = "not_found"
     default_remedy = "Check the id; list the mailbox to get current ones."
 
 
 class ConflictError(APIError):
-    """The thing is no longer in a state that allows this."""
+    """The resource is no longer in a state that allows the operation."""
 
     default_code = "conflict"
     default_remedy = "Read it again to see its current status before trying anything else."
@@ -158,19 +158,19 @@ class RateLimitError(APIError):
     """Too many requests, or a quota is used up.
 
     Attributes:
-        retry_after: Seconds to wait as the API said, or None.
+        retry_after: Seconds to wait according to the API, or None.
     """
 
     default_code = "rate_limited"
     default_remedy = "Wait and call again."
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
         self.retry_after = retry_after
 
 
 class ApprovalRequiredError(APIError):
-    """The operator has to approve this first; nothing was changed yet."""
+    """The operator has to approve the operation first; nothing was changed."""
 
     default_code = "approval_required"
     default_remedy = (
@@ -180,24 +180,25 @@ class ApprovalRequiredError(APIError):
 
 
 class ServerError(APIError):
-    """The API failed. Nothing is known to have happened."""
+    """The API failed while it handled a read. Writes raise `OutcomeUnknownError`."""
 
     default_code = "server_error"
     default_remedy = "Try again later."
 
 
 class NetworkError(MultiMailError):
-    """The API could not be reached; the request was not carried out."""
+    """The API could not be reached; the request was not processed."""
 
     default_code = "network"
     default_remedy = "Check the base URL and the network, then call again."
 
 
 class OutcomeUnknownError(NetworkError):
-    """The request left and its outcome is unknown: it may have been carried out.
+    """The request was sent and its outcome is unknown: it may have been applied.
 
     Attributes:
-        idempotency_key: Repeat with this key to learn the outcome without doing it twice.
+        idempotency_key: Repeat the call with this key to learn the outcome without applying it
+            twice.
     """
 
     default_code = "outcome_unknown"
@@ -206,27 +207,30 @@ class OutcomeUnknownError(NetworkError):
         "a repeat with the same idempotency key is safe."
     )
 
-    def __init__(self, message: str, *, idempotency_key: str | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, idempotency_key: str | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
         self.idempotency_key = idempotency_key
 
 
-class ReplyError(MultiMailError):
-    """The answer is not one that this API gives (a proxy page, a cut body, another service)."""
+class InvalidResponseError(MultiMailError):
+    """The response is not one of this API: a proxy's page, a truncated body, another service."""
 
     default_code = "unreadable_reply"
     default_remedy = "Check that the base URL is a MultiMail API."
 
 
 class WaitTimeoutError(MultiMailError, TimeoutError):
-    """No matching message arrived within the time given."""
+    """No matching message arrived in time."""
 
     default_code = "timeout"
     default_remedy = "Call again to go on waiting."
 
 
-class MemoryUnavailableError(MultiMailError):
-    """Where the guard, or a webhook's handler, remembers cannot be reached: it does nothing."""
+class SessionStoreUnavailableError(MultiMailError):
+    """The session store, or the store of seen webhook events, is unavailable.
+
+    Tools then show nothing and send nothing.
+    """
 
     default_code = "memory_unavailable"
-    default_remedy = "Nothing was shown or sent. Try again later; if it stays so, tell a person."
+    default_remedy = "Nothing was shown or sent. Try again later; if it persists, inform a person."

@@ -126,6 +126,7 @@ def tell(plan: Plan) -> Facts:
 def _stage(plan: Plan) -> Iterator[tuple[EmbeddedServer, list[Letter]]]:
     from multimail_server.config import ServerConfig
     from multimail_server.server import EmbeddedServer
+    from multimail_server.testing import TestSupport
 
     from .demo_mail import MAILBOX
 
@@ -139,7 +140,7 @@ def _stage(plan: Plan) -> Iterator[tuple[EmbeddedServer, list[Letter]]]:
             mailbox_address=MAILBOX,
             oversight_mode="gated_send",
         )
-        with EmbeddedServer(config) as server:
+        with EmbeddedServer(config, TestSupport()) as server:
             yield server, letters
 
 

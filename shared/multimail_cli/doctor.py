@@ -86,7 +86,7 @@ def _installation() -> Iterator[Finding]:
 
 
 def _configuration(session: Session) -> Iterator[Finding]:
-    from multimail.config import DEFAULT_BASE_URL
+    from multimail._config import DEFAULT_BASE_URL
 
     if session.key:
         detail = f"{key_prefix(session.key)} from {session.key_env}"

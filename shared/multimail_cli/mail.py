@@ -157,10 +157,10 @@ def thread(
     ],
 ) -> None:
     """Show a conversation, oldest message first."""
-    from multimail.endpoints.reading import thread_holding
+    from multimail.endpoints import get_thread_containing
 
     with session.client() as client:
-        found = client.run(thread_holding(thread_id))
+        found = client.run(get_thread_containing(thread_id))
     data = {**found.model_dump(mode="json"), "messages": [_summary(m) for m in found.messages]}
     session.answer(data, lambda: show_thread(found))
 

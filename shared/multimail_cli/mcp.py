@@ -16,7 +16,7 @@ from .output import CommandError, console
 from .session import Session, command
 
 if TYPE_CHECKING:
-    from multimail.config import Secret
+    from multimail._config import Secret
     from multimail_mcp import HttpOptions, McpServer
 
 app = typer.Typer()
@@ -153,7 +153,7 @@ def _log_to_stderr() -> None:
 
 
 def _token(variable: str) -> Secret | None:
-    from multimail.config import Secret
+    from multimail._config import Secret
 
     value = os.environ.get(variable, "").strip()
     return Secret(value) if value else None

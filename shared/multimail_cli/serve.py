@@ -78,8 +78,9 @@ def _import_server() -> None:
 def _run(session: Session, config: ServerConfig, stopped: threading.Event) -> None:
     from multimail_server.config import ServerStartError
     from multimail_server.server import EmbeddedServer
+    from multimail_server.testing import TestSupport
 
-    server = EmbeddedServer(config)
+    server = EmbeddedServer(config, TestSupport())
     try:
         server.start()
     except ServerStartError as error:
@@ -125,8 +126,10 @@ def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) ->
 
 
 def _time_lines(server: EmbeddedServer) -> list[str]:
-    clock = server.services.context.test_hooks.clock
-    if clock is None:
+    from multimail_server.testing import VirtualClock
+
+    clock = server.config.clock
+    if not isinstance(clock, VirtualClock):
         return []
     return [f"  clock    virtual: {clock.now().isoformat()}, until a test advances it"]
 

@@ -72,7 +72,7 @@ _TYPED_AS: dict[Any, Any] = {timedelta: int, Clock: str}
 
 
 def _parse_clock(text: str) -> Clock:
-    from multimail_server.testing.hooks import parse_clock
+    from multimail_server.testing.clock import parse_clock
 
     return parse_clock(text)
 

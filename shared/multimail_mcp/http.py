@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from multimail.config import Secret
+from multimail._config import Secret
 from multimail.errors import ConfigurationError
 
 from .conversations import CONVERSATION_HEADER, checked_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from multimail.config import LOOPBACK, Secret
+from multimail._config import LOOPBACK, Secret
 from multimail.errors import ConfigurationError
 
 LEAST_TOKEN = 20

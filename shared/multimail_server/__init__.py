@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .clock import Ids, SystemClock, VirtualClock
+    from .clock import Ids, SystemClock
     from .config import ServerConfig, ServerStartError
     from .server import EmbeddedServer
 
@@ -19,7 +19,6 @@ __all__ = [
     "ServerConfig",
     "ServerStartError",
     "SystemClock",
-    "VirtualClock",
 ]
 
 _HOMES = {
@@ -28,7 +27,6 @@ _HOMES = {
     "ServerConfig": "config",
     "ServerStartError": "config",
     "SystemClock": "clock",
-    "VirtualClock": "clock",
 }
 
 

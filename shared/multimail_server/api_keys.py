@@ -20,7 +20,7 @@ class SecretKey:
     sha256: str
 
 
-def mint(*, live: bool) -> SecretKey:
+def generate_key(*, live: bool) -> SecretKey:
     """Return a new key of 192 random bits: `mm_live_…` or `mm_test_…`."""
     return secret_key(f"mm_{'live' if live else 'test'}_{secrets.token_urlsafe(_BYTES)}")
 

@@ -1,4 +1,4 @@
-"""Server time and ids: the only two places where the server asks what time it is or rolls dice."""
+"""Injectable sources of time and of ids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import secrets
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -17,26 +17,26 @@ RANDOM_BITS = 80
 
 
 class Clock(Protocol):
-    """What the server asks of time."""
+    """A source of time."""
 
     def now(self) -> datetime:
-        """Return the present moment, aware and in UTC."""
+        """Return the current time, aware and in UTC."""
         ...
 
     def seconds_until(self, moment: datetime) -> float | None:
-        """Return the seconds of real waiting until `moment`; None when waiting brings no time."""
+        """Return the real seconds until `moment`; None if waiting doesn't move the clock."""
         ...
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """Call `callback` whenever time is moved by hand."""
+        """Call `callback` whenever the clock is advanced by hand."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The system clock."""
 
     def now(self) -> datetime:
-        """Return the present moment in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def seconds_until(self, moment: datetime) -> float | None:
@@ -44,53 +44,18 @@ class SystemClock:
         return max(0.0, (moment - self.now()).total_seconds())
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """Do nothing: nobody moves this clock."""
-
-
-class VirtualClock:
-    """A clock that stands still until a test advances it.
-
-    Args:
-        start: The first moment, aware; 2026-01-01T00:00:00Z when not given.
-    """
-
-    def __init__(self, start: datetime | None = None) -> None:
-        self._now = start or datetime(2026, 1, 1, tzinfo=UTC)
-        self._callbacks: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
-
-    def now(self) -> datetime:
-        """Return the moment that the clock was last set to."""
-        with self._lock:
-            return self._now
-
-    def advance(self, delta: timedelta) -> datetime:
-        """Move time by `delta` and wake everything that waits for a moment; return the new time."""
-        with self._lock:
-            self._now += delta
-            now = self._now
-        for callback in self._callbacks:
-            callback()
-        return now
-
-    def seconds_until(self, moment: datetime) -> float | None:
-        """Return 0 for a moment that has come, else None: waiting does not move this clock."""
-        return 0.0 if moment <= self.now() else None
-
-    def on_change(self, callback: Callable[[], None]) -> None:
-        """Call `callback` after each `advance`."""
-        self._callbacks.append(callback)
+        """Do nothing: this clock isn't advanced by hand."""
 
 
 class Ids:
-    """Makes sortable ids: a prefix, 48 bits of milliseconds, 80 random bits, in base 32.
+    """Generates sortable ids: a prefix, 48 bits of milliseconds and 80 random bits, in base 32.
 
-    Ids of one generator strictly increase, within a millisecond and when the clock steps back too,
-    so that they serve as the sort key of a listing.
+    Ids of one generator strictly increase, even within a millisecond and when the clock steps back,
+    so they serve as the sort key of listings.
 
     Args:
-        clock: Where the milliseconds come from.
-        seed: Makes the ids repeatable, for tests; None draws from the system's generator.
+        clock: The source of the milliseconds.
+        seed: Makes the ids repeatable; None uses the system's random generator.
     """
 
     def __init__(self, clock: Clock, seed: int | None = None) -> None:
@@ -104,7 +69,7 @@ class Ids:
     def new(self, prefix: str) -> str:
         """Return a new id such as `msg_01JD…`; `prefix` is given without the underscore."""
         milliseconds = int(self._clock.now().timestamp() * 1000)
-        # Before the lock: asking the system lets other threads run, and they would wait for it.
+        # Outside of the lock: the call releases the GIL, and other threads would wait for the lock.
         number = (milliseconds << RANDOM_BITS) | self._random.getrandbits(RANDOM_BITS - 1)
         with self._lock:
             if number <= self._last:
@@ -114,13 +79,13 @@ class Ids:
 
 
 def derived_id(prefix: str, moment: datetime, position: int, *facts: str) -> str:
-    """Return an id in the form of `Ids.new` that rolls no dice: equal facts give the same one.
+    """Return an id in the form of `Ids.new` that depends on its arguments only.
 
     Args:
         prefix: Without the underscore.
-        moment: The ids of later moments sort after it.
+        moment: Ids of later moments sort after it.
         position: Orders the ids of one moment; below 65,536.
-        facts: What tells this thing from every other one of that moment and position.
+        facts: What distinguishes the id from others of that moment and position.
     """
     digest = hashlib.sha256("\n".join(facts).encode()).digest()
     tail = ((position & 0xFFFF) << 64) | int.from_bytes(digest[:8], "big")
@@ -128,5 +93,5 @@ def derived_id(prefix: str, moment: datetime, position: int, *facts: str) -> str
 
 
 def id_text(prefix: str, number: int) -> str:
-    """Return an id as it is written: the number in 26 digits of base 32."""
+    """Return the text of an id: the number in 26 base-32 digits."""
     return f"{prefix}_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])

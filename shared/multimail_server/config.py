@@ -260,14 +260,16 @@ def validate_config(config: ServerConfig) -> tuple[Mode, str]:
     Raises:
         ServerStartError: A setting is wrong; the message names it.
     """
-    from .mail.addresses import problem_with  # The command line reads this module; keep it light.
+    from .mail.addresses import (
+        find_address_fault,  # The command line reads this module; keep it light.
+    )
 
     if config.oversight_mode not in {mode.value for mode in Mode}:
         raise ServerStartError(
             f"There is no oversight mode {config.oversight_mode!r}; give one of {', '.join(Mode)}."
         )
     address = (config.mailbox_address or f"agent@{config.domain}").lower()
-    problem = problem_with(address)
+    problem = find_address_fault(address)
     if problem is not None:
         raise ServerStartError(f"The first mailbox's address {address!r} {problem}.")
     if config.data is not None and config.database is not None:

@@ -1,4 +1,4 @@
-"""Refusals: what the mailroom raises when it will not do what was asked. The web shows them."""
+"""Errors that the API responds with."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 
 class ApiError(Exception):
-    """A request that is not carried out.
+    """A request that is rejected.
 
     Attributes:
-        status: The HTTP status that the web answers.
+        status: The HTTP status of the response.
         code: For programs, in snake_case.
         message: What happened, to what, and what to do next.
-        headers: More headers for the answer.
-        extra: More fields for the answer.
+        headers: More headers of the response.
+        extra: More fields of the response body.
     """
 
     def __init__(
@@ -34,38 +34,39 @@ class ApiError(Exception):
 
 
 def invalid(message: str, code: str = "invalid_request") -> ApiError:
-    """Return a 400: the request itself is wrong."""
+    """Return a 400: the request is invalid."""
     return ApiError(400, code, message)
 
 
-def not_found(what: str, which: str) -> ApiError:
-    """Return a 404 that does not say whether the thing exists for somebody else."""
+def not_found(kind: str, identifier: str) -> ApiError:
+    """Return a 404 that doesn't reveal whether the resource exists for another key."""
     return ApiError(
-        404, "not_found", f"There is no {what} {which[:80]!r} that this key can see. Check the id."
+        404,
+        "not_found",
+        f"There is no {kind} {identifier[:80]!r} that this key can access. Check the id.",
     )
 
 
 def conflict(code: str, message: str) -> ApiError:
-    """Return a 409: the request is right and the state of things forbids it."""
+    """Return a 409: the request is valid but conflicts with the present state."""
     return ApiError(409, code, message)
 
 
 def forbidden(code: str, message: str) -> ApiError:
-    """Return a 403: this key, or this mailbox, may not do that."""
+    """Return a 403: the key or the mailbox does not allow the request."""
     return ApiError(403, code, message)
 
 
 def unavailable(*, unchanged: bool) -> ApiError:
-    """Return a 503: the database cannot answer now.
+    """Return a 503: the database is unavailable.
 
     Args:
         unchanged: Whether it is certain that nothing was changed.
     """
-    told = "and nothing was changed. Try again soon."
+    message = "The server's database is unavailable. Nothing was changed; try again soon."
     if not unchanged:
-        told = (
-            "and what was asked for may have been done: look, or ask again under the same "
-            "idempotency key."
+        message = (
+            "The server's database is unavailable, and the request may have been applied. Check "
+            "its result, or repeat it with the same idempotency key."
         )
-    message = f"The server's database cannot take this now, {told}"
     return ApiError(503, "store_unavailable", message, headers={"Retry-After": "2"})

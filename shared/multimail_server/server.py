@@ -19,33 +19,30 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from .api.app import make_app
-from .api.limits import Limits
+from .api.app import RequestLimits, make_app
 from .config import ServerConfig, ServerStartError, validate_config
 from .errors import ApiError
-from .mail.auth.dns import LateResolver
+from .extension import ServerExtension
+from .mail.auth.dns import LazyResolver
 from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .services import Services
-from .services.context import AppContext, Principal
+from .services.context import AppContext
 from .services.outbound_headers import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
-from .testing.fault_injection import resettable_http_protocol
-from .testing.hooks import build_ids, build_smtp_fault_hook, build_test_hooks
 from .wakeups import CommitSignal, Wakeup, WakeupGroup
 from .workers.notification_mail import NotificationMail
 from .workers.outbox import Outbox
-from .workers.relay import Relay, relay_from_url
+from .workers.relay import Relay, parse_relay_url
 from .workers.scheduler import PeriodicJobs
 from .workers.webhooks import WebhookDispatcher
 
 if TYPE_CHECKING:
     from .mail.auth.dns import Resolver
-    from .testing.seeding import Seed
 
 _log = logging.getLogger(__name__)
 _STARTUP_TIMEOUT = 15.0
@@ -76,14 +73,16 @@ class EmbeddedServer:
         mailbox: The first mailbox.
     """
 
-    def __init__(self, config: ServerConfig | None = None) -> None:
+    def __init__(
+        self, config: ServerConfig | None = None, extension: ServerExtension | None = None
+    ) -> None:
         self.config = config or ServerConfig()
+        self._extension = extension or ServerExtension()
         self.mailbox = FirstMailbox("", "")
         self._keys: FirstKeys | None = None
         self._url = self._smtp = ""
         self._undo: list[Any] = []
         self._services: Services | None = None
-        self._seeds: list[Seed] = []
 
     @property
     def keys(self) -> FirstKeys | None:
@@ -158,9 +157,9 @@ class EmbeddedServer:
         mode, address = validate_config(config)
         http = _bind(config.host, config.port, "--port")
         self._undo.append(http.close)
-        relay = relay_from_url(config.relay) if config.relay else None
+        relay = parse_relay_url(config.relay) if config.relay else None
         resolver = _resolver(config.dns_zone)
-        self._seeds = _seeds(config.seed_mail)
+        self._extension.configure(config)
         store = self._open_store()
         self._url = f"http://{_authority(config.host, http.getsockname()[1])}"
         outbound_headers = load_outbound_headers(
@@ -205,11 +204,11 @@ class EmbeddedServer:
         outbound_headers: OutboundHeaders,
     ) -> Services:
         config = self.config
-        for_outbox, for_chores = Wakeup(), Wakeup()
+        for_outbox, for_jobs = Wakeup(), Wakeup()
         context = AppContext(
             store=store,
             clock=config.clock,
-            ids=config.ids or build_ids(config.clock, config.seed),
+            ids=config.ids or self._extension.build_ids(config),
             resolver=resolver,
             commits=CommitSignal(),
             domain=config.domain.lower(),
@@ -217,37 +216,25 @@ class EmbeddedServer:
             has_relay=relay is not None,
             outbound_headers=outbound_headers,
             relay_host=urlsplit(config.relay).hostname if config.relay else None,
-            test_hooks=build_test_hooks(
-                config.clock,
-                config.host,
-                live=config.live,
-                seed=config.seed,
-                seeded_keys=config.seeded_keys,
-                relay=relay is not None,
-            ),
-            wakeups=WakeupGroup(for_outbox, for_chores),
+            generate_key=self._extension.generate_key,
+            wakeups=WakeupGroup(for_outbox, for_jobs),
             notify_operator=config.notify_operator,
             approval_codes=config.approval_codes,
             sends_per_day=config.sends_per_day,
         )
-        outbox = Outbox(context, relay, for_outbox)
-        context.test_hooks.watch(outbox)
+        outbox = Outbox(context, relay, for_outbox, self._extension.get_test_relay)
         outbox.start()
         self._undo.append(outbox.stop)
         periodic_jobs = PeriodicJobs(
-            context, (Retention(context), NotificationMail(context, relay)), for_chores
+            context, (Retention(context), NotificationMail(context, relay)), for_jobs
         )
         periodic_jobs.start()
         self._undo.append(periodic_jobs.stop)
-        context.test_hooks.watch(periodic_jobs)
         dispatcher = WebhookDispatcher(context, config.webhook_timeout)
-        context.test_hooks.watch(dispatcher)
         self._undo.append(dispatcher.stop)
         dispatcher.start()
         store.on_remote_commit(context.on_remote_commit)
-        services = Services(context)
-        services.test_service.resume()
-        return services
+        return self._extension.build_services(context, (outbox, periodic_jobs, dispatcher))
 
     def _bootstrap_account(self, services: Services, address: str, mode: Mode) -> None:
         made = services.accounts.create_first(address, mode, live=self.config.live)
@@ -258,17 +245,7 @@ class EmbeddedServer:
             mailbox = services.context.store.read(_first_mailbox)
             self._keys = None
         self.mailbox = FirstMailbox(mailbox.id, mailbox.address)
-        self._receive_seed_mail(services, mailbox.account_id, is_new=made is not None)
-
-    def _receive_seed_mail(self, services: Services, account_id: str, *, is_new: bool) -> None:
-        config = self.config
-        if config.seed is not None and not is_new:
-            raise ServerStartError(
-                "Seeded ids would repeat the ids that the data file has. Leave out --seed, or "
-                "take a new file."
-            )
-        for seed in self._seeds if is_new else []:
-            services.test_service.seed(Principal.system(account_id), seed)
+        self._extension.receive_first_mail(services, mailbox.account_id, is_new=made is not None)
 
     def _start_smtp(self, services: Services) -> None:
         config = self.config
@@ -281,7 +258,7 @@ class EmbeddedServer:
             config.smtp_port,
             knows_recipient=services.receiving.has_mailbox,
             receive=receive,
-            fault=build_smtp_fault_hook(services.context.test_hooks.faults),
+            fault=self._extension.get_smtp_reply,
             max_bytes=config.message_bytes,
             limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
             recipient_lookup_is_fast=config.database is None,
@@ -296,10 +273,17 @@ class EmbeddedServer:
         self._smtp = _authority(config.host, port)
 
     def _start_http(self, services: Services, secret: str, listener: socket.socket) -> None:
-        limits = Limits(self.config.requests_per_minute, self.config.message_bytes)
+        limits = RequestLimits(self.config.requests_per_minute, self.config.message_bytes)
         runner = _Http(
             uvicorn.Config(
-                make_app(services, secret, self.config.public_url, limits),
+                make_app(
+                    services,
+                    secret,
+                    self.config.public_url,
+                    limits,
+                    routes=self._extension.get_routes(),
+                    middleware=[self._extension.wrap_endpoint],
+                ),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
@@ -307,9 +291,7 @@ class EmbeddedServer:
                 server_header=False,
                 timeout_graceful_shutdown=3,
                 ws="none",
-                http=resettable_http_protocol()
-                if services.context.test_hooks.disabled_reason is None
-                else "auto",
+                http=self._extension.get_http_protocol(),
             )
         )
         thread = threading.Thread(
@@ -340,17 +322,9 @@ class _Http(uvicorn.Server):
             self.ready.set()
 
 
-def _seeds(path: Path | None) -> list[Seed]:
-    if path is None:
-        return []
-    from .testing.seeding import read_seeds
-
-    return read_seeds(path)
-
-
 def _resolver(zone: Path | None) -> Resolver:
     if zone is None:
-        return LateResolver()
+        return LazyResolver()
     from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)

@@ -1,4 +1,4 @@
-"""Signals: lets a thread wait until something that other threads do has happened."""
+"""Signals between threads: work that falls due, and commits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Wakeup:
-    """Wakes one sleeper, unless it will be up by itself in time.
+    """Wakes a worker, unless it is already due to run before the given time.
 
-    A send that waits three days for its decision gives the outbox nothing to do now: to wake it
-    for each would cost more than the send.
+    A send that waits three days for its decision gives the outbox nothing to do now; waking it for
+    each would cost more than the send.
     """
 
     def __init__(self) -> None:
@@ -23,42 +23,42 @@ class Wakeup:
         self._up_at: datetime | None = None
 
     def notify(self, due: datetime | None = None) -> None:
-        """Say, after the commit, that something is due at `due`; None for now."""
+        """Wake the worker for work that is due at `due`; None for now. Call it after the commit."""
         up_at = self._up_at
         if due is None or up_at is None or due < up_at:
             self._notified.set()
 
     def clear(self) -> None:
-        """Called by the sleeper before it looks for work: it sees all that was rung for before."""
+        """Reset before looking for work, which then sees everything notified before."""
         self._up_at = None
         self._notified.clear()
 
-    def sleep(self, until: datetime, seconds: float) -> bool:
-        """Called by the sleeper: wait for a ring, or so many seconds, which end at `until`.
+    def wait(self, until: datetime, seconds: float) -> bool:
+        """Wait for a notification, at most `seconds`, which end at `until`.
 
         Returns:
-            Whether it was rung for.
+            Whether there was a notification.
         """
         self._up_at = until
         return self._notified.wait(seconds)
 
 
 class WakeupGroup:
-    """Several sleepers' alarms, rung together."""
+    """Several wakeups, notified together."""
 
     def __init__(self, *wakeups: Wakeup) -> None:
-        self._alarms = wakeups
+        self._wakeups = wakeups
 
     def notify(self, due: datetime | None = None) -> None:
-        """Ring each. See `Alarm.ring`."""
-        for alarm in self._alarms:
-            alarm.notify(due)
+        """Notify each; see `Wakeup.notify`."""
+        for wakeup in self._wakeups:
+            wakeup.notify(due)
 
 
 class LatchedWakeup:
-    """Wakes one worker after a commit, from the moment on at which there can be work for it.
+    """Wakes a worker after each commit once it has been armed.
 
-    Most servers have no webhook: for them a commit costs no look at the database.
+    Most servers have no webhook; for them a commit costs no query.
     """
 
     def __init__(self) -> None:
@@ -66,46 +66,46 @@ class LatchedWakeup:
         self._armed = False
 
     def on_notify(self, wake: Callable[[], None]) -> None:
-        """Name what wakes the worker; it may be called from any thread."""
+        """Set the callback that wakes the worker; it is called from any thread."""
         self._wake = wake
 
     def notify(self) -> None:
-        """Wake the worker, now and after every commit that follows."""
+        """Arm the wakeup, and wake the worker now and after every later commit."""
         self._armed = True
         self._wake()
 
     def committed(self) -> None:
-        """Wake the worker if it was ever rung for."""
+        """Wake the worker if the wakeup is armed."""
         if self._armed:
             self._wake()
 
 
 class CommitSignal:
-    """Wakes everybody who waits whenever anything was committed."""
+    """Wakes all waiting threads after each commit."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._count = 0
 
     def notify_all(self) -> None:
-        """Say that something was committed."""
+        """Signal a commit."""
         with self._condition:
             self._count += 1
             self._condition.notify_all()
 
-    def wait_for(self, look: Callable[[], T | None], seconds: float) -> T | None:
-        """Return what `look` finds, as soon as it finds something; None after `seconds`.
+    def wait_for(self, poll: Callable[[], T | None], seconds: float) -> T | None:
+        """Return the first result of `poll` that is not None; None after `seconds`.
 
-        `look` runs at once and after each change, in the calling thread and under no lock.
+        `poll` runs at once and after each commit, in the calling thread without a lock.
         """
         deadline = time.monotonic() + seconds
         while True:
             seen = self._count
-            found = look()
-            left = deadline - time.monotonic()
-            if found is not None or left <= 0:
-                return found
-            self._wait_beyond(seen, left)
+            result = poll()
+            remaining = deadline - time.monotonic()
+            if result is not None or remaining <= 0:
+                return result
+            self._wait_beyond(seen, remaining)
 
     def _wait_beyond(self, seen: int, seconds: float) -> None:
         with self._condition:

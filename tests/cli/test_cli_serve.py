@@ -21,7 +21,8 @@ from docs_site import settings_table
 from tests.support.postgres import PASSWORD, QUOTED
 
 from multimail_cli.server_options import build_config
-from multimail_server import ServerConfig, VirtualClock
+from multimail_server import ServerConfig
+from multimail_server.testing import VirtualClock
 
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()", "serve"]
 FREE = ("--port", "0", "--smtp-port", "0")

@@ -13,7 +13,7 @@ import httpx
 from multimail import AsyncMultiMail, MultiMail, Retry
 
 KEY = "mm_test_canary_5f2b9c71d04e"
-AT_ONCE = Retry(base=0, cap=0, ceiling=0.5, chance=lambda: 0.0)
+AT_ONCE = Retry(base_delay=0, max_delay=0, max_retry_after=0.5, jitter=lambda: 0.0)
 BASE = "https://api.multimail.test"
 
 Handler: TypeAlias = Callable[[httpx.Request], httpx.Response]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.client.support import BASE, KEY, Connect, Post, answer, build_body
 
-from multimail import File, NotFoundError, ReplyError
+from multimail import File, InvalidResponseError, NotFoundError
 
 INLINE = {"name": "a.txt", "content_type": "text/plain", "content_base64": "aGk="}
 
@@ -143,7 +143,7 @@ async def test_an_attachment_at_the_api_itself_is_fetched_with_the_key(connect: 
 )
 async def test_an_attachment_is_fetched_from_nowhere_unsafe(connect: Connect, url: Any) -> None:
     store = Store({"name": "a.txt", "url": url})
-    with pytest.raises(ReplyError) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
     assert caught.value.operation == "download_attachment"
     assert len(store.requests) == 1
@@ -160,7 +160,7 @@ async def test_a_path_of_the_api_stays_at_the_api(connect: Connect, url: str) ->
 
 async def test_bytes_that_are_not_base64_are_an_unreadable_answer(connect: Connect) -> None:
     store = Store({"name": "a.txt", "content_base64": "%%%"})
-    with pytest.raises(ReplyError, match="not base64"):
+    with pytest.raises(InvalidResponseError, match="not base64"):
         await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimail import ReplyError
-from multimail.call import Call
+from multimail import Call, InvalidResponseError
 
 READ = Call("read_email", "GET", "/x", lambda reply: reply)
 VALUES = st.recursive(
@@ -29,19 +28,19 @@ WRONG = [b"[1,]", b"01", b"+1", b'"\t"', b'"\xff"', b"{1: 2}", b"1 2", b"/**/1",
 
 @pytest.mark.parametrize("raw", ODD, ids=lambda raw: repr(raw[:20]))
 def test_odd_json_is_read_as_python_reads_it(raw: bytes) -> None:
-    assert repr(READ.result(httpx.Response(200, content=raw))) == repr(json.loads(raw))
+    assert repr(READ.parse_response(httpx.Response(200, content=raw))) == repr(json.loads(raw))
 
 
 @pytest.mark.parametrize("raw", WRONG, ids=lambda raw: repr(raw[:20]))
 def test_wrong_json_is_refused_in_pythons_words(raw: bytes) -> None:
     with pytest.raises(ValueError) as words:  # noqa: PT011 - its text is what is compared
         json.loads(raw)
-    with pytest.raises(ReplyError) as caught:
-        READ.result(httpx.Response(200, content=raw))
+    with pytest.raises(InvalidResponseError) as caught:
+        READ.parse_response(httpx.Response(200, content=raw))
     assert str(words.value) in str(caught.value)
 
 
 @given(VALUES, st.booleans())
 def test_any_json_is_read_as_python_reads_it(value: object, is_ascii: bool) -> None:
     raw = json.dumps(value, ensure_ascii=is_ascii).encode("utf-8", "surrogatepass")
-    assert repr(READ.result(httpx.Response(200, content=raw))) == repr(json.loads(raw))
+    assert repr(READ.parse_response(httpx.Response(200, content=raw))) == repr(json.loads(raw))

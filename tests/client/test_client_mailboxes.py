@@ -9,7 +9,7 @@ import pytest
 from tests.client.support import Connect, Post, answer
 
 from multimail import ConfigurationError, NotFoundError, ValidationError
-from multimail.mailbox_book import MailboxBook
+from multimail._mailbox_cache import MailboxCache
 
 
 async def test_an_address_is_resolved_once_and_an_id_never(connect: Connect) -> None:
@@ -149,22 +149,22 @@ async def test_an_id_with_a_slash_stays_one_segment(connect: Connect) -> None:
 
 
 def test_the_book_forgets_the_oldest_messages_first() -> None:
-    book = MailboxBook()
+    cache = MailboxCache()
     for one in ("first", None, 7, ""):
-        book.remember("mb_1", one, None)
+        cache.remember("mb_1", one, None)
     for n in range(4095):
-        book.remember("mb_2", f"em_{n}", None)
-    assert (book.owner("first"), book.owner("em_0")) == ("mb_1", "mb_2")
-    book.remember("mb_2", "one more", None)
-    assert (book.owner("first"), book.owner("one more")) == (None, "mb_2")
-    assert book.owner(None) is None
+        cache.remember("mb_2", f"em_{n}", None)
+    assert (cache.get_mailbox_id("first"), cache.get_mailbox_id("em_0")) == ("mb_1", "mb_2")
+    cache.remember("mb_2", "one more", None)
+    assert (cache.get_mailbox_id("first"), cache.get_mailbox_id("one more")) == (None, "mb_2")
+    assert cache.get_mailbox_id(None) is None
 
 
 def test_the_book_asks_again_after_it_was_told_to_forget() -> None:
     from multimail import Mailbox
 
-    book = MailboxBook()
-    book.learn([Mailbox.model_validate({"id": "mb_1", "address": "one@x.test"})])
-    assert book.find(None) is not None
-    book.forget()
-    assert book.find(None) is None
+    cache = MailboxCache()
+    cache.update([Mailbox.model_validate({"id": "mb_1", "address": "one@x.test"})])
+    assert cache.find(None) is not None
+    cache.clear()
+    assert cache.find(None) is None

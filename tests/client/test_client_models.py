@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.client.support import AT_ONCE, BASE, KEY, Connect, Handler, answer
 
-from multimail import AsyncMultiMail, MultiMail, MultiMailError, ReplyError
+from multimail import AsyncMultiMail, InvalidResponseError, MultiMail, MultiMailError
 from multimail.models import (
     AttachmentContent,
     Contact,
@@ -78,7 +78,7 @@ async def test_a_listing_is_the_same_under_every_key(connect: Connect, key: str)
     api = connect(lambda request: answer({key: [PLAIN], "cursor": "c2"}), mailbox="mb_1")
     page = await api.check_inbox()
     assert [one.id for one in page] == ["em_1"]
-    assert page.messages is page.emails is page.items
+    assert page.messages is page.items
     assert (len(page), page[0].id, page.cursor) == (1, "em_1", "c2")
     assert [one.id for one in (await api.list_pending()).messages] == ["em_1"]
 
@@ -107,16 +107,15 @@ async def test_a_list_that_is_missing_is_an_unreadable_answer_not_an_empty_one(
     connect: Connect,
 ) -> None:
     api = connect(lambda request: answer({"emials": []}), mailbox="mb_1")
-    with pytest.raises(ReplyError, match="no list under any of emails"):
+    with pytest.raises(InvalidResponseError, match="no list under any of emails"):
         await api.check_inbox()
 
 
 @pytest.mark.parametrize("key", ["emails", "messages", "items"])
 def test_a_thread_is_the_same_under_every_key(key: str) -> None:
     thread = Thread.model_validate({"thread_id": "th_1", key: [PLAIN]})
-    assert (thread.id, thread.thread_id) == ("th_1", "th_1")
+    assert thread.thread_id == "th_1"
     assert [one.id for one in thread.messages] == ["em_1"]
-    assert thread.emails == thread.messages
 
 
 def test_fields_of_tomorrow_are_kept() -> None:
@@ -283,7 +282,7 @@ def test_a_send_tells_what_became_of_it(
     reply: dict[str, Any], status: str, held: bool | None, duplicate: bool, name: str
 ) -> None:
     result = SendResult.model_validate({**reply, name: "em_1"})
-    assert (result.id, result.message_id, result.pending_id) == ("em_1", "em_1", "em_1")
+    assert (result.id, result.message_id) == ("em_1", "em_1")
     assert (result.status, result.held, result.duplicate) == (status, held, duplicate)
     assert result.wire_status == (reply["status"] or "")
     assert SendResult.model_validate(result.model_dump()) == result
@@ -395,15 +394,15 @@ async def test_an_answer_that_is_not_this_api_says_so(connect: Connect, content:
     api = connect(
         lambda request: httpx.Response(200, content=content, headers=page), mailbox="mb_1"
     )
-    with pytest.raises(ReplyError) as caught:
+    with pytest.raises(InvalidResponseError) as caught:
         await api.check_inbox()
-    assert "check_inbox: The answer (200, text/html) could not be read" in str(caught.value)
+    assert "check_inbox: The response (200, text/html) could not be parsed" in str(caught.value)
     assert "base URL" in str(caught.value)
 
 
 async def test_a_redirect_is_not_followed(connect: Connect) -> None:
     api = connect(lambda request: httpx.Response(302, headers={"location": "https://evil.test"}))
-    with pytest.raises(ReplyError, match="redirect"):
+    with pytest.raises(InvalidResponseError, match="redirect"):
         await api.list_mailboxes()
 
 

@@ -11,8 +11,8 @@ from tests.client.support import AT_ONCE, BASE, KEY, Connect, answer
 
 from multimail import AsyncMultiMail, MultiMail, Pause, WaitTimeoutError
 from multimail import endpoints as api_of
-from multimail.exchange import Request, steps_of
-from multimail.mailbox_book import MailboxBook
+from multimail._execution import Request, execute
+from multimail._mailbox_cache import MailboxCache
 
 
 class Paged:
@@ -126,7 +126,7 @@ async def test_waiting_for_no_time_looks_once(connect: Connect) -> None:
 
 def test_a_pause_never_outlasts_the_time_that_is_left() -> None:
     operation = api_of.wait_for_email(since_id="em_0", timeout=5, poll_interval=60)
-    steps = steps_of(operation, MailboxBook("mb_1"), AT_ONCE)
+    steps = execute(operation, MailboxCache("mb_1"), AT_ONCE)
     assert isinstance(next(steps), Request)
     pause = steps.send(answer({"emails": []}))
     assert isinstance(pause, Pause)

@@ -7,12 +7,11 @@ import pytest
 from tests.client.support import Connect, Post, answer, build_body
 
 import multimail
-from multimail import AsyncMultiMail, ConflictError, MultiMail
+from multimail import ConflictError, MultiMail
 
 
 def test_every_name_of_the_pages_is_one_of_the_two_clients() -> None:
     assert multimail.Client is multimail.MultiMailClient is MultiMail
-    assert multimail.AsyncClient is multimail.AsyncMultiMailClient is AsyncMultiMail
     assert isinstance(multimail.Client(api_key="mm_test_your_test_token"), MultiMail)
 
 

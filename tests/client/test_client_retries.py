@@ -36,9 +36,9 @@ from multimail import (
     ServerError,
 )
 from multimail import endpoints as api_of
-from multimail.call import retry_after
-from multimail.exchange import Request, steps_of
-from multimail.mailbox_book import MailboxBook
+from multimail._call import parse_retry_after
+from multimail._execution import Request, execute
+from multimail._mailbox_cache import MailboxCache
 
 AMBIGUOUS = [reset_after_work, cut_after_work, timeout_after_work, unavailable_after_work]
 HARMLESS = [refused, limited("0")]
@@ -214,7 +214,7 @@ async def test_a_date_that_has_passed_is_no_wait(connect: Connect) -> None:
 
 def exchange(operation: Any, retry: Retry, outcomes: Iterator[Any]) -> list[float]:
     """Run an operation by hand, without a clock; return the waits that it asked for."""
-    steps = steps_of(operation, MailboxBook("mb_1"), retry)
+    steps = execute(operation, MailboxCache("mb_1"), retry)
     waits: list[float] = []
     step = next(steps)
     try:
@@ -235,7 +235,7 @@ OK = answer({"emails": []})
 
 def test_waits_double_from_half_a_second_up_to_the_cap() -> None:
     faults = iter([httpx.ReadTimeout("late")] * 7)
-    highest = Retry(tries=8, base=0.5, cap=8.0, chance=lambda: 1.0)
+    highest = Retry(max_attempts=8, base_delay=0.5, max_delay=8.0, jitter=lambda: 1.0)
     waits = exchange(api_of.check_inbox(), highest, iter([*faults, OK]))
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
@@ -243,7 +243,10 @@ def test_waits_double_from_half_a_second_up_to_the_cap() -> None:
 def test_jitter_takes_up_to_half_of_a_wait() -> None:
     call, fault = api_of.check_inbox(), httpx.ReadTimeout("late")
     for chance, expected in ((0.0, 1.0), (0.5, 1.5), (1.0, 2.0)):
-        assert Retry(base=2.0, chance=lambda c=chance: c).after_fault(call, fault, 1) == expected  # type: ignore[misc]
+        assert (
+            Retry(base_delay=2.0, jitter=lambda c=chance: c).delay_after_error(call, fault, 1)
+            == expected
+        )  # type: ignore[misc]
 
 
 def test_a_wait_that_the_api_asks_for_is_kept_as_it_is() -> None:
@@ -255,12 +258,12 @@ def test_a_wait_that_the_api_asks_for_is_kept_as_it_is() -> None:
 
 def test_a_wait_of_more_than_half_a_minute_is_not_kept() -> None:
     asked = httpx.Response(429, headers={"Retry-After": "31"})
-    assert Retry().after_answer(api_of.check_inbox(), asked, 1) is None
+    assert Retry().delay_after_response(api_of.check_inbox(), asked, 1) is None
 
 
 def test_an_api_that_names_no_wait_gets_ours() -> None:
     asked = httpx.Response(429)
-    assert exchange(api_of.check_inbox(), Retry(chance=lambda: 1.0), iter([asked, OK])) == [0.5]
+    assert exchange(api_of.check_inbox(), Retry(jitter=lambda: 1.0), iter([asked, OK])) == [0.5]
 
 
 @given(
@@ -272,31 +275,31 @@ def test_an_api_that_names_no_wait_gets_ours() -> None:
 def test_no_wait_is_negative_or_longer_than_the_cap(
     tried: int, base: float, cap: float, chance: float
 ) -> None:
-    retry = Retry(tries=10_001, base=base, cap=cap, chance=lambda: chance)
-    wait = retry.after_fault(api_of.check_inbox(), httpx.ReadTimeout("late"), tried)
+    retry = Retry(max_attempts=10_001, base_delay=base, max_delay=cap, jitter=lambda: chance)
+    wait = retry.delay_after_error(api_of.check_inbox(), httpx.ReadTimeout("late"), tried)
     assert wait is not None
     assert 0 <= wait <= cap
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 410, 422, 501])
 def test_an_answer_that_a_repeat_cannot_change_is_taken(status: int) -> None:
-    assert Retry().after_answer(api_of.check_inbox(), httpx.Response(status), 1) is None
+    assert Retry().delay_after_response(api_of.check_inbox(), httpx.Response(status), 1) is None
 
 
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504])
 def test_a_passing_failure_is_repeated_where_that_does_no_harm(status: int) -> None:
     response = httpx.Response(status)
-    assert Retry().after_answer(api_of.check_inbox(), response, 1) is not None
-    assert Retry().after_answer(api_of.send_email(**SEND), response, 1) is not None
-    assert Retry().after_answer(api_of.add_contact("bob@y.test"), response, 1) is None
-    assert Retry().after_answer(api_of.check_inbox(), response, 4) is None
+    assert Retry().delay_after_response(api_of.check_inbox(), response, 1) is not None
+    assert Retry().delay_after_response(api_of.send_email(**SEND), response, 1) is not None
+    assert Retry().delay_after_response(api_of.add_contact("bob@y.test"), response, 1) is None
+    assert Retry().delay_after_response(api_of.check_inbox(), response, 4) is None
 
 
 @pytest.mark.parametrize("tries", [0, 1])
 def test_one_try_is_one_try(tries: int) -> None:
-    retry, call = Retry(tries=tries), api_of.check_inbox()
-    assert retry.after_answer(call, httpx.Response(429), 1) is None
-    assert retry.after_fault(call, httpx.ConnectError("no"), 1) is None
+    retry, call = Retry(max_attempts=tries), api_of.check_inbox()
+    assert retry.delay_after_response(call, httpx.Response(429), 1) is None
+    assert retry.delay_after_error(call, httpx.ConnectError("no"), 1) is None
 
 
 @pytest.mark.parametrize(
@@ -316,12 +319,12 @@ def test_one_try_is_one_try(tries: int) -> None:
 def test_retry_after_is_seconds_or_a_date_and_anything_else_is_nothing(
     value: str, seconds: float | None
 ) -> None:
-    assert retry_after(httpx.Response(429, headers={"retry-after": value})) == seconds
+    assert parse_retry_after(httpx.Response(429, headers={"retry-after": value})) == seconds
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 def test_no_retry_after_breaks_the_client(value: str) -> None:
-    seconds = retry_after(httpx.Response(429, headers={"retry-after": value}))
+    seconds = parse_retry_after(httpx.Response(429, headers={"retry-after": value}))
     assert seconds is None or seconds >= 0
 
 
@@ -333,7 +336,7 @@ def test_an_operation_may_catch_the_error_of_one_of_its_calls() -> None:
             except NetworkError:
                 return (yield Call("b", "GET", "/b", dict))
 
-    steps = steps_of(Twice(), MailboxBook(), Retry(tries=1))
+    steps = execute(Twice(), MailboxCache(), Retry(max_attempts=1))
     assert isinstance(first := next(steps), Request)
     assert first.path == "/a"
     assert isinstance(second := steps.throw(httpx.ReadTimeout("late")), Request)

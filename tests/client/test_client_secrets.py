@@ -38,7 +38,7 @@ from multimail import (
     MultiMailError,
     OutcomeUnknownError,
 )
-from multimail.config import Secret, load_config
+from multimail._config import Secret, load_config
 
 
 def test_the_key_does_not_print() -> None:

@@ -10,7 +10,7 @@ from tests.client.sockets import echo_server
 from tests.client.support import AT_ONCE, KEY
 
 from multimail import AsyncMultiMail, NetworkError, Retry
-from multimail.turns import Turns
+from multimail._limiter import RequestLimiter
 
 
 class Slow(httpx.AsyncBaseTransport):
@@ -43,7 +43,7 @@ async def under_way(slow: Slow, count: int) -> None:
 
 
 async def test_no_more_are_under_way_than_there_are_connections() -> None:
-    slow, turns = Slow(), Turns(3)
+    slow, turns = Slow(), RequestLimiter(3)
     async with httpx.AsyncClient(transport=slow) as client:
         work = [asyncio.create_task(turns.send(client, sending(client, f"/{n}"))) for n in range(9)]
         await under_way(slow, 3)
@@ -56,7 +56,7 @@ async def test_no_more_are_under_way_than_there_are_connections() -> None:
 
 
 async def test_who_waits_too_long_is_told_so_and_holds_up_nobody() -> None:
-    slow, turns = Slow(), Turns(1)
+    slow, turns = Slow(), RequestLimiter(1)
     async with httpx.AsyncClient(transport=slow) as client:
         first = asyncio.create_task(turns.send(client, sending(client, "/1")))
         await under_way(slow, 1)
@@ -69,7 +69,7 @@ async def test_who_waits_too_long_is_told_so_and_holds_up_nobody() -> None:
 
 
 async def test_who_is_cancelled_gives_the_turn_back() -> None:
-    slow, turns = Slow(), Turns(1)
+    slow, turns = Slow(), RequestLimiter(1)
     async with httpx.AsyncClient(transport=slow) as client:
         first = asyncio.create_task(turns.send(client, sending(client, "/1")))
         waiting = asyncio.create_task(turns.send(client, sending(client, "/2")))
@@ -86,7 +86,7 @@ async def test_a_fault_gives_the_turn_back() -> None:
     def broken(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("reset", request=request)
 
-    turns = Turns(1)
+    turns = RequestLimiter(1)
     async with httpx.AsyncClient(transport=httpx.MockTransport(broken)) as client:
         for _ in range(3):
             with pytest.raises(httpx.ReadError):
@@ -115,7 +115,7 @@ async def test_a_read_whose_turn_does_not_come_is_a_network_error() -> None:
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0, backlog=200)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    timeout, once = httpx.Timeout(30.0, pool=0.05), Retry(tries=1)
+    timeout, once = httpx.Timeout(30.0, pool=0.05), Retry(max_attempts=1)
     async with (
         server,
         AsyncMultiMail(KEY, base_url=url, mailbox="mb_1", timeout=timeout, retry=once) as client,

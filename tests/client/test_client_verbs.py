@@ -11,8 +11,7 @@ import httpx
 import pytest
 from tests.client.support import KEY, Connect, answer
 
-from multimail.verb import paging, verb
-from multimail.verbs import Verbs
+from multimail._methods import ClientMethod, Methods
 
 BOX = "mb_1"
 AT = "/v1/mailboxes/mb_1"
@@ -169,7 +168,7 @@ TABLE = [
         to="Bob <bob@y.test>",
         cc=[],
         subject="Plan B",
-        markdown="Ho",
+        body_="Ho",
         attachments=[],
         content_hash="h",
         body={
@@ -317,7 +316,7 @@ TABLE = [
 
 
 def test_every_verb_has_a_row() -> None:
-    verbs = {name for name, value in vars(Verbs).items() if isinstance(value, (verb, paging))}
+    verbs = {name for name, value in vars(Methods).items() if isinstance(value, ClientMethod)}
     assert {one.verb for one in TABLE} == verbs
     assert len(TABLE) == len(verbs)
 
@@ -347,7 +346,7 @@ async def test_a_verb_asks_for_what_the_api_describes(connect: Connect, case: Ro
 
 def test_every_verb_says_which_operation_of_the_api_it_is() -> None:
     verbs = {
-        name: value for name, value in vars(Verbs).items() if isinstance(value, (verb, paging))
+        name: value for name, value in vars(Methods).items() if isinstance(value, ClientMethod)
     }
     silent = [name for name, value in verbs.items() if "API: " not in (value.__doc__ or "")]
     assert not silent

@@ -15,9 +15,9 @@ from uuid import uuid4
 import pytest
 from tests.support.redis_server import RedisServer
 
-from multimail import ConfigurationError, MemoryUnavailableError
-from multimail.webhook_seen import REMEMBERED
+from multimail import ConfigurationError, SessionStoreUnavailableError
 from multimail.webhooks import MemorySeenStore, RedisSeenStore, SeenStore, SqliteSeenStore
+from multimail.webhooks._seen import RETENTION
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,7 +95,7 @@ def test_an_id_outlives_every_try_of_its_delivery(kind: str, tmp_path: Path) -> 
     }
     seen = makers[kind]()
     assert seen.add("evt_1")
-    moment[0] += REMEMBERED
+    moment[0] += RETENTION
     assert not seen.add("evt_1")
     moment[0] += timedelta(seconds=1)
     assert seen.add("evt_1")
@@ -131,7 +131,7 @@ def test_without_redis_nothing_counts_as_new(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
         seen = RedisSeenStore(server.url)
     for ask in (seen.has, seen.add, seen.forget):
-        with pytest.raises(MemoryUnavailableError):
+        with pytest.raises(SessionStoreUnavailableError):
             ask("evt_1")
     assert server.password not in repr(seen)
 

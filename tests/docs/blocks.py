@@ -1,7 +1,7 @@
-"""The fenced blocks of the pages, and what a comment before one says about running it.
+"""The fenced blocks of the pages, with the comment before a block that says how to run it.
 
-`<!-- goes on -->` joins a block to the one before it of its language: they are run as one.
-`<!-- not run: why -->` leaves it out, and says why.
+`<!-- continues -->` joins a block to the previous one of its language: they run as one.
+`<!-- not run: why -->` leaves it out, with the reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
-_COMMENT = re.compile(r"<!-- (?:(?P<on>goes on)|not run: (?P<why>[^>]+?)) -->\s*")
+_COMMENT = re.compile(r"<!-- (?:(?P<continues>continues)|not run: (?P<why>[^>]+?)) -->\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +25,18 @@ class Block:
 
     Attributes:
         page: The page's path in the project.
-        line: Where it begins, from 1.
-        language: The word after the fence; empty where there is none.
-        text: What it holds.
-        goes_on: Whether it is to be run after the block before it.
-        not_run: Why it is not run; empty where it is.
+        line: The line of its opening fence, from 1.
+        language: The word after the fence; may be empty.
+        text: The content.
+        continues: Whether it runs together with the previous block of its language.
+        not_run: Why it isn't run; empty if it is.
     """
 
     page: str
     line: int
     language: str
     text: str
-    goes_on: bool = False
+    continues: bool = False
     not_run: str = ""
 
     def __str__(self) -> str:
@@ -44,60 +44,60 @@ class Block:
 
     @property
     def is_test(self) -> bool:
-        """Whether it is a test for pytest."""
+        """Whether it's a test for pytest."""
         return self.language == "python" and bool(re.search(r"^def test_", self.text, re.MULTILINE))
 
 
-def pages() -> Iterator[str]:
-    """Yield the pages whose blocks are run."""
-    for pattern in ("README.md", "docs/**/*.md", "integrations/*/README.md"):
+def list_pages() -> Iterator[str]:
+    """Yield the paths of the pages whose blocks are run."""
+    for pattern in ("*.md", "docs/**/*.md", "integrations/*/README.md"):
         for path in sorted(ROOT.glob(pattern)):
             yield path.relative_to(ROOT).as_posix()
 
 
 @cache
-def every_block() -> tuple[Block, ...]:
+def list_blocks() -> tuple[Block, ...]:
     """Return the blocks of all pages."""
-    return tuple(block for page in pages() for block in blocks_of(page))
+    return tuple(block for page in list_pages() for block in read_blocks(page))
 
 
-def blocks_of(page: str) -> list[Block]:
-    """Return a page's blocks, in their order."""
-    return blocks_in((ROOT / page).read_text("utf-8"), page)
+def read_blocks(page: str) -> list[Block]:
+    """Return a page's blocks in order."""
+    return parse_blocks((ROOT / page).read_text("utf-8"), page)
 
 
-def blocks_in(text: str, page: str = "page.md") -> list[Block]:
-    """Return the blocks of a text."""
-    found: list[Block] = []
-    before: Token | None = None
+def parse_blocks(text: str, page: str = "page.md") -> list[Block]:
+    """Return the blocks of a Markdown text in order."""
+    blocks: list[Block] = []
+    previous: Token | None = None
     for token in MarkdownIt("commonmark").parse(text):
         if token.type == "fence":
-            found.append(_block(page, token, before))
-        before = token
-    return found
+            blocks.append(_build_block(page, token, previous))
+        previous = token
+    return blocks
 
 
-def _block(page: str, fence: Token, before: Token | None) -> Block:
-    said = None
-    if before is not None and before.type == "html_block":
-        said = _COMMENT.fullmatch(before.content)
+def _build_block(page: str, fence: Token, previous: Token | None) -> Block:
+    comment = None
+    if previous is not None and previous.type == "html_block":
+        comment = _COMMENT.fullmatch(previous.content)
     return Block(
         page,
         (fence.map or [0])[0] + 1,
         fence.info.partition(" ")[0],
         fence.content,
-        goes_on=bool(said and said["on"]),
-        not_run=(said["why"] or "") if said else "",
+        continues=bool(comment and comment["continues"]),
+        not_run=(comment["why"] or "") if comment else "",
     )
 
 
-def joined(block: Block) -> str:
-    """Return a block's text, after that of the blocks that it goes on from."""
+def get_code(block: Block) -> str:
+    """Return a block's text, after the text of the blocks that it continues."""
     texts: list[str] = []
-    before = (one for one in every_block() if one.page == block.page and one.line <= block.line)
-    for one in reversed([*before]):
-        if one.language == block.language:
-            texts.insert(0, one.text)
-            if not one.goes_on:
+    earlier = [other for other in read_blocks(block.page) if other.line <= block.line]
+    for other in reversed(earlier):
+        if other.language == block.language:
+            texts.insert(0, other.text)
+            if not other.continues:
                 return "\n".join(texts)
-    raise ValueError(f"{block} goes on from nothing")
+    raise ValueError(f"{block} has no block to continue")

@@ -1,4 +1,4 @@
-"""Runs a page's Python as it stands there: on a real server, and on a scripted model."""
+"""Runs a page's Python unchanged, with a real server and a scripted model."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ print(reply_email(row["id"], body="It is on its way."))
 final_answer("Answered.")
 </code>"""
 _ID = re.compile(r"msg_[0-9A-Z]{26}")
-_SAID = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
+_EXPECTED_OUTPUT = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
 
-# What a page leaves to its reader, such as an agent of one's own.
-GIVEN = """
+# Code that a page leaves to its reader.
+READER_CODE = """
 def run_my_agent(api_key, base_url):
     from multimail import MultiMail
 
@@ -34,26 +34,26 @@ def run_my_agent(api_key, base_url):
 """
 
 
-def answers_the_newest(conversation: Conversation) -> Turn:
-    """Check the inbox, read its newest mail, reply; in code, where no tools are offered."""
+def answer_newest(conversation: Conversation) -> Turn:
+    """Check the inbox, read the newest mail, reply; in code if no tools are offered."""
     if not conversation.tool_names:
         return say(CODE)
-    texts = conversation.results
-    found = _ID.search(texts[0].text) if texts else None
-    if found is None:
+    results = conversation.results
+    email_id = _ID.search(results[0].text) if results else None
+    if email_id is None:
         return call_as_offered(conversation, "check_inbox", limit=1)
-    if len(texts) == 1:
-        return call_as_offered(conversation, "read_email", email_id=found[0])
-    if len(texts) == 2:
-        reply = {"email_id": found[0], "body": "It is on its way."}
+    if len(results) == 1:
+        return call_as_offered(conversation, "read_email", email_id=email_id[0])
+    if len(results) == 2:
+        reply = {"email_id": email_id[0], "body": "It is on its way."}
         return call_as_offered(conversation, "reply_email", **reply)
-    return say(texts[2].text.splitlines()[0])
+    return say(results[2].text.splitlines()[0])
 
 
 def environment(
     server: ServerUnderTest, directory: Path, model_url: str = "http://127.0.0.1:9"
 ) -> dict[str, str]:
-    """Return what a reader of the pages has set; nothing in it leads off this machine."""
+    """Return a reader's environment variables; nothing in them leaves this machine."""
     return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -74,15 +74,15 @@ def environment(
 
 
 def run_python(code: str, variables: dict[str, str], directory: Path) -> str:
-    """Run a script to its good end and return what it printed; questions are answered `y`."""
+    """Run a script successfully and return its output; prompts are answered with `y`."""
     script = directory / "snippet.py"  # smolagents reads the source of a @tool function
     script.write_text(code, "utf-8")
     return run([sys.executable, str(script)], variables, directory)
 
 
 def run(command: list[str], variables: dict[str, str], directory: Path) -> str:
-    """Run a command to its good end and return what it printed."""
-    done = subprocess.run(
+    """Run a command successfully and return its output."""
+    result = subprocess.run(
         command,
         capture_output=True,
         text=True,
@@ -91,12 +91,15 @@ def run(command: list[str], variables: dict[str, str], directory: Path) -> str:
         cwd=directory,
         input="y\n" * 9,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
-def check_what_it_said(code: str, printed: str) -> None:
-    """Hold a block to the comments after its prints: `print(…)  # this`, `…` for anything."""
-    for said in _SAID.findall(code):
-        pattern = ".*".join(map(re.escape, said.strip('"').split("…")))
-        assert re.search(pattern, printed), f"{said!r} is not in {printed!r}"
+def check_output(code: str, printed: str) -> None:
+    """Compare output with the comments after a block's prints: `print(…)  # this`.
+
+    `…` in a comment matches anything.
+    """
+    for expected in _EXPECTED_OUTPUT.findall(code):
+        pattern = ".*".join(map(re.escape, expected.strip('"').split("…")))
+        assert re.search(pattern, printed), f"{expected!r} is not in {printed!r}"

@@ -1,4 +1,4 @@
-"""Checks a page's commands: each is there, and takes the options that the page gives it."""
+"""Checks a page's commands: each exists and accepts the options on the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.docs.blocks import ROOT
 from typer.testing import CliRunner
 
 from multimail_cli.main import app
-from multimail_server.api.routes import ALL, PAGES
+from multimail_server.pages.views import PAGE_ROUTES
+from multimail_server.testing.routes import ALL_ROUTES
 
 _JOINS = {"|", "||", "&&", ";", "&"}
 _NAME = re.compile(r"[A-Za-z_]\w*=")
@@ -29,18 +30,18 @@ def check(text: str) -> None:
     """Check each command of a script.
 
     Raises:
-        AssertionError: It is no shell, nobody here checks such a command, or it would fail.
+        AssertionError: The syntax is wrong, there's no check for a command, or it would fail.
     """
-    read = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
-    assert read.returncode == 0, read.stderr
-    for command in commands(text):
+    parsed = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
+    assert parsed.returncode == 0, parsed.stderr
+    for command in parse_commands(text):
         name = "scripts/" if command[0].startswith("scripts/") else command[0]
-        assert name in CHECKS, f"Nobody checks {name!r}: mark the block `<!-- not run: why -->`"
+        assert name in CHECKS, f"No check for {name!r}: mark the block `<!-- not run: why -->`"
         CHECKS[name](command)
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """Yield the simple commands of a script, without the variables that they are given."""
+def parse_commands(text: str) -> Iterator[list[str]]:
+    """Yield the simple commands of a script, without variable assignments."""
     for line in text.replace("\\\n", " ").splitlines():
         words: list[str] = []
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
@@ -57,23 +58,24 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def _multimail(command: list[str]) -> None:
-    # Asked for help, a command parses what it was given first, and does nothing else.
-    done = CliRunner().invoke(app, [*command[1:], "--help"])
-    assert done.exit_code == 0, f"{shlex.join(command)}: {done.output}"
+    # With --help a command parses the options before it and does nothing else.
+    result = CliRunner().invoke(app, [*command[1:], "--help"])
+    assert result.exit_code == 0, f"{shlex.join(command)}: {result.output}"
 
 
 def _pip(command: list[str]) -> None:
     assert command[1] in ("install", "uninstall"), command
     for word in command[2:]:
         if not word.startswith("-"):
-            wanted = Requirement(word)
-            assert wanted.name != "multimail" or wanted.extras <= EXTRAS, word
+            # A path is this project: `pip install ".[server]"` in a clone.
+            requirement = Requirement(re.sub(r"^\.(?=\[|$)", "multimail", word))
+            assert requirement.name != "multimail" or requirement.extras <= EXTRAS, word
 
 
 def _script(command: list[str]) -> None:
     path = ROOT / command[0]
     text = path.read_text("utf-8")
-    assert path.stat().st_mode & 0o111, f"{path.name} cannot be run"
+    assert path.stat().st_mode & 0o111, f"{path.name} isn't executable"
     if 'multimail" demo' in text:
         _multimail(["multimail", "demo", *command[1:]])
         return
@@ -81,7 +83,7 @@ def _script(command: list[str]) -> None:
     if module:
         text += (ROOT / module[1].replace(".", "/") / "__main__.py").read_text("utf-8")
     for word in command[1:]:
-        assert not word.startswith("--") or word in text, f"{command[0]} knows no {word}"
+        assert not word.startswith("--") or word in text, f"{command[0]} has no option {word}"
 
 
 def _export(command: list[str]) -> None:
@@ -101,8 +103,8 @@ def _curl(command: list[str]) -> None:
         elif not word.startswith("-"):
             url = word
     path = urlsplit(url).path
-    served = (one for one in (*ALL, *PAGES) if one.method == method)
-    assert any(re.fullmatch(_pattern(one.path), path) for one in served), f"{method} {path}"
+    routes = (route for route in (*ALL_ROUTES, *PAGE_ROUTES) if route.method == method)
+    assert any(re.fullmatch(_pattern(route.path), path) for route in routes), f"{method} {path}"
 
 
 def _pattern(path: str) -> str:

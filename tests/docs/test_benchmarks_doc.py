@@ -1,4 +1,4 @@
-"""The page on costs names what scripts/bench can run, and the tables say what was measured."""
+"""The benchmarks page names the parts of scripts/bench, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_the_page_names_every_part() -> None:
 
 def test_the_page_and_the_script_name_the_same_comparators() -> None:
     script = (ROOT / "scripts" / "bench").read_text("utf-8")
-    for told in (rival.RETIRED, rival.AGENTMAIL):
-        name, version = told.split()
+    for comparator in (rival.RETIRED, rival.AGENTMAIL):
+        name, version = comparator.split()
         assert f"{name}=={version}" in script
         assert re.search(rf"`{name}` {re.escape(version)}", TEXT)
 
 
 @pytest.mark.parametrize(
-    ("one", "missed"),
+    ("figure", "missed"),
     [
         (RATIO, False),
         (replace(RATIO, ours=84.0), True),
@@ -48,11 +48,11 @@ def test_the_page_and_the_script_name_the_same_comparators() -> None:
         (replace(RATIO, target=0.8, at_least=False), True),
     ],
 )
-def test_a_target_is_missed_by_the_ratio_or_by_the_value_alone(one: Figure, missed: bool) -> None:
-    assert one.is_missed is missed
+def test_a_target_applies_to_the_ratio_or_the_value(figure: Figure, missed: bool) -> None:
+    assert figure.is_missed is missed
 
 
-def test_what_was_kept_comes_back(tmp_path: Path) -> None:
+def test_saved_figures_are_loaded(tmp_path: Path) -> None:
     figures.save(PART, ABOUT, quick=False, folder=tmp_path)
     figures.save(replace(PART, note="Tiny."), ABOUT, quick=True, folder=tmp_path)
     ((part, about),) = figures.load(PARTS, quick=False, folder=tmp_path)
@@ -77,14 +77,14 @@ def test_a_curve_is_drawn_with_all_its_points(tmp_path: Path) -> None:
     assert heights[0] > heights[1]
 
 
-def test_every_fact_of_the_job_stands_in_the_mail_that_is_read() -> None:
+def test_every_fact_of_the_job_is_in_its_mail() -> None:
     mails = mailbox()
     newest = mails[-INBOX:]
-    assert len({one.subject for one in newest}) == INBOX
+    assert len({mail.subject for mail in newest}) == INBOX
     for subject, facts in FACTS.items():
         mail = wanted(mails, subject)
         assert mail in newest
-        thread = [one for one in mails if one.subject.endswith(subject)]
+        thread = [sent for sent in mails if sent.subject.endswith(subject)]
         for fact in facts:
-            assert any(fact in f"{one.fresh}{one.html}" for one in thread), (subject, fact)
+            assert any(fact in f"{sent.fresh}{sent.html}" for sent in thread), (subject, fact)
     assert set(ANSWERED) <= set(FACTS)

@@ -1,4 +1,4 @@
-"""Every fenced block of every page: Python runs, commands exist, configuration parses."""
+"""Each fenced block of each page: Python runs, commands exist, configuration parses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import yaml
 from tests.docs import shell
-from tests.docs.blocks import Block, blocks_in, every_block, joined
+from tests.docs.blocks import Block, get_code, list_blocks, parse_blocks
 from tests.docs.running import (
-    GIVEN,
-    answers_the_newest,
-    check_what_it_said,
+    READER_CODE,
+    answer_newest,
+    check_output,
     environment,
     run,
     run_python,
@@ -27,23 +27,22 @@ from tests.frameworks.apart import APART, TOGETHER, marks
 from multimail_cli.scripted_model import ScriptedModel
 from multimail_server.testing import ServerUnderTest
 
-RUN = [block for block in every_block() if not block.not_run]
+RUN = [block for block in list_blocks() if not block.not_run]
 SCRIPTS = [block for block in RUN if block.language == "python" and not block.is_test]
 TESTED = sorted({block.page for block in RUN if block.is_test})
 TEXTS = [block for block in RUN if block.language != "python"]
 
 
 def _parameter(block: Block) -> Any:
-    """Return a block as a parameter that runs where its framework is."""
-    code = joined(block)
-    named = [one for one in (*TOGETHER, *APART) if f"{one}_multimail" in code]
-    return pytest.param(
-        block, marks=marks(named[0]) if named else [], id="-".join([str(block), *named])
-    )
+    """Return a block as a parameter that is skipped where its framework isn't installed."""
+    code = get_code(block)
+    frameworks = [name for name in (*TOGETHER, *APART) if f"{name}_multimail" in code]
+    required = marks(frameworks[0]) if frameworks else []
+    return pytest.param(block, marks=required, id="-".join([str(block), *frameworks]))
 
 
 def _ini(text: str) -> None:
-    # systemd repeats a key where it has several values, and knows no substitution.
+    # systemd repeats a key that has several values, and has no interpolation.
     configparser.ConfigParser(strict=False, interpolation=None).read_string(text)
 
 
@@ -58,50 +57,48 @@ CHECKS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.multimail_server(mailbox="support@example.org", domain="example.org")
 @pytest.mark.parametrize("block", [*map(_parameter, SCRIPTS)])
-def test_the_python_runs_and_nothing_leaves_unasked(
+def test_python_runs_and_nothing_is_sent(
     block: Block, multimail_server: ServerUnderTest, tmp_path: Path
 ) -> None:
     multimail_server.deliver("Where is order 7?", subject="Order 7", sender="ann@example.org")
-    code = joined(block)
-    with ScriptedModel(answers_the_newest) as model:
+    code = get_code(block)
+    with ScriptedModel(answer_newest) as model:
         printed = run_python(
             code, environment(multimail_server, tmp_path, model.base_url), tmp_path
         )
         assert model.errors == []
-        asked = bool(model.requests)
-    check_what_it_said(code, printed)
+        called = bool(model.requests)
+    check_output(code, printed)
     assert multimail_server.outbox() == []
-    if asked:
+    if called:
         reply = multimail_server.wait_for_message("Re: Order 7", direction="outbound")
         assert reply["status"] == "pending_send_approval"
 
 
 @pytest.mark.parametrize("page", TESTED)
-def test_the_tests_on_a_page_pass(
-    page: str, multimail_server: ServerUnderTest, tmp_path: Path
-) -> None:
+def test_tests_on_a_page_pass(page: str, multimail_server: ServerUnderTest, tmp_path: Path) -> None:
     tests = [block for block in RUN if block.is_test and block.page == page]
     for block in tests:
-        (tmp_path / f"test_line_{block.line}.py").write_text(GIVEN + joined(block), "utf-8")
+        (tmp_path / f"test_line_{block.line}.py").write_text(READER_CODE + get_code(block), "utf-8")
     command = ["python", "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider"]
-    told = run(command, environment(multimail_server, tmp_path), tmp_path)
-    assert re.search(rf"^{len(tests)} passed", told, re.MULTILINE)
+    output = run(command, environment(multimail_server, tmp_path), tmp_path)
+    assert re.search(rf"^{len(tests)} passed", output, re.MULTILINE)
 
 
 @pytest.mark.parametrize("block", TEXTS, ids=str)
-def test_what_is_no_python_is_checked(block: Block) -> None:
+def test_other_blocks_are_checked(block: Block) -> None:
     assert block.language in CHECKS, (
-        f"{block}: nobody runs {block.language or 'a block without a language'!r}; "
-        "say why in a comment before it: <!-- not run: why -->"
+        f"{block}: there is no check for {block.language or 'a block without a language'!r}; "
+        "give the reason in a comment before it: <!-- not run: why -->"
     )
-    CHECKS[block.language](joined(block))
+    CHECKS[block.language](get_code(block))
 
 
-def test_a_comment_before_a_block_counts_for_that_block_alone() -> None:
+def test_a_comment_applies_to_the_next_block_only() -> None:
     first = "<!-- not run: a picture -->\n```text\n1\n```\n\n"
-    page = f"{first}```bash\n2\n```\n<!-- goes on -->\n```bash\n3\n```\n"
-    told = [(one.language, one.not_run, one.goes_on) for one in blocks_in(page)]
-    assert told == [("text", "a picture", False), ("bash", "", False), ("bash", "", True)]
+    page = f"{first}```bash\n2\n```\n<!-- continues -->\n```bash\n3\n```\n"
+    blocks = [(block.language, block.not_run, block.continues) for block in parse_blocks(page)]
+    assert blocks == [("text", "a picture", False), ("bash", "", False), ("bash", "", True)]
 
 
 @pytest.mark.parametrize(

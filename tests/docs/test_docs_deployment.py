@@ -1,4 +1,4 @@
-"""The page on deployment: its backup is whole and can be started from; its unit can be parsed."""
+"""The deployment page: its backup can be restored, and systemd accepts its unit."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.docs.blocks import blocks_of
+from tests.docs.blocks import read_blocks
 from tests.docs.shell import check
 
 from multimail_server import ServerConfig
 from multimail_server.testing.server import ServerUnderTest
 
-BLOCKS = blocks_of("docs/deployment.md")
+BLOCKS = read_blocks("docs/deployment.md")
 
 
-def block(words: str) -> str:
-    (found,) = [one.text for one in BLOCKS if words in one.text]
-    return found
+def get_text(words: str) -> str:
+    (text,) = [block.text for block in BLOCKS if words in block.text]
+    return text
 
 
-def test_the_backup_of_a_running_server_is_whole(tmp_path: Path) -> None:
+def test_the_backup_of_a_running_server_is_complete(tmp_path: Path) -> None:
     data, copy = tmp_path / "mail.sqlite3", tmp_path / "backup.sqlite3"
     script = tmp_path / "backup.py"
-    script.write_text(block("source.backup"), "utf-8")
+    script.write_text(get_text("source.backup"), "utf-8")
     with ServerUnderTest(ServerConfig(port=0, smtp_port=0, data=data)) as server:
         server.deliver("Hello?", subject="Kept", sender="ann@example.org")
         command = [sys.executable, script, data, copy]
@@ -39,14 +39,14 @@ def test_the_backup_of_a_running_server_is_whole(tmp_path: Path) -> None:
         assert restored.wait_for_message("Kept")["id"] == kept["id"]
 
 
-def test_the_unit_starts_the_server_with_options_that_there_are() -> None:
-    lines = block("[Service]\nUser=multimail\nEnvironmentFile").splitlines()
+def test_the_unit_uses_options_that_exist() -> None:
+    lines = get_text("[Service]\nUser=multimail\nEnvironmentFile").splitlines()
     (command,) = [line.partition("=")[2] for line in lines if line.startswith("ExecStart=")]
     check(shlex.join(["multimail", *shlex.split(command)[1:]]))
 
 
 def test_the_relay_of_the_environment_file_is_the_servers(tmp_path: Path) -> None:
-    (name,) = re.findall(r"^(\w+)=", block("MULTIMAIL_RELAY="), re.MULTILINE)
+    (name,) = re.findall(r"^(\w+)=", get_text("MULTIMAIL_RELAY="), re.MULTILINE)
     done = subprocess.run(
         [sys.executable, "-c", "from multimail_cli.main import run; run()", "serve", "--memory"],
         env={**os.environ, name: "no relay"},
@@ -59,14 +59,18 @@ def test_the_relay_of_the_environment_file_is_the_servers(tmp_path: Path) -> Non
     assert "relay URL" in done.stderr
 
 
-def test_behind_the_proxy_wrong_keys_are_counted_by_who_gave_them() -> None:
-    names = re.findall(r"proxy_set_header (X-\S+)", block("proxy_pass"))
+def test_wrong_keys_are_counted_by_the_proxys_client() -> None:
+    names = re.findall(r"proxy_set_header (X-\S+)", get_text("proxy_pass"))
     public = "https://mail.example.com"
 
     def sign_in(client: httpx.Client, address: str) -> int:
-        told = {"Host": "mail.example.com", "Origin": public, "X-Forwarded-For": address}
-        assert set(names) <= {*told, "X-Forwarded-Proto"}
-        headers = {**told, "X-Forwarded-Proto": "https"}
+        headers = {
+            "Host": "mail.example.com",
+            "Origin": public,
+            "X-Forwarded-For": address,
+            "X-Forwarded-Proto": "https",
+        }
+        assert set(names) <= set(headers)
         return client.post("/sign-in", data={"key": "wrong"}, headers=headers).status_code
 
     config = ServerConfig(port=0, smtp_port=0, public_url=public)
@@ -77,16 +81,16 @@ def test_behind_the_proxy_wrong_keys_are_counted_by_who_gave_them() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_knows_each_word_of_the_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "multimail.service"
-    # Only the program is another one: systemd asks whether it is there.
+    # Replace the program: systemd checks that it exists.
     unit.write_text(
-        block("[Service]\nUser=multimail\nEnvironmentFile").replace(
+        get_text("[Service]\nUser=multimail\nEnvironmentFile").replace(
             "/opt/multimail/bin/multimail", sys.executable
         )
     )
-    told = subprocess.run(
+    result = subprocess.run(
         ["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False
     )
-    assert "Unknown" not in told.stderr
-    assert told.returncode == 0, told.stderr
+    assert "Unknown" not in result.stderr
+    assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""The first ten minutes, gone through as the page tells them: real commands, a real server."""
+"""First ten minutes, as the page describes it: real commands, a real server."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.docs.blocks import Block, blocks_of
-from tests.docs.running import answers_the_newest, run, run_python
+from tests.docs.blocks import Block, read_blocks
+from tests.docs.running import answer_newest, run, run_python
 
 from multimail_cli.scripted_model import ScriptedModel
 
-BLOCKS = blocks_of("docs/first-ten-minutes.md")
+BLOCKS = read_blocks("docs/first-ten-minutes.md")
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()"]
 
 
-def block(words: str) -> Block:
-    (found,) = [one for one in BLOCKS if words in one.text]
-    return found
+def get_block(words: str) -> Block:
+    (block,) = [block for block in BLOCKS if words in block.text]
+    return block
 
 
 @pytest.fixture
 def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What the reader has in the second terminal, while `multimail serve` runs in the first."""
+    """The environment of the second terminal, while `multimail serve` runs in the first."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "multimail").write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
     (programs / "multimail").chmod(0o755)
-    (serve,) = re.findall(r"^multimail (serve .+)$", block("multimail serve").text, re.MULTILINE)
-    # Free ports, so that two runs do not meet; and no live DNS, which a test must not ask.
+    (serve,) = re.findall(
+        r"^multimail (serve .+)$", get_block("multimail serve").text, re.MULTILINE
+    )
+    # Free ports, so that runs don't collide, and no live DNS.
     zone = tmp_path / "nothing.zone"
     zone.write_text("; nothing is published\n")
-    apart = ["--port", "0", "--smtp-port", "0", "--dns-zone", str(zone), "--json"]
-    command = [*PROGRAM, *shlex.split(serve), *apart]
+    isolated = ["--port", "0", "--smtp-port", "0", "--dns-zone", str(zone), "--json"]
+    command = [*PROGRAM, *shlex.split(serve), *isolated]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as serving:
         assert serving.stdout is not None
         ready: dict[str, Any] = json.loads(serving.stdout.readline())
@@ -55,24 +57,24 @@ def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
         serving.terminate()
 
 
-def test_the_page_leads_to_a_mail_that_left(variables: dict[str, str], tmp_path: Path) -> None:
+def test_the_page_leads_to_a_sent_mail(variables: dict[str, str], tmp_path: Path) -> None:
     def shell(words: str, **replaced: str) -> str:
-        text = block(words).text
+        text = get_block(words).text
         for name, value in replaced.items():
             text = text.replace(f"{name}_…", value)
         return run(["bash", "-e", "-c", text], variables, tmp_path)
 
     shell("multimail doctor")
-    (tmp_path / "hello.eml").write_text(block("Message-ID:").text, "utf-8")
+    (tmp_path / "hello.eml").write_text(get_block("Message-ID:").text, "utf-8")
     assert "unauthenticated" in shell("multimail inject")
-    with ScriptedModel(answers_the_newest) as model:
+    with ScriptedModel(answer_newest) as model:
         agent = {**variables, "OPENAI_BASE_URL": model.base_url}
-        assert "Held for approval" in run_python(block("create_agent").text, agent, tmp_path)
+        assert "Held for approval" in run_python(get_block("create_agent").text, agent, tmp_path)
         assert model.errors == []
     (held,) = set(re.findall(r"^Email: (msg_\w+)$", shell("multimail pending"), re.MULTILINE))
     own_key = ["multimail", "approve", held]
     assert subprocess.run(own_key, env=variables, capture_output=True, check=False).returncode == 1
     assert "approved" in shell("multimail approve", msg=held)
-    told = shell("multimail outbox")
-    assert "Re: Order 7" in told
-    assert "oversight.approve" in told
+    output = shell("multimail outbox")
+    assert "Re: Order 7" in output
+    assert "oversight.approve" in output

@@ -21,14 +21,14 @@ PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text("utf-8")
 
 def test_the_page_names_every_option() -> None:
     group: Any = typer.main.get_command(app)
-    options = [option for one in group.commands["mcp"].params for option in one.opts]
+    options = [option for parameter in group.commands["mcp"].params for option in parameter.opts]
     assert len(options) > 15
-    assert [one for one in options if f"`{one}" not in PAGE] == []
+    assert [option for option in options if f"`{option}" not in PAGE] == []
 
 
 def test_the_configurations_are_json_that_starts_the_command() -> None:
-    blocks = [json.loads(one) for one in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
-    assert [next(iter(one)) for one in blocks] == ["mcpServers", "inputs"]
+    blocks = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+    assert [next(iter(block)) for block in blocks] == ["mcpServers", "inputs"]
     for block in blocks:
         server = block.get("mcpServers", block.get("servers"))["multimail"]
         assert server["command"] == "multimail"
@@ -40,5 +40,5 @@ def test_the_configurations_are_json_that_starts_the_command() -> None:
 def test_the_names_in_it_are_those_in_the_code() -> None:
     assert f"`{CONVERSATION_HEADER}: NAME`" in PAGE
     assert f"`{FILES_META}`" in PAGE
-    for one in resources_of(AGENT_TOOLS).values():
-        assert f"`{one.template}`" in PAGE
+    for resource in resources_of(AGENT_TOOLS).values():
+        assert f"`{resource.template}`" in PAGE

@@ -1,4 +1,4 @@
-"""The page for users of the retired packages: all that those had is on it, and leads somewhere."""
+"""The migration page: every retired method, tool and error is on it, and its replacement exists."""
 
 from __future__ import annotations
 
@@ -73,20 +73,20 @@ ERRORS = [
 ]
 
 
-def rows(name: str) -> list[list[str]]:
-    told = PAGE.partition(f"<!-- {name} -->")[2].partition(f"<!-- end of {name} -->")[0]
-    lines = told.strip().splitlines()[2:]
+def parse_rows(name: str) -> list[list[str]]:
+    table = PAGE.partition(f"<!-- {name} -->")[2].partition(f"<!-- end of {name} -->")[0]
+    lines = table.strip().splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def words(cell: str) -> list[str]:
+def parse_names(cell: str) -> list[str]:
     return re.findall(r"`(\w+)`", cell)
 
 
 def test_each_retired_method_has_a_row_and_each_new_name_is_there() -> None:
-    told = rows("retired client")
-    assert sorted(name for row in told for name in words(row[0])) == METHODS
-    now = {name for row in told for name in words(row[0 if row[1] == "the same" else 1])}
+    rows = parse_rows("retired client")
+    assert sorted(name for row in rows for name in parse_names(row[0])) == METHODS
+    now = {name for row in rows for name in parse_names(row[0 if row[1] == "the same" else 1])}
     for client in (MultiMail, AsyncMultiMail):
         assert not {name for name in now if not callable(getattr(client, name, None))}
 
@@ -100,9 +100,9 @@ def test_an_argument_that_the_page_names_is_there(method: str, argument: str) ->
 
 
 def test_each_retired_tool_has_a_row_and_each_tool_is_on_the_page() -> None:
-    told = rows("retired tools")
-    assert sorted(name for row in told for name in words(row[0])) == TOOLS
-    now = {name for row in told for name in words(row[1])} | {"decide_email"}
+    rows = parse_rows("retired tools")
+    assert sorted(name for row in rows for name in parse_names(row[0])) == TOOLS
+    now = {name for row in rows for name in parse_names(row[1])} | {"decide_email"}
     named = {spec.name for spec in (*AGENT_TOOLS, *APPROVER_TOOLS)}
     assert now - {"MultiMailApproverToolkit"} == named
 

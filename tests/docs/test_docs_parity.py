@@ -1,47 +1,99 @@
-"""The parity table says what is so: every client method has a row, and "served" is true."""
+"""The committed description of the API and the parity page are those of the server's routes."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+import copy
+from typing import Any
 
-from multimail.verb import paging, verb
-from multimail.verbs import Verbs
-from multimail_server.api.routes import ALL, PAGES
+import pytest
+from docs_site import api_description
+from docs_site.openapi_diff import compare
 
-PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()
-ROW = re.compile(r"^\| (`[^|]+`) \| ([A-Z]+) (\S+) \| ([^|]+) \| (yes|no) \|", re.MULTILINE)
-ALONE = re.compile(r"^\| ([A-Z]+) (/\S*) \|", re.MULTILINE)
+from multimail._methods import ClientMethod, Methods
+from multimail_server.api.routes import API_ROUTES
+from multimail_server.api.routing import get_operations
 
-
-def _shape(method: str, path: str) -> tuple[str, str]:
-    return method, re.sub(r"\{[^}]+\}", "{}", path)
+Json = dict[str, Any]
 
 
-SERVED = {_shape(spec.method, spec.path) for spec in ALL}
+def test_every_client_method_has_a_route() -> None:
+    methods = {name for name, value in vars(Methods).items() if isinstance(value, ClientMethod)}
+    assert set(get_operations(API_ROUTES)) == methods
 
 
-def test_every_client_method_has_a_row() -> None:
-    rows = [name for found in ROW.finditer(PAGE) for name in re.findall(r"`(\w+)`", found[1])]
-    methods = {name for name, value in vars(Verbs).items() if isinstance(value, verb | paging)}
-    assert sorted(rows) == sorted(methods)
+def test_the_committed_files_are_current(capsys: pytest.CaptureFixture[str]) -> None:
+    """Run scripts/openapi after a change of a route, and commit what it writes."""
+    status = api_description.main(["--check"])
+    assert status == 0, capsys.readouterr().out
 
 
-def test_served_means_that_the_server_has_the_route() -> None:
-    wrong = [
-        found[0]
-        for found in ROW.finditer(PAGE)
-        if (_shape(found[2], found[3]) in SERVED) is not (found[5] == "yes")
-    ]
-    assert not wrong
+@pytest.fixture(scope="module")
+def document() -> Json:
+    return api_description.build_openapi()
 
 
-def test_every_route_of_the_server_is_on_the_page() -> None:
-    named = {_shape(found[2], found[3]) for found in ROW.finditer(PAGE)}
-    named |= {_shape(found[1], found[2]) for found in ALONE.finditer(PAGE)}
-    assert not SERVED - named
+def get_operation(document: Json, method: str, path: str) -> Json:
+    operation: Json = document["paths"][path][method]
+    return operation
 
 
-def test_every_page_for_people_is_on_the_page() -> None:
-    named = {_shape(found[1], found[2]) for found in ALONE.finditer(PAGE)}
-    assert not {_shape(spec.method, spec.path) for spec in PAGES} - named
+def remove_path(document: Json) -> None:
+    del document["paths"]["/v1/contacts"]
+
+
+def remove_response_field(document: Json) -> None:
+    del document["components"]["schemas"]["ContactOut"]["properties"]["email"]
+
+
+def make_response_field_optional(document: Json) -> None:
+    document["components"]["schemas"]["ContactOut"]["required"].remove("email")
+
+
+def require_request_field(document: Json) -> None:
+    document["components"]["schemas"]["ContactIn"]["required"].append("name")
+
+
+def remove_enum_value(document: Json) -> None:
+    schema = document["components"]["schemas"]["LinkDecideIn"]["properties"]["action"]
+    schema["enum"] = ["approve"]
+
+
+def tighten_limit(document: Json) -> None:
+    schema = document["components"]["schemas"]["SendIn"]["properties"]["subject"]
+    schema["maxLength"] = 10
+
+
+def remove_scope(document: Json) -> None:
+    operation = get_operation(document, "get", "/v1/usage")
+    operation["security"] = [way for way in operation["security"] if ["read"] not in way.values()]
+
+
+def remove_parameter(document: Json) -> None:
+    get_operation(document, "get", "/v1/contacts")["parameters"].clear()
+
+
+@pytest.mark.parametrize(
+    ("change", "location"),
+    [
+        (remove_path, "GET /v1/contacts"),
+        (remove_response_field, "POST /v1/contacts response 201 email"),
+        (make_response_field_optional, "POST /v1/contacts response 201 email"),
+        (require_request_field, "POST /v1/contacts request name"),
+        (remove_enum_value, "POST /v1/approve/{token} request.action"),
+        (tighten_limit, "POST /v1/mailboxes/{mailbox}/send request.subject"),
+        (remove_scope, "GET /v1/usage"),
+        (remove_parameter, "GET /v1/contacts parameter q"),
+    ],
+)
+def test_a_change_breaks_clients_and_its_reverse_does_not(
+    document: Json, change: Any, location: str
+) -> None:
+    changed = copy.deepcopy(document)
+    change(changed)
+    assert [found for found in compare(document, changed) if found.location == location]
+    assert all(found.breaking for found in compare(document, changed))
+    assert not any(found.breaking for found in compare(changed, document))
+
+
+def test_equal_documents_have_no_changes(document: Json) -> None:
+    assert compare(document, copy.deepcopy(document)) == []

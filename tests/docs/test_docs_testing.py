@@ -1,4 +1,4 @@
-"""The page on testing: its JSON is seed mail, and its table of faults is whole."""
+"""The testing page: its JSON is seed mail, and its table of faults is complete."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.docs.blocks import blocks_of
+from tests.docs.blocks import read_blocks
 
 from multimail_server.testing import ServerUnderTest
-from multimail_server.testing.routes import FaultBody
+from multimail_server.testing.routes import FaultIn
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
-(SEED,) = [block.text for block in blocks_of("docs/testing.md") if block.language == "json"]
+(SEED,) = [block.text for block in read_blocks("docs/testing.md") if block.language == "json"]
 
 
 @pytest.mark.multimail_server(clock="virtual")
 def test_the_json_is_seed_mail(multimail_server: ServerUnderTest) -> None:
     stored = multimail_server.seed(json.loads(SEED))
-    told = ["Invoice 12", "Order 7", "Re: Order 7"]
-    assert [row["subject"] for row in stored] == told
+    expected = ["Invoice 12", "Order 7", "Re: Order 7"]
+    assert [row["subject"] for row in stored] == expected
 
 
 def test_every_field_of_a_fault_is_in_the_table() -> None:
-    told = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", PAGE.partition("## Faults")[2], re.MULTILINE)
-    assert {name for row in told for name in re.findall(r"\w+", row)} == set(FaultBody.model_fields)
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", PAGE.partition("## Faults")[2], re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"\w+", row)} == set(FaultIn.model_fields)
 
 
 def test_the_fixture_asks_no_live_dns(multimail_server: ServerUnderTest) -> None:

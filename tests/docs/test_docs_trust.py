@@ -1,4 +1,4 @@
-"""The page on trust: its table is the code's."""
+"""The trust page: its table and caps match the code."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def rows() -> Iterator[str]:
     for policy in policies:
         yield _row(policy, "its text", [SHOWN[get_treatment(policy, tier)] for tier in Tier])
         for row, words in ROWS.items():
-            found = [get_action(policy, row, tier).replace("allow", "by mode") for tier in Tier]
-            yield _row(policy, words, found)
+            actions = [get_action(policy, row, tier).replace("allow", "by mode") for tier in Tier]
+            yield _row(policy, words, actions)
 
 
 def _row(*cells: str | list[str]) -> str:
-    flat = [one for cell in cells for one in ([cell] if isinstance(cell, str) else cell)]
+    flat = [text for cell in cells for text in ([cell] if isinstance(cell, str) else cell)]
     return f"| {' | '.join(flat)} |"
 
 
-def test_the_table_is_the_codes() -> None:
-    told = PAGE.partition("<!-- table -->")[2].partition("<!-- end of table -->")[0]
-    assert told.strip().splitlines()[2:] == list(rows())
+def test_the_table_matches_the_code() -> None:
+    table = PAGE.partition("<!-- table -->")[2].partition("<!-- end of table -->")[0]
+    assert table.strip().splitlines()[2:] == list(rows())
 
 
-def test_the_caps_are_the_codes() -> None:
+def test_the_caps_match_the_code() -> None:
     policy = TrustPolicy()
     assert f"{policy.sends_per_session} sends in one" in PAGE
     assert f"{policy.sends_per_thread} in one thread" in PAGE

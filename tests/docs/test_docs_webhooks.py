@@ -1,4 +1,4 @@
-"""The page on webhooks: its table of events is the server's."""
+"""The webhooks page: its table of events matches the server."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ROWS = re.findall(r"^\| `([a-z]+\.[a-z]+)` \| (?:`([a-z.]+)`)? ?\|", PAGE, re.MU
 
 
 def test_the_events_are_those_that_the_server_knows() -> None:
-    told = {kind: kind for kind, _ in ROWS} | {also: kind for kind, also in ROWS if also}
-    assert told == {name: kind.value for name, kind in EVENT_KINDS.items()}
+    documented = {kind: kind for kind, _ in ROWS} | {also: kind for kind, also in ROWS if also}
+    assert documented == {name: kind.value for name, kind in EVENT_KINDS.items()}
 
 
 def test_the_client_and_the_server_mean_the_same_by_each_name() -> None:

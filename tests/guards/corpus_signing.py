@@ -1,6 +1,6 @@
 """A DKIM signer that does what it is told, so that a case can be wrong in one respect (RFC 6376).
 
-The product's own signer refuses to be careless, and shares its library with the verifier.
+The product's own signer refuses to be careless, and shares its code with the verifier.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SIGNED = (
     "from", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references", "reply-to",
@@ -48,11 +48,11 @@ class Key:
 
 def ed25519_key(seed: bytes = b"guards") -> Key:
     """Return a key of RFC 8463: it signs the hash of what is signed."""
-    key = SigningKey(hashlib.sha256(seed).digest())
-    public = base64.b64encode(bytes(key.verify_key)).decode()
+    key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(seed).digest())
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
     def sign(data: bytes, algorithm: str) -> bytes:
-        return key.sign(hashlib.new(algorithm, data).digest()).signature
+        return key.sign(hashlib.new(algorithm, data).digest())
 
     return Key(f"v=DKIM1; k=ed25519; p={public}", "ed25519", sign)
 

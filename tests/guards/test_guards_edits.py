@@ -17,7 +17,7 @@ from multimail.trust.labels import assess
 from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.auth.dns import Resolver
 from multimail_server.mail.auth.resolvers import zone_resolver
-from multimail_server.mail.mime import parse
+from multimail_server.mail.mime import parse_message
 
 _FEW = ("mime-version", "from", "date", "message-id", "subject", "to", "reply-to")
 _TWO = multipart("alternative", part("Hello there."), part("<p>Hello there.</p>", "text/html"))
@@ -116,7 +116,7 @@ def _edited(lines: list[bytes], edit: Edit) -> list[bytes]:
 
 def _read(raw: bytes) -> dict[str, Any]:
     """Return what a reader is shown; blanks between words are no part of it."""
-    message = parse(raw)
+    message = parse_message(raw)
     return {
         "from": message.from_address,
         "reply_to": message.reply_to,

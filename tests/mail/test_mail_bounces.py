@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimail_server.mail.bounces import FailedRecipient, kind_of, read_report, status_in
+from multimail_server.mail.bounces import (
+    FailedRecipient,
+    classify_failure,
+    parse_report,
+    parse_status,
+)
 
 REPORT = """From: MAILER-DAEMON@mx.test
 To: agent@here.test
@@ -46,7 +51,7 @@ def report(groups: str = GONE, kind: str = "text/rfc822-headers") -> bytes:
 
 @pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822"])
 def test_a_failure_is_read_with_its_code_and_status(kind: str) -> None:
-    found = read_report(report(kind=kind))
+    found = parse_report(report(kind=kind))
     assert found is not None
     assert (found.complaint, found.message_id) == (False, "<1@here.test>")
     text = "550 5.1.1 <ann@other.test>: no such user"
@@ -60,7 +65,7 @@ def test_each_recipient_has_its_group_and_delays_are_no_failures() -> None:
         "Original-Recipient: rfc822; old@other.test\nFinal-Recipient: rfc822; new@other.test\n"
         "Action: failed (mailbox)\nStatus: 5.2.2 (full)"
     )
-    found = read_report(report("\n\n".join([GONE, late, full])))
+    found = parse_report(report("\n\n".join([GONE, late, full])))
     assert found is not None
     assert [one.addresses for one in found.failed] == [
         ("ann@other.test",),
@@ -87,19 +92,19 @@ def test_each_recipient_has_its_group_and_delays_are_no_failures() -> None:
     ],
 )
 def test_hard_means_that_the_address_is_no_good(code: int | None, status: str, kind: str) -> None:
-    assert kind_of(code, status) == kind
+    assert classify_failure(code, status) == kind
 
 
 def test_a_status_stands_at_the_start_of_a_reply() -> None:
-    assert status_in("5.1.1 who?") == "5.1.1"
-    assert status_in("who? 5.1.1") == ""
-    assert status_in("5.1.1.1 is an address") == ""
+    assert parse_status("5.1.1 who?") == "5.1.1"
+    assert parse_status("who? 5.1.1") == ""
+    assert parse_status("5.1.1.1 is an address") == ""
 
 
 def test_what_is_no_report_is_none() -> None:
-    assert read_report(b"From: a@b.test\r\n\r\nThis is a report about 550 5.1.1") is None
-    assert read_report(report().replace(b"multipart/report", b"multipart/mixed")) is None
-    assert read_report(report().replace(b"message/delivery-status", b"text/plain")) is None
+    assert parse_report(b"From: a@b.test\r\n\r\nThis is a report about 550 5.1.1") is None
+    assert parse_report(report().replace(b"multipart/report", b"multipart/mixed")) is None
+    assert parse_report(report().replace(b"message/delivery-status", b"text/plain")) is None
 
 
 PIECES = (b"\r\n\r\n", b"--b", b"Action: failed", b"rfc822; ", b"\x00", b"550 ", b"5.1.1", b"\xff")
@@ -114,5 +119,5 @@ def test_no_damage_makes_it_raise(cuts: list[tuple[int, bytes]], end: int) -> No
     raw = report()
     for at, piece in cuts:
         raw = raw[:at] + piece + raw[at:]
-    found = read_report(raw[:end])
+    found = parse_report(raw[:end])
     assert found is None or len(found.failed) <= 100

@@ -12,8 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimail_server.mail.compose import OutgoingAttachment, OutgoingMessage, compose, html_of
-from multimail_server.mail.mime import parse
+from multimail_server.mail.compose import (
+    OutgoingAttachment,
+    OutgoingMessage,
+    compose,
+    markdown_to_html,
+)
+from multimail_server.mail.mime import parse_message
 
 Make = Callable[..., OutgoingMessage]
 LINE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=120)
@@ -45,7 +50,7 @@ def test_an_ordinary_message(make: Make) -> None:
     assert b"\n" not in raw.replace(b"\r\n", b"")
     assert max(map(len, raw.split(b"\r\n"))) <= 78
     assert not library_reading(raw).defects
-    message = parse(raw)
+    message = parse_message(raw)
     assert message.message_id == "<one@example.com>"
     assert (message.from_address, message.from_name) == ("ann@example.com", "Ann")
     assert message.to == ("bob@example.net",)
@@ -77,7 +82,7 @@ def test_what_is_composed_reads_back(
     )  # fmt: skip
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 998
-    message = parse(raw)
+    message = parse_message(raw)
     assert squeezed(message.from_name) == squeezed(name)
     assert squeezed(message.subject) == squeezed(subject)
     assert message.date == date
@@ -138,19 +143,21 @@ def test_a_value_that_is_not_what_it_should_be_is_refused(
 
 
 def test_html_shows_raw_html_as_text_and_images_by_their_description() -> None:
-    html = html_of("<script>x</script> **b** ![a *cat*](http://t.test/p.png) [l](https://e.test)")
+    html = markdown_to_html(
+        "<script>x</script> **b** ![a *cat*](http://t.test/p.png) [l](https://e.test)"
+    )
     assert "<script" not in html
     assert "<img" not in html
     assert "t.test" not in html
     assert "<strong>b</strong> a cat" in html
     assert '<a href="https://e.test">l</a>' in html
-    assert "href" not in html_of("[x](javascript:alert(1))")
-    assert "t.test" not in html_of("![a][r]\n\n[r]: http://t.test/p.png")
+    assert "href" not in markdown_to_html("[x](javascript:alert(1))")
+    assert "t.test" not in markdown_to_html("![a][r]\n\n[r]: http://t.test/p.png")
 
 
 def test_a_message_as_attachment_is_sent_as_bytes(make: Make) -> None:
     file = OutgoingAttachment("old.eml", "message/rfc822", b"From: a@b\r\n\r\nhi")
-    (found,) = parse(compose(make(attachments=(file,)))).attachments
+    (found,) = parse_message(compose(make(attachments=(file,)))).attachments
     assert (found.name, found.content) == ("old.eml", file.content)
 
 

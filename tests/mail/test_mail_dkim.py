@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import dkim
 import pytest
-from nacl.signing import SigningKey
 
 from multimail.trust.evidence import Authentication, AuthResult
 from multimail_server.mail.auth.authenticate import authenticate
-from multimail_server.mail.auth.dns import DnsUnavailable
+from multimail_server.mail.auth.dkim_crypto import load_private_key, sign_digest
+from multimail_server.mail.auth.dns import DnsUnavailableError
 from multimail_server.mail.compose import compose
 
 Check = Callable[..., Authentication]
@@ -56,12 +56,12 @@ class SilentDns:
 
     def txt(self, name: str) -> list[bytes]:
         if self.silent in name:
-            raise DnsUnavailable(name)
+            raise DnsUnavailableError(name)
         found = self.records.get(name)
         return [] if found is None else [found.encode()]
 
     def hosts(self, name: str, kind: str) -> list[str]:
-        raise DnsUnavailable(f"{kind} of {name}")
+        raise DnsUnavailableError(f"{kind} of {name}")
 
 
 def the_one(evidence: Authentication) -> tuple[AuthResult, bool | None, str]:
@@ -289,7 +289,6 @@ def test_a_signature_that_never_was_valid_is_permerror(
 def test_times_long_gone_are_no_fault_where_the_clock_of_the_server_stands_there(
     key: Key, make: Callable[..., object]
 ) -> None:
-    """The library looks at the machine's clock; the signature must verify all the same."""
     plain = compose(make())  # type: ignore[arg-type]
     field = (
         b"DKIM-Signature: v=1; a=ed25519-sha256; c=simple/simple; d=example.com; s=s1;\r\n"
@@ -299,8 +298,8 @@ def test_times_long_gone_are_no_fault_where_the_clock_of_the_server_stands_there
     unsigned = field % base64.b64encode(hashlib.sha256(body).digest())
     covered = [line_of(plain, name) for name in (b"From", b"To", b"Subject", b"Content-Type")]
     digest = hashlib.sha256(b"".join(covered) + unsigned).digest()
-    signer = SigningKey(base64.b64decode(b"".join(key[0].splitlines()[1:-1]))[-32:])
-    raw = unsigned + base64.b64encode(signer.sign(digest).signature) + b"\r\n" + plain
+    signature = sign_digest(digest, load_private_key(key[0]))
+    raw = unsigned + base64.b64encode(signature) + b"\r\n" + plain
     dns = SilentDns("silent", {"s1._domainkey.example.com": key[1]})
     then = datetime(2000, 1, 1, 12, tzinfo=UTC)
     assert the_one(authenticate(raw, dns, now=then))[0::2] == (AuthResult.PASS, "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from multimail_server.mail.auth.dmarc import DmarcRecord, find_record
-from multimail_server.mail.auth.dns import DnsUnavailable
+from multimail_server.mail.auth.dmarc import DmarcRecord, look_up_policy
+from multimail_server.mail.auth.dns import DnsUnavailableError
 
 
 class Dns:
@@ -15,7 +15,7 @@ class Dns:
 
     def txt(self, name: str) -> list[bytes]:
         if name == self.silent:
-            raise DnsUnavailable("DNS did not answer")
+            raise DnsUnavailableError("DNS did not answer")
         found = self.records.get(name, [])
         return [one.encode() for one in ([found] if isinstance(found, str) else found)]
 
@@ -46,16 +46,16 @@ NOTHING = DmarcRecord()
     ],
 )
 def test_a_malformed_record_is_no_record(record: str) -> None:
-    assert find_record("example.com", Dns(example_com=record)) == NOTHING
+    assert look_up_policy("example.com", Dns(example_com=record)) == NOTHING
 
 
 def test_several_records_are_none_but_other_records_beside_one_do_no_harm() -> None:
     twice = ["v=DMARC1; p=reject", "v=DMARC1; p=none"]
-    assert find_record("example.com", Dns(example_com=twice)) == NOTHING
+    assert look_up_policy("example.com", Dns(example_com=twice)) == NOTHING
     beside = ["v=DMARC1; p=reject", "v=spf1 -all", "verification=1"]
-    assert find_record("example.com", Dns(example_com=beside)).policy == "reject"
+    assert look_up_policy("example.com", Dns(example_com=beside)).policy == "reject"
     below = Dns(a_example_com=twice, example_com="v=DMARC1; p=reject")
-    assert find_record("a.example.com", below) == NOTHING
+    assert look_up_policy("a.example.com", below) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_several_records_are_none_but_other_records_beside_one_do_no_harm() -> N
     ],
 )
 def test_the_policy_is_read_whole(record: str, policy: str) -> None:
-    assert find_record("example.com", Dns(example_com=record)).policy == policy
+    assert look_up_policy("example.com", Dns(example_com=record)).policy == policy
 
 
 def test_a_subdomain_has_its_own_record_or_that_of_its_organisation() -> None:
     dns = Dns(example_com="v=DMARC1; p=reject; sp=none", own_example_com="v=DMARC1; p=quarantine")
-    assert find_record("example.com", dns).policy == "reject"
-    assert find_record("a.b.example.com", dns).policy == "none"
-    assert find_record("own.example.com", dns).policy == "quarantine"
+    assert look_up_policy("example.com", dns).policy == "reject"
+    assert look_up_policy("a.b.example.com", dns).policy == "none"
+    assert look_up_policy("own.example.com", dns).policy == "quarantine"
     tenants = Dns(github_io="v=DMARC1; p=reject", one_github_io="v=DMARC1; p=none")
-    assert find_record("x.one.github.io", tenants).policy == "none"
-    assert find_record("two.github.io", tenants) == NOTHING
+    assert look_up_policy("x.one.github.io", tenants).policy == "none"
+    assert look_up_policy("two.github.io", tenants) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_subdomain_has_its_own_record_or_that_of_its_organisation() -> None:
 def test_alignment_is_strict_only_where_the_record_says_so(
     tags: str, dkim: bool, spf: bool
 ) -> None:
-    found = find_record("example.com", Dns(example_com=f"v=DMARC1; p=none{tags}"))
+    found = look_up_policy("example.com", Dns(example_com=f"v=DMARC1; p=none{tags}"))
     assert (found.strict_dkim, found.strict_spf) == (dkim, spf)
 
 
@@ -105,7 +105,7 @@ def test_alignment_is_strict_only_where_the_record_says_so(
 def test_silence_is_told_from_absence(silent: str) -> None:
     dns = Dns()
     dns.silent = silent
-    found = find_record("a.example.com", dns)
-    assert found.silence == "DNS did not answer"
+    found = look_up_policy("a.example.com", dns)
+    assert found.dns_failure == "DNS did not answer"
     assert (found.policy, found.strict_dkim, found.strict_spf) == ("", None, None)
-    assert NOTHING.silence == ""
+    assert NOTHING.dns_failure == ""

@@ -12,7 +12,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from multimail_server.mail.auth.dns import MAX_LOOKUPS, Budget, Budgets, DnsUnavailable
+from multimail_server.mail.auth.dns import MAX_LOOKUPS, DnsBudget, DnsBudgets, DnsUnavailableError
 from multimail_server.mail.auth.resolvers import live_resolver, zone_resolver
 from multimail_server.mail.signing import zone_lines
 
@@ -100,9 +100,9 @@ def test_live_dns_tells_silence_from_absence(name_server: tuple[str, int]) -> No
     assert resolver.hosts("mixed.example", "MX") == ["mail.example"]
     assert resolver.hosts("absent.example", "A") == []
     for name in ("silent.example", "broken.example"):
-        with pytest.raises(DnsUnavailable):
+        with pytest.raises(DnsUnavailableError):
             resolver.txt(name)
-        with pytest.raises(DnsUnavailable):
+        with pytest.raises(DnsUnavailableError):
             resolver.hosts(name, "AAAA")
 
 
@@ -143,7 +143,7 @@ class Slow:
         self.time += 1
         self.asked.append(name)
         if name.startswith("silent"):
-            raise DnsUnavailable("DNS did not answer")
+            raise DnsUnavailableError("DNS did not answer")
         return [name.encode()]
 
     def hosts(self, name: str, kind: str) -> list[str]:
@@ -152,21 +152,21 @@ class Slow:
 
 def test_nothing_is_asked_twice() -> None:
     dns = Slow()
-    budget = Budget(dns)
+    budget = DnsBudget(dns)
     assert budget.txt("a.x") == budget.txt("A.X.") == [b"a.x"]
     assert budget.hosts("a.x", "A") == budget.hosts("a.X", "A") == ["a.x/A"]
     for _ in range(2):
-        with pytest.raises(DnsUnavailable, match="did not answer"):
+        with pytest.raises(DnsUnavailableError, match="did not answer"):
             budget.txt("silent.x")
     assert dns.asked == ["a.x", "a.x/A", "silent.x"]
 
 
 def test_look_ups_are_counted_and_what_is_known_stays_known() -> None:
     dns = Slow()
-    budget = Budget(dns, most=2)
+    budget = DnsBudget(dns, max_lookups=2)
     budget.txt("a.x")
     budget.hosts("a.x", "MX")
-    with pytest.raises(DnsUnavailable, match="look-ups allowed for one message are used up"):
+    with pytest.raises(DnsUnavailableError, match="look-ups allowed for one message are used up"):
         budget.txt("b.x")
     assert budget.txt("a.x") == [b"a.x"]
     assert dns.asked == ["a.x", "a.x/MX"]
@@ -174,20 +174,24 @@ def test_look_ups_are_counted_and_what_is_known_stays_known() -> None:
 
 def test_only_time_spent_on_its_own_look_ups_is_counted() -> None:
     dns = Slow()
-    budget = Budget(dns, seconds=2.0, clock=dns.clock)
+    budget = DnsBudget(dns, max_seconds=2.0, clock=dns.clock)
     dns.time += 100
     budget.txt("a.x")
     dns.time += 100
     budget.txt("b.x")
-    with pytest.raises(DnsUnavailable, match="time allowed for one message"):
+    with pytest.raises(DnsUnavailableError, match="time allowed for one message"):
         budget.txt("c.x")
     assert dns.asked == ["a.x", "b.x"]
 
 
 def test_strangers_do_not_use_up_what_is_for_the_domain_in_from() -> None:
-    budgets = Budgets(Slow())
+    budgets = DnsBudgets(Slow())
     for number in range(MAX_LOOKUPS):
-        budgets.of(False).txt(f"{number}.attacker.test")
-    with pytest.raises(DnsUnavailable, match="used up"):
-        budgets.of(False).txt("one-more.attacker.test")
-    assert budgets.of(True).txt("bank.test") == budgets.of(None).txt("bank.test") == [b"bank.test"]
+        budgets.choose(False).txt(f"{number}.attacker.test")
+    with pytest.raises(DnsUnavailableError, match="used up"):
+        budgets.choose(False).txt("one-more.attacker.test")
+    assert (
+        budgets.choose(True).txt("bank.test")
+        == budgets.choose(None).txt("bank.test")
+        == [b"bank.test"]
+    )

@@ -11,9 +11,9 @@ import pytest
 
 from multimail.trust.evidence import Authentication, parse_authentication
 from multimail.trust.labels import assess
-from multimail_server.api.render import short_evidence
-from multimail_server.mail.mime import parse
-from multimail_server.mail.scoring import Arrival, flags
+from multimail_server.api.schemas.messages import build_short_evidence
+from multimail_server.mail.mime import parse_message
+from multimail_server.mail.scoring import Arrival, find_flags
 from multimail_server.testing.server import ServerUnderTest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -31,7 +31,7 @@ def found(
     **arrival: bool,
 ) -> tuple[str, ...]:
     raw = f"From: {sender}\r\nTo: {to}\r\nDate: {date}\r\n{extra}\r\nhi\r\n".encode()
-    return flags(parse(raw), Arrival(MAILBOX, NOW, **arrival))
+    return find_flags(parse_message(raw), Arrival(MAILBOX, NOW, **arrival))
 
 
 def test_ordinary_mail_bears_no_flag() -> None:
@@ -172,9 +172,9 @@ def test_the_short_form_leads_to_the_same_label(dkim: str | None, spf: str | Non
                     "structure": [],
                     "flags": [ELSEWHERE],
                 }
-                assert judged(short_evidence(full)) == judged(full)
+                assert judged(build_short_evidence(full)) == judged(full)
                 full["structure"] = ["there is no From"]
-                assert judged(short_evidence(full)) == judged(full)
+                assert judged(build_short_evidence(full)) == judged(full)
 
 
 def found_by(method: str, result: str, aligned: bool | None) -> dict[str, Any]:

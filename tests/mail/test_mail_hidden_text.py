@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tests.support.scaling import is_linear
 
 from multimail import MultiMail
-from multimail_server.mail.html import markdown_from_html
+from multimail_server.mail.html import html_to_markdown
 from multimail_server.mail.html.source import MAX_TAGS
-from multimail_server.mail.html.visibility import visible_html
+from multimail_server.mail.html.visibility import extract_visible_html
 from multimail_server.testing.server import ServerUnderTest
 
 HIDDEN = {
@@ -146,7 +146,7 @@ HIDDEN = {
 
 @pytest.mark.parametrize("html", HIDDEN.values(), ids=HIDDEN)
 def test_what_people_do_not_see_is_left_out(html: str) -> None:
-    found = markdown_from_html(f"<p>Dear Ann,</p>{html}")
+    found = html_to_markdown(f"<p>Dear Ann,</p>{html}")
     assert "SECRET" not in found.text
     assert "Dear Ann" in found.text or found.removed
 
@@ -192,7 +192,7 @@ SEEN = {
 
 @pytest.mark.parametrize("html", SEEN.values(), ids=SEEN)
 def test_what_people_see_is_kept(html: str) -> None:
-    assert "SEEN" in markdown_from_html(html).text
+    assert "SEEN" in html_to_markdown(html).text
 
 
 NEWSLETTER = """<!DOCTYPE html><html><head><title>Weekly</title><style type="text/css">
@@ -221,7 +221,7 @@ u + .body .gmail{display:block!important}
 
 
 def test_a_newsletter_keeps_its_text_and_loses_its_preview_words() -> None:
-    found = markdown_from_html(NEWSLETTER)
+    found = html_to_markdown(NEWSLETTER)
     for words in (
         "The Weekly", "Three stories", "[a link](https://news.example/1)", "- Second story",
         "[Read more](https://news.example/more)", "Wide layout", "Example Ltd", "Unsubscribe",
@@ -234,21 +234,21 @@ def test_a_newsletter_keeps_its_text_and_loses_its_preview_words() -> None:
 
 def test_what_was_removed_is_counted() -> None:
     html = '<p hidden>a</p><i hidden> </i><!--b--><!--c--><img alt=d><p style="color:#fff">e</p>f'
-    found = markdown_from_html(html)
+    found = html_to_markdown(html)
     assert found.text == "f"
     assert found.removed == ("2 hidden elements", "2 comments", "1 alternative text of an image")
-    assert markdown_from_html("<p>plain").removed == ()
+    assert html_to_markdown("<p>plain").removed == ()
 
 
 def test_what_cannot_be_checked_is_left_out_and_said() -> None:
-    found = markdown_from_html("<i>x</i> " * MAX_TAGS + "END")
+    found = html_to_markdown("<i>x</i> " * MAX_TAGS + "END")
     assert found.text.startswith("x x x")
     assert "END" not in found.text
     assert found.removed == ("the rest, which is too large to check for hidden text",)
 
 
 def test_a_mail_of_too_many_rules_is_left_out_and_said() -> None:
-    found = markdown_from_html("<style>.a .b{color:red}</style><p class='a b'><i class=b>x" * 999)
+    found = html_to_markdown("<style>.a .b{color:red}</style><p class='a b'><i class=b>x" * 999)
     assert found.removed == ("the rest, which is too large to check for hidden text",)
 
 
@@ -271,7 +271,7 @@ def test_what_was_removed_is_told_with_the_message(multimail_server: ServerUnder
 @pytest.mark.parametrize("piece", ["<!--", "</script ", "<script "])
 def test_a_script_full_of_marks_is_skipped_at_once(piece: str) -> None:
     def work(inner: str) -> None:
-        assert visible_html(f"<script>{inner}</script>seen", 10**6).html == "seen"
+        assert extract_visible_html(f"<script>{inner}</script>seen", 10**6).html == "seen"
 
     assert is_linear(work, piece, 400_000)
 
@@ -289,8 +289,8 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=40).map("".join))
 @example("<p hidden>x")
 def test_nothing_is_too_odd_to_be_read(html: str) -> None:
-    found = visible_html(html, 10_000)
-    again = visible_html(found.html, 100_000)
+    found = extract_visible_html(html, 10_000)
+    again = extract_visible_html(found.html, 100_000)
     assert not [what for what in again.removed if "comment" in what or "alternative" in what]
 
 
@@ -313,4 +313,4 @@ GROWING = {
 
 @pytest.mark.parametrize("piece", GROWING.values(), ids=GROWING)
 def test_the_time_grows_as_the_mail_does(piece: str) -> None:
-    assert is_linear(lambda html: visible_html(html, 10**6), piece, 40_000)
+    assert is_linear(lambda html: extract_visible_html(html, 10**6), piece, 40_000)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from multimail.trust.evidence import AuthResult
 from multimail.trust.labels import Label, assess
 from multimail_server.mail.auth.authenticate import authenticate
-from multimail_server.mail.auth.dns import MAX_LOOKUPS, DnsUnavailable
+from multimail_server.mail.auth.dns import MAX_LOOKUPS, DnsUnavailableError
 from multimail_server.mail.envelope import SmtpEnvelope
-from multimail_server.mail.mime import parse
-from multimail_server.mail.scoring import Arrival, flags
+from multimail_server.mail.mime import parse_message
+from multimail_server.mail.scoring import Arrival, find_flags
 
 HASH = b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 TAGS = (
@@ -60,7 +60,7 @@ class Junk:
 
     def txt(self, name: str) -> list[bytes]:
         if not self.records:
-            raise DnsUnavailable("DNS did not answer")
+            raise DnsUnavailableError("DNS did not answer")
         return self.records
 
     def hosts(self, name: str, kind: str) -> list[str]:
@@ -94,7 +94,9 @@ def test_no_mail_and_no_dns_make_it_raise_or_pass(
     assert not evidence.spf or evidence.spf.result is not AuthResult.PASS
     assert assess(evidence).label not in (Label.AUTHENTICATED, Label.AUTHENTICATED_PATH)
     evidence.model_dump_json()
-    said = flags(parse(raw), Arrival("a@example.com", datetime(2026, 11, 21, tzinfo=UTC)))
+    said = find_flags(
+        parse_message(raw), Arrival("a@example.com", datetime(2026, 11, 21, tzinfo=UTC))
+    )
     assert all(one.isascii() and len(one) < 80 for one in said)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from tests.support.scaling import is_linear
 
-from multimail_server.mail.html import MAX_HTML, markdown_from_html
+from multimail_server.mail.html import MAX_HTML_CHARS, html_to_markdown
 from multimail_server.mail.html.css_rules import MAX_RULES
-from multimail_server.mail.html.source import MAX_OPEN, MAX_TAGS, TAGS_AT_ONCE
-from multimail_server.mail.html.visibility import visible_html
+from multimail_server.mail.html.source import DEPTH_CHECK_INTERVAL, MAX_OPEN_ELEMENTS, MAX_TAGS
+from multimail_server.mail.html.visibility import extract_visible_html
 
 REST = "the rest, which is too large to check for hidden text"
 TAGS = "<i></i>" * (MAX_TAGS // 2)
-LONG = "x" * MAX_HTML
-DEEP = '<div title="">' * (TAGS_AT_ONCE + 1)
+LONG = "x" * MAX_HTML_CHARS
+DEEP = '<div title="">' * (DEPTH_CHECK_INTERVAL + 1)
 RULE = "<style>.x{display:none}</style>"
 LATE = {
     "style after too many tags": f"<p class=x>SECRET</p>{TAGS}{RULE}",
@@ -30,7 +30,7 @@ LATE = {
 
 @pytest.mark.parametrize("html", LATE.values(), ids=LATE)
 def test_what_stands_beyond_the_limits_hides_what_stands_before(html: str) -> None:
-    found = markdown_from_html(html)
+    found = html_to_markdown(html)
     assert "SECRET" not in found.text
     assert REST in found.removed
 
@@ -38,51 +38,51 @@ def test_what_stands_beyond_the_limits_hides_what_stands_before(html: str) -> No
 @pytest.mark.parametrize("before", range(-len(RULE), 3))
 def test_a_style_across_the_end_of_what_is_read_hides_too(before: int) -> None:
     start = "<p class=x>SECRET</p>"
-    html = f"{start}{'x' * (MAX_HTML - len(start) + before)}{RULE}"
-    assert "SECRET" not in visible_html(html, MAX_HTML).html
+    html = f"{start}{'x' * (MAX_HTML_CHARS - len(start) + before)}{RULE}"
+    assert "SECRET" not in extract_visible_html(html, MAX_HTML_CHARS).html
 
 
 def test_what_stands_before_the_limit_of_tags_is_shown() -> None:
-    found = markdown_from_html(f"<style>.x{{color:red}}</style><p class=x>seen</p>{TAGS}<i>END")
+    found = html_to_markdown(f"<style>.x{{color:red}}</style><p class=x>seen</p>{TAGS}<i>END")
     assert (found.text, found.removed) == ("seen", (REST,))
 
 
 @pytest.mark.parametrize("rest", [LONG, DEEP])
 def test_nothing_is_shown_where_the_end_is_not_known(rest: str) -> None:
-    found = markdown_from_html(f"text<p>more</p>{rest}<i>END")
+    found = html_to_markdown(f"text<p>more</p>{rest}<i>END")
     assert (found.text, found.removed) == ("", (REST,))
 
 
 def test_a_tag_that_is_never_complete_is_no_limit() -> None:
-    assert markdown_from_html("<p>seen</p><b style='x").removed == ()
-    assert markdown_from_html("<p>seen</p><style>.x{").text == "seen"
+    assert html_to_markdown("<p>seen</p><b style='x").removed == ()
+    assert html_to_markdown("<p>seen</p><style>.x{").text == "seen"
 
 
 def test_depth_is_no_limit_where_nothing_can_hide() -> None:
-    found = markdown_from_html("<p>first" + "<div>" * (TAGS_AT_ONCE + 1) + "a<p>b</div>last")
+    found = html_to_markdown("<p>first" + "<div>" * (DEPTH_CHECK_INTERVAL + 1) + "a<p>b</div>last")
     assert found.text.split() == ["first", "ablast"]
     assert found.removed == ()
-    many = "<div><p title=''>x</p></div>" * (TAGS_AT_ONCE // 2)
-    assert markdown_from_html(f"{many}END").text.endswith("END")
-    assert MAX_OPEN < TAGS_AT_ONCE
+    many = "<div><p title=''>x</p></div>" * (DEPTH_CHECK_INTERVAL // 2)
+    assert html_to_markdown(f"{many}END").text.endswith("END")
+    assert MAX_OPEN_ELEMENTS < DEPTH_CHECK_INTERVAL
 
 
 def test_rules_beyond_the_limit_leave_nothing() -> None:
     html = f"<p>seen</p><style>{'a{color:red}' * (MAX_RULES + 1)}</style>"
-    assert (markdown_from_html(html).text, markdown_from_html(html).removed) == ("", (REST,))
+    assert (html_to_markdown(html).text, html_to_markdown(html).removed) == ("", (REST,))
 
 
 @pytest.mark.parametrize("number", ["²", "٣", "9" * 5000, "-2", "1.5", "", "x"])
 def test_numbers_that_are_none_are_left_out(number: str) -> None:
     html = f'<ol start="{number}"><li>a</ol><table><tr><td colspan="{number}">b</table>'
-    assert markdown_from_html(html).text.splitlines()[0] == "1. a"
+    assert html_to_markdown(html).text.splitlines()[0] == "1. a"
 
 
 def test_columns_are_written_up_to_a_limit() -> None:
-    wide = markdown_from_html("<table><tr>" + "<th colspan=1000>x" * 2000)
+    wide = html_to_markdown("<table><tr>" + "<th colspan=1000>x" * 2000)
     assert len(wide.text) < 300_000
     assert (
-        markdown_from_html("<table><tr><td>a<th colspan=2>x").text.splitlines()[-1] == "| a | x | |"
+        html_to_markdown("<table><tr><td>a<th colspan=2>x").text.splitlines()[-1] == "| a | x | |"
     )
 
 
@@ -99,4 +99,4 @@ GROWING = {
 
 @pytest.mark.parametrize(("before", "piece"), GROWING.values(), ids=GROWING)
 def test_the_time_to_make_markdown_grows_as_the_mail_does(before: str, piece: str) -> None:
-    assert is_linear(lambda html: markdown_from_html(before + html), piece, 40_000)
+    assert is_linear(lambda html: html_to_markdown(before + html), piece, 40_000)

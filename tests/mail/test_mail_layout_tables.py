@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimail_server.mail.html import markdown_from_html
+from multimail_server.mail.html import html_to_markdown
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from multimail_server.mail.html import markdown_from_html
     ],
 )
 def test_what_a_table_only_lays_out_becomes_blocks(html: str, markdown: str) -> None:
-    assert markdown_from_html(html).text == markdown
+    assert html_to_markdown(html).text == markdown
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_a_table_only_lays_out_becomes_blocks(html: str, markdown: str) -> 
     ],
 )
 def test_what_holds_data_stays_a_table(html: str, row: str) -> None:
-    assert row in markdown_from_html(html).text.splitlines()
+    assert row in html_to_markdown(html).text.splitlines()
 
 
 CELLS = st.lists(st.lists(st.text("abc", max_size=4), min_size=1, max_size=4), max_size=5)
@@ -59,5 +59,5 @@ def test_no_word_is_lost_and_their_order_stays(rows: list[list[str]], nested: bo
     if nested:
         html = f"<table><tr><td>{html}</td></tr></table>"
     words = [one for row in rows for one in row if one]
-    text = markdown_from_html(html).text
+    text = html_to_markdown(html).text
     assert text.replace("|", " ").replace("-", " ").split() == words

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from multimail_server.mail.mime import ParsedMessage, parse
+from multimail_server.mail.mime import ParsedMessage, parse_message
 
 TOP = b"From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n"
 
 
 def body(text: bytes, kind: bytes = b"text/plain", *more: bytes) -> ParsedMessage:
-    return parse(TOP + b"Content-Type: " + kind + b"\r\n" + b"".join(more) + b"\r\n" + text)
+    return parse_message(TOP + b"Content-Type: " + kind + b"\r\n" + b"".join(more) + b"\r\n" + text)
 
 
 def parts(kind: bytes, *inner: bytes) -> bytes:
@@ -29,7 +29,7 @@ HTML = b"Content-Type: text/html\r\n\r\n<p>rich <b>text</b></p>"
 
 
 def test_headers_are_read() -> None:
-    message = parse(
+    message = parse_message(
         b"Message-ID: <m@example.com>\r\n"
         b"From: =?iso-8859-1?q?J=F6rg?= <j@example.com>\r\n"
         b'To: "B, b" <b@example.net>, team: c@example.net, <D@Example.Net>;, nonsense\r\n'
@@ -55,11 +55,11 @@ def test_headers_are_read() -> None:
 
 
 def test_what_is_absent_or_unusable_is_nothing() -> None:
-    message = parse(b"Message-ID: x y\r\nDate: yesterday\r\nTo: nobody\r\n\r\n")
+    message = parse_message(b"Message-ID: x y\r\nDate: yesterday\r\nTo: nobody\r\n\r\n")
     assert message.message_id is None
     assert message.date is None
     assert (message.to, message.subject, message.from_address) == ((), "", "")
-    assert parse(b"Message-ID: <a@b> <c@d>\r\n\r\n").message_id is None
+    assert parse_message(b"Message-ID: <a@b> <c@d>\r\n\r\n").message_id is None
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_what_is_absent_or_unusable_is_nothing() -> None:
     [b"Sat, 21 Nov 2026 12:00:00 +9999", b"1 Jan 0001 00:00:00 +1400", b"99999999999999", b"\xff"],
 )
 def test_an_absurd_date_is_no_date(date: bytes) -> None:
-    found = parse(b"Date: " + date + b"\r\n\r\n").date
+    found = parse_message(b"Date: " + date + b"\r\n\r\n").date
     assert found is None or found.tzinfo is not None
 
 
 def test_a_subject_has_no_line_breaks_whatever_its_words_decode_to() -> None:
     encoded = base64.b64encode(b"x\r\nBcc: evil@x.test\0")
-    message = parse(b"Subject: =?utf-8?b?" + encoded + b"?= =?x?q?=0D=0A?=\r\n\r\n")
+    message = parse_message(b"Subject: =?utf-8?b?" + encoded + b"?= =?x?q?=0D=0A?=\r\n\r\n")
     assert message.subject == "x Bcc: evil@x.test"
 
 
@@ -102,18 +102,18 @@ def test_encodings_and_charsets(kind: bytes, text: bytes, more: bytes, expected:
 
 
 def test_plain_text_is_preferred_and_html_converted_where_there_is_none() -> None:
-    assert parse(parts(b"alternative", PLAIN, HTML)).markdown == "plain"
-    assert parse(parts(b"alternative", HTML)).markdown == "rich **text**"
-    assert parse(parts(b"alternative", b"Content-Type: text/plain\r\n\r\n ", HTML)).markdown == (
-        "rich **text**"
-    )
-    assert parse(parts(b"mixed", PLAIN, HTML)).markdown == "plain\n\nrich **text**"
+    assert parse_message(parts(b"alternative", PLAIN, HTML)).markdown == "plain"
+    assert parse_message(parts(b"alternative", HTML)).markdown == "rich **text**"
+    assert parse_message(
+        parts(b"alternative", b"Content-Type: text/plain\r\n\r\n ", HTML)
+    ).markdown == ("rich **text**")
+    assert parse_message(parts(b"mixed", PLAIN, HTML)).markdown == "plain\n\nrich **text**"
 
 
 def test_only_what_is_missing_from_the_shown_text_is_said_to_be_removed() -> None:
     hiding = b"Content-Type: text/html\r\n\r\n<p>seen<span hidden>unseen</span></p>"
-    assert parse(parts(b"alternative", PLAIN, hiding)).removed == ()
-    shown = parse(parts(b"alternative", hiding))
+    assert parse_message(parts(b"alternative", PLAIN, hiding)).removed == ()
+    shown = parse_message(parts(b"alternative", hiding))
     assert (shown.markdown, shown.removed) == ("seen", ("1 hidden element",))
 
 
@@ -166,7 +166,7 @@ def attached(name: bytes, content: bytes = b"x", kind: bytes = b"application/pdf
     ],
 )
 def test_file_names_are_made_safe(given: bytes, name: str) -> None:
-    (file,) = parse(parts(b"mixed", PLAIN, attached(given))).attachments
+    (file,) = parse_message(parts(b"mixed", PLAIN, attached(given))).attachments
     assert file.name == name or (not name and file.name)
     assert Path(file.name).name == file.name
 
@@ -174,26 +174,30 @@ def test_file_names_are_made_safe(given: bytes, name: str) -> None:
 def test_file_names_are_unique_within_a_message() -> None:
     same = attached(b"filename=a.pdf")
     raw = parts(b"mixed", same, same, attached(b"filename=A.PDF"))
-    assert [file.name for file in parse(raw).attachments] == ["a.pdf", "a (2).pdf", "A (3).PDF"]
+    assert [file.name for file in parse_message(raw).attachments] == [
+        "a.pdf",
+        "a (2).pdf",
+        "A (3).PDF",
+    ]
 
 
 def test_an_enclosed_message_is_a_file_byte_for_byte() -> None:
     inner = b"From: x@y\r\nSubject: =?bad\r\n\r\n--B-not\r\n.\r\n"
     raw = parts(b"mixed", PLAIN, b"Content-Type: message/rfc822\r\n\r\n" + inner)
-    (file,) = parse(raw).attachments
+    (file,) = parse_message(raw).attachments
     assert (file.name, file.content_type) == ("message-1.eml", "message/rfc822")
     assert file.content == inner
 
 
 def test_an_inline_image_keeps_its_content_id() -> None:
     image = b"Content-Type: image/png\r\nContent-ID: <logo@x>\r\n\r\n\x89PNG"
-    (file,) = parse(parts(b"related", HTML, image)).attachments
+    (file,) = parse_message(parts(b"related", HTML, image)).attachments
     assert (file.content_id, file.content) == ("logo@x", b"\x89PNG")
 
 
 def test_content_ends_before_the_line_break_of_the_delimiter() -> None:
     raw = parts(b"mixed", attached(b"filename=a", b"one\r\n\r\n"), attached(b"filename=b", b""))
-    assert [file.content for file in parse(raw).attachments] == [b"one\r\n\r\n", b""]
+    assert [file.content for file in parse_message(raw).attachments] == [b"one\r\n\r\n", b""]
 
 
 def nested(depth: int) -> bytes:
@@ -259,7 +263,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_mail_is_read_somehow_and_soon(raw: bytes) -> None:
-    message = parse(raw)
+    message = parse_message(raw)
     texts = (message.subject, message.from_name, message.markdown, message.list_id)
     assert all(text.encode("utf-8") is not None for text in texts)
     assert len(message.attachments) <= 500

@@ -19,7 +19,7 @@ from multimail_server.workers.relay import (
     RelayOutcomeUnknown,
     RelayUnavailable,
     SmtpRelay,
-    relay_from_url,
+    parse_relay_url,
 )
 
 RAW = b"From: a@example.com\r\nSubject: hi\r\n\r\n.dot\r\nbody\r\n"
@@ -88,7 +88,7 @@ Run = Callable[..., tuple[Server, int]]
 
 def test_each_recipient_has_its_own_result(run: Run) -> None:
     server, port = run()
-    relay = relay_from_url(f"smtp://127.0.0.1:{port}")
+    relay = parse_relay_url(f"smtp://127.0.0.1:{port}")
     everyone = ["a@x.test", "no@x.test", "later@x.test", "b@x.test", "bad\r\nRCPT TO:<e@x.test>"]
     results = relay.send("me@example.com", everyone, RAW)
     assert results["a@x.test"] == RecipientResult(True, 250, "2.0.0 queued as 1", False)
@@ -100,7 +100,7 @@ def test_each_recipient_has_its_own_result(run: Run) -> None:
 
 def test_nothing_is_sent_when_no_recipient_is_taken(run: Run) -> None:
     server, port = run()
-    results = relay_from_url(f"smtp://127.0.0.1:{port}").send("", ["no@x.test"], RAW)
+    results = parse_relay_url(f"smtp://127.0.0.1:{port}").send("", ["no@x.test"], RAW)
     assert results["no@x.test"].code == 550
     assert server.taken == []
 
@@ -111,14 +111,14 @@ def test_nothing_is_sent_when_no_recipient_is_taken(run: Run) -> None:
 def test_the_answer_to_the_message_counts_for_all(run: Run, code: str, permanent: bool) -> None:
     server, port = run()
     server.data_reply = code
-    results = relay_from_url(f"smtp://127.0.0.1:{port}").send("m@e.test", ["a@x.test"], RAW)
+    results = parse_relay_url(f"smtp://127.0.0.1:{port}").send("m@e.test", ["a@x.test"], RAW)
     assert results == {"a@x.test": RecipientResult(False, int(code[:3]), code[4:], permanent)}
 
 
 def test_a_refused_sender_is_a_result(run: Run) -> None:
     server, port = run()
     server.mail_reply = "553 5.1.8 not yours"
-    results = relay_from_url(f"smtp://127.0.0.1:{port}").send("m@e.test", ["a@x.test"], RAW)
+    results = parse_relay_url(f"smtp://127.0.0.1:{port}").send("m@e.test", ["a@x.test"], RAW)
     assert results["a@x.test"] == RecipientResult(False, 553, "5.1.8 not yours", True)
 
 
@@ -126,7 +126,7 @@ def test_a_lost_answer_is_unknown_and_not_failed(run: Run) -> None:
     server, port = run()
     server.drop = True
     with pytest.raises(RelayOutcomeUnknown, match="may have been sent"):
-        relay_from_url(f"smtp://127.0.0.1:{port}").send("m@e.test", ["a@x.test"], RAW)
+        parse_relay_url(f"smtp://127.0.0.1:{port}").send("m@e.test", ["a@x.test"], RAW)
     assert len(server.taken) == 1
 
 
@@ -135,7 +135,7 @@ def test_nobody_there_is_unavailable() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(RelayUnavailable, match="ConnectionRefusedError"):
-        relay_from_url(f"smtp://127.0.0.1:{port}").send("m@e.test", ["a@x.test"], RAW)
+        parse_relay_url(f"smtp://127.0.0.1:{port}").send("m@e.test", ["a@x.test"], RAW)
 
 
 def test_a_silent_server_is_unavailable() -> None:
@@ -150,10 +150,10 @@ def test_a_silent_server_is_unavailable() -> None:
 def test_it_signs_in_and_never_shows_the_password(run: Run) -> None:
     options = {"authenticator": sign_in, "auth_required": True, "auth_require_tls": False}
     server, port = run(**options)
-    relay = relay_from_url(f"smtp://user%40x:s3cret%20pass%2Fword@127.0.0.1:{port}")
+    relay = parse_relay_url(f"smtp://user%40x:s3cret%20pass%2Fword@127.0.0.1:{port}")
     assert "s3cret" not in repr(relay) + str(relay)
     assert relay.send("m@e.test", ["a@x.test"], RAW)["a@x.test"].accepted
-    wrong = relay_from_url(f"smtp://user%40x:wr0ng@127.0.0.1:{port}")
+    wrong = parse_relay_url(f"smtp://user%40x:wr0ng@127.0.0.1:{port}")
     with pytest.raises(RelayUnavailable) as caught:
         wrong.send("m@e.test", ["a@x.test"], RAW)
     assert "wr0ng" not in f"{caught.value!r} {caught.value}"
@@ -183,10 +183,10 @@ def test_tls_is_used_when_offered_and_insisted_on_when_required(
     trusting = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
     relay = SmtpRelay("127.0.0.1", port, starttls="require", tls=trusting)
     assert relay.send("m@e.test", ["a@x.test"], RAW)["a@x.test"].accepted
-    tried = relay_from_url(f"smtp://127.0.0.1:{port}?starttls=try")
+    tried = parse_relay_url(f"smtp://127.0.0.1:{port}?starttls=try")
     assert tried.send("m@e.test", ["a@x.test"], RAW)["a@x.test"].accepted
     with pytest.raises(RelayUnavailable, match="SSLCertVerificationError"):
-        relay_from_url(f"smtp://127.0.0.1:{port}?starttls=require").send(
+        parse_relay_url(f"smtp://127.0.0.1:{port}?starttls=require").send(
             "m@e.test", ["a@x.test"], RAW
         )
     assert len(server.taken) == 2
@@ -195,7 +195,7 @@ def test_tls_is_used_when_offered_and_insisted_on_when_required(
 def test_required_tls_that_is_not_offered_is_unavailable(run: Run) -> None:
     server, port = run()
     with pytest.raises(RelayUnavailable, match="offers no STARTTLS"):
-        relay_from_url(f"smtp://127.0.0.1:{port}?starttls=require").send(
+        parse_relay_url(f"smtp://127.0.0.1:{port}?starttls=require").send(
             "m@e.test", ["a@x.test"], RAW
         )
     assert server.taken == []
@@ -212,7 +212,7 @@ def test_required_tls_that_is_not_offered_is_unavailable(run: Run) -> None:
     ],
 )
 def test_a_url_names_a_relay(url: str, port: int, starttls: str) -> None:
-    relay = relay_from_url(url)
+    relay = parse_relay_url(url)
     assert isinstance(relay, SmtpRelay)
     assert (relay.port, relay.starttls) == (port, starttls)
 
@@ -232,6 +232,6 @@ def test_a_url_names_a_relay(url: str, port: int, starttls: str) -> None:
 )
 def test_a_url_that_names_none_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ValueError, match="relay URL") as caught:
-        relay_from_url(url)
+        parse_relay_url(url)
     assert "pa" not in str(caught.value).replace("password", "")
     assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -13,9 +13,9 @@ from multimail.trust.evidence import Authentication, AuthResult, SpfEvidence
 from multimail.trust.labels import Label, assess
 from multimail_server import ServerConfig
 from multimail_server.mail.auth.authenticate import authenticate
-from multimail_server.mail.auth.dns import DnsUnavailable, Resolver
+from multimail_server.mail.auth.dns import DnsUnavailableError, Resolver
 from multimail_server.mail.auth.resolvers import zone_resolver
-from multimail_server.mail.auth.spf import check_envelope, check_host
+from multimail_server.mail.auth.spf import check_host, check_spf
 from multimail_server.mail.compose import compose
 from multimail_server.mail.envelope import SmtpEnvelope
 from multimail_server.testing.server import ServerUnderTest
@@ -57,7 +57,7 @@ def envelope(mail_from: str, peer: str = PEER, helo: str = "mail.example.com") -
 
 
 def checked(dns: Resolver, mail_from: str, **where: str) -> SpfEvidence:
-    found = check_envelope(envelope(mail_from, **where), dns, aligned=None)
+    found = check_spf(envelope(mail_from, **where), dns, aligned=None)
     assert found is not None
     return found
 
@@ -72,7 +72,7 @@ class Silent:
     def _hear(self, name: str) -> None:
         self.asked.append(name)
         if name.startswith(self.silent):
-            raise DnsUnavailable("DNS did not answer")
+            raise DnsUnavailableError("DNS did not answer")
 
     def txt(self, name: str) -> list[bytes]:
         self._hear(name)

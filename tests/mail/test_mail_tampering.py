@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from multimail.trust.labels import Label, assess
 from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.compose import OutgoingMessage, compose
-from multimail_server.mail.mime import ParsedMessage, parse
+from multimail_server.mail.mime import ParsedMessage, parse_message
 from multimail_server.mail.signing import generate_key, sign_dkim
 
 LINES = (
@@ -95,7 +95,7 @@ def originals() -> dict[str, bytes]:
 
 def reading(raw: bytes) -> tuple[Any, ...]:
     """What a reader sees of a message and acts on."""
-    read: ParsedMessage = parse(raw)
+    read: ParsedMessage = parse_message(raw)
     return (
         read.from_address, read.from_name, read.reply_to, read.subject, read.markdown,
         [(file.name, file.content) for file in read.attachments],

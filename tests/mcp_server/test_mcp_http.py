@@ -13,7 +13,7 @@ from tests.cli.conftest import run_inside
 from tests.mcp_server.support import ENDPOINT, TOKEN, Command, connected, say
 
 from multimail import ConfigurationError
-from multimail.config import Secret
+from multimail._config import Secret
 from multimail_mcp import HttpOptions
 
 WITH_TOKEN = {"MULTIMAIL_MCP_TOKEN": TOKEN}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.mcp_server.support import Command
+from tests.support.downloads import get_download_directory
 
 from multimail.tools import AGENT_TOOLS
 
@@ -18,12 +19,12 @@ PACKAGE = f"@modelcontextprotocol/inspector@{VERSION}"
 
 
 @pytest.fixture(scope="session")
-def inspector(request: pytest.FixtureRequest) -> Path:
-    """Install it beside pytest's cache, where the next run finds it."""
+def inspector(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install MCP Inspector."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed, and MCP Inspector comes from there")
-    folder = Path(request.config.cache.mkdir(f"mcp-inspector-{VERSION}"))  # type: ignore[union-attr]
+    folder = get_download_directory(pytestconfig, tmp_path_factory, f"mcp-inspector-{VERSION}")
     program = folder / "node_modules" / ".bin" / "mcp-inspector"
     if not program.exists():
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]

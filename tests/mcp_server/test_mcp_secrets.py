@@ -9,7 +9,7 @@ from mcp.shared.exceptions import McpError
 from pydantic import AnyUrl
 from tests.mcp_server.support import TOKEN, Command, connected, send
 
-from multimail.config import Secret
+from multimail._config import Secret
 from multimail.tools import Toolkit
 from multimail_mcp import Conversations, HttpOptions, McpServer
 from multimail_mcp.http import application

@@ -1,4 +1,4 @@
-"""Throw-away environments for tests of what a stranger installs."""
+"""Temporary virtual environments for tests of the installed package."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 
 
 class Environment:
-    """A virtual environment of its own, which has never seen this checkout.
+    """A new virtual environment, without this checkout.
 
     Args:
         folder: Where to make it.
     """
 
     def __init__(self, folder: Path) -> None:
-        venv.create(folder, with_pip=_uv() is None)
+        venv.create(folder, with_pip=_find_uv() is None)
         self.bin = folder / "bin"
         self.python = str(self.bin / "python")
 
     def install(self, *what: str) -> None:
         """Install distributions by requirement, from the package index or a file."""
-        uv = _uv()
+        uv = _find_uv()
         if uv is None:
             run(self.python, "-m", "pip", "install", "--quiet", *what)
         else:
@@ -38,13 +38,13 @@ class Environment:
 def run(*command: str, **variables: str) -> str:
     """Run a command away from this checkout and return what it printed; fail with its output."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
+    result = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**kept, **variables}, cwd="/"
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
-def _uv() -> str | None:
+def _find_uv() -> str | None:
     beside = Path(sys.executable).parent
     return shutil.which("uv", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")

@@ -1,4 +1,4 @@
-"""Layout: our folders shadow nobody, and the core imports nothing heavy."""
+"""Layout: no folder shadows a package, the core imports nothing heavy, and layers hold."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def test_importing_the_core_loads_neither_a_framework_nor_the_server() -> None:
 
 
 FLOORS = {
-    "multimail/trust": ("call", "client", "endpoints", "tools", "exchange"),
-    "multimail/endpoints": ("client", "tools", "exchange", "verbs"),
+    "multimail/trust": ("_call", "_client", "_execution", "endpoints", "tools"),
+    "multimail/endpoints": ("_client", "_execution", "_methods", "tools"),
     "multimail/tools": ("multimail_server", "multimail_cli"),
     "multimail": ("multimail_server", "multimail_cli", "multimail_mcp", "langchain_multimail"),
-    "multimail_server": ("multimail_cli", "multimail.client", "multimail.tools"),
+    "multimail_server": ("multimail_cli", "multimail._client", "multimail.tools"),
     "multimail_mcp": ("multimail_cli", "multimail_server"),
 }
 
@@ -94,11 +94,11 @@ def _is_module(name: str, above: str) -> bool:
 
 def _imports(path: Path) -> list[str]:
     tree = ast.parse(path.read_text())
-    found: list[str] = []
+    names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
-            found += [f"{base}.{alias.name}".strip(".") for alias in node.names]
-    return found
+            names += [f"{base}.{alias.name}".strip(".") for alias in node.names]
+    return names

@@ -20,47 +20,47 @@ url, agent_key, reviewer_key, admin_key = sys.argv[1:]
 agent = MultiMail(agent_key, base_url=url)
 reviewer = MultiMail(reviewer_key, base_url=url)
 admin = MultiMail(admin_key, base_url=url)
-told = {}
+results = {}
 
 (mailbox,) = agent.list_mailboxes()
 box = mailbox["id"]
-told["created"] = admin.create_mailbox("second@multimail.test", "Second")["address"]
-told["renamed"] = admin.update_mailbox(box, display_name="Renamed")["display_name"]
+results["created"] = admin.create_mailbox("second@multimail.test", "Second")["address"]
+results["renamed"] = admin.update_mailbox(box, display_name="Renamed")["display_name"]
 
 (row,) = agent.list_emails(box, direction="inbound")["emails"]
 email = agent.get_email(box, row["id"])
-told["read"] = [email["from"], email["subject"], email["markdown"].strip()]
+results["read"] = [email["from"], email["subject"], email["markdown"].strip()]
 
 plan = dict(to=["bob@example.org"], subject="Plan", markdown="Hi", idempotency_key="k1")
 sent = agent.send_email(box, **plan)
 again = agent.send_email(box, **plan)
-told["sent"] = [sent["status"], again["status"], again["id"] == sent["id"]]
+results["sent"] = [sent["status"], again["status"], again["id"] == sent["id"]]
 reply = agent.reply_email(box, row["id"], markdown="Yes.")
 dropped = agent.send_email(box, to=["eve@example.org"], subject="Oops", markdown="No")
-told["cancelled"] = agent.cancel_email(box, dropped["id"])["status"]
+results["cancelled"] = agent.cancel_email(box, dropped["id"])["status"]
 
-told["pending"] = sorted(item["subject"] for item in reviewer.list_pending())
-told["approved"] = reviewer.decide(sent["id"], "approve")["status"]
-told["rejected"] = reviewer.decide(reply["id"], "reject", reason="Too short")["status"]
+results["pending"] = sorted(item["subject"] for item in reviewer.list_pending())
+results["approved"] = reviewer.decide(sent["id"], "approve")["status"]
+results["rejected"] = reviewer.decide(reply["id"], "reject", reason="Too short")["status"]
 
 agent.set_tags(box, row["id"], {"kind": "question", "old": "1"})
 agent.delete_tag(box, row["id"], "old")
-told["tags"] = agent.get_tags(box, row["id"])["tags"]
+results["tags"] = agent.get_tags(box, row["id"])["tags"]
 
 contact = agent.add_contact("ann@example.org", "Ann")
-told["contacts"] = [one["email"] for one in agent.list_contacts(q="ann")]
+results["contacts"] = [contact["email"] for contact in agent.list_contacts(q="ann")]
 admin.delete_contact(contact["id"])
 
 thread = agent.get_thread(box, row["thread_id"])
-told["thread"] = [one["status"] for one in thread["emails"]]
+results["thread"] = [email["status"] for email in thread["emails"]]
 
 key = admin.create_api_key("extra", ["read"])
-told["key_works"] = len(MultiMail(key["key"], base_url=url).list_mailboxes())
+results["key_works"] = len(MultiMail(key["key"], base_url=url).list_mailboxes())
 admin.revoke_api_key(key["id"])
-told["keys"] = sorted(one["name"] for one in admin.list_api_keys() if not one.get("revoked_at"))
-told["account"] = bool(admin.get_account()["id"])
-told["usage"] = isinstance(admin.get_usage(), dict)
-told["audit"] = sorted({entry["action"] for entry in admin.get_audit_log(limit=100)})
+results["keys"] = sorted(key["name"] for key in admin.list_api_keys() if not key.get("revoked_at"))
+results["account"] = bool(admin.get_account()["id"])
+results["usage"] = isinstance(admin.get_usage(), dict)
+results["audit"] = sorted({entry["action"] for entry in admin.get_audit_log(limit=100)})
 
 for name, call in {
     "revoked": lambda: MultiMail(key["key"], base_url=url).list_mailboxes(),
@@ -70,8 +70,8 @@ for name, call in {
     try:
         call()
     except MultiMailError as error:
-        told[name] = [type(error).__name__, error.status_code]
-print(json.dumps(told))
+        results[name] = [type(error).__name__, error.status_code]
+print(json.dumps(results))
 """
 
 
@@ -88,9 +88,9 @@ def test_the_retired_sdk_runs_unchanged(
     server = multimail_server
     server.deliver("Can you help?", subject="Question", sender="ann@example.org")
     keys = (server.keys.agent, server.keys.reviewer, server.keys.admin)
-    told = json.loads(retired.execute(STORY, server.url, *keys))
-    audit = set(told.pop("audit"))
-    assert told == {
+    results = json.loads(retired.execute(STORY, server.url, *keys))
+    audit = set(results.pop("audit"))
+    assert results == {
         "created": "second@multimail.test",
         "renamed": "Renamed",
         "read": ["ann@example.org", "Question", "Can you help?"],

@@ -1,4 +1,4 @@
-"""The wheel: what a stranger installs, in an environment that has never seen this checkout."""
+"""The wheel, installed in a new environment."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ import httpx
 from tests.server.pages import Person
 from tests.support.server import ServerFixture
 
-from multimail_server import VirtualClock
 from multimail_server.store.postgres import PostgresStore
 from multimail_server.store.protocol import Reader, Store, Tx
 from multimail_server.store.sqlite import SqliteStore
+from multimail_server.testing import VirtualClock
 
 T = TypeVar("T")
 _TIMEOUT = 60.0

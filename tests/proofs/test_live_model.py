@@ -28,7 +28,8 @@ from hypothesis.stateful import (
 from tests.proofs.model import LADDER, TTL, Mail, Model
 from tests.support.server import ServerFixture
 
-from multimail_server import ServerConfig, VirtualClock
+from multimail_server import ServerConfig
+from multimail_server.testing import VirtualClock
 
 # Where the model and the server differ, Hypothesis takes some minutes to find the shortest way.
 pytestmark = pytest.mark.timeout(900)

@@ -17,7 +17,8 @@ import httpx
 import pytest
 from tests.proofs.interleaving import DECISIONS, Call, InterleavingServer, Race, Writer, codes
 
-from multimail_server import ServerConfig, VirtualClock
+from multimail_server import ServerConfig
+from multimail_server.testing import VirtualClock
 
 autonomous = pytest.mark.parametrize("mode", ["autonomous"])
 

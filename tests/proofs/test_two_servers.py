@@ -1,4 +1,4 @@
-"""PostgreSQL: two servers on one database act as one, and an outage of it loses nothing."""
+"""Two servers on one PostgreSQL database act as one."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from threading import Event
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 from tests.support.postgres import Cluster
-from tests.support.server import Json, ServerFixture, accepted, refusal
+from tests.support.server import Json, ServerFixture, accepted
 from tests.support.server_launcher import ServerLauncher
-from tests.support.smtp_sink import SinkMessage, SmtpSink
+from tests.support.smtp_sink import SmtpSink
 from tests.support.webhook_receiver import WebhookReceiver
-
-from multimail_server import ServerConfig
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="fork is POSIX"),
@@ -141,18 +138,6 @@ def test_both_prove_themselves_with_the_same_keys(two: Two) -> None:
     assert httpx.get(two.first["url"] + at).content == httpx.get(two.second["url"] + at).content
 
 
-@pytest.fixture
-def start_on(database_url: str) -> Iterator[Callable[..., ServerFixture]]:
-    """Start servers in this process on one PostgreSQL database."""
-    with ExitStack() as stack:
-
-        def start_server(**settings: Any) -> ServerFixture:
-            config = ServerConfig(port=0, smtp_port=0, database=database_url, **settings)
-            return stack.enter_context(ServerFixture(config))
-
-        yield start_server
-
-
 def test_events_are_posted_once_and_in_order(start_on: Callable[..., ServerFixture]) -> None:
     servers = [start_on(), start_on()]
     admin = servers[0].admin
@@ -164,65 +149,3 @@ def test_events_are_posted_once_and_in_order(start_on: Callable[..., ServerFixtu
         posted = endpoint.wait(20)
         rows = admin.get("/v1/webhook-deliveries", params={"limit": 100}).json()["deliveries"]
     assert [event.id for event in posted] == [row["id"] for row in reversed(rows)]
-
-
-def test_a_restart_of_the_database_in_a_hand_over_makes_no_second_one(
-    postgres: Cluster, start_on: Callable[..., ServerFixture]
-) -> None:
-    restarted = Event()
-
-    def restart(_: SinkMessage) -> None:
-        postgres.stop()
-        postgres.start()
-        restarted.set()
-
-    with SmtpSink() as sink:
-        sink.on_message = restart
-        settings = {"relay": sink.url, "live": True, "oversight_mode": "autonomous"}
-        first, second = start_on(**settings), start_on(**settings)
-        first.sent(subject="Once")
-        assert restarted.wait(60)
-        second.wait_for_message("Once", direction="outbound", status="sent", timeout=60)
-        assert subjects(sink) == ["Once"]
-
-
-def test_an_outage_of_the_database_is_a_503_that_loses_nothing(
-    postgres: Cluster, start_on: Callable[..., ServerFixture]
-) -> None:
-    server = start_on()
-
-    def send(key: str) -> httpx.Response:
-        return server.send(subject=key, idempotency_key=key)
-
-    kept = send("before").json()["id"]
-    postgres.stop()
-    try:
-        refused = send("during")
-    finally:
-        postgres.start()
-    assert refusal(refused) == (503, "store_unavailable")
-    assert refused.headers["retry-after"]
-    assert send("before").json()["id"] == kept
-    assert send("during").status_code == 202
-    assert [row["subject"] for row in server.emails()] == ["during", "before"]
-
-
-def test_a_decision_that_was_committed_before_the_outage_is_not_said_to_be_undone(
-    postgres: Cluster, start_on: Callable[..., ServerFixture]
-) -> None:
-    stopped = Event()
-
-    def stop(_: SinkMessage) -> None:
-        postgres.stop()
-        stopped.set()
-
-    with SmtpSink() as sink:
-        sink.on_message = stop
-        server = start_on(relay=sink.url, live=True)
-        answer = server.decide(server.sent(subject="Once")["id"])
-        assert stopped.wait(60)
-        postgres.start()
-        assert refusal(answer) == (503, "store_unavailable")
-        assert "may have been done" in answer.json()["error"]
-        server.wait_for_message("Once", direction="outbound", status="sent", timeout=60)
-        assert len(sink.messages) == 1

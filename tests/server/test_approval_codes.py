@@ -10,7 +10,7 @@ import pytest
 from tests.support.server import Json, ServerFixture, Start, refusal
 
 from multimail import ApprovalRequiredError, MultiMail
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 KEY = {"name": "new", "scopes": ["read"]}
 

@@ -12,10 +12,10 @@ import pytest
 from tests.support.server import ServerFixture, Start, refusal
 from tests.support.smtp_sink import SmtpSink
 
-from multimail_server import VirtualClock
 from multimail_server.services.context import AppContext
 from multimail_server.store.protocol import StoreUnavailableError, Tx
-from multimail_server.workers.relay import relay_from_url
+from multimail_server.testing import VirtualClock
+from multimail_server.workers.relay import parse_relay_url
 
 ASCII = b"From: me@example.com\r\nSubject: hi\r\n\r\nHello\r\n"
 EIGHT_BIT = ASCII + "Grüße\r\n".encode()
@@ -164,7 +164,7 @@ def test_body_8bitmime_is_declared_for_8_bit_mail_where_the_relay_announces_it(
     raw: bytes, hidden: tuple[str, ...], body: list[str]
 ) -> None:
     with SmtpSink(hidden) as sink:
-        results = relay_from_url(sink.url).send("me@example.com", ["ann@other.test"], raw)
+        results = parse_relay_url(sink.url).send("me@example.com", ["ann@other.test"], raw)
     assert results["ann@other.test"].accepted
     [message] = sink.messages
     assert message.raw == raw

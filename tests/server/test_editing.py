@@ -13,8 +13,8 @@ import pytest
 from tests.support.server import Json, ServerFixture, Start, accepted, refusal
 
 from multimail import MultiMail, ValidationError
-from multimail_server import VirtualClock
 from multimail_server.oversight import FREE, Mode
+from multimail_server.testing import VirtualClock
 
 LATER = "2026-01-01T10:00:00Z"
 

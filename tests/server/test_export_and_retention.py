@@ -12,7 +12,7 @@ import pytest
 from tests.support.server import ServerFixture, Start, accepted
 
 from multimail import MultiMail
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 
 def export(client: httpx.Client) -> dict[str, list[Any]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import smtplib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,10 +11,8 @@ import pytest
 from tests.support.server import Json, ServerFixture, Start, accepted, refusal
 
 from multimail import MultiMail, RateLimitError
-from multimail_server import VirtualClock
-from multimail_server.testing.operations import OPERATIONS
+from multimail_server.testing import VirtualClock
 
-PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text()
 FAULTS = "/v1/test/faults"
 
 
@@ -34,16 +30,6 @@ def fault(server: ServerFixture, **what: Any) -> Json:
 def faults(server: ServerFixture) -> list[Json]:
     rows: list[Json] = server.admin.get(FAULTS).json()["faults"]
     return rows
-
-
-def test_the_operations_are_those_of_the_parity_page() -> None:
-    row = re.compile(r"^\| (`[^|]+`) \| ([A-Z]+) (\S+) \| [^|]+ \| (?:yes|no) \|", re.MULTILINE)
-    documented = {
-        name: (match[2], match[3])
-        for match in row.finditer(PAGE)
-        for name in re.findall(r"`(\w+)`", match[1])
-    }
-    assert documented == OPERATIONS
 
 
 def test_a_status_is_answered_as_often_as_asked_and_nothing_is_done(clean: ServerFixture) -> None:

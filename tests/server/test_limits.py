@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tests.support.server import Json, ServerFixture, Start, refusal
 
-from multimail_server import ServerStartError, VirtualClock
+from multimail_server import ServerStartError
 from multimail_server.rate_limit import MAX_KEYS, RateLimiter
+from multimail_server.testing import VirtualClock
 
 
 def test_a_key_that_asks_too_often_waits_for_as_long_as_retry_after_says(

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tests.support.server import Json, ServerFixture, Start, refusal
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 
 @pytest.fixture

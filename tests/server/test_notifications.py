@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.server import Json, ServerFixture, Start
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 
 def notifications(server: ServerFixture, **query: Any) -> list[Json]:
@@ -78,7 +78,7 @@ def test_an_approver_that_the_relay_refuses_is_shown(start: Start) -> None:
     server = start_live(start, start(domain="other.test"), "nobody@other.test")
     server.sent()
     row = wait_for_field(server, "mail_error")
-    assert (row["mailed_at"], row["mail_error"]) == (None, "the relay refused 1 of them")
+    assert (row["mailed_at"], row["mail_error"]) == (None, "the relay refused 1 of its recipients")
 
 
 def test_a_test_key_mails_nobody(start: Start) -> None:

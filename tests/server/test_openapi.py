@@ -13,10 +13,8 @@ from openapi_spec_validator import validate
 from tests.server.conversation import HOOK, Step, conversation
 from tests.support.server import Json, ServerFixture, Start
 
-from multimail_server import VirtualClock
-from multimail_server.api.openapi import described_path
-from multimail_server.api.operations import OPERATIONS
-from multimail_server.api.routes import ALL
+from multimail_server.testing import VirtualClock
+from multimail_server.testing.routes import ALL_ROUTES
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +33,7 @@ def test_it_has_every_route_and_nothing_else(document: Json) -> None:
     described = {
         (method.upper(), path) for path, methods in document["paths"].items() for method in methods
     }
-    assert described == {(spec.method, described_path(spec.path)) for spec in ALL}
-
-
-def test_every_route_has_its_shapes_in_the_table_of_operations() -> None:
-    """A new route needs an entry in api/operations.py: what it takes and answers."""
-    assert set(OPERATIONS) == {(spec.method, described_path(spec.path)) for spec in ALL}
+    assert described == {(route.method, route.openapi_path) for route in ALL_ROUTES}
 
 
 def test_every_operation_has_a_name_of_its_own_and_a_summary(document: Json) -> None:
@@ -51,27 +44,27 @@ def test_every_operation_has_a_name_of_its_own_and_a_summary(document: Json) -> 
 
 
 def test_scopes_are_the_routes_own(document: Json) -> None:
-    for spec in ALL:
-        operation = document["paths"][described_path(spec.path)][spec.method.lower()]
+    for route in ALL_ROUTES:
+        operation = document["paths"][route.openapi_path][route.method.lower()]
         scopes = {name for way in operation["security"] for names in way.values() for name in names}
-        assert scopes == set(spec.scopes)
-        assert ("401" in operation["responses"]) is bool(spec.scopes)
+        assert scopes == set(route.scopes)
+        assert ("401" in operation["responses"]) is bool(route.scopes)
 
 
 def test_other_spellings_are_told(document: Json) -> None:
-    field = document["components"]["schemas"]["DecideBody"]["properties"]["email_id"]
+    field = document["components"]["schemas"]["DecideIn"]["properties"]["email_id"]
     assert field["description"] == "Also read as `message_id`, `id`."
 
 
 def test_without_a_key_every_route_that_needs_one_says_so(
     document: Json, server: ServerFixture
 ) -> None:
-    error = checker(document, "ErrorAnswer")
+    error = checker(document, "ErrorOut")
     with httpx.Client(base_url=server.url) as nobody:
-        for spec in ALL:
-            if spec.scopes:
-                answer = nobody.request(spec.method, described_path(spec.path))
-                assert answer.status_code == 401, spec.path
+        for route in ALL_ROUTES:
+            if route.scopes:
+                answer = nobody.request(route.method, route.openapi_path)
+                assert answer.status_code == 401, route.path
                 assert "Bearer" in answer.headers["WWW-Authenticate"]
                 error.validate(answer.json())
 
@@ -96,7 +89,8 @@ def test_every_field_of_every_real_answer_is_described(
     server = start(clock=VirtualClock(), dns_zone=zone)
     seen = asked(document, server, conversation(server))
     flat_twins = {(method, f"/v1{path}") for method, path in seen}
-    assert set(OPERATIONS) - seen - flat_twins == {("GET", "/v1/attachments/{attachment}")}
+    served = {(route.method, route.openapi_path) for route in ALL_ROUTES}
+    assert served - seen - flat_twins == {("GET", "/v1/attachments/{attachment}")}
 
 
 def test_a_change_that_waits_for_a_code_is_described(document: Json, start: Start) -> None:

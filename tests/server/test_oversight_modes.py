@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from tests.support.server import ServerFixture, Start, refusal
 
-from multimail_server import VirtualClock
 from multimail_server.oversight import FREE, GATED, Mode
+from multimail_server.testing import VirtualClock
 
 
 @pytest.mark.parametrize("mode", [*GATED, *FREE])

@@ -14,7 +14,7 @@ import pytest
 from tests.server.pages import Person, get_text
 
 from multimail import MultiMail
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
@@ -64,7 +64,7 @@ def test_a_link_shows_the_item_and_decides_once(server: ServerUnderTest, nobody:
     assert status_of(server, email) == "sent"
     for again in (nobody.get(path), nobody.post(path, fields)):
         assert again.status_code == 410
-        assert "has been used" in get_text(again)
+        assert "was used" in get_text(again)
 
 
 @pytest.mark.parametrize("key", ["agent", "admin"])

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from tests.server.pages import Person, get_text
 
-from multimail_server import VirtualClock
 from multimail_server.store.protocol import Tx
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
@@ -85,9 +85,9 @@ def test_every_recipient_is_shown_and_new_ones_are_flagged(start: Start) -> None
     for line in (
         "To ann@example.com new",
         "Cc Cleo@example.com new",
-        "Bcc boss@example.com new the others do not see it",
+        "Bcc boss@example.com new not visible to the others",
         "Auto-Cc log@example.com new the mailbox's own copy",
-        "Auto-Bcc archive@example.com new the mailbox's own copy, which nobody sees",
+        "Auto-Bcc archive@example.com new the mailbox's own copy, not visible to the others",
     ):
         assert line in shown
     person.decide(send(server, cc=["cleo@example.com"]), "approve")
@@ -108,7 +108,7 @@ def test_hidden_characters_are_shown_and_named(server: ServerUnderTest, person: 
     email = send(server, subject="Of\u200bfer", markdown="Pay \u202e1234\U000e0041 now `a\u00ad`")
     page = person.get(f"/review/{email}")
     shown = get_text(page)
-    assert "Hidden characters:" in shown
+    assert "Invisible characters:" in shown
     for name in ("U+200B zero width space", "U+202E right-to-left override",
                  "U+E0041 tag latin capital letter a", "U+00AD soft hyphen"):  # fmt: skip
         assert name in shown
@@ -194,8 +194,8 @@ def test_the_thread_is_beside_the_reply(server: ServerUnderTest, person: Person)
     shown = get_text(person.get(f"/review/{reply['id']}"))
     assert "The rest of the thread" in shown
     assert "Where is my order?" in shown
-    assert "this is what it answers" in shown
-    assert "Nothing proves who sent it: anybody can write this From." in shown
+    assert "the message it replies to" in shown
+    assert "Nothing proves who sent it: anyone can write this From." in shown
     seen = server.wait_for_message("Order 9")
     assert seen["status"] == "unread", "a human's look marks nothing as read for the agent"
 
@@ -358,7 +358,7 @@ def test_long_lists_are_paged(start: Start) -> None:
         ),
         (
             {"dkim": [{"domain": "evil.test", "result": "pass", "aligned": False}]},
-            "Nothing proves who sent it: anybody can write this From.",
+            "Nothing proves who sent it: anyone can write this From.",
         ),
         (
             {"spf": {"domain": "bank.example", "result": "pass", "aligned": True}},

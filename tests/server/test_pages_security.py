@@ -9,11 +9,11 @@ import httpx
 import pytest
 from tests.server.pages import Person, get_text
 
-from multimail_server.api.routes import PAGES
-from multimail_server.api.routing import RouteSpec
+from multimail_server.api.routing import Route
+from multimail_server.pages.views import PAGE_ROUTES
 from multimail_server.testing.server import ServerUnderTest
 
-CLOSED = [spec for spec in PAGES if spec.path not in ("/", "/sign-in", "/static/{name}")]
+CLOSED = [spec for spec in PAGE_ROUTES if spec.path not in ("/", "/sign-in", "/static/{name}")]
 HELD = "pending_send_approval"
 
 
@@ -44,18 +44,18 @@ def status(server: ServerUnderTest, held: str, agent: httpx.Client) -> Iterator[
     assert ask() == HELD
 
 
-def path_of(spec: RouteSpec, email: str) -> str:
+def path_of(spec: Route, email: str) -> str:
     path = spec.path.replace("{email}", email).replace("{name}", "page.css")
     return re.sub(r"\{[^}]+\}", "nothing", path)
 
 
-def name_of(spec: RouteSpec) -> str:
+def name_of(spec: Route) -> str:
     return f"{spec.method} {spec.path}"
 
 
 @pytest.mark.parametrize("spec", CLOSED, ids=name_of)
 def test_nothing_is_shown_or_done_without_a_session(
-    server: ServerUnderTest, held: str, status: object, spec: RouteSpec
+    server: ServerUnderTest, held: str, status: object, spec: Route
 ) -> None:
     for headers in ({}, {"Authorization": f"Bearer {server.keys.reviewer}"}):
         reply = httpx.request(
@@ -68,9 +68,9 @@ def test_nothing_is_shown_or_done_without_a_session(
         assert "Offer" not in reply.text
 
 
-@pytest.mark.parametrize("spec", [s for s in PAGES if s.method == "GET"], ids=name_of)
+@pytest.mark.parametrize("spec", [s for s in PAGE_ROUTES if s.method == "GET"], ids=name_of)
 def test_looking_changes_nothing_and_is_well_protected(
-    person: Person, held: str, status: object, spec: RouteSpec
+    person: Person, held: str, status: object, spec: Route
 ) -> None:
     for _ in range(2):
         page = person.get(path_of(spec, held))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.server.pages import Person, get_text
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
@@ -49,7 +49,7 @@ def test_a_key_that_may_not_decide_is_refused_with_a_sentence(
     person, key = Person(server), getattr(server.keys, role)
     refused = person.sign_in(key)
     assert refused.status_code == 403
-    why = {"agent": "This key can send", "admin": "does not have the oversight scope"}[role]
+    why = {"agent": "A key that can send", "admin": "has no oversight scope"}[role]
     assert why in get_text(refused)
     assert "Use the reviewer's key." in get_text(refused)
     assert key not in refused.text
@@ -61,7 +61,7 @@ def test_a_key_that_may_not_decide_is_refused_with_a_sentence(
 def test_an_unknown_key_is_refused_and_not_shown(server: ServerUnderTest, key: str) -> None:
     refused = Person(server).sign_in(key)
     assert refused.status_code == 401
-    assert "not known here" in get_text(refused)
+    assert "is unknown here" in get_text(refused)
     assert not key or key not in refused.text
 
 

@@ -92,4 +92,4 @@ def test_a_link_s_page_says_that_the_database_is_away(start: Start, tmp_path: Pa
     lock.close()
     assert (page.status_code, page.headers["retry-after"]) == (503, "2")
     assert is_page(page)
-    assert "nothing was changed" in get_text(page)
+    assert "Nothing was changed" in get_text(page)

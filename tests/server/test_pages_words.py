@@ -44,10 +44,10 @@ def _evidence() -> list[dict[str, Any]]:
                 "dmarc": dmarc if policy else {"result": "none"},
             }
         )
-    return [*made, {"structure": ["From stands 2 times"]}, {}]
+    return [*made, {"structure": ["From occurs 2 times"]}, {}]
 
 
 def test_a_reviewer_is_told_what_an_agent_is_told() -> None:
     for evidence in _evidence():
         label = assess(Authentication.model_validate(evidence)).label
-        assert words.proof(evidence).level == _KINDS[label], evidence
+        assert words.sender_evidence(evidence).level == _KINDS[label], evidence

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tests.support.server import ServerFixture, Start, refusal
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 
 def with_files(*files: tuple[str, bytes], subject: str = "Files") -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.support.server import ServerFixture, Start, refusal
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 
 def rows(data: Path) -> dict[str, int]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from tests.support.server import Json, ServerFixture, Start, refusal
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 LATER = "2026-01-01T10:00:00Z"
 NEXT_DAY = "2026-01-02T10:00:00Z"

@@ -15,9 +15,10 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
-from multimail_server import ServerConfig, VirtualClock
+from multimail_server import ServerConfig
 from multimail_server.api.openapi import describe
-from multimail_server.api.routes import ALL
+from multimail_server.testing import VirtualClock
+from multimail_server.testing.routes import ALL_ROUTES
 from multimail_server.testing.server import ServerUnderTest
 
 load_all_checks()
@@ -37,7 +38,7 @@ _SETTINGS = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-_DOCUMENT = describe(ALL)
+_DOCUMENT = describe(ALL_ROUTES)
 
 
 @schemathesis.serializer("application/mbox", "message/rfc822")

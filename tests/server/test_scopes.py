@@ -10,10 +10,10 @@ import httpx
 import pytest
 from tests.support.server import ServerFixture, refusal
 
-from multimail_server.api.routes import ALL
-from multimail_server.api.routing import RouteSpec
+from multimail_server.api.routing import Route
+from multimail_server.testing.routes import ALL_ROUTES
 
-KEYED = [spec for spec in ALL if spec.scopes]
+KEYED = [spec for spec in ALL_ROUTES if spec.scopes]
 CLOSES = ("DELETE", "/v1/account")
 
 
@@ -30,11 +30,11 @@ def by_scope(server: ServerFixture) -> dict[str, dict[str, Any]]:
     return {scope: server.create_key(scope) for scope in ("read", "send", "oversight", "admin")}
 
 
-def get_name(spec: RouteSpec) -> str:
+def get_name(spec: Route) -> str:
     return f"{spec.method} {spec.path}"
 
 
-def get_path(spec: RouteSpec) -> str:
+def get_path(spec: Route) -> str:
     """Return the path with an id that nothing has, so that no route gets as far as an effect."""
     return re.sub(r"\{[^}]+\}", "nothing", spec.path)
 
@@ -48,7 +48,7 @@ def test_a_route_needs_a_key_of_its_scope(
     server: ServerFixture,
     no_key: httpx.Client,
     by_scope: dict[str, dict[str, Any]],
-    spec: RouteSpec,
+    spec: Route,
 ) -> None:
     reply = no_key.request(spec.method, get_path(spec))
     assert refusal(reply) == (401, "missing_key")
@@ -67,7 +67,7 @@ def test_a_route_needs_a_key_of_its_scope(
     "spec", [spec for spec in KEYED if (spec.method, spec.path) != CLOSES], ids=get_name
 )
 def test_a_route_leaves_an_audit_entry_when_it_refuses_too(
-    server: ServerFixture, by_scope: dict[str, dict[str, Any]], spec: RouteSpec
+    server: ServerFixture, by_scope: dict[str, dict[str, Any]], spec: Route
 ) -> None:
     key = by_scope[spec.scopes[0]]
     with server.http(key["key"]) as client:

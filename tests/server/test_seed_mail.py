@@ -11,7 +11,8 @@ import httpx
 import pytest
 from tests.support.server import ServerFixture, Start, refusal
 
-from multimail_server import ServerStartError, VirtualClock
+from multimail_server import ServerStartError
+from multimail_server.testing import VirtualClock
 
 LETTER = (
     "Return-Path: <bounce@example.org>\r\nFrom: Ann <ann@example.org>\r\nTo: {to}\r\n"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.support.server import ServerFixture, Start
 
-from multimail_server import ServerConfig, ServerStartError, SystemClock, VirtualClock
-from multimail_server.testing.hooks import SeededIds
+from multimail_server import ServerConfig, ServerStartError, SystemClock
+from multimail_server.testing import VirtualClock
+from multimail_server.testing.seeded import SeededIds
 
 
 def a_run(start: Start, **settings: Any) -> list[Any]:

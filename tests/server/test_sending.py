@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tests.support.server import Json, ServerFixture, Start, refusal
 
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 
 def test_an_idempotency_key_sends_once(server: ServerFixture, agent: httpx.Client) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.support.server import Json, ServerFixture, Start, refusal
 
-from multimail_server.mail.scoring import score
+from multimail_server.mail.scoring import score_message
 
 ZONE = """
 strict.example. 60 IN TXT "v=spf1 -all"
@@ -77,7 +77,7 @@ def add_up(reasons: list[str]) -> float:
     ],
 )
 def test_the_score_is_the_sum_of_its_reasons(evidence: Json, points: float, verdict: str) -> None:
-    result = score(evidence)
+    result = score_message(evidence)
     assert (result.score, result.verdict) == (points, verdict)
     assert add_up(list(result.reasons)) == points
 

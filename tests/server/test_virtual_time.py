@@ -11,9 +11,9 @@ import httpx
 import pytest
 from tests.support.server import ServerFixture, Start, refusal
 
-from multimail_server import VirtualClock
 from multimail_server.errors import ApiError
-from multimail_server.testing.hooks import parse_clock
+from multimail_server.testing import VirtualClock
+from multimail_server.testing.clock import parse_clock
 
 HOUR = 3600
 

@@ -1,4 +1,4 @@
-"""The alarms of the threads that do what is due: nothing is overslept, nothing wakes in vain."""
+"""Wakeups of workers: work that falls due earlier wakes one, later work does not."""
 
 from __future__ import annotations
 
@@ -13,52 +13,40 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
+@pytest.fixture
 def asleep() -> Wakeup:
-    """Return the alarm of somebody who sleeps until noon."""
-    alarm = Wakeup()
-    alarm.clear()
-    assert not alarm.sleep(NOON, 0.0)
-    return alarm
+    """The wakeup of a worker that waits until noon."""
+    wakeup = Wakeup()
+    wakeup.clear()
+    assert not wakeup.wait(NOON, 0.0)
+    return wakeup
 
 
-@pytest.mark.parametrize("due", [None, NOON - SECOND])
-def test_something_earlier_wakes(due: datetime | None) -> None:
-    alarm = asleep()
-    alarm.notify(due)
-    assert alarm.sleep(NOON, 10.0)
+@pytest.mark.parametrize(
+    ("due", "wakes"),
+    [(None, True), (NOON - SECOND, True), (NOON, False), (NOON + SECOND, False)],
+)
+def test_only_earlier_work_wakes(asleep: Wakeup, due: datetime | None, wakes: bool) -> None:
+    asleep.notify(due)
+    assert asleep.wait(NOON, 0.0) is wakes
 
 
-@pytest.mark.parametrize("due", [NOON, NOON + SECOND])
-def test_something_later_lets_it_sleep(due: datetime) -> None:
-    alarm = asleep()
-    alarm.notify(due)
-    assert not alarm.sleep(NOON, 0.0)
+def test_a_notification_while_the_worker_looks_for_work_is_kept(asleep: Wakeup) -> None:
+    asleep.clear()
+    asleep.notify(NOON + SECOND)
+    assert asleep.wait(NOON, 0.0)
 
 
-def test_a_ring_while_it_looks_for_work_is_not_lost() -> None:
-    alarm = asleep()
-    alarm.clear()
-    alarm.notify(NOON + SECOND)
-    assert alarm.sleep(NOON, 10.0)
+def test_a_notification_from_before_it_looked_does_not_wake_it_again(asleep: Wakeup) -> None:
+    asleep.notify()
+    asleep.clear()
+    assert not asleep.wait(NOON, 0.0)
 
 
-def test_a_ring_from_before_it_looked_does_not_wake_it_again() -> None:
-    alarm = asleep()
-    alarm.notify()
-    alarm.clear()
-    assert not alarm.sleep(NOON, 0.0)
-
-
-def test_mail_that_is_due_before_all_that_waits_leaves_in_time(
-    start: Start,
-) -> None:
+def test_mail_that_is_due_before_all_that_waits_leaves_in_time(start: Start) -> None:
     server = start(oversight_mode="autonomous")
-    mail = {"to": ["ana@example.com"], "subject": "Held", "markdown": "Hello."}
-    soon = (datetime.now(UTC) + SECOND).isoformat()
-    path = f"{server.box}/send"
-    # It waits for three days, and so would the outbox.
-    held = server.agent.post(path, json={**mail, "oversight_mode": "gated_send"})
-    assert held.json()["held"], held.text
-    assert server.services.context.test_hooks.settle()
-    assert server.agent.post(path, json={**mail, "subject": "Soon", "send_at": soon}).is_success
-    server.wait_for_message("Soon", direction="outbound", status="sent")
+    # The outbox sends one message and then waits for what expires in three days.
+    assert server.sent(oversight_mode="gated_send")["held"]
+    server.wait_for_status(server.sent()["id"], "sent")
+    soon = server.sent(send_at=(datetime.now(UTC) + SECOND).isoformat())
+    server.wait_for_status(soon["id"], "sent")

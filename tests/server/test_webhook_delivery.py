@@ -16,7 +16,7 @@ from tests.support.server_launcher import ServerLauncher
 from tests.support.webhook_receiver import WebhookReceiver
 
 from multimail.webhooks import verify
-from multimail_server import VirtualClock
+from multimail_server.testing import VirtualClock
 
 SCHEDULE = [
     timedelta(seconds=5),

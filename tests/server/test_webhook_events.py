@@ -11,8 +11,8 @@ from tests.support.webhook_receiver import WebhookReceiver
 from multimail import MultiMail
 from multimail.trust import TrustPolicy
 from multimail.webhooks import MessageReceived, OversightPending, WebhookError, verify
-from multimail_server import VirtualClock
 from multimail_server.services.events import EVENT_KINDS, EventKind, announce
+from multimail_server.testing import VirtualClock
 
 EVERY = list(EVENT_KINDS)
 

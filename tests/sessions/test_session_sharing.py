@@ -20,27 +20,27 @@ FORGED = Assessment(Label.FAILED)
 
 def test_two_that_open_one_file_know_the_same(open_store: OpenStore) -> None:
     one, two = open_store(), open_store()
-    one.grow_taint("s", Taint.from_assessment(PLAIN, [EVE]))
+    one.merge_taint("s", Taint.from_assessment(PLAIN, [EVE]))
     two.declare("s", [ANN])
     one.add_known("box", [BOB])
-    two.note_held("box", "msg", [EVE])
+    two.add_held("box", "msg", [EVE])
     assert two.taint("s", [EVE]) == one.taint("s", [EVE]) == Taint.from_assessment(PLAIN, [EVE])
     assert one.declared("s") == {ANN}
     assert two.known("box", [BOB]) == {BOB}
     assert one.held_to("box", [EVE], 1) == ["msg"]
     takers = [one, two, one, two]
-    answers = [taker.take_send(token(str(n)), 3, 9) for n, taker in enumerate(takers)]
+    answers = [taker.count_send(token(str(n)), 3, 9) for n, taker in enumerate(takers)]
     assert answers == ["", "", "", "session"]
 
 
 def test_it_outlives_its_process(open_store: OpenStore) -> None:
     first = open_store()
-    first.grow_taint("s", Taint.from_assessment(FORGED, [EVE]))
-    assert first.take_send(token("a"), 1, 9) == ""
+    first.merge_taint("s", Taint.from_assessment(FORGED, [EVE]))
+    assert first.count_send(token("a"), 1, 9) == ""
     first.close()
     later = open_store()
     assert later.taint("s", [EVE]) == Taint.from_assessment(FORGED, [EVE])
-    assert later.take_send(token("b"), 1, 9) == "session"
+    assert later.count_send(token("b"), 1, 9) == "session"
 
 
 TAKE = """
@@ -50,7 +50,7 @@ from tests.sessions.sends import opened
 
 store = opened(sys.argv[1])
 keys = [f"{sys.argv[2]}-{number}" for number in range(20)]
-print(sum(store.take_send(SendToken("s", "t", key), 99, 11) == "" for key in keys))
+print(sum(store.count_send(SendToken("s", "t", key), 99, 11) == "" for key in keys))
 store.close()
 """
 

@@ -40,15 +40,15 @@ def test_a_new_conversation_is_untainted(store: SessionStore) -> None:
 
 def test_taint_only_grows(store: SessionStore) -> None:
     for one, worst in [(PROVEN, PROVEN), (FORGED, FORGED), (LISTED, FORGED), (PLAIN, FORGED)]:
-        store.grow_taint("s", Taint.from_assessment(one))
+        store.merge_taint("s", Taint.from_assessment(one))
         assert store.taint("s").worst == worst
 
 
 def test_taint_that_is_empty_changes_nothing(store: SessionStore) -> None:
-    store.grow_taint("s", UNTAINTED)
+    store.merge_taint("s", UNTAINTED)
     assert store.taint("s").worst is None
-    store.grow_taint("s", Taint.from_assessment(PLAIN))
-    store.grow_taint("s", UNTAINTED)
+    store.merge_taint("s", Taint.from_assessment(PLAIN))
+    store.merge_taint("s", UNTAINTED)
     assert store.taint("s").worst == PLAIN
 
 
@@ -58,14 +58,14 @@ def test_a_label_is_remembered_as_it_was(
     store: SessionStore, label: Label, standing: Standing
 ) -> None:
     found = Assessment(label, standing=standing)
-    store.grow_taint("s", Taint.from_assessment(found))
+    store.merge_taint("s", Taint.from_assessment(found))
     assert store.taint("s").worst == found
 
 
 def test_an_address_keeps_the_best_tier_that_named_it(store: SessionStore) -> None:
-    store.grow_taint("s", Taint.from_assessment(FORGED, [EVE, BOB]))
-    store.grow_taint("s", Taint.from_assessment(PLAIN, [BOB]))
-    store.grow_taint("s", Taint.from_assessment(FORGED, [BOB, ANN]))
+    store.merge_taint("s", Taint.from_assessment(FORGED, [EVE, BOB]))
+    store.merge_taint("s", Taint.from_assessment(PLAIN, [BOB]))
+    store.merge_taint("s", Taint.from_assessment(FORGED, [BOB, ANN]))
     named = store.taint("s", [ANN, BOB, EVE, "unseen@x.example"]).addresses
     assert named == {ANN: Tier.FAILED, BOB: Tier.UNPROVEN, EVE: Tier.FAILED}
     assert store.taint("s", [BOB]).addresses == {BOB: Tier.UNPROVEN}
@@ -73,7 +73,7 @@ def test_an_address_keeps_the_best_tier_that_named_it(store: SessionStore) -> No
 
 
 def test_conversations_are_apart(store: SessionStore) -> None:
-    store.grow_taint("one", Taint.from_assessment(FORGED, [EVE]))
+    store.merge_taint("one", Taint.from_assessment(FORGED, [EVE]))
     store.declare("one", [ANN])
     assert store.taint("two", [EVE]) == UNTAINTED
     assert store.declared("two") == frozenset()
@@ -98,65 +98,65 @@ def test_known_addresses_belong_to_a_scope(store: SessionStore) -> None:
 
 def test_held_sends_are_found_by_address_the_newest_first(store: SessionStore) -> None:
     for number in range(5):
-        store.note_held("box", f"msg-{number}", [ANN, BOB] if number % 2 else [ANN])
+        store.add_held("box", f"msg-{number}", [ANN, BOB] if number % 2 else [ANN])
     assert store.held_to("box", [ANN], 3) == ["msg-4", "msg-3", "msg-2"]
     assert store.held_to("box", [BOB], 3) == ["msg-3", "msg-1"]
     assert store.held_to("box", [BOB, ANN], 9) == [f"msg-{n}" for n in (4, 3, 2, 1, 0)]
     assert store.held_to("box", [EVE], 3) == []
     assert store.held_to("other", [ANN], 3) == []
-    store.forget_held("box", "msg-3")
+    store.remove_held("box", "msg-3")
     assert store.held_to("box", [BOB], 3) == ["msg-1"]
-    store.forget_held("box", "never")
+    store.remove_held("box", "never")
 
 
 def test_a_session_sends_up_to_its_cap(store: SessionStore) -> None:
-    assert [store.take_send(token(key), 2, 9) for key in "abc"] == ["", "", "session"]
-    assert store.take_send(token("c", session="t"), 2, 9) == ""
+    assert [store.count_send(token(key), 2, 9) for key in "abc"] == ["", "", "session"]
+    assert store.count_send(token("c", session="t"), 2, 9) == ""
 
 
 def test_a_thread_takes_up_to_its_cap_from_all_sessions(store: SessionStore) -> None:
-    answers = [store.take_send(token(key, session=key, thread="t"), 9, 2) for key in "abc"]
+    answers = [store.count_send(token(key, session=key, thread="t"), 9, 2) for key in "abc"]
     assert answers == ["", "", "thread"]
-    assert store.take_send(token("c", session="c", thread="u"), 9, 2) == ""
-    assert store.take_send(token("d", session="c"), 9, 2) == ""
+    assert store.count_send(token("c", session="c", thread="u"), 9, 2) == ""
+    assert store.count_send(token("d", session="c"), 9, 2) == ""
 
 
 def test_what_was_refused_is_not_counted(store: SessionStore) -> None:
-    assert store.take_send(token("a", thread="t"), 2, 1) == ""
-    assert store.take_send(token("b", thread="t"), 2, 1) == "thread"
-    assert store.take_send(token("c"), 2, 1) == ""
-    assert store.take_send(token("d"), 2, 1) == "session"
+    assert store.count_send(token("a", thread="t"), 2, 1) == ""
+    assert store.count_send(token("b", thread="t"), 2, 1) == "thread"
+    assert store.count_send(token("c"), 2, 1) == ""
+    assert store.count_send(token("d"), 2, 1) == "session"
 
 
 def test_the_same_key_counts_once(store: SessionStore) -> None:
     for _ in range(3):
-        assert store.take_send(token("a", thread="t"), 1, 1) == ""
-    assert store.take_send(token("b"), 1, 9) == "session"
-    assert store.take_send(token("b", session="s2", thread="t"), 9, 1) == "thread"
+        assert store.count_send(token("a", thread="t"), 1, 1) == ""
+    assert store.count_send(token("b"), 1, 9) == "session"
+    assert store.count_send(token("b", session="s2", thread="t"), 9, 1) == "thread"
 
 
 def test_a_thread_forgets_what_is_older_than_a_day(store: SessionStore) -> None:
-    assert store.take_send(token("a", thread="t"), 9, 1) == ""
-    assert store.take_send(token("b", thread="t", hours=23.99), 9, 1) == "thread"
-    assert store.take_send(token("b", thread="t", hours=24), 9, 1) == ""
-    assert store.take_send(token("c", session="x", thread="t", hours=25), 9, 1) == "thread"
+    assert store.count_send(token("a", thread="t"), 9, 1) == ""
+    assert store.count_send(token("b", thread="t", hours=23.99), 9, 1) == "thread"
+    assert store.count_send(token("b", thread="t", hours=24), 9, 1) == ""
+    assert store.count_send(token("c", session="x", thread="t", hours=25), 9, 1) == "thread"
 
 
 def test_a_session_forgets_nothing(store: SessionStore) -> None:
-    assert store.take_send(token("a"), 1, 9) == ""
-    assert store.take_send(token("b", hours=1000), 1, 9) == "session"
+    assert store.count_send(token("a"), 1, 9) == ""
+    assert store.count_send(token("b", hours=1000), 1, 9) == "session"
 
 
 def test_reset_forgets_a_conversation_but_not_what_a_thread_got(store: SessionStore) -> None:
-    store.grow_taint("s", Taint.from_assessment(FORGED, [EVE]))
+    store.merge_taint("s", Taint.from_assessment(FORGED, [EVE]))
     store.declare("s", [ANN])
-    assert store.take_send(token("a", thread="t"), 2, 1) == ""
-    assert store.take_send(token("b"), 2, 1) == ""
+    assert store.count_send(token("a", thread="t"), 2, 1) == ""
+    assert store.count_send(token("b"), 2, 1) == ""
     store.reset("s")
     assert store.taint("s", [EVE]) == UNTAINTED
     assert store.declared("s") == frozenset()
-    assert store.take_send(token("c", thread="t"), 2, 1) == "thread"
-    assert [store.take_send(token(key), 2, 1) for key in "def"] == ["", "", "session"]
+    assert store.count_send(token("c", thread="t"), 2, 1) == "thread"
+    assert [store.count_send(token(key), 2, 1) for key in "def"] == ["", "", "session"]
     store.reset("s")
     store.reset("never seen")
 
@@ -167,7 +167,7 @@ def test_exactly_the_cap_is_taken_by_threads_at_once(store: SessionStore) -> Non
     def take(worker: int) -> int:
         start.wait()
         tokens = [token(f"{worker}-{number}") for number in range(5)]
-        return sum(store.take_send(one, 7, 99) == "" for one in tokens)
+        return sum(store.count_send(one, 7, 99) == "" for one in tokens)
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(take, range(8))) == 7
@@ -177,7 +177,7 @@ def test_taint_of_threads_at_once_is_the_worst_of_all(store: SessionStore) -> No
     some = [PROVEN, PLAIN, FORGED, LISTED] * 5
 
     def grow(number: int) -> None:
-        store.grow_taint("s", Taint.from_assessment(some[number], [f"a{number}@x.example"]))
+        store.merge_taint("s", Taint.from_assessment(some[number], [f"a{number}@x.example"]))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(grow, range(len(some))))
@@ -191,14 +191,14 @@ SOME = st.lists(st.sampled_from([ANN, BOB, EVE]), max_size=3)
 SESSIONS, KEYS, BOXES = st.sampled_from(["s", "t"]), st.sampled_from("abcd"), st.just("box")
 HELD = {"a": [ANN], "b": [BOB, ANN], "c": [EVE, BOB, ANN], "d": [EVE]}
 STEPS = st.one_of(
-    st.tuples(st.just("grow_taint"), SESSIONS, st.builds(Taint.from_assessment, LABELS, SOME)),
+    st.tuples(st.just("merge_taint"), SESSIONS, st.builds(Taint.from_assessment, LABELS, SOME)),
     st.tuples(st.just("declare"), SESSIONS, SOME),
     st.tuples(st.just("add_known"), BOXES, SOME),
-    KEYS.map(lambda key: ("note_held", "box", key, HELD[key])),
-    st.tuples(st.just("forget_held"), BOXES, KEYS),
+    KEYS.map(lambda key: ("add_held", "box", key, HELD[key])),
+    st.tuples(st.just("remove_held"), BOXES, KEYS),
     st.tuples(st.just("reset"), SESSIONS),
     st.tuples(
-        st.just("take_send"),
+        st.just("count_send"),
         st.builds(token, KEYS, SESSIONS, st.sampled_from(["", "x"]), st.floats(0, 60)),
         st.just(2),
         st.just(2),
@@ -247,7 +247,7 @@ def test_redis_answers_as_memory_does(
 def test_memory_keeps_the_addresses_of_the_latest_conversations_only() -> None:
     store = MemorySessionStore()
     for number in range(1034):
-        store.grow_taint(f"s{number}", Taint.from_assessment(FORGED, [EVE]))
+        store.merge_taint(f"s{number}", Taint.from_assessment(FORGED, [EVE]))
     kept = [n for n in range(1034) if store.taint(f"s{n}", [EVE]).addresses]
     assert kept == list(range(10, 1034))
     assert all(store.taint(f"s{n}").worst == FORGED for n in range(1034))
@@ -255,7 +255,7 @@ def test_memory_keeps_the_addresses_of_the_latest_conversations_only() -> None:
 
 @pytest.mark.parametrize("odd", ["x'; DROP TABLE taint; --", "a:b\r\nFLUSHALL", "*", "ä\0"])
 def test_text_that_is_a_command_is_only_text(store: SessionStore, odd: str) -> None:
-    store.grow_taint(odd, Taint.from_assessment(PLAIN, [odd]))
+    store.merge_taint(odd, Taint.from_assessment(PLAIN, [odd]))
     store.declare(odd, [odd])
     assert store.taint(odd, [odd]).addresses == {odd: Tier.UNPROVEN}
     assert store.declared(odd) == {odd}

@@ -1,6 +1,6 @@
-"""The stores that the contract is held against: add a factory here, and every test runs on it.
+"""The stores that the contract is tested on: add a factory here, and every test runs on it.
 
-Nothing in this folder but this file may know which database is behind a store.
+The tests of `test_store_queries` and `test_store_transactions` do not know which database it is.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Open = Callable[[], Store]
 
 
 def sqlite_file(request: pytest.FixtureRequest) -> Open:
-    """Return what opens the store that keeps this test's data in a file."""
+    """Return a function that opens the test's store in a file."""
     folder: Path = request.getfixturevalue("tmp_path")
     return lambda: SqliteStore(folder / "data.db")
 
 
 def postgres_database(request: pytest.FixtureRequest) -> Open:
-    """Return what opens the store that keeps this test's data in PostgreSQL."""
+    """Return a function that opens the test's store in PostgreSQL."""
     url: str = request.getfixturevalue("database_url")
     return lambda: PostgresStore(url)
 
@@ -38,7 +38,7 @@ FACTORIES: dict[str, Callable[[pytest.FixtureRequest], Open]] = {
 
 @pytest.fixture(params=FACTORIES)
 def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Open the store of this test, again after it was closed; all are closed at the end."""
+    """A function that opens the test's store, or opens it again; all are closed at the end."""
     factory, opened = FACTORIES[request.param](request), list[Store]()
 
     def again() -> Store:
@@ -54,5 +54,5 @@ def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
 def store(open_store: Open) -> Store:
     """An open store with one account, one mailbox and one key in it."""
     store = open_store()
-    store.write(rows.found)
+    store.write(rows.insert_owner)
     return store

@@ -1,4 +1,4 @@
-"""Rows for the store's contract: each with everything in it that a row can hold."""
+"""Records for the tests of the store, with every kind of value that a row can hold."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WORDS = "Grüße, 漢字 \U0001f4e7 'quoted' \"twice\" %_\\"
 
 
 def hours(count: float) -> datetime:
-    """Return the moment so many hours after the rows were made."""
+    """Return the moment so many hours after `NOW`."""
     return NOW + timedelta(hours=count)
 
 
@@ -70,16 +70,16 @@ REVISION = Revision(
 LINK = ApprovalLink("5ha", "msg_0001", "hash", "key_1", NOW, hours(1))
 
 
-def found(tx: Tx) -> None:
-    """Put down what every message refers to."""
+def insert_owner(tx: Tx) -> None:
+    """Insert what every message refers to: an account, a mailbox and a key."""
     tx.put_account(ACCOUNT)
     tx.put_mailbox(MAILBOX)
     tx.put_key(KEY)
 
 
-def message(number: int, **more: Any) -> Message:
-    """Return an outbound message that awaits its decision; ids sort by `number`."""
-    facts: dict[str, Any] = {
+def message(number: int, **changes: Any) -> Message:
+    """Return an outbound message that awaits a decision; ids sort by `number`."""
+    fields: dict[str, Any] = {
         "id": f"msg_{number:04}",
         "account_id": "acc_1",
         "mailbox_id": "mbx_1",
@@ -109,22 +109,22 @@ def message(number: int, **more: Any) -> Message:
         "metadata": {"run": WORDS},
         "delivery": {"a@example.com": {"accepted": True, "code": 250}},
     }
-    return Message(**{**facts, **more})
+    return Message(**{**fields, **changes})
 
 
 def content(number: int) -> Content:
-    """Return a message's content, with bytes that are no text."""
+    """Return the content of a message, with bytes that are not text."""
     return Content(f"msg_{number:04}", WORDS, b"\x00\xff\r\n", ("a hidden line",))
 
 
 def insert(tx: Tx, *messages: Message) -> None:
     """Insert messages, each with its content."""
-    for one in messages:
-        tx.insert_message(one, content(int(one.id.rpartition("_")[2])))
+    for record in messages:
+        tx.insert_message(record, content(int(record.id.rpartition("_")[2])))
 
 
 def attachment(number: int, position: int) -> Attachment:
-    """Return a file of a message."""
+    """Return an attachment of a message."""
     name = f"att_{number}_{position}"
     return Attachment(name, f"msg_{number:04}", position, WORDS, "text/plain", 2, "5ha", "<cid>")
 
@@ -141,23 +141,23 @@ def audit(number: int, mailbox_id: str | None = "mbx_1") -> AuditEntry:
 
 
 def idempotency(key: str, number: int, at: datetime = NOW) -> IdempotencyRow:
-    """Return what is remembered of a send."""
+    """Return the idempotency key of a send."""
     return IdempotencyRow("mbx_1", key, "print", f"msg_{number:04}", at)
 
 
 def outbox(number: int, due: datetime = NOW) -> OutboxRow:
-    """Return a message that waits to leave."""
+    """Return a message that waits for the relay."""
     return OutboxRow(f"msg_{number:04}", due, 2, ("a@example.com",), "it was away")
 
 
 def delivery(number: int) -> TestDelivery:
-    """Return what a test key delivered."""
+    """Return a delivery with a test key."""
     return TestDelivery(f"msg_{number:04}", "acc_1", "mbx_1", "box@example.com",
                         ("a@example.com",), hours(number))  # fmt: skip
 
 
-def same_secret_again() -> Key:
-    """Return another key with the digest of the first."""
+def duplicate_key() -> Key:
+    """Return another key with the same digest."""
     return replace(KEY, id="key_2")
 
 

@@ -1,4 +1,4 @@
-"""The contract of any store: what a transaction is."""
+"""The contract of every store: what a transaction guarantees."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def statuses(store: Store) -> list[State]:
     return store.read(lambda tx: [m.status for m in tx.thread("mbx_1", "thr_1", 100)])
 
 
-def test_a_write_returns_what_its_work_returned(store: Store) -> None:
+def test_write_returns_the_result_of_its_function(store: Store) -> None:
     assert store.write(lambda tx: tx.mailbox("mbx_1")) == rows.MAILBOX
 
 
-def test_all_of_a_failing_write_is_undone(store: Store) -> None:
+def test_a_failing_write_is_undone(store: Store) -> None:
     def work(tx: Tx) -> None:
         rows.insert(tx, rows.message(1))
         tx.put_outbox(rows.outbox(1))
@@ -37,7 +37,7 @@ def test_all_of_a_failing_write_is_undone(store: Store) -> None:
     assert store.read(lambda tx: tx.audit("acc_1", None, None, 10)) == []
 
 
-def test_a_write_sees_what_it_has_written(store: Store) -> None:
+def test_a_write_reads_its_own_changes(store: Store) -> None:
     def work(tx: Tx) -> State | None:
         rows.insert(tx, rows.message(1))
         tx.update_message(rows.message(1), State.REJECTED)
@@ -47,8 +47,8 @@ def test_a_write_sees_what_it_has_written(store: Store) -> None:
     assert store.write(work) is State.REJECTED
 
 
-def test_a_failing_write_hurts_none_that_run_beside_it(store: Store) -> None:
-    """They may share a commit; each is whole or nothing all the same."""
+def test_a_failing_write_does_not_undo_concurrent_ones(store: Store) -> None:
+    """They may share a commit; each is applied as a whole or not at all."""
 
     def work(number: int) -> int:
         def insert(tx: Tx) -> int:
@@ -63,8 +63,8 @@ def test_a_failing_write_hurts_none_that_run_beside_it(store: Store) -> None:
         futures = [pool.submit(work, number) for number in range(60)]
     good = {future.result() for future in futures if future.exception() is None}
     assert good == {number for number in range(60) if number % 3}
-    found = store.read(lambda tx: tx.thread("mbx_1", "thr_1", 100))
-    assert {message.id for message in found} == {f"msg_{number:04}" for number in good}
+    messages = store.read(lambda tx: tx.thread("mbx_1", "thr_1", 100))
+    assert {message.id for message in messages} == {f"msg_{number:04}" for number in good}
 
 
 def test_a_broken_reference_fails_and_changes_nothing(store: Store) -> None:
@@ -78,24 +78,24 @@ def test_a_broken_reference_fails_and_changes_nothing(store: Store) -> None:
 
 def test_a_read_is_one_snapshot(store: Store) -> None:
     store.write(lambda tx: rows.insert(tx, rows.message(1)))
-    looked, written = threading.Event(), threading.Event()
+    was_read, written = threading.Event(), threading.Event()
 
     def twice(tx: Reader) -> list[int]:
         before = len(tx.thread("mbx_1", "thr_1", 10))
-        looked.set()
+        was_read.set()
         assert written.wait(20)
         return [before, len(tx.thread("mbx_1", "thr_1", 10))]
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(store.read, twice)
-        assert looked.wait(20)
+        assert was_read.wait(20)
         store.write(lambda tx: rows.insert(tx, rows.message(2)))
         written.set()
         assert reading.result(20) == [1, 1]
     assert len(statuses(store)) == 2
 
 
-def test_of_two_moves_from_one_status_the_second_fails(store: Store) -> None:
+def test_of_concurrent_updates_from_one_status_one_succeeds(store: Store) -> None:
     message = rows.message(1)
     store.write(lambda tx: rows.insert(tx, message))
     barrier = threading.Barrier(8)
@@ -111,9 +111,9 @@ def test_of_two_moves_from_one_status_the_second_fails(store: Store) -> None:
     assert statuses(store) == [won]
 
 
-def test_what_was_written_is_there_after_reopening(open_store: Callable[[], Store]) -> None:
+def test_data_is_there_after_reopening(open_store: Callable[[], Store]) -> None:
     first = open_store()
-    first.write(rows.found)
+    first.write(rows.insert_owner)
     first.write(lambda tx: rows.insert(tx, rows.message(1)))
     first.close()
     second = open_store()
@@ -121,7 +121,7 @@ def test_what_was_written_is_there_after_reopening(open_store: Callable[[], Stor
     assert second.read(lambda tx: tx.content("msg_0001")) == rows.content(1)
 
 
-def test_a_closed_store_takes_nothing_and_says_so(store: Store) -> None:
+def test_a_closed_store_is_unavailable(store: Store) -> None:
     store.close()
     with pytest.raises(StoreUnavailableError):
         store.write(lambda tx: tx.set_setting("a", "b"))

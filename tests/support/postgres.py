@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server for tests: made from nothing, on loopback, gone at the end."""
+"""A temporary PostgreSQL server for tests, on loopback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NUMBERS = itertools.count(1)
 
 
 def binaries() -> Path | None:
-    """Return the folder with initdb and pg_ctl, of the newest version; None without any."""
+    """Return the folder with initdb and pg_ctl of the newest version; None if there is none."""
     on_path = shutil.which("initdb")
     if on_path:
         return Path(on_path).resolve().parent
@@ -36,9 +36,9 @@ def binaries() -> Path | None:
 
 
 def missing() -> str | None:
-    """Return why the tests of PostgreSQL are skipped; None where they run."""
+    """Return why the tests of PostgreSQL are skipped; None if they can run."""
     if sys.platform == "win32":
-        return "PostgreSQL is started as on POSIX"
+        return "The tests start PostgreSQL as POSIX systems do"
     if binaries() is None:
         return "PostgreSQL's initdb is not installed (Debian: apt-get install postgresql)"
     if importlib.util.find_spec("psycopg") is None:
@@ -47,17 +47,14 @@ def missing() -> str | None:
 
 
 class Cluster:
-    """A PostgreSQL server with an empty data folder. A context manager.
-
-    It makes no fsync: no test cuts its power.
-    """
+    """A PostgreSQL server with an empty data folder, without fsync; a context manager."""
 
     def __init__(self) -> None:
-        found = binaries()
-        assert found is not None
-        self._binaries = found
-        # It refuses to be root's.
-        self._user = getpass.getuser() if os.getuid() else _somebody()
+        folder = binaries()
+        assert folder is not None
+        self._binaries = folder
+        # PostgreSQL refuses to run as root.
+        self._user = getpass.getuser() if os.getuid() else _unprivileged_user()
         self._folder = Path(tempfile.mkdtemp(prefix="multimail-pg-"))
         self._data = self._folder / "data"
         self.port = _free_port()
@@ -73,8 +70,8 @@ class Cluster:
         """End it as a crash does; connections break, and the data is kept."""
         self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._data)
 
-    def _administering(self) -> psycopg.Connection[Any]:
-        # Imported late: environments of other frameworks have these fixtures and no psycopg.
+    def _connect_as_admin(self) -> psycopg.Connection[Any]:
+        # Imported here: the environments of other frameworks have these fixtures, without psycopg.
         import psycopg
 
         return psycopg.connect(self.url("postgres"), autocommit=True)
@@ -82,15 +79,15 @@ class Cluster:
     def new_database(self, template: str = "ENCODING 'UTF8'") -> str:
         """Return the URL of a new, empty database."""
         name = f"mail_{next(_NUMBERS)}"
-        with self._administering() as connection:
+        with self._connect_as_admin() as connection:
             sql = f"CREATE DATABASE {name} TEMPLATE template0 {template}"
             connection.execute(sql.encode())
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Remove a database, whoever is still connected to it."""
+        """Remove a database, even if it has connections."""
         name = url.rpartition("/")[2]
-        with self._administering() as connection:
+        with self._connect_as_admin() as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def url(self, name: str, password: str = QUOTED) -> str:
@@ -109,12 +106,12 @@ class Cluster:
         )
 
     def __enter__(self) -> Self:
-        words = self._folder / "password"
-        words.write_text(PASSWORD)
+        password = self._folder / "password"
+        password.write_text(PASSWORD)
         if not os.getuid():
             shutil.chown(self._folder, self._user)
-            shutil.chown(words, self._user)
-        access = ("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={words}")
+            shutil.chown(password, self._user)
+        access = ("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}")
         self._run("initdb", "-D", self._data, "-U", "multimail", "-E", "UTF8", "--no-sync", *access)
         self.start()
         return self
@@ -131,14 +128,14 @@ class Cluster:
 
 
 def _free_port() -> int:
-    """Return a port that no outgoing connection is given while the server is down."""
+    """Return a free port below those of outgoing connections, which stays free after a stop."""
     while True:
         port = random.randint(15_000, 30_000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
 
-def _somebody() -> str:
+def _unprivileged_user() -> str:
     import pwd  # POSIX alone has it
 
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -23,8 +23,8 @@ from multimail_server.mail.signing import sign_dkim
 from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]
-AT_ONCE = Retry(base=0, cap=0, chance=lambda: 0.0)
-ONE_TRY = Retry(tries=1)
+AT_ONCE = Retry(base_delay=0, max_delay=0, jitter=lambda: 0.0)
+ONE_TRY = Retry(max_attempts=1)
 _TLS = ssl.create_default_context()
 _MARKS = re.compile(r"<(/?)mail ([0-9a-f]{32})>")
 

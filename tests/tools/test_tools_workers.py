@@ -153,7 +153,7 @@ async def test_a_guard_that_cannot_remember_shows_and_sends_nothing(
 class Forgetful(MemorySessionStore):
     """A store whose disk is full once a message was held."""
 
-    def note_held(self, scope: str, email_id: str, addresses: Any) -> None:
+    def add_held(self, scope: str, email_id: str, addresses: Any) -> None:
         raise OSError("No space left on device")
 
 

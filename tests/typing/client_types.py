@@ -1,4 +1,4 @@
-"""What a type checker says of the client's verbs. It is checked, not run."""
+"""The types of the client's methods, checked by mypy and never run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from multimail.models import (
 )
 
 
-def the_sync_client_returns_results(client: MultiMail) -> None:
+def check_sync_results(client: MultiMail) -> None:
     assert_type(client.send_email("a@x.test", "S", "B", mailbox="mb_1"), SendResult)
     assert_type(client.reply_email("em_1", "B"), SendResult)
     assert_type(client.check_inbox(unread_only=True), Page[EmailSummary])
@@ -56,7 +56,20 @@ def the_sync_client_returns_results(client: MultiMail) -> None:
         assert_type(entered, MultiMail)
 
 
-async def the_async_client_returns_awaitables_of_the_same(client: AsyncMultiMail) -> None:
+def check_aliases(client: MultiMail) -> None:
+    assert_type(client.send_email("a@x.test", "S", markdown="B", from_address="mb_1"), SendResult)
+    assert_type(client.reply_email(message_id="em_1", body="B"), SendResult)
+    assert_type(client.reply_email("em_1", markdown="B"), SendResult)
+    assert_type(client.reply_email(message_id="em_1", markdown="B"), SendResult)
+    assert_type(client.read_email(message_id="em_1"), Email)
+    assert_type(client.cancel_message(message_id="em_1"), Cancellation)
+    assert_type(client.tag_email(message_id="em_1", tags={"a": "b"}), Tags)
+    assert_type(client.decide_email(message_id="em_1", action="approve"), Decision)
+    assert_type(client.decide_email(email_id="em_1", decision="approve"), Decision)
+    assert_type(client.decide_email(email_id="em_1", action="approve"), Decision)
+
+
+async def check_async_results(client: AsyncMultiMail) -> None:
     assert_type(client.read_email("em_1"), Awaitable[Email])
     assert_type(await client.send_email("a@x.test", "S", "B"), SendResult)
     assert_type(await client.reply_email("em_1", "B"), SendResult)
@@ -67,6 +80,7 @@ async def the_async_client_returns_awaitables_of_the_same(client: AsyncMultiMail
     assert_type(await client.download_attachment("em_1", "a.txt"), File)
     assert_type(await client.list_pending(), Page[PendingEmail])
     assert_type(await client.decide_email("em_1", "approve"), Decision)
+    assert_type(await client.decide_email(message_id="em_1", action="approve"), Decision)
     assert_type(await client.list_mailboxes(), list[Mailbox])
     assert_type(client.iter_inbox(), AsyncIterator[EmailSummary])
     assert_type(await client.run(read_email("em_1")), Email)
@@ -74,6 +88,6 @@ async def the_async_client_returns_awaitables_of_the_same(client: AsyncMultiMail
         assert_type(entered, AsyncMultiMail)
 
 
-def a_class_gives_the_description_of_a_call() -> None:
+def check_endpoints() -> None:
     assert_type(read_email("em_1"), Call[Email])
     assert_type(Client(api_key="mm_test_1"), MultiMail)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, Unpack
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
-from multimail.call import Call, Pause
+from multimail import Call, Pause
 from multimail.errors import ConfigurationError
 from multimail.tools import ToolContext
 from multimail.tools.shown import VOUCHED, labels_of, newest, note_shown, of_thread, shown

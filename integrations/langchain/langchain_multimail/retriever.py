@@ -16,7 +16,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, ensure_config
 from pydantic import Field, PrivateAttr
 
-from multimail.call import Call, Pause
+from multimail import Call, Pause
 from multimail.models import Email
 from multimail.tools import ToolContext, ToolSession
 from multimail.tools.session import LEAST_CHARS

@@ -1,24 +1,26 @@
-"""The API, each endpoint once: functions that return a `Call`, or a generator of several.
+"""API operations: functions that return a `Call`, or a generator that yields several.
 
-None of them does I/O; `multimail.MultiMail` and `multimail.AsyncMultiMail` run them, and so can
-any tool or test: `client.run(endpoints.read_email("msg_1"))`.
+None of them performs I/O. `multimail.MultiMail` and `multimail.AsyncMultiMail` have them as
+methods, and run the ones that you build yourself: `client.run(endpoints.read_email("msg_1"))`.
 """
 
-from .account import (
-    approve_by_token,
+from ._account import (
+    add_domain,
     create_api_key,
     create_webhook,
     delete_account,
+    delete_domain,
     delete_webhook,
     export_account,
     get_account,
-    get_approval,
     get_audit_log,
+    get_domain,
     get_health,
     get_signing_key,
     get_usage,
     get_webhook,
     list_api_keys,
+    list_domains,
     list_suppressions,
     list_webhook_deliveries,
     list_webhooks,
@@ -26,9 +28,9 @@ from .account import (
     revoke_api_key,
     update_account,
     update_api_key,
+    verify_domain,
 )
-from .domains import add_domain, delete_domain, get_domain, list_domains, verify_domain
-from .mailboxes import (
+from ._mailboxes import (
     add_contact,
     configure_mailbox,
     create_mailbox,
@@ -41,23 +43,35 @@ from .mailboxes import (
     search_contacts,
     update_mailbox,
 )
-from .oversight import decide_email, list_pending
-from .reading import (
+from ._messages import (
+    cancel_message,
     check_inbox,
-    delete_tag,
     download_attachment,
-    get_tags,
     get_thread,
-    list_spam,
+    get_thread_containing,
     read_email,
     read_raw,
+    reply_email,
+    reschedule_email,
+    send_email,
+    wait_for_email,
+)
+from ._oversight import (
+    approve_by_token,
+    decide_email,
+    get_approval,
+    list_held_sends,
+    list_pending,
+)
+from ._tags import (
+    delete_tag,
+    get_tags,
+    list_spam,
     report_not_spam,
     report_spam,
     set_tags,
     tag_email,
-    wait_for_email,
 )
-from .sending import cancel_message, reply_email, reschedule_email, send_email
 
 __all__ = [
     "add_contact",
@@ -87,10 +101,12 @@ __all__ = [
     "get_signing_key",
     "get_tags",
     "get_thread",
+    "get_thread_containing",
     "get_usage",
     "get_webhook",
     "list_api_keys",
     "list_domains",
+    "list_held_sends",
     "list_mailboxes",
     "list_pending",
     "list_spam",

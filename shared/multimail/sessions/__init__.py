@@ -1,18 +1,17 @@
-"""Sessions: what the guard remembers of conversations, in memory, in a file or in Redis.
+"""Session stores: what the guard remembers of conversations, in memory, in SQLite or in Redis.
 
-A conversation that goes on in another process, such as a resumed LangGraph thread or a second
-worker, is only as guarded as what both remember: give them one `SqliteSessionStore`, or where
-they are on several machines one `RedisSessionStore`.
+A conversation that continues in another process, such as a resumed LangGraph thread or a second
+worker, is only guarded by what both processes remember. Share a `SqliteSessionStore` between the
+processes of one machine, and a `RedisSessionStore` between machines.
 """
 
 from typing import TYPE_CHECKING
 
-from .memory import MemorySessionStore
-from .store import SendToken, SessionStore
+from ._store import MemorySessionStore, SendToken, SessionStore
 
 if TYPE_CHECKING:
-    from .redis import RedisSessionStore
-    from .sqlite import SqliteSessionStore
+    from ._redis import RedisSessionStore
+    from ._sqlite import SqliteSessionStore
 
 __all__ = [
     "MemorySessionStore",
@@ -23,10 +22,8 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    from ..late import exports
+    from .._lazy import lazy_exports
 
-    __getattr__, __dir__ = exports(
-        __name__,
-        {"redis": "RedisSessionStore", "sqlite": "SqliteSessionStore"},
-        modules="memory redis sqlite store",
+    __getattr__, __dir__ = lazy_exports(
+        __name__, {"_redis": "RedisSessionStore", "_sqlite": "SqliteSessionStore"}
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from .. import endpoints as api
-from ..call import Call, Operation, Pause
+from .._call import Call, Operation, Pause
 from ..errors import NotFoundError, PermissionDeniedError
 from ..trust.text import one_line
 from . import args as a

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import endpoints as api
-from ..call import Call, Pause
+from .._call import Call, Pause
+from .._mailbox_cache import MailboxCache
 from ..errors import PermissionDeniedError
-from ..mailbox_book import MailboxBook
 from ..models import Mailbox
 from .guard import Guard
 
@@ -77,7 +77,7 @@ class ToolContext:
         guard: Judges messages and decides on writes.
         max_chars: The most characters that its text may have.
         pinned: The only mailbox that it may use, by address or id; None for any of the key's.
-        book: The client's knowledge of mailboxes.
+        mailbox_cache: The client's knowledge of mailboxes.
         seen: What was shown of pending messages.
         vetted: Set once the key was found fit for what these tools do.
     """
@@ -86,7 +86,7 @@ class ToolContext:
     guard: Guard
     max_chars: int
     pinned: str | None = None
-    book: MailboxBook = field(default_factory=MailboxBook)
+    mailbox_cache: MailboxCache = field(default_factory=MailboxCache)
     seen: SeenContent = field(default_factory=SeenContent)
     vetted: threading.Event = field(default_factory=threading.Event)
 
@@ -104,12 +104,12 @@ class ToolContext:
             NotFoundError: The key has no such mailbox.
             ConfigurationError: There are several and nobody said which.
         """
-        found = None if fresh else self.book.find(wanted or self.pinned)
+        found = None if fresh else self.mailbox_cache.find(wanted or self.pinned)
         if found is None:
-            self.book.learn((yield from api.list_mailboxes()))
-            found = self.book.find(wanted or self.pinned)
+            self.mailbox_cache.update((yield from api.list_mailboxes()))
+            found = self.mailbox_cache.find(wanted or self.pinned)
         if found is None:
-            raise self.book.missing(wanted or self.pinned)
+            raise self.mailbox_cache.not_found_error(wanted or self.pinned)
         if self.pinned and self.pinned.casefold() not in (
             found.id.casefold(),
             found.address.casefold(),

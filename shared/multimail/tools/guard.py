@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from .. import endpoints as api
-from ..call import Call, Pause
+from .._call import Call, Pause
 from ..errors import MultiMailError
 from ..models import Email, EmailSummary, Mailbox
 from ..sessions import MemorySessionStore, SendToken, SessionStore
@@ -130,7 +130,7 @@ class Guard:
             texts: What is shown of it, its header included.
         """
         taint = Taint.from_assessment(assessment, find_addresses(*texts))
-        self.store.grow_taint(self.session_id, taint)
+        self.store.merge_taint(self.session_id, taint)
 
     def refresh_known(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
         """Refresh whether a human has approved earlier mail to this sender."""
@@ -210,14 +210,14 @@ class Guard:
             return
         try:
             scope = self._scope(mailbox.id)
-            self.store.note_held(scope, email_id, normalize_addresses(recipients))
+            self.store.add_held(scope, email_id, normalize_addresses(recipients))
         except Exception:
             # The message was sent; without the record its recipients stay unknown.
             log.exception("A held message could not be recorded.")
 
     def _add_taint(self, taint: Taint) -> None:
         if taint != UNTAINTED:
-            self.store.grow_taint(self.session_id, taint)
+            self.store.merge_taint(self.session_id, taint)
 
     def _scope(self, mailbox_id: str | None) -> str:
         """Return the store's name for a mailbox's known addresses."""
@@ -250,7 +250,7 @@ class Guard:
             if message.approved_at is not None:
                 self.store.add_known(scope, _get_envelope(message))
             if message.approved_at is not None or message.status in _CLOSED_STATUSES:
-                self.store.forget_held(scope, email_id)
+                self.store.remove_held(scope, email_id)
 
     def _count_send(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
         """Count a send against the caps; return a refusal where one is reached."""
@@ -258,7 +258,7 @@ class Guard:
             return decision
         token = SendToken(self.session_id, thread, key)
         limits = (self.policy.sends_per_session, self.policy.sends_per_thread)
-        cap = self.store.take_send(token, *limits)
+        cap = self.store.count_send(token, *limits)
         if not cap:
             return decision
         return replace(

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from pydantic_core import to_jsonable_python
 
 from .. import endpoints as api
-from ..call import Call, Pause
-from ..endpoints.oversight import held_sends
+from .._call import Call, Pause
+from ..endpoints import list_held_sends
 from ..errors import WaitTimeoutError
 from ..models import Email, EmailSummary, Page, PendingEmail
 from ..trust import Assessment, Treatment
@@ -41,7 +41,7 @@ def list_mailboxes(args: a.ListMailboxes, context: ToolContext) -> Run:
         found = [(yield from context.mailbox(None, fresh=True))]
     else:
         found = yield from api.list_mailboxes()
-        context.book.learn(found)
+        context.mailbox_cache.update(found)
     head = f"{len(found)} mailboxes, with oversight mode:"
     lines = [f"{one.address or one.id} | {one.oversight_mode or 'mode unknown'}" for one in found]
     shown = chosen_rows(lines, args.offset or 0, len(lines), context.max_chars - len(head) - 60)
@@ -309,7 +309,7 @@ def _room(head: str, context: ToolContext) -> int:
 def list_held(args: a.ListPending, context: ToolContext) -> Run:
     """List the agent's own mail that awaits a human; needs no oversight scope."""
     mailbox = yield from context.mailbox(args.mailbox)
-    page = yield from held_sends(mailbox.id)
+    page = yield from list_held_sends(mailbox.id)
     return _pending(page, args, context)
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 import pydantic
 
-from ..call import Operation, Retry
-from ..client import AsyncMultiMail, MultiMail
-from ..config import load_config
-from ..errors import ConfigurationError, MultiMailError, ReplyError
-from ..mailbox_book import MailboxBook
+from .._call import Operation, Retry
+from .._client import AsyncMultiMail, MultiMail
+from .._config import load_config
+from .._mailbox_cache import MailboxCache
+from ..errors import ConfigurationError, InvalidResponseError, MultiMailError
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
 from ..trust.addresses import normalize_addresses
@@ -172,7 +172,7 @@ class ToolSession:
             MultiMailError: As the operation's calls do.
         """
         client = self._sync()
-        context = self._context_of(session_id, client.mailboxes, self._context.max_chars)
+        context = self._context_of(session_id, client.mailbox_cache, self._context.max_chars)
         return client.run(work(context))
 
     async def arun(
@@ -180,7 +180,7 @@ class ToolSession:
     ) -> T:
         """Do the same, asynchronously."""
         client = self._async()
-        context = self._context_of(session_id, client.mailboxes, self._context.max_chars)
+        context = self._context_of(session_id, client.mailbox_cache, self._context.max_chars)
         return await client.run(work(context))
 
     def call_json(
@@ -234,7 +234,8 @@ class ToolSession:
     ) -> ToolResult:
         try:
             client = self._sync()
-            operation = self._operation(spec, arguments, session_id, client.mailboxes, max_chars)
+            cache = client.mailbox_cache
+            operation = self._operation(spec, arguments, session_id, cache, max_chars)
             return _fitted(client.run(operation), max_chars)
         except Exception as error:
             return _fitted(_failure(spec, error), max_chars)
@@ -248,7 +249,8 @@ class ToolSession:
     ) -> ToolResult:
         try:
             client = self._async()
-            operation = self._operation(spec, arguments, session_id, client.mailboxes, max_chars)
+            cache = client.mailbox_cache
+            operation = self._operation(spec, arguments, session_id, cache, max_chars)
             return _fitted(await client.run(operation), max_chars)
         except Exception as error:
             return _fitted(_failure(spec, error), max_chars)
@@ -258,19 +260,23 @@ class ToolSession:
         spec: ToolSpec,
         arguments: Mapping[str, Any] | str | None,
         session_id: str | None,
-        book: MailboxBook,
+        cache: MailboxCache,
         max_chars: int,
     ) -> Operation[ToolResult]:
-        return spec.operation(_read(spec, arguments), self._context_of(session_id, book, max_chars))
+        return spec.operation(
+            _read(spec, arguments), self._context_of(session_id, cache, max_chars)
+        )
 
-    def _context_of(self, session_id: str | None, book: MailboxBook, max_chars: int) -> ToolContext:
+    def _context_of(
+        self, session_id: str | None, cache: MailboxCache, max_chars: int
+    ) -> ToolContext:
         guard = self.guard(session_id)
         return replace(
             self._context,
             session_id=guard.session_id,
             guard=guard,
             max_chars=max_chars,
-            book=book,
+            mailbox_cache=cache,
         )
 
     def _sync(self) -> MultiMail:
@@ -279,7 +285,7 @@ class ToolSession:
         with self._lock:
             if self._own is None:
                 self._own = MultiMail(**self._connection())
-                self._own.mailboxes = self._context.book
+                self._own.mailbox_cache = self._context.mailbox_cache
             return self._own
 
     def _async(self) -> AsyncMultiMail:
@@ -290,7 +296,7 @@ class ToolSession:
             client = self._by_loop.get(loop)
             if client is None:
                 client = AsyncMultiMail(**self._connection())
-                client.mailboxes = self._context.book
+                client.mailbox_cache = self._context.mailbox_cache
                 self._by_loop[loop] = client
             return client
 
@@ -340,7 +346,7 @@ def _fitted(result: ToolResult, longest: int) -> ToolResult:
 
 
 def _failure(spec: ToolSpec, error: Exception) -> ToolResult:
-    if isinstance(error, ReplyError) and not spec.hints.read_only:
+    if isinstance(error, InvalidResponseError) and not spec.hints.read_only:
         # The API accepted something and said what nobody can read.
         return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))
     if isinstance(error, MultiMailError):

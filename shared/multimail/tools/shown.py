@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypedDict
 
 from .. import endpoints as api
-from ..call import Call, Pause
+from .._call import Call, Pause
 from ..errors import ConfigurationError
 from ..models import Email, EmailSummary
 from ..trust import OWN, Assessment, Label, Treatment

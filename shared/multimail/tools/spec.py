@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic_core import CoreSchema
 
 from .. import errors
-from ..call import Operation
+from .._call import Operation
 from ..models import File
 from ..trust import GuardDecision
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import endpoints as api
-from ..call import Call, Pause
-from ..endpoints.reading import thread_holding
+from .._call import Call, Pause
+from ..endpoints import get_thread_containing
 from ..models import Email, Thread
 from ..trust import Treatment
 from ..trust.addresses import extract_address
@@ -41,8 +41,8 @@ def get_thread(args: a.GetThread, context: ToolContext) -> Run:
 
     They are ten at the default budget and one for each 800 characters of a larger one.
     """
-    wanted = context.book.thread_of(args.thread_id) or args.thread_id
-    thread = yield from thread_holding(wanted, mailbox=context.pinned)
+    wanted = context.mailbox_cache.get_thread_id(args.thread_id) or args.thread_id
+    thread = yield from get_thread_containing(wanted, mailbox=context.pinned)
     messages = thread.messages
     if args.before is not None:
         ids = [one.id for one in messages]

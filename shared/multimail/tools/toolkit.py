@@ -10,8 +10,8 @@ from typing import Any, ClassVar, TypedDict, Unpack
 
 import httpx
 
-from ..call import Retry
-from ..client import AsyncMultiMail, MultiMail
+from .._call import Retry
+from .._client import AsyncMultiMail, MultiMail
 from ..errors import ConfigurationError
 from ..sessions import SessionStore
 from ..trust import PolicyName, TrustPolicy

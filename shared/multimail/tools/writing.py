@@ -8,8 +8,8 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from .. import endpoints as api
-from ..call import Call, Pause
-from ..endpoints.checks import addresses, moment, recipients
+from .._call import Call, Pause
+from ..endpoints._arguments import format_datetime, parse_addresses, parse_recipients
 from ..models import Contact, Email, Mailbox, SendResult
 from ..trust import Action, GuardDecision
 from ..trust.addresses import strip_tag
@@ -41,8 +41,12 @@ def folded(some: Sequence[str]) -> list[str]:
 
 def send_email(args: a.SendEmail, context: ToolContext) -> Run:
     """Send a new message, once, if the guard lets it."""
-    to, cc, bcc = recipients(args.to), addresses(args.cc, "cc"), addresses(args.bcc, "bcc")
-    send_at = moment(args.send_at, "send_at")
+    to, cc, bcc = (
+        parse_recipients(args.to),
+        parse_addresses(args.cc, "cc"),
+        parse_addresses(args.bcc, "bcc"),
+    )
+    send_at = format_datetime(args.send_at, "send_at")
     mailbox = yield from context.mailbox(args.mailbox)
     key = idempotency_key(
         context.session_id,
@@ -74,9 +78,9 @@ def send_email(args: a.SendEmail, context: ToolContext) -> Run:
 
 def reply_email(args: a.ReplyEmail, context: ToolContext) -> Run:
     """Answer a message in its thread, once, if the guard lets it."""
-    cc, bcc = addresses(args.cc, "cc"), addresses(args.bcc, "bcc")
+    cc, bcc = parse_addresses(args.cc, "cc"), parse_addresses(args.bcc, "bcc")
     original = yield from api.read_email(args.email_id, mailbox=context.pinned)
-    mailbox = yield from context.mailbox(context.book.owner(original.id))
+    mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
     others = _others(original, mailbox) if args.reply_all else []
     reached = [*_answered(original), *others, *cc, *bcc]
     key = idempotency_key(

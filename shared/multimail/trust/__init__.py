@@ -42,10 +42,10 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    from ..late import exports
+    from .._lazy import lazy_exports
 
     # The client parses evidence and judges nothing, so it loads only `evidence`.
-    __getattr__, __dir__ = exports(
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "evidence": "Authentication AuthResult",
@@ -54,5 +54,5 @@ if not TYPE_CHECKING:
             "Treatment TrustPolicy",
             "taint": "UNTAINTED Taint",
         },
-        modules="addresses evidence labels links masking policy taint text",
+        submodules="addresses evidence labels links masking policy taint text",
     )

@@ -1,10 +1,13 @@
-"""The ASGI app: takes requests apart, checks keys and scopes, and turns every outcome into JSON."""
+"""The ASGI application: authentication, limits, scope checks, dispatch and error responses."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,75 +16,92 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..config import MAX_MESSAGE_BYTES
 from ..errors import ApiError, forbidden, unavailable
-from ..pages.sessions import Door
-from ..pages.trouble import trouble_page, wants_page
+from ..pages.app import accepts_html, render_bare_error_page
+from ..pages.sessions import SessionManager
+from ..pages.views import PAGE_ROUTES
 from ..rate_limit import RateLimiter
 from ..services import Principal, Services
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
-from ..testing.fault_injection import inject_faults
-from .approval_codes import ask_for_code
-from .audit import note_read, note_refusal
-from .auth import Links, principal_of
-from .limits import Limits, check_rate
+from .approval_codes import require_approval_code
+from .audit import record_read, record_refusal
+from .auth import SignedLinks, authenticate
 from .request import ApiRequest, ApiResponse
-from .routes import ALL, PAGES
-from .routing import RouteSpec
+from .routes import build_routes
+from .routing import Route
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+Middleware = Callable[[Endpoint], Endpoint]
+"""Wraps the endpoint of each path."""
+
+_BASE64_GROWTH = 4 / 3
+_JSON_ROOM = 512 * 1024
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ANONYMOUS = Principal("", "", "", frozenset(), live=False)
 _log = logging.getLogger(__name__)
-_NOBODY = Principal("", "", "", frozenset(), live=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """Limits on requests.
+
+    Attributes:
+        requests_per_minute: Of one key; None for no limit.
+        message_bytes: The largest message, by SMTP and by the API.
+    """
+
+    requests_per_minute: int | None = None
+    message_bytes: int = MAX_MESSAGE_BYTES
+
+    def get_max_body(self, route: Route) -> int:
+        """Return how many bytes the body of a request to `route` may have."""
+        # Base64 makes four bytes of three, and the rest of the JSON needs room too.
+        return min(route.max_body, int(self.message_bytes * _BASE64_GROWTH) + _JSON_ROOM)
 
 
 def make_app(
     services: Services,
     link_secret: str,
     public_url: str | None = None,
-    limits: Limits | None = None,
+    limits: RequestLimits | None = None,
+    *,
+    routes: Sequence[Route] = (),
+    middleware: Sequence[Middleware] = (),
 ) -> ASGIApp:
-    """Return the app that serves `services`.
+    """Return the ASGI application.
 
     Args:
-        room: What is served.
+        services: What the routes call.
         link_secret: Signs links to attachments, and the forms behind approval links.
         public_url: Where a proxy shows this server to people.
-        limits: How much is taken; None for the usual.
+        limits: Limits on requests; None for the defaults.
+        routes: More routes of the API, such as those for tests.
+        middleware: Wraps every endpoint; the first is the outermost.
     """
-    links, door = Links(link_secret), Door(services.context.now, link_secret, public_url)
-    gate = _Gate(limits or Limits())
-    grouped: dict[str, list[RouteSpec]] = {}
-    for spec in (*ALL, *PAGES):
-        grouped.setdefault(spec.path, []).append(spec)
-    routes = [
-        Route(
-            path,
-            inject_faults(
-                _endpoint(specs, services, links, door, gate),
-                services.context.test_hooks.faults,
-                _refused,
-            ),
-            methods=[spec.method for spec in specs],
-        )
-        for path, specs in grouped.items()
-    ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
-    app.router.redirect_slashes = False
-    return _Outermost(app, services)
+    app = _App(services, link_secret, public_url, limits or RequestLimits())
+    by_path: dict[str, list[Route]] = {}
+    for route in (*build_routes(routes), *PAGE_ROUTES):
+        by_path.setdefault(route.path, []).append(route)
+    starlette_routes = []
+    for path, group in by_path.items():
+        endpoint: Any = app.build_endpoint(group)
+        for wrap in reversed(middleware):
+            endpoint = wrap(endpoint)
+        methods = [route.method for route in group]
+        starlette_routes.append(StarletteRoute(path, endpoint, methods=methods))
+    starlette = Starlette(
+        routes=starlette_routes, exception_handlers={HTTPException: _handle_http_error}
+    )
+    starlette.router.redirect_slashes = False
+    return _RequestIdMiddleware(starlette, services)
 
 
-class _Gate:
-    """What holds for requests of every route."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        per_minute = limits.requests_per_minute
-        self.rate_limiter = RateLimiter(per_minute) if per_minute else None
-
-
-class _Outermost:
-    """Gives every request an id, and every answer the header that names it."""
+class _RequestIdMiddleware:
+    """Assigns the X-Request-Id."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
@@ -94,164 +114,181 @@ class _Outermost:
         request_id = self._services.context.ids.new("req")
         scope.setdefault("state", {})["request_id"] = request_id
 
-        async def note(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
-        await self._app(scope, receive, note)
+        await self._app(scope, receive, send_with_id)
 
 
-def _endpoint(
-    specs: list[RouteSpec], services: Services, links: Links, door: Door, gate: _Gate
-) -> Callable[[Request], Awaitable[Response]]:
-    by_method = {spec.method: spec for spec in specs}
-    is_page = specs[0] in PAGES
+class _App:
+    """Builds the endpoints; holds what all requests share."""
 
-    async def endpoint(request: Request) -> Response:
-        spec = by_method["GET" if request.method == "HEAD" else request.method]
-        try:
-            body = await _body(request, gate.limits.longest_body(spec.longest_body))
-            work = partial(_answer, spec, services, links, door, gate, request, body)
-            answer = await run_in_threadpool(services.context.run_request, work)
-        except ApiError as refusal:
-            return _result_row(refusal, request, is_page=is_page)
-        except StoreUnavailableError as error:
-            _log.warning("Request %s: %s", request.state.request_id, error)
-            unchanged = not isinstance(error, CommitOutcomeUnknownError)
-            return _result_row(unavailable(unchanged=unchanged), request, is_page=is_page)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception:
+    def __init__(
+        self,
+        services: Services,
+        link_secret: str,
+        public_url: str | None,
+        limits: RequestLimits,
+    ) -> None:
+        self._services = services
+        self._links = SignedLinks(link_secret)
+        self._sessions = SessionManager(services.context.now, link_secret, public_url)
+        self._limits = limits
+        per_minute = limits.requests_per_minute
+        self._rate_limiter = RateLimiter(per_minute) if per_minute else None
+
+    def build_endpoint(self, routes: Sequence[Route]) -> Endpoint:
+        """Return the endpoint of one path, which serves a route for each method."""
+        by_method = {route.method: route for route in routes}
+        is_page = routes[0] in PAGE_ROUTES
+
+        async def endpoint(request: Request) -> Response:
+            route = by_method["GET" if request.method == "HEAD" else request.method]
             request_id = request.state.request_id
-            _log.exception("Request %s met an error that nobody expected", request_id)
-            return _result_row(_unexpected(request_id), request, is_page=is_page)
-        return answer
+            try:
+                body = await _read_body(request, self._limits.get_max_body(route))
+                work = partial(self._handle, route, request, body)
+                return await run_in_threadpool(self._services.context.run_request, work)
+            except ApiError as error:
+                return _respond_error(error, request, is_page=is_page)
+            except StoreUnavailableError as error:
+                _log.warning("Request %s: %s", request_id, error)
+                unchanged = not isinstance(error, CommitOutcomeUnknownError)
+                return _respond_error(unavailable(unchanged=unchanged), request, is_page=is_page)
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except Exception:
+                _log.exception("Request %s failed with an unexpected error", request_id)
+                return _respond_error(_build_internal_error(request_id), request, is_page=is_page)
 
-    return endpoint
+        return endpoint
 
+    def _handle(self, route: Route, request: Request, body: bytes) -> Response:
+        """Authenticate, check the rate, and run the handler, in a worker thread."""
+        principal = _ANONYMOUS
+        if route.scopes:
+            principal = authenticate(request.headers, self._services.context.store)
+            self._check_rate(principal)
+        api_request = ApiRequest(
+            services=self._services,
+            links=self._links,
+            principal=principal,
+            method=request.method,
+            base_url=str(request.base_url).rstrip("/"),
+            path_params=request.path_params,
+            query_params=request.query_params,
+            body=body,
+            sessions=self._sessions,
+            headers=request.headers,
+            path=request.url.path,
+            client_host=request.client.host if request.client else "",
+        )
+        if not route.scopes:
+            return _build_response(route.handler(api_request))
+        return _build_response(_handle_with_key(route, api_request))
 
-def _answer(
-    spec: RouteSpec,
-    services: Services,
-    links: Links,
-    door: Door,
-    gate: _Gate,
-    request: Request,
-    body: bytes,
-) -> Response:
-    """Authenticate, check the scope, and run the handler. Runs in a worker thread."""
-    principal = _NOBODY
-    if spec.scopes:
-        principal = principal_of(request.headers, services.context.store)
-        check_rate(gate.rate_limiter, principal.key_id, services.context.now())
-    api_request = ApiRequest(
-        services=services,
-        links=links,
-        principal=principal,
-        method=request.method,
-        base_url=str(request.base_url).rstrip("/"),
-        path=request.path_params,
-        query=request.query_params,
-        body=body,
-        door=door,
-        headers=request.headers,
-        path_text=request.url.path,
-        peer=request.client.host if request.client else "",
-    )
-    return _response(_handled(spec, api_request) if spec.scopes else spec.handler(api_request))
-
-
-def _handled(spec: RouteSpec, api_request: ApiRequest) -> ApiResponse:
-    """Run a handler for a key that is known: what it reads, or is refused, is in the audit log."""
-    try:
-        _check_scope(spec, api_request.principal)
-        answer = ask_for_code(spec, api_request) or spec.handler(api_request)
-    except ApiError as refusal:
-        note_refusal(spec, api_request, refusal)
-        raise
-    note_read(spec, api_request)
-    return answer
-
-
-def _check_scope(spec: RouteSpec, principal: Principal) -> None:
-    if principal.scopes.isdisjoint(spec.scopes):
-        raise forbidden(
-            "missing_scope",
-            f"This key's scopes are {', '.join(sorted(principal.scopes))}; {spec.method} "
-            f"{spec.path} needs {' or '.join(spec.scopes)}. Use a key that has it.",
+    def _check_rate(self, principal: Principal) -> None:
+        if self._rate_limiter is None:
+            return
+        wait = self._rate_limiter.acquire(principal.key_id, self._services.context.now() - _EPOCH)
+        if wait <= timedelta(0):
+            return
+        seconds = math.ceil(wait.total_seconds())
+        raise ApiError(
+            429,
+            "rate_limited",
+            f"This key has used up its {self._rate_limiter.per_minute} requests per minute. "
+            f"Nothing was done; try again in {seconds} s.",
+            headers={"Retry-After": str(seconds)},
         )
 
 
-async def _body(request: Request, longest: int) -> bytes:
+def _handle_with_key(route: Route, request: ApiRequest) -> ApiResponse:
+    """Run a handler for a known key; the audit log records what it reads or is refused."""
+    try:
+        _require_scope(route, request.principal)
+        response = require_approval_code(route, request) or route.handler(request)
+    except ApiError as error:
+        record_refusal(route, request, error)
+        raise
+    record_read(route, request)
+    return response
+
+
+def _require_scope(route: Route, principal: Principal) -> None:
+    if principal.scopes.isdisjoint(route.scopes):
+        raise forbidden(
+            "missing_scope",
+            f"This key's scopes are {', '.join(sorted(principal.scopes))}; {route.method} "
+            f"{route.path} needs {' or '.join(route.scopes)}. Use a key that has it.",
+        )
+    if route.test_keys_only and principal.live:
+        raise forbidden("test_keys_only", "This route is for mm_test_ keys; this key is live.")
+
+
+async def _read_body(request: Request, max_bytes: int) -> bytes:
     too_large = ApiError(
-        413, "body_too_large", f"The body is larger than the {longest:,} bytes that are taken here."
+        413, "body_too_large", f"The body is larger than the {max_bytes:,} bytes that fit here."
     )
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > longest:
+    if declared.isdigit() and int(declared) > max_bytes:
         raise too_large
-    chunks = bytearray()
+    body = bytearray()
     async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > longest:
+        body += chunk
+        if len(body) > max_bytes:
             raise too_large
-    return bytes(chunks)
+    return bytes(body)
 
 
-def _response(answer: ApiResponse) -> Response:
-    content = answer.content
+def _build_response(response: ApiResponse) -> Response:
+    content = response.content
     if content is None:
-        content = _json(answer.json)
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **answer.headers}
-    return Response(content, answer.status, headers, answer.media_type)
+        content = _encode_json(response.json)
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **response.headers}
+    return Response(content, response.status, headers, response.media_type)
 
 
-def _json(value: Any) -> bytes:
+def _encode_json(value: Any) -> bytes:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # Hostile mail can hold half of a surrogate pair, which UTF-8 cannot.
     return text.encode("utf-8", "replace")
 
 
-def _refused(refusal: ApiError, request_id: str) -> Response:
+def build_error_response(error: ApiError, request_id: str) -> Response:
+    """Return an error as JSON."""
     body = {
-        **refusal.extra,
-        "error": refusal.message,
-        "code": refusal.code,
+        **error.extra,
+        "error": error.message,
+        "code": error.code,
         "request_id": request_id,
     }
-    return _response(ApiResponse(body, refusal.status, headers=refusal.headers))
+    return _build_response(ApiResponse(body, error.status, headers=error.headers))
 
 
-def _result_row(refusal: ApiError, request: Request, *, is_page: bool | None = None) -> Response:
-    """Return a refusal as JSON, or as a page where a person asks for one."""
-    if wants_page(request, is_page=is_page):
-        return _response(trouble_page(request, refusal))
-    return _refused(refusal, request.state.request_id)
+def _respond_error(error: ApiError, request: Request, *, is_page: bool | None = None) -> Response:
+    """Return an error as JSON, or as a page for a person at a browser."""
+    if accepts_html(request, is_page=is_page):
+        return _build_response(render_bare_error_page(request, error))
+    return build_error_response(error, request.state.request_id)
 
 
-def _unexpected(request_id: str) -> ApiError:
+def _build_internal_error(request_id: str) -> ApiError:
     return ApiError(
         500,
         "internal_error",
-        f"The server met an error of its own; its log tells about it under {request_id}.",
+        f"The server failed unexpectedly; its log has the error under {request_id}.",
     )
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+async def _handle_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    where = f"{request.method} {request.url.path[:200]}"
+    target = f"{request.method} {request.url.path[:200]}"
     headers = dict(getattr(error, "headers", None) or {})
+    code, message = "unknown_path", f"{target} does not exist on the embedded server."
     if status == 405:
         allowed = headers.get("Allow", "another method")
-        refusal = ApiError(
-            405, "method_not_allowed", f"{where} is not served; it takes {allowed}.",
-            headers=headers,
-        )  # fmt: skip
-    else:
-        refusal = ApiError(
-            status,
-            "unknown_path",
-            f"{where} is not served by the embedded server of this version. Check the path.",
-            headers=headers,
-        )
-    return _result_row(refusal, request)
+        code, message = "method_not_allowed", f"{target} is not allowed; use {allowed}."
+    return _respond_error(ApiError(status, code, message, headers=headers), request)

@@ -1,4 +1,4 @@
-"""Code first: sensitive changes that wait for an approval code, as on the hosted service.
+"""Approval codes for sensitive changes, as on the hosted service.
 
 The first call is answered 202 and changes nothing; the human reads the code on the reviewer's
 side; the same call again with `approval_code` is carried out.
@@ -12,64 +12,38 @@ from urllib.parse import quote
 
 from ..errors import invalid
 from ..services.approval_codes import SensitiveChange
-from . import render_authority as render
 from .request import ApiRequest, ApiResponse
-from .routing import RouteSpec
-
-_ALWAYS = frozenset(
-    {
-        ("POST", "/v1/api-keys"),
-        ("POST", "/v1/mailboxes"),
-        ("POST", "/v1/webhooks"),
-        ("POST", "/webhooks"),
-        ("POST", "/create_mailbox"),
-        ("POST", "/v1/create_mailbox"),
-    }
-)
-_WHERE_NAMED: dict[tuple[str, str], frozenset[str]] = {
-    ("PATCH", "/v1/api-keys/{key}"): frozenset({"scopes"}),
-    ("PATCH", "/v1/mailboxes/{mailbox}"): frozenset({"webhook_url", "oversight_webhook_url"}),
-    ("PATCH", "/v1/mailboxes/{mailbox}/configure"): frozenset(
-        {"webhook_url", "oversight_webhook_url"}
-    ),
-}
-"""Changes that come to the same as making a key or a webhook, where a body names these fields."""
+from .routing import Route
+from .schemas.oversight import render_approval_required
 
 _MAX_CODE = 100
 
 
-def ask_for_code(spec: RouteSpec, api_request: ApiRequest) -> ApiResponse | None:
-    """Return the 202 that a sensitive change gets first; None to carry the request out.
+def require_approval_code(route: Route, request: ApiRequest) -> ApiResponse | None:
+    """Return the 202 of a change that needs a code first; None to carry the request out.
 
     Raises:
-        ApiError: The code is wrong, over, or for another request (403); too many asked for (429).
+        ApiError: The code is wrong, expired, or for another request (403); too many requests (429).
     """
-    if not api_request.services.context.approval_codes:
+    if not route.approval_code or not request.services.context.approval_codes:
         return None
-    route = (spec.method, spec.path)
-    if route not in _ALWAYS and route not in _WHERE_NAMED:
-        return None
-    body = _body(api_request)
+    body = _parse_object(request)
     code = body.pop("approval_code", None)
-    if route in _WHERE_NAMED and not _WHERE_NAMED[route] & body.keys():
+    if isinstance(route.approval_code, tuple) and body.keys().isdisjoint(route.approval_code):
         return None
-    change = SensitiveChange(f"{spec.method} {_path(spec, api_request)}", body)
+    change = SensitiveChange(f"{route.method} {_fill_path(route, request)}", body)
+    codes = request.services.approval_codes
     if code is None:
-        return ApiResponse(
-            render.code_first(
-                api_request.services.approval_codes.request(api_request.principal, change)
-            ),
-            202,
-        )
+        return ApiResponse(render_approval_required(codes.request(request.principal, change)), 202)
     if not isinstance(code, str) or len(code) > _MAX_CODE:
         raise invalid("`approval_code` is not a code such as ABCD-EFGH-JKMN-PQRS.")
-    api_request.services.approval_codes.redeem(api_request.principal, change, code)
+    codes.redeem(request.principal, change, code)
     return None
 
 
-def _body(api_request: ApiRequest) -> dict[str, Any]:
+def _parse_object(request: ApiRequest) -> dict[str, Any]:
     try:
-        body = json.loads(api_request.body or b"{}")
+        body = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):
         raise invalid("The body is not JSON.") from None
     if not isinstance(body, dict):
@@ -77,9 +51,9 @@ def _body(api_request: ApiRequest) -> dict[str, Any]:
     return body
 
 
-def _path(spec: RouteSpec, api_request: ApiRequest) -> str:
-    path = spec.path
-    for name, value in api_request.path.items():
-        # It is shown at a terminal: nothing but letters that a path can have.
+def _fill_path(route: Route, request: ApiRequest) -> str:
+    path = route.path
+    for name, value in request.path_params.items():
+        # It is shown on a terminal: only characters that a path can have.
         path = path.replace(f"{{{name}}}", quote(value[:_MAX_CODE], safe="@"))
     return path

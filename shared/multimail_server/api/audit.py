@@ -1,8 +1,7 @@
-"""The audit trail of requests: reads that change nothing, and whatever was refused.
+"""Audit lines of requests: reads that change nothing, and requests that were refused.
 
-What changes something is told by the mailroom, in the transaction that changes it. Here is told
-the rest, after the handler and before the answer, so that nobody learns anything that is not in
-the log.
+A service records a change in the transaction that makes it. The rest is recorded here, after the
+handler and before the response is sent, so that no response is without its line.
 """
 
 from __future__ import annotations
@@ -12,93 +11,60 @@ import re
 
 from ..errors import ApiError
 from .request import ApiRequest
-from .routing import RouteSpec
+from .routing import Route
 
-_MESSAGE = "/v1/mailboxes/{mailbox}/emails/{email}"
-_TOLD_BY_THE_MAILROOM = frozenset(
-    {
-        _MESSAGE,
-        f"{_MESSAGE}/raw",
-        f"{_MESSAGE}/attachments/{{filename:path}}/url",
-        f"{_MESSAGE}/attachments/{{filename:path}}",
-    }
-)
-_ACTIONS = {
-    "/v1/mailboxes": "mailbox.list",
-    "/v1/mailboxes/{mailbox}": "mailbox.read",
-    "/v1/mailboxes/{mailbox}/emails": "email.list",
-    _MESSAGE: "email.peek",
-    f"{_MESSAGE}/tags": "email.read_tags",
-    "/v1/mailboxes/{mailbox}/threads/{thread}": "thread.list",
-    "/v1/contacts": "contact.search",
-    "/v1/emails": "email.list",
-    "/v1/oversight/pending": "oversight.list",
-    "/v1/oversight/upgrade-requests": "upgrade.list",
-    "/v1/oversight/approval-codes": "code.list",
-    "/v1/notifications": "notice.list",
-    "/v1/account": "account.read",
-    "/v1/api-keys": "api_key.list",
-    "/v1/usage": "usage.read",
-    "/v1/audit-log": "audit_log.read",
-    "/v1/export": "account.export",
-    "/v1/test/outbox": "outbox.list",
-    "/v1/test/outbox/{email}/raw": "outbox.read",
-}
-_SUBJECTS = ("email", "key", "contact", "thread", "attachment", "webhook", "delivery", "domain")
+_RESOURCES = ("email", "key", "contact", "thread", "attachment", "webhook", "delivery", "domain")
 _ID = re.compile(r"[a-z]{2,4}_[0-9A-Z]{26}")
-_NAMED_IN_BODIES = ("email_id", "message_id", "id", "pending_id")
+_EMAIL_FIELDS = ("email_id", "message_id", "id", "pending_id")
 _MAX_ID = 100
 
 
-def note_read(spec: RouteSpec, request: ApiRequest) -> None:
-    """Write the line of a read that the mailroom does not tell itself."""
-    if spec.method != "GET":
+def record_read(route: Route, request: ApiRequest) -> None:
+    """Record a GET or HEAD, unless the service has recorded it."""
+    if route.method != "GET" or (route.service_audits and request.method != "HEAD"):
         return
-    if spec.path in _TOLD_BY_THE_MAILROOM and request.method != "HEAD":
-        return
-    action = _ACTIONS.get(spec.path)
-    path = None if action else spec.path
     request.services.audit_log.record(
         request.principal,
-        action or "request.read",
-        _subject(request),
-        request.path.get("mailbox"),
-        path=path,
+        route.audit or "request.read",
+        _get_resource(request),
+        request.path_params.get("mailbox"),
+        path=None if route.audit else route.path,
     )
 
 
-def note_refusal(spec: RouteSpec, request: ApiRequest, refusal: ApiError) -> None:
-    """Write the line of a request by a known key that was not carried out."""
+def record_refusal(route: Route, request: ApiRequest, error: ApiError) -> None:
+    """Record a request with a known key that was not carried out."""
     request.services.audit_log.record(
         request.principal,
         "request.refused",
-        _subject(request, refusal),
-        request.path.get("mailbox"),
+        _get_resource(request, refused=True),
+        request.path_params.get("mailbox"),
         outcome="refused",
-        request=f"{spec.method} {spec.path}",
-        status=refusal.status,
-        code=refusal.code,
+        request=f"{route.method} {route.path}",
+        status=error.status,
+        code=error.code,
     )
 
 
-def _subject(request: ApiRequest, refusal: ApiError | None = None) -> tuple[str, str]:
+def _get_resource(request: ApiRequest, *, refused: bool = False) -> tuple[str, str]:
     """Return the type and the id of what a request is about."""
-    for name in _SUBJECTS:
-        if name in request.path:
-            return ("api_key" if name == "key" else name), request.path[name][:_MAX_ID]
-    named = _named_in_body(request) if refusal else None
-    if named is not None:
-        return "email", named
-    if "mailbox" in request.path:
-        return "mailbox", request.path["mailbox"][:_MAX_ID]
+    path_params = request.path_params
+    for name in _RESOURCES:
+        if name in path_params:
+            return ("api_key" if name == "key" else name), path_params[name][:_MAX_ID]
+    email_id = _get_email_id_from_body(request) if refused else None
+    if email_id is not None:
+        return "email", email_id
+    if "mailbox" in path_params:
+        return "mailbox", path_params["mailbox"][:_MAX_ID]
     return "account", request.principal.account_id
 
 
-def _named_in_body(request: ApiRequest) -> str | None:
+def _get_email_id_from_body(request: ApiRequest) -> str | None:
     """Return the message that a body names; only what has the form of an id is repeated."""
     try:
         body = json.loads(request.body) if request.body[:1] == b"{" else {}
     except (ValueError, RecursionError):
         return None
-    values = [body.get(name) for name in _NAMED_IN_BODIES]
-    return next((one for one in values if isinstance(one, str) and _ID.fullmatch(one)), None)
+    values = [body.get(name) for name in _EMAIL_FIELDS]
+    return next((id_ for id_ in values if isinstance(id_, str) and _ID.fullmatch(id_)), None)

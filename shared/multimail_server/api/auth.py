@@ -1,4 +1,4 @@
-"""Keys on the wire: which principal a request's header names, and links that need no key."""
+"""Authentication: the principal of a request's API key, and signed links that need no key."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from ..store.protocol import Store
 LINK_LIFETIME = timedelta(minutes=15)
 
 
-def principal_of(headers: Headers, store: Store) -> Principal:
-    """Return who is asking, by `Authorization: Bearer` or `X-API-Key`; else raise a 401."""
-    raw = _presented(headers)
-    if raw is None:
-        raise _unauthenticated(
+def authenticate(headers: Headers, store: Store) -> Principal:
+    """Return the principal of `Authorization: Bearer` or `X-API-Key`; raise a 401 without one."""
+    secret = _get_secret(headers)
+    if secret is None:
+        raise _build_unauthenticated(
             "missing_key",
             "This request has no API key. Send it as `Authorization: Bearer mm_…` or `X-API-Key`.",
         )
-    key = store.read(lambda tx: tx.key_by_sha256(digest_of(raw)))
+    key = store.read(lambda tx: tx.key_by_sha256(digest_of(secret)))
     if key is None or key.revoked_at is not None:
-        raise _unauthenticated(
-            "invalid_key", "This API key is not known here, or it was revoked. Check the key."
+        raise _build_unauthenticated(
+            "invalid_key", "This API key is unknown on this server, or it was revoked."
         )
     scopes = frozenset(key.scopes)
     return Principal(key.id, key.account_id, key.name, scopes, key.live, key.mailbox_id)
 
 
-def _presented(headers: Headers) -> str | None:
+def _get_secret(headers: Headers) -> str | None:
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()
     return headers.get("x-api-key", "").strip() or None
 
 
-def _unauthenticated(code: str, sentence: str) -> ApiError:
-    return ApiError(401, code, sentence, headers={"WWW-Authenticate": 'Bearer realm="multimail"'})
+def _build_unauthenticated(code: str, message: str) -> ApiError:
+    return ApiError(401, code, message, headers={"WWW-Authenticate": 'Bearer realm="multimail"'})
 
 
-class Links:
+class SignedLinks:
     """Signs and checks links to attachments: HMAC-SHA256, valid for 15 minutes.
 
     Args:
-        secret: The server's own; whoever has it can make links.
+        secret: The server's own; with it anyone can make links.
     """
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
     def sign(self, attachment_id: str, now: datetime) -> tuple[str, datetime]:
-        """Return the path of a link to an attachment, and when it ends."""
+        """Return the path of a link to an attachment, and when it expires."""
         expires = int((now + LINK_LIFETIME).timestamp())
         query = urlencode(
             {"expires": expires, "signature": self._signature(attachment_id, expires)}
@@ -64,15 +64,16 @@ class Links:
         return f"/v1/attachments/{attachment_id}?{query}", now + LINK_LIFETIME
 
     def check(self, attachment_id: str, expires: str, signature: str, now: datetime) -> None:
-        """Raise a 403 unless the link was signed here and has not ended."""
-        moment = (
-            int(expires) if expires.isascii() and expires.isdigit() and len(expires) < 12 else 0
-        )
-        right = self._signature(attachment_id, moment).encode()
-        if not hmac.compare_digest(right, signature.encode("utf-8", "replace")):
-            raise ApiError(403, "bad_link", "This link was not made here. Ask for a new one.")
-        if moment < now.timestamp():
-            raise ApiError(403, "link_expired", "This link has ended. Ask for a new one.")
+        """Raise a 403 unless the link was signed here and has not expired."""
+        is_number = expires.isascii() and expires.isdigit() and len(expires) < 12
+        timestamp = int(expires) if is_number else 0
+        expected = self._signature(attachment_id, timestamp).encode()
+        if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
+            raise ApiError(
+                403, "bad_link", "This link was not made by this server. Request a new one."
+            )
+        if timestamp < now.timestamp():
+            raise ApiError(403, "link_expired", "This link has expired. Request a new one.")
 
     def _signature(self, attachment_id: str, expires: int) -> str:
         text = f"attachment\n{attachment_id}\n{expires}".encode()

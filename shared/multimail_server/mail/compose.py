@@ -12,8 +12,15 @@ from email.utils import format_datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from . import addresses
-from .headers import address_line, check_header, file_parameter, ids_line, mailbox_text, text_line
+from .addresses import find_address_fault
+from .headers import (
+    check_header_value,
+    fold_addresses,
+    fold_text,
+    fold_tokens,
+    format_filename,
+    format_mailbox,
+)
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -75,15 +82,17 @@ def compose(message: OutgoingMessage) -> bytes:
         ValueError: A header value contains CR, LF or NUL, an address or message id is not one,
             or the date is naive; the message names the field.
     """
-    body = _alternative(message.markdown)
+    body = _build_alternative(message.markdown)
     if message.attachments:
-        files = [_file(file, number) for number, file in enumerate(message.attachments, 1)]
-        body = _multipart("mixed", [body, *files])
-    headers = "\r\n".join(_headers(message)).encode("ascii")
+        files = [
+            _build_attachment(file, number) for number, file in enumerate(message.attachments, 1)
+        ]
+        body = _build_multipart("mixed", [body, *files])
+    headers = "\r\n".join(_format_headers(message)).encode("ascii")
     return headers + b"\r\n" + body
 
 
-def html_of(markdown: str) -> str:
+def markdown_to_html(markdown: str) -> str:
     """Return markdown as HTML: raw HTML is shown as text, an image becomes its description."""
     html: str = _markdown_renderer().render(markdown)
     return html
@@ -106,50 +115,59 @@ def _markdown_renderer() -> MarkdownIt:
     return MarkdownIt("js-default", {"html": False}, renderer_cls=Renderer)
 
 
-def _headers(message: OutgoingMessage) -> list[str]:
+def _format_headers(message: OutgoingMessage) -> list[str]:
     if message.date.tzinfo is None:
         raise ValueError("date: needs a time zone")
-    sender = (message.from_name, _address("from_address", message.from_address))
-    check_header("from_name", message.from_name)
+    sender = (message.from_name, _require_address("from_address", message.from_address))
+    check_header_value("from_name", message.from_name)
     lines = [
-        f"Message-ID: {_id('message_id', message.message_id)}",
+        f"Message-ID: {_require_message_id('message_id', message.message_id)}",
         f"Date: {format_datetime(message.date)}",
-        address_line("From", [mailbox_text(*sender)]),
+        fold_addresses("From", [format_mailbox(*sender)]),
     ]
     for field, name, listed in (("to", "To", message.to), ("cc", "Cc", message.cc)):
         if listed:
-            lines.append(address_line(name, [_address(field, one) for one in listed]))
+            lines.append(fold_addresses(name, [_require_address(field, one) for one in listed]))
     if message.reply_to is not None:
-        lines.append(address_line("Reply-To", [_address("reply_to", message.reply_to)]))
-    lines.append(text_line("Subject", check_header("subject", message.subject)))
+        lines.append(fold_addresses("Reply-To", [_require_address("reply_to", message.reply_to)]))
+    lines.append(fold_text("Subject", check_header_value("subject", message.subject)))
     if message.in_reply_to is not None:
-        lines.append(ids_line("In-Reply-To", [_id("in_reply_to", message.in_reply_to)]))
+        lines.append(
+            fold_tokens("In-Reply-To", [_require_message_id("in_reply_to", message.in_reply_to)])
+        )
     if message.references:
-        lines.append(ids_line("References", [_id("references", one) for one in message.references]))
+        lines.append(
+            fold_tokens(
+                "References", [_require_message_id("references", one) for one in message.references]
+            )
+        )
     return [*lines, "MIME-Version: 1.0"]
 
 
-def _address(field: str, address: str) -> str:
-    problem = addresses.problem_with(check_header(field, address))
+def _require_address(field: str, address: str) -> str:
+    problem = find_address_fault(check_header_value(field, address))
     if problem:
         raise ValueError(f"{field}: {problem}")
     return address
 
 
-def _id(field: str, value: str) -> str:
-    if _MESSAGE_ID.fullmatch(check_header(field, value)) is None:
+def _require_message_id(field: str, value: str) -> str:
+    if _MESSAGE_ID.fullmatch(check_header_value(field, value)) is None:
         raise ValueError(f"{field}: is not a message id like <name@example.com>")
     return value
 
 
-def _alternative(markdown: str) -> bytes:
-    return _multipart(
+def _build_alternative(markdown: str) -> bytes:
+    return _build_multipart(
         "alternative",
-        [_text("plain", markdown), _text("html", _PAGE.format(html_of(markdown)))],
+        [
+            _build_text("plain", markdown),
+            _build_text("html", _PAGE.format(markdown_to_html(markdown))),
+        ],
     )
 
 
-def _multipart(kind: str, parts: list[bytes]) -> bytes:
+def _build_multipart(kind: str, parts: list[bytes]) -> bytes:
     """Return parts between delimiters that cannot occur in them, RFC 2046 section 5.1."""
     # "=_" stands in neither base64 nor quoted-printable; the digest is that of the content, so
     # that a message is composed to the same bytes every time.
@@ -160,7 +178,7 @@ def _multipart(kind: str, parts: list[bytes]) -> bytes:
     return head + between + b"--%s--\r\n" % boundary
 
 
-def _text(kind: str, text: str) -> bytes:
+def _build_text(kind: str, text: str) -> bytes:
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     data = lines.replace("\n", "\r\n").encode("utf-8", "replace")
     if data and not data.endswith(b"\r\n"):
@@ -185,9 +203,9 @@ def _is_plain(data: bytes) -> bool:
     )
 
 
-def _file(file: OutgoingAttachment, number: int) -> bytes:
-    check_header("attachment content_type", file.content_type)
-    name = check_header("attachment name", file.name).strip() or f"attachment-{number}"
+def _build_attachment(file: OutgoingAttachment, number: int) -> bytes:
+    check_header_value("attachment content_type", file.content_type)
+    name = check_header_value("attachment name", file.name).strip() or f"attachment-{number}"
     kind = file.content_type.partition(";")[0].strip().lower()
     # A message or a multipart may not be base64 (RFC 2045 section 6.4): it goes as plain bytes.
     if not _TYPE.fullmatch(kind) or kind.startswith(("multipart/", "message/")):
@@ -197,6 +215,6 @@ def _file(file: OutgoingAttachment, number: int) -> bytes:
     head = (
         f"Content-Type: {kind}\r\n"
         "Content-Transfer-Encoding: base64\r\n"
-        f"Content-Disposition: attachment;\r\n {file_parameter(name)}\r\n\r\n"
+        f"Content-Disposition: attachment;\r\n {format_filename(name)}\r\n\r\n"
     )
     return head.encode("ascii") + b"\r\n".join(lines)

@@ -8,14 +8,16 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 
-from .addresses import base_of
-from .headers import address_line, ids_line, read_headers, text_of
+from .addresses import to_mailbox_address
+from .headers import decode_unstructured, fold_addresses, fold_tokens, read_headers
 
 MAX_HOPS = 50
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
-def resent(raw: bytes, *, by: str, to: tuple[str, ...], message_id: str, moment: datetime) -> bytes:
+def add_resent_headers(
+    raw: bytes, *, by: str, to: tuple[str, ...], message_id: str, moment: datetime
+) -> bytes:
     """Return a message with the fields of one more sender on top; below them no byte changes.
 
     Args:
@@ -30,14 +32,14 @@ def resent(raw: bytes, *, by: str, to: tuple[str, ...], message_id: str, moment:
         f"Delivered-To: {by}",
         f"Resent-Date: {format_datetime(moment)}",
         f"Resent-From: {by}",
-        address_line("Resent-To", list(to)),
-        ids_line("Resent-Message-ID", [message_id]),
+        fold_addresses("Resent-To", list(to)),
+        fold_tokens("Resent-Message-ID", [message_id]),
     ]
     head = "".join(f"{line}\r\n" for line in lines).encode("ascii")
     return head + _BARE_LF.sub(b"\r\n", raw)
 
 
-def why_not_resend(raw: bytes, mail_from: str, by: str) -> str | None:
+def forward_blocked_reason(raw: bytes, mail_from: str, by: str) -> str | None:
     """Return why a message must not be sent on, in one word for programs; None if it may be.
 
     Args:
@@ -48,11 +50,19 @@ def why_not_resend(raw: bytes, mail_from: str, by: str) -> str | None:
     if not mail_from:
         return "bounce"
     fields = read_headers(raw)
-    if any(base_of(text_of(value).strip(" <>")) == by for value in fields.all("delivered-to")):
+    if any(
+        to_mailbox_address(decode_unstructured(value).strip(" <>")) == by
+        for value in fields.all("delivered-to")
+    ):
         return "loop"
     if len(fields.all("received")) > MAX_HOPS:
         return "too_many_hops"
     # RFC 3834: an answer that a program gave is for whoever it answers.
-    if text_of(fields.first("auto-submitted")).strip().lower().startswith("auto-replied"):
+    if (
+        decode_unstructured(fields.first("auto-submitted"))
+        .strip()
+        .lower()
+        .startswith("auto-replied")
+    ):
         return "automatic_reply"
     return None

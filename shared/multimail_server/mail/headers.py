@@ -26,10 +26,17 @@ _NO_CHARSET = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One header field: its name in lower case and its value as it stood, folds included."""
+    """One header field.
+
+    Attributes:
+        name: Its name in lower case.
+        value: Everything after the colon as it was sent, folds included, with CRLF line ends.
+        raw_name: Its name as it was sent.
+    """
 
     name: str
     value: bytes
+    raw_name: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ def read_headers(raw: bytes, start: int = 0, end: int | None = None) -> HeaderBl
     256 KiB or 1,000 fields are cut and the cut is a fault.
     """
     stop = len(raw) if end is None else end
-    block_end, body_start = _bounds(raw, start, stop)
+    block_end, body_start = _find_bounds(raw, start, stop)
     faults: dict[str, None] = {}
     if block_end - start > MAX_HEADER_BYTES:
         faults["the header block is larger than 256 KiB"] = None
@@ -72,13 +79,13 @@ def read_headers(raw: bytes, start: int = 0, end: int | None = None) -> HeaderBl
         faults["the header block contains a NUL"] = None
     if b"\r" in block.replace(b"\r\n", b"").removesuffix(b"\r"):
         faults["the header block contains a bare CR"] = None
-    fields = _fields(block, faults)
+    fields = _parse_fields(block, faults)
     if len(fields) > MAX_FIELDS:
         faults["there are more than 1,000 header fields"] = None
     return HeaderBlock(tuple(fields[:MAX_FIELDS]), tuple(faults), body_start)
 
 
-def _bounds(raw: bytes, start: int, stop: int) -> tuple[int, int]:
+def _find_bounds(raw: bytes, start: int, stop: int) -> tuple[int, int]:
     """Return where the header block ends and where the body starts."""
     for empty in (b"\r\n", b"\n"):
         if raw.startswith(empty, start, stop):
@@ -87,8 +94,8 @@ def _bounds(raw: bytes, start: int, stop: int) -> tuple[int, int]:
     return (found.start(), found.end()) if found else (stop, stop)
 
 
-def _fields(block: bytes, faults: dict[str, None]) -> list[Field]:
-    names: list[str] = []
+def _parse_fields(block: bytes, faults: dict[str, None]) -> list[Field]:
+    names: list[bytes] = []
     values: list[list[bytes]] = []
     for line in block.split(b"\n"):
         text = line.removesuffix(b"\r")
@@ -105,18 +112,21 @@ def _fields(block: bytes, faults: dict[str, None]) -> list[Field]:
             continue
         if found[2]:
             faults["white space stands before the colon of a field"] = None
-        names.append(found[1].decode("ascii").lower())
+        names.append(found[1])
         values.append([text[found.end() :]])
     joined = (b"\r\n".join(lines) for lines in values)
-    return [Field(name, value) for name, value in zip(names, joined, strict=True)]
+    return [
+        Field(name.decode("ascii").lower(), value, name)
+        for name, value in zip(names, joined, strict=True)
+    ]
 
 
 def unfold(value: bytes) -> str:
     """Return a field's value on one line: UTF-8 if it is, else Latin-1, no control characters."""
-    return _CONTROL.sub(" ", decode_bytes(value.replace(b"\r\n", b""), "")).strip()
+    return _CONTROL.sub(" ", decode_text(value.replace(b"\r\n", b""), "")).strip()
 
 
-def text_of(value: bytes) -> str:
+def decode_unstructured(value: bytes) -> str:
     """Return an unstructured value as people read it, RFC 2047, at most 4,000 characters."""
     return decode_words(unfold(value[: 4 * MAX_TEXT]))[:MAX_TEXT]
 
@@ -135,18 +145,18 @@ def decode_words(text: str) -> str:
 def _decode_word(found: re.Match[str]) -> str:
     charset, encoding, text = found[1].partition("*")[0], found[2].lower(), found[3]
     data = text.encode("latin-1", "replace")
-    plain = base64_bytes(data) if encoding == "b" else binascii.a2b_qp(data, header=True)
-    return decode_bytes(plain, charset)
+    plain = decode_base64(data) if encoding == "b" else binascii.a2b_qp(data, header=True)
+    return decode_text(plain, charset)
 
 
-def base64_bytes(data: bytes) -> bytes:
+def decode_base64(data: bytes) -> bytes:
     """Return what base64 `data` stands for; what is not of its alphabet is skipped."""
     clean = _NOT_BASE64.sub(b"", data)
     clean = clean[: len(clean) - (len(clean) % 4 == 1)]
     return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
 
 
-def decode_bytes(data: bytes, charset: str) -> str:
+def decode_text(data: bytes, charset: str) -> str:
     """Return `data` as text in `charset`; where that is not usable, as UTF-8 or Windows-1252."""
     name = _codec(charset)
     if name:
@@ -183,11 +193,11 @@ _MAX_TOKEN = 900
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _QUOTABLE = re.compile(r"[\x20-\x7e]+")
-_MAX_WORD = 42
+_MAX_ENCODED_WORD = 42
 """Bytes in one encoded word: 75 characters less `=?utf-8?b?` and `?=`, in base64, rounded down."""
 
 
-def check_header(field: str, value: str) -> str:
+def check_header_value(field: str, value: str) -> str:
     """Return `value` if it can stand in a header field.
 
     Raises:
@@ -198,21 +208,21 @@ def check_header(field: str, value: str) -> str:
     return value
 
 
-def text_line(name: str, value: str) -> str:
+def fold_text(name: str, value: str) -> str:
     """Return an unstructured field, encoded where ASCII cannot hold it (RFC 2047)."""
     plain = _PLAIN.fullmatch(value) is not None and "=?" not in value
     if plain and max(map(len, value.split(" "))) <= _MAX_TOKEN:
-        return _folded(name, value.split(" "))
-    return _folded(name, _encoded_words(value)) if value else f"{name}:"
+        return _fold(name, value.split(" "))
+    return _fold(name, _encoded_words(value)) if value else f"{name}:"
 
 
-def address_line(name: str, mailboxes: list[str]) -> str:
+def fold_addresses(name: str, mailboxes: list[str]) -> str:
     """Return a field that lists mailboxes, one after the other."""
     last = len(mailboxes) - 1
-    return _folded(name, [f"{one}," if at < last else one for at, one in enumerate(mailboxes)])
+    return _fold(name, [f"{one}," if at < last else one for at, one in enumerate(mailboxes)])
 
 
-def mailbox_text(name: str, address: str) -> str:
+def format_mailbox(name: str, address: str) -> str:
     """Return an address with its display name: bare, quoted or encoded, RFC 5322 section 3.4."""
     if not name.strip():
         return address
@@ -224,12 +234,12 @@ def mailbox_text(name: str, address: str) -> str:
     return "\r\n ".join([*_encoded_words(name), f"<{address}>"])
 
 
-def ids_line(name: str, ids: list[str]) -> str:
+def fold_tokens(name: str, ids: list[str]) -> str:
     """Return a field that lists message ids. They are never encoded."""
-    return _folded(name, ids)
+    return _fold(name, ids)
 
 
-def file_parameter(name: str) -> str:
+def format_filename(name: str) -> str:
     """Return the parameter `filename`, in the form of RFC 2231 where ASCII cannot hold it."""
     if _QUOTABLE.fullmatch(name) and len(name) <= _MAX_LINE:
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
@@ -248,13 +258,13 @@ def _encoded_words(text: str) -> list[str]:
     words: list[bytes] = [b""]
     for character in text:
         coded = character.encode("utf-8", "replace")
-        if len(words[-1]) + len(coded) > _MAX_WORD:
+        if len(words[-1]) + len(coded) > _MAX_ENCODED_WORD:
             words.append(b"")
         words[-1] += coded
     return [f"=?utf-8?b?{base64.b64encode(word).decode()}?=" for word in words]
 
 
-def _folded(name: str, words: list[str]) -> str:
+def _fold(name: str, words: list[str]) -> str:
     """Return a field whose lines break only between `words`."""
     lines = [f"{name}:"]
     for word in words:

@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from .headers import ids_line, read_headers, unfold
+from .headers import fold_tokens, read_headers, unfold
 
 FIELD = "X-MultiMail-Identity"
 _HALF = 32
@@ -115,7 +115,7 @@ class IdentityKey:
         }  # fmt: skip
         words = [f"{name}={value};" for name, value in tags.items()]
         words[-1] = words[-1].removesuffix(";")
-        return f"{ids_line(FIELD, words)}\r\n".encode("ascii")
+        return f"{fold_tokens(FIELD, words)}\r\n".encode("ascii")
 
 
 def verify_identity(raw: bytes, public_pem: str) -> Claim | None:

@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 
-from .addresses import Mailbox, Unusable, read_addresses, read_from
+from .addresses import InvalidMailboxError, Mailbox, parse_addresses, parse_from
 from .headers import (
     HeaderBlock,
-    base64_bytes,
-    decode_bytes,
+    decode_base64,
+    decode_text,
+    decode_unstructured,
     decode_words,
     read_headers,
-    text_of,
     unfold,
 )
-from .html import Markdown, markdown_from_html
+from .html import Markdown, html_to_markdown
 
 MAX_REFERENCES = 200
 _MAX_IDS = 32 * 1024
@@ -90,7 +90,7 @@ class ParsedMessage:
     precedence: str
 
 
-def parse(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
+def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
     """Return what can be read of a message, whatever its bytes. Sources: RFC 5322, RFC 2045 ff.
 
     Args:
@@ -98,39 +98,39 @@ def parse(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
         headers: Its header block, if it was read before.
     """
     headers = headers or read_headers(raw)
-    sender = _sender(headers)
-    tree = read_parts(raw, headers)
-    own = _message_ids(headers.all("message-id"))
-    texts = _texts(tree)
+    sender = _parse_sender(headers)
+    tree = parse_parts(raw, headers)
+    own = _parse_message_ids(headers.all("message-id"))
+    texts = _collect_texts(tree)
     return ParsedMessage(
         message_id=own[0] if len(own) == 1 else None,
-        in_reply_to=_message_ids(headers.all("in-reply-to")),
-        references=_message_ids(headers.all("references")),
+        in_reply_to=_parse_message_ids(headers.all("in-reply-to")),
+        references=_parse_message_ids(headers.all("references")),
         from_address=sender.address,
         from_name=sender.name,
-        reply_to=read_addresses(headers.all("reply-to")),
-        to=read_addresses(headers.all("to")),
-        cc=read_addresses(headers.all("cc")),
-        subject=text_of(headers.first("subject")),
-        date=_date(headers.first("date")),
+        reply_to=parse_addresses(headers.all("reply-to")),
+        to=parse_addresses(headers.all("to")),
+        cc=parse_addresses(headers.all("cc")),
+        subject=decode_unstructured(headers.first("subject")),
+        date=_parse_date(headers.first("date")),
         markdown="\n\n".join(filter(None, (one.text for one in texts))),
         removed=tuple(dict.fromkeys(what for one in texts for what in one.removed)),
-        attachments=_attachments(tree),
-        auto_submitted=_word(headers, "auto-submitted"),
-        list_id=_word(headers, "list-id"),
-        precedence=_word(headers, "precedence"),
+        attachments=_collect_attachments(tree),
+        auto_submitted=_get_word(headers, "auto-submitted"),
+        list_id=_get_word(headers, "list-id"),
+        precedence=_get_word(headers, "precedence"),
     )
 
 
-def _sender(headers: HeaderBlock) -> Mailbox:
+def _parse_sender(headers: HeaderBlock) -> Mailbox:
     values = headers.all("from")
     try:
-        return read_from(values[0]) if len(values) == 1 else Mailbox("")
-    except Unusable:
+        return parse_from(values[0]) if len(values) == 1 else Mailbox("")
+    except InvalidMailboxError:
         return Mailbox("")
 
 
-def _message_ids(values: list[bytes]) -> tuple[str, ...]:
+def _parse_message_ids(values: list[bytes]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for value in values:
         found.update(dict.fromkeys(_MESSAGE_ID.findall(unfold(value[:_MAX_IDS]))))
@@ -138,7 +138,7 @@ def _message_ids(values: list[bytes]) -> tuple[str, ...]:
     return ids[:1] + ids[1:][-(MAX_REFERENCES - 1) :]
 
 
-def _date(value: bytes) -> datetime | None:
+def _parse_date(value: bytes) -> datetime | None:
     try:
         date = parsedate_to_datetime(unfold(value[:200]))
         aware = date if date.tzinfo else date.replace(tzinfo=UTC)
@@ -148,62 +148,62 @@ def _date(value: bytes) -> datetime | None:
     return aware
 
 
-def _word(headers: HeaderBlock, name: str) -> str:
-    return text_of(headers.first(name)[:1000])
+def _get_word(headers: HeaderBlock, name: str) -> str:
+    return decode_unstructured(headers.first(name)[:1000])
 
 
-def _texts(part: Part) -> list[Markdown]:
+def _collect_texts(part: Part) -> list[Markdown]:
     """Return the texts of the body in their order, one reading of each alternative."""
     if part.content_type == "multipart/alternative" and part.children:
-        return _best_of(part.children)
+        return _choose_alternative(part.children)
     if part.children:
-        return [text for child in part.children for text in _texts(child)]
+        return [text for child in part.children for text in _collect_texts(child)]
     if part.is_attachment:
         return []
     text = part.text()
     if part.content_type == "text/html":
-        return [markdown_from_html(text)]
+        return [html_to_markdown(text)]
     return [Markdown(text.strip("\n"), ())]
 
 
-def _best_of(alternatives: list[Part]) -> list[Markdown]:
+def _choose_alternative(alternatives: list[Part]) -> list[Markdown]:
     """Return the plain text if it says anything, else the last alternative that does."""
     plain = [part for part in alternatives if part.content_type == "text/plain"]
     others = [part for part in reversed(alternatives) if part.content_type != "text/plain"]
     for part in (*plain, *others):
-        texts = _texts(part)
+        texts = _collect_texts(part)
         if any(one.text.strip() for one in texts):
             return texts
     return []
 
 
-def _attachments(tree: Part) -> tuple[ParsedAttachment, ...]:
+def _collect_attachments(tree: Part) -> tuple[ParsedAttachment, ...]:
     taken: set[str] = set()
-    leaves = [part for part in _leaves(tree) if part.is_attachment and not _is_nothing(part)]
-    return tuple(_attachment(part, number, taken) for number, part in enumerate(leaves, 1))
+    leaves = [part for part in _get_leaves(tree) if part.is_attachment and not _is_empty(part)]
+    return tuple(_to_attachment(part, number, taken) for number, part in enumerate(leaves, 1))
 
 
-def _is_nothing(part: Part) -> bool:
+def _is_empty(part: Part) -> bool:
     """Whether a multipart holds no part at all, as a cut message does."""
     return (
         part.content_type.startswith("multipart/") and not part.raw[part.start : part.end].strip()
     )
 
 
-def _leaves(part: Part) -> list[Part]:
+def _get_leaves(part: Part) -> list[Part]:
     if not part.children:
         return [part]
-    return [leaf for child in part.children for leaf in _leaves(child)]
+    return [leaf for child in part.children for leaf in _get_leaves(child)]
 
 
-def _attachment(part: Part, number: int, taken: set[str]) -> ParsedAttachment:
+def _to_attachment(part: Part, number: int, taken: set[str]) -> ParsedAttachment:
     content = part.content()
     name = part.file_name()
     if part.content_type == "message/rfc822" and not name.lower().endswith(".eml"):
         name = f"{name or f'message-{number}'}.eml"
     content_id = unfold(part.headers.first("content-id")[:500]).strip("<> ")
     return ParsedAttachment(
-        name=unique_name(safe_name(name, part.content_type, number), taken),
+        name=make_filename_unique(sanitize_filename(name, part.content_type, number), taken),
         content_type=part.content_type,
         content=content,
         content_id=content_id or None,
@@ -246,24 +246,24 @@ class Part:
         if encoding == "quoted-printable":
             return binascii.a2b_qp(memoryview(self.raw)[self.start : self.end])
         data = self.raw[self.start : self.end]
-        return base64_bytes(data) if encoding == "base64" else data
+        return decode_base64(data) if encoding == "base64" else data
 
     def text(self) -> str:
         """Return the content as text with LF line ends and without NUL."""
-        charset = parameter(self.headers.first("content-type"), "charset")
-        text = decode_bytes(self.content(), charset)
+        charset = get_parameter(self.headers.first("content-type"), "charset")
+        text = decode_text(self.content(), charset)
         # In one pass: to replace each line end of a long text takes longer than to decode it.
         text = io.IncrementalNewlineDecoder(None, translate=True).decode(text, final=True)
         return text.replace("\0", "") if "\0" in text else text
 
     def file_name(self) -> str:
         """Return what the sender called the part, RFC 2183 and RFC 2231, or nothing."""
-        found = parameter(self.headers.first("content-disposition"), "filename")
-        found = found or parameter(self.headers.first("content-type"), "name")
+        found = get_parameter(self.headers.first("content-disposition"), "filename")
+        found = found or get_parameter(self.headers.first("content-type"), "name")
         return decode_words(found)
 
 
-def parameter(value: bytes, name: str) -> str:
+def get_parameter(value: bytes, name: str) -> str:
     """Return one parameter of a structured field (RFC 2231), or nothing if it is unusable."""
     holder = Message()
     try:
@@ -271,23 +271,23 @@ def parameter(value: bytes, name: str) -> str:
         found = holder.get_param(name)
         if isinstance(found, tuple):
             charset, _, text = found
-            return decode_bytes(text.encode("latin-1", "replace"), charset or "utf-8")
+            return decode_text(text.encode("latin-1", "replace"), charset or "utf-8")
         return found if isinstance(found, str) else ""
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, LookupError):
         return ""
 
 
-def read_parts(raw: bytes, headers: HeaderBlock | None = None) -> Part:
+def parse_parts(raw: bytes, headers: HeaderBlock | None = None) -> Part:
     """Return the MIME tree of a message, RFC 2046. What exceeds a limit stays an opaque leaf.
 
     Args:
         raw: The whole message.
         headers: Its header block, if it was read before.
     """
-    return _Reader(raw).read(headers or read_headers(raw), len(raw), 0, "text/plain")
+    return _PartParser(raw).read(headers or read_headers(raw), len(raw), 0, "text/plain")
 
 
-class _Reader:
+class _PartParser:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._count = 0
@@ -299,7 +299,7 @@ class _Reader:
         if not _TYPE.fullmatch(kind):
             kind = "application/octet-stream" if "/" in kind else default
         part = Part(self._raw, headers, kind, headers.body_start, end, is_whole=depth == 0)
-        boundary = parameter(declared, "boundary") if kind.startswith("multipart/") else ""
+        boundary = get_parameter(declared, "boundary") if kind.startswith("multipart/") else ""
         if boundary and depth < MAX_DEPTH:
             inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             for first, last in self._between(boundary, part.start, end):
@@ -354,7 +354,7 @@ _UNSAFE = re.compile(r'[<>:"|?*]')
 _EXTENSION = re.compile(r"\.[A-Za-z0-9_-]{1,15}$")
 
 
-def safe_name(name: str, content_type: str, position: int) -> str:
+def sanitize_filename(name: str, content_type: str, position: int) -> str:
     """Return a file name without path, control, format or reserved characters.
 
     Args:
@@ -380,7 +380,7 @@ def split_extension(name: str) -> tuple[str, str]:
     return (name[: found.start()], found[0]) if found else (name, "")
 
 
-def unique_name(name: str, taken: set[str]) -> str:
+def make_filename_unique(name: str, taken: set[str]) -> str:
     """Return `name`, numbered if another spelling of it is `taken`, and take it."""
     stem, extension = split_extension(name)
     chosen, number = name, 1

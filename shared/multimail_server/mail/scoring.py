@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from .addresses import base_of
+from .addresses import to_mailbox_address
 from .mime import ParsedMessage
 
-SUSPECT_FROM = 3.0
-SPAM_FROM = 5.0
+SUSPECT_SCORE = 3.0
+SPAM_SCORE = 5.0
 CLEAN, SUSPECT, SPAM = "clean", "suspect", "spam"
 
 _POLICY_POINTS = {"reject": 5.0, "quarantine": 4.0, "none": 2.0}
@@ -39,12 +39,12 @@ class SpamScore:
     @property
     def verdict(self) -> str:
         """`clean` below 3 points, `suspect` below 5, else `spam`."""
-        if self.score >= SPAM_FROM:
+        if self.score >= SPAM_SCORE:
             return SPAM
-        return SUSPECT if self.score >= SUSPECT_FROM else CLEAN
+        return SUSPECT if self.score >= SUSPECT_SCORE else CLEAN
 
 
-def score(evidence: Mapping[str, Any]) -> SpamScore:
+def score_message(evidence: Mapping[str, Any]) -> SpamScore:
     """Return the score of a message.
 
     Args:
@@ -58,7 +58,7 @@ def score(evidence: Mapping[str, Any]) -> SpamScore:
 
 def _structure(evidence: Mapping[str, Any]) -> list[tuple[float, str]]:
     faults = evidence.get("structure") or []
-    return [(SPAM_FROM, "the header block makes From unreliable")] if faults else []
+    return [(SPAM_SCORE, "the header block makes From unreliable")] if faults else []
 
 
 def _dmarc(evidence: Mapping[str, Any]) -> list[tuple[float, str]]:
@@ -94,8 +94,8 @@ def _flags(evidence: Mapping[str, Any]) -> list[tuple[float, str]]:
     return [(1.0, str(flag)) for flag in evidence.get("flags") or []]
 
 
-OLD = timedelta(days=7)
-AHEAD = timedelta(days=1)
+MAX_AGE = timedelta(days=7)
+MAX_CLOCK_SKEW = timedelta(days=1)
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:@]{1,64}@(?:[\w-]{1,63}\.){1,8}[\w-]{1,63}")
 
 
@@ -116,7 +116,7 @@ class Arrival:
     ours: bool = False
 
 
-def flags(message: ParsedMessage, arrival: Arrival) -> tuple[str, ...]:
+def find_flags(message: ParsedMessage, arrival: Arrival) -> tuple[str, ...]:
     """Return what a reader should know, in plain words, the gravest first."""
     found = (
         *_names_another(message),
@@ -148,11 +148,11 @@ def _age(date: datetime | None, now: datetime) -> list[str]:
     if date is None:
         return []
     age = now - date
-    if age > OLD:
+    if age > MAX_AGE:
         return [f"it is dated {age.days} days before it came"]
-    return ["it is dated more than a day ahead"] if -age > AHEAD else []
+    return ["it is dated more than a day ahead"] if -age > MAX_CLOCK_SKEW else []
 
 
 def _misaddressed(message: ParsedMessage, mailbox: str) -> list[str]:
-    named = {base_of(address) for address in (*message.to, *message.cc)}
+    named = {to_mailbox_address(address) for address in (*message.to, *message.cc)}
     return [] if mailbox in named else ["neither To nor Cc names this mailbox"]

@@ -1,36 +1,38 @@
-"""Signing: DKIM keys and signatures, for mail of own domains, for the demo and for tests."""
+"""DKIM signing: keys, signatures and DNS records, for own domains, the demo and tests."""
 
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterable
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from .auth.dkim_crypto import signature_field
-from .headers import read_headers
+from .auth.dkim_crypto import CanonicalMessage, load_private_key, sign_digest
+from .headers import Field, fold_tokens, read_headers
 
-# What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410 section 7).
-_PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
-_ONCE_MORE = ("from", "subject", "reply-to", "content-type")
+_OVERSIGNED = ("from", "subject", "reply-to", "content-type")
 _SIGNED = (
     "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to",
     "references", "mime-version", "content-type", "content-transfer-encoding",
     "auto-submitted", "list-id", "precedence", "list-unsubscribe", "list-unsubscribe-post",
     "x-multimail-identity", "x-multimail-ai-disclosure",
 )  # fmt: skip
+_SIGNATURE_LINE = 72
 _MAX_STRING = 255
 
 
 def generate_key() -> tuple[bytes, str]:
     """Return a new Ed25519 key: PKCS #8 in PEM, and the text of its DNS record (RFC 8463)."""
-    key = SigningKey.generate()
-    body = base64.b64encode(_PKCS8 + bytes(key)).decode()
-    public = base64.b64encode(bytes(key.verify_key)).decode()
-    pem = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
-    return pem.encode("ascii"), f"v=DKIM1; k=ed25519; p={public}"
+    key = ed25519.Ed25519PrivateKey.generate()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode("ascii")
+    return pem, f"v=DKIM1; k=ed25519; p={public}"
 
 
 def generate_rsa_key(bits: int = 2048) -> tuple[bytes, str]:
@@ -48,48 +50,50 @@ def generate_rsa_key(bits: int = 2048) -> tuple[bytes, str]:
 
 
 def sign_dkim(raw: bytes, *, domain: str, selector: str, private_key_pem: bytes) -> bytes:
-    """Return the message with a DKIM-Signature on top, relaxed/relaxed.
+    """Return the message with a DKIM-Signature on top, in the forms relaxed/relaxed.
 
-    Fields that a reader sees are signed once more than they stand, so that none can be added
+    Fields that a reader sees are signed once more than they occur, so that none can be added
     (RFC 6376 section 8.15).
 
     Args:
         raw: The message, with CRLF line ends.
         domain: The signing domain.
-        selector: Under which the key is published: `<selector>._domainkey.<domain>`.
+        selector: The key is published under `<selector>._domainkey.<domain>`.
         private_key_pem: An Ed25519 key in PKCS #8, or an RSA key in PKCS #1 or #8; as PEM.
 
     Raises:
         ValueError: The key or the message cannot be used.
     """
-    present = [field.name for field in read_headers(raw).fields]
+    key = load_private_key(private_key_pem)
+    headers = read_headers(raw)
+    if headers.faults:
+        raise ValueError(f"cannot sign the message: {headers.faults[0]}")
+    message = CanonicalMessage(raw, headers)
+    present = [field.name for field in headers.fields]
     names = [name for name in present if name in _SIGNED]
-    names += [name for name in _ONCE_MORE if name in present or name != "reply-to"]
-    seed = _ed25519_seed(private_key_pem)
-    field = signature_field(
-        raw,
-        domain=domain,
-        selector=selector,
-        key=private_key_pem if seed is None else base64.b64encode(seed),
-        algorithm="rsa-sha256" if seed is None else "ed25519-sha256",
-        headers=names,
-    )
-    return field + raw
+    names += [name for name in _OVERSIGNED if name in present or name != "reply-to"]
+    tags = {
+        "v": "1", "a": "rsa-sha256" if isinstance(key, rsa.RSAPrivateKey) else "ed25519-sha256",
+        "c": "relaxed/relaxed", "d": domain, "i": f"@{domain}", "q": "dns/txt", "s": selector,
+        "t": str(int(time.time())),
+    }  # fmt: skip
+    body_hash = base64.b64encode(message.hash_body(relaxed=True)).decode("ascii")
+    tokens = [f"{name}={value};" for name, value in tags.items()]
+    tokens += f"h={': '.join(names)};".split(" ")
+    unsigned = fold_tokens("DKIM-Signature", [*tokens, f"bh={body_hash};", "b="])
+    own = Field("dkim-signature", unsigned.partition(":")[2].encode("ascii"), b"DKIM-Signature")
+    digest = message.hash_header(names, own, relaxed=True)
+    signature = base64.b64encode(sign_digest(digest, key)).decode("ascii")
+    return f"{unsigned}{_fold_base64(signature)}\r\n".encode("ascii") + raw
 
 
-def _ed25519_seed(pem: bytes) -> bytes | None:
-    """Return the 32 bytes of an Ed25519 key in PEM; None if the key is something else."""
-    lines = [line.strip() for line in pem.splitlines() if b"-" not in line]
-    try:
-        der = base64.b64decode(b"".join(lines))
-    except ValueError:
-        return None
-    is_ours = der.startswith(_PKCS8) and len(der) == len(_PKCS8) + 32
-    return der[len(_PKCS8) :] if is_ours else None
+def _fold_base64(text: str) -> str:
+    lines = [text[at : at + _SIGNATURE_LINE] for at in range(0, len(text), _SIGNATURE_LINE)]
+    return "".join(f"\r\n {line}" for line in lines)
 
 
 def zone_lines(records: Iterable[tuple[str, str]]) -> str:
-    """Return TXT records as lines of a master file, RFC 1035 section 5.
+    """Return TXT records as lines of a master file (RFC 1035 section 5).
 
     Args:
         records: Names, absolute with or without their last dot, and texts.
@@ -100,10 +104,10 @@ def zone_lines(records: Iterable[tuple[str, str]]) -> str:
 def _strings(text: str) -> str:
     data = text.encode("utf-8")
     pieces = [data[at : at + _MAX_STRING] for at in range(0, len(data), _MAX_STRING)] or [b""]
-    return " ".join(f'"{"".join(map(_escaped, piece))}"' for piece in pieces)
+    return " ".join(f'"{"".join(map(_escape, piece))}"' for piece in pieces)
 
 
-def _escaped(byte: int) -> str:
+def _escape(byte: int) -> str:
     character = chr(byte)
     if character in '"\\':
         return f"\\{character}"

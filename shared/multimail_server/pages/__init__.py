@@ -1,4 +1,4 @@
-"""The human's page: sign-in, the queue, one item with its decision, and what left and came in.
+"""The review pages for people: sign-in, the queue, one message with its decision, and listings.
 
-It works without JavaScript; every page is one `Answer` of the same routes that serve the API.
+They work without JavaScript. Each page is a route whose handler returns HTML.
 """

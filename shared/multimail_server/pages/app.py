@@ -1,31 +1,31 @@
-"""A page: what its handler is given, who may open it, and the HTML that it answers.
+"""What all pages share: who may open them, their forms, cookies, headers, templates and errors.
 
-`pages` declares a route that asks for a signed-in reviewer; a GET of it never changes mail. A POST
-has passed the checks of host, origin and CSRF token before its handler runs.
+`Pages` declares a route that needs a reviewer who is signed in; a GET of it never changes mail. A
+POST has passed the checks of host, origin and CSRF token before its handler runs.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.requests import cookie_parser
+from starlette.requests import Request, cookie_parser
 
 from ..api.request import ApiRequest, ApiResponse, Handler
-from ..api.routing import SMALL_BODY, Routes
-from ..errors import ApiError, invalid, unavailable
+from ..api.routing import FORM, SMALL_BODY, Route
+from ..errors import ApiError, invalid, not_found, unavailable
 from ..oversight import Direction
 from ..services import Principal
 from ..services.auth import require_approver
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
-from . import formatting as words
-from .reveal import reveal, revealed_plain
-from .sessions import LIFETIME, Session
-from .static_files import address_of
+from . import formatting
+from .sessions import SESSION_LIFETIME, Session
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,48 +37,45 @@ SECURITY_HEADERS = {
         "frame-ancestors 'none'"
     ),
     "X-Frame-Options": "DENY",
-    # A browser sends `Origin: null` with a form where the policy is no-referrer; this one tells
-    # other sites nothing either.
+    # With no-referrer a browser sends `Origin: null` with a form; same-origin also keeps the
+    # address of a page from other sites.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-DNS-Prefetch-Control": "off",
 }
+HTML = "text/html; charset=utf-8"
 _MAX_FIELDS = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request of somebody who is signed in."""
-
-    request: ApiRequest
-    session: Session
-    principal: Principal
-    form: Form = field(default_factory=lambda: Form({}))
+_STATIC_FILES = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_PAGES_OF_THE_API = ("/v1/approve/", "/v1/unsubscribe/")
 
 
 class Form:
-    """A form's fields, with the line ends that browsers change put back."""
+    """The fields of a submitted form, with line feeds as line ends."""
 
     def __init__(self, fields: Mapping[str, list[str]]) -> None:
         self._fields = fields
 
-    def one(self, name: str) -> str:
-        """Return a field, or nothing."""
+    def get(self, name: str) -> str:
+        """Return the first value of a field; empty without one."""
         values = self._fields.get(name, [])
         return values[0].replace("\r\n", "\n") if values else ""
 
-    def all(self, name: str) -> list[str]:
+    def get_all(self, name: str) -> list[str]:
         """Return every value of a field."""
         return list(self._fields.get(name, []))
 
 
-def read_form(request: ApiRequest) -> Form:
-    """Return the body as a form; raise a 400 when it is none."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise invalid("This address takes a form (application/x-www-form-urlencoded).")
+def parse_form(request: ApiRequest) -> Form:
+    """Return the body as a form; raise a 400 when it is not one."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != FORM:
+        raise invalid(f"This address takes a form ({FORM}).")
     try:
         text = request.body.decode("ascii")
         return Form(parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
@@ -86,180 +83,246 @@ def read_form(request: ApiRequest) -> Form:
         raise invalid("The form cannot be read: it is broken or has too many fields.") from None
 
 
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """One request of a reviewer who is signed in."""
+
+    request: ApiRequest
+    session: Session
+    principal: Principal
+    form: Form = field(default_factory=lambda: Form({}))
+
+
+PageHandler = Callable[[PageRequest], ApiResponse]
+
+
 class Pages:
-    """Declares pages on the same table as the API's routes."""
+    """Collects the routes of the pages."""
 
     def __init__(self) -> None:
-        self.routes = Routes()
+        self.routes: list[Route] = []
 
     def __call__(
-        self, method: str, path: str, *, longest_body: int = SMALL_BODY
-    ) -> Callable[[Callable[[Visit], ApiResponse]], Callable[[Visit], ApiResponse]]:
+        self, method: str, path: str, *, max_body: int = SMALL_BODY
+    ) -> Callable[[PageHandler], PageHandler]:
         """Declare a page for a reviewer who is signed in."""
 
-        def declare(handler: Callable[[Visit], ApiResponse]) -> Callable[[Visit], ApiResponse]:
-            self.routes(method, path, longest_body=longest_body)(_signed_in(handler))
+        def declare(handler: PageHandler) -> PageHandler:
+            self._add(method, path, handler, _require_session(handler), max_body)
             return handler
 
         return declare
 
-    def open(self, method: str, path: str) -> Callable[[Handler], Handler]:
-        """Declare a page for anybody."""
+    def public(self, method: str, path: str) -> Callable[[Handler], Handler]:
+        """Declare a page that needs no session."""
 
         def declare(handler: Handler) -> Handler:
-            self.routes(method, path)(_humane(handler))
+            self._add(method, path, handler, _show_errors(handler), SMALL_BODY)
             return handler
 
         return declare
 
+    def _add(
+        self, method: str, path: str, handler: Callable[..., Any], called: Handler, max_body: int
+    ) -> None:
+        called.__doc__ = handler.__doc__
+        self.routes.append(Route(method, path, called, {200: "text/html"}, max_body=max_body))
 
-def _humane(handler: Handler) -> Handler:
-    """Check the host, and show what is refused as a page."""
 
-    def answer(request: ApiRequest) -> ApiResponse:
+def _show_errors(handler: Handler) -> Handler:
+    """Check the host, and show errors as pages."""
+
+    def respond(request: ApiRequest) -> ApiResponse:
         try:
-            request.door.check_host(request.base_url)
+            request.sessions.check_host(request.base_url)
             return request.services.context.run_request(partial(handler, request))
-        except ApiError as refusal:
-            return problem(request, refusal)
+        except ApiError as error:
+            return render_error_page(request, error)
         except StoreUnavailableError as error:
             unchanged = not isinstance(error, CommitOutcomeUnknownError)
-            return problem(request, unavailable(unchanged=unchanged))
+            return render_error_page(request, unavailable(unchanged=unchanged))
 
-    return answer
+    return respond
 
 
-def _signed_in(handler: Callable[[Visit], ApiResponse]) -> Handler:
-    def answer(request: ApiRequest) -> ApiResponse:
-        session = session_of(request)
+def _require_session(handler: PageHandler) -> Handler:
+    def respond(request: ApiRequest) -> ApiResponse:
+        session = get_session(request)
         if session is None:
-            return sign_in(request, "", 200 if request.path_text == "/" else 401)
+            return render_sign_in(request, "", 200 if request.path == "/" else 401)
         try:
             principal = require_approver(request.services.review.key(session.key_id))
-        except ApiError as refusal:
-            request.door.leave(cookie_of(request))
-            return sign_in(request, refusal.message, refusal.status)
+        except ApiError as error:
+            request.sessions.end(get_session_token(request))
+            return render_sign_in(request, error.message, error.status)
         if request.method != "POST":
-            return handler(Visit(request, session, principal))
-        request.door.check_origin(request.headers.get("origin"), request.base_url)
-        form = read_form(request)
-        request.door.check_csrf(form.one("csrf"), session.csrf)
-        return handler(Visit(request, session, principal, form))
+            return handler(PageRequest(request, session, principal))
+        request.sessions.check_origin(request.headers.get("origin"), request.base_url)
+        form = parse_form(request)
+        request.sessions.check_csrf(form.get("csrf"), session.csrf)
+        return handler(PageRequest(request, session, principal, form))
 
-    return _humane(answer)
+    return _show_errors(respond)
 
 
-def cookie_name(request: ApiRequest) -> str:
-    """Return the session cookie's name: ports share cookies, so that two servers need two."""
+def _get_cookie_name(request: ApiRequest) -> str:
+    """Return the session cookie's name, with the port: all ports of a host share cookies."""
     port = urlsplit(request.base_url).port
-    prefix = "__Host-" if request.door.is_secure(request.base_url) else ""
+    prefix = "__Host-" if request.sessions.is_secure(request.base_url) else ""
     return f"{prefix}multimail_session_{port or 'web'}"
 
 
-def cookie_of(request: ApiRequest) -> str:
-    """Return the session token that the browser sent, or nothing."""
-    return cookie_parser(request.headers.get("cookie", "")).get(cookie_name(request), "")
+def get_session_token(request: ApiRequest) -> str:
+    """Return the session token of the request's cookie; empty without one."""
+    return cookie_parser(request.headers.get("cookie", "")).get(_get_cookie_name(request), "")
 
 
-def session_of(request: ApiRequest) -> Session | None:
+def get_session(request: ApiRequest) -> Session | None:
     """Return the session that the request belongs to."""
-    token = cookie_of(request)
-    return request.door.session(token) if token else None
+    token = get_session_token(request)
+    return request.sessions.get(token) if token else None
 
 
-def set_cookie(request: ApiRequest, token: str) -> str:
-    """Return the Set-Cookie line of a session; an empty token removes it."""
-    secure = "; Secure" if request.door.is_secure(request.base_url) else ""
-    age = int(LIFETIME.total_seconds()) if token else 0
-    return (
-        f"{cookie_name(request)}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
-    )
+def build_cookie(request: ApiRequest, token: str) -> str:
+    """Return the Set-Cookie value of a session; an empty token removes the cookie."""
+    secure = "; Secure" if request.sessions.is_secure(request.base_url) else ""
+    max_age = int(SESSION_LIFETIME.total_seconds()) if token else 0
+    name = _get_cookie_name(request)
+    return f"{name}={token}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
 
 
-def show(visit: Visit, template: str, status: int = 200, **facts: Any) -> ApiResponse:
-    """Return a template as the page of somebody who is signed in."""
-    flash, visit.session.flash = visit.session.flash, ""
-    common = {"who": visit.principal, "csrf": visit.session.csrf, "flash": flash}
-    return html_page(visit.request, template, status, **common, **facts)
+def render_session_page(
+    page: PageRequest, template: str, status: int = 200, **context: Any
+) -> ApiResponse:
+    """Return a template as a page for a reviewer who is signed in."""
+    flash, page.session.flash = page.session.flash, ""
+    context |= {"principal": page.principal, "csrf": page.session.csrf, "flash": flash}
+    return render_page(page.request, template, status, **context)
 
 
-def sign_in(request: ApiRequest, said: str, status: int) -> ApiResponse:
-    """Return the sign-in page, which leads back to where one wanted to go."""
-    away = request.headers.get("sec-fetch-site", "") == "cross-site"
-    return html_page(
-        request, "sign_in.html", status, said=said, wanted=request.path_text, away=away
-    )
+def render_sign_in(
+    request: ApiRequest, error: str, status: int, target: str | None = None
+) -> ApiResponse:
+    """Return the sign-in page, which leads to `target`, or to the page that was requested."""
+    cross_site = target is None and request.headers.get("sec-fetch-site", "") == "cross-site"
+    return render_page(
+        request, "sign_in.html", status, error=error, cross_site=cross_site,
+        target=request.path if target is None else target,
+    )  # fmt: skip
 
 
-def problem(request: ApiRequest, refusal: ApiError) -> ApiResponse:
-    """Return a refusal as a page."""
-    session = session_of(request)
-    facts: dict[str, Any] = {"refusal": refusal, "signed_in": session is not None}
-    page = html_page(request, "problem.html", refusal.status, **facts)
-    return ApiResponse(
-        content=page.content,
-        status=page.status,
-        media_type=page.media_type,
-        headers={**refusal.headers, **page.headers},
-    )
-
-
-def redirect(where: str, headers: Mapping[str, str] | None = None) -> ApiResponse:
-    """Return a 303: the browser goes on with a GET, and a reload repeats nothing."""
+def redirect(location: str, headers: Mapping[str, str] | None = None) -> ApiResponse:
+    """Return a 303: the browser continues with a GET, and a reload repeats nothing."""
     return ApiResponse(
         content=b"",
         status=303,
         media_type="text/plain",
-        headers={**SECURITY_HEADERS, "Location": where, **(headers or {})},
+        headers={**SECURITY_HEADERS, "Location": location, **(headers or {})},
     )
 
 
-def html_page(request: ApiRequest, template: str, status: int, **facts: Any) -> ApiResponse:
-    """Return a template as the page that was asked for."""
-    return page_of(
-        template, status, now=request.services.context.now(), here=request.path_text, **facts
-    )
+def render_page(request: ApiRequest, template: str, status: int, **context: Any) -> ApiResponse:
+    """Return a template as the requested page."""
+    now = request.services.context.now()
+    return _render(template, status, now=now, path=request.path, **context)
 
 
-def page_of(
-    template: str, status: int, *, now: datetime | None, here: str, **facts: Any
-) -> ApiResponse:
-    """Return a template as a page, under the headers that every page has."""
-    text = _templates().get_template(template).render(now=now, here=here, **facts)
+def _render(
+    template: str, status: int, headers: Mapping[str, str] | None = None, *,
+    now: datetime | None, path: str, **context: Any,
+) -> ApiResponse:  # fmt: skip
+    text = _load_templates().get_template(template).render(now=now, path=path, **context)
     return ApiResponse(
         content=text.encode("utf-8", "replace"),
         status=status,
-        media_type="text/html; charset=utf-8",
-        headers=SECURITY_HEADERS,
+        media_type=HTML,
+        headers={**(headers or {}), **SECURITY_HEADERS},
     )
 
 
+def render_error_page(request: ApiRequest, error: ApiError) -> ApiResponse:
+    """Return an error as a page."""
+    return _render(
+        "error.html", error.status, error.headers, now=request.services.context.now(),
+        path=request.path, error=error, signed_in=get_session(request) is not None,
+    )  # fmt: skip
+
+
+def render_bare_error_page(request: Request, error: ApiError) -> ApiResponse:
+    """Return an error as a page that needs no session, no store and no clock."""
+    return _render(
+        "error.html", error.status, error.headers, now=None, path=request.url.path, error=error,
+        signed_in=False,
+    )  # fmt: skip
+
+
+def accepts_html(request: Request, *, is_page: bool | None = None) -> bool:
+    """Return whether an error is for a person at a browser, not for a program at the API.
+
+    Args:
+        request: The request.
+        is_page: Whether the route is one of the pages; None where there is no such route.
+    """
+    if "text/html" not in request.headers.get("accept", ""):
+        return False
+    path = request.url.path
+    if path.startswith(_PAGES_OF_THE_API):
+        return True
+    return is_page if is_page is not None else not path.startswith("/v1/")
+
+
+def get_static_file(request: ApiRequest) -> ApiResponse:
+    """Return the pages' style sheet, script or icon."""
+    name = request.path_params["name"]
+    if name not in _STATIC_FILES:
+        raise not_found("file", name)
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Security-Policy": "default-src 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    return ApiResponse(content=_read_static(name), media_type=_STATIC_FILES[name], headers=headers)
+
+
+STATIC_ROUTE = Route("GET", "/static/{name}", get_static_file, {200: "text/plain"})
+
+
+def _get_static_url(name: str) -> str:
+    """Return a file's URL, which changes with its content."""
+    return f"/static/{name}?v={hashlib.sha256(_read_static(name)).hexdigest()[:16]}"
+
+
 @cache
-def _templates() -> Environment:
-    # Only people need them, so that a server that none of them looks at starts without them.
+def _read_static(name: str) -> bytes:
+    return files("multimail_server.pages").joinpath("static", name).read_bytes()
+
+
+@cache
+def _load_templates() -> Environment:
+    # Imported late: a server that nobody opens in a browser starts without them.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from .markup import rendered
+    from .untrusted_html import render_markdown
 
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("multimail_server.pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
-        reveal=reveal,
-        revealed_plain=revealed_plain,
-        rendered=rendered,
-        moment=words.moment,
-        exact=words.exact,
-        told=words.told,
-        span=words.span,
-        state=words.state,
-        size=words.size,
-        proof=words.proof,
+    environment.filters.update(
+        reveal=formatting.reveal,
+        reveal_plain=formatting.reveal_plain,
+        markdown=render_markdown,
+        datetime_minutes=formatting.datetime_minutes,
+        datetime_seconds=formatting.datetime_seconds,
+        audit_value=formatting.audit_value,
+        duration=formatting.duration,
+        state=formatting.state,
+        size=formatting.size,
+        sender_evidence=formatting.sender_evidence,
         inbound=lambda message: message.direction is Direction.INBOUND,
     )
-    made.globals["static"] = address_of
-    return made
+    environment.globals["static"] = _get_static_url
+    return environment

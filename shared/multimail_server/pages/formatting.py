@@ -1,10 +1,17 @@
-"""Words: times, states and evidence as a person reads them."""
+"""Template filters: times, states, sizes, sender evidence, and characters that do not show."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
 
 from ..oversight import State
 
@@ -13,11 +20,11 @@ if TYPE_CHECKING:
 
 _STATES = {
     State.PENDING_SCAN: "being checked",
-    State.PENDING_SEND_APPROVAL: "awaits a decision",
-    State.PENDING_INBOUND_APPROVAL: "awaits a decision",
+    State.PENDING_SEND_APPROVAL: "awaiting a decision",
+    State.PENDING_INBOUND_APPROVAL: "awaiting a decision",
     State.SCHEDULED: "scheduled",
     State.SCHEDULED_FIRST: "scheduled; a decision is due then",
-    State.SENDING: "on its way",
+    State.SENDING: "being sent",
     State.SENT: "sent",
     State.SEND_FAILED: "could not be delivered",
     State.REJECTED: "rejected",
@@ -27,61 +34,71 @@ _STATES = {
     State.READ: "read",
     State.ARCHIVED: "archived",
     State.DELETED: "deleted",
-    State.SPAM_FLAGGED: "set aside as spam",
-    State.SPAM_QUARANTINED: "locked away as spam",
+    State.SPAM_FLAGGED: "flagged as spam",
+    State.SPAM_QUARANTINED: "quarantined as spam",
 }
+_NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e]")
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """What is proven about who sent a message: `good`, `weak` or `bad`, and why."""
+class SenderEvidence:
+    """How well the sender is proven: `good`, `weak` or `bad`, and why."""
 
     level: str
-    sentence: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvisibleCharacter:
+    """An invisible character of a text, and how often it occurs."""
+
+    code: str
+    name: str
+    count: int
 
 
 def state(value: State) -> str:
-    """Return a state in plain words."""
+    """Return a message's state in plain words."""
     return _STATES.get(value, value.value.replace("_", " "))
 
 
-def moment(value: datetime) -> str:
-    """Return a moment to the minute, in UTC."""
+def datetime_minutes(value: datetime) -> str:
+    """Return a time to the minute, in UTC."""
     return value.astimezone(UTC).strftime("%d %b %Y, %H:%M UTC")
 
 
-def exact(value: datetime) -> str:
-    """Return a moment to the second, in UTC."""
+def datetime_seconds(value: datetime) -> str:
+    """Return a time to the second, in UTC."""
     return value.astimezone(UTC).strftime("%d %b %Y, %H:%M:%S UTC")
 
 
-def told(value: object) -> str:
-    """Return a value of the audit log as a person reads it."""
+def audit_value(value: object) -> str:
+    """Return a value of the audit log as text."""
     if isinstance(value, dict):
-        return "; ".join(f"{name} {told(one)}" for name, one in value.items())
+        return "; ".join(f"{name} {audit_value(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(told, value)) or "none"
+        return ", ".join(map(audit_value, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
 
 
-def span(length: timedelta) -> str:
-    """Return a length of time by its two largest units; nothing shorter than a minute."""
+def duration(length: timedelta) -> str:
+    """Return a duration in its two largest units, to the minute."""
     minutes = max(0, int(length.total_seconds())) // 60
     if minutes < 1:
         return "less than a minute"
     if minutes < 60:
         return f"{minutes} min"
-    hours, rest = divmod(minutes, 60)
+    hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours} h {rest} min" if rest else f"{hours} h"
-    days, left = divmod(hours, 24)
-    return f"{days} days {left} h" if left else f"{days} days"
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} days {hours} h" if hours else f"{days} days"
 
 
 def size(count: int) -> str:
-    """Return a number of bytes as people write it."""
+    """Return a number of bytes with a fitting unit."""
     if count < 1024:
         return f"{count} bytes"
     if count < 1024 * 1024:
@@ -89,31 +106,90 @@ def size(count: int) -> str:
     return f"{count / 1024 / 1024:.1f} MB"
 
 
-def proof(evidence: dict[str, Any]) -> Proof:
-    """Return what is proven about From, by the rule that labels it for an agent too."""
-    # A start of the server does not wait for the client that comes with it.
+def sender_evidence(evidence: dict[str, Any]) -> SenderEvidence:
+    """Return how well From is proven, by the rule that also labels the message for an agent."""
+    # Imported late: the server's start does not wait for the client library.
     from multimail.trust import Authentication, Label, assess
 
-    known = Authentication.model_validate(evidence)
-    match assess(known).label:
-        case Label.FAILED if known.structure:
-            return Proof("bad", f"The header is forged or broken: {known.structure[0]}.")
+    authentication = Authentication.model_validate(evidence)
+    match assess(authentication).label:
+        case Label.FAILED if authentication.structure:
+            message = f"The header is forged or broken: {authentication.structure[0]}."
+            return SenderEvidence("bad", message)
         case Label.FAILED:
-            domain = (known.dmarc and known.dmarc.domain) or "the sender's domain"
-            said = f"{domain} says to distrust mail that fails its checks, as this does."
-            return Proof("bad", said)
+            dmarc = authentication.dmarc
+            domain = (dmarc and dmarc.domain) or "the sender's domain"
+            message = f"{domain} says to distrust mail that fails its checks, as this does."
+            return SenderEvidence("bad", message)
         case Label.AUTHENTICATED:
-            return Proof("good", f"Signed by {_signer(known)}, which matches From (DKIM).")
+            message = f"Signed by {_get_signer(authentication)}, which matches From (DKIM)."
+            return SenderEvidence("good", message)
         case Label.AUTHENTICATED_PATH:
-            domain = known.spf.domain if known.spf else "its domain"
-            said = f"It came from a server that {domain} allows (SPF); the content is not signed."
-            return Proof("weak", said)
+            spf = authentication.spf
+            allowed_by = spf.domain if spf else "its domain"
+            message = f"It came from a server that {allowed_by} allows (SPF); the content is not "
+            return SenderEvidence("weak", f"{message}signed.")
         case Label.UNKNOWN:
-            return Proof("weak", "DNS did not answer, so nothing is known about who sent it.")
+            message = "DNS did not answer, so nothing is known about who sent it."
+            return SenderEvidence("weak", message)
         case _:
-            return Proof("weak", "Nothing proves who sent it: anybody can write this From.")
+            message = "Nothing proves who sent it: anyone can write this From."
+            return SenderEvidence("weak", message)
 
 
-def _signer(known: Authentication) -> str:
-    passed = (one for one in known.dkim if one.result == "pass" and one.aligned)
-    return next((one.domain for one in passed), "its domain")
+def _get_signer(authentication: Authentication) -> str:
+    passed = (check for check in authentication.dkim if check.result == "pass" and check.aligned)
+    return next((check.domain for check in passed), "its domain")
+
+
+@cache
+def _load_is_invisible() -> Any:
+    # Imported late, as above.
+    from multimail.trust.text import is_invisible
+
+    return is_invisible
+
+
+def reveal(text: str) -> Markup:
+    """Return text as HTML with each invisible character replaced by a mark with its number."""
+    escaped = str(escape(text.replace("\r\n", "\n")))
+    return Markup(_NOT_PLAIN.sub(_build_mark, escaped))  # noqa: S704 - escaped
+
+
+def reveal_plain(text: str) -> str:
+    """Return text with its invisible characters spelled out, for places that take no HTML."""
+    is_invisible = _load_is_invisible()
+    return _NOT_PLAIN.sub(
+        lambda match: f"[{_get_code(match[0])}]" if is_invisible(match[0]) else match[0], text
+    )
+
+
+def find_invisible(texts: Iterable[str]) -> list[InvisibleCharacter]:
+    """Return the invisible characters of the texts, the most frequent first."""
+    is_invisible = _load_is_invisible()
+    counts: Counter[str] = Counter()
+    for text in texts:
+        characters = _NOT_PLAIN.findall(text.replace("\r\n", "\n"))
+        counts.update(filter(is_invisible, characters))
+    return [
+        InvisibleCharacter(_get_code(character), _get_name(character), count)
+        for character, count in counts.most_common()
+    ]
+
+
+def _build_mark(match: re.Match[str]) -> str:
+    character = match[0]
+    if not _load_is_invisible()(character):
+        return character
+    name = escape(_get_name(character))
+    return f'<span class="unseen" title="{name}">{_get_code(character)}</span>'
+
+
+def _get_code(character: str) -> str:
+    return f"U+{ord(character):04X}"
+
+
+def _get_name(character: str) -> str:
+    category = unicodedata.category(character)
+    fallback = {"Cc": "control character", "Co": "private use", "Cs": "half of a pair"}
+    return unicodedata.name(character, fallback.get(category, "unassigned")).lower()

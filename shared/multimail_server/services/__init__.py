@@ -6,7 +6,6 @@ message. Services are synchronous and know nothing of HTTP.
 
 from __future__ import annotations
 
-from ..testing.service import TestService
 from .accounts import AccountService
 from .approval_codes import ApprovalCodeService
 from .approval_links import ApprovalLinkService
@@ -50,7 +49,6 @@ class Services:
         self.review = ReviewService(context)
         self.revisions = RevisionService(context)
         self.approval_links = ApprovalLinkService(context, self.decisions)
-        self.test_service = TestService(context)
         self.domains = DomainService(context)
         self.suppressions = SuppressionService(context)
         codes = CodeCache()

@@ -252,7 +252,7 @@ class AccountService:
         live: bool,
         mailbox_id: str | None,
     ) -> NewKey:
-        secret = self._context.test_hooks.mint(live=live)
+        secret = self._context.generate_key(live=live)
         key = Key(
             id=self._context.ids.new("key"),
             account_id=account_id,

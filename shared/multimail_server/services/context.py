@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..api_keys import SecretKey, generate_key
 from ..clock import Clock, Ids
 from ..config import discard_line
 from ..errors import ApiError, forbidden, not_found
 from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
 from ..store.records import AuditEntry, Mailbox, Message
-from ..testing.hooks import TestHooks
 from ..wakeups import CommitSignal, LatchedWakeup, WakeupGroup
 from .outbound_headers import OutboundHeaders
 
@@ -67,7 +67,8 @@ class AppContext:
     wakeups: WakeupGroup = field(default_factory=WakeupGroup)
     """Wake the workers that run due work."""
     webhook_wakeup: LatchedWakeup = field(default_factory=LatchedWakeup)
-    test_hooks: TestHooks = field(default_factory=TestHooks)
+    generate_key: Callable[..., SecretKey] = field(default=generate_key)
+    """Returns a new API key; takes `live`."""
     notify_operator: Callable[[str], None] = field(default=discard_line)
     """Shows a line to the operator alone: it can hold a one-time code."""
     approval_codes: bool = False

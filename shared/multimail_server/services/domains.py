@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from multimail.trust.addresses import ascii_domain
+
 from ..errors import conflict, forbidden, invalid, not_found
-from ..mail.addresses import ascii_domain
 from ..mail.auth.alignment import is_public_suffix
 from ..store.protocol import Reader, Tx
 from ..store.records import Domain
@@ -187,13 +188,13 @@ class DomainService:
 
 
 def _look_up(resolver: Resolver, record: DnsRecord) -> str:
-    from ..mail.auth.dns import DnsUnavailable
+    from ..mail.auth.dns import DnsUnavailableError
 
     try:
         if record.kind == "MX":
             return _get_status(resolver.hosts(record.name, "MX"), _same_host(record.value))
         published = [text.decode("utf-8", "replace") for text in resolver.txt(record.name)]
-    except DnsUnavailable:
+    except DnsUnavailableError:
         return UNKNOWN
     if record.purpose.startswith("dkim"):
         return _get_status(published, _same_key(record.value))
@@ -215,13 +216,13 @@ def _same_host(value: str) -> Callable[[str], bool]:
 
 
 def _same_key(value: str) -> Callable[[str], bool]:
-    from ..mail.auth.dkim_crypto import read_tags
+    from ..mail.auth.dkim_crypto import parse_tag_list
 
-    expected = read_tags(value.encode())
+    expected = parse_tag_list(value.encode())
 
     def is_expected(text: str) -> bool:
         try:
-            tags = read_tags(text.encode("utf-8", "replace"))
+            tags = parse_tag_list(text.encode("utf-8", "replace"))
         except ValueError:
             return False
         key = "".join(tags.get("p", "").split())

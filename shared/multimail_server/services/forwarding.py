@@ -12,8 +12,8 @@ from typing import Any
 
 from ..clock import derived_id
 from ..errors import conflict, forbidden, invalid
-from ..mail.addresses import base_of
-from ..mail.forwarding import resent, why_not_resend
+from ..mail.addresses import to_mailbox_address
+from ..mail.forwarding import add_resent_headers, forward_blocked_reason
 from ..oversight import Direction, Mode, State
 from ..store.protocol import Tx
 from ..store.records import AuditEntry, Content, Mailbox, Message
@@ -46,7 +46,7 @@ def forwarding_settings(
         raise invalid("`forward_inbound` needs a list of addresses to forward to.")
     if not addresses:
         return {**settings, SETTING: None, _LIVE: None}
-    if any(base_of(target) == address for target in addresses):
+    if any(to_mailbox_address(target) == address for target in addresses):
         raise invalid("`forward_inbound` names the mailbox itself.")
     if "send" in principal.scopes:
         raise forbidden(
@@ -83,7 +83,7 @@ def build_forward(tx: Tx, moved: Message, now: datetime) -> tuple[Message, Conte
     content = tx.content(moved.id)
     if content is None or tx.message(forward_id) is not None:
         return None
-    blocked_reason = why_not_resend(content.raw, moved.mail_from, mailbox.address)
+    blocked_reason = forward_blocked_reason(content.raw, moved.mail_from, mailbox.address)
     if blocked_reason is not None:
         _note(tx, moved, now, outcome="not_forwarded", reason=blocked_reason)
         return None
@@ -98,7 +98,7 @@ def _forward(
 ) -> tuple[Message, bytes]:
     to = tuple(mailbox.settings[SETTING])
     own = f"<{forward_id}@{mailbox.address.rpartition('@')[2]}>"
-    raw = resent(received, by=mailbox.address, to=to, message_id=own, moment=now)
+    raw = add_resent_headers(received, by=mailbox.address, to=to, message_id=own, moment=now)
     message = Message(
         id=forward_id,
         account_id=original.account_id,

@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..mail.headers import ids_line
+from ..mail.headers import fold_tokens
 from ..mail.identity import Claim, IdentityKey
 from ..store.protocol import Store, get_or_create_setting
 from ..store.records import Domain, Mailbox, Message
@@ -44,7 +44,7 @@ class OutboundHeaders:
         recipient offer it; for others, the page asks for the address.
         """
         url = f"{self.public_url}/v1/unsubscribe/{self.build_token(message_id)}"
-        lines = [ids_line("List-Unsubscribe", [f"<{url}>"])]
+        lines = [fold_tokens("List-Unsubscribe", [f"<{url}>"])]
         if recipients == 1:
             lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
         if mailbox.settings.get("ai_disclosure") is True:

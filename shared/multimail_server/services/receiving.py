@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import not_found
-from ..mail.addresses import base_of
-from ..mail.bounces import FailedRecipient, Report, read_report
+from ..mail.addresses import to_mailbox_address
+from ..mail.bounces import FailedRecipient, Report, parse_report
 from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
-from ..mail.mime import ParsedMessage, parse
-from ..mail.scoring import Arrival, flags, score
+from ..mail.mime import ParsedMessage, parse_message
+from ..mail.scoring import Arrival, find_flags, score_message
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
@@ -49,7 +49,7 @@ class InboundService:
 
     def has_mailbox(self, recipient: str) -> bool:
         """Return whether `recipient` has a mailbox here."""
-        address = base_of(recipient)
+        address = to_mailbox_address(recipient)
         return self._context.store.read(lambda tx: tx.mailbox_by_address(address)) is not None
 
     def receive(self, envelope: SmtpEnvelope, raw: bytes) -> list[Message]:
@@ -62,16 +62,16 @@ class InboundService:
             ApiError: A recipient has no mailbox; nothing was stored.
         """
         headers = read_headers(raw)
-        parsed = parse(raw, headers)
+        parsed = parse_message(raw, headers)
         mail = _InboundMail(
             envelope,
             parsed,
             Content("", parsed.markdown, raw, parsed.removed),
             hashlib.sha256(raw).hexdigest(),
             self._evidence(envelope, raw, headers),
-            read_report(raw),
+            parse_report(raw),
         )
-        addresses = dict.fromkeys(map(base_of, envelope.recipients))
+        addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
 
         def work(tx: Tx) -> tuple[list[Message], bool]:
             boxes = [_find_mailbox(tx, address) for address in addresses]
@@ -97,7 +97,7 @@ class InboundService:
         message = self._message(tx, mailbox, mail, now)
         if mail.report is not None:
             apply_delivery_report(context, tx, mailbox, mail.report, mail.envelope, mail.evidence)
-        scanned = get_spam_event(mailbox, score(message.authentication))
+        scanned = get_spam_event(mailbox, score_message(message.authentication))
         content = replace(mail.content, message_id=message.id)
         stored = create_message(tx, message, content, scanned, now, context.pending_ttl)
         self._insert_files(tx, message, mail)
@@ -115,7 +115,7 @@ class InboundService:
     def _message(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> Message:
         context, parsed, envelope = self._context, mail.parsed, mail.envelope
         evidence = {**mail.evidence, "flags": _flags(tx, mailbox, mail, now)}
-        spam = score(evidence)
+        spam = score_message(evidence)
         parent = tx.find_by_rfc_ids(mailbox.id, (*parsed.in_reply_to, *parsed.references[::-1]))
         return Message(
             id=context.ids.new("msg"),
@@ -135,7 +135,9 @@ class InboundService:
             subject=parsed.subject,
             has_attachments=bool(parsed.attachments),
             mail_from=envelope.mail_from,
-            recipients=tuple(a for a in envelope.recipients if base_of(a) == mailbox.address),
+            recipients=tuple(
+                a for a in envelope.recipients if to_mailbox_address(a) == mailbox.address
+            ),
             size=len(mail.content.raw),
             raw_sha256=mail.digest,
             rfc_message_id=parsed.message_id,
@@ -183,7 +185,7 @@ def _flags(tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> list[
         seen=known is not None and known.direction is Direction.INBOUND,
         ours=known is not None and known.direction is Direction.OUTBOUND,
     )
-    return list(flags(mail.parsed, arrival))
+    return list(find_flags(mail.parsed, arrival))
 
 
 _RELAYED = (State.SENDING, State.SENT)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
 from ..errors import ApiError, conflict, forbidden, invalid
-from ..mail.addresses import base_of, is_address
+from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
@@ -299,7 +299,7 @@ def address_reply(draft: Draft, original: Message, mailbox: Mailbox, *, reply_al
     to = tuple(filter(is_address, to))[:MAX_RECIPIENTS]
     others = (*original.to, *original.cc) if reply_all else ()
     taken = {mailbox.address, *(address.lower() for address in (*to, *draft.cc, *draft.bcc))}
-    usable = (a for a in others if is_address(a) and base_of(a) not in taken)
+    usable = (a for a in others if is_address(a) and to_mailbox_address(a) not in taken)
     more = tuple({a.lower(): a for a in usable if a.lower() not in taken}.values())
     if not to:
         raise invalid(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class Rows(Protocol):
+class Cursor(Protocol):
     """The result of a statement."""
 
     @property
@@ -20,7 +20,7 @@ class Rows(Protocol):
 class Connection(Protocol):
     """A connection in a transaction; `?` stands for each value."""
 
-    def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Rows: ...
+    def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Cursor: ...
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object: ...
 
 

@@ -71,12 +71,13 @@ class GroupCommit:
         closing = False
         while not closing and (job := self.jobs.get()) is not None:
             batch = [job]
-            while len(batch) < MAX_BATCH and not closing:
+            while len(batch) < MAX_BATCH:
                 try:
                     following = self.jobs.get_nowait()
                 except queue.Empty:
                     break
-                closing = following is None
-                if following is not None:
-                    batch.append(following)
+                if following is None:
+                    closing = True
+                    break
+                batch.append(following)
             self._commit(batch)

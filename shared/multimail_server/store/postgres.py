@@ -24,7 +24,7 @@ from psycopg import IsolationLevel, errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from .changes import SqlTx
-from .dialects import POSTGRES, Rows
+from .dialects import POSTGRES, Cursor
 from .group_commit import GroupCommit, Job
 from .migrate import load_migrations
 from .postgres_connections import (
@@ -161,7 +161,7 @@ class PostgresConnection:
     def __init__(self, inner: psycopg.Connection[Any]) -> None:
         self._inner = inner
 
-    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows:
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor:
         """Run a statement. PostgreSQL cannot store U+0000: U+FFFD takes its place."""
         storable = [
             value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in values

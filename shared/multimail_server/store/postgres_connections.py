@@ -237,7 +237,7 @@ class Listener:
             try:
                 self._listen()
             except (psycopg.Error, StoreUnavailableError) as error:
-                _log.warning("Commits of other servers are not heard of now: %s", error_text(error))
+                _log.warning("Not listening for commits of other servers: %s", error_text(error))
             self._stopping.wait(RECONNECT_PAUSE)
 
     def _listen(self) -> None:

@@ -38,7 +38,7 @@ from .records import (
     WebhookDelivery,
 )
 from .rows import decode_record, encode_all, from_microseconds
-from .sql import Condition, placeholders, select_statement, where_clause
+from .sql import Condition, optional, placeholders, select_statement, where_clause
 
 R = TypeVar("R")
 
@@ -169,7 +169,7 @@ class SqlReader:
             ("id > ?", after_id),
             (_AWAITS_DECISION,),
             ("(expires_at IS NULL OR expires_at > ?)", now),
-            ("mailbox_id = ?", mailbox_id),
+            optional("mailbox_id = ?", mailbox_id),
         )
         rest = f"{self._dialect.use_index('message_held')} {clause} ORDER BY id LIMIT ?"
         return self._all(Message, rest, *values, limit)
@@ -212,7 +212,7 @@ class SqlReader:
         conditions: list[Condition] = [("mailbox_id = ?", mailbox_id), ("status <> 'deleted'",)]
         if not_in:
             conditions.append((f"status NOT IN ({placeholders(not_in)})", *not_in))
-        clause, values = where_clause(*conditions, ("created_at <= ?", until))
+        clause, values = where_clause(*conditions, optional("created_at <= ?", until))
         return self._all(Message, f"{clause} ORDER BY created_at LIMIT ?", *values, limit)
 
     def messages_after(self, account_id: str, after_id: str, limit: int) -> list[Message]:
@@ -264,7 +264,7 @@ class SqlReader:
         self, account_id: str, mailbox_id: str | None, limit: int
     ) -> list[TestDelivery]:
         clause, values = where_clause(
-            ("account_id = ?", account_id), ("mailbox_id = ?", mailbox_id)
+            ("account_id = ?", account_id), optional("mailbox_id = ?", mailbox_id)
         )
         rest = f"{clause} ORDER BY delivered_at DESC, message_id DESC LIMIT ?"
         return self._all(TestDelivery, rest, *values, limit)
@@ -287,7 +287,7 @@ class SqlReader:
         return self._one(Suppression, rest, account_id, address.lower())
 
     def suppressions(self, account_id: str, before_id: str | None, limit: int) -> list[Suppression]:
-        clause, values = where_clause(("account_id = ?", account_id), ("id < ?", before_id))
+        clause, values = where_clause(("account_id = ?", account_id), optional("id < ?", before_id))
         return self._all(Suppression, f"{clause} ORDER BY id DESC LIMIT ?", *values, limit)
 
     # Contacts and domains
@@ -320,7 +320,9 @@ class SqlReader:
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[AuditEntry]:
         clause, values = where_clause(
-            ("account_id = ?", account_id), ("mailbox_id = ?", mailbox_id), ("id < ?", before_id)
+            ("account_id = ?", account_id),
+            optional("mailbox_id = ?", mailbox_id),
+            optional("id < ?", before_id),
         )
         return self._all(AuditEntry, f"{clause} ORDER BY id DESC LIMIT ?", *values, limit)
 
@@ -331,7 +333,7 @@ class SqlReader:
             ("account_id = ?", account_id),
             ("purpose = ?", purpose),
             ("created_at > ?", since),
-            ("mailbox_id = ?", mailbox_id),
+            optional("mailbox_id = ?", mailbox_id),
         )
         return self._all(OneTimeCode, f"{clause} ORDER BY created_at, id", *values)
 
@@ -339,7 +341,9 @@ class SqlReader:
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[Notification]:
         clause, values = where_clause(
-            ("account_id = ?", account_id), ("mailbox_id = ?", mailbox_id), ("id < ?", before_id)
+            ("account_id = ?", account_id),
+            optional("mailbox_id = ?", mailbox_id),
+            optional("id < ?", before_id),
         )
         return self._all(Notification, f"{clause} ORDER BY id DESC LIMIT ?", *values, limit)
 
@@ -374,10 +378,12 @@ class SqlReader:
     def webhook_deliveries(self, where: DeliveryFilter) -> list[WebhookDelivery]:
         clause, values = where_clause(
             ("account_id = ?", where.account_id),
-            ("status = ?", where.status),
-            ("webhook_id = ?", where.webhook_id),
-            ("webhook_id IN (SELECT id FROM webhooks WHERE mailbox_id = ?)", where.bound_to),
-            ("id < ?", where.before_id),
+            optional("status = ?", where.status),
+            optional("webhook_id = ?", where.webhook_id),
+            optional(
+                "webhook_id IN (SELECT id FROM webhooks WHERE mailbox_id = ?)", where.bound_to
+            ),
+            optional("id < ?", where.before_id),
         )
         rest = f"{clause} ORDER BY id DESC LIMIT ?"
         return self._all(WebhookDelivery, rest, *values, where.limit)
@@ -409,23 +415,23 @@ class SqlReader:
         return self._moment("SELECT min(due_at) FROM webhook_deliveries WHERE due_at > ?", now)
 
 
-def _message_conditions(where: MessageFilter, dialect: Dialect) -> list[Condition]:
+def _message_conditions(where: MessageFilter, dialect: Dialect) -> list[Condition | None]:
     sender = where.sender.casefold() if where.sender else None
     subject = where.subject_contains.casefold() if where.subject_contains else None
     address, name, title = (
         dialect.contains(dialect.casefold(column))
         for column in ("from_address", "from_name", "subject")
     )
-    conditions: list[Condition] = [
+    conditions: list[Condition | None] = [
         ("mailbox_id = ?", where.mailbox_id),
-        ("id < ?", where.before_id),
-        ("id > ?", where.since_id),
-        ("direction = ?", where.direction),
-        (title, subject),
-        ("created_at >= ?", where.date_after),
-        ("created_at < ?", where.date_before),
-        ("has_attachments = ?", where.has_attachments),
-        (f"({address} OR {name})", sender, sender),
+        optional("id < ?", where.before_id),
+        optional("id > ?", where.since_id),
+        optional("direction = ?", where.direction),
+        optional(title, subject),
+        optional("created_at >= ?", where.date_after),
+        optional("created_at < ?", where.date_before),
+        optional("has_attachments = ?", where.has_attachments),
+        optional(f"({address} OR {name})", sender, sender),
     ]
     if where.statuses:
         conditions.append((f"status IN ({placeholders(where.statuses)})", *where.statuses))

@@ -65,9 +65,14 @@ def placeholders(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def where_clause(*conditions: Condition) -> tuple[str, list[Any]]:
-    """Return a WHERE clause and its values; a condition with a value of None is left out."""
-    applied = [condition for condition in conditions if None not in condition]
+def optional(sql: str, *values: Any) -> Condition | None:
+    """Return a condition; None, which `where_clause` leaves out, if it has a value of None."""
+    return None if None in values else (sql, *values)
+
+
+def where_clause(*conditions: Condition | None) -> tuple[str, list[Any]]:
+    """Return a WHERE clause of the conditions that are not None, and its values."""
+    applied = [condition for condition in conditions if condition is not None]
     clause = " AND ".join(sql for sql, *_ in applied)
     return f"WHERE {clause}", [value for _, *values in applied for value in values]
 

@@ -9,12 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .clock import VirtualClock
     from .plugin import multimail_server
     from .server import ServerUnderTest
+    from .support import TestSupport
 
-__all__ = ["ServerUnderTest", "multimail_server"]
+__all__ = ["ServerUnderTest", "TestSupport", "VirtualClock", "multimail_server"]
 
-_MODULES = {"ServerUnderTest": "server", "multimail_server": "plugin"}
+_MODULES = {
+    "ServerUnderTest": "server",
+    "TestSupport": "support",
+    "VirtualClock": "clock",
+    "multimail_server": "plugin",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The rehearsed relay: what a relay would say of a test key's mail, by the faults asked for."""
+"""A relay that sends nothing and replies by the injected faults."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from ..workers.relay import RecipientResult, RelayOutcomeUnknown
 from .faults import RELAY, Fault, Faults
 
-_TAKEN = RecipientResult(accepted=True, code=250, detail="2.0.0 Taken", permanent=False)
+_ACCEPTED = RecipientResult(accepted=True, code=250, detail="2.0.0 Accepted", permanent=False)
 
 
 class FakeRelay:
-    """A `Relay` that hands over nothing: it takes every recipient that has no fault.
+    """A `Relay` that accepts every recipient without a fault.
 
     Args:
-        faults: What is to go wrong.
+        faults: The faults to inject.
     """
 
     def __init__(self, faults: Faults) -> None:
@@ -25,13 +25,16 @@ class FakeRelay:
     ) -> Mapping[str, RecipientResult]:
         """Return the result for each recipient; see `Relay`."""
         del mail_from, raw
-        found = {one: self._faults.take_at(RELAY, one) for one in recipients}
-        if any(fault is not None and fault.reset_after_accept for fault in found.values()):
-            raise RelayOutcomeUnknown("the relay's answer was lost, as a test asked for")
-        return {one: _TAKEN if fault is None else _refused(fault) for one, fault in found.items()}
+        faults = {address: self._faults.take_at(RELAY, address) for address in recipients}
+        if any(fault is not None and fault.reset_after_accept for fault in faults.values()):
+            raise RelayOutcomeUnknown("the relay's reply was lost (injected fault)")
+        return {
+            address: _ACCEPTED if fault is None else _build_refusal(fault)
+            for address, fault in faults.items()
+        }
 
 
-def _refused(fault: Fault) -> RecipientResult:
+def _build_refusal(fault: Fault) -> RecipientResult:
     code = fault.status or 451
-    detail = f"{code // 100}.0.0 A fault that a test asked for"
+    detail = f"{code // 100}.0.0 Injected fault"
     return RecipientResult(accepted=False, code=code, detail=detail, permanent=code >= 500)

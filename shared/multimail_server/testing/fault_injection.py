@@ -1,4 +1,4 @@
-"""Faults in the app: answers that are late, wrong, or lost after the work was done."""
+"""Fault injection for HTTP: responses that are late, wrong, or lost after the work was done."""
 
 from __future__ import annotations
 
@@ -20,82 +20,84 @@ from .faults import Fault, Faults
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _RESET = "multimail.reset"
-_HANG_UP = struct.pack("ii", 1, 0)
-"""SO_LINGER with no time to linger: closing sends RST."""
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+"""SO_LINGER with a timeout of zero: closing the socket sends RST."""
 
 
 def inject_faults(
-    endpoint: Endpoint, faults: Faults, refuse: Callable[[ApiError, str], Response]
-) -> Any:
-    """Return an endpoint that first does what a test wants to go wrong.
+    endpoint: Endpoint, faults: Faults, build_error: Callable[[ApiError, str], Response]
+) -> Endpoint:
+    """Return an endpoint that injects the faults that match a request.
 
     Args:
-        endpoint: What is asked when nothing is to go wrong.
-        faults: What is.
-        refuse: Makes the answer to a request with this id of a refusal.
+        endpoint: The endpoint to wrap.
+        faults: The faults to inject.
+        build_error: Builds the response of an error and a request id.
     """
 
     async def run(request: Request) -> Response:
-        fault = await _fault(request, faults)
+        fault = await _take_fault(request, faults)
         if fault is None:
             return await endpoint(request)
         if fault.latency_seconds:
-            await _pause(request, fault.latency_seconds)
+            await _delay(request, fault.latency_seconds)
         if fault.status is not None:
-            return refuse(_refusal(fault, fault.status), request.state.request_id)
-        answer = await endpoint(request)
-        return ConnectionResetResponse() if fault.reset_after_accept else answer
+            return build_error(_build_error(fault, fault.status), request.state.request_id)
+        response = await endpoint(request)
+        return ConnectionResetResponse() if fault.reset_after_accept else response
 
     return run
 
 
-async def _pause(request: Request, seconds: float) -> None:
-    """Wait, and no longer than the caller does."""
-    await request.body()  # What is received after it can only be that the caller is gone.
-    gone = asyncio.ensure_future(request.receive())
-    await asyncio.wait({gone}, timeout=seconds)
-    gone.cancel()
+async def _delay(request: Request, seconds: float) -> None:
+    """Sleep, at most until the client disconnects."""
+    await request.body()  # After the body, the only message is the disconnect.
+    disconnected = asyncio.ensure_future(request.receive())
+    await asyncio.wait({disconnected}, timeout=seconds)
+    disconnected.cancel()
 
 
-async def _fault(request: Request, faults: Faults) -> Fault | None:
+async def _take_fault(request: Request, faults: Faults) -> Fault | None:
     method, path = request.method, request.url.path
-    near = [one for one in faults.all() if one.meets(method, path)]
-    if not near or _is_live(request):
+    matching = [fault for fault in faults.all() if fault.matches_request(method, path)]
+    if not matching or _has_live_key(request):
         return None
-    named: set[str] = set()
-    if any(one.recipient is not None for one in near):
-        named = _recipients(await request.body())
-    return faults.take(lambda one: one.meets(method, path) and one.is_for(named))
+    recipients: set[str] = set()
+    if any(fault.recipient is not None for fault in matching):
+        recipients = _read_recipients(await request.body())
+    return faults.take(
+        lambda fault: fault.matches_request(method, path) and fault.matches_recipients(recipients)
+    )
 
 
-def _is_live(request: Request) -> bool:
-    shown = request.headers.get("authorization", "") + request.headers.get("x-api-key", "")
-    return "mm_live_" in shown
+def _has_live_key(request: Request) -> bool:
+    keys = request.headers.get("authorization", "") + request.headers.get("x-api-key", "")
+    return "mm_live_" in keys
 
 
-def _recipients(body: bytes) -> set[str]:
-    """Return the addresses that a JSON body sends to."""
+def _read_recipients(body: bytes) -> set[str]:
+    """Return the recipients that a JSON body names."""
     try:
-        asked = json.loads(body or b"{}")
+        document = json.loads(body or b"{}")
     except (ValueError, RecursionError):
         return set()
-    if not isinstance(asked, dict):
+    if not isinstance(document, dict):
         return set()
-    values = [asked.get(name) or [] for name in ("to", "cc", "bcc")]
+    values = [document.get(name) or [] for name in ("to", "cc", "bcc")]
     rows = [value if isinstance(value, list) else [value] for value in values]
-    return {one.lower() for row in rows for one in row if isinstance(one, str)}
+    return {address.lower() for row in rows for address in row if isinstance(address, str)}
 
 
-def _refusal(fault: Fault, status: int) -> ApiError:
+def _build_error(fault: Fault, status: int) -> ApiError:
     headers: dict[str, str] = {}
     if fault.retry_after_seconds is not None:
         headers["Retry-After"] = str(fault.retry_after_seconds)
-    sentence = "A test asked for this fault; nothing was done. GET /v1/test/faults lists them."
-    return ApiError(status, "injected_fault", sentence, headers=headers)
+    message = "Injected fault; nothing was done. GET /v1/test/faults lists the faults."
+    return ApiError(status, "injected_fault", message, headers=headers)
 
 
 class ConnectionResetResponse(Response):
-    """An answer that never arrives: the connection is reset instead."""
+    """A response that is never sent: the connection is reset instead."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del send
@@ -105,17 +107,17 @@ class ConnectionResetResponse(Response):
 
 
 def resettable_http_protocol() -> type[asyncio.Protocol]:
-    """Return uvicorn's HTTP protocol, with an ASGI extension that resets the connection."""
+    """Return uvicorn's HTTP protocol with an ASGI extension that resets the connection."""
 
-    def protocol(**arguments: Any) -> Any:
-        made: Any = cast("Any", AutoHTTPProtocol)(**arguments)
-        made.app = _with_reset(made.app, lambda: _reset(made.transport))
-        return made
+    def build_protocol(**arguments: Any) -> Any:
+        protocol: Any = cast("Any", AutoHTTPProtocol)(**arguments)
+        protocol.app = _add_extension(protocol.app, lambda: _reset(protocol.transport))
+        return protocol
 
-    return cast("type[asyncio.Protocol]", protocol)
+    return cast("type[asyncio.Protocol]", build_protocol)
 
 
-def _with_reset(app: ASGIApp, reset: Callable[[], None]) -> ASGIApp:
+def _add_extension(app: ASGIApp, reset: Callable[[], None]) -> ASGIApp:
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("extensions", {})[_RESET] = reset
         await app(scope, receive, send)
@@ -124,5 +126,5 @@ def _with_reset(app: ASGIApp, reset: Callable[[], None]) -> ASGIApp:
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _HANG_UP)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()

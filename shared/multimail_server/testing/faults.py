@@ -1,7 +1,7 @@
-"""Faults on demand: what a test wants to go wrong, where, and how often.
+"""Faults to inject: what fails, where, and how often.
 
-Only a server that listens on loopback and has no live key takes them, and a request with a live
-key or the mail of one never meets them.
+Only a server on a loopback address without live keys accepts them, and requests with a live key and
+the mail of one never meet them.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 SMTP, RELAY = "smtp", "relay"
-"""The places beside the API: mail that comes in, and the hand-over of mail that goes out."""
+"""The places besides API requests: inbound SMTP, and the relay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is to go wrong.
+    """A fault to inject.
 
     Attributes:
         id: Its id.
-        operation: As it was named; `smtp` and `relay` are no requests of the API.
-        method: Of the requests concerned; None for any, and for no request.
-        path: Of the requests concerned; `{…}` and `*` stand for one segment.
-        recipient: Only where this address is a recipient; None for all.
-        status: What is answered instead: an HTTP status, or an SMTP code.
-        latency_seconds: How long the answer is held back, in real time.
-        retry_after_seconds: Retry-After of the answer.
-        reset_after_accept: The work is done, and its answer is lost.
-        left: How many times it still happens; None for always.
+        operation: The operation as requested; `smtp` and `relay` aren't API requests.
+        method: The method of matching requests; None for any.
+        path: The path of matching requests; `{…}` and `*` match one segment.
+        recipient: Only for this recipient; None for all.
+        status: The HTTP status or SMTP code to respond with.
+        latency_seconds: How long the response is delayed, in real time.
+        retry_after_seconds: The Retry-After of the response.
+        reset_after_accept: The work is done, and its response is lost.
+        left: How many times the fault still happens; None for always.
     """
 
     id: str
@@ -42,59 +42,65 @@ class Fault:
     reset_after_accept: bool = False
     left: int | None = 1
 
-    def meets(self, method: str, path: str) -> bool:
-        """Return whether a request is one of those concerned."""
+    def matches_request(self, method: str, path: str) -> bool:
+        """Return whether a request matches."""
         if self.path is None or (self.method or method) != method:
             return False
         return same_path(self.path, path)
 
-    def is_for(self, recipients: Iterable[str]) -> bool:
-        """Return whether any of the recipients is concerned."""
-        return self.recipient is None or self.recipient in {one.lower() for one in recipients}
+    def matches_recipients(self, recipients: Iterable[str]) -> bool:
+        """Return whether any of the recipients matches."""
+        return self.recipient is None or self.recipient in {
+            address.lower() for address in recipients
+        }
 
 
 class Faults:
-    """The faults that are to happen, oldest first. Safe to use from many threads."""
+    """The faults that are still to happen, oldest first. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
-        """Let something go wrong from now on."""
+        """Add a fault."""
         with self._lock:
             self._faults.append(fault)
 
     def all(self) -> list[Fault]:
-        """Return what is still to go wrong."""
+        """Return the faults that are still to happen."""
         with self._lock:
             return list(self._faults)
 
-    def clear(self, which: str | None = None) -> int:
-        """Forget one fault by its id, or all; return how many there were."""
+    def clear(self, fault_id: str | None = None) -> int:
+        """Remove one fault, or all; return how many there were."""
         with self._lock:
-            kept = [one for one in self._faults if which is not None and one.id != which]
-            gone = len(self._faults) - len(kept)
+            kept = [fault for fault in self._faults if fault_id not in (None, fault.id)]
+            cleared = len(self._faults) - len(kept)
             self._faults = kept
-        return gone
+        return cleared
 
-    def take(self, wanted: Callable[[Fault], bool]) -> Fault | None:
-        """Return the oldest fault that is wanted, and count that it happened."""
+    def take(self, matches: Callable[[Fault], bool]) -> Fault | None:
+        """Return the oldest matching fault, and count that it happened."""
         with self._lock:
             for position, fault in enumerate(self._faults):
-                if wanted(fault):
+                if matches(fault):
                     self._count(position, fault)
                     return fault
         return None
 
     def at(self, place: str, recipients: Iterable[str]) -> bool:
-        """Return whether something is to go wrong at `smtp` or `relay` for any recipient."""
-        everyone = tuple(recipients)
-        return any(one.operation == place and one.is_for(everyone) for one in self.all())
+        """Return whether there is a fault at `smtp` or `relay` for any recipient."""
+        addresses = tuple(recipients)
+        return any(
+            fault.operation == place and fault.matches_recipients(addresses) for fault in self.all()
+        )
 
     def take_at(self, place: str, recipient: str) -> Fault | None:
-        """Return what goes wrong at `smtp` or `relay` for one recipient."""
-        return self.take(lambda one: one.operation == place and one.is_for([recipient]))
+        """Take the oldest fault at `smtp` or `relay` for one recipient."""
+        return self.take(
+            lambda fault: fault.operation == place and fault.matches_recipients([recipient])
+        )
 
     def _count(self, position: int, fault: Fault) -> None:
         if fault.left is None:
@@ -105,13 +111,15 @@ class Faults:
             del self._faults[position]
 
 
-def same_path(one: str, other: str) -> bool:
-    """Return whether two paths can be the same, `{…}` and `*` standing for any one segment."""
-    ours, theirs = one.strip("/").split("/"), other.strip("/").split("/")
-    if len(ours) != len(theirs):
+def same_path(first: str, second: str) -> bool:
+    """Return whether two paths can be the same; `{…}` and `*` match any one segment."""
+    left, right = first.strip("/").split("/"), second.strip("/").split("/")
+    if len(left) != len(right):
         return False
-    return all(a == b or _is_open(a) or _is_open(b) for a, b in zip(ours, theirs, strict=True))
+    return all(
+        a == b or _is_wildcard(a) or _is_wildcard(b) for a, b in zip(left, right, strict=True)
+    )
 
 
-def _is_open(segment: str) -> bool:
+def _is_wildcard(segment: str) -> bool:
     return segment == "*" or segment.startswith("{")

@@ -1,52 +1,94 @@
-"""Answers of the routes for tests that change the server itself.
+"""Routes for tests, for `mm_test_` keys: inbound mail, deliveries, virtual time, seeds and faults.
 
-Routes for tests, for `mm_test_` keys alone: mail from outside, and what was "delivered".
-Routes for tests that change the server itself: its time, its mail, and what goes wrong.
+Injecting mail needs only `read`, since anyone can reach the SMTP port as well. Injected mail is
+authenticated the same way, except for SPF, which evaluates the client of an SMTP connection.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from ..api import render
-from ..api.request import ApiRequest, ApiResponse
-from ..api.routing import LARGE_BODY, Routes, RouteSpec
-from ..api.schemas.account import MailboxAnswer
-from ..api.schemas.messages import Answered, SummaryAnswer, Time
-from ..api.schemas.requests import Address, Body, Line
+from ..api.request import LIMIT, ApiRequest, ApiResponse, query_str
+from ..api.routes import API_ROUTES, build_routes
+from ..api.routing import JSON, LARGE_BODY, Router, get_operations
+from ..api.schemas.account import MailboxOut, render_mailbox
+from ..api.schemas.base import Address, Json, Line, RequestModel, Time, to_wire_time
+from ..api.schemas.messages import SummaryOut, render_summary
 from ..errors import forbidden, invalid
-from ..mail.addresses import problem_with
+from ..mail.addresses import find_address_fault
 from ..mail.envelope import SmtpEnvelope
+from ..store.records import Message, TestDelivery
 from .faults import RELAY, SMTP, Fault, same_path
-from .operations import OPERATIONS
+from .seeding import SeedDocument, SeedError, parse_seed
+from .service import get_test_service
+
+route = Router()
+
+_MAX_ADVANCE_SECONDS = 10 * 366 * 86400
+_MAILBOX = query_str("mailbox", "Id or address; needed where the key sees several.")
+_MAIL_FROM = query_str("mail_from", "The envelope's sender; empty for a bounce.")
+_OPERATIONS = get_operations(API_ROUTES)
 
 
-class ClockAnswer(Answered):
+class InboundOut(SummaryOut):
+    """What was received, in the first mailbox; `emails` has all."""
+
+    emails: list[SummaryOut]
+
+
+SenderOut = TypedDict("SenderOut", {"from": str})
+
+
+class DeliveryOut(SenderOut):
+    """A message that a test key "delivered", with its envelope."""
+
+    id: str
+    message_id: str
+    mailbox_id: str
+    thread_id: str
+    envelope: Json
+    recipients: list[str]
+    to: list[str]
+    cc: list[str]
+    subject: str
+    rfc_message_id: str | None
+    delivered_at: Time
+
+
+class OutboxOut(TypedDict):
+    """What test keys "delivered", newest first; `messages` holds the same rows as `emails`."""
+
+    emails: list[DeliveryOut]
+    messages: list[DeliveryOut]
+
+
+class ClockOut(TypedDict):
     """The virtual time."""
 
     now: Time
 
 
-class ResetAnswer(Answered):
+class ResetOut(TypedDict):
     """All mail was erased."""
 
     status: Literal["reset"]
     everything: bool
 
 
-class SeededAnswer(Answered):
-    """What a seed made; `messages` holds the same rows as `emails`."""
+class SeededOut(TypedDict):
+    """What a seed created; `messages` holds the same rows as `emails`."""
 
-    mailboxes: list[MailboxAnswer]
-    emails: list[SummaryAnswer]
-    messages: list[SummaryAnswer]
+    mailboxes: list[MailboxOut]
+    emails: list[SummaryOut]
+    messages: list[SummaryOut]
 
 
-class FaultAnswer(Answered):
-    """Something that is to go wrong."""
+class FaultOut(TypedDict):
+    """A fault that is still to happen."""
 
     id: str
     operation: str | None
@@ -60,93 +102,32 @@ class FaultAnswer(Answered):
     times: Annotated[int | None, Field(description="How often it is still to happen.")]
 
 
-class FaultsAnswer(Answered):
-    """What is still to go wrong, oldest first."""
+class FaultsOut(TypedDict):
+    """The faults that are still to happen, oldest first."""
 
-    faults: list[FaultAnswer]
+    faults: list[FaultOut]
 
 
-class ClearedAnswer(Answered):
-    """How many faults were forgotten."""
+class ClearedOut(TypedDict):
+    """How many faults were removed."""
 
     cleared: int
 
 
-routes = Routes()
+class AdvanceIn(RequestModel):
+    """How far to move virtual time."""
+
+    seconds: Annotated[float, Field(ge=0, le=_MAX_ADVANCE_SECONDS, allow_inf_nan=False)]
 
 
-@routes("POST", "/v1/test/inbound", "read", longest_body=LARGE_BODY)
-def inject(request: ApiRequest) -> ApiResponse:
-    """Receive the body, a message/rfc822, as if it had come by SMTP.
-
-    Query: `mailbox`, id or address, needed where the key sees several; `mail_from`, the envelope
-    sender, empty when not given.
-    """
-    _only_test(request)
-    if not request.body.strip():
-        raise invalid("The body is empty; it must be a whole message (RFC 5322).")
-    mail_from = request.query_str("mail_from") or ""
-    problem = problem_with(mail_from) if mail_from else None
-    if problem:
-        raise invalid(f"`mail_from` {problem}.")
-    envelope = SmtpEnvelope(mail_from, (_recipient(request),), "", "")
-    stored = request.services.receiving.receive(envelope, request.body)
-    rows = [render.summary(message, request.principal) for message in stored]
-    return ApiResponse({**rows[0], "emails": rows}, 201)
-
-
-@routes("GET", "/v1/test/outbox", "read")
-def outbox(request: ApiRequest) -> ApiResponse:
-    """List what test keys "delivered", newest first, with the envelope."""
-    _only_test(request)
-    found = request.services.messages.test_deliveries(
-        request.principal, request.query_int("limit", 100, 1, 100)
-    )
-    rows = [render.test_delivery(delivery, message) for delivery, message in found]
-    return ApiResponse({"emails": rows, "messages": rows})
-
-
-@routes("GET", "/v1/test/outbox/{email}/raw", "read")
-def outbox_raw(request: ApiRequest) -> ApiResponse:
-    """The bytes that would have been transmitted, as text."""
-    _only_test(request)
-    raw = request.services.messages.test_delivery_raw(request.principal, request.path["email"])
-    return ApiResponse(content=raw, media_type="text/plain; charset=utf-8")
-
-
-def _only_test(request: ApiRequest) -> None:
-    if request.principal.live:
-        raise forbidden("test_keys_only", "This route is for mm_test_ keys; this key is live.")
-
-
-def _recipient(request: ApiRequest) -> str:
-    which = request.query_str("mailbox")
-    if which is not None:
-        return request.services.mailboxes.get(request.principal, which).address
-    found = request.services.mailboxes.list_mailboxes(request.principal)
-    if len(found) != 1:
-        raise invalid(f"`mailbox` is missing: this key sees {len(found)} mailboxes.")
-    return found[0].address
-
-
-_MAX_SECONDS = 10 * 366 * 86400
-_UNTOUCHABLE = "/v1/test/"
-
-
-class AdvanceBody(Body):
-    """POST /v1/test/clock/advance."""
-
-    seconds: Annotated[float, Field(ge=0, le=_MAX_SECONDS, allow_inf_nan=False)]
-
-
-class ResetBody(Body):
-    """POST /v1/test/reset."""
+class ResetIn(RequestModel):
+    """What to erase."""
 
     everything: bool = False
 
 
-class FaultBody(Body):
-    """POST /v1/test/faults."""
+class FaultIn(RequestModel):
+    """A fault to inject."""
 
     operation: Annotated[Line, Field(min_length=1, max_length=80)] | None = None
     method: Annotated[Line, Field(pattern=r"^[A-Z]+$")] | None = None
@@ -159,105 +140,191 @@ class FaultBody(Body):
     times: Annotated[int, Field(ge=1, le=1_000_000)] | None = 1
 
 
-@routes("GET", "/v1/test/clock", "admin")
+@route(
+    "POST", "/v1/test/inbound", scopes=("read",), content={"message/rfc822": "message/rfc822"},
+    query=(_MAILBOX, _MAIL_FROM), responses={201: InboundOut}, errors=(404,), max_body=LARGE_BODY,
+    test_keys_only=True,
+)  # fmt: skip
+def inject_message(request: ApiRequest) -> ApiResponse:
+    """Receive a `message/rfc822` body as if it had come by SMTP."""
+    if not request.body.strip():
+        raise invalid("The body is empty; it must be a whole message (RFC 5322).")
+    mail_from = request.query(_MAIL_FROM) or ""
+    problem = find_address_fault(mail_from) if mail_from else None
+    if problem:
+        raise invalid(f"`mail_from` {problem}.")
+    envelope = SmtpEnvelope(mail_from, (_get_recipient(request),), "", "")
+    stored = request.services.receiving.receive(envelope, request.body)
+    rows = [render_summary(message, request.principal) for message in stored]
+    response: InboundOut = {**rows[0], "emails": rows}
+    return ApiResponse(response, 201)
+
+
+def _get_recipient(request: ApiRequest) -> str:
+    mailbox_id = request.query(_MAILBOX)
+    if mailbox_id is not None:
+        return request.services.mailboxes.get(request.principal, mailbox_id).address
+    visible = request.services.mailboxes.list_mailboxes(request.principal)
+    if len(visible) != 1:
+        raise invalid(f"`mailbox` is missing: this key sees {len(visible)} mailboxes.")
+    return visible[0].address
+
+
+@route(
+    "GET", "/v1/test/outbox", scopes=("read",), query=(LIMIT,), responses={200: OutboxOut},
+    audit="outbox.list", test_keys_only=True,
+)  # fmt: skip
+def list_outbox(request: ApiRequest) -> ApiResponse:
+    """List what test keys "delivered", newest first, with the envelope."""
+    deliveries = request.services.messages.test_deliveries(request.principal, request.query(LIMIT))
+    rows = [render_test_delivery(delivery, message) for delivery, message in deliveries]
+    response: OutboxOut = {"emails": rows, "messages": rows}
+    return ApiResponse(response)
+
+
+@route(
+    "GET", "/v1/test/outbox/{email}/raw", scopes=("read",), responses={200: "text/plain"},
+    audit="outbox.read", test_keys_only=True,
+)  # fmt: skip
+def read_outbox_raw(request: ApiRequest) -> ApiResponse:
+    """Return the bytes that would have been transmitted, as text."""
+    email_id = request.path_params["email"]
+    raw = request.services.messages.test_delivery_raw(request.principal, email_id)
+    return ApiResponse(content=raw, media_type="text/plain; charset=utf-8")
+
+
+def render_test_delivery(delivery: TestDelivery, message: Message) -> DeliveryOut:
+    """Return one message that a test key "delivered", with its envelope."""
+    recipients = list(delivery.recipients)
+    return {
+        "id": delivery.message_id,
+        "message_id": delivery.message_id,
+        "mailbox_id": delivery.mailbox_id,
+        "thread_id": message.thread_id,
+        "envelope": {"mail_from": delivery.mail_from, "recipients": recipients},
+        "recipients": recipients,
+        "from": message.from_address,
+        "to": list(message.to),
+        "cc": list(message.cc),
+        "subject": message.subject,
+        "rfc_message_id": message.rfc_message_id,
+        "delivered_at": to_wire_time(delivery.delivered_at),
+    }
+
+
+@route("GET", "/v1/test/clock", scopes=("admin",), responses={200: ClockOut}, errors=(409,))
 def get_clock(request: ApiRequest) -> ApiResponse:
-    """The virtual time."""
-    return ApiResponse({"now": render.moment(request.services.test_service.now())})
+    """Return the virtual time; 409 without `--clock virtual`."""
+    response: ClockOut = {"now": to_wire_time(get_test_service(request.services).now())}
+    return ApiResponse(response)
 
 
-@routes("POST", "/v1/test/clock/advance", "admin")
+@route(
+    "POST", "/v1/test/clock/advance", scopes=("admin",), content={JSON: AdvanceIn},
+    responses={200: ClockOut}, errors=(409,),
+)  # fmt: skip
 def advance_clock(request: ApiRequest) -> ApiResponse:
-    """Move virtual time; what falls due meanwhile has happened when this answers."""
+    """Advance virtual time; what falls due by then has happened when this responds."""
     if request.principal.mailbox_id is not None:
         raise forbidden("bound_key", "This key belongs to one mailbox; it cannot do that.")
-    delta = timedelta(seconds=request.parse_body(AdvanceBody).seconds)
-    return ApiResponse(
-        {"now": render.moment(request.services.test_service.advance(request.principal, delta))}
-    )
+    delta = timedelta(seconds=request.parse_body(AdvanceIn).seconds)
+    now = get_test_service(request.services).advance(request.principal, delta)
+    response: ClockOut = {"now": to_wire_time(now)}
+    return ApiResponse(response)
 
 
-@routes("POST", "/v1/test/reset", "admin")
+@route(
+    "POST", "/v1/test/reset", scopes=("admin",), content={JSON: ResetIn},
+    responses={200: ResetOut}, test_keys_only=True,
+)  # fmt: skip
 def reset(request: ApiRequest) -> ApiResponse:
-    """Erase all mail; `everything` retires the other mailboxes and revokes the other keys too."""
-    _check(request)
-    everything = request.parse_body(ResetBody).everything
-    request.services.test_service.reset(request.principal, everything=everything)
-    return ApiResponse({"status": "reset", "everything": everything})
+    """Erase all mail; `everything` also retires the other mailboxes and revokes the other keys."""
+    get_test_service(request.services).check(request.principal)
+    everything = request.parse_body(ResetIn).everything
+    get_test_service(request.services).reset(request.principal, everything=everything)
+    response: ResetOut = {"status": "reset", "everything": everything}
+    return ApiResponse(response)
 
 
-@routes("POST", "/v1/test/seed", "admin", longest_body=LARGE_BODY)
-def seed(request: ApiRequest) -> ApiResponse:
+@route(
+    "POST", "/v1/test/seed", scopes=("admin",), responses={201: SeededOut}, errors=(404, 409),
+    content={
+        JSON: SeedDocument,
+        "application/mbox": "application/mbox",
+        "message/rfc822": "message/rfc822",
+    },
+    max_body=LARGE_BODY, test_keys_only=True,
+)  # fmt: skip
+def seed_mail(request: ApiRequest) -> ApiResponse:
     """Receive the mail that the body describes: JSON, an mbox, or one message."""
-    from .seeding import SeedError, parse_seed
-
-    if request.principal.live:
-        raise forbidden("test_keys_only", "This route is for mm_test_ keys; this key is live.")
     try:
-        boxes, stored = request.services.test_service.seed(
+        mailboxes, stored = get_test_service(request.services).seed(
             request.principal, parse_seed("The body", request.body)
         )
     except SeedError as error:
         raise invalid(f"{error}.", "invalid_seed") from None
-    rows = [render.summary(message, request.principal) for message in stored]
-    mailboxes = [render.mailbox(box) for box in boxes]
-    return ApiResponse({"mailboxes": mailboxes, "emails": rows, "messages": rows}, 201)
+    rows = [render_summary(message, request.principal) for message in stored]
+    response: SeededOut = {
+        "mailboxes": [render_mailbox(mailbox) for mailbox in mailboxes],
+        "emails": rows,
+        "messages": rows,
+    }
+    return ApiResponse(response, 201)
 
 
-@routes("POST", "/v1/test/faults", "admin")
+@route(
+    "POST", "/v1/test/faults", scopes=("admin",), content={JSON: FaultIn},
+    responses={201: FaultOut}, test_keys_only=True,
+)  # fmt: skip
 def add_fault(request: ApiRequest) -> ApiResponse:
-    """Let something go wrong."""
-    _check(request)
-    return ApiResponse(
-        _build_fault(request.services.test_service.add_fault(request.principal, _wanted(request))),
-        201,
-    )
+    """Inject a fault into an operation, a path, SMTP or the relay."""
+    get_test_service(request.services).check(request.principal)
+    fault = _build_fault(request.parse_body(FaultIn))
+    added = get_test_service(request.services).add_fault(request.principal, fault)
+    return ApiResponse(_render_fault(added), 201)
 
 
-@routes("GET", "/v1/test/faults", "admin")
+@route("GET", "/v1/test/faults", scopes=("admin",), responses={200: FaultsOut})
 def list_faults(request: ApiRequest) -> ApiResponse:
-    """What is still to go wrong, oldest first."""
-    return ApiResponse(
-        {"faults": [_build_fault(one) for one in request.services.context.test_hooks.faults.all()]}
-    )
+    """List the faults that are still to happen, oldest first."""
+    faults = get_test_service(request.services).faults.all()
+    response: FaultsOut = {"faults": [_render_fault(fault) for fault in faults]}
+    return ApiResponse(response)
 
 
-@routes("DELETE", "/v1/test/faults", "admin")
+@route(
+    "DELETE", "/v1/test/faults", scopes=("admin",), responses={200: ClearedOut},
+    test_keys_only=True,
+)  # fmt: skip
 def clear_faults(request: ApiRequest) -> ApiResponse:
-    """Forget all faults."""
-    _check(request)
-    return ApiResponse(
-        {"cleared": request.services.test_service.clear_faults(request.principal, None)}
-    )
+    """Remove all faults."""
+    return _clear(request, None)
 
 
-@routes("DELETE", "/v1/test/faults/{fault}", "admin")
+@route(
+    "DELETE", "/v1/test/faults/{fault}", scopes=("admin",), responses={200: ClearedOut},
+    test_keys_only=True,
+)  # fmt: skip
 def clear_fault(request: ApiRequest) -> ApiResponse:
-    """Forget one fault."""
-    _check(request)
-    return ApiResponse(
-        {
-            "cleared": request.services.test_service.clear_faults(
-                request.principal, request.path["fault"]
-            )
-        }
-    )
+    """Remove one fault."""
+    return _clear(request, request.path_params["fault"])
 
 
-def _check(request: ApiRequest) -> None:
-    if request.principal.live:
-        raise forbidden("test_keys_only", "This route is for mm_test_ keys; this key is live.")
-    request.services.test_service.check(request.principal)
+def _clear(request: ApiRequest, fault_id: str | None) -> ApiResponse:
+    get_test_service(request.services).check(request.principal)
+    cleared = get_test_service(request.services).clear_faults(request.principal, fault_id)
+    response: ClearedOut = {"cleared": cleared}
+    return ApiResponse(response)
 
 
-def _wanted(request: ApiRequest) -> Fault:
-    body = request.parse_body(FaultBody)
+def _build_fault(body: FaultIn) -> Fault:
     if (body.operation is None) is (body.path is None):
-        raise invalid("Give either `operation` or `path`: where it is to go wrong.")
+        raise invalid("Give either `operation` or `path`: where the fault happens.")
     if body.status is not None and body.reset_after_accept:
         raise invalid("`status` and `reset_after_accept` exclude each other: give one of them.")
     if body.status is None and not body.latency_seconds and not body.reset_after_accept:
-        raise invalid("Give `status`, `latency_seconds` or `reset_after_accept`: what goes wrong.")
-    method, path = _place(body)
+        raise invalid("Give `status`, `latency_seconds` or `reset_after_accept`: what happens.")
+    method, path = _resolve_target(body)
     return Fault(
         "",
         operation=body.operation,
@@ -272,38 +339,35 @@ def _wanted(request: ApiRequest) -> Fault:
     )
 
 
-def _place(body: FaultBody) -> tuple[str | None, str | None]:
-    """Return the method and the path concerned; neither for what is no request."""
+def _resolve_target(body: FaultIn) -> tuple[str | None, str | None]:
+    """Return the method and path of the requests that fail; neither for SMTP and the relay."""
     if body.operation in {SMTP, RELAY}:
         if body.latency_seconds or body.retry_after_seconds:
-            raise invalid(f"`{body.operation}` is not HTTP: nothing can be late there.")
+            raise invalid(f"`{body.operation}` is not HTTP: it has no latency and no Retry-After.")
         if body.operation == SMTP and body.reset_after_accept:
             raise invalid("`reset_after_accept` is for requests and for relay; give a `status`.")
         return None, None
-    method: str | None
     if body.operation is not None:
-        method, path = OPERATIONS.get(body.operation, ("", ""))
-        known = f"`operation` {body.operation!r} is not one that this server has"
+        served = _OPERATIONS.get(body.operation)
+        if served is not None:
+            return served.method, served.openapi_path
+        problem = f"`operation` {body.operation!r} does not exist on this server"
     else:
-        method, path = body.method, body.path or ""
-        known = f"`path` {path[:80]!r} is not one that this server serves, or is for tests"
-    if path.startswith(_UNTOUCHABLE) or not any(_meets(spec, method, path) for spec in _served()):
-        names = ", ".join([SMTP, RELAY, *OPERATIONS])
-        raise invalid(f"{known}. An operation can be {names}.", "unknown_operation")
-    return method, path
+        path = body.path or ""
+        if _is_served(body.method, path):
+            return body.method, path
+        problem = f"`path` {path[:80]!r} does not exist on this server, or is for tests"
+    names = ", ".join([SMTP, RELAY, *_OPERATIONS])
+    raise invalid(f"{problem}. An operation can be {names}.", "unknown_operation")
 
 
-def _served() -> tuple[RouteSpec, ...]:
-    from ..api.routes import ALL
-
-    return tuple(spec for spec in ALL if not spec.path.startswith(_UNTOUCHABLE))
-
-
-def _meets(spec: RouteSpec, method: str | None, path: str) -> bool:
-    return method in (None, spec.method) and same_path(spec.path, path)
+def _is_served(method: str | None, path: str) -> bool:
+    return any(
+        method in (None, served.method) and same_path(served.path, path) for served in API_ROUTES
+    )
 
 
-def _build_fault(fault: Fault) -> dict[str, Any]:
+def _render_fault(fault: Fault) -> FaultOut:
     return {
         "id": fault.id,
         "operation": fault.operation,
@@ -316,3 +380,8 @@ def _build_fault(fault: Fault) -> dict[str, Any]:
         "reset_after_accept": fault.reset_after_accept,
         "times": fault.left,
     }
+
+
+TEST_ROUTES = tuple(route.routes)
+ALL_ROUTES = build_routes(TEST_ROUTES)
+"""The whole API of a server for tests."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import mailbox
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from pydantic import (
 )
 
 from ..lazy_models import ensure_model_built
-from ..mail.addresses import base_of, is_address
+from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.headers import read_headers, unfold
 from ..oversight import Mode
 
@@ -303,6 +302,8 @@ def _described(name: str, content: bytes) -> Seed:
 
 def _mbox(content: bytes) -> list[bytes]:
     """Return the messages of an mbox; the standard library reads one from a file alone."""
+    import mailbox  # late: a server that starts without a seed does not need it
+
     with tempfile.TemporaryDirectory(prefix="multimail-") as folder:
         path = Path(folder) / "seed.mbox"
         path.write_bytes(content)
@@ -318,4 +319,6 @@ def _raw(raw: bytes) -> RawSeed:
     fields = [unfold(value) for name in _FOR for value in found.all(name)]
     recipients = (address for _, address in getaddresses(fields) if is_address(address))
     mail_from = parseaddr(unfold(found.first("return-path")))[1]
-    return RawSeed(raw, mail_from if is_address(mail_from) else "", tuple(map(base_of, recipients)))
+    return RawSeed(
+        raw, mail_from if is_address(mail_from) else "", tuple(map(to_mailbox_address, recipients))
+    )

@@ -1,21 +1,25 @@
-"""Rehearsing: what only tests ask of a server - time that moves, a clean start, mail, faults."""
+"""The test service: virtual time, reset, seed mail and faults."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
-from ..clock import VirtualClock
 from ..errors import ApiError, conflict, forbidden, not_found
+from ..extension import Worker
 from ..mail.envelope import SmtpEnvelope
-from ..services.context import AppContext, Principal, find_mailbox
+from ..services import AppContext, Principal, Services
+from ..services.context import find_mailbox
 from ..services.mailboxes import MailboxChanges, MailboxService
 from ..services.receiving import InboundService
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message
-from .faults import Fault
+from .clock import VirtualClock, advance_with_workers
+from .faults import Fault, Faults
 
 if TYPE_CHECKING:
     from .seeding import RawSeed, Seed, SeedMailbox, SeedMessage
@@ -29,8 +33,22 @@ _FIRST_KEYS = 3
 class TestService:
     """API: /v1/test/clock, /v1/test/reset, /v1/test/seed and /v1/test/faults."""
 
-    def __init__(self, context: AppContext) -> None:
+    __test__ = False
+
+    def __init__(
+        self,
+        context: AppContext,
+        faults: Faults,
+        clock: VirtualClock | None,
+        workers: Sequence[Worker],
+        disabled_reason: str | None,
+    ) -> None:
         self._context = context
+        self.faults = faults
+        self.clock = clock
+        self._workers = workers
+        self._disabled_reason = disabled_reason
+        self._advancing = threading.Lock()
         self._mailboxes = MailboxService(context)
         self._receiving = InboundService(context)
 
@@ -38,148 +56,154 @@ class TestService:
         """Return the virtual time.
 
         Raises:
-            ApiError: The server runs by the machine's clock (409).
+            ApiError: The server has no virtual clock (409).
         """
-        return self._clock().now()
+        return self._require_clock().now()
 
     def advance(self, principal: Principal, delta: timedelta) -> datetime:
-        """Move virtual time, with all that falls due meanwhile; return the new time.
+        """Advance virtual time and run everything that falls due; return the new time.
 
         Raises:
             ApiError: The server has no virtual clock (409), or due work took too long (503).
         """
-        clock, context = self._clock(), self._context
-        settled = context.test_hooks.advance(clock, delta)
+        clock, context = self._require_clock(), self._context
+        with self._advancing:
+            drained = advance_with_workers(clock, delta, self._workers)
         now = clock.now()
 
         def work(tx: Tx) -> None:
             tx.set_setting(VIRTUAL_NOW, now.isoformat())
-            about = ("server", "clock")
-            context.audit(tx, principal, "test.advance", about, seconds=delta.total_seconds())
+            resource = ("server", "clock")
+            context.audit(tx, principal, "test.advance", resource, seconds=delta.total_seconds())
 
         context.write(work)
-        if not settled:
+        if not drained:
             raise ApiError(
                 503,
                 "work_unfinished",
-                f"The clock was moved to {now.isoformat()}, and what fell due is still being done. "
-                "Ask GET /v1/test/clock, then look again.",
+                f"The clock was advanced to {now.isoformat()}, but due work is still running. Look "
+                "again later.",
             )
         return now
 
     def resume(self) -> None:
-        """Bring the virtual clock to where an earlier run of this data file left it."""
-        kept = self._context.store.read(lambda tx: tx.setting(VIRTUAL_NOW))
-        clock = self._context.test_hooks.clock
-        if kept is not None and clock is not None:
-            clock.advance(max(datetime.fromisoformat(kept) - clock.now(), timedelta(0)))
+        """Advance the virtual clock to the time of an earlier run of this data file."""
+        stored = self._context.store.read(lambda tx: tx.setting(VIRTUAL_NOW))
+        if stored is not None and self.clock is not None:
+            delta = datetime.fromisoformat(stored) - self.clock.now()
+            self.clock.advance(max(delta, timedelta(0)))
 
     def reset(self, principal: Principal, *, everything: bool) -> None:
         """Erase all mail, contacts and faults. Mailboxes, keys and the audit log stay.
 
         Args:
             principal: The principal of the request.
-            everything: Retire all mailboxes but the first and revoke all keys but the first three
-                as well.
+            everything: Also delete all mailboxes but the first and revoke all keys but the
+                first three.
         """
         context = self._context
-        context.test_hooks.faults.clear()
+        self.faults.clear()
 
         def work(tx: Tx) -> None:
             tx.purge_mail()
             if everything:
-                self._retire(tx, principal.account_id)
-            about = ("account", principal.account_id)
-            context.audit(tx, principal, "test.reset", about, everything=everything)
+                self._delete_others(tx, principal.account_id)
+            resource = ("account", principal.account_id)
+            context.audit(tx, principal, "test.reset", resource, everything=everything)
 
         context.write(work)
 
     def seed(self, principal: Principal, seed: Seed) -> tuple[list[Mailbox], list[Message]]:
-        """Make the mailboxes of a seed that are missing, and receive its mail.
+        """Create the missing mailboxes of a seed and receive its mail.
 
-        What is already there stays as it is; a mailbox's mode is never changed by this.
+        Existing mailboxes aren't changed.
 
         Returns:
-            The mailboxes that the seed names, and the messages that were stored.
+            The mailboxes that the seed names, and the stored messages.
         Raises:
-            ApiError: A mailbox cannot be made, or a message names one that is not there.
+            ApiError: A mailbox cannot be created, or a message names an unknown one.
         """
-        boxes = [self._mailbox(principal, wanted) for wanted in seed.mailboxes]
-        # All that is named must be there before anything is stored.
-        for message in (one for conversation in seed.conversations for one in conversation):
-            self._addressee(principal, message.mailbox)
+        mailboxes = [self._get_or_create(principal, mailbox) for mailbox in seed.mailboxes]
+        # Every named mailbox must exist before anything is stored.
+        for conversation in seed.conversations:
+            for message in conversation:
+                self._find_mailbox(principal, message.mailbox)
         stored: list[Message] = []
         for conversation in seed.conversations:
-            stored.extend(self._converse(principal, conversation))
+            stored.extend(self._receive_conversation(principal, conversation))
         for raw in seed.raw:
-            stored.extend(self._receive(principal, raw))
-        return boxes, stored
+            stored.extend(self._receive_raw(principal, raw))
+        return mailboxes, stored
 
     def add_fault(self, principal: Principal, fault: Fault) -> Fault:
-        """Let something go wrong; return it with its id."""
+        """Add a fault; return it with its id."""
         context = self._context
-        named = replace(fault, id=context.ids.new("flt"))
+        added = replace(fault, id=context.ids.new("flt"))
 
-        def note(tx: Tx) -> None:
-            place = named.operation or named.path
-            context.audit(tx, principal, "test.fault", ("fault", named.id), place=place)
+        def work(tx: Tx) -> None:
+            place = added.operation or added.path
+            context.audit(tx, principal, "test.fault", ("fault", added.id), place=place)
 
-        context.write(note)
-        context.test_hooks.faults.add(named)
-        return named
+        context.write(work)
+        self.faults.add(added)
+        return added
 
-    def clear_faults(self, principal: Principal, which: str | None) -> int:
-        """Forget one fault, or all; return how many there were.
+    def clear_faults(self, principal: Principal, fault_id: str | None) -> int:
+        """Remove one fault, or all; return how many there were.
 
         Raises:
             ApiError: There is no such fault (404).
         """
-        gone = self._context.test_hooks.faults.clear(which)
-        if which is not None and not gone:
-            raise not_found("fault", which)
+        cleared = self.faults.clear(fault_id)
+        if fault_id is not None and not cleared:
+            raise not_found("fault", fault_id)
         context = self._context
-        about = ("fault", which or "all")
+        resource = ("fault", fault_id or "all")
         context.write(
-            lambda tx: context.audit(tx, principal, "test.fault.clear", about, cleared=gone)
+            lambda tx: context.audit(tx, principal, "test.fault.clear", resource, cleared=cleared)
         )
-        return gone
+        return cleared
 
     def check(self, principal: Principal) -> None:
-        """Refuse with a 403 where a reset or a fault could hurt real mail, or others' mailboxes."""
+        """Require a server on which a reset or a fault cannot hurt real mail or other users.
+
+        Raises:
+            ApiError: It has live keys or is reachable, or the key belongs to one mailbox (403).
+        """
 
         def live_keys(tx: Reader) -> bool:
             return any(key.live and key.revoked_at is None for key in tx.keys(principal.account_id))
 
         if principal.mailbox_id is not None:
-            raise forbidden("bound_key", "This key belongs to one mailbox; it cannot do that.")
-        disabled_reason = self._context.test_hooks.disabled_reason
-        if disabled_reason is None and self._context.store.read(live_keys):
-            disabled_reason = "it has a live key"
-        if disabled_reason is not None:
+            raise forbidden(
+                "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
+            )
+        reason = self._disabled_reason
+        if reason is None and self._context.store.read(live_keys):
+            reason = "it has a live key"
+        if reason is not None:
             raise forbidden(
                 "not_for_tests",
-                f"This server takes neither faults nor a reset: {disabled_reason}. Use a server on "
-                "a loopback address that has test keys alone.",
+                f"This server takes neither faults nor a reset: {reason}. Use a server on a "
+                "loopback address with test keys only.",
             )
 
-    def _clock(self) -> VirtualClock:
-        clock = self._context.test_hooks.clock
-        if clock is None:
+    def _require_clock(self) -> VirtualClock:
+        if self.clock is None:
             raise conflict(
                 "no_virtual_clock",
-                "This server runs by the machine's clock, which nobody can move. Start it with "
-                "--clock virtual.",
+                "This server has no virtual clock. Start it with --clock virtual.",
             )
-        return clock
+        return self.clock
 
-    def _retire(self, tx: Tx, account_id: str) -> None:
+    def _delete_others(self, tx: Tx, account_id: str) -> None:
         now = self._context.now()
         for box in tx.mailboxes(account_id)[1:]:
             tx.put_mailbox(replace(box, deleted_at=now))
         for key in tx.keys(account_id)[_FIRST_KEYS:]:
             tx.put_key(replace(key, revoked_at=key.revoked_at or now))
 
-    def _mailbox(self, principal: Principal, wanted: SeedMailbox) -> Mailbox:
+    def _get_or_create(self, principal: Principal, wanted: SeedMailbox) -> Mailbox:
         address = wanted.address.lower()
         full = address if "@" in address else f"{address}@{self._context.domain}"
         found = self._context.store.read(lambda tx: tx.mailbox_by_address(full))
@@ -192,7 +216,7 @@ class TestService:
         changes = MailboxChanges(wanted.display_name, wanted.oversight_mode)
         return self._mailboxes.create(principal, wanted.address, changes)
 
-    def _converse(
+    def _receive_conversation(
         self, principal: Principal, conversation: tuple[SeedMessage, ...]
     ) -> list[Message]:
         from .seeding import compose_seed
@@ -200,7 +224,7 @@ class TestService:
         thread: list[str] = []
         stored: list[Message] = []
         for message in conversation:
-            box = self._addressee(principal, message.mailbox)
+            box = self._find_mailbox(principal, message.mailbox)
             sender = parseaddr(message.sender)[1]
             own = f"<{self._context.ids.new('rfc')}@{sender.rpartition('@')[2]}>"
             raw = compose_seed(message, box.address, own, thread, self._context.now())
@@ -209,14 +233,14 @@ class TestService:
             thread.append(own)
         return stored
 
-    def _receive(self, principal: Principal, letter: RawSeed) -> list[Message]:
+    def _receive_raw(self, principal: Principal, letter: RawSeed) -> list[Message]:
         boxes = self._mailboxes.list_mailboxes(principal)
         known = {box.address for box in boxes} & set(letter.recipients)
-        recipients = tuple(sorted(known)) or (self._addressee(principal, None).address,)
+        recipients = tuple(sorted(known)) or (self._find_mailbox(principal, None).address,)
         envelope = SmtpEnvelope(letter.mail_from, recipients, "", "")
         return self._receiving.receive(envelope, letter.raw)
 
-    def _addressee(self, principal: Principal, which: str | None) -> Mailbox:
+    def _find_mailbox(self, principal: Principal, which: str | None) -> Mailbox:
         if which is not None:
             full = (
                 which
@@ -228,3 +252,20 @@ class TestService:
         if not boxes:
             raise conflict("no_mailbox", "There is no mailbox that could get the mail. Make one.")
         return boxes[0]
+
+
+class TestServices(Services):
+    """The services of a server with test support."""
+
+    __test__ = False
+
+    def __init__(self, context: AppContext, testing: TestService) -> None:
+        super().__init__(context)
+        self.testing = testing
+
+
+def get_test_service(services: Services) -> TestService:
+    """Return the test service of a server with test support."""
+    if not isinstance(services, TestServices):
+        raise TypeError("The server has no test support; start it with TestSupport().")
+    return services.testing

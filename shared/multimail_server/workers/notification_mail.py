@@ -1,4 +1,4 @@
-"""Notices by mail: tells a monitored mailbox's `approver_emails` what left without a decision."""
+"""Mails notifications about monitored sends to a mailbox's `approver_emails`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .relay import Relay, RelayOutcomeUnknown, RelayUnavailable
 
 _log = logging.getLogger(__name__)
 _BATCH = 50
-_RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 60, 360))
-_MAX_SHOWN = 10
-_AUTO = b"Auto-Submitted: auto-generated\r\n"
+_RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 60, 360))
+_MAX_LISTED = 10
+_AUTO_SUBMITTED = b"Auto-Submitted: auto-generated\r\n"
 
 
 class NotificationMail:
-    """Mails notices over the relay. One of the server's chores.
+    """The periodic job that mails notifications through the relay.
 
     Args:
-        context: The application's context.
-        relay: None when there is no way out: then notices are only listed.
+        context: The application context.
+        relay: The relay; without one, notifications are only listed by the API.
     """
 
     def __init__(self, context: AppContext, relay: Relay | None) -> None:
@@ -32,86 +32,85 @@ class NotificationMail:
         self._relay = relay
 
     def run(self) -> None:
-        """Try to mail each notice that is due once."""
+        """Try once to mail each notification that is due."""
         now = self._context.now()
-        for notice in self._context.store.read(lambda tx: tx.notifications_due(now, _BATCH)):
-            self._settle(self._tried(notice))
+        for notification in self._context.store.read(lambda tx: tx.notifications_due(now, _BATCH)):
+            self._store(self._send(notification))
 
     def next_due(self) -> datetime | None:
-        """Return when the next notice is due."""
+        """Return when the next notification is due."""
         return self._context.store.read(lambda tx: tx.next_notification_due())
 
-    def _tried(self, notice: Notification) -> Notification:
-        """Return the notice as it is after one try."""
+    def _send(self, notification: Notification) -> Notification:
+        """Try to send a notification; return it with the result."""
         if self._relay is None:
-            return replace(notice, due_at=None, error="this server has no relay")
-        mailbox = self._context.store.read(lambda tx: tx.mailbox(notice.mailbox_id))
+            return replace(notification, due_at=None, error="this server has no relay")
+        mailbox = self._context.store.read(lambda tx: tx.mailbox(notification.mailbox_id))
         sender = mailbox.address if mailbox else ""
         try:
-            raw = _AUTO + compose(_mail(notice, sender))
-            results = self._relay.send(sender, notice.recipients, raw)
+            raw = _AUTO_SUBMITTED + compose(_compose_mail(notification, sender))
+            results = self._relay.send(sender, notification.recipients, raw)
         except (RelayUnavailable, RelayOutcomeUnknown) as error:
-            return self._later(notice, str(error) or "the relay cannot be reached")
+            return self._schedule_retry(notification, str(error) or "the relay cannot be reached")
         except Exception as error:
-            _log.exception("The notice %s could not be mailed", notice.id)
-            return self._later(notice, f"it could not be mailed: {type(error).__name__}")
-        left = tuple(
-            principal
-            for principal in notice.recipients
-            if principal not in results
-            or not (results[principal].accepted or results[principal].permanent)
+            _log.exception("The notification %s could not be mailed", notification.id)
+            return self._schedule_retry(
+                notification, f"it could not be mailed: {type(error).__name__}"
+            )
+        remaining = tuple(
+            recipient
+            for recipient in notification.recipients
+            if recipient not in results or not results[recipient].is_final
         )
-        refused = [
-            principal
-            for principal in notice.recipients
-            if principal in results and results[principal].permanent
-        ]
-        after = replace(notice, recipients=left)
-        if left:
-            return self._later(after, "the relay did not take it for everybody")
-        told = f"the relay refused {len(refused)} of them" if refused else None
-        mailed = None if len(refused) == len(notice.recipients) else self._context.now()
-        return replace(after, due_at=None, mailed_at=mailed, error=told)
+        refused = sum(result.permanent for result in results.values())
+        after = replace(notification, recipients=remaining)
+        if remaining:
+            return self._schedule_retry(after, "the relay did not accept it for every recipient")
+        note = f"the relay refused {refused} of its recipients" if refused else None
+        mailed_at = None if refused == len(notification.recipients) else self._context.now()
+        return replace(after, due_at=None, mailed_at=mailed_at, error=note)
 
-    def _later(self, notice: Notification, error: str) -> Notification:
-        over = notice.attempts >= len(_RETRY_AFTER)
-        due = None if over else self._context.now() + _RETRY_AFTER[notice.attempts]
-        return replace(notice, due_at=due, attempts=notice.attempts + 1, error=error[:500])
+    def _schedule_retry(self, notification: Notification, error: str) -> Notification:
+        is_last = notification.attempts >= len(_RETRY_DELAYS)
+        due = None if is_last else self._context.now() + _RETRY_DELAYS[notification.attempts]
+        return replace(
+            notification, due_at=due, attempts=notification.attempts + 1, error=error[:500]
+        )
 
-    def _settle(self, notice: Notification) -> None:
+    def _store(self, notification: Notification) -> None:
         def work(tx: Tx) -> None:
-            tx.put_notification(notice)
+            tx.put_notification(notification)
             self._context.audit(
                 tx,
-                Principal.system(notice.account_id),
-                "notice.mail" if notice.mailed_at else "notice.fail",
-                ("notice", notice.id),
-                mailbox_id=notice.mailbox_id,
-                error=notice.error,
+                Principal.system(notification.account_id),
+                "notice.mail" if notification.mailed_at else "notice.fail",
+                ("notice", notification.id),
+                mailbox_id=notification.mailbox_id,
+                error=notification.error,
             )
 
         self._context.write(work)
 
 
-def _mail(notice: Notification, sender: str) -> OutgoingMessage:
-    recipients = [str(one) for one in notice.facts.get("recipients", [])]
-    shown = ", ".join(recipients[:_MAX_SHOWN])
-    more = f" and {len(recipients) - _MAX_SHOWN} more" if len(recipients) > _MAX_SHOWN else ""
+def _compose_mail(notification: Notification, sender: str) -> OutgoingMessage:
+    recipients = [str(address) for address in notification.facts.get("recipients", [])]
+    listed = ", ".join(recipients[:_MAX_LISTED])
+    more = f" and {len(recipients) - _MAX_LISTED} more" if len(recipients) > _MAX_LISTED else ""
     text = (
         f"The monitored mailbox {sender} sent a message without a decision.\n\n"
-        f"    To:      {shown}{more}\n"
-        f"    Subject: {notice.facts.get('subject', '')}\n"
-        f"    Id:      {notice.message_id}\n"
+        f"    To:      {listed}{more}\n"
+        f"    Subject: {notification.facts.get('subject', '')}\n"
+        f"    Id:      {notification.message_id}\n"
     )
     return OutgoingMessage(
-        message_id=f"<{notice.id}@{sender.rpartition('@')[2]}>",
-        date=notice.created_at,
+        message_id=f"<{notification.id}@{sender.rpartition('@')[2]}>",
+        date=notification.created_at,
         from_address=sender,
         from_name="MultiMail",
-        to=notice.recipients,
+        to=notification.recipients,
         cc=(),
         reply_to=None,
-        subject=f"Sent by {sender}: message {notice.message_id}",
+        subject=f"Sent by {sender}: message {notification.message_id}",
         markdown=text,
         in_reply_to=None,
         references=(),

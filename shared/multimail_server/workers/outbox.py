@@ -1,10 +1,7 @@
-"""The outbox: one thread that hands over what was let through, and lets expire what was not.
+"""The outbox worker: delivers due messages to the relay and expires undecided ones.
 
-Delivery is at least once with a stable Message-ID: a row stays until the result is committed, so
-that a crash in between leads to another try and never to a lost message.
-
-Stamping: puts on a message what vouches for it, once it was let through and not before.
-Barring: recipients on the suppression list are left out of what is handed over, and told of.
+Delivery is at least once with a stable Message-ID: an outbox row stays until the result is
+committed, so a crash in between leads to a retry and never to a lost message.
 """
 
 from __future__ import annotations
@@ -14,64 +11,79 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
-from ..mail.bounces import kind_of, status_in
+from ..mail.bounces import classify_failure, parse_status
 from ..oversight import Event, State
 from ..services.context import AppContext, Principal
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
 from ..services.transitions import apply_event
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.records import Domain, Message, OutboxRow, SignedHeaders, TestDelivery
-from ..testing.fake_relay import FakeRelay
-from ..testing.faults import RELAY
 from ..wakeups import Wakeup
 from .relay import RecipientResult, Relay, RelayOutcomeUnknown, RelayUnavailable
 from .scheduler import ScheduledWorker
 
 _log = logging.getLogger(__name__)
 
-RETRY_AFTER = tuple(
+RETRY_DELAYS = tuple(
     timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
 )
-"""How long after each failed try the next one comes; after the last one delivery has failed."""
+"""The delay after each failed attempt; after the last one the delivery has failed."""
 
 _BATCH = 100
-_AFTER_TROUBLE_SECONDS = 1.0
+_COMMIT_RETRY_SECONDS = 1.0
+
+GetTestRelay = Callable[[Message, OutboxRow], Relay | None]
+"""Returns the relay for a test key's message; None delivers it to the test outbox at once."""
+
+
+def _get_no_relay(_message: Message, _row: OutboxRow) -> Relay | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class _RelayAttempt:
-    """What one try hands to the relay."""
+    """One attempt to send a message to a relay; `relay` is None if the server has none."""
 
     message: Message
     row: OutboxRow
-    raw: bytes
+    raw: bytes = field(repr=False)
+    relay: Relay | None
 
 
 class Outbox(ScheduledWorker):
-    """Drains the outbox.
+    """Delivers due messages and expires undecided ones.
 
     Args:
-        context: The application's context.
-        relay: Where live mail goes; None when there is no way out.
-        alarm: Rung by whoever commits something that will be due.
+        context: The application context.
+        relay: The relay for messages of live keys; None if there is none.
+        wakeup: Notified after a commit that makes work due.
+        get_test_relay: The relay for messages of test keys.
     """
 
-    def __init__(self, context: AppContext, relay: Relay | None, alarm: Wakeup) -> None:
-        super().__init__("outbox", context, alarm)
+    def __init__(
+        self,
+        context: AppContext,
+        relay: Relay | None,
+        wakeup: Wakeup,
+        get_test_relay: GetTestRelay = _get_no_relay,
+    ) -> None:
+        super().__init__("outbox", context, wakeup)
         self._relay = relay
+        self._get_test_relay = get_test_relay
 
     def work(self) -> None:
-        """Expire and deliver all that is due now."""
+        """Expire and deliver everything that is due."""
         self._expire()
         while not self.is_stopping and self._drain():
             pass
 
     def next_due(self) -> datetime | None:
-        """Return when something falls due that waits now; None when nothing waits."""
+        """Return when the next message falls due; None if none waits."""
         read = self._context.store.read
-        moments = read(lambda tx: [tx.next_outbox_due(), tx.next_expiry()])
-        return min((moment for moment in moments if moment is not None), default=None)
+        times = read(lambda tx: [tx.next_outbox_due(), tx.next_expiry()])
+        return min((time for time in times if time is not None), default=None)
 
     def _expire(self) -> None:
         now, ttl = self._context.now(), self._context.pending_ttl
@@ -80,89 +92,78 @@ class Outbox(ScheduledWorker):
             def work(tx: Tx) -> None:
                 for message in tx.expired_messages(now, _BATCH):
                     apply_event(tx, message, Event.EXPIRED, now, ttl)
-                    self._note(tx, message, "email.expire")
+                    self._audit(tx, message, "email.expire")
 
             self._context.write(work)
 
     def _drain(self) -> bool:
-        """Handle what is due; return whether there may be more."""
+        """Handle a batch of due rows; return whether there may be more."""
         now = self._context.now()
         rows = self._context.store.read(lambda tx: tx.outbox_due(now, _BATCH))
         for row in rows:
             if self.is_stopping:
                 return False
-            self.alone(row.message_id, partial(self._handle, row.message_id))
+            self.with_claim(row.message_id, partial(self._handle, row.message_id))
         return len(rows) == _BATCH
 
     def _handle(self, message_id: str) -> None:
-        signed = load_signed(self._context, message_id)
+        signed = _load_signed(self._context, message_id)
         attempt = self._context.write(lambda tx: self._begin(tx, message_id, signed))
         if attempt is None:
             return
-        results, trouble = self._send_to_relay(attempt)
-        self._commit(lambda tx: self._settle(tx, attempt, results, trouble))
+        results, failure = _send(attempt)
+        self._commit(lambda tx: self._settle(tx, attempt, results, failure))
 
     def _commit(self, settle: Callable[[Tx], None]) -> None:
-        """Commit what the relay said, whenever the database takes it: it is not asked again."""
+        """Commit a relay's result, waiting for the database: the relay is not asked again."""
         while True:
             try:
                 self._context.write(settle)
             except StoreUnavailableError as error:
-                _log.warning("What the relay said waits for the database: %s", error)
-                if self.pause(_AFTER_TROUBLE_SECONDS):
+                _log.warning("A relay result waits for the database: %s", error)
+                if self.pause(_COMMIT_RETRY_SECONDS):
                     raise
             else:
                 return
 
-    def _begin(self, tx: Tx, message_id: str, signed: SignedMessage | None) -> _RelayAttempt | None:
-        """Check that the message may still leave; deliver it at once if its key is a test key."""
+    def _begin(self, tx: Tx, message_id: str, signed: _Signed | None) -> _RelayAttempt | None:
+        """Check that the message can still leave; return the attempt to send it to a relay."""
         context = self._context
         row, message = tx.outbox_row(message_id), tx.message(message_id)
         if row is None or message is None or signed is None or row.due_at > context.now():
             return None
         if not signed.matches(message):
-            return None  # It changed meanwhile: its row is still due, and is taken up anew.
+            return None  # It changed since it was signed; its row stays due.
         message = apply_event(tx, message, Event.DUE, context.now(), context.pending_ttl) or message
         if message.status is not State.SENDING:
-            self._note(tx, message, "email.hold", status=message.status.value)
+            self._audit(tx, message, "email.hold", status=message.status.value)
             return None
-        barred = self._barred(tx, message)
-        if barred is not None:
-            self._fail(tx, message, barred, None, "policy")
+        blocked_reason = _get_blocked_reason(tx, message)
+        if blocked_reason is not None:
+            self._fail(tx, message, blocked_reason, None, "policy")
             return None
-        tx.put_signed_headers(signed.stamp)
-        message, row = drop_suppressed(tx, message, row)
+        tx.put_signed_headers(signed.headers)
+        message, row = _drop_suppressed(tx, message, row)
         if not row.remaining:
             self._conclude(tx, message)
             return None
-        if message.live or self._is_rehearsed(message, row):
-            return _RelayAttempt(message, row, signed.raw)
-        self._deliver_test(tx, message, row.remaining)
+        if message.live:
+            return _RelayAttempt(message, row, signed.raw, self._relay)
+        test_relay = self._get_test_relay(message, row)
+        if test_relay is not None:
+            return _RelayAttempt(message, row, signed.raw, test_relay)
+        self._deliver_to_test_outbox(tx, message, row.remaining)
         return None
 
-    def _barred(self, tx: Tx, message: Message) -> str | None:
-        """Return why a message that was let through must not leave after all."""
-        # What no key composed is the server's own: a forward that an owner has set up.
-        if message.composer_key_id is not None:
-            key = tx.key(message.composer_key_id)
-            if key is None or key.revoked_at is not None:
-                return "the key that composed it was revoked before it left"
-        mailbox = tx.mailbox(message.mailbox_id)
-        if mailbox is None or mailbox.deleted_at is not None:
-            return "its mailbox was deleted before it left"
-        return None
-
-    def _is_rehearsed(self, message: Message, row: OutboxRow) -> bool:
-        """Return whether a fault, now or in an earlier try, has a say on a test key's mail."""
-        return bool(message.delivery) or self._context.test_hooks.faults.at(RELAY, row.remaining)
-
-    def _deliver_test(self, tx: Tx, message: Message, recipients: tuple[str, ...]) -> None:
+    def _deliver_to_test_outbox(
+        self, tx: Tx, message: Message, recipients: tuple[str, ...]
+    ) -> None:
         now = self._context.now()
-        self._keep_test(tx, message, recipients)
+        self._insert_test_delivery(tx, message, recipients)
         apply_event(tx, message, Event.DELIVERED, now, self._context.pending_ttl, delivered_at=now)
-        self._note(tx, message, "email.deliver", test=True)
+        self._audit(tx, message, "email.deliver", test=True)
 
-    def _keep_test(self, tx: Tx, message: Message, recipients: tuple[str, ...]) -> None:
+    def _insert_test_delivery(self, tx: Tx, message: Message, recipients: tuple[str, ...]) -> None:
         delivery = TestDelivery(
             message_id=message.id,
             account_id=message.account_id,
@@ -173,87 +174,66 @@ class Outbox(ScheduledWorker):
         )
         tx.insert_test_delivery(delivery)
 
-    def _send_to_relay(
-        self, attempt: _RelayAttempt
-    ) -> tuple[Mapping[str, RecipientResult], str | None]:
-        relay = self._relay if attempt.message.live else FakeRelay(self._context.test_hooks.faults)
-        if relay is None:
-            return {}, "this server has no relay now; start it with --relay"
-        try:
-            sent = relay.send(attempt.message.mail_from, attempt.row.remaining, attempt.raw)
-        except (RelayUnavailable, RelayOutcomeUnknown) as error:
-            # Where the outcome is unknown, the next try carries the same Message-ID.
-            return {}, str(error) or "the relay cannot be reached"
-        except Exception as error:
-            _log.exception("The relay failed in an unexpected way")
-            return {}, f"the relay failed: {type(error).__name__}"
-        return sent, None
-
     def _settle(
         self,
         tx: Tx,
         attempt: _RelayAttempt,
         results: Mapping[str, RecipientResult],
-        trouble: str | None,
+        failure: str | None,
     ) -> None:
-        """Commit the outcome of one try."""
+        """Commit the result of an attempt: conclude the delivery, or schedule a retry."""
         message = tx.message(attempt.message.id)
         if message is None or message.status is not State.SENDING:
             return
-        delivery = {
-            **message.delivery,
-            **{recipient: _result_row(result) for recipient, result in results.items()},
-        }
-        taken = tuple(recipient for recipient, told in delivery.items() if told["accepted"])
-        if taken and not message.live:
-            self._keep_test(tx, message, taken)
-        left = tuple(
+        new_rows = {recipient: _build_row(result) for recipient, result in results.items()}
+        delivery = {**message.delivery, **new_rows}
+        accepted = tuple(recipient for recipient, row in delivery.items() if row["accepted"])
+        if accepted and not message.live:
+            self._insert_test_delivery(tx, message, accepted)
+        remaining = tuple(
             recipient
             for recipient in attempt.row.remaining
-            if recipient not in results
-            or not (results[recipient].accepted or results[recipient].permanent)
+            if recipient not in results or not results[recipient].is_final
         )
-        suppress_refused(self._context, tx, message, results)
-        attempts = attempt.row.attempts + 1
-        if left and attempts <= len(RETRY_AFTER):
-            self._try_again(tx, message, replace(attempt.row, remaining=left), delivery, trouble)
+        _suppress_refused(self._context, tx, message, results)
+        if remaining and attempt.row.attempts + 1 <= len(RETRY_DELAYS):
+            row = replace(attempt.row, remaining=remaining)
+            self._schedule_retry(tx, message, row, delivery, failure)
             return
-        for recipient in left:
-            delivery.setdefault(recipient, {"accepted": False, "code": None, "detail": trouble})
+        for recipient in remaining:
+            delivery.setdefault(recipient, {"accepted": False, "code": None, "detail": failure})
         self._conclude(tx, replace(message, delivery=delivery))
 
-    def _try_again(
+    def _schedule_retry(
         self,
         tx: Tx,
         message: Message,
         row: OutboxRow,
-        delivery: dict[str, object],
-        trouble: str | None,
+        delivery: dict[str, Any],
+        failure: str | None,
     ) -> None:
-        due = self._context.now() + RETRY_AFTER[row.attempts]
-        error = trouble or "; ".join(
-            str(result["detail"]) for recipient, result in delivery.items()
-            if recipient in row.remaining and isinstance(result, dict)
-        )  # fmt: skip
+        due = self._context.now() + RETRY_DELAYS[row.attempts]
+        details = (delivery[address] for address in row.remaining if address in delivery)
+        error = failure or "; ".join(str(result["detail"]) for result in details)
         tx.put_outbox(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
         tx.update_message(message, message.status, delivery=delivery)
-        self._note(tx, message, "email.retry", attempts=row.attempts + 1, due_at=due.isoformat())
+        self._audit(tx, message, "email.retry", attempts=row.attempts + 1, due_at=due.isoformat())
 
     def _conclude(self, tx: Tx, message: Message) -> None:
-        """Every recipient's result is known: the message was sent if anybody got it."""
+        """Apply the final results: the message is sent if at least one recipient accepted it."""
         now = self._context.now()
-        refused = [told for told in message.delivery.values() if not told["accepted"]]
-        bounced = [told for told in refused if not told.get("suppressed")]
+        refused = [result for result in message.delivery.values() if not result["accepted"]]
+        bounced = [result for result in refused if not result.get("suppressed")]
         first = bounced[0] if bounced else (refused[0] if refused else {})
-        kind = "hard" if any(told.get("kind") == "hard" for told in bounced) else "soft"
+        bounce_type = "hard" if any(row.get("kind") == "hard" for row in bounced) else "soft"
         if not bounced:
-            kind = "suppressed"
+            bounce_type = "suppressed"
         if len(refused) == len(message.delivery):
-            self._fail(tx, message, str(first.get("detail")), first.get("code"), kind)
+            self._fail(tx, message, str(first.get("detail")), first.get("code"), bounce_type)
             return
         bounce = {
             "bounced_at": now,
-            "bounce_type": kind,
+            "bounce_type": bounce_type,
             "bounce_code": first.get("code"),
             "bounce_reason": str(first.get("detail"))[:500],
         }
@@ -267,10 +247,12 @@ class Outbox(ScheduledWorker):
             delivery=message.delivery,
             **(bounce if bounced else {}),
         )
-        self._note(tx, message, "email.deliver", refused=len(refused))
+        self._audit(tx, message, "email.deliver", refused=len(refused))
 
-    def _fail(self, tx: Tx, message: Message, reason: str, code: int | None, kind: str) -> None:
-        now: datetime = self._context.now()
+    def _fail(
+        self, tx: Tx, message: Message, reason: str, code: int | None, bounce_type: str
+    ) -> None:
+        now = self._context.now()
         apply_event(
             tx,
             message,
@@ -279,13 +261,13 @@ class Outbox(ScheduledWorker):
             self._context.pending_ttl,
             delivery=message.delivery,
             bounced_at=now,
-            bounce_type=kind,
+            bounce_type=bounce_type,
             bounce_code=code,
             bounce_reason=reason[:500],
         )
-        self._note(tx, message, "email.fail", code=code, bounce_type=kind)
+        self._audit(tx, message, "email.fail", code=code, bounce_type=bounce_type)
 
-    def _note(self, tx: Tx, message: Message, action: str, **metadata: object) -> None:
+    def _audit(self, tx: Tx, message: Message, action: str, **metadata: object) -> None:
         self._context.audit(
             tx,
             Principal.system(message.account_id),
@@ -296,78 +278,106 @@ class Outbox(ScheduledWorker):
         )
 
 
-def _result_row(result: RecipientResult) -> dict[str, object]:
-    return {
-        "accepted": result.accepted,
-        "code": result.code,
-        "detail": result.detail[:500],
-        "permanent": result.permanent,
-        "enhanced": status_in(result.detail) or None,
-        "kind": None if result.accepted else kind_of(result.code, status_in(result.detail)),
-    }
-
-
 @dataclass(frozen=True, slots=True)
-class SignedMessage:
-    """A message as it was when its fields for the way out were made."""
+class _Signed:
+    """A message with its signed headers, and what identifies the signed revision."""
 
-    stamp: SignedHeaders
+    headers: SignedHeaders
     raw: bytes = field(repr=False)
-    """The whole message, as it is transmitted."""
+    """The whole message as transmitted."""
     content_hash: str | None
     decided_at: datetime | None
 
     def matches(self, message: Message) -> bool:
-        """Return whether the message is still what was stamped."""
-        now = (message.content_hash, message.decided_at)
-        return now == (self.content_hash, self.decided_at)
+        """Return whether the message is still the revision that was signed."""
+        current = (message.content_hash, message.decided_at)
+        return current == (self.content_hash, self.decided_at)
 
 
-def load_signed(context: AppContext, message_id: str) -> SignedMessage | None:
-    """Return a message with its fields for the way out, the same at every try; None if it is gone.
+def _load_signed(context: AppContext, message_id: str) -> _Signed | None:
+    """Return a message with its signed headers, the same in every attempt; None if it is gone.
 
-    It signs outside of a transaction, since that takes time: whoever hands the message over
-    compares it with `is_of` in the transaction that lets it go.
+    Signing takes time, so it runs outside of a transaction; the transaction that releases the
+    message checks `matches`.
     """
-    found = context.store.read(lambda tx: _load_unsigned(tx, message_id))
-    if found is None:
+    loaded = context.store.read(lambda tx: _load(tx, message_id))
+    if loaded is None:
         return None
-    message, raw, stamp, domain = found
-    if stamp is None:
-        stamp = SignedHeaders(message_id, _signed_headers(context, raw, message, domain))
-    return SignedMessage(stamp, stamp.head + raw, message.content_hash, message.decided_at)
+    message, raw, headers, domain = loaded
+    if headers is None:
+        headers = SignedHeaders(message_id, _sign(context, raw, message, domain))
+    return _Signed(headers, headers.head + raw, message.content_hash, message.decided_at)
 
 
-def _load_unsigned(
+def _load(
     tx: Reader, message_id: str
 ) -> tuple[Message, bytes, SignedHeaders | None, Domain | None] | None:
     message, content = tx.message(message_id), tx.content(message_id)
     if message is None or content is None:
         return None
     domain = tx.domain_by_name(message.from_address.rpartition("@")[2])
-    own = domain if domain and domain.account_id == message.account_id else None
-    return message, content.raw, tx.signed_headers(message_id), own
+    own_domain = domain if domain and domain.account_id == message.account_id else None
+    return message, content.raw, tx.signed_headers(message_id), own_domain
 
 
-def _signed_headers(
-    context: AppContext, raw: bytes, message: Message, domain: Domain | None
-) -> bytes:
+def _sign(context: AppContext, raw: bytes, message: Message, domain: Domain | None) -> bytes:
     if message.composer_key_id is None:
-        return b""  # A forward: its own signatures say who wrote it, and this mailbox did not.
+        return b""  # A forward keeps its author's signatures; this mailbox didn't write it.
     try:
         return context.outbound_headers.sign(raw, message, domain, context.now())
     except ValueError:
-        # The rest of the outbox must not wait for a key that cannot be used.
-        _log.exception("Message %s cannot be signed with DKIM and leaves without", message.id)
+        # An unusable key must not block the rest of the outbox.
+        _log.exception("Message %s cannot be signed with DKIM and is sent without", message.id)
         return context.outbound_headers.sign(raw, message, None, context.now())
 
 
-def drop_suppressed(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message, OutboxRow]:
-    """Take suppressed recipients out of an outbox row, and write why to the message."""
-    barred = get_suppressed(tx, message.account_id, row.remaining)
-    if not barred:
+def _get_blocked_reason(tx: Tx, message: Message) -> str | None:
+    """Return why an approved message can no longer leave; None if it can."""
+    # Only the server's own forwards, which an owner has set up, have no composer.
+    if message.composer_key_id is not None:
+        key = tx.key(message.composer_key_id)
+        if key is None or key.revoked_at is not None:
+            return "the key that composed it was revoked before it left"
+    mailbox = tx.mailbox(message.mailbox_id)
+    if mailbox is None or mailbox.deleted_at is not None:
+        return "its mailbox was deleted before it left"
+    return None
+
+
+def _send(attempt: _RelayAttempt) -> tuple[Mapping[str, RecipientResult], str | None]:
+    """Return the relay's result for each recipient, or why the relay gave none."""
+    if attempt.relay is None:
+        return {}, "this server has no relay now; start it with --relay"
+    try:
+        results = attempt.relay.send(attempt.message.mail_from, attempt.row.remaining, attempt.raw)
+    except (RelayUnavailable, RelayOutcomeUnknown) as error:
+        # After an unknown outcome, the retry carries the same Message-ID.
+        return {}, str(error) or "the relay cannot be reached"
+    except Exception as error:
+        _log.exception("The relay failed unexpectedly")
+        return {}, f"the relay failed: {type(error).__name__}"
+    return results, None
+
+
+def _build_row(result: RecipientResult) -> dict[str, Any]:
+    return {
+        "accepted": result.accepted,
+        "code": result.code,
+        "detail": result.detail[:500],
+        "permanent": result.permanent,
+        "enhanced": parse_status(result.detail) or None,
+        "kind": None
+        if result.accepted
+        else classify_failure(result.code, parse_status(result.detail)),
+    }
+
+
+def _drop_suppressed(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message, OutboxRow]:
+    """Remove suppressed recipients from an outbox row and record why in the message."""
+    suppressed = get_suppressed(tx, message.account_id, row.remaining)
+    if not suppressed:
         return message, row
-    told = {
+    results = {
         recipient: {
             "accepted": False,
             "code": None,
@@ -375,27 +385,26 @@ def drop_suppressed(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message, 
             "permanent": True,
             "suppressed": True,
         }
-        for recipient, entry in barred.items()
+        for recipient, entry in suppressed.items()
     }
-    delivery = {**message.delivery, **told}
-    moved = tx.update_message(message, message.status, delivery=delivery) or message
-    shorter = replace(
-        row, remaining=tuple(recipient for recipient in row.remaining if recipient not in barred)
-    )
-    tx.put_outbox(shorter)
-    return moved, shorter
+    delivery = {**message.delivery, **results}
+    updated = tx.update_message(message, message.status, delivery=delivery) or message
+    remaining = tuple(address for address in row.remaining if address not in suppressed)
+    shortened = replace(row, remaining=remaining)
+    tx.put_outbox(shortened)
+    return updated, shortened
 
 
-def suppress_refused(
+def _suppress_refused(
     context: AppContext, tx: Tx, message: Message, results: Mapping[str, RecipientResult]
 ) -> None:
-    """Put addresses on the list that the relay calls bad by an enhanced code (RFC 3463).
+    """Suppress addresses that the relay refuses for good by an enhanced code (RFC 3463).
 
-    A reply code alone is not enough: it may as well be the relay that is set up wrong.
+    A reply code alone is not enough: it can also mean that the relay is misconfigured.
     """
     for recipient, result in results.items():
-        status = "" if result.accepted else status_in(result.detail)
-        if status and kind_of(result.code, status) == "hard":
+        status = "" if result.accepted else parse_status(result.detail)
+        if status and classify_failure(result.code, status) == "hard":
             suppress(
                 context, tx, message, recipient, BOUNCE, code=result.code, detail=result.detail
             )

@@ -1,4 +1,4 @@
-"""The relay: hands a message to the operator's SMTP server and reads what became of it."""
+"""The relay: sends messages to the operator's SMTP server and reads the result."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, slots=True)
 class RecipientResult:
-    """What the relay said about one recipient.
+    """A relay's result for one recipient.
 
     Attributes:
-        accepted: Whether it took the message for this recipient.
-        code: Its SMTP reply code.
-        detail: Its words, on one line, at most 500 characters.
-        permanent: Whether another try is pointless.
+        accepted: Whether the relay accepted the message for this recipient.
+        code: The SMTP reply code.
+        detail: The reply's text, on one line, at most 500 characters.
+        permanent: Whether the failure is permanent, so a retry is pointless.
     """
 
     accepted: bool
@@ -38,22 +38,27 @@ class RecipientResult:
     detail: str
     permanent: bool
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the recipient needs no retry."""
+        return self.accepted or self.permanent
+
 
 class RelayUnavailable(Exception):  # noqa: N818
-    """The relay took nothing: no connection, no greeting, no TLS or no sign-in. Try again."""
+    """The relay accepted nothing: no connection, greeting, TLS or sign-in. Retry later."""
 
 
 class RelayOutcomeUnknown(Exception):  # noqa: N818
-    """The relay's answer to the message was lost: it may have taken it, or not."""
+    """The relay's reply to the message was lost: it may or may not have accepted it."""
 
 
 class Relay(Protocol):
-    """Where live mail goes."""
+    """Accepts messages for delivery."""
 
     def send(
         self, mail_from: str, recipients: Sequence[str], raw: bytes
     ) -> Mapping[str, RecipientResult]:
-        """Hand over one message and return the result for each recipient.
+        """Send one message and return the result for each recipient.
 
         Args:
             mail_from: The return path; empty for none.
@@ -61,23 +66,23 @@ class Relay(Protocol):
             raw: The message, in RFC 5322 form.
 
         Raises:
-            RelayUnavailable: Nothing was accepted, and nobody is to blame but the connection.
-            RelayOutcomeUnknown: The message left, and the answer did not come.
+            RelayUnavailable: The relay could not be used; it accepted nothing.
+            RelayOutcomeUnknown: The message was transmitted and the reply was lost.
         """
         ...
 
 
-def relay_from_url(url: str) -> Relay:
-    """Return the relay that a URL names.
+def parse_relay_url(url: str) -> Relay:
+    """Return the relay of a URL.
 
     Args:
         url: `smtp://[user:password@]host[:port][?starttls=require|try|never]`, or `smtps://…`
             for TLS from the first byte. The port is 25, 587 with a user, or 465 for smtps.
-            Without `starttls`, TLS is required where a password would travel to another
-            machine, and tried elsewhere.
+            Without `starttls`, TLS is required if a password would leave this machine, and
+            tried otherwise.
 
     Raises:
-        ValueError: The URL is not one of these. The message does not repeat it.
+        ValueError: The URL has another form. The error doesn't repeat it.
     """
     try:
         parts = urlsplit(url)
@@ -94,43 +99,43 @@ def relay_from_url(url: str) -> Relay:
         user=user,
         password=password,
         implicit_tls=implicit,
-        starttls=_starttls(options, needed=bool(user) and host not in _LOOPBACK),
+        starttls=_parse_starttls(options, needed=bool(user) and host not in _LOOPBACK),
     )
 
 
-def _starttls(options: dict[str, str], *, needed: bool) -> StartTls:
+def _parse_starttls(options: dict[str, str], *, needed: bool) -> StartTls:
     if set(options) - {"starttls"}:
         raise ValueError("relay URL: the only option is starttls")
-    asked = options.get("starttls", "require" if needed else "try")
+    value = options.get("starttls", "require" if needed else "try")
     choices: tuple[StartTls, ...] = ("require", "try", "never")
     for choice in choices:
-        if asked == choice:
+        if value == choice:
             return choice
     raise ValueError("relay URL: starttls is one of require, try, never")
 
 
 class _Refused(Exception):  # noqa: N818
-    """The relay refused a step that concerns every recipient."""
+    """The relay refused a command that concerns every recipient."""
 
-    def __init__(self, code: int, words: bytes) -> None:
+    def __init__(self, code: int, text: bytes) -> None:
         super().__init__(code)
-        self.result = _result(code, words)
+        self.result = _parse_reply(code, text)
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpRelay:
-    """A relay reached by SMTP, one connection for each message.
+    """An SMTP relay, with one connection per message.
 
     Attributes:
-        host: Its name or address.
-        port: Its port.
-        user: Whom to sign in as; empty for nobody.
+        host: The host name or address.
+        port: The port.
+        user: The user to sign in as; empty for none.
         password: Never shown.
         implicit_tls: Whether TLS starts with the connection (RFC 8314).
-        starttls: Whether STARTTLS is required, tried, or left alone (RFC 3207). Where it is
-            only tried and no password is at stake, any certificate will do (RFC 7435).
-        timeout: Seconds to wait for one answer.
-        tls: Whom to trust; the system's authorities by default.
+        starttls: Whether STARTTLS is required, tried or not used (RFC 3207). If it is only
+            tried and there is no password, any certificate is accepted (RFC 7435).
+        timeout: Seconds to wait for a reply.
+        tls: The trusted authorities; the system's by default.
     """
 
     host: str
@@ -145,11 +150,15 @@ class SmtpRelay:
     def send(
         self, mail_from: str, recipients: Sequence[str], raw: bytes
     ) -> Mapping[str, RecipientResult]:
-        """Hand over one message; see `Relay`."""
-        results = {one: _unusable(one) for one in recipients if not is_address(one)}
-        rest = [one for one in dict.fromkeys(recipients) if one not in results]
+        """Send one message; see `Relay`."""
+        results = {
+            address: _local(553, "not an address that this server can send to")
+            for address in recipients
+            if not is_address(address)
+        }
+        rest = [address for address in dict.fromkeys(recipients) if address not in results]
         if mail_from and not is_address(mail_from):
-            return results | dict.fromkeys(rest, _local(553, "the return path is no address"))
+            return results | dict.fromkeys(rest, _local(553, "the return path is not an address"))
         if rest:
             results.update(self._converse(mail_from, rest, raw))
         return results
@@ -164,7 +173,7 @@ class SmtpRelay:
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise self._unavailable(error) from None
         finally:
-            # Whatever quitting says, the results stand.
+            # A failing QUIT doesn't change the results.
             connection.timeout = 5.0
             with suppress(smtplib.SMTPException, OSError):
                 connection.quit()
@@ -191,8 +200,9 @@ class SmtpRelay:
 
     def _start_tls(self, connection: smtplib.SMTP) -> bool:
         if connection.has_extn("starttls"):
-            anyone = self.starttls == "try" and not self.user
-            code, _ = connection.starttls(context=_opportunistic() if anyone else self.tls)
+            any_certificate = self.starttls == "try" and not self.user
+            context = _build_opportunistic_context() if any_certificate else self.tls
+            code, _ = connection.starttls(context=context)
             if code == 220:
                 connection.ehlo_or_helo_if_needed()
                 return True
@@ -216,11 +226,11 @@ class SmtpRelay:
 
     def _unavailable(self, error: Exception) -> RelayUnavailable:
         code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else None
-        why = f"answered {code}" if code else f"could not be used: {type(error).__name__}"
-        return RelayUnavailable(f"relay {self.host}:{self.port} {why}; nothing was sent")
+        reason = f"replied {code}" if code else f"could not be used: {type(error).__name__}"
+        return RelayUnavailable(f"relay {self.host}:{self.port} {reason}; nothing was sent")
 
 
-def _opportunistic() -> ssl.SSLContext:
+def _build_opportunistic_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -234,8 +244,8 @@ def _transmit(
         _expect(connection.mail(mail_from, _mail_options(connection, raw)), 250)
     except _Refused as refused:
         return dict.fromkeys(recipients, refused.result)
-    results = {one: _result(*connection.rcpt(one)) for one in recipients}
-    accepted = [one for one, result in results.items() if result.accepted]
+    results = {address: _parse_reply(*connection.rcpt(address)) for address in recipients}
+    accepted = [address for address, result in results.items() if result.accepted]
     if accepted:
         try:
             final = _data(connection, raw)
@@ -251,21 +261,21 @@ def _mail_options(connection: smtplib.SMTP, raw: bytes) -> list[str]:
 
 
 def _data(connection: smtplib.SMTP, raw: bytes) -> RecipientResult:
-    """Send the message; from its last byte on, silence proves nothing."""
+    """Transmit the message; once its last byte is sent, a missing reply proves nothing."""
     _expect(connection.docmd("DATA"), 354)
-    text = re.sub(rb"(?m)^\.", b"..", re.sub(rb"\r\n|\r|\n", b"\r\n", raw))
-    end = b".\r\n" if text.endswith(b"\r\n") else b"\r\n.\r\n"
+    data = re.sub(rb"(?m)^\.", b"..", re.sub(rb"\r\n|\r|\n", b"\r\n", raw))
+    end = b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n"
     if connection.sock is not None:
         connection.sock.settimeout(_DATA_TIMEOUT)
     try:
-        connection.send(text + end)
-        code, words = connection.getreply()
+        connection.send(data + end)
+        code, text = connection.getreply()
     except (smtplib.SMTPException, OSError) as error:
         raise RelayOutcomeUnknown(
-            f"the relay's answer to the message was lost ({type(error).__name__}); "
+            f"the relay's reply to the message was lost ({type(error).__name__}); "
             "it may have been sent"
         ) from None
-    return _result(code, words)
+    return _parse_reply(code, text)
 
 
 def _expect(reply: tuple[int, bytes], code: int) -> None:
@@ -273,17 +283,12 @@ def _expect(reply: tuple[int, bytes], code: int) -> None:
         raise _Refused(*reply)
 
 
-def _result(code: int, words: bytes) -> RecipientResult:
+def _parse_reply(code: int, text: bytes) -> RecipientResult:
     accepted = code in {250, 251, 252}
-    detail = " ".join(_CONTROL.sub(" ", words.decode("utf-8", "replace")).split())[:500]
-    # A code that is none of SMTP's proves nothing, so another try is worth it.
+    detail = " ".join(_CONTROL.sub(" ", text.decode("utf-8", "replace")).split())[:500]
+    # An invalid reply code proves nothing, so a retry is worthwhile.
     return RecipientResult(accepted, code, detail, permanent=not accepted and 500 <= code < 600)
 
 
 def _local(code: int, detail: str) -> RecipientResult:
     return RecipientResult(accepted=False, code=code, detail=detail, permanent=True)
-
-
-def _unusable(address: str) -> RecipientResult:
-    del address
-    return _local(553, "not an address that this server can send to")

@@ -1,7 +1,7 @@
-"""The webhook courier: one thread that posts what is due, each subscription in its own turn.
+"""The webhook dispatcher: posts due deliveries, each webhook in its own task.
 
-Delivery is at least once with a stable id: a delivery stays due until its result is committed, so
-that a crash in between leads to another try and never to a lost event.
+Delivery is at least once with a stable id: a delivery stays due until its result is committed, so a
+crash in between leads to a retry and never to a lost event.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..services.webhooks import disable
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.records import DeliveryStatus, Webhook, WebhookDelivery
 from ..webhook_signing import signed_headers
-from .scheduler import CLAIMED_SECONDS, LoopBarrier
+from .scheduler import CLAIM_RETRY_SECONDS, LoopBarrier
 
 if TYPE_CHECKING:
     import httpx
@@ -33,23 +33,23 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-RETRY_AFTER = tuple(
+RETRY_DELAYS = tuple(
     timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18000, 36000, 36000)
 )
-"""How long after each failed try the next one comes; after the last one the delivery has failed."""
+"""The delay after each failed attempt; after the last one the delivery has failed."""
 
 HISTORY = timedelta(days=30)
-"""How long a delivery that is over stays in the history."""
+"""How long completed deliveries are kept."""
 
-_AT_ONCE = 16
-_TURN = 20
-_AFTER_TROUBLE_SECONDS = 5.0
-_HOUSEKEEPING = timedelta(hours=1)
+_MAX_CONCURRENT = 16
+_MAX_DELIVERIES_PER_TASK = 20
+_ERROR_DELAY = 5.0
+_PURGE_INTERVAL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class _WebhookAttempt:
-    """What one try posts."""
+    """One attempt to post an event."""
 
     hook: Webhook
     delivery: WebhookDelivery
@@ -58,18 +58,20 @@ class _WebhookAttempt:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What one try came to: `error` is None where it was accepted."""
+    """The result of an attempt; `error` is None if it was accepted."""
 
     status: int | None
     error: str | None
 
 
 class WebhookDispatcher:
-    """Posts events. `start` it once, `stop` it at the end; the desk's bell wakes it.
+    """Posts events to webhooks. `start` it once and `stop` it at the end.
+
+    `context.webhook_wakeup` wakes it.
 
     Args:
-        context: The application's context.
-        timeout: Seconds for one try, from the connection to the answer's status.
+        context: The application context.
+        timeout: Seconds for one attempt, from connecting to the response status.
     """
 
     def __init__(self, context: AppContext, timeout: float = WEBHOOK_TIMEOUT) -> None:
@@ -78,25 +80,25 @@ class WebhookDispatcher:
         self._loop = asyncio.new_event_loop()
         self._awake = asyncio.Event()
         self._stopping = False
-        self._turns: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._barrier = LoopBarrier()
         self._client: httpx.AsyncClient | None = None
-        self._tidied = context.now() - _HOUSEKEEPING
+        self._purged_at = context.now() - _PURGE_INTERVAL
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="multimail-webhook-store")
         self._thread = threading.Thread(target=self._run, name="multimail-webhooks", daemon=True)
         context.webhook_wakeup.on_notify(self.wake)
         context.clock.on_change(context.webhook_wakeup.committed)
 
     def start(self) -> None:
-        """Begin, with what an earlier run left behind."""
+        """Start the thread; it begins with deliveries that an earlier run left."""
         self._thread.start()
         if self._context.store.read(lambda tx: tx.has_webhooks()):
             self._context.webhook_wakeup.notify()
 
     def stop(self) -> None:
-        """Break off what is under way, which is delivered after the next start, and end."""
+        """Cancel attempts in progress, which are retried after the next start, and stop."""
         if self._thread.is_alive():
-            with suppress(RuntimeError):  # the loop has ended by itself
+            with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._end)
             self._thread.join()
         self._workers.shutdown()
@@ -107,12 +109,12 @@ class WebhookDispatcher:
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._awake.set)
 
-    def settle(self, seconds: float) -> bool:
-        """Post all that is due by now; return whether that came to its end in time."""
+    def drain(self, seconds: float) -> bool:
+        """Post everything that is due by now; return whether it ended in time."""
         return self._barrier.wait_for_pass(self.wake, seconds)
 
     def next_due(self) -> datetime | None:
-        """Return when a delivery falls due that waits now; None when none waits."""
+        """Return when the next delivery falls due; None if none waits."""
         begin = datetime.min.replace(tzinfo=UTC)
         return self._context.store.read(lambda tx: tx.next_webhook_due(begin))
 
@@ -129,20 +131,20 @@ class WebhookDispatcher:
             self._awake.clear()
             self._barrier.begin()
             try:
-                await self._tidy()
-                pause = await self._begin_turns()
+                await self._purge()
+                pause = await self._start_deliveries()
             except StoreUnavailableError as error:
-                _log.warning("The webhooks wait for the database: %s", error)
-                pause = _AFTER_TROUBLE_SECONDS
+                _log.warning("The webhook dispatcher waits for the database: %s", error)
+                pause = _ERROR_DELAY
             except Exception:
-                _log.exception("The webhooks met an error and go on")
-                pause = _AFTER_TROUBLE_SECONDS
-            if not self._turns:
+                _log.exception("The webhook dispatcher failed and continues")
+                pause = _ERROR_DELAY
+            if not self._tasks:
                 self._barrier.end()
             await self._sleep(pause)
-        for turn in self._turns.values():
-            turn.cancel()
-        await asyncio.gather(*self._turns.values(), return_exceptions=True)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
 
@@ -151,43 +153,43 @@ class WebhookDispatcher:
             async with asyncio.timeout(seconds):
                 await self._awake.wait()
 
-    async def _begin_turns(self) -> float | None:
-        """Give each subscription with something due its turn; return the seconds until more."""
+    async def _start_deliveries(self) -> float | None:
+        """Start a task for each webhook with due deliveries; return the seconds until the next."""
         now = self._context.now()
 
-        def look(tx: Reader) -> tuple[list[str], float | None]:
-            # Those whose turn it is are found again, so as many more are asked for.
-            due, upcoming = tx.webhooks_due(now, 2 * _AT_ONCE), tx.next_webhook_due(now)
+        def load(tx: Reader) -> tuple[list[str], float | None]:
+            # Webhooks with a running task are found again, so twice as many are requested.
+            due, upcoming = tx.webhooks_due(now, 2 * _MAX_CONCURRENT), tx.next_webhook_due(now)
             return due, None if upcoming is None else self._context.clock.seconds_until(upcoming)
 
-        due, pause = await self._with_store(lambda: self._context.store.read(look))
+        due, pause = await self._with_store(lambda: self._context.store.read(load))
         for webhook_id in due:
-            if webhook_id not in self._turns and len(self._turns) < _AT_ONCE:
-                self._turns[webhook_id] = self._loop.create_task(self._turn(webhook_id))
+            if webhook_id not in self._tasks and len(self._tasks) < _MAX_CONCURRENT:
+                self._tasks[webhook_id] = self._loop.create_task(self._drain_webhook(webhook_id))
         return pause
 
-    async def _turn(self, webhook_id: str) -> None:
-        """Post what is due for one subscription, in order, until a try fails."""
+    async def _drain_webhook(self, webhook_id: str) -> None:
+        """Post the due deliveries of one webhook, in order, until an attempt fails."""
         try:
-            await self._deliver_alone(webhook_id)
+            await self._deliver_claimed(webhook_id)
         except StoreUnavailableError as error:
-            _log.warning("A webhook waits for the database: %s", error)
-            await asyncio.sleep(_AFTER_TROUBLE_SECONDS)
+            _log.warning("A webhook delivery waits for the database: %s", error)
+            await asyncio.sleep(_ERROR_DELAY)
         except Exception:
-            _log.exception("A webhook met an error and is tried again")
-            await asyncio.sleep(_AFTER_TROUBLE_SECONDS)
+            _log.exception("A webhook delivery failed and is retried")
+            await asyncio.sleep(_ERROR_DELAY)
         finally:
-            del self._turns[webhook_id]
+            del self._tasks[webhook_id]
             self._awake.set()
 
-    async def _deliver_alone(self, webhook_id: str) -> None:
+    async def _deliver_claimed(self, webhook_id: str) -> None:
         claim = self._context.store.claim(webhook_id)
-        ours = await self._with_store(claim.__enter__)
+        claimed = await self._with_store(claim.__enter__)
         try:
-            if not ours:
-                await asyncio.sleep(CLAIMED_SECONDS)
+            if not claimed:
+                await asyncio.sleep(CLAIM_RETRY_SECONDS)
                 return
-            for _ in range(_TURN):
+            for _ in range(_MAX_DELIVERIES_PER_TASK):
                 if not await self._deliver_next(webhook_id):
                     break
         finally:
@@ -216,7 +218,7 @@ class WebhookDispatcher:
         import httpx
 
         if self._client is None:
-            # Plain http is for this machine alone, and no proxy of the environment leads there.
+            # Plain http is allowed to loopback only, which a proxy cannot reach.
             self._client = httpx.AsyncClient(
                 timeout=self._timeout, follow_redirects=False, mounts={"http://": None}
             )
@@ -225,13 +227,13 @@ class WebhookDispatcher:
                 asyncio.timeout(self._timeout),
                 self._client.stream(
                     "POST", attempt.hook.url, content=attempt.body, headers=self._headers(attempt)
-                ) as answer,
+                ) as response,
             ):
-                return _judged(answer.status_code)
+                return _build_result(response.status_code)
         except TimeoutError:
-            return _Result(None, f"it did not answer within {self._timeout:g} seconds")
+            return _Result(None, f"it did not respond within {self._timeout:g} seconds")
         except Exception as error:
-            # The words of an exception can hold the URL, and the URL a password.
+            # An exception's message can hold the URL, and the URL a password.
             return _Result(None, f"it could not be reached ({type(error).__name__})")
 
     def _headers(self, attempt: _WebhookAttempt) -> dict[str, str]:
@@ -249,12 +251,12 @@ class WebhookDispatcher:
         }
 
     def _settle(self, tx: Tx, attempt: _WebhookAttempt, result: _Result) -> None:
-        """Commit the outcome of one try; one that was overtaken meanwhile changes nothing."""
+        """Commit the result of an attempt, unless the delivery was changed by another process."""
         now = self._context.now()
         hook, delivery = tx.webhook(attempt.hook.id), tx.webhook_delivery(attempt.delivery.id)
         if hook is None or delivery is None or delivery != attempt.delivery:
             return
-        tried = replace(
+        attempted = replace(
             delivery,
             attempts=delivery.attempts + 1,
             last_attempt_at=now,
@@ -262,33 +264,35 @@ class WebhookDispatcher:
             error=result.error,
         )
         if result.error is None:
-            done = replace(tried, status=DeliveryStatus.DELIVERED, due_at=None, delivered_at=now)
-            tx.put_webhook_delivery(done)
+            delivered = replace(
+                attempted, status=DeliveryStatus.DELIVERED, due_at=None, delivered_at=now
+            )
+            tx.put_webhook_delivery(delivered)
             tx.put_webhook(replace(hook, last_success_at=now))
         else:
-            self._settle_failure(tx, hook, tried, result)
+            self._settle_failure(tx, hook, attempted, result)
 
     def _settle_failure(
-        self, tx: Tx, hook: Webhook, tried: WebhookDelivery, result: _Result
+        self, tx: Tx, hook: Webhook, attempted: WebhookDelivery, result: _Result
     ) -> None:
-        if tried.attempts <= len(RETRY_AFTER) and result.status != _GONE:
-            due = self._context.now() + RETRY_AFTER[tried.attempts - 1]
-            tx.put_webhook_delivery(replace(tried, due_at=due))
+        if attempted.attempts <= len(RETRY_DELAYS) and result.status != _GONE:
+            due = self._context.now() + RETRY_DELAYS[attempted.attempts - 1]
+            tx.put_webhook_delivery(replace(attempted, due_at=due))
             return
-        tx.put_webhook_delivery(replace(tried, status=DeliveryStatus.FAILED, due_at=None))
+        tx.put_webhook_delivery(replace(attempted, status=DeliveryStatus.FAILED, due_at=None))
         if result.status == _GONE:
-            reason = "the endpoint answered 410 Gone"
-        elif hook.last_success_at is None or hook.last_success_at < tried.created_at:
-            reason = f"{tried.attempts} tries failed in a row; at the last, {result.error}"
+            reason = "the endpoint responded 410 Gone"
+        elif hook.last_success_at is None or hook.last_success_at < attempted.created_at:
+            reason = f"{attempted.attempts} attempts failed in a row; the last one: {result.error}"
         else:
             return
         disable(self._context, tx, Principal.system(hook.account_id), hook, reason)
 
-    async def _tidy(self) -> None:
+    async def _purge(self) -> None:
         now = self._context.now()
-        if now - self._tidied < _HOUSEKEEPING:
+        if now - self._purged_at < _PURGE_INTERVAL:
             return
-        self._tidied = now
+        self._purged_at = now
         write = self._context.store.write
         await self._with_store(lambda: write(lambda tx: tx.purge_webhook_deliveries(now - HISTORY)))
 
@@ -296,9 +300,9 @@ class WebhookDispatcher:
 _GONE = 410
 
 
-def _judged(status: int) -> _Result:
+def _build_result(status: int) -> _Result:
     if 200 <= status < 300:
         return _Result(status, None)
     if 300 <= status < 400:
-        return _Result(status, f"it answered {status}, a redirect, which is not followed")
-    return _Result(status, f"it answered {status}")
+        return _Result(status, f"it responded {status}; redirects aren't followed")
+    return _Result(status, f"it responded {status}")

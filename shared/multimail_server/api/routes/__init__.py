@@ -1,47 +1,59 @@
-"""The routes, one module per subject: version 1, flat paths, description, the human's page."""
+"""The routes of the API, in the order of its description: one module for each subject."""
 
 from __future__ import annotations
 
-from ...pages import lists, signing_in, static_files
-from ...pages import views as review
-from ...testing import routes as test_routes
-from ..compat import routes as flat
-from ..routing import RouteSpec
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from ..request import ApiRequest, ApiResponse
+from ..routing import JSON, Route
 from . import (
     account,
-    approving,
-    authority,
-    description,
+    approval_links,
+    compat,
     domains,
-    emails,
     mailboxes,
+    messages,
     oversight,
     sending,
-    spam,
-    suppression,
     unsubscribe,
     webhooks,
 )
 
-_API = (
-    mailboxes,
-    emails,
+_MODULES = (
+    messages,
     sending,
     oversight,
+    approval_links,
+    mailboxes,
     account,
-    test_routes,
     webhooks,
-    approving,
     domains,
-    suppression,
     unsubscribe,
-    authority,
-    spam,
-    flat,
-    description,
+    compat,
 )
-ALL: tuple[RouteSpec, ...] = tuple(spec for module in _API for spec in module.routes.specs)
-PAGES: tuple[RouteSpec, ...] = tuple(
-    spec for module in (signing_in, review, lists, static_files) for spec in module.routes.specs
-)
-"""For people: HTML, and a session instead of a key."""
+
+
+def build_routes(extra: Sequence[Route] = ()) -> tuple[Route, ...]:
+    """Return every route of the API, `extra` ones and its own description included."""
+    routes = [route for module in _MODULES for route in module.route.routes]
+    routes.extend(extra)
+
+    @cache
+    def build_document() -> dict[str, Any]:
+        # Imported late: a server starts without building the JSON schema of every model.
+        from ..openapi import describe
+
+        return describe(routes)
+
+    def get_openapi(request: ApiRequest) -> ApiResponse:
+        """Return this description of what is served: OpenAPI 3.1."""
+        return ApiResponse({**build_document(), "servers": [{"url": request.base_url}]})
+
+    routes.append(Route("GET", "/openapi.json", get_openapi, {200: JSON}))
+    return tuple(routes)
+
+
+API_ROUTES = build_routes()
+"""Without the routes for tests."""

@@ -1,102 +1,151 @@
-"""Routes: the account, its keys, what it used, its audit log, and the server's health."""
+"""Routes of the account: its keys, usage, audit log and export; and the server's health."""
 
 from __future__ import annotations
 
 from ..._version import version
-from .. import render
-from ..request import ApiRequest, ApiResponse, cursor_of
-from ..routing import Routes
-from ..schemas.requests import AccountBody, KeyBody, KeyChangeBody
+from ..request import CURSOR, LIMIT, ApiRequest, ApiResponse, next_cursor
+from ..routing import Router
+from ..schemas.account import (
+    AccountIn,
+    AccountOut,
+    AuditLogOut,
+    ExportOut,
+    HealthOut,
+    KeyChangeIn,
+    KeyIn,
+    KeyOut,
+    KeysOut,
+    NewKeyOut,
+    RevokedKeyOut,
+    UsageOut,
+    render_account,
+    render_audit_entry,
+    render_export,
+    render_key,
+    render_new_key,
+    render_revoked_key,
+    render_usage,
+)
+from ..schemas.base import DeletedOut, render_deleted
 
-routes = Routes()
+route = Router("Account")
 
 
-@routes("GET", "/health")
+@route("GET", "/health", responses={200: HealthOut}, client=("get_health",), source="S")
 def health(request: ApiRequest) -> ApiResponse:
-    """API: GET /health."""
+    """Check that the server runs and its database can be read."""
     request.services.context.store.read(lambda tx: tx.setting("link_secret"))
-    return ApiResponse({"status": "ok", "server": "multimail-embedded", "version": version()})
+    response: HealthOut = {"status": "ok", "server": "multimail-embedded", "version": version()}
+    return ApiResponse(response)
 
 
-@routes("GET", "/v1/account", "read", "admin")
+@route(
+    "GET", "/v1/account", scopes=("read", "admin"), responses={200: AccountOut}, errors=(404,),
+    audit="account.read", client=("get_account",), source="S",
+    note="`key`, what the calling key may do, is E",
+)  # fmt: skip
 def get_account(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/account; `key` says which key asks, and what it may do."""
-    return ApiResponse(
-        render.account(request.services.accounts.account(request.principal), request.principal)
-    )
+    """Return the account, and what the key of the request may do."""
+    account = request.services.accounts.account(request.principal)
+    return ApiResponse(render_account(account, request.principal))
 
 
-@routes("PATCH", "/v1/account", "admin")
-def change_account(request: ApiRequest) -> ApiResponse:
-    """API: PATCH /v1/account."""
-    name = request.parse_body(AccountBody).name
-    return ApiResponse(
-        render.account(request.services.accounts.rename(request.principal, name), request.principal)
-    )
+@route(
+    "PATCH", "/v1/account", scopes=("admin",), body=AccountIn, responses={200: AccountOut},
+    errors=(404,), client=("update_account",), source="S",
+)  # fmt: skip
+def update_account(request: ApiRequest, body: AccountIn) -> ApiResponse:
+    """Rename the account."""
+    account = request.services.accounts.rename(request.principal, body.name)
+    return ApiResponse(render_account(account, request.principal))
 
 
-@routes("DELETE", "/v1/account", "admin")
+@route(
+    "DELETE", "/v1/account", scopes=("admin",), responses={200: DeletedOut}, errors=(404,),
+    client=("delete_account",), source="S",
+)  # fmt: skip
 def delete_account(request: ApiRequest) -> ApiResponse:
-    """API: DELETE /v1/account."""
-    return ApiResponse(
-        {"id": request.services.accounts.close(request.principal).id, "status": "deleted"}
-    )
+    """Close the account and erase its mail."""
+    return ApiResponse(render_deleted(request.services.accounts.close(request.principal).id))
 
 
-@routes("GET", "/v1/api-keys", "admin")
+@route(
+    "GET", "/v1/api-keys", scopes=("admin",), responses={200: KeysOut}, audit="api_key.list",
+    client=("list_api_keys",), source="S",
+)  # fmt: skip
 def list_keys(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/api-keys."""
-    rows = [render.key(key) for key in request.services.accounts.keys(request.principal)]
-    return ApiResponse({"api_keys": rows, "keys": rows})
+    """List the API keys that this key may manage."""
+    rows = [render_key(key) for key in request.services.accounts.keys(request.principal)]
+    response: KeysOut = {"api_keys": rows, "keys": rows}
+    return ApiResponse(response)
 
 
-@routes("POST", "/v1/api-keys", "admin")
-def create_key(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/api-keys; `key` is shown this once."""
-    body = request.parse_body(KeyBody)
-    made = request.services.accounts.create_key(
+@route(
+    "POST", "/v1/api-keys", scopes=("admin",), body=KeyIn, responses={201: NewKeyOut},
+    errors=(404,), approval_code=True, client=("create_api_key",), source="S",
+    note="a key bound to one mailbox is P's; `approval_code` as for `create_mailbox`",
+)  # fmt: skip
+def create_key(request: ApiRequest, body: KeyIn) -> ApiResponse:
+    """Create an API key; only this response has its secret."""
+    created = request.services.accounts.create_key(
         request.principal, body.name, body.scopes, mailbox_id=body.mailbox_id, live=body.live
     )
-    return ApiResponse({**render.key(made.key), "key": made.secret}, 201)
+    return ApiResponse(render_new_key(created.key, created.secret), 201)
 
 
-@routes("PATCH", "/v1/api-keys/{key}", "admin")
-def change_key(request: ApiRequest) -> ApiResponse:
-    """API: PATCH /v1/api-keys/{id}."""
-    body = request.parse_body(KeyChangeBody)
+@route(
+    "PATCH", "/v1/api-keys/{key}", scopes=("admin",), body=KeyChangeIn, responses={200: KeyOut},
+    errors=(409,), approval_code=("scopes",), client=("update_api_key",), source="S",
+)  # fmt: skip
+def update_key(request: ApiRequest, body: KeyChangeIn) -> ApiResponse:
+    """Rename an API key or change its scopes."""
     changed = request.services.accounts.change_key(
-        request.principal, request.path["key"], body.name, body.scopes
+        request.principal, request.path_params["key"], body.name, body.scopes
     )
-    return ApiResponse(render.key(changed))
+    return ApiResponse(render_key(changed))
 
 
-@routes("DELETE", "/v1/api-keys/{key}", "admin")
+@route(
+    "DELETE", "/v1/api-keys/{key}", scopes=("admin",), responses={200: RevokedKeyOut},
+    errors=(409,), client=("revoke_api_key",), source="S",
+)  # fmt: skip
 def revoke_key(request: ApiRequest) -> ApiResponse:
-    """API: DELETE /v1/api-keys/{id}."""
-    revoked = request.services.accounts.revoke_key(request.principal, request.path["key"])
-    return ApiResponse({**render.key(revoked), "status": "revoked"})
+    """Revoke an API key."""
+    revoked = request.services.accounts.revoke_key(request.principal, request.path_params["key"])
+    return ApiResponse(render_revoked_key(revoked))
 
 
-@routes("GET", "/v1/usage", "read", "admin")
-def usage(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/usage."""
-    used = request.services.accounts.usage(request.principal)
-    return ApiResponse(
-        {
-            "period_days": used.since_days,
-            "emails_sent": used.counts.get("outbound", 0),
-            "emails_received": used.counts.get("inbound", 0),
-            "mailboxes": used.mailboxes,
-            "quota": None,
-        }
-    )
+@route(
+    "GET", "/v1/usage", scopes=("read", "admin"), responses={200: UsageOut}, audit="usage.read",
+    client=("get_usage",), source="S",
+)  # fmt: skip
+def get_usage(request: ApiRequest) -> ApiResponse:
+    """Return what the account used."""
+    return ApiResponse(render_usage(request.services.accounts.usage(request.principal)))
 
 
-@routes("GET", "/v1/audit-log", "read", "admin")
-def audit_log(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/audit-log, newest first."""
-    limit = request.query_int("limit", 100, 1, 100)
-    found = request.services.accounts.audit_log(request.principal, request.cursor(), limit)
-    rows = [render.audit_entry(entry) for entry in found[:limit]]
-    cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
-    return ApiResponse({"entries": rows, "cursor": cursor})
+@route(
+    "GET", "/v1/audit-log", scopes=("read", "admin"), query=(LIMIT, CURSOR),
+    responses={200: AuditLogOut}, audit="audit_log.read",
+    client=("get_audit_log", "iter_audit_log"), source="S",
+)  # fmt: skip
+def get_audit_log(request: ApiRequest) -> ApiResponse:
+    """List the audit log, newest first."""
+    limit = request.query(LIMIT)
+    entries = request.services.accounts.audit_log(request.principal, request.query(CURSOR), limit)
+    response: AuditLogOut = {
+        "entries": [render_audit_entry(entry) for entry in entries[:limit]],
+        "cursor": next_cursor(entries, limit),
+    }
+    return ApiResponse(response)
+
+
+@route(
+    "GET", "/v1/export", scopes=("admin",), query=(CURSOR,), responses={200: ExportOut},
+    audit="account.export", client=("export_account",), source="S",
+    note="S names no fields; here it is given in pages by `cursor`",
+)  # fmt: skip
+def export_account(request: ApiRequest) -> ApiResponse:
+    """Export the account a page at a time: follow `cursor` until it is null."""
+    page = request.services.exports.get_page(request.principal, request.query(CURSOR))
+    return ApiResponse(render_export(page))

@@ -1,80 +1,113 @@
-"""Routes: domains of one's own, and the key that vouches for what left this server."""
+"""Routes of sending domains, the signing key and the suppression list."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...services.domains import build_dns_records
 from ...store.records import Domain
-from .. import render_outbound
-from ..request import ApiRequest, ApiResponse
-from ..routing import Routes
-from ..schemas.requests import DomainBody
+from ..request import CURSOR, LIMIT, ApiRequest, ApiResponse, next_cursor
+from ..routing import Router
+from ..schemas.base import DeletedOut, render_deleted
+from ..schemas.domains import (
+    DomainIn,
+    DomainOut,
+    DomainsOut,
+    ReleasedOut,
+    SigningKeyOut,
+    SuppressionsOut,
+    render_domain,
+    render_signing_key,
+    render_suppressions,
+)
 
-routes = Routes()
+route = Router("Account")
 
 
-@routes("GET", "/v1/domains", "admin")
+@route(
+    "GET", "/v1/domains", scopes=("admin",), responses={200: DomainsOut},
+    client=("list_domains",), source="S", note="admin scope",
+)  # fmt: skip
 def list_domains(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/domains."""
-    return ApiResponse(
-        {
-            "domains": [
-                _shown(request, found)
-                for found in request.services.domains.list_domains(request.principal)
-            ]
-        }
-    )
+    """List the account's domains."""
+    domains = request.services.domains.list_domains(request.principal)
+    response: DomainsOut = {"domains": [_render(request, domain) for domain in domains]}
+    return ApiResponse(response)
 
 
-@routes("POST", "/v1/domains", "admin")
-def add_domain(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/domains."""
-    return ApiResponse(
-        _shown(
-            request,
-            request.services.domains.add(request.principal, request.parse_body(DomainBody).domain),
-        ),
-        201,
-    )
+@route(
+    "POST", "/v1/domains", scopes=("admin",), body=DomainIn, responses={201: DomainOut},
+    errors=(409,), client=("add_domain",), source="S",
+    note="`dns_records` lists what to publish, each with its `status`",
+)  # fmt: skip
+def add_domain(request: ApiRequest, body: DomainIn) -> ApiResponse:
+    """Add a domain; the response has the DNS records to publish."""
+    added = request.services.domains.add(request.principal, body.domain)
+    return ApiResponse(_render(request, added), 201)
 
 
-@routes("GET", "/v1/domains/{domain}", "admin")
+@route(
+    "GET", "/v1/domains/{domain}", scopes=("admin",), responses={200: DomainOut},
+    client=("get_domain",), source="S",
+)  # fmt: skip
 def get_domain(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/domains/{domain}."""
-    return ApiResponse(
-        _shown(request, request.services.domains.get(request.principal, request.path["domain"]))
-    )
+    """Return a domain with the DNS records to publish."""
+    domain = request.services.domains.get(request.principal, request.path_params["domain"])
+    return ApiResponse(_render(request, domain))
 
 
-@routes("POST", "/v1/domains/{domain}/verify", "admin")
+@route(
+    "POST", "/v1/domains/{domain}/verify", scopes=("admin",), responses={200: DomainOut},
+    client=("verify_domain",), source="S",
+)  # fmt: skip
 def verify_domain(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/domains/{domain}/verify: looks the records up now."""
-    return ApiResponse(
-        _shown(request, request.services.domains.verify(request.principal, request.path["domain"]))
-    )
+    """Look up a domain's DNS records now."""
+    domain = request.services.domains.verify(request.principal, request.path_params["domain"])
+    return ApiResponse(_render(request, domain))
 
 
-@routes("DELETE", "/v1/domains/{domain}", "admin")
+@route(
+    "DELETE", "/v1/domains/{domain}", scopes=("admin",), responses={200: DeletedOut},
+    errors=(409,), client=("delete_domain",), source="S",
+)  # fmt: skip
 def delete_domain(request: ApiRequest) -> ApiResponse:
-    """API: DELETE /v1/domains/{domain}."""
-    gone = request.services.domains.remove(request.principal, request.path["domain"])
-    return ApiResponse({"id": gone.id, "status": "deleted"})
+    """Remove a domain."""
+    removed = request.services.domains.remove(request.principal, request.path_params["domain"])
+    return ApiResponse(render_deleted(removed.id))
 
 
-@routes("GET", "/.well-known/multimail-signing-key")
-def signing_key(request: ApiRequest) -> ApiResponse:
-    """API: GET /.well-known/multimail-signing-key: the public half."""
-    identity = request.services.context.outbound_headers.identity
-    return ApiResponse(
-        {
-            "kid": identity.kid,
-            "algorithm": "ES256",
-            "public_key": identity.public_pem(),
-            "jwk": identity.jwk(),
-        }
+def _render(request: ApiRequest, domain: Domain) -> DomainOut:
+    return render_domain(domain, build_dns_records(request.services.context, domain))
+
+
+@route(
+    "GET", "/.well-known/multimail-signing-key", responses={200: SigningKeyOut},
+    client=("get_signing_key",), source="S",
+    note="no source names the fields: `kid`, `algorithm`, `public_key` (PEM) and `jwk` are E",
+)  # fmt: skip
+def get_signing_key(request: ApiRequest) -> ApiResponse:
+    """Return the public key that verifies the identity header of outbound mail."""
+    return ApiResponse(render_signing_key(request.services.context.outbound_headers.identity))
+
+
+@route(
+    "GET", "/v1/suppression", scopes=("admin",), query=(LIMIT, CURSOR),
+    responses={200: SuppressionsOut}, client=("list_suppressions",), source="S",
+    note="`suppressions` and `suppression`",
+)  # fmt: skip
+def list_suppressions(request: ApiRequest) -> ApiResponse:
+    """List the suppressed addresses, newest first."""
+    limit = request.query(LIMIT)
+    entries = request.services.suppressions.list_suppressions(
+        request.principal, request.query(CURSOR), limit
     )
+    return ApiResponse(render_suppressions(entries[:limit], next_cursor(entries, limit)))
 
 
-def _shown(request: ApiRequest, domain: Domain) -> dict[str, Any]:
-    return render_outbound.domain(domain, build_dns_records(request.services.context, domain))
+@route(
+    "DELETE", "/v1/suppression/{address:path}", scopes=("admin",), responses={200: ReleasedOut},
+    client=("remove_suppression",), source="S",
+)  # fmt: skip
+def remove_suppression(request: ApiRequest) -> ApiResponse:
+    """Let an address get mail again."""
+    entry = request.services.suppressions.remove(request.principal, request.path_params["address"])
+    response: ReleasedOut = {"address": entry.address, "status": "deleted"}
+    return ApiResponse(response)

@@ -1,75 +1,122 @@
-"""Routes: mailboxes, and the account's address book."""
+"""Routes of mailboxes, and of the account's address book."""
 
 from __future__ import annotations
 
-from .. import render
-from ..render_webhooks import shown_once
-from ..request import ApiRequest, ApiResponse
-from ..routing import Routes
-from ..schemas.requests import ContactBody, MailboxBody, MailboxChangeBody
+from ..request import ApiRequest, ApiResponse, query_str
+from ..routing import Router
+from ..schemas.account import (
+    ContactIn,
+    ContactOut,
+    ContactsOut,
+    MailboxChangeIn,
+    MailboxesOut,
+    MailboxIn,
+    MailboxOut,
+    render_contact,
+    render_contacts,
+    render_mailbox,
+)
+from ..schemas.base import DeletedOut, render_deleted
 
-routes = Routes()
+route = Router("Mailboxes and contacts")
+
+WEBHOOK_FIELDS = ("webhook_url", "oversight_webhook_url")
+_NAME_OR_ADDRESS = query_str("q", "A part of the name or address.")
 
 
-@routes("GET", "/v1/mailboxes", "read")
+@route(
+    "GET", "/v1/mailboxes", scopes=("read",), responses={200: MailboxesOut}, audit="mailbox.list",
+    client=("list_mailboxes",), source="S", note="`per_message_oversight` is E",
+)  # fmt: skip
 def list_mailboxes(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/mailboxes."""
-    found = request.services.mailboxes.list_mailboxes(request.principal)
-    return ApiResponse({"mailboxes": [render.mailbox(mailbox) for mailbox in found]})
+    """List the mailboxes that the key sees."""
+    mailboxes = request.services.mailboxes.list_mailboxes(request.principal)
+    response: MailboxesOut = {"mailboxes": [render_mailbox(mailbox) for mailbox in mailboxes]}
+    return ApiResponse(response)
 
 
-@routes("POST", "/v1/mailboxes", "admin")
-def create_mailbox(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/mailboxes."""
-    body = request.parse_body(MailboxBody)
-    changes = body.changes()
-    made = request.services.mailboxes.create(request.principal, body.address, changes)
-    return ApiResponse({**render.mailbox(made), **shown_once(changes)}, 201)
-
-
-@routes("GET", "/v1/mailboxes/{mailbox}", "read")
+@route(
+    "GET", "/v1/mailboxes/{mailbox}", scopes=("read",), responses={200: MailboxOut},
+    audit="mailbox.read", client=("get_mailbox",), source="M",
+)  # fmt: skip
 def get_mailbox(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/mailboxes/{mailbox}."""
-    return ApiResponse(
-        render.mailbox(request.services.mailboxes.get(request.principal, request.path["mailbox"]))
-    )
+    """Return a mailbox, by id or address."""
+    mailbox = request.services.mailboxes.get(request.principal, request.path_params["mailbox"])
+    return ApiResponse(render_mailbox(mailbox))
 
 
-@routes("PATCH", "/v1/mailboxes/{mailbox}", "admin")
-@routes("PATCH", "/v1/mailboxes/{mailbox}/configure", "admin")
-def change_mailbox(request: ApiRequest) -> ApiResponse:
-    """API: PATCH /v1/mailboxes/{mailbox} and …/configure."""
-    changes = request.parse_body(MailboxChangeBody).changes()
-    changed = request.services.mailboxes.change(request.principal, request.path["mailbox"], changes)
-    return ApiResponse({**render.mailbox(changed), **shown_once(changes)})
+@route(
+    "POST", "/v1/mailboxes", scopes=("admin",), body=MailboxIn, responses={201: MailboxOut},
+    errors=(409,), approval_code=True, client=("create_mailbox",), source="S",
+    note="S takes `address_local`, K and P a whole `address`: both are sent and taken; 202 and an "
+    "`approval_code` come first where the server runs with `--approval-codes`",
+)  # fmt: skip
+def create_mailbox(request: ApiRequest, body: MailboxIn) -> ApiResponse:
+    """Create a mailbox."""
+    changes = body.build_changes()
+    created = request.services.mailboxes.create(request.principal, body.address, changes)
+    return ApiResponse(render_mailbox(created, changes), 201)
 
 
-@routes("DELETE", "/v1/mailboxes/{mailbox}", "admin")
+@route(
+    "PATCH", "/v1/mailboxes/{mailbox}", scopes=("admin",), body=MailboxChangeIn,
+    responses={200: MailboxOut}, approval_code=WEBHOOK_FIELDS, client=("update_mailbox",),
+    source="S",
+    note="the mode can only be tightened; `forward_inbound` takes addresses (S names no form) and "
+    "resends what is shown",
+)  # fmt: skip
+@route(
+    "PATCH", "/v1/mailboxes/{mailbox}/configure", scopes=("admin",), body=MailboxChangeIn,
+    responses={200: MailboxOut}, approval_code=WEBHOOK_FIELDS, client=("configure_mailbox",),
+    source="M",
+)  # fmt: skip
+def update_mailbox(request: ApiRequest, body: MailboxChangeIn) -> ApiResponse:
+    """Change a mailbox's settings, or tighten its mode."""
+    changes = body.build_changes()
+    mailbox_id = request.path_params["mailbox"]
+    changed = request.services.mailboxes.change(request.principal, mailbox_id, changes)
+    return ApiResponse(render_mailbox(changed, changes))
+
+
+@route(
+    "DELETE", "/v1/mailboxes/{mailbox}", scopes=("admin",), responses={200: DeletedOut},
+    errors=(409,), client=("delete_mailbox",), source="S",
+)  # fmt: skip
 def delete_mailbox(request: ApiRequest) -> ApiResponse:
-    """API: DELETE /v1/mailboxes/{mailbox}."""
-    gone = request.services.mailboxes.delete(request.principal, request.path["mailbox"])
-    return ApiResponse({"id": gone.id, "status": "deleted"})
+    """Retire a mailbox."""
+    deleted = request.services.mailboxes.delete(request.principal, request.path_params["mailbox"])
+    return ApiResponse(render_deleted(deleted.id))
 
 
-@routes("GET", "/v1/contacts", "read")
+@route(
+    "GET", "/v1/contacts", scopes=("read",), query=(_NAME_OR_ADDRESS,),
+    responses={200: ContactsOut}, audit="contact.search", client=("search_contacts",), source="S",
+    note="P says `query`, S `q`",
+)  # fmt: skip
 def search_contacts(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/contacts."""
-    found = request.services.contacts.search(request.principal, request.query_str("q") or "")
-    return ApiResponse({"contacts": [render.contact(entry) for entry in found]})
+    """Search the address book."""
+    text = request.query(_NAME_OR_ADDRESS) or ""
+    return ApiResponse(render_contacts(request.services.contacts.search(request.principal, text)))
 
 
-@routes("POST", "/v1/contacts", "send")
-def add_contact(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/contacts."""
-    body = request.parse_body(ContactBody)
+@route(
+    "POST", "/v1/contacts", scopes=("send",), body=ContactIn, responses={201: ContactOut},
+    client=("add_contact",), source="S",
+)  # fmt: skip
+def add_contact(request: ApiRequest, body: ContactIn) -> ApiResponse:
+    """Add an entry to the address book."""
     added = request.services.contacts.add(
         request.principal, body.email, body.name, tuple(body.tags)
     )
-    return ApiResponse(render.contact(added), 201)
+    return ApiResponse(render_contact(added), 201)
 
 
-@routes("DELETE", "/v1/contacts/{contact}", "admin")
-def remove_contact(request: ApiRequest) -> ApiResponse:
-    """API: DELETE /v1/contacts/{id}."""
-    request.services.contacts.remove(request.principal, request.path["contact"])
-    return ApiResponse({"id": request.path["contact"], "status": "deleted"})
+@route(
+    "DELETE", "/v1/contacts/{contact}", scopes=("admin",), responses={200: DeletedOut},
+    client=("delete_contact",), source="S",
+)  # fmt: skip
+def delete_contact(request: ApiRequest) -> ApiResponse:
+    """Delete an entry of the address book."""
+    contact_id = request.path_params["contact"]
+    request.services.contacts.remove(request.principal, contact_id)
+    return ApiResponse(render_deleted(contact_id))

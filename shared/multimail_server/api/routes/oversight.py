@@ -1,45 +1,147 @@
-"""Routes: the approval queue and the decisions."""
+"""Routes of oversight: the queue, decisions, requests for looser modes, codes and notifications."""
 
 from __future__ import annotations
 
-from .. import render
-from ..request import ApiRequest, ApiResponse, cursor_of
-from ..routing import LARGE_BODY, Routes
-from ..schemas.requests import DecideBody, ReviseBody
+from ..request import CURSOR, LIMIT, ApiRequest, ApiResponse, build_cursor, next_cursor
+from ..routing import LARGE_BODY, Router
+from ..schemas.messages import StatusOut, render_status
+from ..schemas.oversight import (
+    ChangeRequestsOut,
+    DecideIn,
+    DecisionOut,
+    NotificationsOut,
+    QueueOut,
+    ReviseIn,
+    UpgradedOut,
+    UpgradeIn,
+    UpgradeRequestedOut,
+    UpgradeRequestIn,
+    UpgradeRequestsOut,
+    render_change_request,
+    render_decision,
+    render_notification,
+    render_pending,
+    render_upgrade_request,
+    render_upgrade_requested,
+    render_upgraded,
+)
 
-routes = Routes()
+route = Router("Oversight")
 
 
-@routes("GET", "/v1/oversight/pending", "oversight")
+@route(
+    "GET", "/v1/oversight/pending", scopes=("oversight",), query=(LIMIT, CURSOR),
+    responses={200: QueueOut}, audit="oversight.list", client=("list_pending",), source="S",
+    note="S answers `emails`, K reads `pending`: both; P lets an agent ask, S wants `oversight`: "
+    "without it the client lists its mailbox's held sends",
+)  # fmt: skip
 def list_pending(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/oversight/pending, oldest first."""
-    limit = request.query_int("limit", 100, 1, 100)
-    found = request.services.decisions.pending(request.principal, request.cursor() or "", limit + 1)
-    rows = [render.pending(item, request.principal) for item in found[:limit]]
-    cursor = cursor_of(found[limit - 1].message.id) if len(found) > limit else None
-    return ApiResponse({"emails": rows, "pending": rows, "cursor": cursor})
+    """List what awaits a decision, oldest first."""
+    limit = request.query(LIMIT)
+    items = request.services.decisions.pending(
+        request.principal, request.query(CURSOR) or "", limit + 1
+    )
+    rows = [render_pending(item, request.principal) for item in items[:limit]]
+    cursor = build_cursor(items[limit - 1].message.id) if len(items) > limit else None
+    response: QueueOut = {"emails": rows, "pending": rows, "cursor": cursor}
+    return ApiResponse(response)
 
 
-@routes("POST", "/v1/oversight/decide", "oversight")
-def decide(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/oversight/decide."""
-    body = request.parse_body(DecideBody)
+@route(
+    "POST", "/v1/oversight/decide", scopes=("oversight",), body=DecideIn,
+    responses={200: DecisionOut}, errors=(404, 409), client=("decide_email",), source="S",
+    note="P says `decision` and `message_id`, S `action` and `email_id`; `content_hash` is E, and "
+    "needed once the sender has edited the message",
+)  # fmt: skip
+def decide(request: ApiRequest, body: DecideIn) -> ApiResponse:
+    """Approve or reject a held message."""
     approve = body.action == "approve"
-    decided = request.services.decisions.decide(
+    message = request.services.decisions.decide(
         request.principal,
         body.email_id,
         approve=approve,
         reason=body.reason,
         seen_hash=body.content_hash,
     )
-    return ApiResponse(render.decision(decided, approve=approve))
+    return ApiResponse(render_decision(message, approve=approve))
 
 
-@routes("POST", "/v1/oversight/revise", "oversight", longest_body=LARGE_BODY)
-def revise(request: ApiRequest) -> ApiResponse:
-    """Edit a held send: a new revision, which then needs its own decision. Ours."""
-    body = request.parse_body(ReviseBody)
+@route(
+    "POST", "/v1/oversight/revise", scopes=("oversight",), body=ReviseIn,
+    responses={200: StatusOut}, errors=(404, 409), max_body=LARGE_BODY,
+)  # fmt: skip
+def revise(request: ApiRequest, body: ReviseIn) -> ApiResponse:
+    """Edit a held send: a new revision, which needs its own decision."""
     revised = request.services.revisions.revise(
-        request.principal, body.email_id, body.edit(), body.content_hash
+        request.principal, body.email_id, body.build_edit(), body.content_hash
     )
-    return ApiResponse(render.fate(revised))
+    return ApiResponse(render_status(revised))
+
+
+@route(
+    "POST", "/v1/mailboxes/{mailbox}/request-upgrade", scopes=("send",), body=UpgradeRequestIn,
+    responses={202: UpgradeRequestedOut}, client=("request_upgrade",), source="S",
+    note="the hosted service sends the code to the human; here it is shown on the reviewer's side "
+    "(E) and at the terminal",
+)  # fmt: skip
+def request_upgrade(request: ApiRequest, body: UpgradeRequestIn) -> ApiResponse:
+    """Request a looser mode; the code goes to the human, never to the caller."""
+    code = request.services.upgrades.request(
+        request.principal, request.path_params["mailbox"], body.target_mode
+    )
+    return ApiResponse(render_upgrade_requested(code), 202)
+
+
+@route(
+    "POST", "/v1/mailboxes/{mailbox}/upgrade", scopes=("send",), body=UpgradeIn,
+    responses={200: UpgradedOut}, errors=(409,), client=("redeem_upgrade",), source="S",
+)  # fmt: skip
+def redeem_upgrade(request: ApiRequest, body: UpgradeIn) -> ApiResponse:
+    """Redeem a code for a looser mode."""
+    mailbox = request.services.upgrades.redeem(
+        request.principal, request.path_params["mailbox"], body.code
+    )
+    return ApiResponse(render_upgraded(mailbox))
+
+
+@route(
+    "GET", "/v1/oversight/upgrade-requests", scopes=("oversight",),
+    responses={200: UpgradeRequestsOut}, audit="upgrade.list",
+)  # fmt: skip
+def list_upgrade_requests(request: ApiRequest) -> ApiResponse:
+    """List the open requests for a looser mode with their codes, for reviewers."""
+    upgrades = request.services.upgrades.list_requests(request.principal)
+    response: UpgradeRequestsOut = {
+        "upgrade_requests": [render_upgrade_request(upgrade) for upgrade in upgrades]
+    }
+    return ApiResponse(response)
+
+
+@route(
+    "GET", "/v1/oversight/approval-codes", scopes=("oversight",),
+    responses={200: ChangeRequestsOut}, audit="code.list",
+)  # fmt: skip
+def list_approval_codes(request: ApiRequest) -> ApiResponse:
+    """List the sensitive changes that wait for an approval code with the codes, for reviewers."""
+    changes = request.services.approval_codes.list_requests(request.principal)
+    response: ChangeRequestsOut = {
+        "approval_codes": [render_change_request(change) for change in changes]
+    }
+    return ApiResponse(response)
+
+
+@route(
+    "GET", "/v1/notifications", scopes=("oversight",), query=(LIMIT, CURSOR),
+    responses={200: NotificationsOut}, audit="notice.list",
+)  # fmt: skip
+def list_notifications(request: ApiRequest) -> ApiResponse:
+    """List what the human should know and need not decide, newest first."""
+    limit = request.query(LIMIT)
+    notices = request.services.notifications.list_notifications(
+        request.principal, request.query(CURSOR), limit
+    )
+    response: NotificationsOut = {
+        "notifications": [render_notification(notice) for notice in notices[:limit]],
+        "cursor": next_cursor(notices, limit),
+    }
+    return ApiResponse(response)

@@ -1,82 +1,94 @@
-"""Routes: sending, replying, and taking back."""
+"""Routes of sending, replying, cancelling and rescheduling."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ...errors import invalid
 from ...services.revisions import DraftEdit
-from .. import render
+from ...services.sending import Sent
 from ..request import ApiRequest, ApiResponse
-from ..routing import LARGE_BODY, Routes
-from ..schemas.requests import ReplyBody, ScheduleBody, SendBody
+from ..routing import LARGE_BODY, Router
+from ..schemas.messages import StatusOut, render_status
+from ..schemas.sending import ReplyIn, ScheduleIn, SendIn, SentOut, render_sent
+from .messages import EMAIL
 
-routes = Routes()
+route = Router("Mail")
 
-_FARTHEST = timedelta(days=366)
-
-
-@routes("POST", "/v1/mailboxes/{mailbox}/send", "send", longest_body=LARGE_BODY)
-def send(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/mailboxes/{mailbox}/send."""
-    body = request.parse_body(SendBody)
-    check_time(request, body)
-    draft = body.draft(tuple(body.to), body.subject)
-    result = request.services.sending.send(request.principal, request.path["mailbox"], draft)
-    return ApiResponse(
-        render.sent(result, request.door.base_url(request.base_url)),
-        200 if result.replayed else 202,
-    )
+_MAX_DELAY = timedelta(days=366)
 
 
-@routes("POST", "/v1/mailboxes/{mailbox}/reply/{email}", "send", longest_body=LARGE_BODY)
-def reply(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/mailboxes/{mailbox}/reply/{email}."""
-    body = request.parse_body(ReplyBody)
-    check_time(request, body)
+@route(
+    "POST", "/v1/mailboxes/{mailbox}/send", scopes=("send",), body=SendIn,
+    responses={202: SentOut, 200: SentOut}, errors=(409,), max_body=LARGE_BODY,
+    client=("send_email",), source="S",
+    note="`approval_url` (P) names the item's page, which asks for a sign-in; status: S "
+    "`pending_scan`, P `pending`; the client shows `pending` and keeps S's word in `wire_status`; "
+    "`suppressed` is E",
+)  # fmt: skip
+def send(request: ApiRequest, body: SendIn) -> ApiResponse:
+    """Send a message; 200 for a repeated request that was sent before."""
+    check_send_time(request, body.send_at)
+    draft = body.build_draft(tuple(body.to), body.subject)
+    mailbox_id = request.path_params["mailbox"]
+    return _respond(request, request.services.sending.send(request.principal, mailbox_id, draft))
+
+
+@route(
+    "POST", "/v1/mailboxes/{mailbox}/reply/{email}", scopes=("send",), body=ReplyIn,
+    responses={202: SentOut, 200: SentOut}, errors=(409,), max_body=LARGE_BODY,
+    client=("reply_email",), source="S", note="`reply_all` is E",
+)  # fmt: skip
+def reply(request: ApiRequest, body: ReplyIn) -> ApiResponse:
+    """Reply to a message; 200 for a repeated request that was sent before."""
+    check_send_time(request, body.send_at)
     result = request.services.sending.reply(
         request.principal,
-        request.path["mailbox"],
-        request.path["email"],
-        body.draft(),
+        request.path_params["mailbox"],
+        request.path_params["email"],
+        body.build_draft(),
         reply_all=body.reply_all,
     )
-    return ApiResponse(
-        render.sent(result, request.door.base_url(request.base_url)),
-        200 if result.replayed else 202,
-    )
+    return _respond(request, result)
 
 
-@routes("POST", "/v1/mailboxes/{mailbox}/emails/{email}/cancel", "send")
+def _respond(request: ApiRequest, result: Sent) -> ApiResponse:
+    return ApiResponse(render_sent(result, request.public_url), 200 if result.replayed else 202)
+
+
+@route(
+    "POST", f"{EMAIL}/cancel", scopes=("send",), responses={200: StatusOut}, errors=(409,),
+    client=("cancel_message",), source="S",
+)  # fmt: skip
 def cancel(request: ApiRequest) -> ApiResponse:
-    """API: POST …/emails/{id}/cancel."""
-    done = request.services.cancellation.cancel(
-        request.principal, request.path["mailbox"], request.path["email"]
+    """Cancel a message that has not left."""
+    cancelled = request.services.cancellation.cancel(
+        request.principal, request.path_params["mailbox"], request.path_params["email"]
     )
-    return ApiResponse(render.fate(done))
+    return ApiResponse(render_status(cancelled))
 
 
-@routes("PATCH", "/v1/mailboxes/{mailbox}/emails/{email}/schedule", "send", longest_body=LARGE_BODY)
-def reschedule(request: ApiRequest) -> ApiResponse:
-    """API: PATCH …/emails/{id}/schedule: another `send_at`, or other content."""
-    body = request.parse_body(ScheduleBody)
-    rewrite = body.rewrite()
-    check_time(request, body)
-    which = (request.principal, request.path["mailbox"], request.path["email"])
-    if rewrite != DraftEdit(send_at=body.send_at):
-        return ApiResponse(
-            render.fate(request.services.revisions.edit(*which, rewrite, body.content_hash))
-        )
+@route(
+    "PATCH", f"{EMAIL}/schedule", scopes=("send",), body=ScheduleIn, responses={200: StatusOut},
+    errors=(409,), max_body=LARGE_BODY, client=("reschedule_email",), source="M",
+    note="an edit of what was approved is a 409, as in M; `content_hash`, of the edited content, "
+    "is E",
+)  # fmt: skip
+def reschedule(request: ApiRequest, body: ScheduleIn) -> ApiResponse:
+    """Change the `send_at` or the content of a message that has not left."""
+    edit = body.build_edit()
+    check_send_time(request, body.send_at)
+    target = (request.principal, request.path_params["mailbox"], request.path_params["email"])
+    services = request.services
+    if edit != DraftEdit(send_at=body.send_at):
+        return ApiResponse(render_status(services.revisions.edit(*target, edit, body.content_hash)))
     if body.send_at is None:
-        raise invalid("Nothing is named that could change, such as `send_at` or `markdown`.")
-    return ApiResponse(
-        render.fate(
-            request.services.cancellation.reschedule(*which, body.send_at, body.content_hash)
-        )
-    )
+        raise invalid("The body changes nothing; name `send_at` or content such as `markdown`.")
+    moved = services.cancellation.reschedule(*target, body.send_at, body.content_hash)
+    return ApiResponse(render_status(moved))
 
 
-def check_time(request: ApiRequest, body: ReplyBody | ScheduleBody) -> None:
-    """Refuse a time too far ahead, and a gate timing that is not supported."""
-    if body.send_at is not None and body.send_at > request.services.context.now() + _FARTHEST:
-        raise invalid("`send_at` lies more than a year ahead.")
+def check_send_time(request: ApiRequest, send_at: datetime | None) -> None:
+    """Raise a 400 for a time more than a year ahead."""
+    if send_at is not None and send_at > request.services.context.now() + _MAX_DELAY:
+        raise invalid("`send_at` is more than a year ahead.")

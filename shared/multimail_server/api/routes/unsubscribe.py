@@ -1,7 +1,7 @@
-"""Routes: the page behind List-Unsubscribe. Looking at it changes nothing; its button does.
+"""Routes of the page behind List-Unsubscribe. GET changes nothing; its button does.
 
 Mail scanners follow links, so only POST unsubscribes (RFC 8058 section 3.1). The token is the
-permission: whoever has it got the message.
+permission: only a recipient of the message has it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from urllib.parse import parse_qs
 from ...errors import ApiError
 from ...services.suppression import UnsubscribeRequest
 from ..request import ApiRequest, ApiResponse
-from ..routing import Routes
+from ..routing import FORM, Router
+from ..schemas.domains import UnsubscribeForm
 
-routes = Routes()
+route = Router()
 
 _MAX_BODY = 4096
 _HEADERS = {
@@ -34,57 +35,68 @@ max-width:34rem;padding:0 1rem;overflow-wrap:anywhere}}input,button{{font:inheri
 """
 
 
-@routes("GET", "/v1/unsubscribe/{token}")
-def show(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/unsubscribe/{token}."""
+@route(
+    "GET", "/v1/unsubscribe/{token}", responses={200: "text/html"}, html=True, source="S",
+    note="the page behind List-Unsubscribe, for people",
+)  # fmt: skip
+def show_form(request: ApiRequest) -> ApiResponse:
+    """Show the form that unsubscribes a recipient. It changes nothing."""
     try:
-        found = request.services.suppressions.get_unsubscribe_request(request.path["token"])
-    except ApiError as refusal:
-        return _refused(refusal)
-    if found.is_suppressed:
-        return _done(found)
-    return _page("Unsubscribe", _form(found))
+        pending = request.services.suppressions.get_unsubscribe_request(
+            request.path_params["token"]
+        )
+    except ApiError as error:
+        return _render_error(error)
+    if pending.is_suppressed:
+        return _render_done(pending)
+    return _render("Unsubscribe", _build_form(pending))
 
 
-@routes("POST", "/v1/unsubscribe/{token}", longest_body=_MAX_BODY)
+@route(
+    "POST", "/v1/unsubscribe/{token}", content={FORM: UnsubscribeForm},
+    responses={200: "text/html"}, html=True, max_body=_MAX_BODY, source="S",
+    note="a form, or the one click of RFC 8058",
+)  # fmt: skip
 def unsubscribe(request: ApiRequest) -> ApiResponse:
-    """API: POST /v1/unsubscribe/{token}: a form, or RFC 8058's one click."""
-    given = parse_qs(request.body.decode("utf-8", "replace"), max_num_fields=20)
-    address = (given.get("address") or [""])[0][:254]
+    """Unsubscribe a recipient: by the form, or by the one click of RFC 8058."""
+    fields = parse_qs(request.body.decode("utf-8", "replace"), max_num_fields=20)
+    address = (fields.get("address") or [""])[0][:254]
     try:
-        return _done(request.services.suppressions.unsubscribe(request.path["token"], address))
-    except ApiError as refusal:
-        return _refused(refusal)
+        done = request.services.suppressions.unsubscribe(request.path_params["token"], address)
+    except ApiError as error:
+        return _render_error(error)
+    return _render_done(done)
 
 
-def _form(found: UnsubscribeRequest) -> str:
-    sender = f"<strong>{escape(found.sender)}</strong>"
-    if found.address is not None:
-        said = f"<p>No more mail from {sender} to <strong>{escape(found.address)}</strong>?</p>"
+def _build_form(pending: UnsubscribeRequest) -> str:
+    sender = f"<strong>{escape(pending.sender)}</strong>"
+    if pending.address is not None:
+        address = f"<strong>{escape(pending.address)}</strong>"
+        question = f"<p>Stop mail from {sender} to {address}?</p>"
         field = ""
     else:
-        said = f"<p>No more mail from {sender}? Say which address is yours.</p>"
+        question = f"<p>Stop mail from {sender}? Enter your address.</p>"
         field = (
             '<p><label>Your address <input type="email" name="address" required '
             'autocomplete="email" maxlength="254"></label></p>'
         )
-    return f'{said}<form method="post">{field}<button type="submit">Unsubscribe</button></form>'
+    return f'{question}<form method="post">{field}<button type="submit">Unsubscribe</button></form>'
 
 
-def _done(found: UnsubscribeRequest) -> ApiResponse:
-    sender, address = escape(found.sender), escape(found.address or "")
-    return _page(
+def _render_done(done: UnsubscribeRequest) -> ApiResponse:
+    sender, address = escape(done.sender), escape(done.address or "")
+    return _render(
         "Unsubscribed",
-        f"<p>If <strong>{address}</strong> got this message, it gets no more mail from "
-        f"<strong>{sender}</strong>, nor from the other mailboxes of that account.</p>",
+        f"<p>If <strong>{address}</strong> received this message, it gets no more mail from "
+        f"<strong>{sender}</strong> or from the other mailboxes of that account.</p>",
     )
 
 
-def _refused(refusal: ApiError) -> ApiResponse:
-    return _page("Not unsubscribed", f"<p>{escape(refusal.message)}</p>", refusal.status)
+def _render_error(error: ApiError) -> ApiResponse:
+    return _render("Not unsubscribed", f"<p>{escape(error.message)}</p>", error.status)
 
 
-def _page(title: str, body: str, status: int = 200) -> ApiResponse:
+def _render(title: str, body: str, status: int = 200) -> ApiResponse:
     content = _PAGE.format(title=escape(title), body=body).encode("utf-8", "replace")
     return ApiResponse(
         status=status, content=content, media_type="text/html; charset=utf-8", headers=_HEADERS

@@ -1,98 +1,132 @@
-"""Routes: webhook subscriptions, and the history of what was delivered to them."""
+"""Routes of webhook subscriptions and their deliveries."""
 
 from __future__ import annotations
 
-from ...errors import invalid
 from ...store.records import DeliveryFilter, DeliveryStatus
-from .. import render_webhooks as render
-from ..request import ApiRequest, ApiResponse, cursor_of
-from ..routing import Routes
-from ..schemas.webhook_bodies import WebhookBody, WebhookChangeBody
+from ..request import (
+    CURSOR,
+    LIMIT,
+    ApiRequest,
+    ApiResponse,
+    next_cursor,
+    query_enum,
+    query_str,
+)
+from ..routing import Router
+from ..schemas.base import DeletedOut, render_deleted
+from ..schemas.webhooks import (
+    NewWebhookOut,
+    WebhookChangeIn,
+    WebhookDeliveriesOut,
+    WebhookDeliveryOut,
+    WebhookIn,
+    WebhookOut,
+    WebhooksOut,
+    render_delivery,
+    render_new_webhook,
+    render_webhook,
+)
 
-routes = Routes()
+route = Router("Account")
+
+_STATUS = query_enum("status", tuple(DeliveryStatus))
+_WEBHOOK_ID = query_str("webhook_id", max_length=100)
 
 
-@routes("GET", "/v1/webhooks", "admin")
+@route(
+    "GET", "/v1/webhooks", scopes=("admin",), responses={200: WebhooksOut},
+    client=("list_webhooks",), source="S",
+    note="S answers `subscriptions`, K reads `webhooks`: both",
+)  # fmt: skip
 def list_webhooks(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/webhooks."""
+    """List the webhook subscriptions."""
     rows = [
-        render.webhook(hook) for hook in request.services.webhooks.list_webhooks(request.principal)
+        render_webhook(webhook)
+        for webhook in request.services.webhooks.list_webhooks(request.principal)
     ]
-    return ApiResponse({"subscriptions": rows, "webhooks": rows})
+    response: WebhooksOut = {"subscriptions": rows, "webhooks": rows}
+    return ApiResponse(response)
 
 
-@routes("POST", "/webhooks", "admin")
-@routes("POST", "/v1/webhooks", "admin")
-def create_webhook(request: ApiRequest) -> ApiResponse:
-    """API and pages: POST /v1/webhooks, /webhooks; `signing_secret` is shown this once."""
-    body = request.parse_body(WebhookBody)
-    made = request.services.webhooks.create(
+@route(
+    "POST", "/v1/webhooks", scopes=("admin",), body=WebhookIn, responses={201: NewWebhookOut},
+    errors=(404, 409), approval_code=True, client=("create_webhook",), source="S",
+    note="P and M name events differently: both are taken, and emitted as subscribed; P shows the "
+    "signature as `sha256=hex` and as bare hex: `signature_format` (E) says which",
+)  # fmt: skip
+def create_webhook(request: ApiRequest, body: WebhookIn) -> ApiResponse:
+    """Subscribe to events; only this response has the `signing_secret`."""
+    created = request.services.webhooks.create(
         request.principal,
         body.url,
         body.events,
         mailbox_id=body.mailbox_id,
         signature_format=body.signature_format,
     )
-    return ApiResponse({**render.webhook(made), "signing_secret": made.signing_secret}, 201)
+    return ApiResponse(render_new_webhook(created), 201)
 
 
-@routes("GET", "/v1/webhooks/{webhook}", "admin")
+@route(
+    "GET", "/v1/webhooks/{webhook}", scopes=("admin",), responses={200: WebhookOut},
+    client=("get_webhook",), source="S", note="`status` is E",
+)  # fmt: skip
 def get_webhook(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/webhooks/{id}."""
-    return ApiResponse(
-        render.webhook(request.services.webhooks.get(request.principal, request.path["webhook"]))
-    )
+    """Return a webhook subscription."""
+    webhook = request.services.webhooks.get(request.principal, request.path_params["webhook"])
+    return ApiResponse(render_webhook(webhook))
 
 
-@routes("PATCH", "/v1/webhooks/{webhook}", "admin")
-def change_webhook(request: ApiRequest) -> ApiResponse:
-    """Enable or disable a subscription; an addition of this server."""
-    enabled = request.parse_body(WebhookChangeBody).enabled
+@route(
+    "PATCH", "/v1/webhooks/{webhook}", scopes=("admin",), body=WebhookChangeIn,
+    responses={200: WebhookOut},
+)  # fmt: skip
+def update_webhook(request: ApiRequest, body: WebhookChangeIn) -> ApiResponse:
+    """Enable or disable a webhook subscription."""
     changed = request.services.webhooks.enable(
-        request.principal, request.path["webhook"], enabled=enabled
+        request.principal, request.path_params["webhook"], enabled=body.enabled
     )
-    return ApiResponse(render.webhook(changed))
+    return ApiResponse(render_webhook(changed))
 
 
-@routes("DELETE", "/v1/webhooks/{webhook}", "admin")
+@route(
+    "DELETE", "/v1/webhooks/{webhook}", scopes=("admin",), responses={200: DeletedOut},
+    client=("delete_webhook",), source="S",
+)  # fmt: skip
 def delete_webhook(request: ApiRequest) -> ApiResponse:
-    """API: DELETE /v1/webhooks/{id}."""
-    gone = request.services.webhooks.delete(request.principal, request.path["webhook"])
-    return ApiResponse({"id": gone.id, "status": "deleted"})
+    """Delete a webhook subscription."""
+    deleted = request.services.webhooks.delete(request.principal, request.path_params["webhook"])
+    return ApiResponse(render_deleted(deleted.id))
 
 
-@routes("GET", "/v1/webhook-deliveries", "admin")
+@route(
+    "GET", "/v1/webhook-deliveries", scopes=("admin",),
+    query=(LIMIT, CURSOR, _STATUS, _WEBHOOK_ID), responses={200: WebhookDeliveriesOut},
+    client=("list_webhook_deliveries",), source="S",
+)  # fmt: skip
 def list_deliveries(request: ApiRequest) -> ApiResponse:
-    """API: GET /v1/webhook-deliveries, newest first; `status` and `webhook_id` filter."""
-    limit = request.query_int("limit", 100, 1, 100)
+    """List webhook deliveries, newest first."""
+    limit = request.query(LIMIT)
+    status = request.query(_STATUS)
     where = DeliveryFilter(
         account_id=request.principal.account_id,
         limit=limit,
-        status=_status(request),
-        webhook_id=request.query_str("webhook_id", 100),
-        before_id=request.cursor(),
+        status=DeliveryStatus(status) if status else None,
+        webhook_id=request.query(_WEBHOOK_ID),
+        before_id=request.query(CURSOR),
     )
-    found = request.services.webhooks.list_deliveries(request.principal, where)
-    rows = [render.delivery(row) for row in found[:limit]]
-    cursor = cursor_of(found[limit - 1].id) if len(found) > limit else None
-    return ApiResponse({"deliveries": rows, "cursor": cursor})
+    deliveries = request.services.webhooks.list_deliveries(request.principal, where)
+    response: WebhookDeliveriesOut = {
+        "deliveries": [render_delivery(delivery) for delivery in deliveries[:limit]],
+        "cursor": next_cursor(deliveries, limit),
+    }
+    return ApiResponse(response)
 
 
-@routes("POST", "/v1/webhook-deliveries/{delivery}/replay", "admin")
+@route(
+    "POST", "/v1/webhook-deliveries/{delivery}/replay", scopes=("admin",),
+    responses={202: WebhookDeliveryOut}, errors=(409,),
+)  # fmt: skip
 def replay_delivery(request: ApiRequest) -> ApiResponse:
-    """Deliver once more, with the same id and body; an addition of this server."""
-    return ApiResponse(
-        render.delivery(
-            request.services.webhooks.replay(request.principal, request.path["delivery"])
-        ),
-        202,
-    )
-
-
-def _status(request: ApiRequest) -> DeliveryStatus | None:
-    value = request.query_str("status")
-    if value is None:
-        return None
-    if value not in set(DeliveryStatus):
-        raise invalid(f"`status` is none of {', '.join(DeliveryStatus)}.")
-    return DeliveryStatus(value)
+    """Deliver an event once more, with the same id and body."""
+    delivery = request.services.webhooks.replay(request.principal, request.path_params["delivery"])
+    return ApiResponse(render_delivery(delivery), 202)

@@ -1,24 +1,151 @@
-"""Answers about everything but mail: mailboxes, contacts, keys, the account and its audit log."""
+"""Schemas of the account: mailboxes, contacts, API keys, usage, the audit log and the export."""
 
 from __future__ import annotations
 
-from typing import Literal
+import base64
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from typing_extensions import TypedDict
 
 from ...oversight import Mode
-from .messages import Answered, Json, Time
+from ...services import Principal
+from ...services.accounts import Usage
+from ...services.auth import get_inbound_mode
+from ...services.export import ExportedMessage, ExportPage
+from ...services.mailboxes import MailboxChanges
+from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
+from ...webhook_signing import mint_signing_secret
+from ..request import build_cursor
+from .base import (
+    Address,
+    Json,
+    Line,
+    MailboxId,
+    ModeName,
+    Name,
+    Recipients,
+    RequestModel,
+    Text,
+    Time,
+    none_to_empty,
+    to_optional_time,
+    to_wire_time,
+)
+from .messages import EmailOut, SummaryOut, render_email, render_summary
+
+_NOT_SETTINGS = frozenset(
+    {"display_name", "oversight_mode", "address", "address_local", "local_part"}
+)
+_WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
+_EVERYTHING = Principal("", "", "", frozenset({"oversight"}), live=False)
+_NOTHING = Principal("", "", "", frozenset(), live=False)
 
 
-class HealthAnswer(Answered):
-    """The server is there and its database can be read."""
+def _check_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+[^\s]*", text):
+        raise ValueError("it is not an http or https address")
+    return text
+
+
+Url = Annotated[Line, Field(max_length=2000), AfterValidator(_check_url)]
+SpamFilter = Literal["off", "flag", "quarantine"]
+Scopes = Annotated[list[str], Field(max_length=10)]
+
+
+class MailboxChangeIn(RequestModel):
+    """Changes to a mailbox; a setting that is null is removed."""
+
+    display_name: Name | None = None
+    oversight_mode: Mode | None = Field(default=None, strict=False)
+    auto_cc: Recipients | None = None
+    auto_bcc: Recipients | None = None
+    forward_inbound: Annotated[
+        Recipients | bool | None, Field(description="Addresses; false or null for none.")
+    ] = None
+    webhook_url: Url | None = None
+    oversight_webhook_url: Url | None = None
+    signature_block: Annotated[Text, Field(max_length=4000)] | None = None
+    default_gate_timing: Literal["gate_first", "schedule_first"] | None = None
+    scheduling_enabled: bool | None = None
+    ai_disclosure: bool | None = None
+    mcp_configured: bool | None = None
+    approver_emails: Recipients | None = None
+    spam_filter: SpamFilter | None = None
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+
+    def build_changes(self) -> MailboxChanges:
+        """Return the fields that the body has, with a signing secret for each webhook URL."""
+        fields = self.model_dump(mode="json", exclude_unset=True)
+        settings = {name: value for name, value in fields.items() if name not in _NOT_SETTINGS}
+        secrets = {
+            name: mint_signing_secret() if fields[name] else ""
+            for name in _WEBHOOK_SETTINGS
+            if name in fields
+        }
+        return MailboxChanges(self.display_name, self.oversight_mode, settings, secrets)
+
+
+class MailboxIn(MailboxChangeIn):
+    """A new mailbox."""
+
+    address: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=254,
+            validation_alias=AliasChoices("address_local", "address", "local_part"),
+        ),
+    ]
+
+
+class ContactIn(RequestModel):
+    """A new entry of the address book."""
+
+    email: Annotated[Address, Field(validation_alias=AliasChoices("email", "address"))]
+    name: Name | None = None
+    tags: Annotated[
+        list[Annotated[Line, Field(max_length=64)]],
+        BeforeValidator(none_to_empty),
+        Field(max_length=50),
+    ] = Field(default=[])
+
+
+class KeyIn(RequestModel):
+    """A new API key."""
+
+    name: Annotated[Name, Field(min_length=1)]
+    scopes: Scopes = Field(default=["read"])
+    mailbox_id: Annotated[
+        MailboxId, Field(validation_alias=AliasChoices("mailbox_id", "mailbox"))
+    ] = None
+    live: bool | None = None
+
+
+class KeyChangeIn(RequestModel):
+    """Changes to an API key."""
+
+    name: Annotated[Name, Field(min_length=1)] | None = None
+    scopes: Scopes | None = None
+
+
+class AccountIn(RequestModel):
+    """Changes to the account."""
+
+    name: Annotated[Name, Field(min_length=1)]
+
+
+class HealthOut(TypedDict):
+    """The server runs and its database can be read."""
 
     status: Literal["ok"]
     server: str
     version: str
 
 
-class MailboxAnswer(Answered):
+class MailboxOut(TypedDict):
     """A mailbox with its settings."""
 
     id: str
@@ -26,7 +153,7 @@ class MailboxAnswer(Answered):
     address: str
     email: str
     display_name: str | None
-    oversight_mode: Mode
+    oversight_mode: ModeName
     auto_cc: list[str] | None
     auto_bcc: list[str] | None
     forward_inbound: list[str] | bool | None
@@ -35,7 +162,7 @@ class MailboxAnswer(Answered):
     signature_block: str | None
     default_gate_timing: str | None
     approver_emails: list[str] | None
-    spam_filter: Literal["off", "flag", "quarantine"] | None
+    spam_filter: SpamFilter | None
     retention_days: int | None
     scheduling_enabled: bool
     ai_disclosure: bool
@@ -43,19 +170,21 @@ class MailboxAnswer(Answered):
     per_message_oversight: bool
     holds_inbound: bool
     created_at: Time
-    signing_secrets: dict[str, str] = Field(
-        default_factory=dict,
-        description="By setting, the secret of a webhook just set; shown this once.",
-    )
+    signing_secrets: NotRequired[
+        Annotated[
+            dict[str, str],
+            Field(description="By setting, the secret of a webhook just set; shown only here."),
+        ]
+    ]
 
 
-class MailboxesAnswer(Answered):
+class MailboxesOut(TypedDict):
     """All mailboxes that the key sees."""
 
-    mailboxes: list[MailboxAnswer]
+    mailboxes: list[MailboxOut]
 
 
-class ContactAnswer(Answered):
+class ContactOut(TypedDict):
     """An entry of the address book."""
 
     id: str
@@ -65,13 +194,13 @@ class ContactAnswer(Answered):
     created_at: Time
 
 
-class ContactsAnswer(Answered):
+class ContactsOut(TypedDict):
     """Entries of the address book."""
 
-    contacts: list[ContactAnswer]
+    contacts: list[ContactOut]
 
 
-class KeyAnswer(Answered):
+class KeyOut(TypedDict):
     """An API key without its secret."""
 
     id: str
@@ -84,27 +213,27 @@ class KeyAnswer(Answered):
     revoked_at: Time | None
 
 
-class NewKeyAnswer(KeyAnswer):
-    """A key just made; `key` is its secret and is shown this once."""
+class NewKeyOut(KeyOut):
+    """A new API key; `key` is its secret and is shown only here."""
 
     key: str
 
 
-class RevokedKeyAnswer(KeyAnswer):
-    """A key that opens nothing any more."""
+class RevokedKeyOut(KeyOut):
+    """A revoked API key."""
 
     status: Literal["revoked"]
 
 
-class KeysAnswer(Answered):
-    """The keys that this one may manage; `keys` holds the same rows as `api_keys`."""
+class KeysOut(TypedDict):
+    """The keys that this key may manage; `keys` holds the same rows as `api_keys`."""
 
-    api_keys: list[KeyAnswer]
-    keys: list[KeyAnswer]
+    api_keys: list[KeyOut]
+    keys: list[KeyOut]
 
 
-class CallerAnswer(Answered):
-    """The key that asks, and what it may do."""
+class CallerOut(TypedDict):
+    """The key of the request, and what it may do."""
 
     id: str
     name: str
@@ -113,17 +242,17 @@ class CallerAnswer(Answered):
     live: bool
 
 
-class AccountAnswer(Answered):
+class AccountOut(TypedDict):
     """The account."""
 
     id: str
     account_id: str
     name: str
     created_at: Time
-    key: CallerAnswer
+    key: CallerOut
 
 
-class UsageAnswer(Answered):
+class UsageOut(TypedDict):
     """What the account used."""
 
     period_days: int
@@ -133,7 +262,7 @@ class UsageAnswer(Answered):
     quota: int | None
 
 
-class AuditEntryAnswer(Answered):
+class AuditEntryOut(TypedDict):
     """A line of the audit log."""
 
     id: str
@@ -147,8 +276,181 @@ class AuditEntryAnswer(Answered):
     created_at: Time
 
 
-class AuditAnswer(Answered):
+class AuditLogOut(TypedDict):
     """A page of the audit log, newest line first."""
 
-    entries: list[AuditEntryAnswer]
+    entries: list[AuditEntryOut]
     cursor: str | None
+
+
+class ExportedAccountOut(TypedDict):
+    """The account itself."""
+
+    id: str
+    name: str
+    created_at: Time
+
+
+class ExportedEmailOut(EmailOut):
+    """A message with its body and its bytes."""
+
+    raw_base64: str
+
+
+class ExportOut(TypedDict):
+    """A page of the account's data; the first one has the account itself."""
+
+    status: Literal["ok"]
+    format: Literal["multimail-export-1"]
+    account: NotRequired[ExportedAccountOut]
+    mailboxes: NotRequired[list[MailboxOut]]
+    api_keys: NotRequired[list[KeyOut]]
+    contacts: NotRequired[list[ContactOut]]
+    emails: Sequence[ExportedEmailOut | SummaryOut]
+    audit_log: list[AuditEntryOut]
+    cursor: str | None
+
+
+def render_mailbox(mailbox: Mailbox, changes: MailboxChanges | None = None) -> MailboxOut:
+    """Return a mailbox with its settings, and the signing secrets that `changes` made."""
+    settings = mailbox.settings
+    response: MailboxOut = {
+        "id": mailbox.id,
+        "mailbox_id": mailbox.id,
+        "address": mailbox.address,
+        "email": mailbox.address,
+        "display_name": mailbox.display_name or None,
+        "oversight_mode": mailbox.oversight_mode.value,
+        "auto_cc": settings.get("auto_cc"),
+        "auto_bcc": settings.get("auto_bcc"),
+        "forward_inbound": settings.get("forward_inbound"),
+        "webhook_url": settings.get("webhook_url"),
+        "oversight_webhook_url": settings.get("oversight_webhook_url"),
+        "signature_block": settings.get("signature_block"),
+        "default_gate_timing": settings.get("default_gate_timing"),
+        "approver_emails": settings.get("approver_emails"),
+        "spam_filter": settings.get("spam_filter"),
+        "retention_days": settings.get("retention_days"),
+        "scheduling_enabled": bool(settings.get("scheduling_enabled", True)),
+        "ai_disclosure": bool(settings.get("ai_disclosure")),
+        "mcp_configured": bool(settings.get("mcp_configured")),
+        "per_message_oversight": True,
+        "holds_inbound": get_inbound_mode(mailbox) is Mode.GATED_ALL,
+        "created_at": to_wire_time(mailbox.created_at),
+    }
+    secrets = changes.signing_secrets if changes else {}
+    if any(secrets.values()):
+        response["signing_secrets"] = {name: secret for name, secret in secrets.items() if secret}
+    return response
+
+
+def render_contact(contact: Contact) -> ContactOut:
+    """Return an entry of the address book."""
+    return {
+        "id": contact.id,
+        "name": contact.name,
+        "email": contact.email,
+        "tags": list(contact.tags),
+        "created_at": to_wire_time(contact.created_at),
+    }
+
+
+def render_contacts(contacts: Sequence[Contact]) -> ContactsOut:
+    """Return entries of the address book."""
+    return {"contacts": [render_contact(contact) for contact in contacts]}
+
+
+def render_key(key: Key) -> KeyOut:
+    """Return an API key without its secret."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": list(key.scopes),
+        "mailbox_id": key.mailbox_id,
+        "live": key.live,
+        "created_at": to_wire_time(key.created_at),
+        "revoked_at": to_optional_time(key.revoked_at),
+    }
+
+
+def render_new_key(key: Key, secret: str) -> NewKeyOut:
+    """Return a new API key with its secret."""
+    return {**render_key(key), "key": secret}
+
+
+def render_revoked_key(key: Key) -> RevokedKeyOut:
+    """Return a revoked API key."""
+    return {**render_key(key), "status": "revoked"}
+
+
+def render_account(account: Account, principal: Principal) -> AccountOut:
+    """Return the account, and what the key of the request may do."""
+    return {
+        "id": account.id,
+        "account_id": account.id,
+        "name": account.name,
+        "created_at": to_wire_time(account.created_at),
+        "key": {
+            "id": principal.key_id,
+            "name": principal.name,
+            "scopes": sorted(principal.scopes),
+            "mailbox_id": principal.mailbox_id,
+            "live": principal.live,
+        },
+    }
+
+
+def render_usage(usage: Usage) -> UsageOut:
+    """Return what the account used."""
+    return {
+        "period_days": usage.since_days,
+        "emails_sent": usage.counts.get("outbound", 0),
+        "emails_received": usage.counts.get("inbound", 0),
+        "mailboxes": usage.mailboxes,
+        "quota": None,
+    }
+
+
+def render_audit_entry(entry: AuditEntry) -> AuditEntryOut:
+    """Return a line of the audit log."""
+    return {
+        "id": entry.id,
+        "action": entry.action,
+        "resource_type": entry.resource_type,
+        "resource_id": entry.resource_id,
+        "mailbox_id": entry.mailbox_id,
+        "actor_key_id": entry.actor_key_id,
+        "outcome": entry.metadata.get("outcome", "done"),
+        "metadata": entry.metadata,
+        "created_at": to_wire_time(entry.created_at),
+    }
+
+
+def render_export(page: ExportPage) -> ExportOut:
+    """Return a page of the account's data."""
+    response: ExportOut = {
+        "status": "ok",
+        "format": "multimail-export-1",
+        "emails": [_render_exported(exported) for exported in page.messages],
+        "audit_log": [render_audit_entry(entry) for entry in page.audit],
+        "cursor": build_cursor(page.last_id) if page.last_id else None,
+    }
+    if page.account is not None:
+        response["account"] = {
+            "id": page.account.id,
+            "name": page.account.name,
+            "created_at": to_wire_time(page.account.created_at),
+        }
+        response["mailboxes"] = [render_mailbox(mailbox) for mailbox in page.mailboxes]
+        response["api_keys"] = [render_key(key) for key in page.keys]
+        response["contacts"] = [render_contact(contact) for contact in page.contacts]
+    return response
+
+
+def _render_exported(exported: ExportedMessage) -> ExportedEmailOut | SummaryOut:
+    # What the key may see was decided when the page was made.
+    if exported.hidden:
+        return render_summary(exported.opened.message, _NOTHING)
+    raw = base64.b64encode(exported.raw).decode()
+    return {**render_email(exported.opened, _EVERYTHING), "raw_base64": raw}

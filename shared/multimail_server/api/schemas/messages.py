@@ -1,67 +1,36 @@
-"""Answers: the shapes of what `render` makes of mail, for the description of the API and its tests.
-
-A field without a default is always there. One with a default is missing where it says nothing, as
-on a message whose content only a reviewer may see.
-"""
+"""Schemas of messages as they are read: rows of listings, whole messages, threads and tags."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Annotated, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import Field
+from typing_extensions import TypedDict
 
-from ...oversight import Direction, Mode, State
+from ...mail.scoring import score_message
+from ...oversight import Direction, State, hides_content
+from ...services import Principal
+from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
+from ...store.records import Attachment, Message
+from .base import (
+    DirectionName,
+    Json,
+    Line,
+    ModeName,
+    RecipientOut,
+    RequestModel,
+    StateName,
+    Time,
+    to_optional_time,
+    to_wire_time,
+)
 
-Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
-Json = dict[str, Any]
-
-
-def _without_defaults(schema: Json) -> None:
-    """A default only says that the field may be missing; nobody fills it in."""
-    for field in schema.get("properties", {}).values():
-        field.pop("default", None)
-
-
-class Answered(BaseModel):
-    """Base of all answers."""
-
-    model_config = ConfigDict(
-        populate_by_name=True, json_schema_extra=_without_defaults, defer_build=True
-    )
-
-
-class RecipientAnswer(Answered):
-    """What became of a message for one recipient."""
-
-    address: str
-    status: Literal[
-        "pending", "delivered", "deferred", "refused", "bounced", "suppressed", "not_sent"
-    ]
-    code: Annotated[int | None, Field(description="The SMTP reply's.")]
-    text: str | None
-    enhanced_code: str | None = None
-    bounce_type: str | None = None
+_SHORT_EVIDENCE = ("result", "domain", "aligned", "policy", "sealer")
+_UNSENT = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
 
 
-class ErrorAnswer(Answered):
-    """Every refusal: what happened, to what, and what to do next."""
-
-    error: str
-    code: Annotated[str, Field(description="For programs, in snake_case.")]
-    request_id: Annotated[str, Field(description="The request in the server's log.")]
-    recipients: Annotated[
-        list[RecipientAnswer], Field(description="Where all are suppressed: why, for each.")
-    ] = []
-
-
-class GoneAnswer(Answered):
-    """What was removed."""
-
-    id: str
-    status: Literal["deleted"]
-
-
-class AttachmentAnswer(Answered):
+class AttachmentOut(TypedDict):
     """A file's description, without its bytes."""
 
     id: str
@@ -71,29 +40,36 @@ class AttachmentAnswer(Answered):
     sha256: str
 
 
-class FileAnswer(AttachmentAnswer):
+class FileContentOut(TypedDict, total=False):
+    """A file's bytes, or a link to them."""
+
+    content_base64: str
+    url: str
+    expires_at: Time
+
+
+class FileOut(AttachmentOut, FileContentOut):
     """A file: its bytes below 50 KB, else a link to them."""
 
-    content_base64: str = ""
-    url: str = ""
-    expires_at: Time = ""
+
+SenderOut = TypedDict("SenderOut", {"from": str | None})
+"""Its only key is a keyword of Python."""
 
 
-class SummaryAnswer(Answered):
-    """A row of a listing: no body, and nothing of what only reviewers may see."""
+class SummaryOut(SenderOut):
+    """A row of a listing: no body, and nothing that only reviewers may see."""
 
     id: str
     message_id: str
     email_id: str
     mailbox_id: str
     thread_id: str
-    from_: Annotated[str | None, Field(alias="from")]
     from_name: str | None
     to: list[str]
     cc: list[str]
     subject: str | None
-    direction: Direction
-    status: State
+    direction: DirectionName
+    status: StateName
     received_at: Time
     created_at: Time
     has_attachments: bool | None
@@ -102,63 +78,70 @@ class SummaryAnswer(Answered):
     bounce_type: str | None
     spam_score: float | None
     spam_verdict: str | None
-    authentication: Json = {}
-    content_hidden: bool = True
+    authentication: NotRequired[Json]
+    content_hidden: NotRequired[bool]
 
 
-class OpenedAnswer(SummaryAnswer):
-    """What every way of showing a message with its body answers, but for its recipients."""
+class DetailsOut(TypedDict, total=False):
+    """What a view of a message has unless its content is hidden."""
+
+    bcc: list[str]
+    reply_to: list[str]
+    rfc_message_id: str | None
+    in_reply_to: str | None
+    references: list[str]
+    auto_submitted: str | None
+    list_id: str | None
+    precedence: str | None
+    envelope: Json
+    size: int
+    approved_at: Time | None
+    approved_by: str | None
+    decided_at: Time | None
+    decided_by: str | None
+    decision_reason: str | None
+    expires_at: Time | None
+    send_at: Time | None
+    content_hash: str | None
+    bounce_code: int | None
+    bounce_reason: str | None
+    delivery: Json | None
+    removed: list[str]
+    oversight_mode: ModeName
+    metadata: Json
+    gate_timing: str | None
+    spam_reasons: Annotated[list[str], Field(description="The points of `spam_score`, one by one.")]
+
+
+class OpenedOut(SummaryOut, DetailsOut):
+    """What every view of a message with its body has, except for its recipients."""
 
     tags: dict[str, str]
     markdown: str
     body: str
-    attachments: list[AttachmentAnswer]
-    bcc: list[str] = []
-    reply_to: list[str] = []
-    rfc_message_id: str | None = None
-    in_reply_to: str | None = None
-    references: list[str] = []
-    auto_submitted: str | None = None
-    list_id: str | None = None
-    precedence: str | None = None
-    envelope: Json = {}
-    size: int = 0
-    approved_at: Time | None = None
-    approved_by: str | None = None
-    decided_at: Time | None = None
-    decided_by: str | None = None
-    decision_reason: str | None = None
-    expires_at: Time | None = None
-    send_at: Time | None = None
-    content_hash: str | None = None
-    bounce_code: int | None = None
-    bounce_reason: str | None = None
-    delivery: Json | None = None
-    removed: list[str] = []
-    oversight_mode: Mode = Mode.GATED_SEND
-    metadata: Json = {}
-    gate_timing: str | None = None
-    spam_reasons: Annotated[
-        list[str], Field(description="The points of `spam_score`, one by one.")
-    ] = []
+    attachments: list[AttachmentOut]
 
 
-class EmailAnswer(OpenedAnswer):
-    """A message with its body; of an outbound one, what became of it for each recipient."""
+class ResultsOut(TypedDict, total=False):
+    """What became of an outbound message for each recipient."""
 
-    recipients: list[RecipientAnswer] = []
+    recipients: list[RecipientOut]
 
 
-class PageAnswer(Answered):
+class EmailOut(OpenedOut, ResultsOut):
+    """A message with its body; for an outbound one, what became of it for each recipient."""
+
+
+class PageOut(TypedDict):
     """A page of a listing; `messages` holds the same rows as `emails`."""
 
-    emails: list[SummaryAnswer]
-    messages: list[SummaryAnswer]
-    cursor: Annotated[str | None, Field(description="Give it to get the next page.")]
+    emails: list[SummaryOut]
+    messages: list[SummaryOut]
+    cursor: Annotated[str | None, Field(description="Pass it to get the next page.")]
 
 
-class ConversationAnswer(Answered):
-    """What every way of reading a thread answers, but for its messages."""
+class ThreadInfoOut(TypedDict):
+    """A thread without its messages."""
 
     thread_id: str
     id: str
@@ -169,115 +152,263 @@ class ConversationAnswer(Answered):
     has_unanswered_inbound: bool
 
 
-class ThreadAnswer(ConversationAnswer):
-    """A conversation, oldest message first; bodies where they were asked for."""
+class ThreadOut(ThreadInfoOut):
+    """A thread, oldest message first; with bodies if `include=bodies` asked for them."""
 
-    emails: list[EmailAnswer | SummaryAnswer]
-    messages: list[EmailAnswer | SummaryAnswer]
+    emails: Sequence[EmailOut | SummaryOut]
+    messages: Sequence[EmailOut | SummaryOut]
 
 
-class TagsAnswer(Answered):
-    """The labels of a message."""
+class TagsOut(TypedDict):
+    """The tags of a message."""
 
     tags: dict[str, str]
 
 
-class AcceptedAnswer(Answered):
-    """What every way of sending answers, but for the word in `status`."""
+class StatusOut(TypedDict):
+    """The status of a message after it was cancelled, edited or rescheduled."""
 
     id: str
     message_id: str
-    to: list[str]
-    thread_id: str
-    mailbox_id: str
-    oversight_mode: Mode
-    message_status: State
-    held: bool
-    expires_at: Time | None
+    status: StateName
     send_at: Time | None
+    expires_at: Time | None
     content_hash: str | None
-    approval_url: str | None
-    suppressed: Annotated[
-        list[str], Field(description="Who gets nothing: they are on the suppression list.")
+
+
+class SpamReportOut(StatusOut):
+    """The status of a message after it was reported as spam, or as no spam."""
+
+    spam_verdict: str | None
+
+
+class TagsIn(RequestModel):
+    """The tags of a message, which replace all that it has."""
+
+    tags: Annotated[
+        dict[
+            Annotated[Line, Field(min_length=1, max_length=64)],
+            Annotated[Line, Field(max_length=256)],
+        ],
+        Field(max_length=50),
     ]
-    idempotent: bool = True
 
 
-class SentAnswer(AcceptedAnswer):
-    """A send that was accepted; `message_status` says where it stands."""
-
-    status: Literal["pending_scan", "already_sent"]
-
-
-class FateAnswer(Answered):
-    """What became of a message that was cancelled, edited or given another moment."""
-
-    id: str
-    message_id: str
-    status: State
-    send_at: Time | None
-    expires_at: Time | None
-    content_hash: str | None
+def render_attachment(file: Attachment) -> AttachmentOut:
+    """Return a file's description, without its bytes."""
+    return {
+        "id": file.id,
+        "name": file.name,
+        "size": file.size,
+        "content_type": file.content_type,
+        "sha256": file.sha256,
+    }
 
 
-class DecidedAnswer(Answered):
-    """What every way of deciding answers, but for the word in `status`."""
-
-    id: str
-    message_id: str
-    message_status: State
-    delivered: bool
-    delivered_at: Time | None
+def render_file(file: Attachment, content: FileContentOut) -> FileOut:
+    """Return a file's description with its bytes or a link."""
+    return {**render_attachment(file), **content}
 
 
-class DecisionAnswer(DecidedAnswer):
-    """A decision that was taken."""
-
-    status: Literal["approved", "approved_and_sent", "rejected"]
-
-
-class PendingItemAnswer(OpenedAnswer):
-    """An item of the queue: all that the approver decides about."""
-
-    body_markdown: str
-    recipients: list[str]
-    suppressed: list[str]
-    composed_by: str | None
-
-
-class QueueAnswer(Answered):
-    """What awaits a decision, oldest first; `pending` holds the same rows as `emails`."""
-
-    emails: list[PendingItemAnswer]
-    pending: list[PendingItemAnswer]
-    cursor: str | None
-
-
-class ReceivedAnswer(SummaryAnswer):
-    """What was received, in the first mailbox; `emails` has all."""
-
-    emails: list[SummaryAnswer]
-
-
-class DeliveryAnswer(Answered):
-    """A message that a test key "delivered", with its envelope."""
-
-    id: str
-    message_id: str
-    mailbox_id: str
-    thread_id: str
-    envelope: Json
-    recipients: list[str]
-    from_: Annotated[str, Field(alias="from")]
-    to: list[str]
-    cc: list[str]
-    subject: str
-    rfc_message_id: str | None
-    delivered_at: Time
+def render_summary(message: Message, principal: Principal) -> SummaryOut:
+    """Return a row of a listing, without what only reviewers may see."""
+    shown = may_see(principal, message)
+    row: SummaryOut = {
+        "id": message.id,
+        "message_id": message.id,
+        "email_id": message.id,
+        "mailbox_id": message.mailbox_id,
+        "thread_id": message.thread_id,
+        "from": message.from_address if shown else None,
+        "from_name": message.from_name if shown else None,
+        "to": list(message.to) if shown else [],
+        "cc": list(message.cc) if shown else [],
+        "subject": message.subject if shown else None,
+        "direction": message.direction.value,
+        "status": message.status.wire,
+        "received_at": to_wire_time(message.created_at),
+        "created_at": to_wire_time(message.created_at),
+        "has_attachments": message.has_attachments if shown else None,
+        "delivered_at": to_optional_time(message.delivered_at),
+        "bounced_at": to_optional_time(message.bounced_at),
+        "bounce_type": message.bounce_type,
+        "spam_score": message.spam_score,
+        "spam_verdict": message.spam_verdict,
+    }
+    if shown and message.direction is Direction.INBOUND:
+        row["authentication"] = build_short_evidence(message.authentication)
+    if not shown:
+        row["content_hidden"] = True
+    return row
 
 
-class OutboxAnswer(Answered):
-    """What test keys "delivered", newest first; `messages` holds the same rows as `emails`."""
+def build_short_evidence(evidence: Json) -> Json:
+    """Return what a trust label is made from: the evidence without selectors and reasons."""
+    short: Json = {"dkim": [_shorten(signature) for signature in evidence.get("dkim") or []]}
+    for method in ("spf", "dmarc", "arc"):
+        if evidence.get(method):
+            short[method] = _shorten(evidence[method])
+    short.update({name: evidence[name] for name in ("structure", "flags") if evidence.get(name)})
+    return short
 
-    emails: list[DeliveryAnswer]
-    messages: list[DeliveryAnswer]
+
+def _shorten(method: Json) -> Json:
+    return {name: method[name] for name in _SHORT_EVIDENCE if method.get(name) is not None}
+
+
+def render_opened(opened: OpenedMessage, principal: Principal) -> OpenedOut:
+    """Return a message with its body and without its recipients."""
+    message, shown = opened.message, may_see(principal, opened.message)
+    markdown = opened.markdown if shown else ""
+    details: DetailsOut = _render_details(opened) if shown else {}
+    row: OpenedOut = {
+        **render_summary(message, principal),
+        **details,
+        "tags": opened.tags,
+        "markdown": markdown,
+        "body": markdown,
+        "attachments": [render_attachment(file) for file in opened.attachments if shown],
+    }
+    if shown and message.direction is Direction.INBOUND:
+        row["authentication"] = message.authentication
+        row["spam_reasons"] = list(score_message(message.authentication).reasons)
+    return row
+
+
+def render_email(opened: OpenedMessage, principal: Principal) -> EmailOut:
+    """Return a message with its body and, for an outbound one, the result for each recipient."""
+    message, results = opened.message, ResultsOut()
+    if message.direction is Direction.OUTBOUND and may_see(principal, message):
+        results["recipients"] = [
+            _render_recipient(result) for result in get_delivery_results(message)
+        ]
+    return {**render_opened(opened, principal), **results}
+
+
+def _render_recipient(result: Json) -> RecipientOut:
+    return {
+        "address": result["address"],
+        "status": result["status"],
+        "code": result["code"],
+        "text": result["text"],
+        "enhanced_code": result["enhanced_code"],
+        "bounce_type": result["bounce_type"],
+    }
+
+
+def _render_details(opened: OpenedMessage) -> DetailsOut:
+    message = opened.message
+    outbound, approved = message.direction is Direction.OUTBOUND, message.decision == "approve"
+    scheduled_first = message.status is State.SCHEDULED_FIRST
+    return {
+        "bcc": _get_bcc(message) if outbound else [],
+        "reply_to": list(message.reply_to),
+        "rfc_message_id": message.rfc_message_id,
+        "in_reply_to": message.in_reply_to,
+        "references": list(message.refs),
+        "auto_submitted": message.auto_submitted,
+        "list_id": message.list_id,
+        "precedence": message.precedence,
+        "envelope": {"mail_from": message.mail_from, "recipients": list(message.recipients)},
+        "size": message.size,
+        "approved_at": to_optional_time(message.decided_at) if approved else None,
+        "approved_by": message.decided_by if approved else None,
+        "decided_at": to_optional_time(message.decided_at),
+        "decided_by": message.decided_by,
+        "decision_reason": message.decision_reason,
+        "expires_at": to_optional_time(message.expires_at),
+        "send_at": to_optional_time(message.send_at),
+        "content_hash": message.content_hash,
+        "bounce_code": message.bounce_code,
+        "bounce_reason": message.bounce_reason,
+        "delivery": message.delivery or None,
+        "removed": list(opened.removed),
+        "oversight_mode": message.mode.value,
+        "metadata": message.metadata,
+        "gate_timing": "schedule_first" if scheduled_first else None,
+    }
+
+
+def _get_bcc(message: Message) -> list[str]:
+    """Return the recipients that no header shows, the mailbox's own `auto_bcc` included."""
+    shown = {address.lower() for address in (*message.to, *message.cc)}
+    return [address for address in message.recipients if address.lower() not in shown]
+
+
+def render_page(
+    messages: Sequence[Message], principal: Principal, limit: int, cursor: str | None
+) -> PageOut:
+    """Return the first `limit` of these messages as a page."""
+    rows = [render_summary(message, principal) for message in messages[:limit]]
+    return {"emails": rows, "messages": rows, "cursor": cursor}
+
+
+def render_thread(thread: ThreadView, principal: Principal) -> ThreadOut:
+    """Return a thread; its rows have bodies where the view has them."""
+    rows = [
+        render_email(thread.bodies[message.id], principal)
+        if message.id in thread.bodies
+        else render_summary(message, principal)
+        for message in thread.messages
+    ]
+    return {**render_thread_info(thread, principal), "emails": rows, "messages": rows}
+
+
+def render_thread_info(thread: ThreadView, principal: Principal) -> ThreadInfoOut:
+    """Return a thread without its messages."""
+    messages = thread.messages
+    return {
+        "thread_id": thread.thread_id,
+        "id": thread.thread_id,
+        "mailbox_id": thread.mailbox.id,
+        "message_count": len(messages),
+        "participants": _get_participants(
+            message for message in messages if may_see(principal, message)
+        ),
+        "last_activity": to_wire_time(messages[-1].created_at),
+        "has_unanswered_inbound": _is_unanswered(messages),
+    }
+
+
+def _get_participants(messages: Iterable[Message]) -> list[str]:
+    addresses = (
+        address
+        for message in messages
+        for address in (message.from_address, *message.to, *message.cc)
+        if address
+    )
+    return list({address.lower(): address for address in addresses}.values())
+
+
+def _is_unanswered(messages: Sequence[Message]) -> bool:
+    """Return whether the last message is inbound; a reply that awaits approval is a reply."""
+    for message in reversed(messages):
+        if message.direction is Direction.OUTBOUND and message.status not in _UNSENT:
+            return False
+        if message.direction is Direction.INBOUND and not hides_content(
+            message.direction, message.status
+        ):
+            return True
+    return False
+
+
+def render_tags(tags: dict[str, str]) -> TagsOut:
+    """Return a message's tags."""
+    return {"tags": tags}
+
+
+def render_status(message: Message) -> StatusOut:
+    """Return where a message stands after a cancellation, an edit or a rescheduling."""
+    return {
+        "id": message.id,
+        "message_id": message.id,
+        "status": message.status.wire,
+        "send_at": to_optional_time(message.send_at),
+        "expires_at": to_optional_time(message.expires_at),
+        "content_hash": message.content_hash,
+    }
+
+
+def render_spam_report(message: Message) -> SpamReportOut:
+    """Return where a message stands after a report."""
+    return {**render_status(message), "spam_verdict": message.spam_verdict}

@@ -1,24 +1,46 @@
-"""Answers about webhooks: subscriptions, and what was delivered to them."""
+"""Schemas of webhook subscriptions and of what was delivered to them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
+from typing_extensions import TypedDict
 
-from ...store.records import DeliveryStatus, WebhookSource
-from .messages import Answered, Time
+from ...store.records import DeliveryStatus, Webhook, WebhookDelivery, WebhookSource
+from .base import Line, MailboxId, RequestModel, Time, one_of, to_optional_time, to_wire_time
+
+SignatureFormat = Literal["sha256=hex", "hex"]
+SourceName = Annotated[str, one_of(*WebhookSource)]
+DeliveryStatusName = Annotated[str, one_of(*DeliveryStatus)]
 
 
-class WebhookAnswer(Answered):
+class WebhookIn(RequestModel):
+    """A new subscription."""
+
+    url: Annotated[str, Field(max_length=2000)]
+    events: Annotated[list[Annotated[Line, Field(max_length=100)]], Field(max_length=50)]
+    mailbox_id: Annotated[
+        MailboxId, Field(validation_alias=AliasChoices("mailbox_id", "mailbox"))
+    ] = None
+    signature_format: SignatureFormat = "sha256=hex"
+
+
+class WebhookChangeIn(RequestModel):
+    """Changes to a subscription."""
+
+    enabled: bool
+
+
+class WebhookOut(TypedDict):
     """A subscription without its secret."""
 
     id: str
     url: str
     events: list[str]
     mailbox_id: Annotated[str | None, Field(description="Null for all mailboxes.")]
-    source: WebhookSource
-    signature_format: Literal["sha256=hex", "hex"]
+    source: SourceName
+    signature_format: Annotated[str, one_of("sha256=hex", "hex")]
     status: Literal["enabled", "disabled"]
     enabled: bool
     disabled_at: Time | None
@@ -27,21 +49,21 @@ class WebhookAnswer(Answered):
     created_at: Time
 
 
-class NewWebhookAnswer(WebhookAnswer):
-    """A subscription just made; `signing_secret` is shown this once."""
+class NewWebhookOut(WebhookOut):
+    """A new subscription; `signing_secret` is shown only here."""
 
     signing_secret: str
 
 
-class WebhooksAnswer(Answered):
+class WebhooksOut(TypedDict):
     """All subscriptions; `webhooks` holds the same rows as `subscriptions`."""
 
-    subscriptions: list[WebhookAnswer]
-    webhooks: list[WebhookAnswer]
+    subscriptions: list[WebhookOut]
+    webhooks: list[WebhookOut]
 
 
-class WebhookDeliveryAnswer(Answered):
-    """One event for one subscription: what was tried, and what came of it."""
+class WebhookDeliveryOut(TypedDict):
+    """One event for one subscription: its attempts and their result."""
 
     id: str
     event_id: str
@@ -50,7 +72,7 @@ class WebhookDeliveryAnswer(Answered):
     type: str
     mailbox_id: str
     message_id: str
-    status: DeliveryStatus
+    status: DeliveryStatusName
     attempts: int
     response_status: int | None
     error: str | None
@@ -60,8 +82,52 @@ class WebhookDeliveryAnswer(Answered):
     created_at: Time
 
 
-class WebhookDeliveriesAnswer(Answered):
-    """A page of the deliveries, newest first."""
+class WebhookDeliveriesOut(TypedDict):
+    """A page of deliveries, newest first."""
 
-    deliveries: list[WebhookDeliveryAnswer]
+    deliveries: list[WebhookDeliveryOut]
     cursor: str | None
+
+
+def render_webhook(webhook: Webhook) -> WebhookOut:
+    """Return a subscription without its secret."""
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "mailbox_id": webhook.mailbox_id,
+        "source": webhook.source.value,
+        "signature_format": webhook.signature_format,
+        "status": "enabled" if webhook.disabled_at is None else "disabled",
+        "enabled": webhook.disabled_at is None,
+        "disabled_at": to_optional_time(webhook.disabled_at),
+        "disabled_reason": webhook.disabled_reason,
+        "last_success_at": to_optional_time(webhook.last_success_at),
+        "created_at": to_wire_time(webhook.created_at),
+    }
+
+
+def render_new_webhook(webhook: Webhook) -> NewWebhookOut:
+    """Return a new subscription with its secret."""
+    return {**render_webhook(webhook), "signing_secret": webhook.signing_secret}
+
+
+def render_delivery(delivery: WebhookDelivery) -> WebhookDeliveryOut:
+    """Return one delivery."""
+    return {
+        "id": delivery.id,
+        "event_id": delivery.id,
+        "webhook_id": delivery.webhook_id,
+        "event": delivery.event,
+        "type": delivery.event,
+        "mailbox_id": delivery.mailbox_id,
+        "message_id": delivery.message_id,
+        "status": delivery.status.value,
+        "attempts": delivery.attempts,
+        "response_status": delivery.response_status,
+        "error": delivery.error,
+        "next_attempt_at": to_optional_time(delivery.due_at),
+        "last_attempt_at": to_optional_time(delivery.last_attempt_at),
+        "delivered_at": to_optional_time(delivery.delivered_at),
+        "created_at": to_wire_time(delivery.created_at),
+    }

@@ -1,7 +1,7 @@
-"""One DKIM signature: what it must be beyond verifying, before it may count (RFC 6376).
+"""DKIM: whether one signature counts for a message (RFC 6376).
 
-A verifier says that some bytes were signed. Whether those bytes are the ones that a reader
-sees, and whether the signer meant it, is asked here, first and without DNS.
+A verifier says that some bytes were signed. Whether those are the bytes that a reader sees, and
+whether the signer meant to sign mail with this key, is checked here as well.
 """
 
 from __future__ import annotations
@@ -11,39 +11,52 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
+from multimail.trust.addresses import ascii_domain
 from multimail.trust.evidence import AuthResult
 
-from ..addresses import ascii_domain
-from ..headers import HeaderBlock
-from ..mime import parameter
+from ..headers import Field
+from ..mime import get_parameter
 from .alignment import is_public_suffix
-from .dkim_crypto import Invalid, Verifier, read_tags
-from .dns import DnsUnavailable, Resolver
+from .dkim_crypto import (
+    CanonicalMessage,
+    VerificationError,
+    load_public_key,
+    parse_signed_names,
+    parse_tag_list,
+    verify_signature,
+)
+from .dns import DnsUnavailableError, Resolver
 
-MAX_SIGNATURE = 8192
-_MAX_SIGNED = 200
-_MAX_KEY = 2048
-_REQUIRED = ("v", "a", "b", "bh", "d", "h", "s")
-_ALGORITHMS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
-_COVERED = ("from", "subject", "reply-to")
+MAX_SIGNATURE_BYTES = 8192
+_MAX_SIGNED_NAMES = 200
+_MAX_KEY_RECORD = 2048
+_REQUIRED_TAGS = ("v", "a", "b", "bh", "d", "h", "s")
+_KEY_KINDS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
+_SHOWN_FIELDS = ("from", "subject", "reply-to")
 _SELECTOR = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 _NUMBER = re.compile(r"\d{1,12}")
 _LONG_BLANK = re.compile(rb"[\s]{101}")
 
+_MULTIPART_KINDS = frozenset({"mixed", "alternative", "related", "report", "signed"})
+_PLAIN_CHARSETS = frozenset({"", "us-ascii", "utf-8"})
+_DELIMITER = re.compile(rb"^--(?!-*[ \t]*\r?$)[^\r\n]+", re.MULTILINE)
+"""A line that can delimit parts; a line of dashes alone underlines a heading."""
+_MARKUP = re.compile(rb"\s*<(?:!doctype|html)\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature as it was read.
+    """A parsed DKIM-Signature field.
 
     Attributes:
-        index: Its number among the message's signatures, from the top.
-        domain: Tag `d=`, in lower case and A-labels; empty if it is no domain.
-        selector: Tag `s=`.
+        field: The field.
+        domain: Tag `d=`, in lower case and A-labels; empty if it is not a domain.
+        selector: Tag `s=`; empty if it is malformed.
         tags: All its tags.
         fault: Why it is malformed; empty if it is not.
     """
 
-    index: int
+    field: Field
     domain: str
     selector: str
     tags: dict[str, str]
@@ -51,38 +64,43 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a signature is worth, in the words of RFC 8601, and why it is no pass."""
+class SignatureResult:
+    """What a signature is worth (RFC 8601), and the reason where it is not a pass."""
 
     result: AuthResult
     reason: str = ""
 
 
-def read_signature(index: int, value: bytes) -> Signature:
-    """Return a DKIM-Signature field as tags, RFC 6376 section 3.5."""
-    if len(value) > MAX_SIGNATURE or _LONG_BLANK.search(value):
-        return Signature(index, "", "", {}, "the signature is too long")
+def parse_signature(field: Field) -> Signature:
+    """Parse a DKIM-Signature field (RFC 6376 section 3.5)."""
+    if is_oversized(field.value):
+        return Signature(field, "", "", {}, "the signature is too long")
     try:
-        tags = read_tags(value)
+        tags = parse_tag_list(field.value)
     except ValueError as error:
-        return Signature(index, "", "", {}, f"the signature {error}")
+        return Signature(field, "", "", {}, f"the signature {error}")
     domain, selector = ascii_domain(tags.get("d", "")) or "", tags.get("s", "")
     if not _SELECTOR.fullmatch(selector):
         selector = ""
-    return Signature(index, domain, selector, tags, _malformed(tags, domain, selector))
+    return Signature(field, domain, selector, tags, _syntax_fault(tags, domain, selector))
 
 
-def _malformed(tags: dict[str, str], domain: str, selector: str) -> str:
-    missing = [name for name in _REQUIRED if not tags.get(name)]
+def is_oversized(value: bytes) -> bool:
+    """Return whether a field is too long to be a signature that anybody makes."""
+    return len(value) > MAX_SIGNATURE_BYTES or _LONG_BLANK.search(value) is not None
+
+
+def _syntax_fault(tags: dict[str, str], domain: str, selector: str) -> str:
+    missing = [name for name in _REQUIRED_TAGS if not tags.get(name)]
     if missing:
         return f"tag {missing[0]}= is missing"
-    if tags["v"] != "1" or tags["a"] not in _ALGORITHMS:
+    if tags["v"] != "1" or tags["a"] not in _KEY_KINDS:
         return "the version or the algorithm is unknown"
     if not domain or not selector:
         return "the domain or the selector is malformed"
     if tags.get("q", "dns/txt") != "dns/txt":
         return "the key is not in DNS"
-    # Only 1*DIGIT is allowed; a verifier may read other spellings as no limit.
+    # Only 1*DIGIT is allowed; another verifier may read other spellings as no limit.
     if any(not _NUMBER.fullmatch(tags[name]) for name in ("t", "x") if name in tags):
         return "a time is not a number"
     if "x" in tags and int(tags["x"]) <= int(tags.get("t", "0")):
@@ -90,153 +108,94 @@ def _malformed(tags: dict[str, str], domain: str, selector: str) -> str:
     return ""
 
 
-def judge(
-    signature: Signature,
-    headers: HeaderBlock,
-    resolver: Resolver,
-    verifier: Verifier,
-    now: datetime,
-) -> Verdict:
+def evaluate_signature(
+    signature: Signature, message: CanonicalMessage, resolver: Resolver, now: datetime
+) -> SignatureResult:
     """Return what a signature is worth. It never raises.
 
     Args:
         signature: The signature.
-        headers: The message's header block, free of structural faults.
-        resolver: Where the key is looked up.
-        verifier: The message's.
-        now: The server's time, by which a signature expires.
+        message: The message, whose header block has no faults.
+        resolver: Looks up the key.
+        now: The time by which the signature expires.
     """
     if signature.fault:
-        return Verdict(AuthResult.PERMERROR, signature.fault)
-    objection = _objection(signature, headers, verifier.raw, now)
-    if objection:
-        return Verdict(AuthResult.POLICY, objection)
+        return SignatureResult(AuthResult.PERMERROR, signature.fault)
+    failure = _policy_failure(signature, message, now)
+    if failure:
+        return SignatureResult(AuthResult.POLICY, failure)
+    kind = _KEY_KINDS[signature.tags["a"]]
     try:
-        key = find_key(signature.selector, signature.domain, resolver)
-        tags = _key_tags(signature, key)
-    except DnsUnavailable as error:
-        return Verdict(AuthResult.TEMPERROR, f"no key was found: {error}")
+        key = look_up_key(signature.selector, signature.domain, kind, resolver)
+    except DnsUnavailableError as error:
+        return SignatureResult(AuthResult.TEMPERROR, f"no key was found: {error}")
     except ValueError as error:
-        return Verdict(AuthResult.PERMERROR, str(error))
-    objection = _key_objection(signature, tags)
+        return SignatureResult(AuthResult.PERMERROR, str(error))
     try:
-        relaxed = signature.tags.get("c", "").partition("/")[2] == "relaxed"
-        verifier.verify(signature.index, key, relaxed_body=relaxed)
-    except Invalid as error:
-        return Verdict(AuthResult.FAIL, str(error))
-    return Verdict(AuthResult.POLICY, objection) if objection else Verdict(AuthResult.PASS)
+        _check_identity(signature.tags)
+        public_key = load_public_key(kind, key["p"])
+        verify_signature(message, signature.field, signature.tags, public_key)
+    except VerificationError as error:
+        return SignatureResult(AuthResult.FAIL, str(error))
+    failure = _key_policy_failure(signature, key)
+    return SignatureResult(AuthResult.POLICY, failure) if failure else _PASS
 
 
-def _objection(signature: Signature, headers: HeaderBlock, raw: bytes, now: datetime) -> str:
+_PASS = SignatureResult(AuthResult.PASS)
+
+
+def _policy_failure(signature: Signature, message: CanonicalMessage, now: datetime) -> str:
     """Return why a signature does not count even if it verifies; empty if it does."""
     tags = signature.tags
     if tags["a"] == "rsa-sha1":
         return "it is made with SHA-1"
     if "l" in tags:
         return "it covers only a part of the body (l=)"
-    if "x" in tags and int(tags["x"]) <= now.timestamp():
+    if has_expired(tags, now):
         return "it has expired"
     if is_public_suffix(signature.domain):
-        return f"{signature.domain} is a public suffix and nobody's own domain"
-    return uncovered(tags["h"], headers, raw)
+        return f"{signature.domain} is a public suffix, not the domain of one organisation"
+    return find_uncovered_field(tags["h"], message)
 
 
-def uncovered(signed: str, headers: HeaderBlock, raw: bytes) -> str:
-    """Return which field that a reader sees stands outside of a signature, RFC 6376 8.15.
+def has_expired(tags: dict[str, str], now: datetime) -> bool:
+    """Return whether a signature's tag `x=`, a number, is not after `now`."""
+    return "x" in tags and int(tags["x"]) <= now.timestamp()
+
+
+def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
+    """Return which field that a reader sees a signature does not cover (RFC 6376 section 8.15).
 
     Args:
         signed: The names of the fields that it signs, tag `h=`.
-        headers: The message's header block.
-        raw: The whole message.
+        message: The message.
 
     Returns:
-        An objection in plain words; empty where there is none.
+        The reason in plain words; empty where every such field is covered.
     """
-    names = [name.strip().lower() for name in signed.split(":")]
-    if len(names) > _MAX_SIGNED:
+    names = parse_signed_names(signed)
+    if len(names) > _MAX_SIGNED_NAMES:
         return "it names more than 200 fields"
+    headers = message.headers
     covered = Counter(names)
     present = Counter(field.name for field in headers.fields)
-    for name in _COVERED:
+    for name in _SHOWN_FIELDS:
         if present[name] > covered[name] or (name == "from" and not covered[name]):
             return f"it does not cover the field {name.title()}"
-    kind = headers.first("content-type") if present["content-type"] else b"text/plain"
-    # A field that is named and absent cannot have been taken away: absence is signed too.
-    if covered["content-type"] or is_pinned(kind, raw[headers.body_start :]):
+    content_type = headers.first("content-type") if present["content-type"] else b"text/plain"
+    # A name without a field is signed as absent: the field cannot have been removed.
+    if covered["content-type"] or content_type_is_unambiguous(content_type, message.body):
         return ""
     return "it does not cover the field Content-Type"
 
 
-def find_key(selector: str, domain: str, resolver: Resolver) -> bytes:
-    """Return the one key record of a signature, RFC 6376 section 3.6.2.2.
-
-    Raises:
-        ValueError: There is none, or several, or it is too long; the message says which.
-        DnsUnavailable: DNS gave no answer.
-    """
-    records = resolver.txt(f"{selector}._domainkey.{domain}")
-    keys = [record for record in records if _is_key(record)]
-    if not keys:
-        raise ValueError("the domain publishes no such key")
-    if len(keys) > 1:
-        raise ValueError("the domain publishes several keys under one selector")
-    if len(keys[0]) > _MAX_KEY:
-        raise ValueError("the key record is too long")
-    return keys[0]
-
-
-def _is_key(record: bytes) -> bool:
-    """Whether a TXT record is meant as a key: others may stand beside it, under a wildcard."""
-    try:
-        return "p" in read_tags(record)
-    except ValueError:
-        return False
-
-
-def _key_tags(signature: Signature, key: bytes) -> dict[str, str]:
-    try:
-        tags = read_tags(key)
-    except ValueError:
-        raise ValueError("the key record is malformed") from None
-    if tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags:
-        raise ValueError("the key record is malformed")
-    if not tags["p"]:
-        raise ValueError("the key was revoked")
-    if tags.get("k", "rsa") != _ALGORITHMS[signature.tags["a"]]:
-        raise ValueError("the key is of another algorithm than the signature")
-    if not {"*", "email"} & _listed(tags.get("s", "*")):
-        raise ValueError("the key is not for mail")
-    return tags
-
-
-def _key_objection(signature: Signature, key: dict[str, str]) -> str:
-    flags = _listed(key.get("t", ""))
-    if "y" in flags:
-        return "the domain only tests its key"
-    if "h" in key and "sha256" not in _listed(key["h"]):
-        return "the key does not allow SHA-256"
-    identity = signature.tags.get("i", "").rpartition("@")[2]
-    if "s" in flags and identity and ascii_domain(identity) != signature.domain:
-        return "the key forbids signing for a subdomain"
-    return ""
-
-
-def _listed(value: str) -> set[str]:
-    return {item.strip().lower() for item in value.split(":")}
-
-
-_KINDS = frozenset({"mixed", "alternative", "related", "report", "signed"})
-_PLAIN_CHARSETS = frozenset({"", "us-ascii", "utf-8"})
-_DELIMITER = re.compile(rb"^--(?!-*[ \t]*\r?$)[^\r\n]+", re.MULTILINE)
-"""A line that can delimit parts; one of dashes alone is a rule under a heading."""
-_MARKUP = re.compile(rb"\s*<(?:!doctype|html)\b", re.IGNORECASE)
-
-
-def is_pinned(content_type: bytes, body: bytes) -> bool:
+def content_type_is_unambiguous(content_type: bytes, body: bytes) -> bool:
     """Return whether a body can be shown in no other way than its Content-Type says.
 
-    It can not where it is plain text, and nothing else, or where it begins and ends with the
-    delimiters of its multipart boundary (RFC 2046 section 5.1.1), so that no other boundary fits.
+    Large senders do not sign Content-Type, so an intermediary could replace it and have another
+    part of the signed body shown. That is impossible where the body is plain text and nothing
+    else, or where it begins and ends with the delimiters of its multipart boundary (RFC 2046
+    section 5.1.1), so that no other boundary fits.
 
     Args:
         content_type: The field's value; `text/plain` where there is no such field.
@@ -244,19 +203,86 @@ def is_pinned(content_type: bytes, body: bytes) -> bool:
     """
     kind, _, subtype = content_type.partition(b";")[0].strip().lower().partition(b"/")
     if kind == b"text" and subtype == b"plain":
-        return parameter(content_type, "charset").lower() in _PLAIN_CHARSETS and _is_text(body)
-    boundary = parameter(content_type, "boundary").encode("utf-8", "replace")
-    if kind != b"multipart" or subtype.decode("latin-1") not in _KINDS or not boundary:
+        return get_parameter(content_type, "charset").lower() in _PLAIN_CHARSETS and _is_text(body)
+    boundary = get_parameter(content_type, "boundary").encode("utf-8", "replace")
+    if kind != b"multipart" or subtype.decode("latin-1") not in _MULTIPART_KINDS or not boundary:
         return False
     first = body.lstrip(b"\r\n").partition(b"\n")[0].rstrip()
     return first == b"--" + boundary and body.rstrip().endswith(b"--" + boundary + b"--")
 
 
 def _is_text(body: bytes) -> bool:
-    """Return whether a body can be nothing but plain text: neither multipart nor HTML.
+    """Return whether a body can only be plain text: neither multipart nor HTML.
 
     Shown as text, the source of either would show what its sender had hidden from readers.
     """
     lines = {line.rstrip() for line in _DELIMITER.findall(body)}
-    closed = any(line.endswith(b"--") and line[:-2] in lines for line in lines)
-    return not closed and _MARKUP.match(body) is None
+    is_multipart = any(line.endswith(b"--") and line[:-2] in lines for line in lines)
+    return not is_multipart and _MARKUP.match(body) is None
+
+
+def _check_identity(tags: dict[str, str]) -> None:
+    """Check that the agent or user in tag `i=` belongs to the signing domain, tag `d=`."""
+    if "i" not in tags:
+        return
+    domain, identity = tags["d"].lower(), tags["i"].lower()
+    if not identity.endswith((f"@{domain}", f".{domain}")):
+        raise VerificationError("the signature is malformed")
+
+
+def look_up_key(selector: str, domain: str, kind: str, resolver: Resolver) -> dict[str, str]:
+    """Return the tags of the one key record for a signature (RFC 6376 section 3.6).
+
+    Args:
+        selector: Tag `s=` of the signature.
+        domain: Tag `d=` of the signature.
+        kind: The key that its algorithm needs, `rsa` or `ed25519`.
+        resolver: Looks up the key.
+
+    Raises:
+        ValueError: There is no key, there are several, or it is not usable for this signature;
+            the message says which.
+        DnsUnavailableError: DNS gave no answer.
+    """
+    records = resolver.txt(f"{selector}._domainkey.{domain}")
+    keys = [record for record in records if _is_key_record(record)]
+    if not keys:
+        raise ValueError("the domain publishes no such key")
+    if len(keys) > 1:
+        raise ValueError("the domain publishes several keys under one selector")
+    if len(keys[0]) > _MAX_KEY_RECORD:
+        raise ValueError("the key record is too long")
+    tags = parse_tag_list(keys[0])
+    if tags.get("v", "DKIM1") != "DKIM1":
+        raise ValueError("the key record is malformed")
+    if not tags["p"]:
+        raise ValueError("the key was revoked")
+    if tags.get("k", "rsa") != kind:
+        raise ValueError("the key is of another algorithm than the signature")
+    if not {"*", "email"} & _parse_list(tags.get("s", "*")):
+        raise ValueError("the key is not for mail")
+    return tags
+
+
+def _is_key_record(record: bytes) -> bool:
+    """Return whether a TXT record is a key: under a wildcard there may be others beside it."""
+    try:
+        return "p" in parse_tag_list(record)
+    except ValueError:
+        return False
+
+
+def _key_policy_failure(signature: Signature, key: dict[str, str]) -> str:
+    flags = _parse_list(key.get("t", ""))
+    if "y" in flags:
+        return "the domain only tests its key"
+    if "h" in key and "sha256" not in _parse_list(key["h"]):
+        return "the key does not allow SHA-256"
+    identity = signature.tags.get("i", "").rpartition("@")[2]
+    if "s" in flags and identity and ascii_domain(identity) != signature.domain:
+        return "the key forbids signing for a subdomain"
+    return ""
+
+
+def _parse_list(value: str) -> set[str]:
+    return {item.strip().lower() for item in value.split(":")}

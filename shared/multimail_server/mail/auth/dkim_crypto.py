@@ -1,218 +1,262 @@
-"""dkimpy, typed: the few things that are asked of it. It is not asked for its opinion on DNS."""
+"""DKIM cryptography: canonical forms, hashes, keys and signatures (RFC 6376, RFC 8463).
+
+This module answers whether a signature verifies. Whether it counts is decided in `dkim`.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import re
-from collections.abc import Callable
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TypeAlias
 
-import dkim
-from dkim.util import InvalidTagValueList, parse_tag_value
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
 
-_BLANKS = re.compile(rb"\t[\t ]*| [\t ]+")
+from ..headers import Field, HeaderBlock
+
+PublicKey: TypeAlias = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+MIN_RSA_BITS = 1024
+MAX_RSA_BITS = 8192
+_SHA256 = utils.Prehashed(hashes.SHA256())
+_WSP_RUN = re.compile(rb"\t[\t ]*+| [\t ]++")
 """A tab, or several blanks. A single space, by far the most frequent, is not even a match."""
 _LINE_END = re.compile(rb"\r?\n")
-_EMPTY_LINE = re.compile(rb"(?:^|(?<=\n))\r?\n")
-_FIELD = re.compile(rb"([\x21-\x7e]+?):([^\n]*+\n(?:[\t ][^\n]*+\n)*+)")
-_COLON = re.compile(rb"\s*:\s*")
-_TIMES = (b"t", b"x")
+_REVERSED_CRLFS = re.compile(rb"(?:\n\r)*+")
+_FORMS = {"simple": False, "relaxed": True}
 
 
-class Invalid(Exception):  # noqa: N818
-    """A signature does not verify; the message says why, in a few plain words."""
+class VerificationError(Exception):
+    """A signature does not verify; the message says why, as a clause."""
 
 
-def read_tags(value: bytes) -> dict[str, str]:
-    """Return the tags of a DKIM signature, a key record or a DMARC record, RFC 6376 section 3.2.
+def parse_tag_list(value: bytes) -> dict[str, str]:
+    """Parse the tags of a DKIM signature, a key record or a DMARC record (RFC 6376 section 3.2).
 
     Raises:
-        ValueError: It is no list of tags, or a tag stands twice.
+        ValueError: The value is not a tag list, or a tag occurs twice.
     """
-    try:
-        tags: dict[bytes, bytes] = parse_tag_value(b" ".join(value.split(b"\r\n")))
-    except (InvalidTagValueList, IndexError) as error:
-        raise ValueError("is no list of tags") from error
-    return {name.decode("latin-1"): text.decode("latin-1") for name, text in tags.items()}
+    tags: dict[str, str] = {}
+    specs = b" ".join(value.split(b"\r\n")).strip().split(b";")
+    if not specs[-1]:
+        specs.pop()
+    for spec in specs:
+        name, separator, text = (piece.strip() for piece in spec.partition(b"="))
+        tag = name.decode("latin-1")
+        if not separator or not name[:1].isalpha() or tag in tags:
+            raise ValueError("is not a list of tags")
+        tags[tag] = text.decode("latin-1")
+    return tags
 
 
-class Verifier:
-    """Verifies the signatures of one message, each against a key that was found before."""
+def parse_signed_names(value: str) -> list[str]:
+    """Return the header field names in a tag `h=`, in lower case."""
+    return [name.strip(" \t") for name in value.lower().split(":")]
 
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self._message: Any = None
-        self._relaxed_body: bytes | None = None
-        self._simple_body = b""
 
-    def verify(self, index: int, key: bytes, *, relaxed_body: bool) -> None:
-        """Verify the signature number `index` from the top, counting from 0.
+class CanonicalMessage:
+    """A message in the canonical forms that signatures cover, each computed once.
+
+    Args:
+        raw: The whole message.
+        headers: Its header block, without faults.
+    """
+
+    def __init__(self, raw: bytes, headers: HeaderBlock) -> None:
+        self.headers = headers
+        self._raw = raw
+        self._body_hashes: dict[bool, bytes] = {}
+
+    @cached_property
+    def body(self) -> bytes:
+        """The body, with CRLF line ends."""
+        body = self._raw[self.headers.body_start :]
+        has_bare_lf = body.count(b"\n") != body.count(b"\r\n")
+        return _LINE_END.sub(b"\r\n", body) if has_bare_lf else body
+
+    def hash_body(self, *, relaxed: bool) -> bytes:
+        """Return the SHA-256 of the body in its simple or relaxed form (RFC 6376 section 3.4)."""
+        if relaxed not in self._body_hashes:
+            canonical = relaxed_body(self.body) if relaxed else simple_body(self.body)
+            self._body_hashes[relaxed] = hashlib.sha256(canonical).digest()
+        return self._body_hashes[relaxed]
+
+    def hash_header(self, names: Iterable[str], signature: Field, *, relaxed: bool) -> bytes:
+        """Return the SHA-256 of the fields that a signature covers (RFC 6376 section 3.7).
 
         Args:
-            index: Which one.
-            key: The key record.
-            relaxed_body: Whether the signature's body canonicalisation is `relaxed`.
-
-        Raises:
-            Invalid: It does not verify.
+            names: The names in its tag `h=`, in lower case. A name that occurs again selects the
+                next field above; one that has no field left selects nothing (section 5.4.2).
+            signature: The signature's own field, which comes last and without its `b=`.
+            relaxed: The form of the header fields.
         """
-        try:
-            message, is_relaxed = self._loaded(relaxed_body=relaxed_body)
-            good = _verify(message, index, key, is_relaxed=is_relaxed)
-        except Exception as error:
-            # dkimpy raises far more than its own exceptions on hostile signatures and keys.
-            raise Invalid(_plain(error)) from error
-        if good is not True:
-            raise Invalid("the signature does not match the header")
+        canonical = relaxed_field if relaxed else _simple_field
+        digest = hashlib.sha256()
+        selected: Counter[str] = Counter()
+        for name in names:
+            selected[name] += 1
+            fields = self._fields[name]
+            if selected[name] <= len(fields):
+                digest.update(canonical(fields[-selected[name]]))
+        digest.update(canonical(without_signature(signature)).removesuffix(b"\r\n"))
+        return digest.digest()
 
-    def _loaded(self, *, relaxed_body: bool) -> tuple[Any, bool]:
-        """Return dkimpy's message, and whether its body is in the relaxed form already."""
-        if self._message is None:
-            self._message = _message(dkim.DKIM, self.raw)
-            self._simple_body = self._message.body
-        body = self._simple_body
-        if relaxed_body:
-            if self._relaxed_body is None:
-                self._relaxed_body = _relaxed(body)
-            body = self._relaxed_body
-        self._message.body = body
-        # What is nothing but empty lines is hashed as one of them, or as none if it is relaxed.
-        return self._message, relaxed_body and bool(body.strip(b"\r\n"))
+    @cached_property
+    def _fields(self) -> defaultdict[str, list[Field]]:
+        fields: defaultdict[str, list[Field]] = defaultdict(list)
+        for field in self.headers.fields:
+            fields[field.name].append(field)
+        return fields
 
 
-def _message(kind: Callable[[bytes], Any], raw: bytes) -> Any:
-    """Return what dkimpy reads of a message, in time that does not grow with a square.
-
-    Its own reading adds each folded line to those before it, and takes the body apart and together
-    again. It is left to it where the header is odd.
-    """
-    found = _EMPTY_LINE.search(raw)
-    if found is None:
-        return kind(raw)
-    end, at = found.start(), 0
-    fields: list[list[bytes]] = []
-    while at < end and (field := _FIELD.match(raw, at, end)):
-        fields.append([field[1], _with_crlf(field[2])])
-        at = field.end()
-    if at < end:
-        return kind(raw)
-    message = kind(b"")
-    message.headers, message.body = fields, _with_crlf(raw[found.end() :])
-    return message
+def simple_body(body: bytes) -> bytes:
+    """Return a body in its simple form: it ends in exactly one CRLF (RFC 6376 section 3.4.3)."""
+    line_ends = body[len(body.rstrip(b"\r\n")) :]
+    empty_lines = _REVERSED_CRLFS.match(line_ends[::-1])
+    assert empty_lines is not None
+    return body[: len(body) - empty_lines.end()] + b"\r\n"
 
 
-def _with_crlf(text: bytes) -> bytes:
-    is_mixed = text.count(b"\n") != text.count(b"\r\n")
-    return _LINE_END.sub(b"\r\n", text) if is_mixed else text
+def relaxed_body(body: bytes) -> bytes:
+    """Return a body in its relaxed form, in linear time (RFC 6376 section 3.4.4)."""
+    canonical = simple_body(_collapse_blanks(body).replace(b" \r\n", b"\r\n"))
+    return b"" if canonical == b"\r\n" else canonical
 
 
-def _relaxed(body: bytes) -> bytes:
-    """Return the relaxed form of a body but for its last lines, RFC 6376 section 3.4.4."""
-    return _closed_up(body).replace(b" \r\n", b"\r\n")
+def relaxed_field(field: Field) -> bytes:
+    """Return a header field in its relaxed form, with its line end (RFC 6376 section 3.4.2)."""
+    value = _collapse_blanks(field.value.replace(b"\r\n", b"")).strip(b" \t")
+    return b"%s:%s\r\n" % (field.name.encode("ascii"), value)
 
 
-def _closed_up(body: bytes) -> bytes:
-    """Close up runs of blanks in linear time: dkimpy's own pattern is quadratic in them."""
-    return _BLANKS.sub(b" ", body) if b"\t" in body or b"  " in body else body
+def _simple_field(field: Field) -> bytes:
+    return b"%s:%s\r\n" % (field.raw_name, field.value)
 
 
-def _verify(message: Any, index: int, key: bytes, *, is_relaxed: bool) -> bool:
-    """Do what `DKIM.verify` does, without its look at the machine's clock.
+def without_signature(field: Field) -> Field:
+    """Return a signature field with an empty `b=`, as it is hashed (RFC 6376 section 3.7)."""
+    specs = field.value.split(b";")
+    for position, spec in enumerate(specs):
+        name, separator, _ = spec.partition(b"=")
+        if name.strip() == b"b":
+            specs[position] = name + separator
+    return Field(field.name, b";".join(specs), field.raw_name)
+
+
+def _collapse_blanks(data: bytes) -> bytes:
+    return _WSP_RUN.sub(b" ", data) if b"\t" in data or b"  " in data else data
+
+
+def verify_signature(
+    message: CanonicalMessage,
+    field: Field,
+    tags: dict[str, str],
+    key: PublicKey,
+    *,
+    default_form: str = "simple/simple",
+) -> None:
+    """Verify a signature over a message, its body hash first.
 
     Args:
         message: The message.
-        index: Which of its signatures.
-        key: The key record.
-        is_relaxed: Whether the body is in the relaxed form already.
+        field: The signature's field in it.
+        tags: The tags of the field; `b=`, `bh=` and `h=` are present.
+        key: The signer's key.
+        default_form: The canonicalization where there is no tag `c=`.
+
+    Raises:
+        VerificationError: The signature does not verify.
     """
-    fields = [field for field in message.headers if field[0].lower() == b"dkim-signature"]
-    tags: dict[bytes, bytes] = parse_tag_value(fields[index][1])
-    timeless = {name: value for name, value in tags.items() if name not in _TIMES}
-    dkim.validate_signature_fields(timeless)
-    names = [name.lower() for name in _COLON.split(tags[b"h"])]
-    if is_relaxed:
-        timeless[b"c"] = timeless[b"c"].removesuffix(b"/relaxed") + b"/simple"
-    good: bool = message.verify_sig(
-        timeless,
-        names,
-        fields[index],
-        lambda _name, timeout=0: key,  # noqa: ARG005
-    )
-    return good
+    header_form, separator, body_form = tags.get("c", default_form).partition("/")
+    body_form = body_form if separator else "simple"
+    if header_form not in _FORMS or body_form not in _FORMS:
+        raise VerificationError("the signature is malformed")
+    body_hash, signature = decode_base64(tags["bh"]), decode_base64(tags["b"])
+    if message.hash_body(relaxed=_FORMS[body_form]) != body_hash:
+        raise VerificationError("the body was changed after signing")
+    names = parse_signed_names(tags["h"])
+    digest = message.hash_header(names, field, relaxed=_FORMS[header_form])
+    if not verify_digest(digest, signature, key):
+        raise VerificationError("the signature does not match the header")
 
 
-def verify_chain(raw: bytes, find_key: Callable[[str], bytes], *, relaxed_body: bool) -> bool:
-    """Return whether every seal of an ARC chain is good, and its newest message signature.
+def decode_base64(text: str) -> bytes:
+    """Return the bytes of a tag in base64; white space may stand anywhere (RFC 6376 section 3.2).
+
+    Raises:
+        VerificationError: The text is not base64.
+    """
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise VerificationError("the signature is malformed") from None
+
+
+def verify_digest(digest: bytes, signature: bytes, key: PublicKey) -> bool:
+    """Return whether `signature` is a key's signature of a SHA-256 digest."""
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, digest, padding.PKCS1v15(), _SHA256)
+        else:
+            # RFC 8463 section 3: Ed25519 signs the digest.
+            key.verify(signature, digest)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def load_public_key(kind: str, text: str) -> PublicKey:
+    """Return the public key of a key record.
 
     Args:
-        raw: The whole message. Its ARC sets are complete and numbered from 1.
-        find_key: Returns the key record that stands at a name of DNS. What it raises is passed on.
-        relaxed_body: Whether the newest message signature's body canonicalisation is `relaxed`.
+        kind: `rsa` or `ed25519`, tag `k=`.
+        text: The key in base64, tag `p=`.
 
     Raises:
-        Invalid: The chain could not be read.
+        VerificationError: It is not a key of this kind, or an RSA key of fewer than 1,024 bits
+            (RFC 8301) or of more than 8,192.
     """
-    silence: list[Exception] = []
-
-    def look_up(name: bytes, timeout: int = 0) -> bytes:  # noqa: ARG001
-        try:
-            return find_key(name.decode("ascii"))
-        except Exception as error:
-            silence.append(error)
-            raise
-
     try:
-        chain = _message(dkim.ARC, raw)
-        if relaxed_body:
-            chain.body = _closed_up(chain.body)
-        _hash_the_body_once(chain)
-        passed: bool = chain.verify(dnsfunc=look_up)[0] == dkim.CV_Pass
-    except Exception as error:
-        if silence:
-            raise silence[-1] from None
-        raise Invalid(_plain(error)) from error
-    return passed
+        # Not strict: DNS tools leave quotes and backslashes in records.
+        data = base64.b64decode("".join(text.split()))
+        if kind == "ed25519":
+            return ed25519.Ed25519PublicKey.from_public_bytes(data)
+        key = serialization.load_der_public_key(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise VerificationError("the key is unusable or too short") from None
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_RSA_BITS:
+        raise VerificationError("the key is unusable or too short")
+    if key.key_size > MAX_RSA_BITS:
+        raise VerificationError("the key is too long")
+    return key
 
 
-def _hash_the_body_once(chain: Any) -> None:
-    """Leave older message signatures without a body: they decide nothing, and cost as much."""
-    verify_one = chain.verify_instance
-
-    def verify_instance(*args: Any, **named: Any) -> Any:
-        found = verify_one(*args, **named)
-        chain.body = b""
-        return found
-
-    chain.verify_instance = verify_instance
-
-
-def _plain(error: Exception) -> str:
-    if isinstance(error, dkim.ValidationError) and "body hash" in str(error):
-        return "the body was changed after signing"
-    if isinstance(error, dkim.KeyFormatError):
-        return "the key is unusable or too short"
-    if isinstance(error, dkim.DKIMException):
-        return "the signature is malformed"
-    return "the signature or its key could not be read"
-
-
-def signature_field(
-    raw: bytes, *, domain: str, selector: str, key: bytes, algorithm: str, headers: list[str]
-) -> bytes:
-    """Return a DKIM-Signature field for a message, its line end included.
+def load_private_key(pem: bytes) -> PrivateKey:
+    """Return a signing key: Ed25519 in PKCS #8, or RSA in PKCS #1 or #8.
 
     Raises:
-        ValueError: The key or the message cannot be used.
+        ValueError: `pem` is neither.
     """
     try:
-        signer: Any = dkim.DKIM(raw, signature_algorithm=algorithm.encode("ascii"))
-        signer.body = _closed_up(signer.body)
-        field: bytes = signer.sign(
-            selector.encode("ascii"),
-            domain.encode("ascii"),
-            key,
-            canonicalize=(b"relaxed", b"relaxed"),
-            include_headers=[name.encode("ascii") for name in headers],
-        )
-    except (dkim.DKIMException, ValueError, IndexError, TypeError) as error:
-        raise ValueError(f"cannot sign: {_plain(error)}") from None
-    return field
+        # Keys come from our own store; checking the primes of an RSA key would cost more than
+        # the signature.
+        key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
+        return key
+    raise ValueError("the private key is not an RSA or Ed25519 key in PEM")
+
+
+def sign_digest(digest: bytes, key: PrivateKey) -> bytes:
+    """Return the signature of a SHA-256 digest."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(digest, padding.PKCS1v15(), _SHA256)
+    return key.sign(digest)

@@ -1,4 +1,4 @@
-"""DNS lookups for one message: the resolver interface and the limits on its use."""
+"""DNS lookups on behalf of one message: the resolver interface and the limits on its use."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_LOOKUPS = 50
 MAX_SECONDS = 20.0
 
 
-class DnsUnavailable(Exception):  # noqa: N818
-    """DNS gave no answer: a timeout, a server failure, no network. The message says it."""
+class DnsUnavailableError(Exception):
+    """DNS gave no answer: a timeout, a server failure, no network. The message says which."""
 
 
 class Resolver(Protocol):
-    """Where records are looked up."""
+    """Looks up DNS records."""
 
     def txt(self, name: str) -> list[bytes]:
         """Return the TXT records of `name`, each with its strings joined.
@@ -27,7 +27,7 @@ class Resolver(Protocol):
             An empty list when the name or the record does not exist.
 
         Raises:
-            DnsUnavailable: There was no answer.
+            DnsUnavailableError: There was no answer.
         """
         ...
 
@@ -38,13 +38,16 @@ class Resolver(Protocol):
             Host names without their last dot, in no order; an empty list where there are none.
 
         Raises:
-            DnsUnavailable: There was no answer.
+            DnsUnavailableError: There was no answer.
         """
         ...
 
 
-class LateResolver:
-    """The `Resolver` that `live_resolver` returns, made when it is first asked something."""
+class LazyResolver:
+    """A live resolver that is created with the first lookup.
+
+    Importing the DNS library would double the time that a server takes to start.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,13 +55,13 @@ class LateResolver:
 
     def txt(self, name: str) -> list[bytes]:
         """Return TXT records. See `Resolver.txt`."""
-        return self._asked().txt(name)
+        return self._get().txt(name)
 
     def hosts(self, name: str, kind: HostKind) -> list[str]:
         """Return hosts or addresses. See `Resolver.hosts`."""
-        return self._asked().hosts(name, kind)
+        return self._get().hosts(name, kind)
 
-    def _asked(self) -> Resolver:
+    def _get(self) -> Resolver:
         with self._lock:
             if self._resolver is None:
                 from .resolvers import live_resolver
@@ -67,31 +70,36 @@ class LateResolver:
             return self._resolver
 
 
-class Budgets:
-    """The two budgets of one message.
+class DnsBudgets:
+    """The two DNS budgets of one message.
+
+    A message decides which names are looked up; without a limit it could keep the server busy, or
+    have it flood somebody's name servers. A method for which DNS gave no answer does not count
+    against a sender. So that unrelated, slow name servers don't earn a forgery this benefit, the
+    lookups that could vouch for From have a budget of their own.
 
     Attributes:
-        near: For the domain in From and for whatever is, or may be, aligned with it.
-        far: For strangers.
+        aligned: For the domain in From and for methods that are, or may be, aligned with it.
+        unaligned: For all others.
     """
 
     def __init__(self, resolver: Resolver) -> None:
-        self.near = Budget(resolver)
-        self.far = Budget(resolver)
+        self.aligned = DnsBudget(resolver)
+        self.unaligned = DnsBudget(resolver)
 
-    def of(self, aligned: bool | None) -> Budget:
-        """Return the budget of a method that is aligned with From, or is not."""
-        return self.far if aligned is False else self.near
+    def choose(self, aligned: bool | None) -> DnsBudget:
+        """Return the budget of a method by whether it is aligned with From."""
+        return self.unaligned if aligned is False else self.aligned
 
 
-class Budget:
-    """A resolver that asks nothing twice, and stops when the budget is spent.
+class DnsBudget:
+    """A caching resolver that stops when its budget of lookups or of time is used up.
 
     Args:
-        resolver: Who is asked.
-        most: Look-ups that are made; what was looked up before costs nothing.
-        seconds: When its look-ups have taken so long, none is begun any more.
-        clock: Seconds that only grow.
+        resolver: Does the lookups.
+        max_lookups: How many lookups are made; those that are repeated come from the cache.
+        max_seconds: No lookup begins once all of them together have taken this long.
+        clock: Returns seconds that only increase.
 
     Source: RFC 7208 section 4.6.4 (an SPF check may take 20 seconds).
     """
@@ -100,51 +108,51 @@ class Budget:
         self,
         resolver: Resolver,
         *,
-        most: int = MAX_LOOKUPS,
-        seconds: float = MAX_SECONDS,
+        max_lookups: int = MAX_LOOKUPS,
+        max_seconds: float = MAX_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
-        self._left = most
+        self._lookups_left = max_lookups
+        self._seconds_left = max_seconds
         self._clock = clock
-        self._seconds = seconds
-        self._texts: dict[str, list[bytes] | DnsUnavailable] = {}
-        self._hosts: dict[tuple[str, HostKind], list[str] | DnsUnavailable] = {}
+        self._txt: dict[str, list[bytes] | DnsUnavailableError] = {}
+        self._hosts: dict[tuple[str, HostKind], list[str] | DnsUnavailableError] = {}
 
     def txt(self, name: str) -> list[bytes]:
-        """Look up TXT records; see `Resolver`."""
-        key = _same(name)
-        if key not in self._texts:
-            self._texts[key] = self._ask(lambda: self._resolver.txt(name))
-        return _answer(self._texts[key])
+        """Return TXT records. See `Resolver.txt`."""
+        key = _normalise(name)
+        if key not in self._txt:
+            self._txt[key] = self._look_up(lambda: self._resolver.txt(name))
+        return _unwrap(self._txt[key])
 
     def hosts(self, name: str, kind: HostKind) -> list[str]:
-        """Look up addresses or host names; see `Resolver`."""
-        key = (_same(name), kind)
+        """Return hosts or addresses. See `Resolver.hosts`."""
+        key = (_normalise(name), kind)
         if key not in self._hosts:
-            self._hosts[key] = self._ask(lambda: self._resolver.hosts(name, kind))
-        return _answer(self._hosts[key])
+            self._hosts[key] = self._look_up(lambda: self._resolver.hosts(name, kind))
+        return _unwrap(self._hosts[key])
 
-    def _ask(self, look_up: Callable[[], T]) -> T | DnsUnavailable:
-        if self._left <= 0:
-            return DnsUnavailable("the DNS look-ups allowed for one message are used up")
-        if self._seconds <= 0:
-            return DnsUnavailable("the time allowed for one message's DNS look-ups is over")
-        self._left -= 1
-        begun = self._clock()
+    def _look_up(self, query: Callable[[], T]) -> T | DnsUnavailableError:
+        if self._lookups_left <= 0:
+            return DnsUnavailableError("the DNS look-ups allowed for one message are used up")
+        if self._seconds_left <= 0:
+            return DnsUnavailableError("the time allowed for one message's DNS look-ups is over")
+        self._lookups_left -= 1
+        started = self._clock()
         try:
-            return look_up()
-        except DnsUnavailable as silence:
-            return silence
+            return query()
+        except DnsUnavailableError as error:
+            return error
         finally:
-            self._seconds -= self._clock() - begun
+            self._seconds_left -= self._clock() - started
 
 
-def _same(name: str) -> str:
+def _normalise(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
-def _answer(found: T | DnsUnavailable) -> T:
-    if isinstance(found, DnsUnavailable):
-        raise DnsUnavailable(str(found))
-    return found
+def _unwrap(outcome: T | DnsUnavailableError) -> T:
+    if isinstance(outcome, DnsUnavailableError):
+        raise DnsUnavailableError(str(outcome))
+    return outcome

@@ -1,4 +1,4 @@
-"""DNS resolvers: a zone file, or the live network through dnspython."""
+"""DNS resolvers by dnspython: a zone file, or the live network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import dns.zone
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TXT import TXT
 
-from .dns import DnsUnavailable, HostKind, Resolver
+from .dns import DnsUnavailableError, HostKind, Resolver
 
 _MAX_ALIASES = 8
 
@@ -47,26 +47,26 @@ def live_resolver(timeout: float = 3.0, *, server: tuple[str, int] | None = None
     """Return a resolver that asks the system's name servers.
 
     Args:
-        timeout: Seconds that one look-up may take in all.
-        server: The address and port of a name server to ask in their place.
+        timeout: Seconds that one lookup may take in all.
+        server: The address and port of a name server to ask instead.
     """
     return _LiveResolver(timeout, server)
 
 
-def _dns_name(name: str) -> dns.name.Name | None:
+def _parse_name(name: str) -> dns.name.Name | None:
     try:
         return dns.name.from_text(name)
     except (dns.exception.DNSException, ValueError, IndexError):
         return None  # no such name can exist
 
 
-def _texts(records: Iterable[dns.rdata.Rdata]) -> list[bytes]:
+def _to_texts(records: Iterable[dns.rdata.Rdata]) -> list[bytes]:
     return [b"".join(record.strings) for record in records if isinstance(record, TXT)]
 
 
-def _hosts(records: Iterable[dns.rdata.Rdata]) -> list[str]:
-    shown = (r.exchange if isinstance(r, MX) else r for r in records)
-    return [str(one).removesuffix(".") for one in shown]
+def _to_hosts(records: Iterable[dns.rdata.Rdata]) -> list[str]:
+    hosts = (record.exchange if isinstance(record, MX) else record for record in records)
+    return [str(host).removesuffix(".") for host in hosts]
 
 
 class _ZoneResolver:
@@ -74,21 +74,21 @@ class _ZoneResolver:
         self._zone = zone
 
     def txt(self, name: str) -> list[bytes]:
-        return _texts(self._find(name, dns.rdatatype.TXT))
+        return _to_texts(self._look_up(name, dns.rdatatype.TXT))
 
     def hosts(self, name: str, kind: HostKind) -> list[str]:
-        return _hosts(self._find(name, dns.rdatatype.from_text(kind)))
+        return _to_hosts(self._look_up(name, dns.rdatatype.from_text(kind)))
 
-    def _find(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
-        owner = _dns_name(name)
+    def _look_up(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
+        owner = _parse_name(name)
         for _ in range(_MAX_ALIASES):
             if owner is None:
                 return []
-            found = self._zone.get_rdataset(owner, kind)
-            if found is not None:
-                return found
+            records = self._zone.get_rdataset(owner, kind)
+            if records is not None:
+                return records
             alias = self._zone.get_rdataset(owner, dns.rdatatype.CNAME)
-            owner = None if alias is None else _dns_name(str(alias[0]))
+            owner = None if alias is None else _parse_name(str(alias[0]))
         return []
 
 
@@ -99,27 +99,27 @@ class _LiveResolver:
         self._resolver: dns.resolver.Resolver | None = None
 
     def txt(self, name: str) -> list[bytes]:
-        return _texts(self._find(name, dns.rdatatype.TXT))
+        return _to_texts(self._look_up(name, dns.rdatatype.TXT))
 
     def hosts(self, name: str, kind: HostKind) -> list[str]:
-        return _hosts(self._find(name, dns.rdatatype.from_text(kind)))
+        return _to_hosts(self._look_up(name, dns.rdatatype.from_text(kind)))
 
-    def _find(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
-        owner = _dns_name(name)
+    def _look_up(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
+        owner = _parse_name(name)
         if owner is None:
             return []
         try:
-            return self._asker().resolve(owner, kind, lifetime=self._timeout, search=False)
+            return self._get().resolve(owner, kind, lifetime=self._timeout, search=False)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.YXDOMAIN):
             return []
         except (dns.exception.DNSException, OSError) as error:
-            raise DnsUnavailable("DNS did not answer") from error
+            raise DnsUnavailableError("DNS did not answer") from error
 
-    def _asker(self) -> dns.resolver.Resolver:
-        """Return the library's resolver, made at the first look-up: making it reads the system."""
+    def _get(self) -> dns.resolver.Resolver:
+        """Return the library's resolver, created at the first lookup: it reads system files."""
         if self._resolver is None:
-            asker = dns.resolver.Resolver(configure=self._server is None)
+            resolver = dns.resolver.Resolver(configure=self._server is None)
             if self._server is not None:
-                asker.nameservers, asker.port = [self._server[0]], self._server[1]
-            self._resolver = asker
+                resolver.nameservers, resolver.port = [self._server[0]], self._server[1]
+            self._resolver = resolver
         return self._resolver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_HTML = 2_000_000
+MAX_HTML_CHARS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Markdown:
     removed: tuple[str, ...]
 
 
-def markdown_from_html(html: str) -> Markdown:
+def html_to_markdown(html: str) -> Markdown:
     """Return what people see of an HTML body, as markdown. Nothing is fetched.
 
     What is hidden by styling is left out, and so are comments, scripts and images with their
@@ -28,11 +28,11 @@ def markdown_from_html(html: str) -> Markdown:
     hide what is.
     """
     # Imported with the first HTML mail, which keeps them out of the server's start.
-    from .markdown import markdown_of
-    from .visibility import visible_html
+    from .markdown import render_markdown
+    from .visibility import extract_visible_html
 
-    visible = visible_html(html, MAX_HTML)
-    text = markdown_of(visible.html)
+    visible = extract_visible_html(html, MAX_HTML_CHARS)
+    text = render_markdown(visible.html)
     lines = (line.rstrip() for line in text.replace("\xa0", " ").splitlines())
     return Markdown(_few_blank_lines("\n".join(lines)).strip(), visible.removed)
 

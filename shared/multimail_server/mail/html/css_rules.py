@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 
 from .css_values import (
     ROOT_SIZE,
-    Colour,
+    Color,
     Declaration,
-    blocks,
-    colour_of,
-    declarations,
-    font_pixels,
-    number_of,
-    pieces,
-    pixels,
-    unescaped,
-    without_comments,
+    iter_blocks,
+    parse_color,
+    parse_declarations,
+    parse_font_size,
+    parse_length,
+    parse_number,
+    split_css,
+    strip_comments,
+    unescape_css,
 )
 
 _WORD = r"(?:[\w-]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}\s?|\\.)+"
@@ -34,15 +34,15 @@ _SIMPLE = re.compile(
     re.VERBOSE,
 )
 _NAMESPACE = re.compile(r"(?:\*|[\w-]{1,20})?\|(?!=)")
-_NEVER = re.compile(
+_NEVER_MATCHES = re.compile(
     r":.*|-(?:ms|moz|webkit|o)-.*|hover|active|focus.*|visited|checked|target|disabled|enabled|before|"
     r"after|first-l.*|placeholder.*|fullscreen|invalid|valid|required|selection|popover-open"
 )
 _WIDTH = re.compile(r"(max|min)-(?:device-)?width\s*:\s*(\d{1,6})(?:\.\d*)?(px|em|rem|pt)?")
-_UNUSUAL = re.compile(
+_OTHER_MEDIA = re.compile(
     r"^(?:only\s+)?(?:print|speech|tty|tv|projection|embossed|braille|handheld)\b"
 )
-_SCREEN = 1000
+_SCREEN_WIDTH = 1000
 MAX_NESTING = 5
 MAX_NESTED = 20
 MAX_SELECTOR = 1000
@@ -86,11 +86,11 @@ class _Compound:
             self.tag in ("", element.tag)
             and all(element.attributes.get("id") == one for one in self.ids)
             and all(one in element.classes for one in self.classes)
-            and all(_barrier(element.attributes, *test) for test in self.tests)
+            and all(_attribute_matches(element.attributes, *test) for test in self.tests)
         )
 
 
-def _barrier(attributes: Mapping[str, str], name: str, test: str, value: str) -> bool:
+def _attribute_matches(attributes: Mapping[str, str], name: str, test: str, value: str) -> bool:
     found = attributes.get(name)
     if found is None or not test:
         return found is not None
@@ -131,7 +131,7 @@ class Ancestors:
 
     def hold(self, compounds: Sequence[_Compound]) -> bool:
         """Return whether they are found one inside the other."""
-        if not all(not key or self._keys.get(key, 0) > 0 for key in map(_index, compounds)):
+        if not all(not key or self._keys.get(key, 0) > 0 for key in map(_index_key, compounds)):
             return False
         self._walked += len(self._elements)
         ancestors = reversed(self._elements)
@@ -190,8 +190,8 @@ class StyleSheet:
         self.count = 0
         self.looks_above = False
         for css in styles:
-            source = without_comments(css).replace("<!--", " ").replace("-->", " ")
-            for prelude, block in _rules(source, MAX_NESTING):
+            source = strip_comments(css).replace("<!--", " ").replace("-->", " ")
+            for prelude, block in _iter_rules(source, MAX_NESTING):
                 self._add(prelude, block)
 
     @property
@@ -209,68 +209,68 @@ class StyleSheet:
         return found
 
     def _add(self, prelude: str, block: str) -> None:
-        found = () if self.is_cut else tuple(relevant(block))
+        found = () if self.is_cut else tuple(parse_relevant_declarations(block))
         if not found:
             return
-        for text in pieces(prelude, ","):
-            selector = _selector(text.strip())
+        for text in split_css(prelude, ","):
+            selector = _parse_selector(text.strip())
             if selector is None or self.is_cut:
                 continue
-            kept = found if selector.exact else tuple(filter(hides, found))
+            kept = found if selector.exact else tuple(filter(can_hide, found))
             self.count += 1
             self.looks_above |= len(selector.compounds) > 1
             rank = (*selector.specificity, self.count)
             rule = Rule(rank, kept, tuple(selector.compounds))
-            self._rules.setdefault(_index(selector.compounds[-1]), []).append(rule)
+            self._rules.setdefault(_index_key(selector.compounds[-1]), []).append(rule)
 
 
-def _index(last: _Compound) -> str:
+def _index_key(last: _Compound) -> str:
     if last.ids:
         return f"#{last.ids[0]}"
     return f".{last.classes[0]}" if last.classes else last.tag
 
 
-def _rules(css: str, nesting: int) -> Iterator[tuple[str, str]]:
+def _iter_rules(css: str, nesting: int) -> Iterator[tuple[str, str]]:
     """Yield selectors and blocks, those inside of conditions that hold included."""
-    for prelude, block in blocks(css):
+    for prelude, block in iter_blocks(css):
         rule = prelude.strip()
         if not rule.startswith("@"):
             yield rule, block
             if nesting and "{" in block:
-                yield from _nested(rule, block, nesting - 1)
+                yield from _iter_nested_rules(rule, block, nesting - 1)
             continue
         name, _, condition = rule.partition(" ")
         holds = name.lower() in ("@supports", "@layer", "@container", "@scope") or (
-            name.lower().startswith("@media") and _holds(f"{name[6:]} {condition}".lower())
+            name.lower().startswith("@media") and _media_matches(f"{name[6:]} {condition}".lower())
         )
         if holds and nesting:
-            yield from _rules(block, nesting - 1)
+            yield from _iter_rules(block, nesting - 1)
 
 
-def _nested(outer: str, block: str, nesting: int) -> Iterator[tuple[str, str]]:
+def _iter_nested_rules(outer: str, block: str, nesting: int) -> Iterator[tuple[str, str]]:
     """Yield the rules inside of a rule (CSS Nesting)."""
-    for inner, inside in _rules(block, nesting):
-        for one in list(pieces(outer, ","))[:MAX_NESTED]:
+    for inner, inside in _iter_rules(block, nesting):
+        for one in list(split_css(outer, ","))[:MAX_NESTED]:
             whole = inner.replace("&", one) if "&" in inner else f"{one} {inner}"
             yield whole[:MAX_SELECTOR], inside
 
 
-def _holds(queries: str) -> bool:
+def _media_matches(queries: str) -> bool:
     """Return whether a media query may hold where mail is read: a wide screen, in light colours."""
-    return any(_may_hold(query.strip()) for query in queries.split(","))
+    return any(_query_matches(query.strip()) for query in queries.split(","))
 
 
-def _may_hold(query: str) -> bool:
-    if _UNUSUAL.match(query) or re.match(r"not\s+(?:screen|all)\b", query) or "dark" in query:
+def _query_matches(query: str) -> bool:
+    if _OTHER_MEDIA.match(query) or re.match(r"not\s+(?:screen|all)\b", query) or "dark" in query:
         return False
     for bound, number, unit in _WIDTH.findall(query):
         width = int(number) * (16 if unit in ("em", "rem") else 1)
-        if (width < _SCREEN) if bound == "max" else (width > _SCREEN):
+        if (width < _SCREEN_WIDTH) if bound == "max" else (width > _SCREEN_WIDTH):
             return False
     return True
 
 
-def _selector(text: str) -> _Selector | None:
+def _parse_selector(text: str) -> _Selector | None:
     """Return a selector; None where it can match nothing that is read."""
     text = _NAMESPACE.sub("", text)
     selector, at = _Selector(), 0
@@ -291,21 +291,21 @@ def _add_simple(selector: _Selector, found: re.Match[str]) -> bool:
             selector.compounds.pop()
         selector.compounds.append(_Compound())
     elif found["tag"]:
-        last.tag = unescaped(found["tag"]).lower()
+        last.tag = unescape_css(found["tag"]).lower()
     elif found["id"]:
-        last.ids.append(unescaped(found["id"]))
+        last.ids.append(unescape_css(found["id"]))
     elif found["cls"]:
-        last.classes.append(unescaped(found["cls"]))
+        last.classes.append(unescape_css(found["cls"]))
     elif found["name"]:
-        value = unescaped((found["value"] or "").strip("\"'"))
-        last.tests.append((unescaped(found["name"]).lower(), found["test"] or "", value))
+        value = unescape_css((found["value"] or "").strip("\"'"))
+        last.tests.append((unescape_css(found["name"]).lower(), found["test"] or "", value))
     elif found["pseudo"]:
         selector.exact = False
-        return _NEVER.fullmatch(found["pseudo"].lower()) is None
+        return _NEVER_MATCHES.fullmatch(found["pseudo"].lower()) is None
     return True
 
 
-RELEVANT = frozenset(
+RELEVANT_PROPERTIES = frozenset(
     {
         "display", "visibility", "content-visibility", "opacity", "font-size", "color",
         "-webkit-text-fill-color", "background-color", "background-image", "width", "height",
@@ -317,49 +317,53 @@ RELEVANT = frozenset(
 _SHORTHANDS = frozenset(
     {"font", "background", "margin", "inset", "overflow-x", "overflow-y", "-webkit-transform"}
 )
-_READ = RELEVANT | _SHORTHANDS
-_NOT_BY_THEMSELVES = frozenset(
+_PARSED_PROPERTIES = RELEVANT_PROPERTIES | _SHORTHANDS
+_HARMLESS_ALONE = frozenset(
     {
         "visibility", "font-size", "color", "-webkit-text-fill-color", "background-color",
         "background-image", "width", "height", "max-width", "max-height", "line-height", "left",
         "top", "right", "bottom", "clip",
     }
 )  # fmt: skip
-"""What `is_gone` does not look at, or not without `overflow` or `position`."""
-_MAY_HIDE = RELEVANT - _NOT_BY_THEMSELVES
-MIN_FONT = 2.0
-MIN_BOX = 2.0
+"""What `is_hidden` does not look at, or not without `overflow` or `position`."""
+_CAN_HIDE_ALONE = RELEVANT_PROPERTIES - _HARMLESS_ALONE
+MIN_FONT_SIZE = 2.0
+MIN_BOX_SIZE = 2.0
 MIN_OPACITY = 0.1
-FAR = 500.0
-FAR_RIGHT = 3000.0
+OFFSCREEN = 500.0
+OFFSCREEN_RIGHT = 3000.0
 _FONT = re.compile(
     r"(?:^|\s)([\d.]+(?:px|pt|em|rem|ex|%|vw|vh)?|calc\([^()]*\))(?:\s*/\s*\S+)?\s+\S"
 )
-_PAINT = re.compile(r"#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([^()]*\)|[a-z]{3,20}")
-_NO_PAINT = re.compile(r"url\([^()]*\)|[a-z-]{0,30}gradient\((?:[^()]|\([^()]*\))*\)")
-_NO_SCALE = re.compile(
+_COLOR = re.compile(r"#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([^()]*\)|[a-z]{3,20}")
+_NOT_COLOR = re.compile(r"url\([^()]*\)|[a-z-]{0,30}gradient\((?:[^()]|\([^()]*\))*\)")
+_SCALED_AWAY = re.compile(
     r"scale(?:3d|x|y)?\(\s*0*(?:\.0\d*)?\s*[,)]|matrix(?:3d)?\(\s*0\s*,|rotate[xy]\(\s*90deg"
 )
-_MOVED = re.compile(
+_MOVED_AWAY = re.compile(
     r"translate(?:3d|x|y)?\([^()]*-\s*(?:\d{4,}|[5-9]\d\d)(?!\.?\d*%)"
     r"|translate(?:x|y)?\([^()]*-\d{3,}%"
 )
-_NO_SHAPE = re.compile(
+_CLIPPED_AWAY = re.compile(
     r"inset\(\s*(?:[5-9]\d|100)(?:\.\d*)?%|(?:circle|ellipse)\(\s*0"
     r"|polygon\((?:[\s,]*0(?:px|%)?)+\s*\)"
 )
-_NO_FILTER = re.compile(r"opacity\(\s*0*(?:\.0\d*)?%?\s*\)")
+_FILTERED_AWAY = re.compile(r"opacity\(\s*0*(?:\.0\d*)?%?\s*\)")
 _RECTANGLE = re.compile(r"rect\(([^()]*)\)")
 _SIDES = ("height", "max-height", "width", "max-width")
 
 
-def relevant(css: str) -> list[Declaration]:
+def parse_relevant_declarations(css: str) -> list[Declaration]:
     """Return what of a style attribute or of a rule's block decides whether text shows."""
-    found = (one for whole in declarations(css, _READ) for one in _expanded(whole))
-    return [one for one in found if one.name in RELEVANT]
+    found = (
+        one
+        for whole in parse_declarations(css, _PARSED_PROPERTIES)
+        for one in _expand_shorthand(whole)
+    )
+    return [one for one in found if one.name in RELEVANT_PROPERTIES]
 
 
-def _expanded(whole: Declaration) -> Iterator[Declaration]:
+def _expand_shorthand(whole: Declaration) -> Iterator[Declaration]:
     """Yield the longhand declarations of a shorthand, so far as they are read; else itself."""
     name, value = whole.name, whole.value
     if name not in _SHORTHANDS:
@@ -369,7 +373,7 @@ def _expanded(whole: Declaration) -> Iterator[Declaration]:
     if name == "font":
         pairs = [("font-size", size[1]) for size in [_FONT.search(value)] if size]
     elif name == "background":
-        pairs = list(_background(value))
+        pairs = list(_expand_background(value))
     elif name in ("margin", "inset"):
         sides = value.split()
         prefix = "margin-" if name == "margin" else ""
@@ -383,22 +387,22 @@ def _expanded(whole: Declaration) -> Iterator[Declaration]:
         yield Declaration(one, said, whole.important)
 
 
-def _background(value: str) -> Iterator[tuple[str, str]]:
+def _expand_background(value: str) -> Iterator[tuple[str, str]]:
     yield "background-image", value if "url(" in value or "gradient(" in value else "none"
-    without = _NO_PAINT.sub(" ", value)
-    paint = next((p for p in _PAINT.findall(without) if colour_of(p)), None)
+    without = _NOT_COLOR.sub(" ", value)
+    paint = next((p for p in _COLOR.findall(without) if parse_color(p)), None)
     yield "background-color", paint or "transparent"
 
 
-def paint_of(image: str) -> Colour | None:
+def parse_image_color(image: str) -> Color | None:
     """Return the colour that a background image begins with; None where that is not known."""
     if "gradient(" not in image or "url(" in image:
         return None
-    found = (colour_of(paint) for paint in _PAINT.findall(image))
+    found = (parse_color(paint) for paint in _COLOR.findall(image))
     return next((paint for paint in found if paint is not None), None)
 
 
-def hides(one: Declaration) -> bool:
+def can_hide(one: Declaration) -> bool:
     """Return whether a declaration can only make text harder to see, never easier."""
     if one.name in ("color", "background-color", "-webkit-text-fill-color"):
         return True
@@ -407,78 +411,82 @@ def hides(one: Declaration) -> bool:
     if one.name == "position":
         return one.value != "static"
     if one.name == "font-size":
-        return (font_pixels(one.value, ROOT_SIZE) or ROOT_SIZE) < MIN_FONT
-    return is_gone({one.name: one.value}) or one.name not in ("display", "opacity")
+        return (parse_font_size(one.value, ROOT_SIZE) or ROOT_SIZE) < MIN_FONT_SIZE
+    return is_hidden({one.name: one.value}) or one.name not in ("display", "opacity")
 
 
-def is_gone(style: Mapping[str, str]) -> bool:
+def is_hidden(style: Mapping[str, str]) -> bool:
     """Return whether an element with these properties shows nothing of what it holds."""
-    if _MAY_HIDE.isdisjoint(style):
+    if _CAN_HIDE_ALONE.isdisjoint(style):
         return False
     display = style.get("display", "")
     return (
         display == "none"
         or "var(" in display
         or style.get("content-visibility") == "hidden"
-        or opacity_of(style) < MIN_OPACITY
-        or _number(style.get("zoom", "")) < MIN_OPACITY
-        or _is_folded(style)
-        or _is_away(style)
+        or get_opacity(style) < MIN_OPACITY
+        or _parse_scale(style.get("zoom", "")) < MIN_OPACITY
+        or _is_collapsed(style)
+        or _is_offscreen(style)
         or _is_clipped(style)
     )
 
 
-def opacity_of(style: Mapping[str, str]) -> float:
+def get_opacity(style: Mapping[str, str]) -> float:
     """Return the opacity of an element itself."""
-    return _number(style.get("opacity", ""))
+    return _parse_scale(style.get("opacity", ""))
 
 
-def _number(value: str) -> float:
+def _parse_scale(value: str) -> float:
     if not value:
         return 1.0
     if "var(" in value:
         return 0.0
-    number = number_of(value)
+    number = parse_number(value)
     return 1.0 if number is None else number
 
 
-def _is_folded(style: Mapping[str, str]) -> bool:
+def _is_collapsed(style: Mapping[str, str]) -> bool:
     if style.get("overflow", "visible").split()[0] not in ("hidden", "clip"):
         return False
-    flat = pixels(style.get("line-height", ""), ROOT_SIZE) == 0
+    flat = parse_length(style.get("line-height", ""), ROOT_SIZE) == 0
     return flat or any(_is_tiny(style.get(side, "")) for side in _SIDES)
 
 
 def _is_tiny(value: str) -> bool:
-    size = pixels(value, ROOT_SIZE)
-    return size is not None and (size == 0 if value.endswith("%") else size < MIN_BOX)
+    size = parse_length(value, ROOT_SIZE)
+    return size is not None and (size == 0 if value.endswith("%") else size < MIN_BOX_SIZE)
 
 
-def _is_away(style: Mapping[str, str]) -> bool:
-    if any(_offset(style, side) <= -FAR for side in ("margin-left", "margin-top")):
+def _is_offscreen(style: Mapping[str, str]) -> bool:
+    if any(_get_offset(style, side) <= -OFFSCREEN for side in ("margin-left", "margin-top")):
         return True
-    if abs(_offset(style, "text-indent")) >= FAR:
+    if abs(_get_offset(style, "text-indent")) >= OFFSCREEN:
         return True
     transform = style.get("transform", "")
-    if transform and (_NO_SCALE.search(transform) or _MOVED.search(transform)):
+    if transform and (_SCALED_AWAY.search(transform) or _MOVED_AWAY.search(transform)):
         return True
     if style.get("position", "static") == "static":
         return False
-    offsets = [_offset(style, side) for side in ("left", "top", "right", "bottom")]
-    return min(offsets) <= -FAR or max(offsets) >= FAR_RIGHT
+    offsets = [_get_offset(style, side) for side in ("left", "top", "right", "bottom")]
+    return min(offsets) <= -OFFSCREEN or max(offsets) >= OFFSCREEN_RIGHT
 
 
-def _offset(style: Mapping[str, str], side: str) -> float:
+def _get_offset(style: Mapping[str, str], side: str) -> float:
     """Return an offset in pixels; a percentage is one of a window of 1,000."""
     value = style.get(side, "")
-    return (pixels(value, 1000 if value.endswith("%") else ROOT_SIZE) or 0.0) if value else 0.0
+    return (
+        (parse_length(value, 1000 if value.endswith("%") else ROOT_SIZE) or 0.0) if value else 0.0
+    )
 
 
 def _is_clipped(style: Mapping[str, str]) -> bool:
-    if _NO_SHAPE.search(style.get("clip-path", "")) or _NO_FILTER.search(style.get("filter", "")):
+    if _CLIPPED_AWAY.search(style.get("clip-path", "")) or _FILTERED_AWAY.search(
+        style.get("filter", "")
+    ):
         return True
     found = _RECTANGLE.search(style.get("clip", ""))
     if found is None or style.get("position") not in ("absolute", "fixed"):
         return False
-    sides = [pixels(side, ROOT_SIZE) for side in re.split(r"[\s,]+", found[1].strip())]
-    return all(side is not None and side < MIN_BOX for side in sides)
+    sides = [parse_length(side, ROOT_SIZE) for side in re.split(r"[\s,]+", found[1].strip())]
+    return all(side is not None and side < MIN_BOX_SIZE for side in sides)

@@ -69,24 +69,24 @@ class Declaration:
     important: bool
 
 
-def without_comments(css: str) -> str:
+def strip_comments(css: str) -> str:
     """Return CSS without its comments; one that is not closed reaches to the end."""
     return _COMMENT.sub("", css) if "/*" in css else css
 
 
-def unescaped(text: str) -> str:
+def unescape_css(text: str) -> str:
     """Return text with the escapes of CSS undone (CSS Syntax 3, section 4.3.7)."""
-    return _ESCAPE.sub(_character, text) if "\\" in text else text
+    return _ESCAPE.sub(_decode_escape, text) if "\\" in text else text
 
 
-def _character(found: re.Match[str]) -> str:
+def _decode_escape(found: re.Match[str]) -> str:
     if found[1] is None:
         return "" if found[2] == "\n" else found[2]
     code = int(found[1], 16)
     return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
 
 
-def pieces(css: str, end: str) -> Iterator[str]:
+def split_css(css: str, end: str) -> Iterator[str]:
     """Yield CSS cut at each mark `end` outside of strings and brackets.
 
     What is not closed reaches to the end, as it does for browsers (CSS Syntax 3, section 5.4).
@@ -112,7 +112,7 @@ def pieces(css: str, end: str) -> Iterator[str]:
     yield css[at:]
 
 
-def declarations(css: str, names: Container[str]) -> Iterator[Declaration]:
+def parse_declarations(css: str, names: Container[str]) -> Iterator[Declaration]:
     """Yield the declarations of a style attribute or of a rule's block, that a browser would obey.
 
     Values that no browser knows are skipped for the properties that decide whether text shows:
@@ -122,12 +122,12 @@ def declarations(css: str, names: Container[str]) -> Iterator[Declaration]:
         css: The source.
         names: The properties that are asked for; the others are not read.
     """
-    for piece in pieces(without_comments(css), ";"):
+    for piece in split_css(strip_comments(css), ";"):
         name, _, value = piece.partition(":")
-        name = unescaped(name).strip(_BLANKS).lower()
+        name = unescape_css(name).strip(_BLANKS).lower()
         if name not in names:
             continue
-        value = unescaped(value).strip(_BLANKS)
+        value = unescape_css(value).strip(_BLANKS)
         plain = _IMPORTANT.sub("", value).strip(_BLANKS) if "!" in value else value
         if plain and (_is_plain(plain) or "(" in plain) and _is_valid(name, plain.lower()):
             yield Declaration(name, plain.lower(), plain != value)
@@ -142,29 +142,29 @@ def _is_valid(name: str, value: str) -> bool:
     if "var(" in value or value in _WIDE:
         return True
     if name in ("opacity", "zoom"):
-        return number_of(value) is not None
+        return parse_number(value) is not None
     if name == "font-size":
-        return font_pixels(value, ROOT_SIZE) is not None
+        return parse_font_size(value, ROOT_SIZE) is not None
     if name in ("color", "background-color"):
-        return value == "currentcolor" or "(" in value or colour_of(value) is not None
+        return value == "currentcolor" or "(" in value or parse_color(value) is not None
     if name in _LENGTHS:
-        return value in _LENGTH_WORDS or pixels(value, ROOT_SIZE) is not None
+        return value in _LENGTH_WORDS or parse_length(value, ROOT_SIZE) is not None
     if name in _FUNCTIONS:
         return "(" in value or value in ("none", "auto")
     known = _WORDS.get(name)
     return known is None or all(word in known for word in value.split())
 
 
-def number_of(value: str) -> float | None:
+def parse_number(value: str) -> float | None:
     """Return a number or a percentage as a fraction; None where it is neither."""
-    inner = _without_function(value)
+    inner = _strip_function(value)
     found = _LENGTH.fullmatch(inner)
     if found is None or found[2] not in ("", "%"):
         return 0.0 if _TIMES_ZERO.search(inner) else None
     return float(found[1]) / (100 if found[2] else 1)
 
 
-def pixels(value: str, em: float) -> float | None:
+def parse_length(value: str, em: float) -> float | None:
     """Return a length in pixels, roughly; None where it is none.
 
     Args:
@@ -173,12 +173,12 @@ def pixels(value: str, em: float) -> float | None:
     """
     if "(" not in value:
         whole = _LENGTH.fullmatch(value)
-        return _pixels(whole, em) if whole else None
+        return _to_pixels(whole, em) if whole else None
     if "var(" in value:
         return 0.0
     function = value.partition("(")[0].strip()
-    inner = _without_function(value)
-    lengths = [_pixels(found, em) for found in _LENGTH.finditer(inner)]
+    inner = _strip_function(value)
+    lengths = [_to_pixels(found, em) for found in _LENGTH.finditer(inner)]
     if not lengths or function not in ("calc", "-webkit-calc", "min", "max", "clamp"):
         return None
     if _TIMES_ZERO.search(inner):
@@ -188,21 +188,21 @@ def pixels(value: str, em: float) -> float | None:
     return min(lengths) if function == "min" else sum(lengths)
 
 
-def _pixels(found: re.Match[str], em: float) -> float:
+def _to_pixels(found: re.Match[str], em: float) -> float:
     number, unit = float(found[1]), found[2]
     if unit == "%":
         return number * em / 100
     return number * (_PIXELS.get(unit, 1.0) if unit not in ("em", "ex", "ch") else em)
 
 
-def _without_function(value: str) -> str:
+def _strip_function(value: str) -> str:
     if "(" not in value:
         return value
     found = re.match(r"[a-z-]{1,20}\((.*)\)$", value, re.DOTALL)
     return found[1].strip() if found else value
 
 
-def font_pixels(value: str, parent: float) -> float | None:
+def parse_font_size(value: str, parent: float) -> float | None:
     """Return the size of a font in pixels; None where the value is no size.
 
     Args:
@@ -213,10 +213,10 @@ def font_pixels(value: str, parent: float) -> float | None:
         return _SIZE_WORDS[value]
     if value in ("smaller", "larger"):
         return parent * (0.83 if value == "smaller" else 1.2)
-    return parent if value in ("inherit", "unset") else pixels(value, parent)
+    return parent if value in ("inherit", "unset") else parse_length(value, parent)
 
 
-def blocks(css: str) -> Iterator[tuple[str, str]]:
+def iter_blocks(css: str) -> Iterator[tuple[str, str]]:
     """Yield what stands before each `{` of the outermost level, and what stands in its braces."""
     closing: list[str] = []
     at, prelude = 0, ""
@@ -275,7 +275,7 @@ _MIN_ALPHA = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Colour:
+class Color:
     """A colour.
 
     Attributes:
@@ -296,11 +296,11 @@ class Colour:
         return self.alpha < _MIN_ALPHA
 
 
-BLACK, WHITE = Colour(0, 0, 0), Colour(255, 255, 255)
-CLEAR = Colour(0, 0, 0, 0.0)
+BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)
+CLEAR = Color(0, 0, 0, 0.0)
 
 
-def colour_of(value: str) -> Colour | None:
+def parse_color(value: str) -> Color | None:
     """Return a colour as CSS or an old attribute writes it, in lower case; None if it is none."""
     text = value.strip()
     if text == "transparent":
@@ -314,13 +314,13 @@ def colour_of(value: str) -> Colour | None:
 
 
 @lru_cache(maxsize=512)
-def _from_hex(digits: str) -> Colour:
+def _from_hex(digits: str) -> Color:
     pairs = [d * 2 for d in digits] if len(digits) < 6 else re.findall("..", digits)
     red, green, blue, *alpha = (int(pair, 16) for pair in pairs)
-    return Colour(red, green, blue, alpha[0] / 255 if alpha else 1.0)
+    return Color(red, green, blue, alpha[0] / 255 if alpha else 1.0)
 
 
-def _from_function(kind: str, inner: str) -> Colour | None:
+def _from_function(kind: str, inner: str) -> Color | None:
     parts = [part for part in re.split(r"[\s,/]+", inner.strip()) if part]
     whole = 255 if kind == "rgb" else 1
     try:
@@ -329,9 +329,9 @@ def _from_function(kind: str, inner: str) -> Colour | None:
     except ValueError:
         return None
     if kind == "rgb":
-        return Colour(_byte(first), _byte(second), _byte(third), alpha)
+        return Color(_byte(first), _byte(second), _byte(third), alpha)
     red, green, blue = hls_to_rgb(first / 360 % 1, third, second)
-    return Colour(_byte(red * 255), _byte(green * 255), _byte(blue * 255), alpha)
+    return Color(_byte(red * 255), _byte(green * 255), _byte(blue * 255), alpha)
 
 
 def _byte(value: float) -> float:
@@ -344,7 +344,7 @@ def _number(text: str, whole: int) -> float:
     return float(text.removesuffix("deg"))
 
 
-def looks_same(text: Colour, behind: Colour) -> bool:
+def is_unreadable_on(text: Color, behind: Color) -> bool:
     """Return whether text of one colour cannot be read on the other."""
     pairs = ((text.red, behind.red), (text.green, behind.green), (text.blue, behind.blue))
     if max(abs(a - b) for a, b in pairs) >= _MIN_DISTANCE:
@@ -353,7 +353,7 @@ def looks_same(text: Colour, behind: Colour) -> bool:
     return (light + 0.05) / (dark + 0.05) < _MIN_CONTRAST
 
 
-def _luminance(colour: Colour) -> float:
+def _luminance(colour: Color) -> float:
     red, green, blue = (
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
         for c in (colour.red / 255, colour.green / 255, colour.blue / 255)

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 MAX_TAGS = 20_000
 MAX_ATTRIBUTES = 50
-MAX_PRODUCT = 300_000
+MAX_FORMATTING_PRODUCT = 300_000
 """The most that formatting tags times other tags may be before `<b>` is read as `<span>`."""
 # HTML's blanks are five; `\s` has more, and would cut where browsers do not.
 _TAG = re.compile(
@@ -51,7 +51,7 @@ _KEPT = frozenset(
 )
 
 
-class Source:
+class HtmlSource:
     """HTML, cut into tokens once.
 
     Attributes:
@@ -70,7 +70,7 @@ class Source:
         self._tags = 0
         self._formatting = 0
         self.tokens = list(self._tokens())
-        if self._formatting * (self._tags - self._formatting) > MAX_PRODUCT:
+        if self._formatting * (self._tags - self._formatting) > MAX_FORMATTING_PRODUCT:
             self.tokens = [_without_formatting(token) for token in self.tokens]
         is_long, cut_at = len(html) > most, self._cut_at
         self.is_cut = is_long or cut_at is not None
@@ -170,9 +170,9 @@ def _without_formatting(token: str) -> str:
     return f"<{found[1]}span{token[found.end() :]}"
 
 
-MAX_OPEN = 2000
+MAX_OPEN_ELEMENTS = 2000
 """The most elements, one in the other. Chrome flattens what is more than 512 deep."""
-TAGS_AT_ONCE = 4000
+DEPTH_CHECK_INTERVAL = 4000
 _PLAIN = frozenset(
     f"<{sign}{name}>"
     for name in ("div", "span", "p", "b", "i", "u", "em", "strong", "font", "center", "section",
@@ -197,34 +197,34 @@ class Node(Protocol):
     def text(self) -> str: ...
 
 
-def tree_of(tokens: list[str], *, has_rules: bool) -> tuple[Node | None, bool]:
+def parse_tree(tokens: list[str], *, has_rules: bool) -> tuple[Node | None, bool]:
     """Return the root of a body, and whether it is too deep to be checked: then there is none.
 
     Args:
-        tokens: Its tags and texts: see `Source`.
+        tokens: Its tags and texts: see `HtmlSource`.
         has_rules: Whether the mail has rules that could hide something.
     """
-    for mark in _marks(tokens):
+    for mark in _get_checkpoints(tokens):
         begun = tokens[:mark]
-        root = _parsed(begun)
+        root = _parse(begun)
         if root is None or not _is_too_deep(root):
             continue
         if has_rules or not _is_plain(tokens):
             return None, True
         # Nothing in it can hide anything, so the rest may be read as text.
-        return _parsed(begun + [one for one in tokens[mark:] if one[:1] != "<"]), False
-    return _parsed(tokens), False
+        return _parse(begun + [one for one in tokens[mark:] if one[:1] != "<"]), False
+    return _parse(tokens), False
 
 
-def _marks(tokens: list[str]) -> list[int]:
+def _get_checkpoints(tokens: list[str]) -> list[int]:
     """Return after how many tokens there have been 4,000 tags, 8,000, and so on."""
-    if len(tokens) < TAGS_AT_ONCE:
+    if len(tokens) < DEPTH_CHECK_INTERVAL:
         return []
     tags = [at for at, one in enumerate(tokens, 1) if one[:1] == "<"]
-    return tags[TAGS_AT_ONCE - 1 :: TAGS_AT_ONCE]
+    return tags[DEPTH_CHECK_INTERVAL - 1 :: DEPTH_CHECK_INTERVAL]
 
 
-def _parsed(tokens: list[str]) -> Node | None:
+def _parse(tokens: list[str]) -> Node | None:
     # Imported with the first HTML mail, which keeps the parser out of the server's start.
     from selectolax.lexbor import LexborHTMLParser
 
@@ -247,7 +247,7 @@ def _is_too_deep(root: Node) -> bool:
             node = node.next
             continue
         above.append(node)
-        if len(above) > MAX_OPEN:
+        if len(above) > MAX_OPEN_ELEMENTS:
             return True
         node = child
     return False

@@ -9,29 +9,29 @@ from dataclasses import dataclass
 from html import escape
 
 from .css_rules import (
-    MIN_FONT,
+    MIN_FONT_SIZE,
     MIN_OPACITY,
     Ancestors,
     Element,
     Rule,
     StyleSheet,
-    is_gone,
-    opacity_of,
-    paint_of,
-    relevant,
+    get_opacity,
+    is_hidden,
+    parse_image_color,
+    parse_relevant_declarations,
 )
 from .css_values import (
     BLACK,
     CLEAR,
     ROOT_SIZE,
     WHITE,
-    Colour,
+    Color,
     Declaration,
-    colour_of,
-    font_pixels,
-    looks_same,
+    is_unreadable_on,
+    parse_color,
+    parse_font_size,
 )
-from .source import Node, Source, tree_of
+from .source import HtmlSource, Node, parse_tree
 
 MAX_NODES = 100_000
 MAX_STEPS = 500_000
@@ -47,7 +47,7 @@ _NEVER_SHOWN = frozenset(
     }
 )  # fmt: skip
 _FRAMES = frozenset({"html", "body"})
-_VOID = frozenset({"area", "br", "col", "hr", "wbr"})
+VOID_ELEMENTS = frozenset({"area", "br", "col", "hr", "wbr"})
 _NESTING = frozenset({"blockquote", "ul", "ol", "table"})
 _NUMBERS = ("start", "colspan")
 
@@ -58,7 +58,7 @@ _LONG_BLANK = re.compile(r"[ \t]{100,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Visible:
+class VisibleHtml:
     """An HTML body as people see it.
 
     Attributes:
@@ -70,7 +70,7 @@ class Visible:
     removed: tuple[str, ...]
 
 
-def visible_html(html: str, most: int) -> Visible:
+def extract_visible_html(html: str, most: int) -> VisibleHtml:
     """Return what of an HTML body people see. Nothing is fetched, and nothing hostile is slow.
 
     What styling hides goes, by style attributes and by the mail's own style elements; so do
@@ -82,12 +82,12 @@ def visible_html(html: str, most: int) -> Visible:
         html: The source.
         most: How many characters of it are read.
     """
-    source = Source(html, most)
+    source = HtmlSource(html, most)
     sheet = StyleSheet(source.styles)
-    reader = _Reader(sheet)
+    reader = _VisibleWriter(sheet)
     root, is_cut = None, sheet.is_cut or source.is_cut
     if not (sheet.is_cut or source.reaches_back):
-        root, is_deep = tree_of(source.tokens, has_rules=sheet.count > 0)
+        root, is_deep = parse_tree(source.tokens, has_rules=sheet.count > 0)
         is_cut |= is_deep
     if root is not None:
         reader.read(root)
@@ -96,38 +96,38 @@ def visible_html(html: str, most: int) -> Visible:
         "comment": source.comments,
         "alternative text of an image": reader.counts["alt"],
     }
-    removed = [_counted(count, what) for what, count in counts.items() if count]
+    removed = [_pluralise(count, what) for what, count in counts.items() if count]
     if is_cut or reader.is_cut:
         removed.append("the rest, which is too large to check for hidden text")
-    return Visible("".join(reader.written), tuple(removed))
+    return VisibleHtml("".join(reader.written), tuple(removed))
 
 
-def _counted(count: int, what: str) -> str:
+def _pluralise(count: int, what: str) -> str:
     head, space, tail = what.partition(" of ")
     many = head if count == 1 else f"{head}s"
     return f"{count} {many}{space}{tail}"
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenElement:
     """An element that is being read."""
 
     node: Node
-    look: Look
+    look: TextStyle
     name: str
     is_written: bool
 
 
-class _Reader:
+class _VisibleWriter:
     """One walk through the tree, without recursion, that writes down what is seen."""
 
     def __init__(self, sheet: StyleSheet) -> None:
         self.written: list[str] = []
         self.counts: Counter[str] = Counter()
         self.is_cut = False
-        self._styles = Styles(sheet)
+        self._styles = StyleResolver(sheet)
         self._looks_above = sheet.looks_above
-        self._open: list[_Open] = []
+        self._open: list[_OpenElement] = []
         self._above = Ancestors()
         self._steps = 0
         self._depth = self._nesting = self._pre = self._columns = 0
@@ -135,7 +135,7 @@ class _Reader:
     def read(self, root: Node) -> None:
         """Write down what is seen of `root`, as far as the limits allow."""
         node: Node | None = root
-        look = Look()
+        look = TextStyle()
         nodes = 0
         while node is not None or self._open:
             if node is None:
@@ -153,7 +153,7 @@ class _Reader:
         while self._open:
             self._close()
 
-    def _enter(self, node: Node, look: Look) -> Look | None:
+    def _enter(self, node: Node, look: TextStyle) -> TextStyle | None:
         """Write a node; return how text inside of it looks, or None if none of it is to be read."""
         name = node.tag or ""
         if name == "-text":
@@ -168,20 +168,20 @@ class _Reader:
         element = Element(name, attributes)
         style, steps = self._styles.of(element, self._above)
         self._steps += steps
-        inner = look_of(look, style)
-        if is_gone(style) or inner.is_faded:
-            self.counts["hidden"] += _says_something(node)
+        inner = compute_style(look, style)
+        if is_hidden(style) or inner.is_faded:
+            self.counts["hidden"] += _has_text(node)
             return None
         return self._opened(node, element, inner)
 
-    def _text(self, text: str, look: Look) -> None:
+    def _text(self, text: str, look: TextStyle) -> None:
         if text.strip() and not look.shows_text:
             self.counts["hidden"] += 1
             return
         blanks = _LONG_BLANK.sub(" " * 100, text) if self._pre else _BLANK.sub(" ", text)
         self.written.append(escape(blanks, quote=False))
 
-    def _opened(self, node: Node, element: Element, inner: Look) -> Look | None:
+    def _opened(self, node: Node, element: Element, inner: TextStyle) -> TextStyle | None:
         name = element.tag
         too_deep = self._depth >= MAX_DEPTH or (name in _NESTING and self._nesting >= MAX_BLOCKS)
         is_written = name not in _FRAMES and not too_deep
@@ -189,16 +189,16 @@ class _Reader:
             self.written.append(self._start(element))
         elif too_deep and self.written[-1:] != [" "]:
             self.written.append(" ")
-        if name in _VOID:
+        if name in VOID_ELEMENTS:
             return None
-        self._open.append(_Open(node, inner, name, is_written))
+        self._open.append(_OpenElement(node, inner, name, is_written))
         if self._looks_above:
             self._above.add(element)
         if is_written:
             self._count(name, 1)
         return inner
 
-    def _close(self) -> tuple[Node | None, Look]:
+    def _close(self) -> tuple[Node | None, TextStyle]:
         """Close the innermost element; return what follows it, and how text looks there."""
         done = self._open.pop()
         if self._looks_above:
@@ -206,7 +206,7 @@ class _Reader:
         if done.is_written:
             self._count(done.name, -1)
             self.written.append(f"</{done.name}>")
-        around = self._open[-1].look if self._open else Look()
+        around = self._open[-1].look if self._open else TextStyle()
         return (done.node.next if self._open else None), around
 
     def _start(self, element: Element) -> str:
@@ -232,17 +232,17 @@ class _Reader:
         self._pre += by * (name == "pre")
 
 
-def _says_something(node: Node) -> bool:
+def _has_text(node: Node) -> bool:
     return bool(node.text().strip())
 
 
-_LINK_COLOUR = Colour(0, 0, 238)
-_SEE_THROUGH = 0.5
-_PAINTS = (("bgcolor", "background-color"), ("color", "color"), ("text", "color"))
+_LINK_COLOR = Color(0, 0, 238)
+_MIN_OPAQUE_ALPHA = 0.5
+_COLOR_ATTRIBUTES = (("bgcolor", "background-color"), ("color", "color"), ("text", "color"))
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TextStyle:
     """How text looks at one place: what is inherited, and what lies behind it.
 
     Attributes:
@@ -253,8 +253,8 @@ class Look:
         opacity: Of all that it stands in.
     """
 
-    colour: Colour | None = BLACK
-    behind: Colour | None = WHITE
+    colour: Color | None = BLACK
+    behind: Color | None = WHITE
     size: float = ROOT_SIZE
     shown: bool = True
     opacity: float = 1.0
@@ -262,13 +262,13 @@ class Look:
     @property
     def shows_text(self) -> bool:
         """Whether text that looks like this can be read."""
-        if not self.shown or self.size < MIN_FONT:
+        if not self.shown or self.size < MIN_FONT_SIZE:
             return False
         if self.colour is None:
             return True
         if self.colour.is_clear:
             return False
-        return self.behind is None or not looks_same(self.colour, self.behind)
+        return self.behind is None or not is_unreadable_on(self.colour, self.behind)
 
     @property
     def is_faded(self) -> bool:
@@ -276,7 +276,7 @@ class Look:
         return self.opacity < MIN_OPACITY
 
 
-class Styles:
+class StyleResolver:
     """The properties that matter of each element of one mail.
 
     A mail says the same style attribute again and again: each is read once.
@@ -299,23 +299,23 @@ class Styles:
             above: What it stands in.
         """
         looked_at = self._sheet.candidates(element)
-        find_matching_code = [rule for rule in looked_at if rule.applies(element, above)]
-        find_matching_code.sort(key=_rank)
-        said = [one for rule in find_matching_code for one in rule.declarations]
+        matching = [rule for rule in looked_at if rule.applies(element, above)]
+        matching.sort(key=_rank)
+        said = [one for rule in matching for one in rule.declarations]
         text = element.attributes.get("style")
         if text:
             said += self._inline(text)
-        style = _presentational(element)
+        style = _parse_presentational_attributes(element)
         for important in (False, True) if said else ():
             for one in said:
                 if one.important is important:
                     style[one.name] = one.value
-        return style, 1 + len(looked_at) + len(find_matching_code) + above.walked()
+        return style, 1 + len(looked_at) + len(matching) + above.walked()
 
     def _inline(self, text: str) -> list[Declaration]:
         found = self._read.get(text)
         if found is None:
-            found = self._read[text] = relevant(text)
+            found = self._read[text] = parse_relevant_declarations(text)
         return found
 
 
@@ -323,7 +323,7 @@ def _rank(rule: Rule) -> tuple[int, int, int, int]:
     return rule.rank
 
 
-def _presentational(element: Element) -> dict[str, str]:
+def _parse_presentational_attributes(element: Element) -> dict[str, str]:
     """Return what the attributes of older HTML stand for (HTML, section 15)."""
     given = element.attributes
     style: dict[str, str] = {}
@@ -331,18 +331,18 @@ def _presentational(element: Element) -> dict[str, str]:
         style["display"] = "none"
     if element.tag == "a" and "href" in given:
         style["color"] = "-link"
-    for attribute, name in _PAINTS:
+    for attribute, name in _COLOR_ATTRIBUTES:
         if attribute not in given or (attribute == "text" and element.tag != "body"):
             continue
         value = given[attribute].strip().lower()
         if value:
-            style[name] = value if colour_of(value) else f"#{value}"
+            style[name] = value if parse_color(value) else f"#{value}"
     if given.get("background"):
         style["background-image"] = "image"
     return style
 
 
-def look_of(around: Look, style: Mapping[str, str]) -> Look:
+def compute_style(around: TextStyle, style: Mapping[str, str]) -> TextStyle:
     """Return how text in an element looks.
 
     Args:
@@ -351,47 +351,47 @@ def look_of(around: Look, style: Mapping[str, str]) -> Look:
     """
     if not style:
         return around
-    return Look(
-        colour=_colour(around.colour, style),
-        behind=_behind(around, style),
-        size=_size(around.size, style.get("font-size", "")),
-        shown=_shown(around.shown, style.get("visibility", "")),
-        opacity=around.opacity * opacity_of(style),
+    return TextStyle(
+        colour=_compute_color(around.colour, style),
+        behind=_compute_background(around, style),
+        size=_compute_size(around.size, style.get("font-size", "")),
+        shown=_compute_visibility(around.shown, style.get("visibility", "")),
+        opacity=around.opacity * get_opacity(style),
     )
 
 
-def _colour(around: Colour | None, style: Mapping[str, str]) -> Colour | None:
+def _compute_color(around: Color | None, style: Mapping[str, str]) -> Color | None:
     value = style.get("-webkit-text-fill-color", style.get("color", ""))
     if value in ("", "inherit", "unset", "currentcolor"):
         return around
     if value == "-link":
-        return _LINK_COLOUR
+        return _LINK_COLOR
     if value in ("initial", "revert"):
         return BLACK
     # A colour that cannot be worked out, by `var()` or `oklch()`, may be that of what is behind.
-    return colour_of(value) or (CLEAR if "(" in value else None)
+    return parse_color(value) or (CLEAR if "(" in value else None)
 
 
-def _behind(around: Look, style: Mapping[str, str]) -> Colour | None:
+def _compute_background(around: TextStyle, style: Mapping[str, str]) -> Color | None:
     behind = around.behind
     plain = style.get("background-color", "")
     if plain:
-        paint = around.colour if plain == "currentcolor" else colour_of(plain)
+        paint = around.colour if plain == "currentcolor" else parse_color(plain)
         behind = None if paint is None and "(" in plain else behind
-        if paint is not None and paint.alpha >= _SEE_THROUGH:
+        if paint is not None and paint.alpha >= _MIN_OPAQUE_ALPHA:
             behind = paint
     image = style.get("background-image", "none")
     if image in ("none", "initial", "unset", "revert"):
         return behind
-    return paint_of(image)
+    return parse_image_color(image)
 
 
-def _size(around: float, value: str) -> float:
-    size = font_pixels(value, around) if value else None
+def _compute_size(around: float, value: str) -> float:
+    size = parse_font_size(value, around) if value else None
     return around if size is None else size
 
 
-def _shown(around: bool, value: str) -> bool:
+def _compute_visibility(around: bool, value: str) -> bool:
     if value in ("", "inherit", "unset"):
         return around
     return value in ("visible", "initial", "revert")

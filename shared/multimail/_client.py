@@ -1,0 +1,309 @@
+"""The sync and the async client."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+
+from ._call import Operation, Pause, Retry
+from ._config import Config, Secret, load_config
+from ._execution import Request, Step, Steps, execute
+from ._mailbox_cache import MailboxCache
+from ._methods import Methods
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._limiter import RequestLimiter
+
+T = TypeVar("T")
+
+log = logging.getLogger("multimail")
+
+DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_MAX_CONNECTIONS = 100
+DEFAULT_LIMITS = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=20)
+_USER_AGENT = f"multimail-python/{__version__}"
+
+
+class _BearerAuth(httpx.Auth):
+    """Adds the API key as the request is sent, so that no earlier frame or log contains it."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._key.reveal()}"
+        yield request
+
+
+class _SignedURL(httpx.URL):
+    """A URL whose query is a credential: httpx logs the URL of each request at INFO."""
+
+    def __str__(self) -> str:
+        return str(self.copy_with(query=None))
+
+    def __eq__(self, other: object) -> bool:
+        return httpx.URL(self) == other
+
+    def __hash__(self) -> int:
+        return hash(httpx.URL(self))
+
+
+class _BaseClient(Methods):
+    """What both clients share: the configuration, and the arguments of each httpx request."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        mailbox: str | None = None,
+        timeout: float | httpx.Timeout | None = None,
+        retry: Retry | None = None,
+        owns_client: bool = True,
+    ) -> None:
+        self._config = load_config(api_key, base_url, mailbox)
+        self._auth = _BearerAuth(self._config.api_key)
+        default = DEFAULT_TIMEOUT if owns_client else httpx.USE_CLIENT_DEFAULT
+        self._timeout = default if timeout is None else timeout
+        self._owns_client = owns_client
+        self.retry = retry or Retry()
+        self.mailbox_cache = MailboxCache(self._config.mailbox)
+
+    @property
+    def config(self) -> Config:
+        """The API's URL, the key (which doesn't print) and the default mailbox."""
+        return self._config
+
+    @property
+    def base_url(self) -> str:
+        """The API's base URL."""
+        return self._config.base_url
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(base_url={self.base_url!r}, mailbox={self._config.mailbox!r})"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        name = type(self).__name__
+        raise TypeError(f"{name} can't be pickled. Build it again where it is needed.")
+
+    def _execute(self, operation: Operation[T]) -> Steps[T]:
+        return execute(operation, self.mailbox_cache, self.retry)
+
+    def _request_options(self, step: Request) -> dict[str, Any]:
+        """Return the arguments of `httpx.Client.build_request`."""
+        call = step.call
+        headers = {"Accept": "*/*" if call.raw else "application/json", "User-Agent": _USER_AGENT}
+        if step.content is not None:
+            headers["Content-Type"] = call.content_type
+        log.debug("%s: %s", call.operation, step.method)
+        return {
+            "method": step.method,
+            "url": step.path if _is_external(step) else self.base_url + step.path,
+            "params": step.query or None,
+            "content": step.content,
+            "headers": headers,
+            "timeout": self._timeout,
+        }
+
+    def _send_options(self, step: Request, request: httpx.Request) -> dict[str, Any]:
+        """Return the arguments of `httpx.Client.send`."""
+        if step.call.raw:
+            request.url = _SignedURL(request.url)
+        return {
+            "request": request,
+            "auth": None if _is_external(step) else self._auth,
+            "follow_redirects": False,
+        }
+
+
+def _is_external(step: Request) -> bool:
+    """Whether the URL is not below the base URL: such a request gets no API key."""
+    return not step.path.startswith("/")
+
+
+class MultiMail(_BaseClient):
+    """The synchronous client of the MultiMail API. It can be shared between threads.
+
+    Args:
+        api_key: A `mm_live_…` or `mm_test_…` key; default `MULTIMAIL_API_KEY`.
+        base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
+        mailbox: The default mailbox, an address or an id; default `MULTIMAIL_MAILBOX`, else the
+            account's only mailbox.
+        timeout: Seconds for each request, or an `httpx.Timeout`; default 30 and 10 to connect, or
+            the timeout of `http_client`.
+        retry: When and how often to repeat a request.
+        http2: Use HTTP/2 if the server supports it (`pip install "multimail[http2]"`).
+        transport: An httpx transport to use instead of the network.
+        http_client: An `httpx.Client` to use; the caller closes it.
+
+    Raises:
+        ConfigurationError: There is no key, or the key or base URL is not usable.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        mailbox: str | None = None,
+        timeout: float | httpx.Timeout | None = None,
+        retry: Retry | None = None,
+        http2: bool = False,
+        transport: httpx.BaseTransport | None = None,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        super().__init__(
+            api_key,
+            base_url=base_url,
+            mailbox=mailbox,
+            timeout=timeout,
+            retry=retry,
+            owns_client=http_client is None,
+        )
+        self._http = http_client or httpx.Client(
+            http2=http2, transport=transport, limits=DEFAULT_LIMITS
+        )
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run an operation: a `Call`, or a generator that yields several.
+
+        Raises:
+            MultiMailError: As the operation's calls do.
+        """
+        steps = self._execute(operation)
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    response = self._send(step)
+                except httpx.RequestError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(response)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _send(self, step: Step) -> httpx.Response | None:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        request = self._http.build_request(**self._request_options(step))
+        return self._http.send(**self._send_options(step, request))
+
+    def close(self) -> None:
+        """Close the connections, unless `http_client` was passed in."""
+        if self._owns_client:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncMultiMail(_BaseClient):
+    """The asynchronous client of the MultiMail API. Use it in one event loop only.
+
+    Takes the same arguments as `MultiMail`, with `httpx.AsyncClient` and an async transport.
+
+    Raises:
+        ConfigurationError: There is no key, or the key or base URL is not usable.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        mailbox: str | None = None,
+        timeout: float | httpx.Timeout | None = None,
+        retry: Retry | None = None,
+        http2: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        super().__init__(
+            api_key,
+            base_url=base_url,
+            mailbox=mailbox,
+            timeout=timeout,
+            retry=retry,
+            owns_client=http_client is None,
+        )
+        self._http = http_client or httpx.AsyncClient(
+            http2=http2, transport=transport, limits=DEFAULT_LIMITS
+        )
+        # A client of the caller's has its own limits, and HTTP/2 multiplexes its connections.
+        owns_pool = http_client is None and transport is None and not http2
+        self._limiter = _build_limiter() if owns_pool else None
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run an operation: a `Call`, or a generator that yields several.
+
+        Raises:
+            MultiMailError: As the operation's calls do.
+        """
+        steps = self._execute(operation)
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    response = await self._send(step)
+                except httpx.RequestError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(response)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _send(self, step: Step) -> httpx.Response | None:
+        if isinstance(step, Pause):
+            import asyncio  # deferred: the sync client doesn't need it
+
+            await asyncio.sleep(step.seconds)
+            return None
+        request = self._http.build_request(**self._request_options(step))
+        options = self._send_options(step, request)
+        if self._limiter is None:
+            return await self._http.send(**options)
+        return await self._limiter.send(self._http, options)
+
+    async def close(self) -> None:
+        """Close the connections, unless `http_client` was passed in."""
+        if self._owns_client:
+            await self._http.aclose()
+
+    aclose = close
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _build_limiter() -> RequestLimiter:
+    from ._limiter import RequestLimiter  # deferred, because it imports asyncio
+
+    return RequestLimiter(_MAX_CONNECTIONS)

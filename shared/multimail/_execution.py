@@ -1,0 +1,146 @@
+"""Execution of operations: mailbox lookup, retries and error handling.
+
+Performs no I/O. `execute` yields requests and pauses; the sync and async clients carry them out
+and send the responses back in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from ._call import Call, Operation, Pause, Retry, build_network_error, may_have_been_applied
+from ._mailbox_cache import MailboxCache
+from .endpoints import list_mailboxes
+from .endpoints._arguments import check_id
+from .errors import MultiMailError
+
+T = TypeVar("T")
+
+_MAILBOX_CHANGES = frozenset(
+    {"create_mailbox", "update_mailbox", "configure_mailbox", "delete_mailbox"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request to send.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path below the base URL, percent-encoded; or an absolute URL.
+        call: The call that it belongs to.
+        query: The query parameters.
+        content: The body.
+    """
+
+    method: str
+    path: str
+    call: Call[Any] = field(repr=False)
+    query: dict[str, str] = field(default_factory=dict)
+    content: bytes | None = field(default=None, repr=False)
+
+
+Step: TypeAlias = Request | Pause
+Steps: TypeAlias = Generator[Step, httpx.Response | None, T]
+
+
+def execute(operation: Operation[T], cache: MailboxCache, retry: Retry) -> Steps[T]:
+    """Run an operation as a sequence of requests and pauses.
+
+    Args:
+        operation: The operation.
+        cache: Resolves the mailboxes of its calls.
+        retry: When to repeat a request.
+
+    Returns:
+        The operation's result.
+
+    Raises:
+        MultiMailError: As the operation's calls do.
+    """
+    iterator = iter(operation)
+    try:
+        step = next(iterator)
+        while True:
+            try:
+                result = yield from _execute_step(step, cache, retry)
+            except MultiMailError as error:
+                step = iterator.throw(error)
+            else:
+                step = iterator.send(result)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+def _execute_step(step: Call[Any] | Pause, cache: MailboxCache, retry: Retry) -> Steps[Any]:
+    if isinstance(step, Pause):
+        yield step
+        return None
+    path, mailbox_id = step.path, None
+    if "{mailbox}" in path:
+        mailbox_id = yield from _resolve_mailbox_id(step, cache, retry)
+        path = path.replace("{mailbox}", quote(mailbox_id, safe=""))
+    result = yield from _send_with_retries(step, path, retry)
+    if step.operation in _MAILBOX_CHANGES:
+        cache.clear()
+    _remember_messages(cache, mailbox_id, result)
+    return result
+
+
+def _remember_messages(cache: MailboxCache, mailbox_id: str | None, result: Any) -> None:
+    messages = getattr(result, "messages", None)
+    for item in (result, *(messages if isinstance(messages, list) else [])):
+        owner = getattr(item, "mailbox_id", None) or mailbox_id
+        if isinstance(owner, str) and owner:
+            cache.remember(owner, getattr(item, "id", None), getattr(item, "thread_id", None))
+
+
+def _send_with_retries(call: Call[T], path: str, retry: Retry) -> Steps[T]:
+    request = Request(call.method, path, call, call.encode_query(), call.encode_body())
+    attempts, ambiguous = 0, False
+    while True:
+        attempts += 1
+        try:
+            response = yield request
+        except httpx.RequestError as error:
+            ambiguous = ambiguous or may_have_been_applied(call, error)
+            delay = retry.delay_after_error(call, error, attempts)
+            if delay is None:
+                failure = build_network_error(call, error, attempts, ambiguous=ambiguous)
+                raise failure from _strip_tracebacks(error)
+        else:
+            assert response is not None
+            delay = retry.delay_after_response(call, response, attempts)
+            if delay is None:
+                return call.parse_response(response, ambiguous=ambiguous)
+            ambiguous = ambiguous or may_have_been_applied(call, response)
+        yield Pause(delay)
+
+
+def _strip_tracebacks(error: BaseException) -> BaseException:
+    """Remove the frames of a transport error: their locals hold the request's headers."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def _resolve_mailbox_id(call: Call[Any], cache: MailboxCache, retry: Retry) -> Steps[str]:
+    name = call.mailbox or cache.get_mailbox_id(call.resource_id) or cache.default
+    if name is not None and "@" not in name:
+        return check_id(name, "mailbox")
+    mailbox = cache.find(name)
+    if mailbox is None:
+        listing = list_mailboxes()
+        cache.update((yield from _send_with_retries(listing, listing.path, retry)))
+        mailbox = cache.find(name)
+    if mailbox is None:
+        raise cache.not_found_error(name)
+    return mailbox.id
