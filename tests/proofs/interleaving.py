@@ -237,7 +237,6 @@ class Race:
         row = self.server.wait_for_message(
             lambda mail: mail["id"] == email_id and mail["status"] != "sending",
             direction="outbound",
-            timeout=60,
         )
         return str(row["status"])
 

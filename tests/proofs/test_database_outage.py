@@ -28,7 +28,7 @@ def test_a_restart_of_the_database_in_a_hand_over_makes_no_second_one(
         first, second = start_on(**settings), start_on(**settings)
         first.sent(subject="Once")
         assert restarted.wait(60)
-        second.wait_for_message("Once", direction="outbound", status="sent", timeout=60)
+        second.wait_for_message("Once", direction="outbound", status="sent")
         assert [message.parsed["Subject"] for message in sink.messages] == ["Once"]
 
 
@@ -71,5 +71,5 @@ def test_a_decision_that_was_committed_before_the_outage_is_not_said_to_be_undon
         postgres.start()
         assert refusal(answer) == (503, "store_unavailable")
         assert "may have been applied" in answer.json()["error"]
-        server.wait_for_message("Once", direction="outbound", status="sent", timeout=60)
+        server.wait_for_message("Once", direction="outbound", status="sent")
         assert len(sink.messages) == 1

@@ -195,6 +195,23 @@ def test_tags_are_set_and_removed(server: ServerFixture, agent: httpx.Client) ->
     assert agent.put(f"{path}/tags", json={"tags": {}}).json() == {"tags": {}}
 
 
+def test_fields_that_a_mail_lacks_are_null(server: ServerFixture) -> None:
+    fields = ("auto_submitted", "list_id", "precedence", "in_reply_to")
+    plain = server.receive(subject="Without fields")
+    assert [plain[field] for field in fields] == [None] * 4
+    headers = {
+        "Auto-Submitted": "auto-generated",
+        "List-Id": "<news.example.org>",
+        "Precedence": "bulk",
+        "In-Reply-To": "<q@example.org>",
+    }
+    full = server.receive(subject="With fields", headers=headers)
+    assert full["auto_submitted"] == "auto-generated"
+    assert "news.example.org" in full["list_id"]
+    assert full["precedence"] == "bulk"
+    assert full["in_reply_to"] == "<q@example.org>"
+
+
 def test_raw_bytes_are_kept_as_they_came(server: ServerFixture, agent: httpx.Client) -> None:
     raw = b"From: bob@example.com\r\nSubject: Raw\r\nX-Odd: \xff\xfe\r\n\r\nBody \x80\r\n"
     server.deliver(raw)

@@ -64,7 +64,7 @@ def test_only_proven_mail_wakes_the_agent(
         forged = fixture.receive("ceo@bank.example")
         signed = fixture.receive("ann@example.com", signed=True)
         fixture.await_tag(unsigned, "needs-human")
-        reply = fixture.server.wait_for_message(direction="outbound", timeout=60)
+        reply = fixture.server.wait_for_message(direction="outbound")
         assert reply["status"] == "pending_send_approval"
         assert reply["thread_id"] == signed["thread_id"]
         rows = fixture.deliveries("delivered", 3)
@@ -119,4 +119,4 @@ def test_what_could_not_be_handled_can_be_replayed(
         monkeypatch.setenv("MULTIMAIL_API_KEY", fixture.server.keys.agent)
         replay = f"/v1/webhook-deliveries/{row['id']}/replay"
         fixture.server.admin.post(replay).raise_for_status()
-        fixture.server.wait_for_message(direction="outbound", timeout=60)
+        fixture.server.wait_for_message(direction="outbound")

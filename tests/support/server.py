@@ -111,7 +111,6 @@ class ServerFixture(ServerUnderTest):
         return self.wait_for_message(
             lambda row: row["id"] == email_id and row["status"] in statuses,
             direction="outbound",
-            timeout=TIMEOUT,
         )
 
     def pending(self) -> list[Json]:
