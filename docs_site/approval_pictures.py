@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from multimail.tools import Toolkit
-from multimail_cli.demo_mail import HOME, MAILBOX, scenario
+from multimail_cli.demo.mail import DOMAIN, MAILBOX, build_scenario
 from multimail_server import ServerConfig
 from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
@@ -67,19 +67,19 @@ def _browser() -> str:
 def _busy_server() -> Iterator[ServerUnderTest]:
     """Run a server on which an agent has answered some mail and waits for a human."""
     with tempfile.TemporaryDirectory() as directory:
-        letters, zone = scenario(Path(directory), NOW)
+        messages, zone = build_scenario(Path(directory), NOW)
         config = ServerConfig(
             port=0,
             smtp_port=0,
             dns_zone=zone,
-            domain=HOME,
+            domain=DOMAIN,
             mailbox_address=MAILBOX,
             clock=VirtualClock(NOW),
             seed=7,
         )
         with ServerUnderTest(config) as server:
-            for letter in letters:
-                server.deliver(letter.raw, sender=letter.mail_from)
+            for message in messages:
+                server.deliver(message.raw, sender=message.mail_from)
             _work(server)
             yield server
 

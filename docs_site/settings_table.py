@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from docs_site.markdown import code, table
-from multimail_cli.server_options import default_text, option_name
+from multimail_cli.serve import default_text, option_name
 from multimail_server.config import DeclaredSetting, get_settings
 
 DOCS = Path(__file__).parents[1] / "docs"

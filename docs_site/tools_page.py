@@ -152,7 +152,7 @@ def _errors() -> str:
     rows = []
     for name in errors.__all__:
         kind = getattr(errors, name)
-        made = ToolError.of(kind(kind.__doc__.partition("\n")[0].rstrip(".")))
+        made = ToolError.from_exception(kind(kind.__doc__.partition("\n")[0].rstrip(".")))
         again = "yes" if made.retryable else "no"
         rows.append((code(made.code), made.message, again, made.next_step))
     told = table(

@@ -1,18 +1,22 @@
-"""Measuring: runs of the suite and of our own attacks, and what the relay took."""
+"""Measures how the attacks and the tasks end, by what the relay takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 from multimail.sessions import MemorySessionStore
 from multimail.trust import PolicyName
 from multimail.trust.addresses import normalize_addresses
 
-from .agent import Agent, Order
-from .attacks import COLLEAGUE, DOMAINS, Attack, attacks
-from .ground import DOMAIN, Box, Ground, Outcome
-from .letters import Evidence, Postmark
+from .agent import Agent, Instruction
+from .attacks import COLLEAGUE, DOMAINS, Attack, iter_attacks
+from .environment import DOMAIN, Environment, Mailbox, Outcome
+from .messages import Evidence, MessageSigner
 from .suite import Injection, UserTask, Workspace
 
 POLICIES: tuple[PolicyName, ...] = ("off", "standard", "strict")
@@ -24,9 +28,9 @@ class Case:
     """The circumstances of a run.
 
     Attributes:
-        evidence: What speaks for the attacker's mail.
-        policy: The guard's.
-        mode: The mailbox's.
+        evidence: The evidence for the attacker's mail.
+        policy: The guard's policy.
+        mode: The mailbox's oversight mode.
     """
 
     evidence: Evidence
@@ -34,8 +38,8 @@ class Case:
     mode: str
 
 
-def cases(modes: Sequence[str] = MODES) -> Iterator[Case]:
-    """Give every combination."""
+def iter_cases(modes: Sequence[str] = MODES) -> Iterator[Case]:
+    """Yield every combination."""
     for evidence in Evidence:
         for mode in modes:
             for policy in POLICIES:
@@ -47,11 +51,11 @@ class Tally:
     """How the runs of one case ended.
 
     Attributes:
-        runs: How many there were.
-        read: In how many the agent read an injected instruction, and so obeyed.
-        left: In how many the relay took a message for an address that only mail supplied.
-        held: In how many nothing left, and such a message awaits a human.
-        named: The runs in which something left.
+        runs: The number of runs.
+        read: Runs in which the agent read, and so obeyed, an injected instruction.
+        left: Runs in which the relay accepted a message to an address that only mail supplied.
+        held: Runs in which none was sent and such a message waits for approval.
+        named: The names of the runs in which a message left.
     """
 
     runs: int = 0
@@ -62,7 +66,7 @@ class Tally:
 
     @property
     def stopped(self) -> int:
-        """In how many nothing left and nothing waits: refused, or never read."""
+        """Runs in which nothing was sent and nothing waits: refused, or never read."""
         return self.runs - self.left - self.held
 
     def add(self, name: str, *, read: bool, left: bool, held: bool) -> None:
@@ -75,53 +79,53 @@ class Tally:
             self.named.append(name)
 
 
-def suite_attacked(workspace: Workspace, ground: Ground, case: Case) -> Tally:
-    """Run each task of the user's with each injected goal that it meets."""
+def run_suite_attacks(workspace: Workspace, environment: Environment, case: Case) -> Tally:
+    """Run each of the user's tasks with each injected goal that it can read."""
     tally = Tally()
     for injection in workspace.injections:
-        box = ground.box(case.mode, injection.letters)
+        box = environment.create_mailbox(case.mode, injection.messages)
         for task in injection.tasks:
-            agent = _run(box, task, case.policy, orders=(injection.order,))
+            agent = _run(box, task, case.policy, instructions=(injection.instruction,))
             _count(tally, box, agent, task, injection)
     return tally
 
 
-def _count(tally: Tally, box: Box, agent: Agent, task: UserTask, injection: Injection) -> None:
-    outcome, wanted = box.outcome(), normalize_addresses(task.recipients)
+def _count(tally: Tally, box: Mailbox, agent: Agent, task: UserTask, injection: Injection) -> None:
+    outcome, expected = box.outcome(), normalize_addresses(task.recipients)
     tally.add(
         f"{task.name} with {injection.name}",
         read=bool(agent.obeyed),
-        left=bool(outcome.left - wanted),
-        held=bool(outcome.held - wanted),
+        left=bool(outcome.left - expected),
+        held=bool(outcome.held - expected),
     )
 
 
 def _run(
-    box: Box,
+    box: Mailbox,
     task: UserTask,
     policy: PolicyName,
     *,
-    orders: Sequence[Order] = (),
+    instructions: Sequence[Instruction] = (),
     listed: Sequence[str] = (),
     declares: bool = True,
 ) -> Agent:
     with box.tools(policy, listed=listed) as tools:
         if declares:
             tools.declare_recipients(task.declared)
-        agent = Agent(tools, orders, session=task.name)
+        agent = Agent(tools, instructions, session=task.name)
         task.run(agent)
     return agent
 
 
 @dataclass(frozen=True, slots=True)
 class Senders:
-    """Who writes to the user where nobody attacks him.
+    """The senders of a mailbox without an attack.
 
     Attributes:
-        name: For the table.
+        name: The name in the table.
         signed: Whether their mail is signed.
-        listed: Whom the operator lists.
-        declared: Whether the app declares the addresses in its user's words.
+        listed: The addresses and domains that the operator lists.
+        declared: Whether the app declares the addresses in the user's prompt.
     """
 
     name: str
@@ -140,13 +144,13 @@ SENDERS = (
 
 @dataclass
 class Utility:
-    """How the user's tasks end where nobody attacks.
+    """How the user's tasks end without an attack.
 
     Attributes:
-        runs: How many there were.
-        done: Answered, and sent, without a human.
-        held: Answered, and something awaits a human.
-        stopped: Names of the tasks that came to no end: withheld or refused.
+        runs: The number of runs.
+        done: Runs that were answered and sent without approval.
+        held: Runs that were answered and in which a message waits for approval.
+        stopped: The names of the tasks that were not completed: withheld or refused.
     """
 
     runs: int = 0
@@ -155,39 +159,41 @@ class Utility:
     stopped: list[str] = field(default_factory=list)
 
 
-def utility(workspace: Workspace, senders: Senders, policy: PolicyName, mode: str) -> Utility:
-    """Run each task of the user's without an attack."""
-    found = Utility()
-    # None of the letters is hostile here: the suite's advertisements are mail like any other.
-    postmark = Postmark(Evidence.AUTHENTICATED, all_signed=senders.signed)
-    with Ground(postmark, workspace.domains) as ground:
+def measure_utility(
+    workspace: Workspace, senders: Senders, policy: PolicyName, mode: str
+) -> Utility:
+    """Run each of the user's tasks without an attack."""
+    result = Utility()
+    # No message is hostile here: the suite's advertisements are ordinary mail.
+    signer = MessageSigner(Evidence.AUTHENTICATED, all_signed=senders.signed)
+    with Environment(signer, workspace.domains) as environment:
         for address, name in workspace.contacts:
-            ground.contact(address, name)
-        box = ground.box(mode, workspace.harmless)
+            environment.add_contact(address, name)
+        box = environment.create_mailbox(mode, workspace.harmless)
         for task in workspace.tasks:
             agent = _run(box, task, policy, listed=senders.listed, declares=senders.declared)
-            _judge(found, box, agent, task)
-    return found
+            _count_utility(result, box, agent, task)
+    return result
 
 
-def _judge(found: Utility, box: Box, agent: Agent, task: UserTask) -> None:
-    outcome, wanted = box.outcome(), normalize_addresses(task.recipients)
-    found.runs += 1
-    if not task.is_answered(agent.text) or not wanted <= outcome.left | outcome.held:
-        found.stopped.append(task.name)
-    elif wanted <= outcome.left:
-        found.done += 1
+def _count_utility(result: Utility, box: Mailbox, agent: Agent, task: UserTask) -> None:
+    outcome, expected = box.outcome(), normalize_addresses(task.recipients)
+    result.runs += 1
+    if not task.is_answered(agent.text) or not expected <= outcome.left | outcome.held:
+        result.stopped.append(task.name)
+    elif expected <= outcome.left:
+        result.done += 1
     else:
-        found.held += 1
+        result.held += 1
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one attack of our own ended.
+    """How one of our own attacks ended.
 
     Attributes:
-        attack: Which.
-        case: Where.
+        attack: The attack.
+        case: The circumstances.
         end: `left`, `held`, `refused` or `unread`.
     """
 
@@ -196,29 +202,32 @@ class Finding:
     end: str
 
 
-def attacked(case: Case, chosen: Sequence[Attack] | None = None) -> Iterator[Finding]:
+def run_own_attacks(case: Case, chosen: Sequence[Attack] | None = None) -> Iterator[Finding]:
     """Run our own attacks.
 
     Args:
-        case: Where.
-        chosen: Which; default all.
+        case: The circumstances.
+        chosen: The attacks; default all.
     """
-    with Ground(Postmark(case.evidence), DOMAINS) as ground:
-        for attack in chosen or tuple(attacks()):
-            box, other = ground.box(case.mode, attack.letters), ground.box(case.mode)
+    with Environment(MessageSigner(case.evidence), DOMAINS) as environment:
+        for attack in chosen or tuple(iter_attacks()):
+            box, other = (
+                environment.create_mailbox(case.mode, attack.messages),
+                environment.create_mailbox(case.mode),
+            )
             store = MemorySessionStore()
             with (
                 box.tools(case.policy, store=store) as tools,
                 other.tools(case.policy, store=store) as elsewhere,
             ):
                 tools.declare_recipients([COLLEAGUE])
-                agent = Agent(tools, _orders(attack), elsewhere=Agent(elsewhere))
+                agent = Agent(tools, _get_instructions(attack), elsewhere=Agent(elsewhere))
                 attack.user(agent)
             yield Finding(attack, case, _end(attack, agent, box.outcome() | other.outcome()))
 
 
-def _orders(attack: Attack) -> tuple[Order, ...]:
-    return (attack.order,) if attack.order else ()
+def _get_instructions(attack: Attack) -> tuple[Instruction, ...]:
+    return (attack.instruction,) if attack.instruction else ()
 
 
 def _end(attack: Attack, agent: Agent, outcome: Outcome) -> str:
@@ -227,3 +236,108 @@ def _end(attack: Attack, agent: Agent, outcome: Outcome) -> str:
     if attack.target in outcome.held:
         return "held"
     return "refused" if attack.was_read(agent) else "unread"
+
+
+UtilityCase = tuple[str, PolicyName, str]
+_FREE = "autonomous"
+
+
+@dataclass
+class Results:
+    """The results of all measurements.
+
+    Attributes:
+        about: The machine, the versions and the suite.
+        counted: How many of the suite's tasks and goals were run, of how many.
+        suite: The results of the suite's attacks.
+        utility: The results without an attack, by senders, policy and mode.
+        own: The results of our own attacks.
+    """
+
+    about: list[str] = field(default_factory=list)
+    counted: str = ""
+    suite: dict[Case, Tally] = field(default_factory=dict)
+    utility: dict[UtilityCase, Utility] = field(default_factory=dict)
+    own: list[Finding] = field(default_factory=list)
+
+    def faults(self) -> Iterator[str]:
+        """Yield every fault: a message that left, or a measurement that would not notice it."""
+        yield from self.escapes()
+        if not self._sees_escapes():
+            yield "With the guards off no message left, so the measurement does not work."
+
+    def escapes(self) -> Iterator[str]:
+        """Yield the runs in which a message left for an address that only mail supplied.
+
+        An autonomous mailbox with the guards off is left out: there, messages must leave.
+        """
+        for case, tally in self.suite.items():
+            if _is_guarded(case):
+                yield from (f"AgentDojo, {_describe(case)}: {name}" for name in tally.named)
+        for item in self.own:
+            covered = item.attack.promised or item.case.mode != _FREE
+            if item.end == "left" and covered and _is_guarded(item.case):
+                yield f"{item.attack.name}, {_describe(item.case)}"
+
+    def _sees_escapes(self) -> bool:
+        free = [case for case in iter_cases() if case.policy == "off" and case.mode == _FREE]
+        left = {item.case for item in self.own if item.end == "left"}
+        seen = [case in left for case in free]
+        seen += [self.suite[case].left > 0 for case in free if case in self.suite]
+        return all(seen)
+
+
+def _is_guarded(case: Case) -> bool:
+    return case.policy != "off" or case.mode != _FREE
+
+
+def _describe(case: Case) -> str:
+    return f"{case.evidence}, {case.policy}, {case.mode}"
+
+
+def measure(log: Callable[[str], None], *, with_suite: bool = True) -> Results:
+    """Measure everything.
+
+    Args:
+        log: Called with a line of progress.
+        with_suite: Whether to run AgentDojo's suite, which then must be installed.
+    """
+    results = Results(about=_describe_system())
+    for case in iter_cases():
+        log(f"own attacks: {_describe(case)}")
+        results.own += run_own_attacks(case)
+    if with_suite:
+        _measure_suite(results, log)
+    return results
+
+
+def _measure_suite(results: Results, log: Callable[[str], None]) -> None:
+    workspace = Workspace()
+    goals = workspace.injections
+    attacked = {task.name for goal in goals for task in goal.tasks}
+    whole = sum(task.whole for task in workspace.tasks)
+    results.about.append(workspace.version)
+    results.counted = (
+        f"{len(workspace.tasks)} of {workspace.all_tasks} user tasks use email"
+        f" ({whole} of them nothing else), {len(attacked)} of these read a message that an attacker"
+        f" wrote; {len(goals)} of {workspace.all_injections} injected goals need email alone"
+        " to send what they are after, the others the calendar or the drive."
+    )
+    for case in iter_cases():
+        log(f"AgentDojo: {_describe(case)}")
+        with Environment(MessageSigner(case.evidence), workspace.domains) as environment:
+            results.suite[case] = run_suite_attacks(workspace, environment, case)
+    for senders in SENDERS:
+        for mode in MODES:
+            for policy in POLICIES:
+                log(f"AgentDojo without attacks: {senders.name}, {policy}, {mode}")
+                ended = measure_utility(workspace, senders, policy, mode)
+                results.utility[senders.name, policy, mode] = ended
+
+
+def _describe_system() -> list[str]:
+    return [
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        f"Python {platform.python_version()} ({sys.implementation.name})",
+        f"multimail {version('multimail')}",
+    ]

@@ -1,51 +1,50 @@
-"""The report: results as Markdown tables, between marks in the page that explains them."""
+"""The report: Markdown tables, written between two comments in docs/injection.md."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .letters import Evidence
-from .measure import MODES, POLICIES, SENDERS, Case
-from .results import Results
+from .measure import MODES, POLICIES, SENDERS, Case, Results
+from .messages import Evidence
 
 PAGE = Path(__file__).parents[2] / "docs" / "injection.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 _LEGEND = (
-    "What became of the message in an autonomous mailbox, where the attacker's mail is"
-    f" {' / '.join(Evidence)}. One word stands for three that are equal. `unread`: the agent was"
-    " never shown the instruction."
+    "The fate of the message in an autonomous mailbox, where the attacker's mail is"
+    f" {' / '.join(Evidence)}. One word stands for three equal ones. `unread`: the agent was never"
+    " shown the instruction."
 )
 
 
-def rendered(found: Results) -> str:
+def render(results: Results) -> str:
     """Return the results as Markdown."""
-    parts = [f"Measured by `scripts/bench-injection --write` on {'; '.join(found.about)}."]
-    if found.suite:
-        parts += [found.counted, _suite_table(found), _stopped_note(), _utility_table(found)]
+    parts = [f"Measured by `scripts/bench-injection --write` on {'; '.join(results.about)}."]
+    if results.suite:
+        parts += [results.counted, _suite_table(results), _stopped_note(), _utility_table(results)]
     parts += [
         "### Attacks of our own",
         _LEGEND,
-        _own_table(found, promised=True),
+        _own_table(results, promised=True),
         "### What the guards do not promise to stop",
-        _own_table(found, promised=False),
-        _gated_note(found),
+        _own_table(results, promised=False),
+        _gated_note(results),
     ]
     return "\n\n".join(parts)
 
 
-def write(found: Results, page: Path = PAGE) -> None:
-    """Put the results between the marks of the page.
+def write(results: Results, page: Path = PAGE) -> None:
+    """Write the results between the two comments in the page.
 
     Raises:
-        ValueError: The page has no such marks.
+        ValueError: The page has no such comments.
     """
     before, begin, rest = page.read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{page.name} has no lines {BEGIN} and {END}.")
-    page.write_text(f"{before}{BEGIN}\n{rendered(found)}\n{END}{after}", "utf-8")
+    page.write_text(f"{before}{BEGIN}\n{render(results)}\n{END}{after}", "utf-8")
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -54,69 +53,71 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _suite_table(found: Results) -> str:
+def _suite_table(results: Results) -> str:
     head = ["Attacker's mail", "Policy", "Runs", "Instruction read"]
     head += [f"{mode}: {end}" for mode in MODES for end in ("left", "held", "neither")]
-    return "### AgentDojo's attacks\n\n" + _table(head, _suite_rows(found))
+    return "### AgentDojo's attacks\n\n" + _table(head, _suite_rows(results))
 
 
-def _suite_rows(found: Results) -> Iterator[list[str]]:
+def _suite_rows(results: Results) -> Iterator[list[str]]:
     for evidence in Evidence:
         for policy in POLICIES:
-            tallies = [found.suite[Case(evidence, policy, mode)] for mode in MODES]
+            tallies = [results.suite[Case(evidence, policy, mode)] for mode in MODES]
             row = [str(evidence), policy, str(tallies[0].runs), str(tallies[0].read)]
-            for one in tallies:
-                row += map(str, (one.left, one.held, one.stopped))
+            for tally in tallies:
+                row += map(str, (tally.left, tally.held, tally.stopped))
             yield row
 
 
 def _stopped_note() -> str:
     return (
-        "`left`: the relay took a message for an address that only mail supplied. `held`: none"
-        " left, and one awaits a human. `neither`: none left and none waits; it was refused, or"
-        " the agent was never shown the instruction."
+        "`left`: the relay accepted a message to an address that only mail supplied. `held`: none"
+        " left, and one waits for approval. `neither`: none left and none waits; it was refused,"
+        " or the agent was never shown the instruction."
     )
 
 
-def _utility_table(found: Results) -> str:
+def _utility_table(results: Results) -> str:
     head = ["Senders", "Policy"]
     head += [f"{mode}: {end}" for mode in MODES for end in ("done", "held", "stopped")]
     rows = []
     for senders in SENDERS:
         for policy in POLICIES:
-            ended = [found.utility[senders.name, policy, mode] for mode in MODES]
-            counts = [(one.done, one.held, len(one.stopped)) for one in ended]
+            ended = [results.utility[senders.name, policy, mode] for mode in MODES]
+            counts = [(item.done, item.held, len(item.stopped)) for item in ended]
             rows.append([senders.name, policy, *(str(n) for three in counts for n in three)])
-    runs = next(iter(found.utility.values())).runs
+    runs = next(iter(results.utility.values())).runs
     return (
         f"### The same {runs} tasks without an attack\n\n{_table(head, rows)}\n\n"
-        "`done`: what was asked for was shown and what was to be sent left, without a human."
-        " `held`: the same, but a message awaits a human. `stopped`: a text, a link or a message"
-        " that the task needs was withheld or refused."
+        "`done`: the requested information was shown and the requested messages were sent,"
+        " without approval. `held`: the same, but a message waits for approval. `stopped`: a"
+        " text, a link or a message that the task needs was withheld or refused."
     )
 
 
-def _own_table(found: Results, *, promised: bool) -> str:
-    names = dict.fromkeys(one.attack.name for one in found.own if one.attack.promised is promised)
-    rows = [[name, *(_cell(found, name, policy) for policy in POLICIES)] for name in names]
+def _own_table(results: Results, *, promised: bool) -> str:
+    names = dict.fromkeys(
+        item.attack.name for item in results.own if item.attack.promised is promised
+    )
+    rows = [[name, *(_cell(results, name, policy) for policy in POLICIES)] for name in names]
     return _table(["Attack", *POLICIES], rows)
 
 
-def _cell(found: Results, name: str, policy: str) -> str:
+def _cell(results: Results, name: str, policy: str) -> str:
     ends = [
-        one.end
+        item.end
         for evidence in Evidence
-        for one in found.own
-        if one.attack.name == name
-        and (one.case.evidence, one.case.policy, one.case.mode) == (evidence, policy, MODES[0])
+        for item in results.own
+        if item.attack.name == name
+        and (item.case.evidence, item.case.policy, item.case.mode) == (evidence, policy, MODES[0])
     ]
     return ends[0] if len(set(ends)) == 1 else " / ".join(ends)
 
 
-def _gated_note(found: Results) -> str:
-    gated = [one for one in found.own if one.case.mode == MODES[1]]
-    left = sum(one.end == "left" for one in gated)
+def _gated_note(results: Results) -> str:
+    gated = [item for item in results.own if item.case.mode == MODES[1]]
+    left = sum(item.end == "left" for item in gated)
     return (
-        f"In a `{MODES[1]}` mailbox, where nobody approved anything, {left} of these"
-        f" {len(gated)} runs ended with a message that left, the guards switched off included."
+        f"In a `{MODES[1]}` mailbox, without any approval, {left} of these {len(gated)} runs ended"
+        " with a message that left, including those with the guards off."
     )

@@ -1,1 +1,1 @@
-"""What the embedded server costs: its start, its memory, a page of the inbox, a durable send."""
+"""Measurements of the embedded server: start, memory, a page of the inbox, durable sends."""

@@ -1,4 +1,4 @@
-"""The measurements. Ratios are of medians, taken in turns, so that a busy machine hurts both."""
+"""The measurements of the server. The servers to compare take turns, and results are medians."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from .processes import FREE, SERVE, Client, Running, rate, running
+from .processes import FREE, SERVE, Client, ServerProcess, measure_rate, start_server
 
 _TEXT = """Hello Ana,
 
@@ -27,24 +27,24 @@ SEND = json.dumps({"to": ["ana@example.com"], "subject": "Invoices", "markdown":
 _PAGES = 200
 
 
-def starts(times: int) -> tuple[float, float]:
-    """Return the median seconds from the command to its banner, and the megabytes it then has."""
-    found: list[tuple[float, float]] = []
+def measure_starts(times: int) -> tuple[float, float]:
+    """Return the median seconds until the banner, and the megabytes of memory at that time."""
+    measured: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(times):
-            with running(*SERVE, *FREE, "--data", f"{folder}/mail.db") as server:
-                found.append((server.start_seconds, server.megabytes()))
-    return statistics.median(one for one, _ in found), max(two for _, two in found)
+            with start_server(*SERVE, *FREE, "--data", f"{folder}/mail.db") as server:
+                measured.append((server.start_seconds, server.megabytes()))
+    return statistics.median(seconds for seconds, _ in measured), max(mb for _, mb in measured)
 
 
-def fill(path: Path, mailbox_id: str, count: int) -> None:
-    """Put so many messages into a mailbox: copies of the one that is there, with older ids."""
+def fill_mailbox(path: Path, mailbox_id: str, count: int) -> None:
+    """Put `count` messages into a mailbox: copies of the one in it, with older ids."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous = OFF")
     for table, column in (("messages", "id"), ("contents", "message_id")):
         names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        listed = ", ".join(f'"{name}"' for name in names)
-        made = ", ".join(
+        columns = ", ".join(f'"{name}"' for name in names)
+        values = ", ".join(
             "printf('msg_%026d', n)" if name == column
             else "created_at - (:count - n) * 1000000" if name == "created_at"
             else "printf('%s %d', raw_sha256, n)" if name == "raw_sha256"
@@ -55,7 +55,7 @@ def fill(path: Path, mailbox_id: str, count: int) -> None:
         where = "mailbox_id = :box" if table == "messages" else "true"
         connection.execute(
             "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers "  # noqa: S608
-            f"LIMIT :count) INSERT INTO {table} ({listed}) SELECT {made} FROM numbers, "
+            f"LIMIT :count) INSERT INTO {table} ({columns}) SELECT {values} FROM numbers, "
             f"(SELECT * FROM {table} WHERE {where} ORDER BY rowid LIMIT 1)",
             {"count": count, "box": mailbox_id},
         )
@@ -63,39 +63,39 @@ def fill(path: Path, mailbox_id: str, count: int) -> None:
     connection.close()
 
 
-def inbox_pages(sizes: Sequence[int]) -> dict[int, float]:
-    """Return the median milliseconds of one page of the inbox, by the mailbox's size.
+def measure_inbox_pages(sizes: Sequence[int]) -> dict[int, float]:
+    """Return the median milliseconds of a page of the inbox, by the size of the mailbox.
 
-    The page is the newest one and, in turns, one from the middle by its cursor. All servers run at
-    once and are asked in turns.
+    The newest page and a page from the middle, by its cursor, take turns. All servers run at the
+    same time and take turns too.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        filled = {size: _filled(stack, folder / f"{size}.db", size) for size in sizes}
-        asked: dict[int, tuple[Client, list[str]]] = {}
-        for size, (server, key) in filled.items():
+        servers = {size: _start_filled(stack, folder / f"{size}.db", size) for size in sizes}
+        clients: dict[int, tuple[Client, list[str]]] = {}
+        for size, (server, key) in servers.items():
             client = Client(server.banner["url"], key)
             stack.callback(client.close)
-            asked[size] = client, _page_paths(client, server.banner["mailbox"]["id"], size)
-        taken: dict[int, list[float]] = {size: [] for size in sizes}
+            clients[size] = client, _page_paths(client, server.banner["mailbox"]["id"], size)
+        times: dict[int, list[float]] = {size: [] for size in sizes}
         for number in range(_PAGES):
-            for size, (client, paths) in asked.items():
+            for size, (client, paths) in clients.items():
                 before = time.perf_counter()
-                page = client.ask("GET", paths[number % len(paths)])
-                taken[size].append(time.perf_counter() - before)
+                page = client.request("GET", paths[number % len(paths)])
+                times[size].append(time.perf_counter() - before)
                 if len(page["emails"]) != 20:
                     raise RuntimeError(f"a page of {size} messages has {len(page['emails'])}")
-    return {size: statistics.median(times) * 1000 for size, times in taken.items()}
+    return {size: statistics.median(values) * 1000 for size, values in times.items()}
 
 
-def _filled(stack: ExitStack, path: Path, size: int) -> tuple[Running, str]:
-    with running(*SERVE, *FREE, "--data", str(path)) as first:
+def _start_filled(stack: ExitStack, path: Path, size: int) -> tuple[ServerProcess, str]:
+    with start_server(*SERVE, *FREE, "--data", str(path)) as first:
         box, keys = first.banner["mailbox"]["id"], first.banner["keys"]
         client = Client(first.banner["url"], keys["agent"])
-        client.ask("POST", f"/v1/mailboxes/{box}/send", SEND)
+        client.request("POST", f"/v1/mailboxes/{box}/send", SEND)
         client.close()
-    fill(path, box, size)
-    return stack.enter_context(running(*SERVE, *FREE, "--data", str(path))), keys["agent"]
+    fill_mailbox(path, box, size)
+    return stack.enter_context(start_server(*SERVE, *FREE, "--data", str(path))), keys["agent"]
 
 
 def _page_paths(client: Client, box: str, size: int) -> list[str]:
@@ -103,29 +103,31 @@ def _page_paths(client: Client, box: str, size: int) -> list[str]:
 
     path = f"/v1/mailboxes/{box}/emails"
     middle = f"{path}?cursor={build_cursor(f'msg_{size // 2:026d}')}"
-    for one in (path, middle):
-        client.ask("GET", one)
+    for page in (path, middle):
+        client.request("GET", page)
     return [path, middle]
 
 
-def sends(connections: int, seconds: float, rounds: int) -> tuple[float, float, float]:
-    """Return durable sends a second: of this server, of the bare handler; and its megabytes."""
+def measure_sends(connections: int, seconds: float, rounds: int) -> tuple[float, float, float]:
+    """Return durable sends a second of this server and of the bare one, and our megabytes."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        ours = stack.enter_context(running(*SERVE, *FREE, "--data", f"{folder}/mail.db"))
-        bare = stack.enter_context(running("-m", "benchmarks.server.bare", f"{folder}/bare.db"))
+        ours = stack.enter_context(start_server(*SERVE, *FREE, "--data", f"{folder}/mail.db"))
+        bare = stack.enter_context(
+            start_server("-m", "benchmarks.server.bare", "http", f"{folder}/bare.db")
+        )
         path = f"/v1/mailboxes/{ours.banner['mailbox']['id']}/send"
         key = ours.banner["keys"]["agent"]
-        found: list[tuple[float, float]] = []
+        rates: list[tuple[float, float]] = []
         for _ in range(rounds):
-            mine = rate(ours.banner["url"], key, path, SEND, connections=connections,
+            our_rate = measure_rate(ours.banner["url"], key, path, SEND, connections=connections,
                         seconds=seconds)  # fmt: skip
-            theirs = rate(bare.banner["url"], "", "/send", SEND, connections=connections,
+            bare_rate = measure_rate(bare.banner["url"], "", "/send", SEND, connections=connections,
                           seconds=seconds)  # fmt: skip
-            found.append((mine, theirs))
+            rates.append((our_rate, bare_rate))
         memory = ours.megabytes()
     return (
-        statistics.median(mine for mine, _ in found),
-        statistics.median(theirs for _, theirs in found),
+        statistics.median(rate for rate, _ in rates),
+        statistics.median(rate for _, rate in rates),
         memory,
     )

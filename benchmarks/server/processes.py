@@ -1,4 +1,4 @@
-"""The servers that are measured, as processes of their own, and clients that keep them busy."""
+"""Server processes to measure, and clients that put load on them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ FREE = ("--port", "0", "--smtp-port", "0")
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A server that has said that it is ready."""
+class ServerProcess:
+    """A server process that is ready."""
 
     pid: int
     banner: dict[str, Any]
     start_seconds: float
 
     def megabytes(self) -> float:
-        """Return its resident memory; 0 where the system does not tell it."""
+        """Return its resident memory; 0 if the system does not report it."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text()
         except OSError:
@@ -39,10 +39,10 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[Running]:
-    """Run Python with these arguments until the block ends; it must print one line of JSON."""
+def start_server(*arguments: str) -> Iterator[ServerProcess]:
+    """Run Python with these arguments until the block ends; it prints a line of JSON when ready."""
     before = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - this Python, and arguments of our own
+    process = subprocess.Popen(  # noqa: S603 - this Python and our own arguments
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         text=True,
@@ -52,26 +52,26 @@ def running(*arguments: str) -> Iterator[Running]:
     try:
         line = process.stdout.readline()
         seconds = time.perf_counter() - before
-        yield Running(process.pid, json.loads(line), seconds)
+        yield ServerProcess(process.pid, json.loads(line), seconds)
     finally:
         process.kill()
         process.communicate()
 
 
 class Client:
-    """One connection that is kept open."""
+    """An HTTP client with one connection, which stays open."""
 
     def __init__(self, url: str, key: str = "") -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
         self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> Any:
-        """Return the JSON of an answer; any refusal ends the measurement."""
+    def request(self, method: str, path: str, body: bytes | None = None) -> Any:
+        """Return the JSON of a response; an error status ends the measurement."""
         self._connection.request(method, path, body, self._headers)
-        answer = self._connection.getresponse()
-        content = answer.read()
-        if answer.status >= 300:
-            raise RuntimeError(f"{method} {path}: {answer.status} {content[:300]!r}")
+        response = self._connection.getresponse()
+        content = response.read()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.status} {content[:300]!r}")
         return json.loads(content)
 
     def close(self) -> None:
@@ -79,21 +79,23 @@ class Client:
         self._connection.close()
 
 
-def rate(url: str, key: str, path: str, body: bytes, *, connections: int, seconds: float) -> float:
-    """Return how many requests a second are answered over so many connections."""
+def measure_rate(
+    url: str, key: str, path: str, body: bytes, *, connections: int, seconds: float
+) -> float:
+    """Return how many requests a second the server answers over that many connections."""
     counts = [0] * connections
     begin, end = threading.Barrier(connections + 1), threading.Event()
 
-    def keep_asking(number: int) -> None:
+    def keep_posting(number: int) -> None:
         client = Client(url, key)
-        client.ask("POST", path, body)
+        client.request("POST", path, body)
         begin.wait()
         while not end.is_set():
-            client.ask("POST", path, body)
+            client.request("POST", path, body)
             counts[number] += 1
         client.close()
 
-    threads = [threading.Thread(target=keep_asking, args=(n,)) for n in range(connections)]
+    threads = [threading.Thread(target=keep_posting, args=(n,)) for n in range(connections)]
     for thread in threads:
         thread.start()
     begin.wait()

@@ -289,8 +289,6 @@ class AsyncMultiMail(_BaseClient):
         if self._owns_client:
             await self._http.aclose()
 
-    aclose = close
-
     async def __aenter__(self) -> Self:
         return self
 

@@ -1,1 +1,1 @@
-"""The command line and the demo: the only code that knows all the rest."""
+"""The command line and the demo. They can import every other package of the project."""

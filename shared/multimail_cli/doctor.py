@@ -1,37 +1,51 @@
-"""The doctor command: whether this set-up works, and what to do where it does not."""
+"""The doctor command: checks the installation and the configuration, and says how to fix them."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .installation import check_installation
 from .output import console, document, plain_line
 from .session import KEY_VARIABLE, Session, command, key_prefix
 
 if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
     from multimail import MultiMail
 
 app = typer.Typer()
 
+_PACKAGE = "multimail"
+_RETIRED = ("multimail", "langchain-multimail", "crewai-multimail")
+_LAST_RETIRED = (0, 1, 1)
+_FRAMEWORKS = (
+    *("langchain", "langchain-core", "langchain-openai", "langgraph"),
+    *("crewai", "smolagents", "agno"),
+    *("autogen-core", "autogen-agentchat", "semantic-kernel"),
+)
+_REINSTALL = (
+    "Uninstall all of them, then install again: "
+    f"pip uninstall -y {' '.join(_RETIRED)} && pip install multimail"
+)
 _MARKS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN ", "info": "       "}
-_DECIDES = "a key that both sends and decides lets an agent approve its own mail"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        about: What it is about.
+        about: What was checked.
         state: `ok`, `info`, `warning` or `broken`.
-        detail: What was found.
-        remedy: What to do, where something is wrong.
+        detail: The state in words.
+        remedy: What to do; empty if there is no problem.
     """
 
     about: str
@@ -43,10 +57,10 @@ class Finding:
 @command(app)
 def doctor(session: Session) -> None:
     """Check the configuration, the connection, the key and the installation."""
-    findings = list(_examine(session))
-    healthy = all(one.state != "broken" for one in findings)
+    findings = list(_run_checks(session))
+    healthy = all(item.state != "broken" for item in findings)
     if session.as_json:
-        document({"ok": healthy, "checks": [asdict(one) for one in findings]})
+        document({"ok": healthy, "checks": [asdict(item) for item in findings]})
     else:
         _show(findings, healthy=healthy)
     if not healthy:
@@ -56,36 +70,36 @@ def doctor(session: Session) -> None:
 def _show(findings: list[Finding], *, healthy: bool) -> None:
     screen = console()
     styles = {"broken": "bold red", "warning": "yellow"}
-    for one in findings:
-        line = f"{_MARKS[one.state]}  {one.about}: {plain_line(one.detail)}"
-        screen.print(line, style=styles.get(one.state))
-        if one.remedy:
-            screen.print(f"           -> {plain_line(one.remedy)}")
-    screen.print("Nothing is broken." if healthy else "Something is broken: see above.")
+    for item in findings:
+        line = f"{_MARKS[item.state]}  {item.about}: {plain_line(item.detail)}"
+        screen.print(line, style=styles.get(item.state))
+        if item.remedy:
+            screen.print(f"           -> {plain_line(item.remedy)}")
+    screen.print("Everything works." if healthy else "Something is broken: see above.")
 
 
-def _examine(session: Session) -> Iterator[Finding]:
-    yield from _installation()
-    yield from _configuration(session)
+def _run_checks(session: Session) -> Iterator[Finding]:
+    yield from _check_packages()
+    yield from _check_configuration(session)
     if not session.key:
         return
     try:
         client = session.client()
     except Exception as error:
-        yield _fault("configuration", error)
+        yield _broken("configuration", error)
         return
     with client:
-        yield from _connection(client)
+        yield from _check_connection(client)
 
 
-def _installation() -> Iterator[Finding]:
+def _check_packages() -> Iterator[Finding]:
     yield Finding("python", "info", sys.version.split()[0])
-    for one in check_installation():
-        state = "broken" if one.remedy else "info"
-        yield Finding(one.name, state, one.detail, one.remedy)
+    for package in check_installation():
+        state = "broken" if package.remedy else "info"
+        yield Finding(package.name, state, package.detail, package.remedy)
 
 
-def _configuration(session: Session) -> Iterator[Finding]:
+def _check_configuration(session: Session) -> Iterator[Finding]:
     from multimail._config import DEFAULT_BASE_URL
 
     if session.key:
@@ -95,68 +109,155 @@ def _configuration(session: Session) -> Iterator[Finding]:
         remedy = f"export {session.key_env}=mm_…; `multimail serve` prints one for this machine."
         yield Finding("key", "broken", f"{session.key_env} is not set", remedy)
     if session.key_env == KEY_VARIABLE and session.key and not session.key.startswith("mm_"):
-        yield Finding("key", "warning", "it does not start with mm_test_ or mm_live_", "Copy it.")
+        yield Finding(
+            "key", "warning", "it does not start with mm_test_ or mm_live_", "Copy it again."
+        )
     yield Finding(
-        "url", "ok", _source("--url", session.url, ("MULTIMAIL_API_URL",), DEFAULT_BASE_URL)
+        "url",
+        "ok",
+        _describe_source("--url", session.url, ("MULTIMAIL_API_URL",), DEFAULT_BASE_URL),
     )
     names = ("MULTIMAIL_MAILBOX", "MULTIMAIL_MAILBOX_ID")
-    yield Finding("mailbox", "ok", _source("--mailbox", session.mailbox, names, "the only one"))
+    yield Finding(
+        "mailbox", "ok", _describe_source("--mailbox", session.mailbox, names, "the only mailbox")
+    )
 
 
-def _source(option: str, given: str | None, names: tuple[str, ...], default: str) -> str:
-    if given:
-        return f"{given} from {option}"
+def _describe_source(option: str, value: str | None, names: tuple[str, ...], default: str) -> str:
+    if value:
+        return f"{value} from {option}"
     for name in names:
         if os.environ.get(name):
             return f"{os.environ[name]} from {name}"
     return f"{default} (default)"
 
 
-def _connection(client: MultiMail) -> Iterator[Finding]:
-    reached = _try("server", lambda: f"{client.base_url} is {client.get_health().status}")
-    yield reached
-    if reached.state == "broken":
+def _check_connection(client: MultiMail) -> Iterator[Finding]:
+    server = _try("server", lambda: f"{client.base_url} is {client.get_health().status}")
+    yield server
+    if server.state == "broken":
         return
-    yield from _scopes(client)
-    yield _try("mailbox in use", lambda: _mailbox(client))
+    yield from _check_scopes(client)
+    yield _try("mailbox in use", lambda: _describe_mailbox(client))
 
 
-def _try(about: str, look: Callable[[], str]) -> Finding:
+def _try(about: str, check: Callable[[], str]) -> Finding:
     try:
-        return Finding(about, "ok", look())
+        return Finding(about, "ok", check())
     except Exception as error:
-        return _fault(about, error)
+        return _broken(about, error)
 
 
-def _fault(about: str, error: Exception) -> Finding:
+def _broken(about: str, error: Exception) -> Finding:
     remedy = getattr(error, "remedy", "") or "Check the configuration above."
     return Finding(about, "broken", getattr(error, "message", str(error)), remedy)
 
 
-def _scopes(client: MultiMail) -> Iterator[Finding]:
+def _check_scopes(client: MultiMail) -> Iterator[Finding]:
     from multimail import MultiMailError, PermissionDeniedError
 
     try:
         key = client.get_account().key
     except PermissionDeniedError:
-        yield Finding("scopes", "info", "this key may not see the account, so they are not known")
+        yield Finding("scopes", "info", "unknown, since this key cannot read the account")
         return
     except MultiMailError as error:
-        yield _fault("scopes", error)
+        yield _broken("scopes", error)
         return
     if key is None or not key.scopes:
-        yield Finding("scopes", "info", "the API does not tell them")
+        yield Finding("scopes", "info", "unknown, since the API does not return them")
         return
     yield Finding("scopes", "ok", ", ".join(key.scopes))
     if {"send", "oversight"} <= set(key.scopes):
-        remedy = "Make two keys: one with read and send, one with read and oversight."
-        yield Finding("oversight", "warning", _DECIDES, remedy)
+        remedy = "Create two keys: one with read and send, one with read and oversight."
+        yield Finding(
+            "oversight",
+            "warning",
+            "a key that can both send and decide lets an agent approve its own mail",
+            remedy,
+        )
     elif "admin" in key.scopes:
-        remedy = "Give agents a key with read and send only."
-        detail = "this key can make other keys, ones that decide among them"
+        remedy = "Give agents a key with only read and send."
+        detail = "this key can create other keys, also keys that can decide"
         yield Finding("oversight", "warning", detail, remedy)
 
 
-def _mailbox(client: MultiMail) -> str:
+def _describe_mailbox(client: MultiMail) -> str:
     box: Any = client.get_mailbox()
     return f"{box.address} ({box.id}), oversight {box.oversight_mode or 'unknown'}"
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPackage:
+    """An installed distribution, and the problem with it.
+
+    Attributes:
+        name: The distribution.
+        detail: Its version, or the problem.
+        remedy: What to do; empty if there is no problem.
+    """
+
+    name: str
+    detail: str
+    remedy: str = ""
+
+
+def check_installation(
+    distributions: Iterable[Distribution] | None = None,
+) -> list[InstalledPackage]:
+    """Return the versions that matter, and what is wrong with the installation.
+
+    Args:
+        distributions: The distributions; default those of this environment.
+    """
+    from importlib import metadata
+
+    found = metadata.distributions() if distributions is None else distributions
+    installed = _deduplicate(found)
+    return [*_get_versions(installed), *_find_retired(installed), *_find_shared_files(installed)]
+
+
+def _deduplicate(found: Iterable[Distribution]) -> list[tuple[str, Distribution]]:
+    seen: dict[tuple[str, str], Distribution] = {}
+    for item in found:
+        name = _normalize(item.name or "")
+        seen.setdefault((name, str(item.locate_file(f"{name}-{item.version}"))), item)
+    return [(name, item) for (name, _), item in seen.items()]
+
+
+def _normalize(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _get_versions(installed: list[tuple[str, Distribution]]) -> Iterator[InstalledPackage]:
+    for package in (_PACKAGE, *_FRAMEWORKS):
+        for name, item in installed:
+            if name == package:
+                yield InstalledPackage(name, item.version)
+                break
+
+
+def _find_retired(installed: list[tuple[str, Distribution]]) -> Iterator[InstalledPackage]:
+    for name, item in installed:
+        if name in _RETIRED and _parse_release(item.version) <= _LAST_RETIRED:
+            yield InstalledPackage(
+                name, f"the retired version {item.version} is installed", _REINSTALL
+            )
+
+
+def _parse_release(version: str) -> tuple[int, ...]:
+    numbers = re.match(r"(?:\d+!)?(\d+(?:\.\d+)*)", version)
+    return tuple(map(int, numbers[1].split("."))) if numbers else (0,)
+
+
+def _find_shared_files(installed: list[tuple[str, Distribution]]) -> Iterator[InstalledPackage]:
+    """Find files that two distributions own: uninstalling item removes them from the other."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for name, item in installed:
+        if _PACKAGE in name:
+            for file in item.files or ():
+                if ".dist-info" not in str(file):
+                    owners[str(item.locate_file(file))].add(f"{name} {item.version}")
+    pairs = {tuple(sorted(names)) for names in owners.values() if len(names) > 1}
+    for names in sorted(pairs):
+        yield InstalledPackage(_PACKAGE, f"{' and '.join(names)} own the same files", _REINSTALL)

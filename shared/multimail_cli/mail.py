@@ -1,4 +1,4 @@
-"""Mail commands: looking at a mailbox, writing from it, and waiting for what comes."""
+"""The mail commands: list and read mail, send and reply, cancel, and wait for new mail."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import typer
 
 from .output import (
     console,
-    people,
+    format_addresses,
+    format_datetime,
     plain_line,
     show_fields,
     show_table,
     show_text,
-    when,
 )
 from .session import Session, command, read_text
 
@@ -25,15 +25,21 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The email's id.")]
-BodyOption = Annotated[str | None, typer.Option("--body", help="Markdown. Default: from stdin.")]
+BodyOption = Annotated[
+    str | None, typer.Option("--body", help="The text, in Markdown. Default: stdin.")
+]
 BodyFileOption = Annotated[
     Path | None, typer.Option("--body-file", metavar="FILE", help="Read the body from a file.")
 ]
-CcOption = Annotated[list[str] | None, typer.Option("--cc", help="Copy to; may be repeated.")]
-BccOption = Annotated[list[str] | None, typer.Option("--bcc", help="Blind copy to.")]
+CcOption = Annotated[
+    list[str] | None, typer.Option("--cc", help="Copy (Cc) to this address; repeatable.")
+]
+BccOption = Annotated[
+    list[str] | None, typer.Option("--bcc", help="Blind copy (Bcc) to this address; repeatable.")
+]
 AttachOption = Annotated[
     list[Path] | None,
-    typer.Option("--attach", metavar="FILE", help="Attach a file; may be repeated."),
+    typer.Option("--attach", metavar="FILE", help="Attach a file; repeatable."),
 ]
 
 
@@ -41,21 +47,21 @@ AttachOption = Annotated[
 def mailboxes(session: Session) -> None:
     """List the mailboxes that the key can use."""
     with session.client() as client:
-        found = client.list_mailboxes()
-    rows = [(one.address, one.oversight_mode or "unknown", one.id) for one in found]
-    session.answer(_dump(found), lambda: show_table(("ADDRESS", "OVERSIGHT", "ID"), rows))
+        boxes = client.list_mailboxes()
+    rows = [(box.address, box.oversight_mode or "unknown", box.id) for box in boxes]
+    session.answer(_dump(boxes), lambda: show_table(("ADDRESS", "OVERSIGHT", "ID"), rows))
 
 
 @command(app)
 def inbox(
     session: Session,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="Rows.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="The most rows.")] = 20,
     unread: Annotated[bool, typer.Option("--unread", help="Only unread mail.")] = False,
     sender: Annotated[str | None, typer.Option("--from", help="Only from this address.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only subjects that contain this.")] = None,
     direction: Annotated[str | None, typer.Option(help="inbound or outbound.")] = None,
     status: Annotated[str | None, typer.Option(help="Only this status.")] = None,
-    cursor: Annotated[str | None, typer.Option(help="Go on from the page before.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="The cursor of the page before.")] = None,
 ) -> None:
     """List a mailbox, newest first."""
     with session.client() as client:
@@ -68,7 +74,7 @@ def inbox(
             status=status,
             cursor=cursor,
         )
-    data = {"emails": [_summary(one) for one in page], "cursor": page.cursor}
+    data = {"emails": [_summary(item) for item in page], "cursor": page.cursor}
     session.answer(data, lambda: _show_listing(page.items, page.cursor))
 
 
@@ -77,42 +83,44 @@ def _show_listing(rows: list[EmailSummary], cursor: str | None) -> None:
         show_text("No mail matches.")
         return
     heads = ("ID", "RECEIVED", "STATUS", "TRUST", "FROM", "SUBJECT")
-    show_table(heads, (_row(one) for one in rows))
+    show_table(heads, (_row(item) for item in rows))
     if cursor:
         show_text(f"More: --cursor {cursor}")
 
 
-def _row(one: EmailSummary) -> tuple[str, ...]:
-    clip = " [+]" if one.has_attachments else ""
-    other = f"to {people(one.to)}" if one.direction == "outbound" else one.sender
+def _row(item: EmailSummary) -> tuple[str, ...]:
+    marker = " [+]" if item.has_attachments else ""
+    other = f"to {format_addresses(item.to)}" if item.direction == "outbound" else item.sender
     return (
-        one.id,
-        when(one.received_at),
-        one.status,
-        trust_of(one)["label"],
+        item.id,
+        format_datetime(item.received_at),
+        item.status,
+        get_trust(item)["label"],
         plain_line(other, 40),
-        plain_line(one.subject, 80) + clip,
+        plain_line(item.subject, 80) + marker,
     )
 
 
-def trust_of(message: EmailSummary) -> dict[str, Any]:
+def get_trust(message: EmailSummary) -> dict[str, Any]:
     """Return the trust label of a message and the reasons for it."""
     from multimail.trust import OWN, assess
 
-    own = message.direction == "outbound"
-    found = OWN if own else assess(message.authentication)
-    return {"label": found.label.value, "reasons": list(found.reasons)}
+    is_own = message.direction == "outbound"
+    assessment = OWN if is_own else assess(message.authentication)
+    return {"label": assessment.label.value, "reasons": list(assessment.reasons)}
 
 
 def _summary(message: EmailSummary) -> dict[str, Any]:
-    return {**message.model_dump(mode="json"), "trust": trust_of(message)}
+    return {**message.model_dump(mode="json"), "trust": get_trust(message)}
 
 
 @command(app)
 def read(
     session: Session,
     email: EmailArgument,
-    raw: Annotated[bool, typer.Option("--raw", help="The message as it came (RFC 5322).")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print the original message (RFC 5322).")
+    ] = False,
 ) -> None:
     """Read one message; inbound mail is marked as read."""
     with session.client() as client:
@@ -125,23 +133,23 @@ def read(
 
 
 def show_message(message: Email) -> None:
-    """Print a message: its header, its trust label, its text."""
-    trust = trust_of(message)
+    """Print a message: its header fields, its trust label and its text."""
+    trust = get_trust(message)
     reasons = f" ({'; '.join(trust['reasons'])})" if trust["reasons"] else ""
-    files = (f"{one.name} ({one.size or '?'} bytes)" for one in message.attachments)
+    files = (f"{file.name} ({file.size or '?'} bytes)" for file in message.attachments)
     show_fields(
         (
             ("From", message.sender),
-            ("To", people(message.to)),
-            ("Cc", people(message.cc)),
-            ("Bcc", people(message.bcc)),
-            ("Reply-To", people(message.reply_to)),
-            ("Date", when(message.received_at)),
+            ("To", format_addresses(message.to)),
+            ("Cc", format_addresses(message.cc)),
+            ("Bcc", format_addresses(message.bcc)),
+            ("Reply-To", format_addresses(message.reply_to)),
+            ("Date", format_datetime(message.received_at)),
             ("Subject", message.subject),
-            ("Attachments", people(list(files))),
+            ("Attachments", format_addresses(list(files))),
             ("Status", message.status),
             ("Trust", trust["label"] + reasons),
-            ("Reviewer said", message.decision_reason or ""),
+            ("Reviewer's reason", message.decision_reason or ""),
             ("Email", message.id),
             ("Thread", message.thread_id or ""),
         )
@@ -153,50 +161,50 @@ def show_message(message: Email) -> None:
 def thread(
     session: Session,
     thread_id: Annotated[
-        str, typer.Argument(metavar="THREAD", help="A thread's id, or that of an email in it.")
+        str, typer.Argument(metavar="THREAD", help="The id of a thread, or of an email in it.")
     ],
 ) -> None:
-    """Show a conversation, oldest message first."""
+    """Show a thread, oldest message first."""
     from multimail.endpoints import get_thread_containing
 
     with session.client() as client:
-        found = client.run(get_thread_containing(thread_id))
-    data = {**found.model_dump(mode="json"), "messages": [_summary(m) for m in found.messages]}
-    session.answer(data, lambda: show_thread(found))
+        result = client.run(get_thread_containing(thread_id))
+    data = {**result.model_dump(mode="json"), "messages": [_summary(m) for m in result.messages]}
+    session.answer(data, lambda: show_thread(result))
 
 
-def show_thread(found: Thread) -> None:
-    """Print a conversation."""
+def show_thread(thread: Thread) -> None:
+    """Print the messages of a thread."""
     screen = console()
-    subject = plain_line(found.messages[0].subject) if found.messages else ""
-    show_text(f"{subject}  ({len(found.messages)} messages, {found.thread_id})")
-    for one in found.messages:
+    subject = plain_line(thread.messages[0].subject) if thread.messages else ""
+    show_text(f"{subject}  ({len(thread.messages)} messages, {thread.thread_id})")
+    for item in thread.messages:
         screen.print()
-        arrow = f"to {people(one.to)}" if one.direction == "outbound" else one.sender
-        trust = trust_of(one)["label"]
-        head = f"{when(one.received_at)}  {plain_line(arrow)}  [{one.status}, {trust}]  {one.id}"
-        show_text(head, "bold")
-        show_text(one.markdown.rstrip())
+        other = f"to {format_addresses(item.to)}" if item.direction == "outbound" else item.sender
+        state = f"[{item.status}, {get_trust(item)['label']}]"
+        date = format_datetime(item.received_at)
+        show_text(f"{date}  {plain_line(other)}  {state}  {item.id}", "bold")
+        show_text(item.markdown.rstrip())
 
 
 @command(app)
 def send(
     session: Session,
-    to: Annotated[list[str], typer.Option("--to", help="Recipient; may be repeated.")],
-    subject: Annotated[str, typer.Option("--subject", help="One line.")],
+    to: Annotated[list[str], typer.Option("--to", help="A recipient; repeatable.")],
+    subject: Annotated[str, typer.Option("--subject", help="The subject, one line.")],
     body: BodyOption = None,
     body_file: BodyFileOption = None,
     cc: CcOption = None,
     bcc: BccOption = None,
     attach: AttachOption = None,
     send_at: Annotated[
-        str | None, typer.Option(help="ISO 8601 with its zone. Default: at once.")
+        str | None, typer.Option(help="ISO 8601 with a time zone. Default: now.")
     ] = None,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="A repeat with the same key sends nothing.")
+        str | None, typer.Option(help="A repeat with the same key sends nothing again.")
     ] = None,
 ) -> None:
-    """Send a new message; in a gated mailbox it waits for a human."""
+    """Send a new message; in a gated mailbox it waits for approval."""
     text = read_text(body, body_file)
     with session.client() as client:
         sent = client.send_email(
@@ -219,16 +227,16 @@ def reply(
     body: BodyOption = None,
     body_file: BodyFileOption = None,
     reply_all: Annotated[
-        bool, typer.Option("--reply-all", help="Answer the other recipients too.")
+        bool, typer.Option("--reply-all", help="Reply to all recipients.")
     ] = False,
     cc: CcOption = None,
     bcc: BccOption = None,
     attach: AttachOption = None,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="A repeat with the same key sends nothing.")
+        str | None, typer.Option(help="A repeat with the same key sends nothing again.")
     ] = None,
 ) -> None:
-    """Reply in a message's thread; in a gated mailbox it waits for a human."""
+    """Reply to a message; in a gated mailbox the reply waits for approval."""
     text = read_text(body, body_file)
     with session.client() as client:
         sent = client.reply_email(
@@ -246,12 +254,12 @@ def reply(
 def _show_sent(session: Session, sent: SendResult) -> None:
     def show() -> None:
         if sent.duplicate:
-            state = "was accepted before; nothing was sent now"
+            state = "was accepted by an earlier call; nothing was sent again"
         elif sent.held:
-            until = f" until {when(sent.expires_at)}" if sent.expires_at else ""
-            state = f"waits for a human{until}: multimail approve {sent.id}"
+            until = f" until {format_datetime(sent.expires_at)}" if sent.expires_at else ""
+            state = f"waits for approval{until}: multimail approve {sent.id}"
         else:
-            state = f"is accepted ({sent.status})"
+            state = f"was accepted ({sent.status})"
         show_text(f"{sent.id} {state}")
 
     session.answer(sent.model_dump(mode="json") | {"duplicate": sent.duplicate}, show)
@@ -259,30 +267,33 @@ def _show_sent(session: Session, sent: SendResult) -> None:
 
 @command(app)
 def cancel(session: Session, email: EmailArgument) -> None:
-    """Withdraw a message that has not left."""
+    """Cancel a message that has not been sent."""
     with session.client() as client:
-        done = client.cancel_message(email)
-    data = {**done.model_dump(mode="json"), "id": done.id or email}
-    session.answer(data, lambda: show_text(f"{email} is {done.status or 'cancelled'}"))
+        result = client.cancel_message(email)
+    data = {**result.model_dump(mode="json"), "id": result.id or email}
+    session.answer(data, lambda: show_text(f"{email} is {result.status or 'cancelled'}"))
 
 
 @command(app)
 def wait(
     session: Session,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds at the most.")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=0, help="The most seconds to wait.")] = 60.0,
     sender: Annotated[str | None, typer.Option("--from", help="Only from this address.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only subjects that contain this.")] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="Newer than this. Default: the newest now.")
+        str | None,
+        typer.Option(
+            metavar="EMAIL", help="Only mail newer than this email. Default: the newest one now."
+        ),
     ] = None,
 ) -> None:
-    """Wait for a new message that matches; exit status 1 if none comes."""
+    """Wait for a new message that matches; exit status 1 if none arrives in time."""
     with session.client() as client:
-        found = client.wait_for_email(
+        message = client.wait_for_email(
             timeout=timeout, since_id=since, sender=sender, subject_contains=subject
         )
-    session.answer(_summary(found), lambda: _show_listing([found], None))
+    session.answer(_summary(message), lambda: _show_listing([message], None))
 
 
 def _dump(rows: Iterable[Any]) -> list[Any]:
-    return [one.model_dump(mode="json") for one in rows]
+    return [row.model_dump(mode="json") for row in rows]

@@ -1,4 +1,4 @@
-"""The command line's entry point: it gathers the commands. Heavy imports stay inside them."""
+"""The entry point of the command line. The commands import heavy modules when they run."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Annotated
 
 import typer
 
-from . import demo, doctor, local, mail, mcp, review, serve, webhooks
+from . import doctor, embedded, mail, mcp, review, serve, webhooks
+from .demo import run as demo
 
 app = typer.Typer(
     name="multimail",
-    help="Email for AI agents: a mailbox, its human oversight, and a server for this machine.",
+    help="Email for AI agents: mailboxes, human approval, and a server for this machine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-for _part in (serve, mcp, demo, mail, review, local, doctor):
-    app.registered_commands += _part.app.registered_commands
+for _module in (serve, mcp, demo, mail, review, embedded, doctor):
+    app.registered_commands += _module.app.registered_commands
 app.add_typer(webhooks.app)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         print(f"multimail {version('multimail')}")
@@ -37,12 +38,12 @@ def _version(wanted: bool) -> None:
 def multimail(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Email for AI agents: a mailbox, its human oversight, and a server for this machine.
+    """Email for AI agents: mailboxes, human approval, and a server for this machine.
 
-    Set MULTIMAIL_API_KEY, and MULTIMAIL_API_URL for another server than the hosted one.
+    Set MULTIMAIL_API_KEY. Set MULTIMAIL_API_URL to use a server other than the hosted service.
     """
     del version
 
@@ -50,7 +51,7 @@ def multimail(
 def run() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character of some mail must not stop the command.
+        # A character that the terminal cannot show must not stop the command.
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(ValueError):
                 stream.reconfigure(errors="replace")

@@ -29,59 +29,67 @@ TOKEN_VARIABLE = "MULTIMAIL_MCP_TOKEN"  # noqa: S105 - the name of a variable
 def mcp(
     session: Session,
     role: Annotated[
-        Literal["agent", "approver"], typer.Option(help="Whose tools: those that send, or decide.")
+        Literal["agent", "approver"],
+        typer.Option(help="Which tools: an agent's, or those of an approver."),
     ] = "agent",
     include: Annotated[
-        list[str] | None, typer.Option(metavar="TOOL", help="Only this tool; repeat it.")
+        list[str] | None, typer.Option(metavar="TOOL", help="Offer only this tool; repeatable.")
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="TOOL", help="All but this tool; repeat it.")
+        list[str] | None,
+        typer.Option(metavar="TOOL", help="Offer all tools but this one; repeatable."),
     ] = None,
     policy: Annotated[
-        Literal["standard", "strict"], typer.Option(help="What mail may cause.")
+        Literal["standard", "strict"], typer.Option(help="The trust policy.")
     ] = "standard",
     listed: Annotated[
         list[str] | None,
-        typer.Option(metavar="SENDER", help="An address or domain you vouch for; repeat it."),
+        typer.Option(metavar="SENDER", help="A trusted address or domain; repeatable."),
     ] = None,
     max_chars: Annotated[
-        int, typer.Option(min=1000, help="The most characters of a result's text.")
+        int, typer.Option(min=1000, help="The most characters in the text of a result.")
     ] = 8000,
     full_data: Annotated[
-        bool, typer.Option("--full-data", help="Structured results with senders' words, unmarked.")
+        bool,
+        typer.Option(
+            "--full-data", help="Return structured results with unmarked text from senders."
+        ),
     ] = False,
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Remember conversations in this file.")
+        Path | None, typer.Option(metavar="FILE", help="Store conversations in this file.")
     ] = None,
     conversation: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Take all requests as one conversation.")
+        str | None, typer.Option(metavar="NAME", help="Treat all requests as this conversation.")
     ] = None,
     http: Annotated[
-        bool, typer.Option("--http", help="Listen for streamable HTTP; default stdin and stdout.")
+        bool, typer.Option("--http", help="Use streamable HTTP. Default: stdin and stdout.")
     ] = False,
     host: Annotated[str, typer.Option(help="With --http: the address to listen on.")] = _HOST,
     port: Annotated[int, typer.Option(help="With --http: the port; 0 picks a free one.")] = _PORT,
     token_env: Annotated[
-        str, typer.Option(metavar="NAME", help="With --http: the variable with its token.")
+        str,
+        typer.Option(
+            metavar="NAME", help="With --http: the environment variable that has the token."
+        ),
     ] = TOKEN_VARIABLE,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="With --http: a name it is reached by; repeat it."),
+        typer.Option(metavar="NAME", help="With --http: a host name that clients use; repeatable."),
     ] = None,
     allowed_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="With --http: a web origin that may ask; repeat it."),
+        typer.Option(metavar="URL", help="With --http: a web origin that is allowed; repeatable."),
     ] = None,
     per_session: Annotated[
-        bool, typer.Option("--per-session", help="With --http: each session is a conversation.")
+        bool, typer.Option("--per-session", help="With --http: make each session a conversation.")
     ] = False,
     stateless: Annotated[
-        bool, typer.Option("--stateless", help="With --http: keep no sessions of the protocol.")
+        bool, typer.Option("--stateless", help="With --http: keep no protocol sessions.")
     ] = False,
 ) -> None:
     """Serve the mailbox's tools to clients of the Model Context Protocol (MCP)."""
     if not http:
-        _need_no_http(
+        _refuse_http_options(
             host=host != _HOST,
             port=port != _PORT,
             token_env=token_env != TOKEN_VARIABLE,
@@ -91,16 +99,18 @@ def mcp(
             stateless=stateless,
         )
     if per_session and (stateless or conversation):
-        raise typer.BadParameter("--per-session goes with neither --stateless nor --conversation.")
-    key = session.needed_key()
-    _need_the_sdk()
+        raise typer.BadParameter(
+            "--per-session cannot be combined with --stateless or --conversation."
+        )
+    key = session.require_key()
+    _require_sdk()
     from multimail.sessions import SqliteSessionStore
     from multimail.tools import ApproverToolkit, Toolkit
     from multimail.trust import TrustPolicy
     from multimail_mcp import Conversations, HttpOptions, McpServer
 
-    pack = ApproverToolkit if role == "approver" else Toolkit
-    toolkit = pack(
+    toolkit_class = ApproverToolkit if role == "approver" else Toolkit
+    toolkit = toolkit_class(
         key,
         base_url=session.url,
         mailbox=session.mailbox,
@@ -117,7 +127,7 @@ def mcp(
     options = HttpOptions(
         host=host,
         port=port,
-        token=_token(token_env),
+        token=_get_token(token_env),
         allowed_hosts=tuple(allowed_host or ()),
         allowed_origins=tuple(allowed_origin or ()),
         stateless=stateless,
@@ -125,25 +135,25 @@ def mcp(
     _serve_http(session, server, options)
 
 
-def _need_no_http(**given: object) -> None:
-    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+def _refuse_http_options(**changed: object) -> None:
+    names = [f"--{name.replace('_', '-')}" for name, value in changed.items() if value]
     if names:
         raise typer.BadParameter(f"{', '.join(names)} needs --http.")
 
 
-def _need_the_sdk() -> None:
+def _require_sdk() -> None:
     try:
         import mcp.server  # noqa: F401
     except ModuleNotFoundError as error:
         raise CommandError(
             f"This command needs the package {error.name!r}.",
-            'Install what it needs: pip install "multimail[mcp]".',
+            'Install it: pip install "multimail[mcp]".',
             "not_installed",
         ) from None
 
 
 def _log_to_stderr() -> None:
-    """Show warnings, and what the guard held or refused, on stderr and without secrets."""
+    """Log warnings and the guard's decisions to stderr, without secrets."""
     from multimail.trust.masking import MaskingFilter
 
     handler = logging.StreamHandler(sys.stderr)
@@ -152,7 +162,7 @@ def _log_to_stderr() -> None:
     logging.getLogger("multimail.guard").setLevel(logging.INFO)
 
 
-def _token(variable: str) -> Secret | None:
+def _get_token(variable: str) -> Secret | None:
     from multimail._config import Secret
 
     value = os.environ.get(variable, "").strip()
@@ -181,7 +191,7 @@ def _serve_http(session: Session, server: McpServer, options: HttpOptions) -> No
         else:
             console().print(f"multimail is ready for MCP clients at {url}")
 
-    for one in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn raises the signal that ended it once more, for whom it was before.
-        signal.signal(one, lambda *_: sys.exit(0))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal again after it has stopped, for the handler set here.
+        signal.signal(number, lambda *_: sys.exit(0))
     anyio.run(serve_http, server, options, ready)

@@ -1,4 +1,4 @@
-"""Review commands: what awaits a human, the human's decision, and the record of it all."""
+"""The review commands: list pending messages, approve or reject them, show the audit log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import CommandError, people, plain_line, show_fields, show_table, show_text, span, when
+from .output import (
+    CommandError,
+    format_addresses,
+    format_datetime,
+    format_duration,
+    plain_line,
+    show_fields,
+    show_table,
+    show_text,
+)
 from .session import Session, command
 
 if TYPE_CHECKING:
@@ -21,75 +30,74 @@ app = typer.Typer()
 PendingArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The pending email's id.")]
 HashOption = Annotated[
     str | None,
-    typer.Option("--content-hash", help="What you looked at: another content is refused."),
+    typer.Option("--content-hash", help="The hash of what you read; other content is refused."),
 ]
 
 
 @command(app)
 def pending(
-    session: Session, limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 20
+    session: Session, limit: Annotated[int, typer.Option(min=1, help="The most messages.")] = 20
 ) -> None:
-    """Show what awaits a human, oldest first; a reviewer's key also sees the text."""
+    """Show the messages that wait for approval, oldest first; the text needs a reviewer's key."""
     with session.client() as client:
-        # Whoever names a mailbox means that one; a reviewer who names none means them all.
+        # Without a mailbox, a reviewer sees the pending messages of all mailboxes.
         page = client.list_pending(client.config.mailbox, limit=limit)
-    data = {"pending": [one.model_dump(mode="json") for one in page]}
+    data = {"pending": [item.model_dump(mode="json") for item in page]}
     session.answer(data, lambda: _show_queue(page.items))
 
 
 def _show_queue(items: list[PendingEmail]) -> None:
     if not items:
-        show_text("Nothing awaits a human.")
-    for index, one in enumerate(items):
+        show_text("No message waits for approval.")
+    for index, item in enumerate(items):
         if index:
             show_text("")
-        show_pending(one)
+        show_pending(item)
 
 
-def show_pending(one: PendingEmail, composer: str = "") -> None:
-    """Print a pending message as whoever decides should see it.
+def show_pending(message: PendingEmail, composer: str = "") -> None:
+    """Print a pending message with everything that a reviewer needs.
 
     Args:
-        one: The message.
+        message: The message.
         composer: A name for the key that composed it; default the key's id.
     """
-    extra = one.model_extra or {}
+    extra = message.model_extra or {}
     now = datetime.now(UTC)
-    age = span((now - one.received_at).total_seconds()) if one.received_at else "unknown"
-    left = (
-        f"{when(one.expires_at)} (in {span((one.expires_at - now).total_seconds())})"
-        if one.expires_at
-        else ""
-    )
-    reasons = one.metadata.get("guard_reasons", "")
+    age, expiry = "unknown", ""
+    if message.received_at:
+        age = format_duration((now - message.received_at).total_seconds())
+    if message.expires_at:
+        remaining = format_duration((message.expires_at - now).total_seconds())
+        expiry = f"{format_datetime(message.expires_at)} (in {remaining})"
     show_fields(
         (
-            ("Email", one.id),
-            ("From", one.sender),
-            ("To", people(one.to)),
-            ("Cc", people(one.cc)),
-            ("Bcc", people(one.bcc)),
-            ("Subject", one.subject),
-            ("Attachments", people([file.name for file in one.attachments])),
-            ("Status", f"{one.status}, waiting for {age}"),
-            ("Expires", left),
+            ("Email", message.id),
+            ("From", message.sender),
+            ("To", format_addresses(message.to)),
+            ("Cc", format_addresses(message.cc)),
+            ("Bcc", format_addresses(message.bcc)),
+            ("Subject", message.subject),
+            ("Attachments", format_addresses([file.name for file in message.attachments])),
+            ("Status", f"{message.status}, waiting for {age}"),
+            ("Expires", expiry),
             ("Composed by", composer or str(extra.get("composed_by") or "")),
-            ("Guard", str(reasons)),
-            ("Content hash", one.content_hash or ""),
+            ("Guard", str(message.metadata.get("guard_reasons", ""))),
+            ("Content hash", message.content_hash or ""),
         )
     )
-    if one.markdown:
-        show_text(f"\n{one.markdown.rstrip()}")
+    if message.markdown:
+        show_text(f"\n{message.markdown.rstrip()}")
 
 
 @command(app)
 def approve(
     session: Session,
     email: PendingArgument,
-    reason: Annotated[str | None, typer.Option(help="Why; kept in the audit log.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, for the audit log.")] = None,
     content_hash: HashOption = None,
 ) -> None:
-    """Let a pending message go; needs the reviewer's key."""
+    """Approve a pending message, which sends it; needs a reviewer's key."""
     _decide(session, email, "approve", reason, content_hash)
 
 
@@ -97,10 +105,12 @@ def approve(
 def reject(
     session: Session,
     email: PendingArgument,
-    reason: Annotated[str | None, typer.Option(help="Why; whoever wrote it sees this.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="The reason, which the author of the message sees.")
+    ] = None,
     content_hash: HashOption = None,
 ) -> None:
-    """Refuse a pending message; needs the reviewer's key."""
+    """Reject a pending message; needs a reviewer's key."""
     _decide(session, email, "reject", reason, content_hash)
 
 
@@ -108,16 +118,17 @@ def _decide(
     session: Session, email: str, action: str, reason: str | None, content_hash: str | None
 ) -> None:
     with session.client() as client, _reviewers_only(session):
-        done = client.decide_email(email, action, reason=reason, content_hash=content_hash)
-    data = {**done.model_dump(mode="json"), "id": done.id or email, "delivered": done.delivered}
-    session.answer(data, lambda: show_text(_sentence(email, action, done)))
+        result = client.decide_email(email, action, reason=reason, content_hash=content_hash)
+    data = result.model_dump(mode="json")
+    data |= {"id": result.id or email, "delivered": result.delivered}
+    session.answer(data, lambda: show_text(_describe(email, action, result)))
 
 
-def _sentence(email: str, action: str, done: Decision) -> str:
-    state = done.message_status or done.status
+def _describe(email: str, action: str, result: Decision) -> str:
+    state = result.message_status or result.status
     if action == "reject":
         return f"{email} is rejected; it will not be sent"
-    if done.delivered:
+    if result.delivered:
         return f"{email} is approved and was sent"
     return f"{email} is approved ({state})"
 
@@ -131,8 +142,8 @@ def _reviewers_only(session: Session) -> Iterator[None]:
     except PermissionDeniedError as error:
         raise CommandError(
             error.message,
-            "Only the reviewer's key decides (scope oversight, without send): put it in a variable "
-            f"and name that by --key-env; {session.key_env} holds another key.",
+            "Only a reviewer's key (scope oversight, without send) can decide; the key in "
+            f"{session.key_env} is not one. Name the variable of a reviewer's key with --key-env.",
             error.code,
         ) from None
 
@@ -140,13 +151,13 @@ def _reviewers_only(session: Session) -> Iterator[None]:
 @command(app)
 def audit(
     session: Session,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="Rows.")] = 30,
-    cursor: Annotated[str | None, typer.Option(help="Go on from the page before.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="The most rows.")] = 30,
+    cursor: Annotated[str | None, typer.Option(help="The cursor of the page before.")] = None,
 ) -> None:
-    """Show what was done and by which key, newest first."""
+    """Show the audit log, newest first: what was done, and with which key."""
     with session.client() as client:
         page = client.get_audit_log(limit=limit, cursor=cursor)
-    data = {"entries": [one.model_dump(mode="json") for one in page], "cursor": page.cursor}
+    data = {"entries": [item.model_dump(mode="json") for item in page], "cursor": page.cursor}
     session.answer(data, lambda: show_audit(page.items))
 
 
@@ -157,29 +168,29 @@ def show_audit(entries: list[AuditEntry], names: dict[str, str] | None = None) -
         entries: The entries, in the order to print.
         names: Names for key ids, shown in their place.
     """
-    known = names or {}
+    names = names or {}
     rows = (
         (
-            _clock(one) if names else when(one.created_at),
-            one.action,
-            one.resource_id or "",
-            known.get(one.actor_key_id or "", one.actor_key_id or "server"),
-            _facts(one.metadata or {}),
+            _format_time(entry) if names else format_datetime(entry.created_at),
+            entry.action,
+            entry.resource_id or "",
+            names.get(entry.actor_key_id or "", entry.actor_key_id or "server"),
+            _format_metadata(entry.metadata or {}),
         )
-        for one in entries
+        for entry in entries
     )
-    show_table(("WHEN", "ACTION", "ABOUT", "BY", "FACTS"), rows)
+    show_table(("WHEN", "ACTION", "ABOUT", "BY", "DETAILS"), rows)
 
 
-def _clock(entry: AuditEntry) -> str:
+def _format_time(entry: AuditEntry) -> str:
     return entry.created_at.strftime("%H:%M:%S") if entry.created_at else ""
 
 
-def _facts(metadata: dict[str, Any]) -> str:
-    shown = (f"{name}={_short(value)}" for name, value in metadata.items() if value is not None)
-    return plain_line(" ".join(shown), 100)
+def _format_metadata(metadata: dict[str, Any]) -> str:
+    pairs = (f"{name}={_shorten(value)}" for name, value in metadata.items() if value is not None)
+    return plain_line(" ".join(pairs), 100)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 24 else f"{text[:23]}…"

@@ -1,4 +1,4 @@
-"""The session of one command: whom it speaks to, with which key, and how it answers."""
+"""The session of a command: the API, the key and the mailbox that it uses, and its output."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ KEY_VARIABLE = "MULTIMAIL_API_KEY"
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 UrlOption = Annotated[
     str | None,
-    typer.Option("--url", help="The API's base URL. Default: MULTIMAIL_API_URL, or the hosted."),
+    typer.Option(
+        "--url", help="The API's base URL. Default: MULTIMAIL_API_URL, else the hosted service."
+    ),
 ]
 MailboxOption = Annotated[
     str | None,
-    typer.Option("--mailbox", help="Address or id. Default: MULTIMAIL_MAILBOX, or the only one."),
+    typer.Option(
+        "--mailbox", help="Address or id. Default: MULTIMAIL_MAILBOX, else the only mailbox."
+    ),
 ]
 KeyOption = Annotated[
     str,
@@ -36,13 +40,13 @@ KeyOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the options and the environment say.
+    """The shared options of a command.
 
     Attributes:
         url: The API's base URL as given, or None.
         mailbox: The mailbox as given, or None.
         key_env: The environment variable that holds the key.
-        as_json: Whether to answer in JSON.
+        as_json: Whether to print JSON.
     """
 
     url: str | None = None
@@ -55,11 +59,11 @@ class Session:
         """The API key, or an empty string."""
         return os.environ.get(self.key_env, "").strip()
 
-    def needed_key(self) -> str:
+    def require_key(self) -> str:
         """Return the API key.
 
         Raises:
-            CommandError: Its variable is empty.
+            CommandError: The environment variable is empty.
         """
         if not self.key:
             raise CommandError(
@@ -74,39 +78,37 @@ class Session:
         """Return a client; use it in a with statement.
 
         Raises:
-            CommandError: The variable of the key is empty.
+            CommandError: The environment variable of the key is empty.
         """
         from multimail import MultiMail
 
-        return MultiMail(self.needed_key(), base_url=self.url, mailbox=self.mailbox)
+        return MultiMail(self.require_key(), base_url=self.url, mailbox=self.mailbox)
 
     def answer(self, data: Any, show: Callable[[], None]) -> None:
-        """Print `data` as JSON if that was asked for, else call `show`."""
+        """Print `data` with --json, else call `show`."""
         if self.as_json:
             document(data)
         else:
             show()
 
-    def explain(self, error: Exception) -> None:
-        """Say on stderr what an error means, without the key."""
-        message, remedy, code = _words(error)
-        show_error(
-            self._without_key(message), self._without_key(remedy), code, as_json=self.as_json
-        )
+    def show_error(self, error: Exception) -> None:
+        """Print an error and its remedy on stderr, without the key."""
+        message, remedy, code = _describe_error(error)
+        show_error(self._mask(message), self._mask(remedy), code, as_json=self.as_json)
 
-    def _without_key(self, text: str) -> str:
+    def _mask(self, text: str) -> str:
         return text.replace(self.key, key_prefix(self.key)) if self.key else text
 
 
 def key_prefix(key: str) -> str:
-    """Return what may be shown of a key."""
+    """Return the part of a key that can be shown."""
     for prefix in ("mm_test_", "mm_live_"):
         if key.startswith(prefix):
             return f"{prefix}…"
     return "(hidden)"
 
 
-def _words(error: Exception) -> tuple[str, str, str]:
+def _describe_error(error: Exception) -> tuple[str, str, str]:
     from multimail.errors import MultiMailError
 
     if isinstance(error, CommandError):
@@ -114,12 +116,12 @@ def _words(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, MultiMailError):
         return error.message, error.remedy, error.code
     if isinstance(error, ModuleNotFoundError):
-        remedy = 'Install what it needs: pip install "multimail[server,cli,demo]".'
+        remedy = 'Install it: pip install "multimail[server,cli,demo]".'
         return f"This command needs the package {error.name!r}.", remedy, "not_installed"
     if isinstance(error, OSError) and error.strerror:
-        about = f" {error.filename}" if error.filename else ""
-        return f"{error.strerror}:{about}".rstrip(":"), "Check the path.", "os_error"
-    remedy = "This is a fault of multimail itself: please report it with the command you typed."
+        file = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{file}", "Check the path.", "os_error"
+    remedy = "This is a bug in multimail: please report it with the command that you ran."
     return f"Unexpected {type(error).__name__}: {error}", remedy, "internal"
 
 
@@ -173,7 +175,7 @@ def _run_command(session: Session, function: Command, arguments: dict[str, Any])
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except Exception as error:
-        session.explain(error)
+        session.show_error(error)
         raise typer.Exit(1) from None
 
 
@@ -203,19 +205,19 @@ def _shared_options(*, remote: bool) -> dict[str, inspect.Parameter]:
 
 
 def read_text(body: str | None, body_file: Path | None) -> str:
-    """Return a message's text from an option, a file, or stdin.
+    """Return the text of a message from an option, a file or stdin.
 
     Raises:
-        typer.BadParameter: Both were given.
+        typer.BadParameter: Both arguments are set.
         CommandError: The text is empty or not UTF-8.
     """
     if body is not None and body_file is not None:
         raise typer.BadParameter("Give --body or --body-file, not both.")
     try:
-        text = body if body is not None else _from(body_file)
+        text = body if body is not None else _read_body(body_file)
     except UnicodeDecodeError:
         raise CommandError(
-            "The message is not UTF-8 text.", "Save it as UTF-8; attach other files by --attach."
+            "The message is not UTF-8 text.", "Save it as UTF-8; send other files with --attach."
         ) from None
     if not text.strip():
         raise CommandError(
@@ -224,9 +226,9 @@ def read_text(body: str | None, body_file: Path | None) -> str:
     return text
 
 
-def _from(body_file: Path | None) -> str:
+def _read_body(body_file: Path | None) -> str:
     if body_file is not None and str(body_file) != "-":
         return body_file.read_text(encoding="utf-8")
     if sys.stdin.isatty():
-        print("Write the message; end with Ctrl-D.", file=sys.stderr)
+        print("Write the message and end it with Ctrl-D.", file=sys.stderr)
     return sys.stdin.buffer.read().decode("utf-8")

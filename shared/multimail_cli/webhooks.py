@@ -1,4 +1,4 @@
-"""Webhook commands: who is told what, and what became of it. They need an admin's key."""
+"""The webhook commands: list, add and remove webhooks, show deliveries. Admin keys only."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .output import show_fields, show_table, show_text, when
+from .output import format_datetime, show_fields, show_table, show_text
 from .session import Session, command
 
 if TYPE_CHECKING:
     from multimail.models import NewWebhook
 
-app = typer.Typer(name="webhooks", no_args_is_help=True, help="Webhooks: subscriptions, history.")
+app = typer.Typer(name="webhooks", no_args_is_help=True, help="Webhooks and their deliveries.")
 
 WebhookArgument = Annotated[str, typer.Argument(metavar="WEBHOOK", help="The webhook's id.")]
 
@@ -21,9 +21,9 @@ WebhookArgument = Annotated[str, typer.Argument(metavar="WEBHOOK", help="The web
 def list_(session: Session) -> None:
     """List the webhooks."""
     with session.client() as client:
-        found = client.list_webhooks()
-    rows = [(one.id, one.status or "", ", ".join(one.events), one.url) for one in found]
-    data = {"webhooks": [one.model_dump(mode="json") for one in found]}
+        hooks = client.list_webhooks()
+    rows = [(hook.id, hook.status or "", ", ".join(hook.events), hook.url) for hook in hooks]
+    data = {"webhooks": [hook.model_dump(mode="json") for hook in hooks]}
     heads = ("ID", "STATUS", "EVENTS", "URL")
     session.answer(data, lambda: show_table(heads, rows) if rows else show_text("No webhooks."))
 
@@ -31,29 +31,35 @@ def list_(session: Session) -> None:
 @command(app)
 def add(
     session: Session,
-    target: Annotated[str, typer.Argument(metavar="URL", help="https, or http on this machine.")],
-    events: Annotated[list[str], typer.Argument(metavar="EVENT", help="Such as email.received.")],
+    target: Annotated[
+        str, typer.Argument(metavar="URL", help="An https URL, or http on this machine.")
+    ],
+    events: Annotated[
+        list[str], typer.Argument(metavar="EVENT", help="An event, such as email.received.")
+    ],
 ) -> None:
-    """Post events to a URL; the signing secret is shown this once.
+    """Send events to a URL; the signing secret is shown only now.
 
-    With --mailbox only that mailbox's events are posted.
+    With --mailbox, only the events of that mailbox are sent.
     """
     with session.client() as client:
-        made = client.create_webhook(target, events, mailbox=session.mailbox)
-    session.answer(made.model_dump(mode="json"), lambda: _show_new(made))
+        webhook = client.create_webhook(target, events, mailbox=session.mailbox)
+    session.answer(webhook.model_dump(mode="json"), lambda: _show_new(webhook))
 
 
-def _show_new(made: NewWebhook) -> None:
-    show_fields((("Webhook", made.id), ("Secret", made.signing_secret)))
-    show_text("Keep the secret: it is not shown again.")
+def _show_new(webhook: NewWebhook) -> None:
+    show_fields((("Webhook", webhook.id), ("Secret", webhook.signing_secret)))
+    show_text("Store the secret: it is not shown again.")
 
 
 @command(app)
 def remove(session: Session, webhook: WebhookArgument) -> None:
-    """End a webhook; what was still to be delivered to it is not."""
+    """Remove a webhook; its pending deliveries are dropped."""
     with session.client() as client:
-        done = client.delete_webhook(webhook)
-    session.answer(done.model_dump(mode="json"), lambda: show_text(f"Webhook {webhook} is ended."))
+        result = client.delete_webhook(webhook)
+    session.answer(
+        result.model_dump(mode="json"), lambda: show_text(f"Webhook {webhook} is removed.")
+    )
 
 
 @command(app)
@@ -61,14 +67,20 @@ def deliveries(
     session: Session,
     status: Annotated[str | None, typer.Option(help="pending, delivered or failed.")] = None,
 ) -> None:
-    """Show the newest deliveries, and why some failed."""
+    """Show the newest deliveries and their errors."""
     with session.client() as client:
         page = client.list_webhook_deliveries(status=status)
-    data = {"deliveries": [one.model_dump(mode="json") for one in page]}
-    heads = ("ID", "MADE", "EVENT", "STATUS", "TRIES", "ERROR")
+    data = {"deliveries": [row.model_dump(mode="json") for row in page]}
+    heads = ("ID", "CREATED", "EVENT", "STATUS", "ATTEMPTS", "ERROR")
     rows = [
-        (one.id, when(one.created_at), one.event or "", one.status, str(one.attempts),
-         one.error or "")
-        for one in page
-    ]  # fmt: skip
+        (
+            item.id,
+            format_datetime(item.created_at),
+            item.event or "",
+            item.status,
+            str(item.attempts),
+            item.error or "",
+        )
+        for item in page
+    ]
     session.answer(data, lambda: show_table(heads, rows) if rows else show_text("No deliveries."))

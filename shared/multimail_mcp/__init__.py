@@ -1,7 +1,7 @@
-"""The catalogue's tools as a server of the Model Context Protocol. Only translation.
+"""The tools of `multimail` as a server of the Model Context Protocol.
 
-`multimail` says what the tools do; the official SDK (the extra `mcp`, version 1 or 2) speaks the
-protocol. `sdk.py` is the only module that knows in which of its two versions.
+The package only translates: `multimail` defines what the tools do, and the official SDK (the extra
+`mcp`, version 1 or 2) implements the protocol. Only `sdk_compat.py` knows the SDK's version.
 """
 
 from .conversations import CONVERSATION_HEADER, Conversations

@@ -1,10 +1,10 @@
-"""Conversations: whose taint and whose sends a request counts to.
+"""Conversations: to which conversation, with its taint and its sends, a request belongs.
 
-Over stdio the process has one client, which is one conversation. Over streamable HTTP the session
-id of the protocol cannot be trusted to be one: CrewAI's client and LangChain's, as they come, open
-a new session for each call, and revision 2026-07-28 has no sessions at all. What one call was
-shown has to hold the next call's send, so all requests to an endpoint are one conversation unless
-the client's code names another in a header, or the operator knows that each session is one.
+Over stdio the process has one client, which is one conversation. Over streamable HTTP a protocol
+session is not always a conversation: the clients of CrewAI and LangChain open a new session for
+each call by default, and protocol revision 2026-07-28 has no sessions. Mail that one call has shown
+must affect the next call's send, so all requests to an endpoint are one conversation, unless the
+client's code names one in a header or the operator states that each session is one.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from dataclasses import dataclass, field
 from multimail.errors import ConfigurationError
 
 CONVERSATION_HEADER = "MultiMail-Conversation"
-"""The HTTP header by which a client's code, and never its model, names a conversation."""
+"""The HTTP header in which the client's code, never its model, names a conversation."""
 
 _NAME = re.compile(r"[!-~]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """Tells conversations apart.
+    """Assigns requests to conversations.
 
     Args:
-        pinned: The name of the one conversation of all requests. It outlives this process where
-            the toolkit's store does.
-        per_session: Take each session of the protocol as a conversation, where there are sessions.
+        pinned: The name of one conversation for all requests. It outlives this process if the
+            toolkit's store does.
+        per_session: Make each protocol session a conversation, if there are sessions.
 
     Raises:
         ConfigurationError: `pinned` is not 1 to 200 printable ASCII characters without a space.
@@ -41,35 +41,35 @@ class Conversations:
 
     def __post_init__(self) -> None:
         if self.pinned is not None:
-            checked_name(self.pinned)
+            validate_name(self.pinned)
 
-    def of(self, session_id: str | None, headers: Mapping[str, str]) -> str:
+    def resolve(self, session_id: str | None, headers: Mapping[str, str]) -> str:
         """Return the conversation of a request.
 
         Args:
-            session_id: The protocol's session, if the transport keeps and has checked one.
-            headers: Of the HTTP request; empty over stdio.
+            session_id: The protocol session, if the transport keeps and has checked one.
+            headers: The headers of the HTTP request; empty over stdio.
 
         Raises:
-            ConfigurationError: The header does not hold a name.
+            ConfigurationError: The value of the header is not a valid name.
         """
         if self.pinned is not None:
             return self.pinned
-        named = headers.get(CONVERSATION_HEADER)
-        if named is not None:
-            return checked_name(named)
+        name = headers.get(CONVERSATION_HEADER)
+        if name is not None:
+            return validate_name(name)
         return f"mcp-{session_id}" if self.per_session and session_id else self._shared
 
 
-def checked_name(name: str) -> str:
-    """Return a conversation's name if it is one.
+def validate_name(name: str) -> str:
+    """Return the name of a conversation if it is valid.
 
     Raises:
-        ConfigurationError: It is not 1 to 200 printable ASCII characters without a space.
+        ConfigurationError: The name is not 1 to 200 printable ASCII characters without a space.
     """
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r:.60} cannot name a conversation.",
+            f"{name!r:.60} is not a valid conversation name.",
             remedy="Use 1 to 200 printable ASCII characters without a space.",
         )
     return name

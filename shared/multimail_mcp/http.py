@@ -1,4 +1,4 @@
-"""The streamable HTTP transport: one endpoint, which asks for its token before anything else."""
+"""The streamable HTTP transport: one endpoint, which checks its token before anything else."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from multimail._config import Secret
 from multimail.errors import ConfigurationError
 
-from .conversations import CONVERSATION_HEADER, checked_name
+from .conversations import CONVERSATION_HEADER, validate_name
 from .http_options import HttpOptions
-from .sdk import bound
+from .sdk_compat import build_sdk_server
 from .server import McpServer
 
 PATH = "/mcp"
-_IDLE_SECONDS = 24 * 3600
-_SHUTDOWN_SECONDS = 3
+_SESSION_IDLE_TIMEOUT = 24 * 3600
+_SHUTDOWN_TIMEOUT = 3
 
 
 def application(server: McpServer, options: HttpOptions) -> Starlette:
     """Return the endpoint as an ASGI application, at the path `/mcp`.
 
     Args:
-        server: What it serves. It is closed when the application ends.
-        options: Who may ask. Where to listen is left to whoever runs the application.
+        server: The server. It is closed when the application ends.
+        options: The access rules. The host and port in them are not used.
     """
     manager = StreamableHTTPSessionManager(
-        bound(server, sessions=not options.stateless),
+        build_sdk_server(server, sessions=not options.stateless),
         stateless=options.stateless,
         security_settings=TransportSecuritySettings(
             allowed_hosts=options.host_names(), allowed_origins=options.origins()
         ),
-        # An end of the session is an end of its taint, which the client's model may outlive.
-        session_idle_timeout=_IDLE_SECONDS,
+        # A session's taint ends with it, but the context of the client's model can live longer.
+        session_idle_timeout=_SESSION_IDLE_TIMEOUT,
     )
 
     @asynccontextmanager
@@ -56,10 +56,10 @@ def application(server: McpServer, options: HttpOptions) -> Starlette:
             yield
         await server.aclose()
 
-    endpoint: ASGIApp = _Named(manager.handle_request)
+    endpoint: ASGIApp = _ConversationHeaderMiddleware(manager.handle_request)
     middleware = []
     if options.token is not None:
-        backend = BearerAuthBackend(_OneToken(options.token))
+        backend = BearerAuthBackend(_StaticTokenVerifier(options.token))
         middleware.append(Middleware(AuthenticationMiddleware, backend=backend))
         endpoint = RequireAuthMiddleware(endpoint, [])
     return Starlette(routes=[Route(PATH, endpoint)], middleware=middleware, lifespan=lifespan)
@@ -69,12 +69,12 @@ async def serve_http(server: McpServer, options: HttpOptions, ready: Callable[[s
     """Serve clients until SIGINT or SIGTERM.
 
     Args:
-        server: What it serves. It is closed at the end.
-        options: Where, and for whom.
-        ready: Is told the endpoint's URL, once clients can connect.
+        server: The server. It is closed at the end.
+        options: Where to listen, and the access rules.
+        ready: Called with the endpoint's URL once clients can connect.
 
     Raises:
-        ConfigurationError: The address cannot be listened on.
+        ConfigurationError: The server cannot listen on the address.
     """
     listener = _listen(options.host, options.port)
     host = f"[{options.host}]" if ":" in options.host else options.host
@@ -84,21 +84,21 @@ async def serve_http(server: McpServer, options: HttpOptions, ready: Callable[[s
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
         ws="none",
     )
-    await _Announced(config, lambda: ready(url)).serve([listener])
+    await _NotifyingServer(config, lambda: ready(url)).serve([listener])
 
 
-class _Announced(uvicorn.Server):
-    """uvicorn's server, which also says when it is ready."""
+class _NotifyingServer(uvicorn.Server):
+    """A uvicorn server that calls a function when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, then say so."""
+        """Start to serve, then call `ready`."""
         await super().startup(sockets)
         if self.started:
             self._ready()
@@ -116,8 +116,8 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-class _OneToken:
-    """The SDK's verifier of tokens, for the one that the operator chose."""
+class _StaticTokenVerifier:
+    """A token verifier for the SDK that accepts the operator's token only."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
@@ -128,8 +128,8 @@ class _OneToken:
         return AccessToken(token="(hidden)", client_id="multimail", scopes=[])  # noqa: S106
 
 
-class _Named:
-    """Refuses a request whose header does not name a conversation, before it means another."""
+class _ConversationHeaderMiddleware:
+    """Rejects a request whose conversation header is invalid."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -137,8 +137,8 @@ class _Named:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             for name in Headers(scope=scope).getlist(CONVERSATION_HEADER):
-                checked_name(name)
+                validate_name(name)
         except ConfigurationError as error:
-            refusal = PlainTextResponse(f"{CONVERSATION_HEADER}: {error}", status_code=400)
-            return await refusal(scope, receive, send)
+            response = PlainTextResponse(f"{CONVERSATION_HEADER}: {error}", status_code=400)
+            return await response(scope, receive, send)
         return await self._app(scope, receive, send)

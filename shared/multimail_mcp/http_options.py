@@ -1,4 +1,4 @@
-"""Options of the streamable HTTP endpoint: where it listens, by which names, and for whom."""
+"""Options of the streamable HTTP endpoint: its address, its names and its access rules."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 from multimail._config import LOOPBACK, Secret
 from multimail.errors import ConfigurationError
 
-LEAST_TOKEN = 20
+MIN_TOKEN_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """Where the endpoint listens, and who may ask.
+    """Where the endpoint listens, and which requests it accepts.
 
     Args:
-        host: The address to listen on. Anything but this machine's own needs a `token`.
+        host: The address to listen on. An address that is not loopback needs a `token`.
         port: The port; 0 picks a free one.
-        token: What clients have to send as `Authorization: Bearer …`, at least 20 characters.
-        allowed_hosts: More names by which clients reach it, `name` or `name:port`; every other
-            Host header is refused, against DNS rebinding.
-        allowed_origins: Origins of web pages that may ask, such as `https://app.example.com`.
-        stateless: Keep no sessions of the protocol: any worker answers any request.
+        token: The token that clients send as `Authorization: Bearer …`, at least 20 characters.
+        allowed_hosts: Host names that clients use, `name` or `name:port`. Any other Host header is
+            rejected, which prevents DNS rebinding.
+        allowed_origins: Origins of web pages that are allowed, such as `https://app.example.com`.
+        stateless: Keep no protocol sessions, so that any worker can answer any request.
 
     Raises:
-        ConfigurationError: It would be open to others without a token, the token is too short, or
-            nobody could reach it by a name that is allowed.
+        ConfigurationError: Other machines could reach the endpoint without a token, the token is
+            too short, or no allowed host name leads to the endpoint.
     """
 
     host: str = "127.0.0.1"
@@ -37,25 +37,25 @@ class HttpOptions:
     stateless: bool = False
 
     def __post_init__(self) -> None:
-        if self.token is not None and len(self.token.reveal()) < LEAST_TOKEN:
+        if self.token is not None and len(self.token.reveal()) < MIN_TOKEN_LENGTH:
             raise ConfigurationError(
-                f"The endpoint's token has fewer than {LEAST_TOKEN} characters.",
-                remedy="Make one: openssl rand -hex 32",
+                f"The endpoint's token has fewer than {MIN_TOKEN_LENGTH} characters.",
+                remedy="Create one: openssl rand -hex 32",
             )
         if self.is_open and self.token is None:
             raise ConfigurationError(
-                f"On {self.host} others could reach the mailbox, and there is no token.",
+                f"On {self.host} other machines can reach the endpoint, and it has no token.",
                 remedy="Set a token for the endpoint, or listen on 127.0.0.1.",
             )
         if _is_any(self.host) and not self.allowed_hosts:
             raise ConfigurationError(
-                f"On {self.host} it is not known by which name clients reach it.",
-                remedy="Name it as an allowed host.",
+                f"On {self.host} the endpoint does not know the host name that clients use.",
+                remedy="Give the name as an allowed host.",
             )
 
     @property
     def is_open(self) -> bool:
-        """Whether others than this machine can reach it."""
+        """Whether other machines can reach the endpoint."""
         return self.host not in LOOPBACK and not _is_loopback(self.host)
 
     def host_names(self) -> list[str]:
@@ -63,12 +63,11 @@ class HttpOptions:
         own = ["127.0.0.1", "localhost", "[::1]"]
         if not _is_any(self.host):
             own.append(f"[{self.host}]" if ":" in self.host else self.host)
-        every = [*own, *self.allowed_hosts]
-        return [form for one in every for form in _with_ports(one)]
+        return [form for name in (*own, *self.allowed_hosts) for form in _with_ports(name)]
 
     def origins(self) -> list[str]:
         """Return the Origin headers that are accepted."""
-        own = [f"http://{one}:*" for one in ("127.0.0.1", "localhost", "[::1]")]
+        own = [f"http://{name}:*" for name in ("127.0.0.1", "localhost", "[::1]")]
         return [*own, *self.allowed_origins]
 
 

@@ -1,9 +1,9 @@
-"""Resources: messages and threads by URI, shown by the code of `read_email` and `get_thread`.
+"""Resources: messages and threads by URI, rendered by the tools `read_email` and `get_thread`.
 
     multimail://{mailbox}/messages/{id}{?offset,include_quoted}
     multimail://{mailbox}/threads/{id}{?before}
 
-`mailbox` is an address or an id, percent-encoded (RFC 6570 level 3 does so by itself).
+`mailbox` is an address or an id, percent-encoded (RFC 6570 level 3 does this).
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from pydantic import Field
 
 from multimail.errors import NotFoundError
-from multimail.tools import ToolContext, ToolSpec
-from multimail.tools.args import GetThread, ReadEmail
-from multimail.tools.reading import Run
+from multimail.tools import ToolContext, ToolRun, ToolSpec
+from multimail.tools.schemas import GetThread, ReadEmail
 
 SCHEME = "multimail"
 MIME_TYPE = "text/plain"
@@ -37,25 +36,25 @@ class _ThreadUri(GetThread):
 
 
 class Resource:
-    """What can be read by URI, as the tool of that name reads it.
+    """A kind of object that can be read by URI, as a tool reads it.
 
     Args:
-        tool: The tool that shows it; its access, its guard and its words are the resource's.
-        kind: The URI's first path segment.
+        tool: The tool that reads it; the tool's access, guard and description apply.
+        kind: The first path segment of the URI.
         args: The tool's arguments and the mailbox.
-        id_name: The argument that the URI's second path segment is.
+        id_name: The name of the argument in the second path segment of the URI.
     """
 
     def __init__(
         self, tool: ToolSpec, kind: str, args: type[_MessageUri | _ThreadUri], id_name: str
     ) -> None:
         self.kind, self._id_name = kind, id_name
-        self.spec = replace(tool, args=args, operation=_within_mailbox(tool))
+        self.spec = replace(tool, args=args, operation=_read_in_mailbox(tool))
         options = [name for name in tool.args.model_fields if name != id_name]
         self.template = f"{SCHEME}://{{mailbox}}/{kind}/{{id}}{{?{','.join(options)}}}"
 
     def as_template(self) -> dict[str, Any]:
-        """Return it as `resources/templates/list` shows it."""
+        """Return the template for `resources/templates/list`."""
         return {
             "uriTemplate": self.template,
             "name": self.kind,
@@ -64,44 +63,44 @@ class Resource:
             "mimeType": MIME_TYPE,
         }
 
-    def arguments(self, mailbox: str, identity: str, query: str) -> dict[str, Any]:
-        """Return what a URI says, unchecked."""
-        return {**dict(parse_qsl(query)), self._id_name: identity, "mailbox": mailbox}
+    def arguments(self, mailbox: str, object_id: str, query: str) -> dict[str, Any]:
+        """Return the tool's arguments from the parts of a URI, unchecked."""
+        return {**dict(parse_qsl(query)), self._id_name: object_id, "mailbox": mailbox}
 
 
-def resources_of(specs: Iterable[ToolSpec]) -> dict[str, Resource]:
-    """Return the resources that these tools can show, by kind."""
-    by_name = {one.name: one for one in specs}
-    made = []
+def build_resources(specs: Iterable[ToolSpec]) -> dict[str, Resource]:
+    """Return the resources that these tools can read, by kind."""
+    by_name = {spec.name: spec for spec in specs}
+    resources = []
     if "read_email" in by_name:
-        made.append(Resource(by_name["read_email"], "messages", _MessageUri, "email_id"))
+        resources.append(Resource(by_name["read_email"], "messages", _MessageUri, "email_id"))
     if "get_thread" in by_name:
-        made.append(Resource(by_name["get_thread"], "threads", _ThreadUri, "thread_id"))
-    return {one.kind: one for one in made}
+        resources.append(Resource(by_name["get_thread"], "threads", _ThreadUri, "thread_id"))
+    return {resource.kind: resource for resource in resources}
 
 
-def _within_mailbox(tool: ToolSpec) -> Callable[[Any, ToolContext], Run]:
-    def read(args: _MessageUri | _ThreadUri, context: ToolContext) -> Run:
+def _read_in_mailbox(tool: ToolSpec) -> Callable[[Any, ToolContext], ToolRun]:
+    def read(args: _MessageUri | _ThreadUri, context: ToolContext) -> ToolRun:
         mailbox = yield from context.mailbox(args.mailbox)
-        own = tool.args.model_validate(args.model_dump(exclude={"mailbox"}))
-        return (yield from tool.operation(own, replace(context, pinned=mailbox.id)))
+        tool_args = tool.args.model_validate(args.model_dump(exclude={"mailbox"}))
+        return (yield from tool.operation(tool_args, replace(context, pinned=mailbox.id)))
 
     return read
 
 
-def find(uri: str, resources: dict[str, Resource]) -> tuple[Resource, dict[str, Any]]:
-    """Return the resource of a URI, and the arguments that the URI holds.
+def find_resource(uri: str, resources: dict[str, Resource]) -> tuple[Resource, dict[str, Any]]:
+    """Return the resource of a URI, and the arguments in the URI.
 
     Raises:
-        NotFoundError: The URI is none of a resource's.
+        NotFoundError: The URI belongs to no resource.
     """
     parts = _split(uri)
-    segments = [unquote(one) for one in parts.path.split("/")[1:]] if parts else []
+    segments = [unquote(segment) for segment in parts.path.split("/")[1:]] if parts else []
     if parts is None or len(segments) != 2 or segments[0] not in resources:
-        known = ", ".join(one.template for one in resources.values())
-        raise NotFoundError(f"There is no resource {uri!r:.200}. There are: {known}.")
-    found = resources[segments[0]]
-    return found, found.arguments(unquote(parts.netloc), segments[1], parts.query)
+        templates = ", ".join(resource.template for resource in resources.values())
+        raise NotFoundError(f"There is no resource {uri!r:.200}. The resources are: {templates}.")
+    resource = resources[segments[0]]
+    return resource, resource.arguments(unquote(parts.netloc), segments[1], parts.query)
 
 
 def _split(uri: str) -> SplitResult | None:

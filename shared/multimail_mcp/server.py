@@ -1,32 +1,39 @@
-"""The server: the toolkit's tools and resources, by the protocol's operations. No SDK in here."""
+"""The server: a toolkit's tools and resources as the protocol's operations, without the SDK."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from multimail._version import __version__
 from multimail.errors import NotFoundError
-from multimail.tools import AGENT_INSTRUCTIONS, ApproverToolkit, Toolkit, ToolResult
-from multimail.tools.spec import ToolError
+from multimail.tools import AGENT_INSTRUCTIONS, ApproverToolkit, ToolError, Toolkit, ToolResult
 
-from .answers import result_of, tool_of
 from .conversations import Conversations
-from .progress import Report, while_waiting
-from .resources import MIME_TYPE, find, resources_of
+from .conversion import build_result, build_tool
+from .resources import MIME_TYPE, build_resources, find_resource
+
+T = TypeVar("T")
+
+Report: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Sends `notifications/progress`: the progress, the total, and a message."""
+
+REPORT_INTERVAL = 5.0
+"""Seconds between two progress reports; well under the usual timeouts of clients and proxies."""
 
 _DEFAULT_WAIT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a request says beside its parameters.
+    """A request, apart from its parameters.
 
     Attributes:
-        session_id: The protocol's session, where the transport keeps and has checked one.
-        headers: Of the HTTP request; empty over stdio.
-        report: Sends progress, if the client asked for it.
+        session_id: The id of the protocol session, if the transport keeps and has checked one.
+        headers: The headers of the HTTP request; empty over stdio.
+        report: Sends progress; None if the client did not ask for it.
     """
 
     session_id: str | None = None
@@ -35,11 +42,11 @@ class Request:
 
 
 class ResourceError(Exception):
-    """A resource cannot be read, which the protocol says by an error of its own.
+    """A resource cannot be read. The protocol has its own error for this.
 
     Args:
-        error: Why.
-        text: The same for a model.
+        error: The tool's error.
+        text: The text of the error for a model.
     """
 
     def __init__(self, error: ToolError, text: str) -> None:
@@ -48,15 +55,15 @@ class ResourceError(Exception):
 
 
 class McpServer:
-    """A toolkit as an MCP server, whichever transport and version of the SDK carries it.
+    """A toolkit as an MCP server, independent of the transport and of the version of the SDK.
 
     Args:
-        toolkit: A `Toolkit`, or an `ApproverToolkit` for a reviewer's pack.
-        conversations: How conversations are told apart.
-        full_data: Put all facts of a result into its structured content, senders' words without
-            marks among them, for a client whose code reads them. Without it the structured
-            content is the text and what are the API's own words, since many clients show it to
-            their model in place of the text.
+        toolkit: A `Toolkit`, or an `ApproverToolkit` for a reviewer's tools.
+        conversations: Assigns requests to conversations.
+        full_data: Put all data of a result into its structured content, including unmarked text
+            from senders, for clients whose code reads it. By default, the structured content has
+            only the text and the API's own words, since many clients show it to their model in
+            place of the text.
     """
 
     name = "multimail"
@@ -73,52 +80,56 @@ class McpServer:
         self.instructions = None if isinstance(toolkit, ApproverToolkit) else AGENT_INSTRUCTIONS
         self._conversations = conversations or Conversations()
         self._full_data = full_data
-        self._tools = {one.name: one for one in toolkit.specs}
-        self._resources = resources_of(toolkit.specs)
+        self._tools = {spec.name: spec for spec in toolkit.specs}
+        self._resources = build_resources(toolkit.specs)
 
     def tools(self) -> list[dict[str, Any]]:
-        """Return the tools, as `tools/list` answers them."""
-        return [tool_of(one, full_data=self._full_data) for one in self._tools.values()]
+        """Return the tools for `tools/list`."""
+        return [build_tool(spec, full_data=self._full_data) for spec in self._tools.values()]
 
     def templates(self) -> list[dict[str, Any]]:
-        """Return the resources, as `resources/templates/list` answers them."""
-        return [one.as_template() for one in self._resources.values()]
+        """Return the resource templates for `resources/templates/list`."""
+        return [resource.as_template() for resource in self._resources.values()]
 
     async def call(self, name: str, arguments: Any, request: Request) -> dict[str, Any]:
-        """Call a tool, as `tools/call` answers it. What goes wrong is in the answer.
+        """Call a tool and return its result for `tools/call`. An error is a result too.
 
         Args:
             name: The tool's name.
-            arguments: What the model said, unchecked.
-            request: Who asks.
+            arguments: The model's arguments, unchecked.
+            request: The request of the call.
         """
         spec = self._tools.get(name)
         if spec is None:
-            return self._answer(ToolResult.failure(_unknown(name, self._tools)))
+            return self._build_result(ToolResult.failure(_unknown_tool(name, self._tools)))
         run = self.toolkit.session.acall(spec, arguments, session_id=self._conversation(request))
         if name == "wait_for_email" and request.report is not None:
-            return self._answer(await while_waiting(run, request.report, _seconds(arguments)))
-        return self._answer(await run)
+            return self._build_result(
+                await _report_while_waiting(run, request.report, _get_timeout(arguments))
+            )
+        return self._build_result(await run)
 
     async def read(self, uri: str, request: Request) -> dict[str, Any]:
-        """Read a resource, as `resources/read` answers it; it counts as shown, as by the tool.
+        """Read a resource and return it for `resources/read`.
+
+        What it contains counts as shown to the model, as with the tool.
 
         Args:
-            uri: Which one.
-            request: Who asks.
+            uri: The URI of the resource.
+            request: The request.
 
         Raises:
-            ResourceError: There is none, or it cannot be read.
+            ResourceError: There is no such resource, or it cannot be read.
         """
         try:
-            resource, arguments = find(uri, self._resources)
+            resource, arguments = find_resource(uri, self._resources)
         except NotFoundError as error:
-            raise _unreadable(ToolResult.failure(ToolError.of(error))) from None
+            raise _resource_error(ToolResult.failure(ToolError.from_exception(error))) from None
         result = await self.toolkit.session.acall(
             resource.spec, arguments, session_id=self._conversation(request)
         )
         if not result.ok:
-            raise _unreadable(result)
+            raise _resource_error(result)
         return {"contents": [{"uri": uri, "mimeType": MIME_TYPE, "text": result.text}]}
 
     async def aclose(self) -> None:
@@ -126,25 +137,51 @@ class McpServer:
         await self.toolkit.aclose()
 
     def _conversation(self, request: Request) -> str:
-        return self._conversations.of(request.session_id, request.headers)
+        return self._conversations.resolve(request.session_id, request.headers)
 
-    def _answer(self, result: ToolResult) -> dict[str, Any]:
-        return result_of(result, full_data=self._full_data)
+    def _build_result(self, result: ToolResult) -> dict[str, Any]:
+        return build_result(result, full_data=self._full_data)
 
 
-def _unknown(name: str, tools: Mapping[str, Any]) -> ToolError:
+def _unknown_tool(name: str, tools: Mapping[str, Any]) -> ToolError:
     return ToolError(
         "unknown_tool",
         f"Unknown tool {name!r:.80}",
-        next_step=f"There are: {', '.join(tools)}.",
+        next_step=f"The tools are: {', '.join(tools)}.",
     )
 
 
-def _unreadable(result: ToolResult) -> ResourceError:
+def _resource_error(result: ToolResult) -> ResourceError:
     assert result.error is not None
     return ResourceError(result.error, result.text)
 
 
-def _seconds(arguments: Any) -> float:
-    given = arguments.get("timeout_seconds") if isinstance(arguments, Mapping) else None
-    return float(given) if isinstance(given, int | float) else _DEFAULT_WAIT
+def _get_timeout(arguments: Any) -> float:
+    timeout = arguments.get("timeout_seconds") if isinstance(arguments, Mapping) else None
+    return float(timeout) if isinstance(timeout, int | float) else _DEFAULT_WAIT
+
+
+async def _report_while_waiting(work: Awaitable[T], report: Report, seconds: float) -> T:
+    """Report progress at once and then regularly, until the work is done or cancelled.
+
+    Args:
+        work: The work to wait for.
+        report: Sends the progress.
+        seconds: How long the work takes at most.
+    """
+    reporting = asyncio.create_task(_keep_reporting(report, seconds))
+    try:
+        return await work
+    finally:
+        reporting.cancel()
+        # A failed report must not lose the result of the work.
+        await asyncio.gather(reporting, return_exceptions=True)
+
+
+async def _keep_reporting(report: Report, seconds: float) -> None:
+    get_time = asyncio.get_running_loop().time
+    start = get_time()
+    while True:
+        waited = get_time() - start
+        await report(waited, seconds, f"Waiting for mail: {waited:.0f} of {seconds:.0f} s.")
+        await asyncio.sleep(REPORT_INTERVAL)

@@ -1,4 +1,4 @@
-"""The stdio transport: one client, one conversation, and a stdout that carries nothing else."""
+"""The stdio transport: one client, one conversation, and stdout reserved for the protocol."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from io import TextIOWrapper
 import anyio
 from mcp.server.stdio import stdio_server
 
-from .sdk import bound
+from .sdk_compat import build_sdk_server
 from .server import McpServer
 
 
 async def serve_stdio(server: McpServer) -> None:
-    """Serve the client at this process's stdin and stdout until it closes stdin.
+    """Serve the client on stdin and stdout until it closes stdin.
 
-    Meanwhile whatever else is written to stdout goes to stderr.
+    Everything else that is written to stdout in the meantime goes to stderr.
     """
-    made = bound(server, sessions=False)
+    sdk_server = build_sdk_server(server, sessions=False)
     try:
-        with _own_stdout() as stdout:
+        with _reserve_stdout() as stdout:
             async with stdio_server(stdout=anyio.wrap_file(stdout)) as (incoming, outgoing):
-                await made.run(incoming, outgoing, made.create_initialization_options())
+                options = sdk_server.create_initialization_options()
+                await sdk_server.run(incoming, outgoing, options)
     finally:
         await server.aclose()
 
 
 @contextmanager
-def _own_stdout() -> Iterator[TextIOWrapper]:
-    """Keep stdout for the protocol: a print of any library would break it."""
+def _reserve_stdout() -> Iterator[TextIOWrapper]:
+    """Reserve stdout for the protocol: a print of any library would break it."""
     sys.stdout.flush()
-    own = os.dup(1)
+    saved = os.dup(1)
     os.dup2(2, 1)
     try:
-        with TextIOWrapper(os.fdopen(os.dup(own), "wb"), encoding="utf-8") as stream:
+        with TextIOWrapper(os.fdopen(os.dup(saved), "wb"), encoding="utf-8") as stream:
             yield stream
     finally:
-        os.dup2(own, 1)
-        os.close(own)
+        os.dup2(saved, 1)
+        os.close(saved)

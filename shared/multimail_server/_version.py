@@ -1,4 +1,4 @@
-"""The version of the distribution that this server came with."""
+"""The version of the installed distribution."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import cache
 
 @cache
 def version() -> str:
-    """Return the installed version of multimail; `unknown` when it runs from bare files."""
-    # Imported with the first question: it reads zip files and CSV, which a start does not need.
+    """Return the installed version of multimail; `unknown` if it isn't installed."""
+    # Imported late: it loads zipfile and csv, which the start doesn't need.
     from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
+    from importlib.metadata import version as get_version
 
     try:
-        return installed("multimail")
+        return get_version("multimail")
     except PackageNotFoundError:
         return "unknown"

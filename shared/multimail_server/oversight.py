@@ -1,8 +1,8 @@
-"""Oversight: one pure table of what may happen to a message, and one pure function that reads it.
+"""The oversight table: which event leads from which state to which, by direction and mode.
 
-The mailroom executes what `outcome` answers and nothing else decides. The mode is the one frozen
-on the message when it was sent or received, so a mailbox that is loosened later releases nothing
-that was held. The table is finite data: `every_case` walks all of it, for a checker.
+`transition` is a pure function and the only authority; `services.transitions` applies its result.
+The mode is the one stored with the message when it was sent or received, so loosening a mailbox
+later releases nothing that was held. The table is finite: `every_case` enumerates it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from itertools import product
 
 
 class Direction(StrEnum):
-    """Whether a message leaves the mailbox or came to it."""
+    """Whether a message is sent or received."""
 
     OUTBOUND = "outbound"
     INBOUND = "inbound"
 
 
 class Mode(StrEnum):
-    """How much a human watches over a mailbox, from the strictest to the loosest."""
+    """Oversight modes, from the strictest to the loosest."""
 
     READ_ONLY = "read_only"
     GATED_ALL = "gated_all"
@@ -30,20 +30,20 @@ class Mode(StrEnum):
     AUTONOMOUS = "autonomous"
 
     def is_looser_than(self, other: Mode) -> bool:
-        """Return whether this mode leaves an agent more freedom than `other`."""
-        ladder = list(Mode)
-        return ladder.index(self) > ladder.index(other)
+        """Return whether this mode is looser than `other`."""
+        modes = list(Mode)
+        return modes.index(self) > modes.index(other)
 
 
 class State(StrEnum):
-    """The status of a message, in the wire's words."""
+    """The status of a message, named as in the API."""
 
     PENDING_SCAN = "pending_scan"
     PENDING_SEND_APPROVAL = "pending_send_approval"
     PENDING_INBOUND_APPROVAL = "pending_inbound_approval"
     SCHEDULED = "scheduled"
     SCHEDULED_FIRST = "scheduled_first"
-    """Waits for its `send_at`, and only then for its decision. The wire calls it scheduled."""
+    """Waits for its `send_at` and then for its decision. The API calls it scheduled."""
     SENDING = "sending"
     SENT = "sent"
     SEND_FAILED = "send_failed"
@@ -64,53 +64,53 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a message."""
+    """Events that can happen to a message."""
 
     SCANNED = "scanned"
-    """The scan let it through; it may leave, or be seen, as soon as the mode allows."""
+    """The scan passed; the mode decides whether it can leave or be seen."""
     SCANNED_FOR_LATER = "scanned_for_later"
-    """The same for a message whose `send_at` lies ahead."""
+    """The same for a message with a future `send_at`."""
     SCANNED_TO_SCHEDULE_FIRST = "scanned_to_schedule_first"
-    """The same, where the decision is to be made at `send_at` and not before."""
+    """The same if the decision is to be made at `send_at`."""
     SCANNED_AS_SUSPECT = "scanned_as_suspect"
-    """The scan set inbound mail aside, to be read with care."""
+    """The scan flagged inbound mail."""
     SCANNED_AS_SPAM = "scanned_as_spam"
-    """The scan locked inbound mail away."""
+    """The scan quarantined inbound mail."""
     APPROVED = "approved"
     APPROVED_FOR_LATER = "approved_for_later"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
     RESCHEDULED = "rescheduled"
-    """Its `send_at` was changed to another moment that lies ahead."""
+    """Its `send_at` was changed to another future time."""
     REVISED = "revised"
-    """A reviewer edited it while it waited: a new revision, which needs a decision of its own."""
+    """A reviewer edited it: the new revision needs its own decision."""
     EDITED = "edited"
-    """Its sender changed what it says before anybody let it through."""
+    """Its sender edited it before it was approved."""
     EXPIRED = "expired"
     DUE = "due"
-    """The outbox reached it."""
+    """The outbox picked it up."""
     DELIVERED = "delivered"
-    """The relay, or the test outbox, has taken it."""
+    """The relay or the test outbox accepted it."""
     FAILED = "failed"
-    """It cannot be delivered any more."""
+    """Its delivery failed for good."""
     OPENED = "opened"
     """A key read its content."""
     REPORTED_SPAM = "reported_spam"
     REPORTED_CLEAN = "reported_clean"
-    """Somebody said that it is no spam after all."""
+    """It was reported as not spam."""
     PURGED = "purged"
-    """Its time to be kept ran out: what it says is erased."""
+    """Its retention time ended: its content is erased."""
 
 
 class Effect(StrEnum):
-    """What the mailroom does, in the same transaction as the change of state."""
+    """Effects to apply in the transaction that changes the state."""
 
     AWAIT_DECISION = "await_decision"
     ENQUEUE = "enqueue"
     ENQUEUE_FOR_LATER = "enqueue_for_later"
     WITHDRAW = "withdraw"
     NOTIFY = "notify"
-    """Tell the human what left without a decision."""
+    """Notify the operator of a send without a decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +123,12 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class NoOp:
-    """The event happened before: answer as then, change nothing."""
+    """The event happened before; nothing changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The event may not happen: `code` is for programs, `message` for people."""
+    """The event is rejected, with a `code` for programs and a `message` for people."""
 
     code: str
     message: str
@@ -143,13 +143,13 @@ INBOUND_FREE = (Mode.READ_ONLY, Mode.GATED_SEND, Mode.MONITORED, Mode.AUTONOMOUS
 HIDDEN = frozenset(
     {State.PENDING_INBOUND_APPROVAL, State.REJECTED, State.SPAM_QUARANTINED, State.DELETED}
 )
-"""States in which an inbound message's content is for reviewers only."""
+"""States in which only reviewers can see the content of an inbound message."""
 
 OVER = (State.SENT, State.SEND_FAILED, State.REJECTED, State.CANCELLED, State.EXPIRED)
-"""States of outbound mail in which nothing more happens to it but that it is forgotten."""
+"""Final states of outbound mail, which can only be purged."""
 KEPT = (State.UNREAD, State.READ, State.ARCHIVED, State.REJECTED, State.PENDING_INBOUND_APPROVAL,
         State.SPAM_FLAGGED, State.SPAM_QUARANTINED)  # fmt: skip
-"""States of inbound mail that is kept for a time and then forgotten."""
+"""States of inbound mail that retention can purge."""
 
 _OUT, _IN = Direction.OUTBOUND, Direction.INBOUND
 _REPEAT = NoOp()
@@ -164,8 +164,8 @@ _GO_LATER_AND_TELL = Transition(State.SCHEDULED, (Effect.ENQUEUE_FOR_LATER, Effe
 _SUSPECT = Transition(State.SPAM_FLAGGED)
 _FROZEN = Rejected(
     "content_frozen",
-    "It was let through, so what it says can no longer change: move its `send_at`, or cancel it "
-    "and send another one.",
+    "It was approved, so its content can no longer change. Change its `send_at`, or cancel it and "
+    "send another one.",
 )
 _PURGE = Transition(State.DELETED)
 
@@ -175,7 +175,7 @@ _ROWS: tuple[_Row, ...] = (
     (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED, _HOLD),
     (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED_FOR_LATER, _HOLD),
     (_OUT, GATED, State.PENDING_SCAN, Event.SCANNED_TO_SCHEDULE_FIRST, _GATE_LATER),
-    # Its moment came: now it enters the queue, and leaves it only by a decision.
+    # At `send_at` it enters the approval queue.
     (_OUT, GATED, State.SCHEDULED_FIRST, Event.DUE, _HOLD_AGAIN),
     (_OUT, GATED, State.SCHEDULED_FIRST, Event.CANCELLED, _STOP),
     (_OUT, GATED, State.SCHEDULED_FIRST, Event.RESCHEDULED, _GATE_LATER),
@@ -193,7 +193,7 @@ _ROWS: tuple[_Row, ...] = (
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.EXPIRED, Transition(State.EXPIRED)),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.RESCHEDULED, _HOLD),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REVISED, _HOLD),
-    # The approver saw the old moment: a new one is a new revision, which needs a new decision.
+    # The approver saw the old time, so a new time needs a new decision.
     (_OUT, GATED, State.SCHEDULED, Event.RESCHEDULED, _HOLD_AGAIN),
     (_OUT, FREE, State.SCHEDULED, Event.RESCHEDULED, _GO_LATER),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.EDITED, _HOLD),
@@ -228,7 +228,7 @@ _ROWS: tuple[_Row, ...] = (
     (_IN, tuple(Mode), State.UNREAD, Event.OPENED, Transition(State.READ)),
     *((_IN, tuple(Mode), state, Event.OPENED, _REPEAT)
       for state in (State.READ, State.ARCHIVED, State.PENDING_INBOUND_APPROVAL, State.REJECTED)),
-    # Where a human decides on everything that comes in, the scan only advises.
+    # If all inbound mail needs a decision, the scan is advisory.
     *((_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, event,
        Transition(State.PENDING_INBOUND_APPROVAL))
       for event in (Event.SCANNED_AS_SUSPECT, Event.SCANNED_AS_SPAM)),
@@ -242,7 +242,7 @@ _ROWS: tuple[_Row, ...] = (
       for state in (State.SPAM_FLAGGED, State.SPAM_QUARANTINED)
       for event in (Event.REPORTED_SPAM, Event.OPENED)),
     (_IN, tuple(Mode), State.SPAM_FLAGGED, Event.REPORTED_CLEAN, Transition(State.UNREAD)),
-    # In a mailbox that holds all inbound mail, only an approval shows what was hidden.
+    # In a mailbox that holds all inbound mail, only an approval reveals a message.
     (_IN, INBOUND_FREE, State.SPAM_QUARANTINED, Event.REPORTED_CLEAN, Transition(State.UNREAD)),
     (_IN, (Mode.GATED_ALL,), State.SPAM_FLAGGED, Event.APPROVED, _REPEAT),
     *((_OUT, tuple(Mode), state, Event.PURGED, _PURGE) for state in OVER),
@@ -258,31 +258,31 @@ TABLE: dict[Case, Outcome] = {
 _NOT_HELD = "It does not await a decision"
 _OVER: dict[State, str] = {
     State.CANCELLED: "It was cancelled",
-    State.EXPIRED: "Its time for a decision ran out, so it expired and can no longer be sent",
+    State.EXPIRED: "It expired before a decision and can no longer be sent",
     State.REJECTED: "It was rejected",
     State.SENT: "It has already been sent",
-    State.SENDING: "It is already on its way out",
-    State.SCHEDULED: "It was let through and is scheduled",
-    State.SCHEDULED_FIRST: "It enters the queue at its `send_at`",
+    State.SENDING: "It is being sent",
+    State.SCHEDULED: "It was approved and is scheduled",
+    State.SCHEDULED_FIRST: "It enters the approval queue at its `send_at`",
     State.SEND_FAILED: "Its delivery has failed",
-    State.DELETED: "Its time to be kept ran out, and its content is erased",
+    State.DELETED: "Its retention time ended and its content is erased",
 }
 
 
 def transition(direction: Direction, mode: Mode, state: State, event: Event) -> Outcome:
-    """Return what `event` does to a message. Pure and total: what is not allowed is refused.
+    """Return the result of `event`. Pure and total: events that aren't in the table are rejected.
 
     Args:
-        direction: Of the message.
-        mode: The mode frozen on the message, not the mailbox's of today.
-        state: The message's present state.
-        event: What wants to happen.
+        direction: The direction of the message.
+        mode: The mode stored with the message, not the mailbox's present mode.
+        state: The present state of the message.
+        event: The event.
     """
-    found = TABLE.get((direction, mode, state, event))
-    if found is not None:
-        return found
+    result = TABLE.get((direction, mode, state, event))
+    if result is not None:
+        return result
     if direction is Direction.OUTBOUND and mode is Mode.READ_ONLY:
-        return Rejected("read_only", "This mailbox is read_only: nothing can be sent from it.")
+        return Rejected("read_only", "This mailbox is read_only: it cannot send.")
     if state is State.EXPIRED:
         return Rejected("expired", f"{_OVER[state]}.")
     code = "already_decided" if event in _DECISIONS else "not_possible"
@@ -295,10 +295,10 @@ _DECISIONS = frozenset({Event.APPROVED, Event.APPROVED_FOR_LATER, Event.REJECTED
 
 
 def every_case() -> Iterator[Case]:
-    """Yield every combination that `outcome` can be asked about."""
+    """Yield every combination of direction, mode, state and event."""
     yield from product(Direction, Mode, State, Event)
 
 
 def hides_content(direction: Direction, state: State) -> bool:
-    """Return whether only a reviewer may see what the message says."""
+    """Return whether only reviewers can see the content of the message."""
     return direction is Direction.INBOUND and state in HIDDEN

@@ -1,4 +1,4 @@
-"""The embedded server as one object: assembles its parts and runs them.
+"""The embedded server: assembles the store, the services, the workers, HTTP and SMTP.
 
 with EmbeddedServer(ServerConfig(port=0, smtp_port=0)) as server:
     httpx.get(server.url + "/health")
@@ -50,7 +50,7 @@ _STARTUP_TIMEOUT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class FirstMailbox:
-    """The mailbox that the banner names."""
+    """The first mailbox."""
 
     id: str
     address: str
@@ -58,7 +58,7 @@ class FirstMailbox:
 
 @dataclass(frozen=True, slots=True)
 class FirstKeys:
-    """The raw keys that were made with the account; shown once, kept nowhere."""
+    """The raw API keys of a new account, which are stored nowhere."""
 
     agent: str = field(repr=False)
     reviewer: str = field(repr=False)
@@ -68,8 +68,12 @@ class FirstKeys:
 class EmbeddedServer:
     """A MultiMail server in this process. Use it as a context manager, or `start` and `stop` it.
 
+    Args:
+        config: The configuration; the defaults if not given.
+        extension: Replaceable parts, such as `multimail_server.testing.TestSupport`.
+
     Attributes:
-        config: As given.
+        config: The configuration.
         mailbox: The first mailbox.
     """
 
@@ -81,12 +85,12 @@ class EmbeddedServer:
         self.mailbox = FirstMailbox("", "")
         self._keys: FirstKeys | None = None
         self._url = self._smtp = ""
-        self._undo: list[Any] = []
+        self._cleanup: list[Any] = []
         self._services: Services | None = None
 
     @property
     def keys(self) -> FirstKeys | None:
-        """The keys of the first start; None when the data file was there already."""
+        """The keys of the first start; None if the data existed before."""
         return self._keys
 
     @property
@@ -96,24 +100,24 @@ class EmbeddedServer:
 
     @property
     def smtp(self) -> str:
-        """Where mail is received, such as `127.0.0.1:2525`."""
+        """The address of the SMTP listener, such as `127.0.0.1:2525`."""
         return self._smtp
 
     @property
     def services(self) -> Services:
-        """The mailroom, for code in the same process."""
+        """The services, for code in the same process."""
         if self._services is None:
             raise RuntimeError("The server is not running; call start() first.")
         return self._services
 
     def start(self) -> Self:
-        """Start everything and return when requests and mail are taken.
+        """Start everything; return when HTTP requests and mail are accepted.
 
         Raises:
-            ServerStartError: A port is taken, the data file cannot be used, or a setting is wrong.
+            ServerStartError: A port is taken, the data cannot be opened, or a setting is invalid.
         """
         if self._services is not None:
-            raise ServerStartError("This server is running already.")
+            raise ServerStartError("This server is already running.")
         try:
             self._assemble()
         except (OSError, StoreUnavailableError, ValueError, ApiError) as error:
@@ -125,11 +129,11 @@ class EmbeddedServer:
         return self
 
     def stop(self) -> None:
-        """Stop taking requests, finish what was begun, and let go of ports and files."""
-        while self._undo:
-            undo = self._undo.pop()
+        """Stop accepting requests, finish those in progress, and release ports and files."""
+        while self._cleanup:
+            cleanup = self._cleanup.pop()
             try:
-                undo()
+                cleanup()
             except Exception:
                 _log.exception("A part of the server did not stop cleanly")
         self._services = None
@@ -141,7 +145,7 @@ class EmbeddedServer:
         self.stop()
 
     def ready(self) -> dict[str, Any]:
-        """Return the banner: where the server is, its first mailbox and, once, its keys."""
+        """Return the URLs, the first mailbox and, after the first start, its keys."""
         keys = self._keys
         return {
             "url": self.url,
@@ -156,18 +160,18 @@ class EmbeddedServer:
         config = self.config
         mode, address = validate_config(config)
         http = _bind(config.host, config.port, "--port")
-        self._undo.append(http.close)
+        self._cleanup.append(http.close)
         relay = parse_relay_url(config.relay) if config.relay else None
-        resolver = _resolver(config.dns_zone)
+        resolver = _build_resolver(config.dns_zone)
         self._extension.configure(config)
         store = self._open_store()
-        self._url = f"http://{_authority(config.host, http.getsockname()[1])}"
+        self._url = f"http://{_format_address(config.host, http.getsockname()[1])}"
         outbound_headers = load_outbound_headers(
             store, (config.public_url or self._url).rstrip("/")
         )
         services = self._build_services(store, resolver, relay, outbound_headers)
         self._bootstrap_account(services, address, mode)
-        secret = _link_secret(store)
+        secret = _get_link_secret(store)
         self._start_smtp(services)
         self._start_http(services, secret, http)
         self._services = services
@@ -178,10 +182,10 @@ class EmbeddedServer:
         path = self.config.data
         if path is None:
             folder = tempfile.TemporaryDirectory(prefix="multimail-")
-            self._undo.append(folder.cleanup)
+            self._cleanup.append(folder.cleanup)
             path = Path(folder.name) / "multimail.db"
         store = SqliteStore(path)
-        self._undo.append(store.close)
+        self._cleanup.append(store.close)
         return store
 
     def _open_database(self, url: str) -> Store:
@@ -193,7 +197,7 @@ class EmbeddedServer:
                 'pip install "multimail[server,postgres]"'
             ) from error
         store = PostgresStore(url)
-        self._undo.append(store.close)
+        self._cleanup.append(store.close)
         return store
 
     def _build_services(
@@ -224,28 +228,28 @@ class EmbeddedServer:
         )
         outbox = Outbox(context, relay, for_outbox, self._extension.get_test_relay)
         outbox.start()
-        self._undo.append(outbox.stop)
+        self._cleanup.append(outbox.stop)
         periodic_jobs = PeriodicJobs(
             context, (Retention(context), NotificationMail(context, relay)), for_jobs
         )
         periodic_jobs.start()
-        self._undo.append(periodic_jobs.stop)
+        self._cleanup.append(periodic_jobs.stop)
         dispatcher = WebhookDispatcher(context, config.webhook_timeout)
-        self._undo.append(dispatcher.stop)
+        self._cleanup.append(dispatcher.stop)
         dispatcher.start()
         store.on_remote_commit(context.on_remote_commit)
         return self._extension.build_services(context, (outbox, periodic_jobs, dispatcher))
 
     def _bootstrap_account(self, services: Services, address: str, mode: Mode) -> None:
-        made = services.accounts.create_first(address, mode, live=self.config.live)
-        if made is not None:
-            mailbox, keys = made
+        created = services.accounts.create_first(address, mode, live=self.config.live)
+        if created is not None:
+            mailbox, keys = created
             self._keys = FirstKeys(**keys)
         else:
-            mailbox = services.context.store.read(_first_mailbox)
+            mailbox = services.context.store.read(_get_first_mailbox)
             self._keys = None
         self.mailbox = FirstMailbox(mailbox.id, mailbox.address)
-        self._extension.receive_first_mail(services, mailbox.account_id, is_new=made is not None)
+        self._extension.receive_first_mail(services, mailbox.account_id, is_new=created is not None)
 
     def _start_smtp(self, services: Services) -> None:
         config = self.config
@@ -267,10 +271,10 @@ class EmbeddedServer:
             port = smtp.start()
         except OSError as error:
             raise ServerStartError(
-                _taken(config.host, config.smtp_port, "--smtp-port", error)
+                _describe_bind_error(config.host, config.smtp_port, "--smtp-port", error)
             ) from (error)
-        self._undo.append(smtp.stop)
-        self._smtp = _authority(config.host, port)
+        self._cleanup.append(smtp.stop)
+        self._smtp = _format_address(config.host, port)
 
     def _start_http(self, services: Services, secret: str, listener: socket.socket) -> None:
         limits = RequestLimits(self.config.requests_per_minute, self.config.message_bytes)
@@ -303,26 +307,26 @@ class EmbeddedServer:
             runner.should_exit = True
             thread.join()
 
-        self._undo.append(stop)
+        self._cleanup.append(stop)
         if not runner.ready.wait(_STARTUP_TIMEOUT):
-            raise ServerStartError("The HTTP server did not come up; its log says why.")
+            raise ServerStartError("The HTTP server did not start; its log says why.")
 
 
 class _Http(uvicorn.Server):
-    """uvicorn's server, which also says when it is ready."""
+    """uvicorn's server with an event that signals that it is ready."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, then let `ready` know."""
+        """Start serving, then set `ready`."""
         await super().startup(sockets)
         if self.started:
             self.ready.set()
 
 
-def _resolver(zone: Path | None) -> Resolver:
+def _build_resolver(zone: Path | None) -> Resolver:
     if zone is None:
         return LazyResolver()
     from .mail.auth.resolvers import zone_resolver
@@ -341,31 +345,31 @@ def _bind(host: str, port: int, option: str) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise ServerStartError(_taken(host, port, option, error)) from error
+        raise ServerStartError(_describe_bind_error(host, port, option, error)) from error
     return listener
 
 
-def _taken(host: str, port: int, option: str, error: OSError) -> str:
+def _describe_bind_error(host: str, port: int, option: str, error: OSError) -> str:
     return (
-        f"Cannot listen on {_authority(host, port)}: {error.strerror or error}. "
-        f"Give another {option}; 0 picks a free one."
+        f"Cannot listen on {_format_address(host, port)}: {error.strerror or error}. "
+        f"Choose another {option}; 0 picks a free port."
     )
 
 
-def _authority(host: str, port: int) -> str:
+def _format_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _first_mailbox(tx: Reader) -> Mailbox:
+def _get_first_mailbox(tx: Reader) -> Mailbox:
     account = tx.first_account()
-    found = tx.mailboxes(account.id) if account else []
-    if not found:
+    mailboxes = tx.mailboxes(account.id) if account else []
+    if not mailboxes:
         raise ServerStartError(
-            "The data file's account is closed or has no mailbox. Start with another data file."
+            "The account in the data file is closed or has no mailbox. Use another data file."
         )
-    return found[0]
+    return mailboxes[0]
 
 
-def _link_secret(store: Store) -> str:
-    """Return the secret that signs attachment links, made once per data file."""
+def _get_link_secret(store: Store) -> str:
+    """Return the secret that signs attachment links, which the store keeps."""
     return get_or_create_setting(store, "link_secret", lambda: secrets.token_urlsafe(32))

@@ -1,8 +1,8 @@
-"""Signing secrets of webhooks: how one is made, and the headers that prove it was used.
+"""Webhook signatures: signing secrets and the headers that sign a request.
 
-Two schemes stand side by side. `X-MultiMail-Signature` is the API's own: HMAC-SHA256 of the body
-with the secret's text as the key, which says nothing of when. The `webhook-` headers are those of
-Standard Webhooks: they sign the id and the time as well, with the bytes that the secret encodes.
+There are two schemes. `X-MultiMail-Signature` is the API's own: HMAC-SHA256 of the body with the
+secret's text as the key. The `webhook-` headers follow Standard Webhooks: they also sign the id and
+the time, with the bytes that the secret encodes as the key.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from datetime import datetime
 
 PREFIX = "whsec_"
 FORMATS = ("sha256=hex", "hex")
-"""How `X-MultiMail-Signature` can be written; the product's pages know both."""
+"""The formats of `X-MultiMail-Signature` in the product pages."""
 _BYTES = 32
 
 
-def mint_signing_secret() -> str:
+def generate_signing_secret() -> str:
     """Return a new secret: `whsec_` and 256 random bits in base64."""
     return PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
 
 
-def signed_headers(
+def build_signature_headers(
     secret: str, signature_format: str, event_id: str, now: datetime, body: bytes
 ) -> dict[str, str]:
     """Return the headers that sign `body`.
 
     Args:
-        secret: As `mint_signing_secret` made it.
+        secret: From `generate_signing_secret`.
         signature_format: One of `FORMATS`.
-        event_id: The same at each try.
-        now: The moment of this try.
-        body: The bytes that are posted.
+        event_id: The id of the event, the same in every attempt.
+        now: The time of this attempt.
+        body: The request body.
     """
     digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     seconds = str(int(now.timestamp()))

@@ -75,7 +75,7 @@ def test_a_reply_takes_its_text_from_stdin_or_a_file_and_can_be_rejected(
     file = tmp_path / "body.md"
     file.write_text("From a file.", encoding="utf-8")
     second = cli("reply", email, "--body-file", file)
-    assert "waits for a human" in second.out
+    assert "waits for approval" in second.out
     refused = cli("reject", first["id"], "--reason", "Too short.", key="reviewer")
     assert refused.out == f"{first['id']} is rejected; it will not be sent\n"
     assert "Too short." in cli("read", first["id"]).out
@@ -87,7 +87,7 @@ def test_a_pending_message_is_withdrawn_by_its_author(cli: Any) -> None:
     sent = cli.ok("send", "--to", "bob@example.com", "--subject", "Oops", "--body", "No.")
     assert cli("cancel", sent["id"]).out == f"{sent['id']} is cancelled\n"
     assert cli.ok("cancel", sent["id"])["status"] == "cancelled"
-    assert cli("pending", key="reviewer").out == "Nothing awaits a human.\n"
+    assert cli("pending", key="reviewer").out == "No message waits for approval.\n"
 
 
 def test_one_idempotency_key_sends_once(cli: Any) -> None:
@@ -97,7 +97,7 @@ def test_one_idempotency_key_sends_once(cli: Any) -> None:
     again = cli.ok(*send, "--idempotency-key", "k1")
     assert again["id"] == first["id"]
     assert again["duplicate"] is True
-    assert "nothing was sent now" in cli(*send, "--idempotency-key", "k1").out
+    assert "nothing was sent again" in cli(*send, "--idempotency-key", "k1").out
 
 
 def test_files_mailboxes_and_directories_are_injected(cli: Any, tmp_path: Path) -> None:

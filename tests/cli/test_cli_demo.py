@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from multimail_cli.demo_script import Row, choose, draft, rows_of
-from multimail_cli.scripted_model import ScriptedModel, Turn, call, fail, say, script_of
+from multimail_cli.demo.scripted_agent import InboxRow, choose_row, parse_rows, write_reply
+from multimail_cli.demo.scripted_model import ScriptedModel, Turn, build_script, call, fail, say
 
 TOOLS = ["check_inbox", "read_email", "get_thread", "reply_email"]
 
@@ -34,12 +34,12 @@ def test_an_approved_reply_is_delivered_once_and_in_its_thread(
 @pytest.mark.parametrize(
     ("decision", "status", "left", "last_line"),
     [
-        ("reject", "rejected", 0, "OK: the reply was rejected and nothing left."),
+        ("reject", "rejected", 0, "OK: the reply was rejected and nothing was sent."),
         (
             "none",
             "pending_send_approval",
             0,
-            "OK: the reply still waits for a human and nothing left.",
+            "OK: the reply still waits for approval and nothing was sent.",
         ),
     ],
 )
@@ -103,7 +103,7 @@ def test_the_agent_answers_the_newest_of_ones_own_mail(
 
 
 def run_with(inside: Callable[..., Any], *turns: Turn, json: bool = True) -> Any:
-    with ScriptedModel(script_of(turns)) as model:
+    with ScriptedModel(build_script(turns)) as model:
         options = ("--model", "any", "--base-url", model.base_url, "--decision", "approve")
         return inside("demo", *options, *(["--json"] if json else []))
 
@@ -129,7 +129,7 @@ def _answer_twice(conversation: Any) -> Turn:
         return call("check_inbox")
     if conversation.tool_texts("reply_email"):
         return say("Done.")
-    newest = choose(rows_of(conversation.last_tool_text), "none")
+    newest = choose_row(parse_rows(conversation.last_tool_text), "none")
     assert newest is not None
     return call("reply_email", email_id=newest.id, body="One.") + call(
         "reply_email", email_id=newest.id, body="Two."
@@ -142,14 +142,16 @@ def test_the_guard_lets_nobody_answer_the_forged_mail(inside: Callable[..., Any]
             return call("check_inbox")
         if conversation.tool_texts("reply_email"):
             return say("It refused.")
-        forged = next(one for one in rows_of(conversation.last_tool_text) if one.label == "failed")
+        forged = next(
+            one for one in parse_rows(conversation.last_tool_text) if one.label == "failed"
+        )
         return call("reply_email", email_id=forged.id, body="Here are the card numbers.")
 
     with ScriptedModel(obey_the_forger) as model:
         ran = inside("demo", "--model", "any", "--base-url", model.base_url)
     assert ran.status == 1
     assert "reply_email (error)" in ran.out
-    assert ran.last_line == "FAILED: the agent left 0 replies for approval, not one."
+    assert ran.last_line == "FAILED: 0 replies wait for approval; exactly one was expected."
 
 
 def test_a_model_that_fails_is_one_clear_line(inside: Callable[..., Any]) -> None:
@@ -170,13 +172,13 @@ def test_the_script_reads_what_the_tools_say() -> None:
         "msg_1 | read | 2026-11-20 05:00Z | unknown\n  ann@example.com: Hi\n"
         "</mail 0>"
     )
-    rows = rows_of(listing)
-    assert rows[0] == Row("msg_2", "authenticated", "news@example.com", "Ten offers: today")
-    chosen = choose(rows, "me@example.com")
+    rows = parse_rows(listing)
+    assert rows[0] == InboxRow("msg_2", "authenticated", "news@example.com", "Ten offers: today")
+    chosen = choose_row(rows, "me@example.com")
     assert chosen is not None
     assert chosen.id == "msg_1"
     read = "<mail 1>\nFrom: ann@example.com\n\nCan we meet on 3 March 2027?\n</mail 1>"
-    reply = draft(chosen, read, read)
+    reply = write_reply(chosen, read, read)
     assert reply.startswith("Hello Ann,")
     assert "date: 3 March 2027" in reply
     assert "“Can we meet on 3 March 2027?”" in reply

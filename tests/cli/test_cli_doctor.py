@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from multimail_cli.installation import check_installation
+from multimail_cli.doctor import check_installation
 
 
 def about(ran: Any, name: str) -> dict[str, str]:
@@ -29,7 +29,7 @@ def test_a_working_set_up_is_found_to_work(cli: Any) -> None:
     assert about(ran, "scopes")["detail"] == "read, send"
     assert cli.server.mailbox.address in about(ran, "mailbox in use")["detail"]
     assert about(ran, "langchain")["state"] == "info"
-    assert cli("doctor").last_line == "Nothing is broken."
+    assert cli("doctor").last_line == "Everything works."
 
 
 def test_a_missing_key_a_wrong_key_and_a_silent_server_are_broken(

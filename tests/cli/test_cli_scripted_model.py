@@ -14,15 +14,15 @@ from langchain_openai import ChatOpenAI
 from openai.types.chat import ChatCompletion
 from pydantic import SecretStr
 
-from multimail_cli.scripted_model import (
+from multimail_cli.demo.scripted_model import (
     Conversation,
     ScriptedModel,
     ToolCall,
     Turn,
+    build_script,
     call,
     fail,
     say,
-    script_of,
 )
 
 ASK = [{"role": "user", "content": "What is the weather?"}]
@@ -39,7 +39,7 @@ def ask(client: openai.OpenAI, **more: object) -> ChatCompletion:
 
 
 def test_text_is_answered_with_usage_and_a_finish_reason() -> None:
-    with ScriptedModel(script_of([say("Sunny.")])) as model, client_of(model) as client:
+    with ScriptedModel(build_script([say("Sunny.")])) as model, client_of(model) as client:
         answer = ask(client)
     assert answer.choices[0].message.content == "Sunny."
     assert answer.choices[0].finish_reason == "stop"
@@ -49,7 +49,7 @@ def test_text_is_answered_with_usage_and_a_finish_reason() -> None:
 
 def test_several_tool_calls_come_in_one_turn_with_ids_of_their_own() -> None:
     turn = say("Let me look.") + call("weather", city="Bern") + call("weather", city="Zürich")
-    with ScriptedModel(script_of([turn])) as model, client_of(model) as client:
+    with ScriptedModel(build_script([turn])) as model, client_of(model) as client:
         answer = ask(client, tools=TOOLS, tool_choice="auto", parallel_tool_calls=True)
     message = answer.choices[0].message
     assert answer.choices[0].finish_reason == "tool_calls"
@@ -62,7 +62,7 @@ def test_several_tool_calls_come_in_one_turn_with_ids_of_their_own() -> None:
 
 def test_a_stream_carries_the_same_turn_and_the_usage_when_asked() -> None:
     turn = say("A sentence that is longer than one chunk of the stream.") + call("weather", n=1)
-    with ScriptedModel(script_of([turn])) as model, client_of(model) as client:
+    with ScriptedModel(build_script([turn])) as model, client_of(model) as client:
         stream = client.chat.completions.stream(
             model="any", messages=[{"role": "user", "content": "Hi"}]
         )
@@ -119,7 +119,7 @@ def test_a_script_reads_the_tool_results_however_the_framework_shows_them() -> N
 
 
 def test_a_failure_is_answered_once_and_the_client_gets_the_turn_at_its_next_try() -> None:
-    script = script_of([fail(429, {"retry-after-ms": "1"}), fail(503), say("Back again.")])
+    script = build_script([fail(429, {"retry-after-ms": "1"}), fail(503), say("Back again.")])
     with ScriptedModel(script) as model:
         with client_of(model) as impatient, pytest.raises(openai.RateLimitError):
             ask(impatient)
@@ -131,18 +131,18 @@ def test_a_failure_is_answered_once_and_the_client_gets_the_turn_at_its_next_try
 
 def test_a_script_that_ends_too_early_says_so_and_is_not_asked_again() -> None:
     with (
-        ScriptedModel(script_of([])) as model,
+        ScriptedModel(build_script([])) as model,
         client_of(model, retries=3) as client,
-        pytest.raises(openai.BadRequestError, match="0 turns and was asked for one more"),
+        pytest.raises(openai.BadRequestError, match="0 turns, and one more was requested"),
     ):
         ask(client)
     assert len(model.requests) == 1
-    assert model.errors == ["LookupError: The script has 0 turns and was asked for one more."]
+    assert model.errors == ["LookupError: The script has 0 turns, and one more was requested."]
 
 
 def test_text_ends_at_a_stop_sequence_and_broken_arguments_stay_broken() -> None:
     turn = Turn("Thought. Observation: none", (ToolCall("weather", "{not json"),))
-    with ScriptedModel(script_of([turn])) as model, client_of(model) as client:
+    with ScriptedModel(build_script([turn])) as model, client_of(model) as client:
         message = ask(client, stop=["Observation:"]).choices[0].message
     assert message.content == "Thought. "
     calls = [one for one in message.tool_calls or [] if one.type == "function"]
@@ -150,7 +150,7 @@ def test_text_ends_at_a_stop_sequence_and_broken_arguments_stay_broken() -> None
 
 
 def test_models_are_listed_and_a_request_without_messages_is_refused() -> None:
-    with ScriptedModel(script_of([])) as model:
+    with ScriptedModel(build_script([])) as model:
         with client_of(model) as client:
             assert [one.id for one in client.models.list()] == ["scripted"]
         url = f"{model.base_url}/chat/completions"
@@ -188,11 +188,11 @@ def test_a_langchain_agent_runs_its_own_loop(streaming: bool) -> None:
     with ScriptedModel(repeat_the_weather) as model:
         said = run_agent(model, "Bern", streaming=streaming)
     assert said[-1] == "They say: It rains in Bern."
-    assert Conversation.of(model.requests[0]).tool_names == ["weather"]
+    assert Conversation.from_request(model.requests[0]).tool_names == ["weather"]
 
 
 def test_one_server_serves_many_conversations_at_once() -> None:
-    script = script_of([call("weather", city="Chur"), say("That is all.")])
+    script = build_script([call("weather", city="Chur"), say("That is all.")])
     with ScriptedModel(script) as model, ThreadPoolExecutor(4) as pool:
         runs = [pool.submit(run_agent, model, f"Question {n}", streaming=False) for n in range(8)]
         assert {run.result()[-1] for run in runs} == {"That is all."}

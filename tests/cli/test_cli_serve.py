@@ -20,7 +20,7 @@ import pytest
 from docs_site import settings_table
 from tests.support.postgres import PASSWORD, QUOTED
 
-from multimail_cli.server_options import build_config
+from multimail_cli.serve import build_config
 from multimail_server import ServerConfig
 from multimail_server.testing import VirtualClock
 

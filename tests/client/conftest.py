@@ -1,23 +1,23 @@
-"""Fixtures of the client's tests."""
+"""Fixtures of the client tests."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.client.support import Connect
+from tests.client.support import ClientFactory
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own settings must not reach the tests."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the developer's own settings from the environment."""
     for name in ("API_KEY", "API_URL", "MAILBOX", "MAILBOX_ID", "ALLOW_HTTP"):
         monkeypatch.delenv(f"MULTIMAIL_{name}", raising=False)
 
 
 @pytest.fixture(params=["sync", "async"])
-async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
-    """A maker of clients: each test that asks for it runs on both classes."""
-    made = Connect(request.param)
-    yield made
-    await made.close()
+async def connect(request: pytest.FixtureRequest) -> AsyncIterator[ClientFactory]:
+    """A factory of clients; the test runs with both classes."""
+    factory = ClientFactory(request.param)
+    yield factory
+    await factory.close()

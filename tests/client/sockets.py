@@ -1,4 +1,4 @@
-"""Servers on real sockets: one that breaks off as told, and one that keeps connections alive."""
+"""Servers on real sockets: one with scripted faults, and one with keep-alive."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Act: TypeAlias = Callable[[socket.socket, bytes], None]
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def request_of(connection: socket.socket) -> bytes:
+def read_request(connection: socket.socket) -> bytes:
     """Read one request with its whole body."""
     head = b""
     while b"\r\n\r\n" not in head:
@@ -33,7 +33,7 @@ def request_of(connection: socket.socket) -> bytes:
         head += part
     head, _, body = head.partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
-    length = next((int(one[15:]) for one in lines if one.startswith(b"content-length:")), 0)
+    length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
     while len(body) < length:
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body
@@ -46,14 +46,14 @@ def send_answer(connection: socket.socket, answer: httpx.Response) -> None:
 
 
 def reset(connection: socket.socket) -> None:
-    """Break the connection with a RST instead of an orderly end."""
+    """Close the connection with a RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
 @contextmanager
 def raw_server(acts: list[Act]) -> Iterator[str]:
-    """Serve one request per connection, each by the next act; the last act goes on."""
+    """Serve one request per connection, each with the next act; the last one repeats."""
     listener = socket.create_server(("127.0.0.1", 0))
     connections: list[socket.socket] = []
 
@@ -65,7 +65,7 @@ def raw_server(acts: list[Act]) -> Iterator[str]:
             except OSError:
                 return
             connections.append(connection)
-            request = request_of(connection)
+            request = read_request(connection)
             if not request:
                 continue
             acts[min(turn, len(acts) - 1)](connection, request)
@@ -81,12 +81,12 @@ def raw_server(acts: list[Act]) -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(60)
-        for one in connections:
-            one.close()
+        for line in connections:
+            line.close()
 
 
 class Echo(ThreadingHTTPServer):
-    """Answers each read of a message with that message, and counts the connections."""
+    """Serves any message, and counts connections and requests."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -129,7 +129,7 @@ class _EchoHandler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Be silent."""
+        """Log nothing."""
 
 
 @contextmanager

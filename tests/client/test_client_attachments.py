@@ -1,4 +1,4 @@
-"""Attachments go out from where they are, and come in without taking the key elsewhere."""
+"""Attachments: every form of upload, and downloads that don't send the key elsewhere."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import BASE, KEY, Connect, Post, answer, build_body
+from tests.client.support import BASE, KEY, ClientFactory, FakeApi, get_body, json_response
 
 from multimail import File, InvalidResponseError, NotFoundError
 
 INLINE = {"name": "a.txt", "content_type": "text/plain", "content_base64": "aGk="}
 
 
-async def sent_attachments(connect: Connect, attachments: Any) -> Any:
-    post = Post()
-    await connect(post).send_email("bob@y.test", "S", "B", attachments=attachments)
-    return build_body(post.requests[-1]).get("attachments")
+async def sent_attachments(connect: ClientFactory, attachments: Any) -> Any:
+    fake_api = FakeApi()
+    await connect(fake_api).send_email("bob@y.test", "S", "B", attachments=attachments)
+    return get_body(fake_api.requests[-1]).get("attachments")
 
 
 @pytest.mark.parametrize("as_text", [True, False])
 @pytest.mark.parametrize("several", [True, False])
 async def test_a_file_is_attached_from_its_path(
-    connect: Connect, tmp_path: Path, as_text: bool, several: bool
+    connect: ClientFactory, tmp_path: Path, as_text: bool, several: bool
 ) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"hi")
-    one = str(path) if as_text else path
-    assert await sent_attachments(connect, [one] if several else one) == [INLINE]
+    item = str(path) if as_text else path
+    assert await sent_attachments(connect, [item] if several else item) == [INLINE]
 
 
 @pytest.mark.parametrize(
-    "one",
+    "item",
     [
         ("a.txt", b"hi"),
         File(name="a.txt", content_type="text/plain", content=b"hi"),
@@ -41,13 +41,15 @@ async def test_a_file_is_attached_from_its_path(
     ],
     ids=["a pair", "a File", "the API's object", "with nothing in it"],
 )
-async def test_bytes_are_attached_in_every_form(connect: Connect, one: Any) -> None:
-    assert await sent_attachments(connect, one) == [INLINE]
-    assert await sent_attachments(connect, [one, one]) == [INLINE, INLINE]
-    assert await sent_attachments(connect, (one,)) == [INLINE]
+async def test_bytes_are_attached_in_every_form(connect: ClientFactory, item: Any) -> None:
+    assert await sent_attachments(connect, item) == [INLINE]
+    assert await sent_attachments(connect, [item, item]) == [INLINE, INLINE]
+    assert await sent_attachments(connect, (item,)) == [INLINE]
 
 
-async def test_a_tuple_of_two_paths_is_two_attachments(connect: Connect, tmp_path: Path) -> None:
+async def test_a_tuple_of_two_paths_is_two_attachments(
+    connect: ClientFactory, tmp_path: Path
+) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_bytes(b"hi")
     sent = await sent_attachments(connect, (tmp_path / "a.txt", tmp_path / "b.txt"))
@@ -55,17 +57,17 @@ async def test_a_tuple_of_two_paths_is_two_attachments(connect: Connect, tmp_pat
 
 
 @pytest.mark.parametrize("nothing", [None, [], ()])
-async def test_no_attachments_are_no_field(connect: Connect, nothing: Any) -> None:
+async def test_no_attachments_are_no_field(connect: ClientFactory, nothing: Any) -> None:
     assert await sent_attachments(connect, nothing) is None
 
 
-async def test_an_unknown_kind_of_file_is_plain_bytes(connect: Connect) -> None:
+async def test_unknown_file_type_is_octet_stream(connect: ClientFactory) -> None:
     sent = await sent_attachments(connect, ("a.zzz9", b""))
     assert (sent[0]["content_type"], sent[0]["content_base64"]) == ("application/octet-stream", "")
 
 
 class Store:
-    """An API that keeps an attachment at a URL, and whoever else is asked for it."""
+    """An API with an attachment, and the host that the attachment URL names."""
 
     def __init__(self, reply: Any, content: bytes = b"big") -> None:
         self.reply, self.content = reply, content
@@ -74,11 +76,11 @@ class Store:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         if "/attachments/" in request.url.path:
-            return answer(self.reply)
+            return json_response(self.reply)
         return httpx.Response(200, content=self.content)
 
 
-async def test_a_small_attachment_comes_inline(connect: Connect) -> None:
+async def test_inline_attachment(connect: ClientFactory) -> None:
     store = Store(INLINE)
     file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
     assert (file.name, file.content_type, file.content, file.size) == (
@@ -100,9 +102,7 @@ async def test_a_small_attachment_comes_inline(connect: Connect) -> None:
         "http://localhost/a",
     ],
 )
-async def test_a_large_attachment_is_fetched_elsewhere_without_the_key(
-    connect: Connect, url: str
-) -> None:
+async def test_attachment_url_gets_no_key(connect: ClientFactory, url: str) -> None:
     store = Store({"name": "a.txt", "url": url})
     file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
     assert file.content == b"big"
@@ -113,7 +113,7 @@ async def test_a_large_attachment_is_fetched_elsewhere_without_the_key(
     assert KEY not in str(second.headers.raw)
 
 
-async def test_an_attachment_at_the_api_itself_is_fetched_with_the_key(connect: Connect) -> None:
+async def test_attachment_path_of_the_api_gets_the_key(connect: ClientFactory) -> None:
     store = Store({"url": "/v1/files/1?x=2"})
     file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
     assert (file.name, file.content) == ("a.txt", b"big")
@@ -141,7 +141,7 @@ async def test_an_attachment_at_the_api_itself_is_fetched_with_the_key(connect: 
         None,
     ],
 )
-async def test_an_attachment_is_fetched_from_nowhere_unsafe(connect: Connect, url: Any) -> None:
+async def test_unsafe_attachment_url_is_rejected(connect: ClientFactory, url: Any) -> None:
     store = Store({"name": "a.txt", "url": url})
     with pytest.raises(InvalidResponseError) as caught:
         await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
@@ -152,24 +152,24 @@ async def test_an_attachment_is_fetched_from_nowhere_unsafe(connect: Connect, ur
 @pytest.mark.parametrize(
     "url", ["//evil.test/a", "/@evil.test/a", "/\\evil.test/a", "/..//evil.test"]
 )
-async def test_a_path_of_the_api_stays_at_the_api(connect: Connect, url: str) -> None:
+async def test_a_path_of_the_api_stays_at_the_api(connect: ClientFactory, url: str) -> None:
     store = Store({"name": "a.txt", "url": url})
     await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
-    assert {one.url.host for one in store.requests} == {httpx.URL(BASE).host}
+    assert {request.url.host for request in store.requests} == {httpx.URL(BASE).host}
 
 
-async def test_bytes_that_are_not_base64_are_an_unreadable_answer(connect: Connect) -> None:
+async def test_attachment_must_be_base64(connect: ClientFactory) -> None:
     store = Store({"name": "a.txt", "content_base64": "%%%"})
     with pytest.raises(InvalidResponseError, match="not base64"):
         await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
 
 
-async def test_an_attachment_that_is_not_there_is_not_found(connect: Connect) -> None:
+async def test_missing_attachment_is_not_found(connect: ClientFactory) -> None:
     with pytest.raises(NotFoundError, match="download_attachment: No such thing"):
-        await connect(Post()).download_attachment("em_1", "a.txt")
+        await connect(FakeApi()).download_attachment("em_1", "a.txt")
 
 
-async def test_a_raw_message_comes_byte_for_byte(connect: Connect) -> None:
+async def test_a_raw_message_comes_byte_for_byte(connect: ClientFactory) -> None:
     raw = b"Subject: \xff\r\n\r\n\x00"
     store = Store({}, raw)
     assert await connect(store, mailbox="mb_1").read_raw("em_1") == raw

@@ -1,4 +1,4 @@
-"""Answers are decoded as Python's own decoder does, whichever parser does it."""
+"""Responses are decoded as Python's `json` does, whichever parser is used."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ WRONG = [b"[1,]", b"01", b"+1", b'"\t"', b'"\xff"', b"{1: 2}", b"1 2", b"/**/1",
 
 
 @pytest.mark.parametrize("raw", ODD, ids=lambda raw: repr(raw[:20]))
-def test_odd_json_is_read_as_python_reads_it(raw: bytes) -> None:
+def test_unusual_json_is_decoded_as_by_python(raw: bytes) -> None:
     assert repr(READ.parse_response(httpx.Response(200, content=raw))) == repr(json.loads(raw))
 
 
 @pytest.mark.parametrize("raw", WRONG, ids=lambda raw: repr(raw[:20]))
-def test_wrong_json_is_refused_in_pythons_words(raw: bytes) -> None:
+def test_invalid_json_is_rejected_as_by_python(raw: bytes) -> None:
     with pytest.raises(ValueError) as words:  # noqa: PT011 - its text is what is compared
         json.loads(raw)
     with pytest.raises(InvalidResponseError) as caught:
@@ -41,6 +41,6 @@ def test_wrong_json_is_refused_in_pythons_words(raw: bytes) -> None:
 
 
 @given(VALUES, st.booleans())
-def test_any_json_is_read_as_python_reads_it(value: object, is_ascii: bool) -> None:
+def test_any_json_is_decoded_as_by_python(value: object, is_ascii: bool) -> None:
     raw = json.dumps(value, ensure_ascii=is_ascii).encode("utf-8", "surrogatepass")
     assert repr(READ.parse_response(httpx.Response(200, content=raw))) == repr(json.loads(raw))

@@ -1,88 +1,87 @@
-"""A client closes what it owns, leaves what it was lent, and loads nothing it does not need."""
+"""The lifecycle of a client: closing, cancellation, and what its import loads."""
 
 from __future__ import annotations
 
 import asyncio
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import AT_ONCE, BASE, KEY, Connect, Post, answer
+from tests.client.support import AT_ONCE, BASE, KEY, ClientFactory, FakeApi, json_response
 
 import multimail
 from multimail import AsyncMultiMail, Call, MultiMail, MultiMailError
 from multimail.endpoints import read_email, send_email
 
 
-def test_an_own_http_client_closes_with_the_client() -> None:
-    client = MultiMail(KEY, base_url=BASE, transport=httpx.MockTransport(Post()))
-    with client as same:
-        assert same is client
-        assert client.list_mailboxes()
-    with pytest.raises(RuntimeError, match="closed"):
-        client.list_mailboxes()
+def build_http_client(kind: str) -> Any:
+    http_class = httpx.Client if kind == "sync" else httpx.AsyncClient
+    return http_class(transport=httpx.MockTransport(FakeApi()))
 
 
-async def test_an_own_async_http_client_closes_with_the_client() -> None:
-    client = AsyncMultiMail(KEY, base_url=BASE, transport=httpx.MockTransport(Post()))
-    async with client as same:
-        assert same is client
-        assert await client.list_mailboxes()
+async def test_client_closes_its_own_connections(connect: ClientFactory) -> None:
+    client = connect(FakeApi())
+    assert await client.list_mailboxes()
+    await client.close()
     with pytest.raises(RuntimeError, match="closed"):
         await client.list_mailboxes()
 
 
-def test_a_lent_http_client_stays_open() -> None:
-    lent = httpx.Client(transport=httpx.MockTransport(Post()))
-    with MultiMail(KEY, base_url=BASE, http_client=lent) as client:
-        assert client.list_mailboxes()
-    assert not lent.is_closed
-    assert MultiMail(KEY, base_url=BASE, http_client=lent).list_mailboxes()
-    assert "authorization" not in lent.headers
-    lent.close()
+async def test_client_leaves_a_given_http_client_open(connect: ClientFactory) -> None:
+    http_client = build_http_client(connect.kind)
+    client = connect(http_client=http_client)
+    assert await client.list_mailboxes()
+    await client.close()
+    assert not http_client.is_closed
+    assert await connect(http_client=http_client).list_mailboxes()
+    assert "authorization" not in http_client.headers
+    if connect.kind == "sync":
+        http_client.close()
+    else:
+        await http_client.aclose()
 
 
-async def test_a_lent_async_http_client_stays_open() -> None:
-    lent = httpx.AsyncClient(transport=httpx.MockTransport(Post()))
-    async with AsyncMultiMail(KEY, base_url=BASE, http_client=lent) as client:
-        assert await client.list_mailboxes()
-    await client.aclose()
-    assert not lent.is_closed
-    await lent.aclose()
+async def test_async_client_closes_when_its_block_ends() -> None:
+    client = AsyncMultiMail(KEY, base_url=BASE, transport=httpx.MockTransport(FakeApi()))
+    async with client as entered:
+        assert entered is client
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.list_mailboxes()
 
 
-def test_a_client_closes_even_when_its_block_fails() -> None:
-    client = MultiMail(KEY, base_url=BASE, transport=httpx.MockTransport(Post()))
+def test_client_closes_when_its_block_fails() -> None:
+    client = MultiMail(KEY, base_url=BASE, transport=httpx.MockTransport(FakeApi()))
     with pytest.raises(ZeroDivisionError), client:
         _ = 1 / 0
     with pytest.raises(RuntimeError, match="closed"):
         client.list_mailboxes()
 
 
-async def test_an_operation_runs_without_a_verb(connect: Connect) -> None:
-    post = Post()
-    api = connect(post)
+async def test_run_accepts_any_operation(connect: ClientFactory) -> None:
+    fake_api = FakeApi()
+    api = connect(fake_api)
     sent = await api.run(send_email("bob@y.test", "S", "B"))
     assert (await api.run(read_email(sent.id))).id == sent.id
-    own = await connect(lambda request: answer({"n": 1})).run(Call("mine", "GET", "/mine", dict))
-    assert own == {"n": 1}
+    custom = Call("mine", "GET", "/mine", dict)
+    assert await connect(lambda request: json_response({"n": 1})).run(custom) == {"n": 1}
 
 
-async def test_a_request_says_who_asks_and_for_what(connect: Connect) -> None:
-    post = Post()
-    await connect(post).list_mailboxes()
-    headers = post.requests[0].headers
+async def test_request_headers(connect: ClientFactory) -> None:
+    fake_api = FakeApi()
+    await connect(fake_api).list_mailboxes()
+    headers = fake_api.requests[0].headers
     assert headers["user-agent"] == f"multimail-python/{multimail.__version__}"
     assert headers["accept"] == "application/json"
 
 
-async def test_a_cancelled_call_is_cancelled_and_the_client_lives_on() -> None:
+async def test_client_works_after_a_cancelled_call() -> None:
     started = asyncio.Event()
 
     async def serve(request: httpx.Request) -> httpx.Response:
         if started.is_set():
-            return answer({"mailboxes": []})
+            return json_response({"mailboxes": []})
         started.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -102,15 +101,15 @@ async def _listing(client: AsyncMultiMail) -> object:
     return await client.list_mailboxes()
 
 
-def test_every_error_of_the_package_is_one_of_its_family() -> None:
+def test_all_errors_derive_from_multimail_error() -> None:
     family = [value for value in vars(multimail.errors).values() if isinstance(value, type)]
-    errors = [one for one in family if issubclass(one, Exception)]
+    errors = [error for error in family if issubclass(error, Exception)]
     assert len(errors) == 16
-    assert all(issubclass(one, MultiMailError) for one in errors)
-    assert all(getattr(multimail, one.__name__) is one for one in errors)
+    assert all(issubclass(error, MultiMailError) for error in errors)
+    assert all(getattr(multimail, error.__name__) is error for error in errors)
 
 
-def test_every_name_that_the_package_promises_is_there() -> None:
+def test_all_exports_exist() -> None:
     assert all(hasattr(multimail, name) for name in multimail.__all__)
     assert len(set(multimail.__all__)) == len(multimail.__all__)
 

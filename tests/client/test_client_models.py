@@ -1,4 +1,4 @@
-"""The client reads every spelling of the API as one model, and never reads a pass into silence."""
+"""Models accept every spelling of the API; missing authentication is never a pass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.client.support import AT_ONCE, BASE, KEY, Connect, Handler, answer
+from tests.client.support import AT_ONCE, BASE, KEY, ClientFactory, Handler, json_response
 
 from multimail import AsyncMultiMail, InvalidResponseError, MultiMail, MultiMailError
 from multimail.models import (
@@ -49,8 +49,8 @@ def respelt(name: str, spelling: str, value: Any = None) -> dict[str, Any]:
     [
         *[respelt("id", one) for one in ("id", "email_id", "message_id", "pending_id")],
         *[
-            respelt("markdown", one)
-            for one in ("markdown", "body_markdown", "body", "body_text", "text_body")
+            respelt("markdown", row)
+            for row in ("markdown", "body_markdown", "body", "body_text", "text_body")
         ],
         *[respelt("from", one) for one in ("from", "sender", "from_address")],
         *[respelt("to", one) for one in ("to", "to_addresses")],
@@ -59,7 +59,7 @@ def respelt(name: str, spelling: str, value: Any = None) -> dict[str, Any]:
     ],
     ids=lambda message: "+".join(message),
 )
-def test_an_email_is_the_same_under_every_spelling(message: dict[str, Any]) -> None:
+def test_email_accepts_every_spelling(message: dict[str, Any]) -> None:
     email = Email.model_validate(message)
     assert (email.id, email.message_id) == ("em_1", "em_1")
     assert (email.sender, email.to) == ("bob@y.test", ["ann@x.test"])
@@ -74,17 +74,17 @@ def replying(reply: httpx.Response) -> Handler:
 
 
 @pytest.mark.parametrize("key", ["emails", "messages", "items", "pending"])
-async def test_a_listing_is_the_same_under_every_key(connect: Connect, key: str) -> None:
-    api = connect(lambda request: answer({key: [PLAIN], "cursor": "c2"}), mailbox="mb_1")
+async def test_page_accepts_every_key(connect: ClientFactory, key: str) -> None:
+    api = connect(lambda request: json_response({key: [PLAIN], "cursor": "c2"}), mailbox="mb_1")
     page = await api.check_inbox()
-    assert [one.id for one in page] == ["em_1"]
+    assert [row.id for row in page] == ["em_1"]
     assert page.messages is page.items
     assert (len(page), page[0].id, page.cursor) == (1, "em_1", "c2")
-    assert [one.id for one in (await api.list_pending()).messages] == ["em_1"]
+    assert [row.id for row in (await api.list_pending()).messages] == ["em_1"]
 
 
 @pytest.mark.parametrize(
-    ("verb", "keys"),
+    ("method", "keys"),
     [
         ("list_webhooks", ["subscriptions", "webhooks"]),
         ("list_api_keys", ["api_keys", "keys"]),
@@ -94,43 +94,41 @@ async def test_a_listing_is_the_same_under_every_key(connect: Connect, key: str)
         ("list_suppressions", ["suppressions", "suppression"]),
     ],
 )
-async def test_lists_of_the_account_are_read_under_every_key(
-    connect: Connect, verb: str, keys: list[str]
-) -> None:
+async def test_list_accepts_every_key(connect: ClientFactory, method: str, keys: list[str]) -> None:
     for key in keys:
-        reply = answer({key: [{"id": "1"}]})
-        rows = await getattr(connect(replying(reply)), verb)()
+        reply = json_response({key: [{"id": "1"}]})
+        rows = await getattr(connect(replying(reply)), method)()
         assert len(rows) == 1, key
 
 
-async def test_a_list_that_is_missing_is_an_unreadable_answer_not_an_empty_one(
-    connect: Connect,
+async def test_missing_list_is_an_invalid_response(
+    connect: ClientFactory,
 ) -> None:
-    api = connect(lambda request: answer({"emials": []}), mailbox="mb_1")
+    api = connect(lambda request: json_response({"emials": []}), mailbox="mb_1")
     with pytest.raises(InvalidResponseError, match="no list under any of emails"):
         await api.check_inbox()
 
 
 @pytest.mark.parametrize("key", ["emails", "messages", "items"])
-def test_a_thread_is_the_same_under_every_key(key: str) -> None:
+def test_thread_accepts_every_key(key: str) -> None:
     thread = Thread.model_validate({"thread_id": "th_1", key: [PLAIN]})
     assert thread.thread_id == "th_1"
-    assert [one.id for one in thread.messages] == ["em_1"]
+    assert [row.id for row in thread.messages] == ["em_1"]
 
 
-def test_fields_of_tomorrow_are_kept() -> None:
+def test_unknown_fields_are_kept() -> None:
     email = Email.model_validate({**PLAIN, "mood": "sunny"})
     assert email.model_extra is not None
     assert email.model_extra["mood"] == "sunny"
 
 
 @pytest.mark.parametrize("given_tags", [["a", "b"], {"a": "true", "b": "true"}])
-def test_tags_are_read_as_names_or_as_a_mapping(given_tags: Any) -> None:
+def test_tags_accept_names_or_a_mapping(given_tags: Any) -> None:
     assert Email.model_validate({**PLAIN, "tags": given_tags}).tags == {"a": "true", "b": "true"}
     assert Tags.model_validate({"tags": given_tags}).tags == {"a": "true", "b": "true"}
 
 
-def test_nothing_is_read_as_nothing() -> None:
+def test_null_fields_get_empty_values() -> None:
     nothing = dict.fromkeys(
         ["to", "cc", "bcc", "tags", "attachments", "subject", "markdown", "metadata", "sender"]
     )
@@ -141,7 +139,7 @@ def test_nothing_is_read_as_nothing() -> None:
 
 
 @pytest.mark.parametrize("spelling", ["authentication", "auth_results", "authentication_results"])
-def test_evidence_is_read_under_each_of_its_names(spelling: str) -> None:
+def test_authentication_accepts_every_name(spelling: str) -> None:
     evidence = {
         "dkim": [{"domain": "y.test", "selector": "s1", "result": "pass", "aligned": True}],
         "spf": {"result": "softfail", "domain": "y.test"},
@@ -174,22 +172,22 @@ def test_evidence_is_read_under_each_of_its_names(spelling: str) -> None:
         {"authentication": {"dkim": ["pass"], "spf": {"result": "fail", "domain": None}}},
     ],
 )
-def test_short_evidence_means_the_same_as_long_evidence(message: dict[str, Any]) -> None:
+def test_short_forms_of_authentication(message: dict[str, Any]) -> None:
     read = Email.model_validate({**PLAIN, **message}).authentication
     assert read is not None
-    assert [one.result for one in read.dkim] == [PASS]
+    assert [row.result for row in read.dkim] == [PASS]
     assert read.spf is not None
     assert read.spf.result is FAIL
     assert read.dmarc is None
 
 
 def passes(evidence: Authentication | None) -> set[str]:
-    """The methods that anybody could take for passed."""
+    """Return the methods with the result `pass`."""
     if evidence is None:
         return set()
     single = {"spf": evidence.spf, "dmarc": evidence.dmarc, "arc": evidence.arc}
-    passed = {name for name, one in single.items() if one is not None and one.result is PASS}
-    return passed | ({"dkim"} if any(one.result is PASS for one in evidence.dkim) else set())
+    passed = {name for name, row in single.items() if row is not None and row.result is PASS}
+    return passed | ({"dkim"} if any(row.result is PASS for row in evidence.dkim) else set())
 
 
 @pytest.mark.parametrize(
@@ -207,7 +205,7 @@ def passes(evidence: Authentication | None) -> set[str]:
         {"authentication": {"spf": 1, "dmarc": ["x"], "dkim": 7, "structure": 5}},
     ],
 )
-def test_evidence_that_is_missing_or_odd_is_unknown_and_never_a_pass(
+def test_missing_or_invalid_authentication_never_passes(
     message: dict[str, Any],
 ) -> None:
     email = Email.model_validate({**PLAIN, **message})
@@ -215,7 +213,7 @@ def test_evidence_that_is_missing_or_odd_is_unknown_and_never_a_pass(
     assert passes(email.authentication) == set()
 
 
-def test_one_odd_result_hides_neither_the_message_nor_the_other_results() -> None:
+def test_an_invalid_result_does_not_hide_the_others() -> None:
     odd = {"dkim": 7, "spf": {"result": "pass"}, "dmarc": {"result": "fail", "domain": ["x"]}}
     read = Email.model_validate({**PLAIN, "authentication": odd}).authentication
     assert passes(read) == {"spf"}
@@ -223,7 +221,7 @@ def test_one_odd_result_hides_neither_the_message_nor_the_other_results() -> Non
     assert read.dmarc is None
 
 
-def test_evidence_given_as_a_model_is_kept() -> None:
+def test_authentication_model_is_kept() -> None:
     evidence = Authentication.model_validate({"spf": {"result": "pass"}})
     email = EmailSummary.model_validate({"id": "em_1", "authentication": evidence})
     assert email.authentication == evidence
@@ -248,11 +246,11 @@ _FINDING = _RESULTS | st.fixed_dictionaries({}, optional={"result": _RESULTS, "d
         _FINDING | st.lists(_FINDING, max_size=3),
     )
 )
-def test_whatever_the_evidence_says_only_the_word_pass_passes(evidence: dict[str, Any]) -> None:
+def test_only_pass_passes(evidence: dict[str, Any]) -> None:
     read = Email.model_validate({"id": "em_1", "authentication": evidence}).authentication
     for method in passes(read):
-        said = json.dumps(evidence[method]).lower()
-        assert '"pass"' in said or "true" in said
+        text = json.dumps(evidence[method]).lower()
+        assert '"pass"' in text or "true" in text
 
 
 @pytest.mark.parametrize(
@@ -278,7 +276,7 @@ def test_whatever_the_evidence_says_only_the_word_pass_passes(evidence: dict[str
     ],
 )
 @pytest.mark.parametrize("name", ["id", "message_id", "pending_id", "email_id"])
-def test_a_send_tells_what_became_of_it(
+def test_send_result_status(
     reply: dict[str, Any], status: str, held: bool | None, duplicate: bool, name: str
 ) -> None:
     result = SendResult.model_validate({**reply, name: "em_1"})
@@ -292,13 +290,11 @@ def test_a_send_tells_what_became_of_it(
     ("mode", "holds"),
     [("gated_send", True), ("gated_all", True), ("monitored", False), (None, None)],
 )
-def test_a_mailbox_says_whether_a_human_decides_and_admits_when_it_does_not_know(
-    mode: str | None, holds: bool | None
-) -> None:
+def test_holds_sends_by_oversight_mode(mode: str | None, holds: bool | None) -> None:
     assert Mailbox.model_validate({"id": "mb_1", "oversight_mode": mode}).holds_sends is holds
 
 
-def test_small_models_read_their_spellings() -> None:
+def test_other_models_accept_every_spelling() -> None:
     assert Mailbox.model_validate({"mailbox_id": "mb_1", "email": "a@x.test"}).id == "mb_1"
     assert Contact.model_validate({"address": "a@x.test", "tags": "vip"}).tags == ["vip"]
     assert AttachmentContent.model_validate({"filename": "a", "content": "aGk="}).name == "a"
@@ -306,7 +302,7 @@ def test_small_models_read_their_spellings() -> None:
     assert NewWebhook.model_validate({"secret": "whsec_1"}).signing_secret == "whsec_1"
 
 
-def test_a_new_secret_prints_under_none_of_its_spellings() -> None:
+def test_new_secrets_do_not_print() -> None:
     key = NewApiKey.model_validate({"id": "1", "key": "mm_s", "api_key": "mm_s", "raw_key": "mm_s"})
     hook = NewWebhook.model_validate({"id": "1", "secret": "whsec_s", "signing_secret": "whsec_s"})
     assert (key.key, hook.signing_secret) == ("mm_s", "whsec_s")
@@ -345,7 +341,7 @@ _REPLIES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=5),
     max_leaves=12,
 )
-_VERBS: list[tuple[str, dict[str, Any]]] = [
+_METHOD_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("check_inbox", {}),
     ("read_email", {"email_id": "em_1"}),
     ("get_thread", {"thread_id": "th_1"}),
@@ -367,21 +363,23 @@ _VERBS: list[tuple[str, dict[str, Any]]] = [
 
 
 @given(
-    reply=_REPLIES, case=st.sampled_from(_VERBS), status=st.sampled_from([200, 202, 400, 429, 503])
+    reply=_REPLIES,
+    case=st.sampled_from(_METHOD_CALLS),
+    status=st.sampled_from([200, 202, 400, 429, 503]),
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_answer_however_odd_raises_anything_but_the_errors_of_this_package(
+def test_any_response_raises_only_multimail_errors(
     reply: Any, case: tuple[str, dict[str, Any]], status: int
 ) -> None:
     transport = httpx.MockTransport(
         lambda request: httpx.Response(status, content=json.dumps(reply).encode())
     )
-    verb, args = case
+    method, args = case
     with (
         MultiMail(KEY, base_url=BASE, mailbox="mb_1", retry=AT_ONCE, transport=transport) as client,
         contextlib.suppress(MultiMailError),
     ):
-        getattr(client, verb)(**args)
+        getattr(client, method)(**args)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +387,9 @@ def test_no_answer_however_odd_raises_anything_but_the_errors_of_this_package(
     [b"<html>Sign in to the hotel's network</html>", b'{"emails": [', b"[" * 60_000, b"\xff\xfe"],
     ids=["a portal", "cut JSON", "very deep JSON", "no text"],
 )
-async def test_an_answer_that_is_not_this_api_says_so(connect: Connect, content: bytes) -> None:
+async def test_foreign_response_is_an_invalid_response(
+    connect: ClientFactory, content: bytes
+) -> None:
     page = {"content-type": "text/html"}
     api = connect(
         lambda request: httpx.Response(200, content=content, headers=page), mailbox="mb_1"
@@ -400,17 +400,18 @@ async def test_an_answer_that_is_not_this_api_says_so(connect: Connect, content:
     assert "base URL" in str(caught.value)
 
 
-async def test_a_redirect_is_not_followed(connect: Connect) -> None:
+async def test_a_redirect_is_not_followed(connect: ClientFactory) -> None:
     api = connect(lambda request: httpx.Response(302, headers={"location": "https://evil.test"}))
     with pytest.raises(InvalidResponseError, match="redirect"):
         await api.list_mailboxes()
 
 
-def test_both_clients_have_the_same_verbs() -> None:
-    own = {"close", "aclose", "run"}
-    sync = {name for name in dir(MultiMail) if not name.startswith("_")} - own
-    colour = {name for name in dir(AsyncMultiMail) if not name.startswith("_")} - own
-    assert sync == colour
+def test_both_clients_have_the_same_methods() -> None:
+    methods, async_methods = (
+        {name for name in dir(client_class) if not name.startswith("_")}
+        for client_class in (MultiMail, AsyncMultiMail)
+    )
+    assert methods == async_methods
 
 
 def test_a_pending_email_is_an_email() -> None:

@@ -1,4 +1,4 @@
-"""The key leaves in one header of requests to the API, and is nowhere else to be seen."""
+"""The API key is sent in one header, and appears in no log, repr, error or pickle."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.client.support import (
     AT_ONCE,
     BASE,
     KEY,
-    Connect,
+    ClientFactory,
+    FakeApi,
     Fault,
-    Post,
-    answer,
+    json_response,
     limited,
     refused,
     reset_after_work,
@@ -50,11 +50,11 @@ def test_the_key_does_not_print() -> None:
 
 
 @pytest.mark.parametrize("kind", [MultiMail, AsyncMultiMail])
-def test_nothing_that_holds_the_key_is_pickled_or_copied_with_it(kind: Any) -> None:
+def test_the_key_is_not_pickled(kind: Any) -> None:
     client = kind(KEY, base_url=BASE)
-    for one in (client, client.config, client.config.api_key):
+    for value in (client, client.config, client.config.api_key):
         with pytest.raises(TypeError) as caught:
-            pickle.dumps(one)
+            pickle.dumps(value)
         assert KEY not in str(caught.value)
     for copied in (copy.copy(client.config), copy.deepcopy(client.config)):
         assert copied == client.config
@@ -71,23 +71,23 @@ def test_secrets_compare_by_value() -> None:
 
 
 @pytest.mark.parametrize("key", [f"{KEY}\nX: y", f"{KEY} ", f"{KEY} x", f"{KEY}é", f"\x00{KEY}"])
-def test_a_malformed_key_is_refused_without_showing_it(key: str) -> None:
+def test_malformed_key_is_rejected_without_showing_it(key: str) -> None:
     if key.strip() == KEY:
         assert load_config(key).api_key == Secret(KEY)
         return
     with pytest.raises(ConfigurationError) as caught:
         load_config(key)
-    assert KEY not in everything(caught.value, with_locals=False)
+    assert KEY not in render_error(caught.value, with_locals=False)
 
 
-def everything(error: BaseException, *, with_locals: bool = True) -> str:
-    """All that a log, a crash reporter or a debugger's page would show of an error."""
-    told = traceback.TracebackException.from_exception(error, capture_locals=with_locals)
-    return " ".join(["".join(told.format()), repr(error), str(error), repr(vars(error))])
+def render_error(error: BaseException, *, with_locals: bool = True) -> str:
+    """Return all that a log, a crash reporter or a debugger would show of an error."""
+    formatted = traceback.TracebackException.from_exception(error, capture_locals=with_locals)
+    return " ".join(["".join(formatted.format()), repr(error), str(error), repr(vars(error))])
 
 
 def status(code: int) -> Fault:
-    return lambda request, serve: answer({"error": "no"}, code)
+    return lambda request, serve: json_response({"error": "no"}, code)
 
 
 FAILURES: dict[str, Fault] = {
@@ -97,38 +97,38 @@ FAILURES: dict[str, Fault] = {
     "cut": cut,
     "limited": limited("1"),
     "not JSON": lambda request, serve: httpx.Response(200, text="<html>"),
-    "not this API": lambda request, serve: answer({"ok": 1}),
+    "not this API": lambda request, serve: json_response({"ok": 1}),
     "redirect": lambda request, serve: httpx.Response(302),
     **{str(code): status(code) for code in (400, 401, 403, 404, 409, 410, 413, 418, 500, 503)},
 }
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("verb", ["send_email", "check_inbox"])
+@pytest.mark.parametrize("method", ["send_email", "check_inbox"])
 async def test_no_failure_shows_the_key(
-    connect: Connect, caplog: pytest.LogCaptureFixture, failure: str, verb: str
+    connect: ClientFactory, caplog: pytest.LogCaptureFixture, failure: str, method: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    post = Post()
-    post.faults.extend([FAILURES[failure]] * 4)
-    api = connect(post)
-    args = {"to": "bob@y.test", "subject": "S", "body": "B"} if verb == "send_email" else {}
+    fake_api = FakeApi()
+    fake_api.faults.extend([FAILURES[failure]] * 4)
+    api = connect(fake_api)
+    args = {"to": "bob@y.test", "subject": "S", "body": "B"} if method == "send_email" else {}
     with pytest.raises(MultiMailError) as caught:
-        await getattr(api, verb)(**args)
+        await getattr(api, method)(**args)
     error = caught.value
-    assert post.requests[-1].headers["authorization"] == f"Bearer {KEY}"
-    # The frames of this file are the test's own: they hold the transport's record.
+    assert fake_api.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+    # The test's own frames hold the fake API's record of requests.
     here = [caught.value, pickle.loads(pickle.dumps(error)), copy.deepcopy(error)]
-    for one in here:
-        assert KEY not in everything(one)
-        assert (type(one), str(one)) == (type(error), str(error))
+    for value in here:
+        assert KEY not in render_error(value)
+        assert (type(value), str(value)) == (type(error), str(error))
     assert KEY not in caplog.text
     assert KEY not in " ".join(repr(record.args) for record in caplog.records)
 
 
 @pytest.mark.parametrize("fault", ["refused", "reset", "reset in the body"])
 async def test_no_failure_of_a_real_connection_shows_the_key(
-    connect: Connect, caplog: pytest.LogCaptureFixture, fault: str
+    connect: ClientFactory, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -142,13 +142,13 @@ async def test_no_failure_of_a_real_connection_shows_the_key(
         api = connect(base_url=url, mailbox="mb_1")
         with pytest.raises(MultiMailError) as caught:
             await api.send_email("bob@y.test", "S", "B")
-    assert KEY not in everything(caught.value)
+    assert KEY not in render_error(caught.value)
     assert any(record.name.startswith("httpcore") for record in caplog.records)
     assert KEY not in caplog.text
 
 
 async def test_no_log_of_a_success_shows_the_key(
-    connect: Connect, caplog: pytest.LogCaptureFixture
+    connect: ClientFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with echo_server() as server:
@@ -159,7 +159,7 @@ async def test_no_log_of_a_success_shows_the_key(
 
 
 class _Stuck(httpcore.NetworkStream):
-    """A connection that takes no byte: the fault arises where the headers are written."""
+    """A connection that accepts no byte, so that writing the headers fails."""
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         assert KEY.encode() in buffer
@@ -191,14 +191,14 @@ class _StuckTransport(httpx.HTTPTransport):
         self._pool = httpcore.ConnectionPool(network_backend=_StuckNetwork())
 
 
-def test_a_fault_amid_the_headers_does_not_show_the_frames_that_hold_them() -> None:
+def test_write_error_does_not_show_the_headers() -> None:
     client = MultiMail(
         KEY, base_url=BASE, mailbox="mb_1", retry=AT_ONCE, transport=_StuckTransport()
     )
     with pytest.raises(OutcomeUnknownError) as caught:
         client.send_email("bob@y.test", "S", "B")
     assert isinstance(caught.value.__cause__, httpx.WriteTimeout)
-    assert KEY not in everything(caught.value)
+    assert KEY not in render_error(caught.value)
 
 
 def _says(error: BaseException, parts: Iterable[str]) -> None:
@@ -221,9 +221,7 @@ def _says(error: BaseException, parts: Iterable[str]) -> None:
         (lambda: MultiMail(KEY, base_url="https://u:p@x.test"), ["user name or password"]),
     ],
 )
-def test_a_set_up_that_cannot_work_says_what_to_do(
-    make: Callable[[], object], parts: list[str]
-) -> None:
+def test_configuration_error_says_what_to_do(make: Callable[[], object], parts: list[str]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make()
     _says(caught.value, parts)
@@ -232,11 +230,11 @@ def test_a_set_up_that_cannot_work_says_what_to_do(
 @pytest.mark.parametrize(
     "url", ["http://localhost:8000", "http://127.0.0.1:1/", "http://[::1]:9", "https://x.test/p/"]
 )
-def test_plain_http_is_for_this_machine(url: str) -> None:
+def test_plain_http_is_allowed_on_loopback(url: str) -> None:
     assert load_config(KEY, url).base_url == url.rstrip("/")
 
 
-def test_plain_http_elsewhere_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_elsewhere_must_be_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MULTIMAIL_ALLOW_HTTP", "1")
     monkeypatch.setenv("MULTIMAIL_API_URL", "http://mail.internal")
     monkeypatch.setenv("MULTIMAIL_API_KEY", f" {KEY}\n")
@@ -244,21 +242,23 @@ def test_plain_http_elsewhere_must_be_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert (config.base_url, config.api_key.reveal()) == ("http://mail.internal", KEY)
 
 
-async def test_a_revoked_key_is_named_by_its_setting_and_not_by_its_value(connect: Connect) -> None:
-    api = connect(lambda request: answer({"error": "Unknown key"}, 401, **{"x-request-id": "r_1"}))
+async def test_revoked_key_error_names_the_setting(connect: ClientFactory) -> None:
+    api = connect(
+        lambda request: json_response({"error": "Unknown key"}, 401, **{"x-request-id": "r_1"})
+    )
     with pytest.raises(AuthenticationError) as caught:
         await api.get_account()
     _says(caught.value, ["get_account: Unknown key.", "MULTIMAIL_API_KEY", "(request r_1)"])
 
 
-async def test_the_base_url_keeps_its_prefix(connect: Connect) -> None:
-    post = Post()
+async def test_the_base_url_keeps_its_prefix(connect: ClientFactory) -> None:
+    fake_api = FakeApi()
     seen: list[str] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
         seen.append(str(request.url))
-        return answer({"status": "ok"})
+        return json_response({"status": "ok"})
 
     await connect(serve, base_url="https://x.test/mail/").get_health()
     assert seen == ["https://x.test/mail/health"]
-    assert not post.requests
+    assert not fake_api.requests

@@ -1,4 +1,4 @@
-"""The same promises over real sockets: refused, reset, late; and one client for many threads."""
+"""Faults over real sockets, and clients shared between threads and tasks."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from tests.client.sockets import (
     echo_server,
     free_port,
     raw_server,
-    request_of,
+    read_request,
     reset,
     send_answer,
 )
-from tests.client.support import KEY, Connect, Post
+from tests.client.support import KEY, ClientFactory, FakeApi
 
 from multimail import AsyncMultiMail, MultiMail, NetworkError, OutcomeUnknownError
 
 
-def through(post: Post) -> Callable[[bytes], httpx.Response]:
+def through(fake_api: FakeApi) -> Callable[[bytes], httpx.Response]:
     """Let a raw request be served by the API in memory."""
 
     def serve(raw: bytes) -> httpx.Response:
         head, _, body = raw.partition(b"\r\n\r\n")
         method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
-        return post(httpx.Request(method, f"http://x.test{path}", content=body))
+        return fake_api(httpx.Request(method, f"http://x.test{path}", content=body))
 
     return serve
 
 
-def answered(post: Post) -> Act:
-    serve = through(post)
+def answered(fake_api: FakeApi) -> Act:
+    serve = through(fake_api)
     return lambda connection, raw: send_answer(connection, serve(raw))
 
 
-def reset_at_once(post: Post) -> Act:
-    serve = through(post)
+def reset_at_once(fake_api: FakeApi) -> Act:
+    serve = through(fake_api)
 
     def act(connection: socket.socket, raw: bytes) -> None:
         serve(raw)
@@ -50,8 +50,8 @@ def reset_at_once(post: Post) -> Act:
     return act
 
 
-def reset_in_the_body(post: Post) -> Act:
-    serve = through(post)
+def reset_in_the_body(fake_api: FakeApi) -> Act:
+    serve = through(fake_api)
 
     def act(connection: socket.socket, raw: bytes) -> None:
         serve(raw)
@@ -61,8 +61,8 @@ def reset_in_the_body(post: Post) -> Act:
     return act
 
 
-def end_in_the_body(post: Post) -> Act:
-    serve = through(post)
+def end_in_the_body(fake_api: FakeApi) -> Act:
+    serve = through(fake_api)
 
     def act(connection: socket.socket, raw: bytes) -> None:
         serve(raw)
@@ -75,30 +75,30 @@ FAULTS = [reset_at_once, reset_in_the_body, end_in_the_body]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-async def test_a_connection_that_breaks_after_the_send_is_one_email(
-    connect: Connect, fault: Callable[[Post], Act]
+async def test_send_over_a_broken_connection_sends_once(
+    connect: ClientFactory, fault: Callable[[FakeApi], Act]
 ) -> None:
-    post = Post()
-    with raw_server([fault(post), answered(post)]) as url:
+    fake_api = FakeApi()
+    with raw_server([fault(fake_api), answered(fake_api)]) as url:
         result = await connect(base_url=url, mailbox="mb_1").send_email("bob@y.test", "S", "B")
     assert result.duplicate
-    assert list(post.emails) == ["msg_1"]
+    assert list(fake_api.emails) == ["msg_1"]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-async def test_a_connection_that_breaks_after_a_decision_leaves_its_outcome_unknown(
-    connect: Connect, fault: Callable[[Post], Act]
+async def test_decision_over_a_broken_connection_has_an_unknown_outcome(
+    connect: ClientFactory, fault: Callable[[FakeApi], Act]
 ) -> None:
-    post = Post()
-    server = raw_server([fault(post), answered(post)])
+    fake_api = FakeApi()
+    server = raw_server([fault(fake_api), answered(fake_api)])
     with server as url, pytest.raises(OutcomeUnknownError) as caught:
         await connect(base_url=url).decide_email("msg_1", "approve")
     assert caught.value.operation == "decide_email"
-    assert len(post.done) == 1
+    assert len(fake_api.done) == 1
 
 
-async def test_a_port_that_nobody_listens_on_is_tried_again_and_did_nothing(
-    connect: Connect,
+async def test_closed_port_is_a_network_error(
+    connect: ClientFactory,
 ) -> None:
     api = connect(base_url=f"http://127.0.0.1:{free_port()}", mailbox="mb_1")
     with pytest.raises(NetworkError) as caught:
@@ -107,11 +107,11 @@ async def test_a_port_that_nobody_listens_on_is_tried_again_and_did_nothing(
     assert "ConnectError after 4 tries" in str(caught.value)
 
 
-async def test_an_answer_that_is_too_late_is_asked_for_again_with_the_same_key(
-    connect: Connect,
+async def test_read_timeout_repeats_the_send_with_the_same_key(
+    connect: ClientFactory,
 ) -> None:
-    post, over = Post(), threading.Event()
-    serve = through(post)
+    fake_api, over = FakeApi(), threading.Event()
+    serve = through(fake_api)
 
     def late(connection: socket.socket, raw: bytes) -> None:
         serve(raw)
@@ -124,15 +124,15 @@ async def test_an_answer_that_is_too_late_is_asked_for_again_with_the_same_key(
             self.threads: list[threading.Thread] = []
 
         def run(self) -> None:
-            for act in (late, answered(post)):
+            for act in (late, answered(fake_api)):
                 connection, _ = self.listener.accept()
-                thread = threading.Thread(target=self.one, args=(connection, act), daemon=True)
+                thread = threading.Thread(target=self.email_id, args=(connection, act), daemon=True)
                 thread.start()
                 self.threads.append(thread)
 
-        def one(self, connection: socket.socket, act: Act) -> None:
+        def email_id(self, connection: socket.socket, act: Act) -> None:
             with connection:
-                act(connection, request_of(connection))
+                act(connection, read_request(connection))
                 over.wait(60)
 
     quiet = Quiet()
@@ -148,7 +148,7 @@ async def test_an_answer_that_is_too_late_is_asked_for_again_with_the_same_key(
         runner.join(60)
         quiet.listener.close()
     assert result.duplicate
-    assert len(post.emails) == 1
+    assert len(fake_api.emails) == 1
 
 
 def test_sixteen_threads_share_one_client_and_its_connections() -> None:
@@ -161,7 +161,7 @@ def test_sixteen_threads_share_one_client_and_its_connections() -> None:
             return [client.read_email(one).markdown == f"Text of {one}" for one in ids]
 
         with ThreadPoolExecutor(16) as pool:
-            results = [right for one in pool.map(work, range(16)) for right in one]
+            results = [right for email_id in pool.map(work, range(16)) for right in email_id]
         assert results == [True] * 320
         assert server.served >= 320
         assert server.accepted <= 32
@@ -174,14 +174,14 @@ async def test_many_tasks_share_one_client_and_its_connections() -> None:
 
             async def work(worker: int) -> list[bool]:
                 ids = [f"em_{worker}_{n}" for n in range(10)]
-                return [(await client.read_email(one)).id == one for one in ids]
+                return [(await client.read_email(email_id)).id == email_id for email_id in ids]
 
             results = await asyncio.gather(*(work(n) for n in range(16)))
-        assert all(right for one in results for right in one)
+        assert all(right for email_id in results for right in email_id)
         assert server.accepted <= 32
 
 
-async def test_calls_one_after_the_other_use_one_connection(connect: Connect) -> None:
+async def test_sequential_calls_use_one_connection(connect: ClientFactory) -> None:
     with echo_server() as server:
         api = connect(base_url=server.url)
         for n in range(10):

@@ -11,12 +11,12 @@ from tests.conformance.drivers import DRIVERS
 from tests.conformance.matrix import EXCEPTIONS, PROPERTY
 from tests.frameworks.apart import marks
 from tests.tools.conftest import (  # noqa: F401
+    auto_box,
     bare_environment,
     box,
-    free_box,
-    house,
+    create_mailbox,
     key_pair,
-    new_box,
+    server_fixture,
     signed,
 )
 

@@ -15,8 +15,7 @@ from typing import Any, ClassVar
 
 from multimail import AsyncMultiMail, MultiMail
 from multimail.tools import Toolkit
-from multimail_cli.chat_wire import get_text
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, get_text, say
 
 Call = tuple[str, dict[str, Any]]
 Texts = Sequence[str]

@@ -16,8 +16,7 @@ from tests.conformance.drivers_autogen import AutoGen, AutoGenWorkbench
 from tests.conformance.drivers_semantic_kernel import SemanticKernel, StreamingSemanticKernel
 
 from multimail.tools import ApproverToolkit, Toolkit
-from multimail_cli.chat_wire import get_text
-from multimail_cli.scripted_model import Conversation, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, Turn, call, get_text, say
 
 _PRINTED = re.compile(
     r"\A(?:Execution logs:\n)?(.*?)(?:\n?Last output from code snippet:\n.*)?\Z", re.DOTALL

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conformance.driver import TASK, Driver
 
-from multimail_cli.scripted_model import Conversation, Turn, call
+from multimail_cli.demo.scripted_model import Conversation, Turn, call
 
 MOST_STEPS = 20
 PREFIX = "multimail-"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.conformance.driver import Call, Driver, Run, Step
-from tests.tools.support import Box, Json
+from tests.tools.support import Inbox, Json
 
 from multimail.tools import Toolkit
 from multimail.trust import Action, GuardDecision, Label, PolicyName, Standing
@@ -56,7 +56,7 @@ class Guarded:
         return found
 
 
-def guarded(driver: Driver, box: Box, **options: Any) -> Guarded:
+def guarded(driver: Driver, box: Inbox, **options: Any) -> Guarded:
     """Return an agent of the driver's framework with the toolkit for a mailbox."""
     decisions: list[GuardDecision] = []
     toolkit = driver.toolkit(
@@ -101,7 +101,7 @@ def plain(text: str) -> str:
     return _TIME.sub("<time>", _NONCE.sub("<nonce>", words))
 
 
-def in_the_core(box: Box, step: Call, **options: Any) -> str:
+def in_the_core(box: Inbox, step: Call, **options: Any) -> str:
     """Return what a model without a framework would be told; only of a call that reads."""
     with_core = Toolkit(box.agent_key, base_url=box.server.url, **options)
     try:
@@ -146,7 +146,7 @@ def refused(what: str, made: GuardDecision) -> str:
     return REFUSED.format(what=what, code=made.code, why=_why(made))
 
 
-def waits(box: Box, made: GuardDecision) -> None:
+def waits(box: Inbox, made: GuardDecision) -> None:
     """Assert that the newest send waits for a human, who is told of the decision."""
     mail = box.mails()[0]
     assert mail["status"] == "pending_send_approval"

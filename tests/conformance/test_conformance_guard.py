@@ -18,7 +18,7 @@ from tests.conformance.guarding import (
     send,
     waits,
 )
-from tests.tools.support import Box
+from tests.tools.support import Inbox
 
 from multimail.trust import TrustPolicy
 
@@ -33,35 +33,35 @@ TAINTED = (
 STRANGER = ("recipient_from_mail", "1 address may come only from mail")
 
 
-def test_guard_authenticated(driver: Driver, free_box: Box) -> None:
+def test_guard_authenticated(driver: Driver, auto_box: Inbox) -> None:
     """Proven mail is read and answered: `allow`, and the reply leaves."""
-    mail, agent = free_box.receive_proven(BODY), guarded(driver, free_box)
+    mail, agent = auto_box.receive_proven(BODY), guarded(driver, auto_box)
     shown, sent = agent.run(read(mail), reply(mail))
     assert agent.decided() == decision(
         "allow", "reply_email", "authenticated", message_id=mail["id"]
     )
-    assert shown == in_the_core(free_box, read(mail))
+    assert shown == in_the_core(auto_box, read(mail))
     assert "\nSender authenticated: " in shown
     assert sent == accepted("ann@example.com")
-    assert [one["recipients"] for one in free_box.left()] == [["ann@example.com"]]
+    assert [one["recipients"] for one in auto_box.left()] == [["ann@example.com"]]
 
 
-def test_guard_unauthenticated(driver: Driver, free_box: Box) -> None:
+def test_guard_unauthenticated(driver: Driver, auto_box: Inbox) -> None:
     """Mail without proof is answered: `hold`, with the reasons for the reviewer; nothing leaves."""
-    mail, agent = free_box.receive(BODY), guarded(driver, free_box)
+    mail, agent = auto_box.receive(BODY), guarded(driver, auto_box)
     shown, sent = agent.run(read(mail), reply(mail))
     made = decision("hold", "reply_email", "unauthenticated", UNPROVEN, message_id=mail["id"])
     assert agent.decided() == made
-    assert shown == in_the_core(free_box, read(mail))
+    assert shown == in_the_core(auto_box, read(mail))
     assert "\nSender unauthenticated: " in shown
     assert sent == held("ann@example.org", made)
-    waits(free_box, made)
+    waits(auto_box, made)
 
 
-def test_guard_failed(driver: Driver, free_box: Box) -> None:
+def test_guard_failed(driver: Driver, auto_box: Inbox) -> None:
     """A forgery is shown without its body, and is not answered: `refuse`."""
-    mail = free_box.receive(BODY, sender="ceo@bank.com", files={"invoice.txt": BODY})
-    agent = guarded(driver, free_box)
+    mail = auto_box.receive(BODY, sender="ceo@bank.com", files={"invoice.txt": BODY})
+    agent = guarded(driver, auto_box)
     fetch = "download_attachment", {"email_id": mail["id"], "filename": "invoice.txt"}
     shown, file, sent = agent.run(read(mail), fetch, reply(mail))
     why = "the sender is failed: DMARC fail: the policy of bank.com is reject"
@@ -76,17 +76,17 @@ def test_guard_failed(driver: Driver, free_box: Box) -> None:
         ("sender_failed", why),
         message_id=mail["id"],
     )
-    assert shown == in_the_core(free_box, read(mail))
-    assert file == in_the_core(free_box, fetch)
+    assert shown == in_the_core(auto_box, read(mail))
+    assert file == in_the_core(auto_box, fetch)
     assert BODY not in shown + file
     assert sent == refused(REPLY, made)
-    assert free_box.mails() == []
+    assert auto_box.mails() == []
 
 
-def test_guard_listed(driver: Driver, free_box: Box) -> None:
+def test_guard_listed(driver: Driver, auto_box: Inbox) -> None:
     """The operator lists a sender's domain: `allow` even in `strict`, standing `listed`."""
     policy = TrustPolicy("strict", listed=["example.com"])
-    mail, agent = free_box.receive_proven(BODY), guarded(driver, free_box, policy=policy)
+    mail, agent = auto_box.receive_proven(BODY), guarded(driver, auto_box, policy=policy)
     shown, sent = agent.run(read(mail), reply(mail))
     assert agent.decided() == decision(
         "allow",
@@ -96,16 +96,16 @@ def test_guard_listed(driver: Driver, free_box: Box) -> None:
         standing="listed",
         policy="strict",
     )
-    assert shown == in_the_core(free_box, read(mail), policy=policy)
+    assert shown == in_the_core(auto_box, read(mail), policy=policy)
     assert "The operator lists this sender." in shown
     assert sent == accepted("ann@example.com")
-    assert len(free_box.left()) == 1
+    assert len(auto_box.left()) == 1
 
 
-def test_guard_reply_to(driver: Driver, free_box: Box) -> None:
+def test_guard_reply_to(driver: Driver, auto_box: Inbox) -> None:
     """Proven mail whose Reply-To is another address than its From: `hold`."""
-    mail = free_box.receive_proven(BODY, Reply_To="eve@example.net")
-    agent = guarded(driver, free_box)
+    mail = auto_box.receive_proven(BODY, Reply_To="eve@example.net")
+    agent = guarded(driver, auto_box)
     _, sent = agent.run(read(mail), reply(mail))
     made = decision(
         "hold",
@@ -116,14 +116,14 @@ def test_guard_reply_to(driver: Driver, free_box: Box) -> None:
     )
     assert agent.decided() == made
     assert sent == held("eve@example.net", made)
-    waits(free_box, made)
+    waits(auto_box, made)
 
 
-def test_guard_automatic(driver: Driver, free_box: Box) -> None:
+def test_guard_automatic(driver: Driver, auto_box: Inbox) -> None:
     """A machine's mail is not answered: `refuse`; a mailing list's only by leave: `hold`."""
-    robot = free_box.receive_proven(BODY, Auto_Submitted="auto-replied")
-    posting = free_box.receive_proven(BODY, List_Id="<talk.example.com>")
-    agent = guarded(driver, free_box)
+    robot = auto_box.receive_proven(BODY, Auto_Submitted="auto-replied")
+    posting = auto_box.receive_proven(BODY, List_Id="<talk.example.com>")
+    agent = guarded(driver, auto_box)
     to_robot, to_list = agent.run(reply(robot), reply(posting))
     first, second = agent.decisions
     assert first == decision(
@@ -142,27 +142,27 @@ def test_guard_automatic(driver: Driver, free_box: Box) -> None:
     )
     assert to_robot == refused(REPLY, first)
     assert to_list == held("ann@example.com", second)
-    assert len(free_box.mails()) == 1
-    waits(free_box, second)
+    assert len(auto_box.mails()) == 1
+    waits(auto_box, second)
 
 
-def test_guard_reply_all(driver: Driver, free_box: Box) -> None:
+def test_guard_reply_all(driver: Driver, auto_box: Inbox) -> None:
     """Proven mail with a stranger in Cc, answered to all: `hold`; to its sender alone: `allow`."""
-    mail, agent = free_box.receive_proven(BODY, Cc="eve@example.net"), guarded(driver, free_box)
+    mail, agent = auto_box.receive_proven(BODY, Cc="eve@example.net"), guarded(driver, auto_box)
     _, to_all = agent.run(read(mail), reply(mail, reply_all=True))
     made = decision("hold", "reply_email", "authenticated", STRANGER, message_id=mail["id"])
     assert agent.decided() == made
     assert to_all == held("ann@example.com", made)
-    waits(free_box, made)
+    waits(auto_box, made)
     (to_one,) = agent.run(reply(mail))
     assert agent.decided().action == "allow"
     assert to_one == accepted("ann@example.com")
 
 
-def test_guard_strict(driver: Driver, free_box: Box) -> None:
+def test_guard_strict(driver: Driver, auto_box: Inbox) -> None:
     """In `strict`, a reply to proven mail is a `hold`, and a body without proof is withheld."""
-    proven, unproven = free_box.receive_proven(BODY), free_box.receive(BODY)
-    agent = guarded(driver, free_box, policy="strict")
+    proven, unproven = auto_box.receive_proven(BODY), auto_box.receive(BODY)
+    agent = guarded(driver, auto_box, policy="strict")
     first, second, sent = agent.run(read(proven), read(unproven), reply(proven))
     made = decision(
         "hold",
@@ -174,30 +174,30 @@ def test_guard_strict(driver: Driver, free_box: Box) -> None:
         policy="strict",
     )
     assert agent.decided() == made
-    assert first == in_the_core(free_box, read(proven), policy="strict")
-    assert second == in_the_core(free_box, read(unproven), policy="strict")
+    assert first == in_the_core(auto_box, read(proven), policy="strict")
+    assert second == in_the_core(auto_box, read(unproven), policy="strict")
     assert (BODY in first, BODY in second) == (True, False)
     assert sent == held("ann@example.com", made)
-    waits(free_box, made)
+    waits(auto_box, made)
 
 
-def test_guard_off(driver: Driver, free_box: Box) -> None:
+def test_guard_off(driver: Driver, auto_box: Inbox) -> None:
     """Code turns the guard off, and even a forgery is answered; a model's argument cannot."""
-    mail = free_box.receive(BODY, sender="ceo@bank.com")
-    agent = guarded(driver, free_box)
+    mail = auto_box.receive(BODY, sender="ceo@bank.com")
+    agent = guarded(driver, auto_box)
     asked, sent = agent.run(reply(mail, policy="off"), reply(mail))
     assert agent.decided().action == "refuse"
     assert "policy" in asked
     assert sent.startswith("Error (refused_by_guard)")
-    assert free_box.mails() == []
-    open_agent = guarded(driver, free_box, policy="off")
+    assert auto_box.mails() == []
+    open_agent = guarded(driver, auto_box, policy="off")
     shown, sent = open_agent.run(read(mail), reply(mail))
     assert open_agent.decided() == decision(
         "allow", "reply_email", "failed", message_id=mail["id"], policy="off"
     )
     assert BODY in shown
     assert sent == accepted("ceo@bank.com")
-    assert len(free_box.left()) == 1
+    assert len(auto_box.left()) == 1
 
 
 def colleague(name: str) -> str:
@@ -209,10 +209,10 @@ def colleague(name: str) -> str:
     return f"{name}@example.net"
 
 
-def test_guard_own_tools(driver: Driver, free_box: Box) -> None:
+def test_guard_own_tools(driver: Driver, auto_box: Inbox) -> None:
     """Beside the application's own tool: the same decisions, and what that one says is no leave."""
     driver.own.append(colleague)
-    mail, agent = free_box.receive(BODY), guarded(driver, free_box)
+    mail, agent = auto_box.receive(BODY), guarded(driver, auto_box)
     run = driver.run(
         agent.toolkit,
         read(mail),
@@ -227,5 +227,5 @@ def test_guard_own_tools(driver: Driver, free_box: Box) -> None:
     assert second == decision(
         "hold", "reply_email", "unauthenticated", UNPROVEN, message_id=mail["id"]
     )
-    assert len(free_box.mails()) == 2
-    waits(free_box, second)
+    assert len(auto_box.mails()) == 2
+    waits(auto_box, second)

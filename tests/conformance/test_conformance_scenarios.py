@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 from tests.conformance.driver import DONE, Call, Driver, Run, Step, Texts, ids_in
-from tests.tools.support import AT_ONCE, Box, Fault, Way, answer, letter
+from tests.tools.support import AT_ONCE, Fault, FaultyTransport, Inbox, answer, make_message
 
 from multimail import AsyncMultiMail, MultiMail
-from multimail_cli.scripted_model import fail
+from multimail_cli.demo.scripted_model import fail
 
 # CrewAI warns of its own arguments.
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:crewai\..*")
@@ -33,12 +33,12 @@ def read_newest(texts: Texts) -> Call:
     return "read_email", {"email_id": newest(texts)}
 
 
-def agent(driver: Driver, box: Box, **options: Any) -> Any:
+def agent(driver: Driver, box: Inbox, **options: Any) -> Any:
     """Return the agent's toolkit for a mailbox."""
     return driver.toolkit(box.agent_key, base_url=box.server.url, **options)
 
 
-def on(driver: Driver, box: Box, way: Way) -> Any:
+def on(driver: Driver, box: Inbox, way: FaultyTransport) -> Any:
     """Return the agent's toolkit on a network with faults."""
     facts: Any = {"base_url": box.server.url, "transport": way, "retry": AT_ONCE}
     later = AsyncMultiMail(box.agent_key, **facts)
@@ -48,7 +48,7 @@ def on(driver: Driver, box: Box, way: Way) -> Any:
     return driver.toolkit(client=now, async_client=later)
 
 
-def review(driver: Driver, box: Box, decision: str, **more: Any) -> Run:
+def review(driver: Driver, box: Inbox, decision: str, **more: Any) -> Run:
     """Let a second agent of the same framework, another principal, decide what waits."""
     toolkit = driver.toolkit(box.reviewer_key, approver=True, base_url=box.server.url)
     decide: Step = lambda texts: (  # noqa: E731
@@ -60,7 +60,7 @@ def review(driver: Driver, box: Box, decision: str, **more: Any) -> Run:
     return run
 
 
-def held(box: Box) -> str:
+def held(box: Inbox) -> str:
     """Return the id of the one email of the mailbox, which waits."""
     (mail,) = box.mails()
     assert mail["status"] == "pending_send_approval"
@@ -68,7 +68,7 @@ def held(box: Box) -> str:
     return str(mail["id"])
 
 
-def test_triage(driver: Driver, box: Box) -> None:
+def test_triage(driver: Driver, box: Inbox) -> None:
     """Check the inbox, read the newest, tag it; the tags and the mark are in the store."""
     mail = box.receive("The invoice is attached.", subject="Invoice 7")
     run = driver.run(
@@ -87,9 +87,9 @@ def test_triage(driver: Driver, box: Box) -> None:
     assert stored["status"] == "read"
 
 
-def test_reply_in_thread(driver: Driver, free_box: Box) -> None:
+def test_reply_in_thread(driver: Driver, auto_box: Inbox) -> None:
     """Read a thread and reply; the reply leaves in the thread, with `In-Reply-To`."""
-    box = free_box
+    box = auto_box
     first = box.receive("Is it ready?", subject="Order", Message_ID="<order@example.org>")
     run = driver.run(
         agent(driver, box, policy="off"),
@@ -108,7 +108,7 @@ def test_reply_in_thread(driver: Driver, free_box: Box) -> None:
     assert left["id"] in run.text
 
 
-def test_approval(driver: Driver, box: Box) -> None:
+def test_approval(driver: Driver, box: Inbox) -> None:
     """A send is held; a second agent, another principal, approves it; then it leaves."""
     run = driver.run(agent(driver, box), SEND)
     assert "Held for approval" in run.text
@@ -120,7 +120,7 @@ def test_approval(driver: Driver, box: Box) -> None:
     assert "It is ready." in left["raw"]
 
 
-def test_rejection(driver: Driver, box: Box) -> None:
+def test_rejection(driver: Driver, box: Inbox) -> None:
     """The second agent rejects it with a reason; the author's next run reads the reason."""
     driver.run(agent(driver, box), SEND)
     email_id = held(box)
@@ -131,7 +131,7 @@ def test_rejection(driver: Driver, box: Box) -> None:
     assert box.left() == []
 
 
-def test_cancel(driver: Driver, box: Box) -> None:
+def test_cancel(driver: Driver, box: Inbox) -> None:
     """A held send is withdrawn by its author, and never leaves."""
     run = driver.run(
         agent(driver, box),
@@ -144,7 +144,7 @@ def test_cancel(driver: Driver, box: Box) -> None:
     assert box.left() == []
 
 
-class Watched(Way):
+class Watched(FaultyTransport):
     """The network, which tells when the third request is on it: the first look of a wait."""
 
     def __init__(self) -> None:
@@ -158,14 +158,14 @@ class Watched(Way):
         return found
 
 
-def test_wait_for_email(driver: Driver, box: Box) -> None:
+def test_wait_for_email(driver: Driver, box: Inbox) -> None:
     """Wait for a sender's mail, which comes while the call is waiting."""
     box.receive("Old.", subject="Old")
     way = Watched()
 
     def postman() -> None:
         if way.waits.wait(60):
-            box.deliver(letter("Here I am.", subject="New", to=box.address))
+            box.deliver(make_message("Here I am.", subject="New", to=box.address))
 
     thread = threading.Thread(target=postman, daemon=True)
     thread.start()
@@ -177,7 +177,7 @@ def test_wait_for_email(driver: Driver, box: Box) -> None:
     assert "Here I am." in run.text
 
 
-def test_attachments(driver: Driver, box: Box) -> None:
+def test_attachments(driver: Driver, box: Inbox) -> None:
     """A text attachment is shown; of a binary one the model is told that it is one."""
     mail = box.receive_proven(files={"note.txt": "Bring the keys.\n", "photo.bin": b"\x00\xff"})
     steps: list[Call] = [
@@ -192,42 +192,42 @@ def test_attachments(driver: Driver, box: Box) -> None:
     assert "AP8=" not in binary
 
 
-def test_repeated_send(driver: Driver, free_box: Box) -> None:
+def test_repeated_send(driver: Driver, auto_box: Inbox) -> None:
     """The model sends the same twice; one email leaves, and the model is told."""
-    run = driver.run(agent(driver, free_box), SEND, SEND)
+    run = driver.run(agent(driver, auto_box), SEND, SEND)
     first, second = run.texts
     assert run.answer == DONE
     assert "Already done" not in first
     assert "Already done" in second
     assert "Nothing was sent now" in second
-    (left,) = free_box.left()
+    (left,) = auto_box.left()
     assert left["id"] in first
     assert left["id"] in second
 
 
-def test_model_failure(driver: Driver, free_box: Box) -> None:
+def test_model_failure(driver: Driver, auto_box: Inbox) -> None:
     """The model's server fails around a send; the framework tries again; one email."""
-    run = driver.run(agent(driver, free_box), fail(503, SOON), SEND, fail(429, SOON))
+    run = driver.run(agent(driver, auto_box), fail(503, SOON), SEND, fail(429, SOON))
     assert run.answer == DONE
     assert run.requests == 4
     assert len(run.texts) == 1
-    assert len(free_box.mails()) == len(free_box.left()) == 1
+    assert len(auto_box.mails()) == len(auto_box.left()) == 1
 
 
-def test_api_failure(driver: Driver, free_box: Box) -> None:
+def test_api_failure(driver: Driver, auto_box: Inbox) -> None:
     """The API answers 429, 503, then loses a good answer; the send recovers; one email."""
-    way = Way([Fault(answer(429)), Fault(answer(503)), Fault(answer(503), served=True)])
-    run = driver.run(on(driver, free_box, way), SEND)
+    way = FaultyTransport([Fault(answer(429)), Fault(answer(503)), Fault(answer(503), served=True)])
+    run = driver.run(on(driver, auto_box, way), SEND)
     assert run.answer == DONE
     assert not way.faults
     assert len(way.posts) == 4
-    (left,) = free_box.left()
+    (left,) = auto_box.left()
     assert left["id"] in run.text
     assert "Error" not in run.text
-    assert len(free_box.mails()) == 1
+    assert len(auto_box.mails()) == 1
 
 
-def test_missing_scope(driver: Driver, box: Box) -> None:
+def test_missing_scope(driver: Driver, box: Inbox) -> None:
     """A key that cannot send; the model is told why, and the run goes on."""
     toolkit = driver.toolkit(box.reviewer_key, base_url=box.server.url)
     run = driver.run(toolkit, SEND, ("list_mailboxes", {}))
@@ -237,7 +237,7 @@ def test_missing_scope(driver: Driver, box: Box) -> None:
     assert box.mails() == []
 
 
-def test_unknown_id(driver: Driver, box: Box) -> None:
+def test_unknown_id(driver: Driver, box: Inbox) -> None:
     """An id that does not exist; the model is told which, and the run goes on."""
     steps: list[Call] = [
         ("read_email", {"email_id": "msg_unknown"}),
@@ -266,20 +266,20 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_malformed_arguments(driver: Driver, free_box: Box) -> None:
+def test_malformed_arguments(driver: Driver, auto_box: Inbox) -> None:
     """Seven malformed calls; each error names the argument, nothing is sent."""
     steps: list[Call] = [("send_email", arguments) for arguments, _ in MALFORMED]
-    run = driver.run(agent(driver, free_box), *steps, ("list_mailboxes", {}))
+    run = driver.run(agent(driver, auto_box), *steps, ("list_mailboxes", {}))
     assert run.answer == DONE
-    assert free_box.mails() == free_box.left() == []
+    assert auto_box.mails() == auto_box.left() == []
     *errors, good = run.texts
-    assert free_box.address in good
+    assert auto_box.address in good
     for text, (arguments, name) in zip(errors, MALFORMED, strict=True):
         fault = text.partition("its arguments are")[0].replace("send_email", "")
         assert re.search(rf"\b{name}\b", fault), (arguments, text)
 
 
-def test_newsletter(driver: Driver, box: Box) -> None:
+def test_newsletter(driver: Driver, box: Inbox) -> None:
     """A message of 300 KB; each piece is within `max_chars` and says how to go on."""
     lines = [f"{number:06} the quick brown fox jumps over the lazy dog." for number in range(6000)]
     mail = box.receive("\n".join(lines), subject="News")
@@ -297,22 +297,22 @@ def test_newsletter(driver: Driver, box: Box) -> None:
     assert len(whole) - len(set(shown)) <= 2, "a cut may split a line, and nothing else is lost"
 
 
-def test_two_sessions(driver: Driver, free_box: Box) -> None:
+def test_two_sessions(driver: Driver, auto_box: Inbox) -> None:
     """The same send in two conversations on one toolkit; two emails."""
-    toolkit = agent(driver, free_box)
+    toolkit = agent(driver, auto_box)
     for session in ("one", "two"):
         run = driver.run(toolkit, SEND, session=session)
         assert run.answer == DONE
         assert "Already done" not in run.text
-    assert len(free_box.mails()) == 2
+    assert len(auto_box.mails()) == 2
 
 
-def test_resumed_session(driver: Driver, free_box: Box) -> None:
+def test_resumed_session(driver: Driver, auto_box: Inbox) -> None:
     """The same send in two runs of one conversation; one email."""
-    toolkit = agent(driver, free_box)
+    toolkit = agent(driver, auto_box)
     texts = [driver.run(toolkit, SEND, session="one").text for _ in range(2)]
     assert "Already done" in texts[1]
-    assert len(free_box.mails()) == 1
+    assert len(auto_box.mails()) == 1
 
 
 UNKNOWN_TOOL = (
@@ -322,7 +322,7 @@ UNKNOWN_TOOL = (
 """How the frameworks tell a model that it has no such tool."""
 
 
-def test_no_self_approval(driver: Driver, box: Box) -> None:
+def test_no_self_approval(driver: Driver, box: Inbox) -> None:
     """An agent asks for `decide_email`; it has none, nothing is decided, the run goes on."""
     run = driver.run(
         agent(driver, box),

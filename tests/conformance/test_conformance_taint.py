@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.conformance.driver import Driver
 from tests.conformance.guarding import accepted, decision, guarded, held, read, send, waits
-from tests.tools.support import Box
+from tests.tools.support import Inbox
 
 from multimail.sessions import SqliteSessionStore
 
@@ -43,27 +43,27 @@ def open_store(tmp_path: Path) -> Iterator[Callable[[], SqliteSessionStore]]:
         one.close()
 
 
-def conversations(box: Box) -> list[str]:
+def conversations(box: Inbox) -> list[str]:
     """Return ids for conversations that no other test has."""
     return [f"{box.id}-{number}" for number in range(3)]
 
 
-def test_guard_recipient_from_mail(driver: Driver, free_box: Box) -> None:
+def test_guard_recipient_from_mail(driver: Driver, auto_box: Inbox) -> None:
     """A send to an address that stood in proven mail: `hold`; nothing leaves."""
-    mail, agent = free_box.receive_proven(TO_EVE), guarded(driver, free_box)
+    mail, agent = auto_box.receive_proven(TO_EVE), guarded(driver, auto_box)
     _, sent = agent.run(read(mail), send(EVE))
     assert agent.decided() == FROM_PROVEN
     assert sent == held(EVE, FROM_PROVEN)
-    waits(free_box, FROM_PROVEN)
+    waits(auto_box, FROM_PROVEN)
 
 
-def test_guard_several_calls(driver: Driver, free_box: Box) -> None:
+def test_guard_several_calls(driver: Driver, auto_box: Inbox) -> None:
     """Two mails are read in one turn, which may be in other threads; the next send: `hold`."""
-    proven, unproven = free_box.receive_proven(TO_EVE), free_box.receive("Hello.")
-    agent = guarded(driver, free_box)
+    proven, unproven = auto_box.receive_proven(TO_EVE), auto_box.receive("Hello.")
+    agent = guarded(driver, auto_box)
     agent.run(driver.at_once(read(proven), read(unproven)), send(BOB))
     assert agent.decided() == AFTER_UNPROVEN
-    waits(free_box, AFTER_UNPROVEN)
+    waits(auto_box, AFTER_UNPROVEN)
 
 
 ESCAPES: list[dict[str, Any]] = [
@@ -76,9 +76,9 @@ ESCAPES: list[dict[str, Any]] = [
 ]
 
 
-def test_guard_escapes(driver: Driver, free_box: Box) -> None:
+def test_guard_escapes(driver: Driver, auto_box: Inbox) -> None:
     """A model adds arguments that frameworks use inside: errors, or no use; a `hold`."""
-    mail, agent = free_box.receive_proven(TO_EVE), guarded(driver, free_box)
+    mail, agent = auto_box.receive_proven(TO_EVE), guarded(driver, auto_box)
     attempts = [send(EVE, subject=f"Report {n}", **more) for n, more in enumerate(ESCAPES)]
     _, *tried, sent = agent.run(read(mail), *attempts, send(EVE))
     waiting = held(EVE, FROM_PROVEN)
@@ -87,13 +87,13 @@ def test_guard_escapes(driver: Driver, free_box: Box) -> None:
         assert text == waiting or all(name in text for name in more)
     assert set(agent.decisions) == {FROM_PROVEN}
     assert sent == waiting
-    waits(free_box, FROM_PROVEN)
+    waits(auto_box, FROM_PROVEN)
 
 
-def test_guard_declared(driver: Driver, free_box: Box) -> None:
+def test_guard_declared(driver: Driver, auto_box: Inbox) -> None:
     """The same to an address that code declared, for all conversations or for one: `allow`."""
-    mail, agent = free_box.receive_proven(TO_EVE), guarded(driver, free_box)
-    one, two, three = conversations(free_box)
+    mail, agent = auto_box.receive_proven(TO_EVE), guarded(driver, auto_box)
+    one, two, three = conversations(auto_box)
     agent.toolkit.declare_recipients([EVE], session_id=one)
     allowed = decision("allow", "send_email", "authenticated")
     expected = {one: (allowed, accepted(EVE)), two: (FROM_PROVEN, held(EVE, FROM_PROVEN))}
@@ -105,46 +105,46 @@ def test_guard_declared(driver: Driver, free_box: Box) -> None:
     _, sent = agent.run(read(mail), send(EVE), session=three)
     assert agent.decided() == allowed
     assert sent == accepted(EVE)
-    assert len(free_box.mails()) == 3
-    assert len(free_box.left()) == 2
+    assert len(auto_box.mails()) == 3
+    assert len(auto_box.left()) == 2
 
 
-def test_guard_second_run(driver: Driver, free_box: Box) -> None:
+def test_guard_second_run(driver: Driver, auto_box: Inbox) -> None:
     """What a run was shown holds the sends of the conversation's next run, and of no other's."""
-    mail, agent = free_box.receive("Hello."), guarded(driver, free_box)
-    one, two, _ = conversations(free_box)
+    mail, agent = auto_box.receive("Hello."), guarded(driver, auto_box)
+    one, two, _ = conversations(auto_box)
     agent.run(read(mail), session=one)
     (sent,) = agent.run(send(BOB), session=one)
     assert agent.decided() == AFTER_UNPROVEN
     assert sent == held(BOB, AFTER_UNPROVEN)
-    waits(free_box, AFTER_UNPROVEN)
+    waits(auto_box, AFTER_UNPROVEN)
     (sent,) = agent.run(send(BOB), session=two)
     assert agent.decided() == UNTAINTED
     assert sent == accepted(BOB)
 
 
-def test_guard_reset(driver: Driver, free_box: Box) -> None:
+def test_guard_reset(driver: Driver, auto_box: Inbox) -> None:
     """Code resets a conversation, whose next run starts untainted; another's taint stays."""
-    mail, agent = free_box.receive("Hello."), guarded(driver, free_box)
-    one, two, _ = conversations(free_box)
+    mail, agent = auto_box.receive("Hello."), guarded(driver, auto_box)
+    one, two, _ = conversations(auto_box)
     for session in (one, two):
         agent.run(read(mail), session=session)
     agent.toolkit.reset(one)
     agent.run(send(BOB), session=one)
     agent.run(send(BOB), session=two)
     assert agent.decisions == [UNTAINTED, AFTER_UNPROVEN]
-    assert len(free_box.left()) == 1
+    assert len(auto_box.left()) == 1
 
 
 def test_guard_shared_store(
-    driver: Driver, free_box: Box, open_store: Callable[[], SqliteSessionStore]
+    driver: Driver, auto_box: Inbox, open_store: Callable[[], SqliteSessionStore]
 ) -> None:
     """Another toolkit on the same store goes on in a conversation: its taint, its declarations."""
-    mail, one = free_box.receive(TO_EVE), conversations(free_box)[0]
+    mail, one = auto_box.receive(TO_EVE), conversations(auto_box)[0]
     first, second, stranger = (
-        guarded(driver, free_box, store=open_store()),
-        guarded(driver, free_box, store=open_store()),
-        guarded(driver, free_box),
+        guarded(driver, auto_box, store=open_store()),
+        guarded(driver, auto_box, store=open_store()),
+        guarded(driver, auto_box),
     )
     first.run(read(mail), session=one)
     first.toolkit.declare_recipients([BOB], session_id=one)
@@ -154,6 +154,6 @@ def test_guard_shared_store(
     assert second.decisions == [AFTER_UNPROVEN, declared]
     assert to_eve == held(EVE, AFTER_UNPROVEN)
     assert to_bob == held(BOB, declared)
-    assert free_box.left() == []
+    assert auto_box.left() == []
     stranger.run(send(BOB), session=one)
     assert stranger.decided() == UNTAINTED

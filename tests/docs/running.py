@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.frameworks.agents import call_as_offered
 
-from multimail_cli.scripted_model import Conversation, Turn, say
+from multimail_cli.demo.scripted_model import Conversation, Turn, say
 from multimail_server.testing import ServerUnderTest
 
 CODE = """<code>

@@ -8,11 +8,11 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
-from benchmarks.costs import figures, plots, report, rival
+from benchmarks.costs import comparator, metrics, report
 from benchmarks.costs.__main__ import PARTS
-from benchmarks.costs.desks import wanted
-from benchmarks.costs.figures import Curve, Figure, Part
-from benchmarks.costs.mails import ANSWERED, FACTS, INBOX, mailbox
+from benchmarks.costs.agents import find_mail
+from benchmarks.costs.dataset import ANSWERED, FACTS, INBOX, build_mailbox
+from benchmarks.costs.metrics import Curve, Figure, Part
 
 ROOT = Path(__file__).parents[2]
 TEXT = report.PAGE.read_text("utf-8")
@@ -30,8 +30,8 @@ def test_the_page_names_every_part() -> None:
 
 def test_the_page_and_the_script_name_the_same_comparators() -> None:
     script = (ROOT / "scripts" / "bench").read_text("utf-8")
-    for comparator in (rival.RETIRED, rival.AGENTMAIL):
-        name, version = comparator.split()
+    for package in (comparator.RETIRED, comparator.AGENTMAIL):
+        name, version = package.split()
         assert f"{name}=={version}" in script
         assert re.search(rf"`{name}` {re.escape(version)}", TEXT)
 
@@ -53,23 +53,23 @@ def test_a_target_applies_to_the_ratio_or_the_value(figure: Figure, missed: bool
 
 
 def test_saved_figures_are_loaded(tmp_path: Path) -> None:
-    figures.save(PART, ABOUT, quick=False, folder=tmp_path)
-    figures.save(replace(PART, note="Tiny."), ABOUT, quick=True, folder=tmp_path)
-    ((part, about),) = figures.load(PARTS, quick=False, folder=tmp_path)
+    metrics.save(PART, ABOUT, quick=False, folder=tmp_path)
+    metrics.save(replace(PART, note="Tiny."), ABOUT, quick=True, folder=tmp_path)
+    ((part, about),) = metrics.load(PARTS, quick=False, folder=tmp_path)
     assert about == ABOUT
     assert (part.figures, part.note) == (PART.figures, PART.note)
-    assert report.rendered([(part, about)]) == report.rendered([(PART, ABOUT)])
+    assert report.render([(part, about)]) == report.render([(PART, ABOUT)])
 
 
 def test_the_table_says_whether_each_target_is_met() -> None:
-    rows = [line for line in report.rendered([(PART, ABOUT)]).splitlines() if line.startswith("|")]
+    rows = [line for line in report.render([(PART, ABOUT)]).splitlines() if line.startswith("|")]
     assert rows[2] == "| reads | 90 /s | bare | 100 /s | 0.90 | at least 0.85 | yes |"
     assert rows[3] == "| start | 2 s |  |  |  | at most 1 s | **no** |"
-    assert report.missed([(PART, ABOUT)]) == ["calls: start: 2 s, target at most 1 s"]
+    assert report.list_missed([(PART, ABOUT)]) == ["calls: start: 2 s, target at most 1 s"]
 
 
 def test_a_curve_is_drawn_with_all_its_points(tmp_path: Path) -> None:
-    plots.write(CURVE, tmp_path / "pages.svg")
+    report.write_curve(CURVE, tmp_path / "pages.svg")
     picture = Xml.parse(tmp_path / "pages.svg").getroot()
     points = picture.findall("{*}circle")
     assert len(points) == 2
@@ -78,11 +78,11 @@ def test_a_curve_is_drawn_with_all_its_points(tmp_path: Path) -> None:
 
 
 def test_every_fact_of_the_job_is_in_its_mail() -> None:
-    mails = mailbox()
+    mails = build_mailbox()
     newest = mails[-INBOX:]
     assert len({mail.subject for mail in newest}) == INBOX
     for subject, facts in FACTS.items():
-        mail = wanted(mails, subject)
+        mail = find_mail(mails, subject)
         assert mail in newest
         thread = [sent for sent in mails if sent.subject.endswith(subject)]
         for fact in facts:

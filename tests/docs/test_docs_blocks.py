@@ -24,7 +24,7 @@ from tests.docs.running import (
 )
 from tests.frameworks.apart import APART, TOGETHER, marks
 
-from multimail_cli.scripted_model import ScriptedModel
+from multimail_cli.demo.scripted_model import ScriptedModel
 from multimail_server.testing import ServerUnderTest
 
 RUN = [block for block in list_blocks() if not block.not_run]

@@ -16,7 +16,7 @@ import pytest
 from tests.docs.blocks import Block, read_blocks
 from tests.docs.running import answer_newest, run, run_python
 
-from multimail_cli.scripted_model import ScriptedModel
+from multimail_cli.demo.scripted_model import ScriptedModel
 
 BLOCKS = read_blocks("docs/first-ten-minutes.md")
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()"]

@@ -12,9 +12,9 @@ from tests.cli.conftest import run_inside
 
 from multimail.tools import AGENT_TOOLS
 from multimail_cli.main import app
-from multimail_mcp.answers import FILES_META
 from multimail_mcp.conversations import CONVERSATION_HEADER
-from multimail_mcp.resources import resources_of
+from multimail_mcp.conversion import FILES_META
+from multimail_mcp.resources import build_resources
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text("utf-8")
 
@@ -40,5 +40,5 @@ def test_the_configurations_are_json_that_starts_the_command() -> None:
 def test_the_names_in_it_are_those_in_the_code() -> None:
     assert f"`{CONVERSATION_HEADER}: NAME`" in PAGE
     assert f"`{FILES_META}`" in PAGE
-    for resource in resources_of(AGENT_TOOLS).values():
+    for resource in build_resources(AGENT_TOOLS).values():
         assert f"`{resource.template}`" in PAGE

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from multimail_cli.scripted_model import Conversation, Script, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, Script, Turn, call, say
 from multimail_server.testing import ServerUnderTest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,7 +9,7 @@ import pytest
 from tests.examples.running import ID, answers_the_newest, environment, held, run
 
 from multimail import MultiMail
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, say
 from multimail_server.testing import ServerUnderTest
 
 CODE = """<code>

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.examples.running import answers_the_newest, environment, held, run, start
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn
 from multimail_server.testing import ServerUnderTest
 
 pytest.importorskip(

@@ -9,8 +9,9 @@ from typing import Any
 
 from tests.frameworks.agents_autogen import run_autogen
 from tests.frameworks.agents_semantic_kernel import run_semantic_kernel
+from tests.tools.support import Inbox
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, say
 
 Step = Turn | Callable[[Conversation], Turn]
 TASK = "Look after the inbox."
@@ -35,7 +36,12 @@ def model(*steps: Step, last: Turn | None = None) -> Iterator[ScriptedModel]:
 
 def conversation(served: ScriptedModel) -> Conversation:
     """Return the newest request, as a script sees it."""
-    return Conversation.of(served.requests[-1])
+    return Conversation.from_request(served.requests[-1])
+
+
+def reading(box: Inbox) -> Turn:
+    """Receive a mail without proof, and return the turn that reads it."""
+    return call("read_email", email_id=box.receive("Hello.")["id"])
 
 
 def crew_llm(served: ScriptedModel) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conformance.driver import TASK
 
-from multimail_cli.scripted_model import ScriptedModel
+from multimail_cli.demo.scripted_model import ScriptedModel
 
 _MODELS: list[Any] = []
 

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from tests.frameworks.apart import elsewhere, framework_of
 from tests.tools.conftest import (  # noqa: F401  (fixtures)
+    auto_box,
     bare_environment,
     box,
-    free_box,
-    house,
+    create_mailbox,
     key_pair,
-    new_box,
+    server_fixture,
     signed,
 )
+
+from multimail.trust import GuardDecision
 
 # The frameworks read these when they are imported, which the test modules do after this file.
 os.environ |= {
@@ -50,3 +52,9 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     if framework is None or elsewhere(framework) is None:
         return None
     return Elsewhere.from_parent(parent, path=module_path)
+
+
+@pytest.fixture
+def decisions() -> list[GuardDecision]:
+    """What `on_decision` was told."""
+    return []

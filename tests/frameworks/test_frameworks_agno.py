@@ -11,19 +11,18 @@ from agno.db.in_memory import InMemoryDb
 from agno.team import Team
 from agno.tools import Toolkit as AgnoToolkit
 from tests.frameworks.agents import MESSAGE_ID, SEND, TASK, Step, agno_model, conversation, model
-from tests.tools.support import Box, Way
+from tests.tools.support import FaultyTransport, Inbox
 
 from agno_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import AsyncMultiMail, ConfigurationError, MultiMail
-from multimail.tools import AGENT_INSTRUCTIONS
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call
+from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call
 
 WAYS = ["run", "arun"]
 
 
 @pytest.fixture
-def options(box: Box) -> Any:
+def options(box: Inbox) -> Any:
     """What connects a toolkit to the mailbox."""
     return {"api_key": box.agent_key, "base_url": box.server.url}
 
@@ -60,7 +59,7 @@ def system_text(served: ScriptedModel) -> str:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_mail_is_read_and_answered_once(box: Box, options: Any, way: str) -> None:
+async def test_a_mail_is_read_and_answered_once(box: Inbox, options: Any, way: str) -> None:
     mail = box.receive("What does it cost?")
     reply = call("reply_email", email_id=mail["id"], body="Nothing.")
     with model(call("read_email", email_id=mail["id"]), reply, reply) as served:
@@ -74,8 +73,8 @@ async def test_a_mail_is_read_and_answered_once(box: Box, options: Any, way: str
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_each_way_has_its_own_client(box: Box, way: str) -> None:
-    sync, awaited = Way(), Way()
+async def test_each_way_has_its_own_client(box: Inbox, way: str) -> None:
+    sync, awaited = FaultyTransport(), FaultyTransport()
     facts: Any = {"base_url": box.server.url}
     with (
         model(call("check_inbox"), call("check_inbox")) as served,
@@ -90,7 +89,7 @@ async def test_each_way_has_its_own_client(box: Box, way: str) -> None:
     assert unused.requests == []
 
 
-async def test_it_is_a_toolkit_of_agno(box: Box, options: Any) -> None:
+async def test_it_is_a_toolkit_of_agno(box: Inbox, options: Any) -> None:
     toolkit = MultiMailToolkit(**options)
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     for one, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
@@ -140,10 +139,10 @@ def test_the_system_message_says_how_to_treat_mail(options: Any) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("confirmed", [True, False], ids=["confirm", "reject"])
-async def test_a_run_pauses_before_a_send(free_box: Box, way: str, confirmed: bool) -> None:
+async def test_a_run_pauses_before_a_send(auto_box: Inbox, way: str, confirmed: bool) -> None:
     toolkit = MultiMailToolkit(
-        free_box.agent_key,
-        base_url=free_box.server.url,
+        auto_box.agent_key,
+        base_url=auto_box.server.url,
         requires_confirmation_tools=["send_email"],
     )
     with model(call("check_inbox"), call("send_email", **SEND)) as served:
@@ -154,7 +153,7 @@ async def test_a_run_pauses_before_a_send(free_box: Box, way: str, confirmed: bo
         (wanted,) = paused.active_requirements
         assert wanted.tool_execution.tool_name == "send_email"
         assert wanted.tool_execution.tool_args == SEND
-        assert free_box.mails() == []
+        assert auto_box.mails() == []
         if confirmed:
             wanted.confirm()
         else:
@@ -162,7 +161,7 @@ async def test_a_run_pauses_before_a_send(free_box: Box, way: str, confirmed: bo
         done = await resume(agent, way, paused)
     assert not done.is_paused
     assert done.content == "Done."
-    assert len(free_box.left()) == int(confirmed)
+    assert len(auto_box.left()) == int(confirmed)
     if not confirmed:
         assert "Not today." in results(served)[-1]
 
@@ -175,7 +174,7 @@ def delegating(*members: str) -> list[Turn]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("shared", [True, False], ids=["one toolkit", "two toolkits"])
 async def test_members_of_a_team_send_the_same_once(
-    box: Box, options: Any, way: str, shared: bool
+    box: Inbox, options: Any, way: str, shared: bool
 ) -> None:
     first = MultiMailToolkit(**options)
     second = first if shared else MultiMailToolkit(**options)
@@ -197,41 +196,14 @@ async def test_members_of_a_team_send_the_same_once(
     assert re.search(r"nothing|already|before", results(two)[-1], re.IGNORECASE)
 
 
-async def test_sessions_are_told_apart(free_box: Box) -> None:
-    toolkit = MultiMailToolkit(free_box.agent_key, base_url=free_box.server.url)
-    for session in ("monday", "tuesday", "monday"):
-        with model(call("send_email", **SEND)) as served:
-            agent_of(served, toolkit).run(TASK, session_id=session)
-    assert len(free_box.left()) == 2
-
-
-async def test_several_sends_in_one_turn(box: Box, options: Any) -> None:
-    other = {**SEND, "to": ["bob@example.org"]}
-    turn = call("send_email", **SEND) + call("send_email", **SEND) + call("send_email", **other)
-    with model(turn) as served:
-        await agent_of(served, MultiMailToolkit(**options)).arun(TASK)
-    assert sorted(one["to"][0] for one in box.mails()) == ["ann@example.org", "bob@example.org"]
-
-
-def test_a_copied_agent_works_on_the_same_mailbox(box: Box, options: Any) -> None:
+def test_a_copied_agent_works_on_the_same_mailbox(box: Inbox, options: Any) -> None:
     with model(call("send_email", **SEND)) as served:
         agent_of(served, MultiMailToolkit(**options)).deep_copy().run(TASK)
     assert len(box.mails()) == 1
 
 
-def test_tools_of_ones_own_beside_them(box: Box, options: Any) -> None:
-    def price_of(item: str) -> str:
-        """Tell a price."""
-        return f"{item}: 5"
-
-    with model(call("price_of", item="Tea"), call("send_email", **SEND)) as served:
-        agent_of(served, *MultiMailToolkit(**options).get_tools(), price_of).run(TASK)
-    assert results(served)[0] == "Tea: 5"
-    assert len(box.mails()) == 1
-
-
 @pytest.mark.parametrize("way", WAYS)
-async def test_what_the_approver_decides(box: Box, options: Any, way: str) -> None:
+async def test_what_the_approver_decides(box: Inbox, options: Any, way: str) -> None:
     with model(call("send_email", **SEND)) as served:
         await start(agent_of(served, MultiMailToolkit(**options)), way)
     email_id = box.mails()[0]["id"]
@@ -252,7 +224,7 @@ async def test_what_the_approver_decides(box: Box, options: Any, way: str) -> No
     assert [one["id"] for one in box.left()] == [email_id]
 
 
-def test_the_key_is_in_nothing_that_is_shown(box: Box, options: Any) -> None:
+def test_the_key_is_in_nothing_that_is_shown(box: Inbox, options: Any) -> None:
     toolkit = MultiMailToolkit(**options)
     shown = [repr(toolkit), str(toolkit), repr(vars(toolkit))]
     shown += [repr(one) + str(one.to_dict()) for one in toolkit.get_tools()]

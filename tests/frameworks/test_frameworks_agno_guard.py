@@ -11,37 +11,26 @@ from agno.agent import Agent
 from agno.db.in_memory import InMemoryDb
 from agno.team import Team
 from agno.workflow import Step, Workflow
-from tests.frameworks.agents import SEND, TASK, agno_model, model
-from tests.tools.support import Box
+from tests.frameworks.agents import SEND, TASK, agno_model, model, reading
+from tests.tools.support import Inbox
 
 from agno_multimail import MultiMailToolkit
 from multimail.sessions import SqliteSessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Turn, call
+from multimail_cli.demo.scripted_model import call
 
 Tools = Callable[..., MultiMailToolkit]
 
 
 @pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
-
-
-@pytest.fixture
-def tools(free_box: Box, decisions: list[GuardDecision]) -> Tools:
+def tools(auto_box: Inbox, decisions: list[GuardDecision]) -> Tools:
     """Make a toolkit of a mailbox whose sends leave at once."""
 
     def make(**options: Any) -> MultiMailToolkit:
-        facts: Any = {"base_url": free_box.server.url, "on_decision": decisions.append, **options}
-        return MultiMailToolkit(free_box.agent_key, **facts)
+        facts: Any = {"base_url": auto_box.server.url, "on_decision": decisions.append, **options}
+        return MultiMailToolkit(auto_box.agent_key, **facts)
 
     return make
-
-
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
 
 
 TOOLKITS = [
@@ -53,13 +42,13 @@ TOOLKITS = [
 @pytest.mark.parametrize("shared", TOOLKITS)
 @pytest.mark.parametrize("way", ["run", "arun"])
 async def test_what_a_member_of_a_team_read_holds_the_sends_of_another(
-    free_box: Box, tools: Tools, decisions: list[GuardDecision], way: str, shared: bool
+    auto_box: Inbox, tools: Tools, decisions: list[GuardDecision], way: str, shared: bool
 ) -> None:
     reader = tools()
     writer = reader if shared else tools()
     turns = [call("delegate_task_to_member", member_id=one, task=TASK) for one in ("ann", "bob")]
     with (
-        model(reading(free_box)) as first,
+        model(reading(auto_box)) as first,
         model(call("send_email", **SEND)) as second,
         model(*turns) as leader,
     ):
@@ -73,30 +62,30 @@ async def test_what_a_member_of_a_team_read_holds_the_sends_of_another(
         else:
             await team.arun(TASK)
     assert [one.code for one in decisions] == ["recipient_from_mail"]
-    assert free_box.left() == []
+    assert auto_box.left() == []
 
 
 @pytest.mark.parametrize("session", [None, "ticket-17"])
 def test_the_steps_of_a_workflow_are_one_conversation(
-    free_box: Box, tools: Tools, decisions: list[GuardDecision], session: str | None
+    auto_box: Inbox, tools: Tools, decisions: list[GuardDecision], session: str | None
 ) -> None:
     toolkit = tools()
-    with model(reading(free_box)) as first, model(call("send_email", **SEND)) as second:
+    with model(reading(auto_box)) as first, model(call("send_email", **SEND)) as second:
         steps: Any = [
             Step(name=name, agent=Agent(name=name, model=agno_model(served), tools=[toolkit]))
             for name, served in (("read", first), ("write", second))
         ]
         Workflow(name="post", steps=steps).run(TASK, session_id=session)
     assert [one.code for one in decisions] == ["recipient_from_mail"]
-    assert free_box.left() == []
+    assert auto_box.left() == []
 
 
 def test_a_paused_run_that_another_worker_resumes_stays_tainted(
-    free_box: Box, tools: Tools, decisions: list[GuardDecision], tmp_path: Path
+    auto_box: Inbox, tools: Tools, decisions: list[GuardDecision], tmp_path: Path
 ) -> None:
     database: Any = InMemoryDb  # it has no types
     kept = database()
-    with model(reading(free_box), call("send_email", **SEND)) as served:
+    with model(reading(auto_box), call("send_email", **SEND)) as served:
 
         def worker() -> Agent:
             toolkit = tools(
@@ -114,5 +103,5 @@ def test_a_paused_run_that_another_worker_resumes_stays_tainted(
             run_id=paused.run_id, requirements=paused.requirements, session_id="ticket-17"
         )
     assert [one.action for one in decisions] == ["hold"]
-    assert len(free_box.mails()) == 1
-    assert free_box.left() == []
+    assert len(auto_box.mails()) == 1
+    assert auto_box.left() == []

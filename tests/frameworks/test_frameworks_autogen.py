@@ -15,17 +15,16 @@ from autogen_agentchat.messages import ToolCallExecutionEvent
 from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core import EVENT_LOGGER_NAME, CancellationToken
 from autogen_core.tools import BaseTool, StaticWorkbench, Tool
-from tests.frameworks.agents import MESSAGE_ID, SEND, TASK, Step, conversation, model
+from tests.frameworks.agents import SEND, TASK, model, reading
 from tests.frameworks.agents_autogen import autogen_agent, close_models
-from tests.tools.support import Box, Fault, Way, answer, fenced
+from tests.tools.support import Fault, FaultyTransport, Inbox, answer, fenced
 
 from autogen_multimail import MultiMailApproverToolkit, MultiMailToolError, MultiMailToolkit
-from multimail import AsyncMultiMail, ConfigurationError
+from multimail import AsyncMultiMail
 from multimail.sessions import SqliteSessionStore
-from multimail.tools import ToolResult
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ToolResult
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Conversation, Turn, call
+from multimail_cli.demo.scripted_model import call
 
 Make = Callable[..., MultiMailToolkit]
 
@@ -38,24 +37,18 @@ async def models_are_closed() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def toolkit(box: Box) -> MultiMailToolkit:
+def toolkit(box: Inbox) -> MultiMailToolkit:
     """The agent's toolkit."""
     return MultiMailToolkit(box.agent_key, base_url=box.server.url)
 
 
 @pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
-
-
-@pytest.fixture
-def open_toolkit(free_box: Box, decisions: list[GuardDecision]) -> Make:
+def open_toolkit(auto_box: Inbox, decisions: list[GuardDecision]) -> Make:
     """Make a toolkit of a mailbox whose sends leave at once."""
 
     def make(**options: Any) -> MultiMailToolkit:
-        facts: Any = {"base_url": free_box.server.url, "on_decision": decisions.append, **options}
-        return MultiMailToolkit(free_box.agent_key, **facts)
+        facts: Any = {"base_url": auto_box.server.url, "on_decision": decisions.append, **options}
+        return MultiMailToolkit(auto_box.agent_key, **facts)
 
     return make
 
@@ -72,12 +65,7 @@ async def run(one: BaseTool[Any, Any], **arguments: Any) -> ToolResult:
     return result
 
 
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
-
-
-async def test_they_are_tools_of_autogen(box: Box, toolkit: MultiMailToolkit) -> None:
+async def test_they_are_tools_of_autogen(box: Inbox, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     for pack, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
         names = [one.name for one in catalogue]
@@ -88,15 +76,8 @@ async def test_they_are_tools_of_autogen(box: Box, toolkit: MultiMailToolkit) ->
         assert [one["name"] for one in await workbench.list_tools()] == names
 
 
-def test_tools_are_chosen_by_name(toolkit: MultiMailToolkit) -> None:
-    only = MultiMailToolkit("mm_test_x", include=["check_inbox"])
-    assert [one.name for one in only.get_tools()] == ["check_inbox"]
-    with pytest.raises(ConfigurationError, match="approve_email"):
-        MultiMailToolkit("mm_test_x", exclude=["approve_email"])
-
-
 async def test_a_result_is_facts_for_code_and_text_for_the_model(
-    box: Box, toolkit: MultiMailToolkit
+    box: Inbox, toolkit: MultiMailToolkit
 ) -> None:
     mail = box.receive_proven("Do it now!")
     one = tool(toolkit, "read_email")
@@ -127,7 +108,7 @@ async def test_an_error_has_a_code_for_code_and_a_text_for_the_model(
     assert in_workbench.to_text() == str(caught.value)
 
 
-async def test_an_event_tells_an_error_from_a_result(box: Box, toolkit: MultiMailToolkit) -> None:
+async def test_an_event_tells_an_error_from_a_result(box: Inbox, toolkit: MultiMailToolkit) -> None:
     steps = [call("read_email", email_id="msg_unknown"), call("list_mailboxes")]
     with model(*steps) as served:
         done = await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
@@ -138,7 +119,7 @@ async def test_an_event_tells_an_error_from_a_result(box: Box, toolkit: MultiMai
     assert done.messages[-1].content == "Done."
 
 
-class Watched(Way):
+class Watched(FaultyTransport):
     """The network, which tells when the first look of a wait is on it."""
 
     def __init__(self) -> None:
@@ -152,7 +133,7 @@ class Watched(Way):
         return found
 
 
-async def test_a_token_cancels_a_call_that_waits(box: Box) -> None:
+async def test_a_token_cancels_a_call_that_waits(box: Inbox) -> None:
     way, token = Watched(), CancellationToken()
     async with AsyncMultiMail(box.agent_key, base_url=box.server.url, transport=way) as client:
         toolkit = MultiMailToolkit(async_client=client)
@@ -169,11 +150,11 @@ async def test_a_token_cancels_a_call_that_waits(box: Box) -> None:
 
 
 async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(
-    free_box: Box,
+    auto_box: Inbox,
 ) -> None:
     token = CancellationToken()
 
-    class Slow(Way):
+    class Slow(FaultyTransport):
         """The network, on which the answer to the first send is lost to its caller."""
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -184,18 +165,18 @@ async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(
                 await asyncio.Event().wait()
             return real
 
-    facts: Any = {"base_url": free_box.server.url, "transport": Slow()}
-    async with AsyncMultiMail(free_box.agent_key, **facts) as client:
+    facts: Any = {"base_url": auto_box.server.url, "transport": Slow()}
+    async with AsyncMultiMail(auto_box.agent_key, **facts) as client:
         send = tool(MultiMailToolkit(async_client=client), "send_email")
         with pytest.raises(asyncio.CancelledError):
             await send.run_json(SEND, token)
         again = await run(send, **SEND)
     assert again.data["duplicate"]
-    sent = free_box.server.wait_for_message(
+    sent = auto_box.server.wait_for_message(
         lambda mail: bool(mail["id"] == again.data["id"]), direction="outbound", status="sent"
     )
-    assert [one["id"] for one in free_box.mails()] == [sent["id"]]
-    assert [one["id"] for one in free_box.left()] == [sent["id"]]
+    assert [one["id"] for one in auto_box.mails()] == [sent["id"]]
+    assert [one["id"] for one in auto_box.left()] == [sent["id"]]
 
 
 @pytest.mark.parametrize(
@@ -204,14 +185,14 @@ async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(
     ids=["one name", "no names"],
 )
 async def test_members_of_a_team_share_what_they_are_named_to_share(
-    free_box: Box,
+    auto_box: Inbox,
     open_toolkit: Make,
     decisions: list[GuardDecision],
     names: tuple[str | None, str | None],
     action: str,
 ) -> None:
     toolkit = open_toolkit()
-    with model(reading(free_box)) as first, model(call("send_email", **SEND)) as second:
+    with model(reading(auto_box)) as first, model(call("send_email", **SEND)) as second:
         reader, writer = (
             autogen_agent(served, toolkit.get_tools(name), member)
             for served, name, member in zip((first, second), names, ("ann", "bob"), strict=True)
@@ -222,13 +203,13 @@ async def test_members_of_a_team_share_what_they_are_named_to_share(
 
 
 async def test_an_agent_whose_state_is_loaded_elsewhere_stays_tainted(
-    free_box: Box, open_toolkit: Make, decisions: list[GuardDecision], tmp_path: Path
+    auto_box: Inbox, open_toolkit: Make, decisions: list[GuardDecision], tmp_path: Path
 ) -> None:
     def worker(served: Any) -> Any:
         toolkit = open_toolkit(store=SqliteSessionStore(tmp_path / "guard.db"))
         return autogen_agent(served, toolkit.get_tools("ticket-17"))
 
-    with model(reading(free_box)) as served:
+    with model(reading(auto_box)) as served:
         first = worker(served)
         await first.run(task=TASK)
         state = await first.save_state()
@@ -238,22 +219,11 @@ async def test_an_agent_whose_state_is_loaded_elsewhere_stays_tainted(
         await second.run(task=TASK)
     assert "Hello." in str(served.requests[0]["messages"])
     assert {one.action for one in decisions} == {"hold"}
-    assert free_box.left() == []
+    assert auto_box.left() == []
 
 
-async def test_tools_of_ones_own_beside_them(box: Box, toolkit: MultiMailToolkit) -> None:
-    def price_of(item: str) -> str:
-        """Tell a price."""
-        return f"{item}: 5"
-
-    with model(call("price_of", item="Tea"), call("send_email", **SEND)) as served:
-        await autogen_agent(served, [*toolkit.get_tools(), price_of]).run(task=TASK)
-    assert conversation(served).results[0].text == "Tea: 5"
-    assert len(box.mails()) == 1
-
-
-async def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
-    way = Way()
+async def test_the_same_call_twice_reaches_the_server_twice(box: Inbox) -> None:
+    way = FaultyTransport()
     async with AsyncMultiMail(box.agent_key, base_url=box.server.url, transport=way) as client:
         toolkit = MultiMailToolkit(async_client=client)
         with model(call("check_inbox"), call("check_inbox")) as served:
@@ -261,31 +231,12 @@ async def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
     assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
 
 
-async def test_what_the_approver_decides(box: Box, toolkit: MultiMailToolkit) -> None:
-    sent = await run(tool(toolkit, "send_email"), **SEND)
-    email_id = sent.data["id"]
-
-    def read(seen: Conversation) -> Turn:
-        assert MESSAGE_ID.findall(seen.last_tool_text) == [email_id]
-        return call("read_email", email_id=email_id)
-
-    steps: list[Step] = [
-        call("list_pending"),
-        read,
-        call("decide_email", email_id=email_id, decision="approve"),
-    ]
-    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    with model(*steps) as served:
-        await autogen_agent(served, approver.get_tools()).run(task=TASK)
-    assert [one["id"] for one in box.left()] == [email_id]
-
-
 async def test_the_key_is_in_nothing_that_is_shown(
-    box: Box, caplog: pytest.LogCaptureFixture
+    box: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, EVENT_LOGGER_NAME)
-    way = Way([Fault(answer(401))], meets=lambda request: True)
+    way = FaultyTransport([Fault(answer(401))], meets=lambda request: True)
     async with AsyncMultiMail(box.agent_key, base_url=box.server.url, transport=way) as client:
         toolkit = MultiMailToolkit(async_client=client)
         with model(call("check_inbox"), call("check_inbox")) as served:

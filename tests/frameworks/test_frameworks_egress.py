@@ -11,14 +11,14 @@ import pytest
 from tests.frameworks.agents import SEND, call_as_offered, last_turn, model
 from tests.frameworks.apart import FRAMEWORKS
 from tests.frameworks.one_run import REPORT
-from tests.tools.support import Box
+from tests.tools.support import Inbox
 
 ROOT = Path(__file__).parents[2]
 HERE = {"127.0.0.1", "::1", "localhost"}
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_only_this_machine_is_asked_for(box: Box, framework: str) -> None:
+def test_only_this_machine_is_asked_for(box: Inbox, framework: str) -> None:
     with model(
         lambda seen: call_as_offered(seen, "check_inbox", limit=5),
         lambda seen: call_as_offered(seen, "send_email", **SEND),

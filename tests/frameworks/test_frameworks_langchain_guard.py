@@ -15,13 +15,13 @@ from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from pydantic import SecretStr
-from tests.frameworks.agents import SEND, TASK, model
-from tests.tools.support import Box
+from tests.frameworks.agents import SEND, TASK, model, reading
+from tests.tools.support import Inbox
 
 from langchain_multimail import MultiMailToolkit
 from multimail.sessions import SqliteSessionStore
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import ScriptedModel, Turn, call
+from multimail_cli.demo.scripted_model import ScriptedModel, call
 
 Tools = Callable[..., list[BaseTool]]
 GIVEN: Any = {"messages": [{"role": "user", "content": TASK}]}
@@ -29,18 +29,12 @@ THREAD: Any = {"configurable": {"thread_id": "ticket-17"}}
 
 
 @pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
-
-
-@pytest.fixture
-def tools(free_box: Box, decisions: list[GuardDecision]) -> Tools:
+def tools(auto_box: Inbox, decisions: list[GuardDecision]) -> Tools:
     """Make the tools of a mailbox whose sends leave at once."""
 
     def make(**options: Any) -> list[BaseTool]:
-        facts: Any = {"base_url": free_box.server.url, "on_decision": decisions.append, **options}
-        return MultiMailToolkit(free_box.agent_key, **facts).get_tools()
+        facts: Any = {"base_url": auto_box.server.url, "on_decision": decisions.append, **options}
+        return MultiMailToolkit(auto_box.agent_key, **facts).get_tools()
 
     return make
 
@@ -50,16 +44,11 @@ def chat(served: ScriptedModel) -> ChatOpenAI:
     return ChatOpenAI(model="scripted", base_url=served.base_url, api_key=SecretStr("x"))
 
 
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
-
-
 def test_a_thread_that_another_worker_resumes_stays_tainted(
-    free_box: Box, tools: Tools, decisions: list[GuardDecision], tmp_path: Path
+    auto_box: Inbox, tools: Tools, decisions: list[GuardDecision], tmp_path: Path
 ) -> None:
     kept = InMemorySaver()
-    with model(reading(free_box), call("send_email", **SEND)) as served:
+    with model(reading(auto_box), call("send_email", **SEND)) as served:
 
         def worker() -> Any:
             return create_agent(
@@ -74,17 +63,17 @@ def test_a_thread_that_another_worker_resumes_stays_tainted(
         assert decisions == []
         worker().invoke(Command(resume={"decisions": [{"type": "approve"}]}), THREAD)
     assert [one.action for one in decisions] == ["hold"]
-    assert len(free_box.mails()) == 1
-    assert free_box.left() == []
+    assert len(auto_box.mails()) == 1
+    assert auto_box.left() == []
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 async def test_what_an_agent_within_a_tool_read_holds_the_sends_of_the_outer_one(
-    free_box: Box, tools: Tools, decisions: list[GuardDecision], way: str
+    auto_box: Inbox, tools: Tools, decisions: list[GuardDecision], way: str
 ) -> None:
     mine = tools()
     with (
-        model(reading(free_box)) as inner_model,
+        model(reading(auto_box)) as inner_model,
         model(call("ask_clerk", task=TASK), call("send_email", **SEND)) as served,
     ):
         clerk: Any = create_agent(chat(inner_model), mine)
@@ -107,25 +96,25 @@ async def test_what_an_agent_within_a_tool_read_holds_the_sends_of_the_outer_one
         else:
             await outer.ainvoke(GIVEN, THREAD)
     assert [one.code for one in decisions] == ["recipient_from_mail"]
-    assert free_box.left() == []
+    assert auto_box.left() == []
 
 
-def test_tools_without_a_thread_are_one_conversation(free_box: Box, tools: Tools) -> None:
+def test_tools_without_a_thread_are_one_conversation(auto_box: Inbox, tools: Tools) -> None:
     named = {one.name: one for one in tools()}
-    mail = free_box.receive("Hello.")
+    mail = auto_box.receive("Hello.")
     named["read_email"].invoke({"email_id": mail["id"]})
     assert "Held for approval" in named["send_email"].invoke(SEND)
-    elsewhere: Any = {"configurable": {"thread_id": free_box.id}}
+    elsewhere: Any = {"configurable": {"thread_id": auto_box.id}}
     assert "Accepted" in named["send_email"].invoke(SEND, elsewhere)
 
 
 def test_a_message_keeps_the_decision_and_an_error_message_keeps_none(
-    free_box: Box, tools: Tools, decisions: list[GuardDecision]
+    auto_box: Inbox, tools: Tools, decisions: list[GuardDecision]
 ) -> None:
     (reply,) = [one for one in tools() if one.name == "reply_email"]
     kept = []
     for sender in ("ann@example.org", "ceo@bank.com"):
-        mail = free_box.receive(sender=sender)
+        mail = auto_box.receive(sender=sender)
         args = {"email_id": mail["id"], "body": "Paid."}
         wanted: Any = {"type": "tool_call", "id": "1", "name": "reply_email", "args": args}
         message = reply.invoke(wanted)

@@ -12,7 +12,7 @@ import pytest
 from tests.frameworks.agents import call_as_offered
 from tests.frameworks.apart import FRAMEWORKS
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, say
 from multimail_server.testing import ServerUnderTest
 
 PAGES = Path(__file__).parents[2] / "integrations"

@@ -7,57 +7,56 @@ from typing import Any
 
 import pytest
 from tests.frameworks.agents import SEND
-from tests.tools.support import Box, letter
+from tests.tools.support import Inbox, make_message
 
-from multimail.tools import ApproverToolkit, Toolkit, ToolResult
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ApproverToolkit, Toolkit, ToolResult
 
 Call = Callable[..., ToolResult]
 FILE = {"list.csv": "a,b\n1,2\n"}
 
 
-def _read(box: Box, tool: Call) -> ToolResult:
+def _read(box: Inbox, tool: Call) -> ToolResult:
     mail = box.receive("Hello.\n\n> Old.\n", files=FILE)
     tool("tag_email", email_id=mail["id"], tags=["billing", "prio=1"])
     return tool("read_email", email_id=mail["id"])
 
 
-def _thread(box: Box, tool: Call) -> ToolResult:
+def _thread(box: Inbox, tool: Call) -> ToolResult:
     mail = box.receive()
     tool("reply_email", email_id=mail["id"], body="Yes.")
     return tool("get_thread", thread_id=mail["thread_id"])
 
 
-def _wait(box: Box, tool: Call) -> ToolResult:
+def _wait(box: Inbox, tool: Call) -> ToolResult:
     first = box.receive(subject="First")
     box.receive(subject="Second")
     return tool("wait_for_email", since_id=first["id"], timeout_seconds=10)
 
 
-def _download(box: Box, tool: Call) -> ToolResult:
+def _download(box: Inbox, tool: Call) -> ToolResult:
     return tool(
         "download_attachment", email_id=box.receive_proven(files=FILE)["id"], filename="list.csv"
     )
 
 
-def _inbox(box: Box, tool: Call) -> ToolResult:
-    box.deliver(letter(to=box.address), letter(to=box.address, subject="More"))
+def _inbox(box: Inbox, tool: Call) -> ToolResult:
+    box.deliver(make_message(to=box.address), make_message(to=box.address, subject="More"))
     tool("send_email", **SEND)
     return tool("check_inbox", limit=2)
 
 
-def _contacts(box: Box, tool: Call) -> ToolResult:
+def _contacts(box: Inbox, tool: Call) -> ToolResult:
     email = f"{box.id}@example.org"
     tool("add_contact", email=email, tags=["friend"])
     return tool("search_contacts", query=email)
 
 
-def _pending(box: Box, tool: Call) -> ToolResult:
+def _pending(box: Inbox, tool: Call) -> ToolResult:
     tool("send_email", **SEND)
     return tool("list_pending")
 
 
-AGENT_CALLS: dict[str, Callable[[Box, Call], ToolResult]] = {
+AGENT_CALLS: dict[str, Callable[[Inbox, Call], ToolResult]] = {
     "list_mailboxes": lambda box, tool: tool("list_mailboxes"),
     "check_inbox": _inbox,
     "read_email": _read,
@@ -76,7 +75,7 @@ AGENT_CALLS: dict[str, Callable[[Box, Call], ToolResult]] = {
 }
 
 
-def _held(box: Box) -> Any:
+def _held(box: Inbox) -> Any:
     toolkit = Toolkit(box.agent_key, base_url=box.server.url)
     mail = box.receive()
     reply = toolkit.call("reply_email", {"email_id": mail["id"], "body": "Yes."})
@@ -113,21 +112,21 @@ def _calls(toolkit: Toolkit) -> Call:
 
 
 @pytest.mark.parametrize("name", [one.name for one in AGENT_TOOLS])
-def test_an_agents_tool_answers_as_it_declares(box: Box, name: str) -> None:
+def test_an_agents_tool_answers_as_it_declares(box: Inbox, name: str) -> None:
     toolkit = Toolkit(box.agent_key, base_url=box.server.url)
     _check(toolkit, name, AGENT_CALLS[name](box, _calls(toolkit)))
     toolkit.close()
 
 
 @pytest.mark.parametrize("name", [one.name for one in APPROVER_TOOLS])
-def test_an_approvers_tool_answers_as_it_declares(box: Box, name: str) -> None:
+def test_an_approvers_tool_answers_as_it_declares(box: Inbox, name: str) -> None:
     toolkit = ApproverToolkit(box.reviewer_key, base_url=box.server.url)
     _check(toolkit, name, APPROVER_CALLS[name](_held(box), _calls(toolkit)))
     toolkit.close()
 
 
 @pytest.mark.parametrize("name", ["list_mailboxes", "check_inbox", "list_pending"])
-def test_nothing_found_has_the_same_shape(box: Box, name: str) -> None:
+def test_nothing_found_has_the_same_shape(box: Inbox, name: str) -> None:
     toolkit = Toolkit(box.agent_key, base_url=box.server.url)
     _check(toolkit, name, toolkit.call(name, {}))
     toolkit.close()

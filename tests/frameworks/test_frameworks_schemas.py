@@ -18,7 +18,7 @@ import pytest
 from tests.frameworks.agents import RUNS, last_turn, model
 from tests.frameworks.apart import FRAMEWORKS, HERE
 
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 WRITES = bool(os.environ.get("MULTIMAIL_WRITE_SNAPSHOTS"))

@@ -18,17 +18,16 @@ from semantic_kernel.functions import (
     KernelArguments,
     KernelFunction,
     KernelPlugin,
-    kernel_function,
 )
 from tests.frameworks.agents import SEND, TASK, Step, call_as_offered, conversation, model
 from tests.frameworks.agents_semantic_kernel import close_models, kernel_agent
-from tests.tools.support import Box, Fault, Way, answer, fenced
+from tests.tools.support import Fault, FaultyTransport, Inbox, answer, fenced
 
-from multimail import AsyncMultiMail, ConfigurationError
+from multimail import AsyncMultiMail
 from multimail.sessions import SqliteSessionStore
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Conversation, Turn
+from multimail_cli.demo.scripted_model import Conversation, Turn
 from semantic_kernel_multimail import MultiMailApproverToolkit, MultiMailToolkit
 
 Make = Callable[..., MultiMailToolkit]
@@ -42,7 +41,7 @@ async def models_are_closed() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def toolkit(box: Box) -> MultiMailToolkit:
+def toolkit(box: Inbox) -> MultiMailToolkit:
     """The agent's toolkit."""
     return MultiMailToolkit(box.agent_key, base_url=box.server.url)
 
@@ -56,18 +55,12 @@ def kernel(toolkit: MultiMailToolkit) -> Kernel:
 
 
 @pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
-
-
-@pytest.fixture
-def open_toolkit(free_box: Box, decisions: list[GuardDecision]) -> Make:
+def open_toolkit(auto_box: Inbox, decisions: list[GuardDecision]) -> Make:
     """Make a toolkit of a mailbox whose sends leave at once."""
 
     def make(**options: Any) -> MultiMailToolkit:
-        facts: Any = {"base_url": free_box.server.url, "on_decision": decisions.append, **options}
-        return MultiMailToolkit(free_box.agent_key, **facts)
+        facts: Any = {"base_url": auto_box.server.url, "on_decision": decisions.append, **options}
+        return MultiMailToolkit(auto_box.agent_key, **facts)
 
     return make
 
@@ -77,7 +70,7 @@ def calls(name: str, **arguments: Any) -> Callable[[Conversation], Turn]:
     return lambda seen: call_as_offered(seen, name, **arguments)
 
 
-def reading(box: Box) -> Step:
+def reading(box: Inbox) -> Step:
     """Receive a mail without proof, and return the step that reads it."""
     return calls("read_email", email_id=box.receive("Hello.")["id"])
 
@@ -89,7 +82,7 @@ async def invoke(kernel: Kernel, name: str, **arguments: Any) -> FunctionResult:
     return result
 
 
-def test_it_is_a_plugin_of_kernel_functions(box: Box, toolkit: MultiMailToolkit) -> None:
+def test_it_is_a_plugin_of_kernel_functions(box: Inbox, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     for pack, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
         plugin = pack.get_plugin(name="mail")
@@ -99,13 +92,6 @@ def test_it_is_a_plugin_of_kernel_functions(box: Box, toolkit: MultiMailToolkit)
         assert {one.plugin_name for one in plugin} == {"mail"}
 
 
-def test_functions_are_chosen_by_name() -> None:
-    only = MultiMailToolkit("mm_test_x", include=["check_inbox"])
-    assert list(only.get_plugin().functions) == ["check_inbox"]
-    with pytest.raises(ConfigurationError, match="approve_email"):
-        MultiMailToolkit("mm_test_x", exclude=["approve_email"])
-
-
 def test_a_parameter_says_its_type(toolkit: MultiMailToolkit) -> None:
     plugin = toolkit.get_plugin()
     kinds = {one.name: one.type_ for one in plugin["send_email"].parameters}
@@ -113,7 +99,9 @@ def test_a_parameter_says_its_type(toolkit: MultiMailToolkit) -> None:
     assert {one.type_ for one in plugin["list_mailboxes"].parameters} == {"integer"}
 
 
-async def test_a_result_is_text_for_the_model_and_facts_for_code(box: Box, kernel: Kernel) -> None:
+async def test_a_result_is_text_for_the_model_and_facts_for_code(
+    box: Inbox, kernel: Kernel
+) -> None:
     mail = box.receive_proven("Do it now!")
     result = await invoke(kernel, "read_email", email_id=mail["id"])
     assert result.metadata["ok"]
@@ -121,7 +109,7 @@ async def test_a_result_is_text_for_the_model_and_facts_for_code(box: Box, kerne
     assert "Do it now!" in fenced(str(result))
 
 
-async def test_a_stream_is_the_same_result(box: Box, kernel: Kernel) -> None:
+async def test_a_stream_is_the_same_result(box: Inbox, kernel: Kernel) -> None:
     stream = kernel.invoke_stream(plugin_name="multimail", function_name="list_mailboxes")
     (piece,) = [piece async for piece in stream]
     assert box.address in str(piece)
@@ -145,7 +133,9 @@ async def test_an_error_is_a_result(
     assert result.metadata["error"]["code"] == code
 
 
-async def test_variables_of_a_prompt_are_no_arguments(box: Box, toolkit: MultiMailToolkit) -> None:
+async def test_variables_of_a_prompt_are_no_arguments(
+    box: Inbox, toolkit: MultiMailToolkit
+) -> None:
     with model(calls("list_mailboxes")) as served:
         agent = kernel_agent(served, [toolkit.get_plugin()], instructions="Be {{$mood}}.")
         await agent.get_response(TASK, arguments=KernelArguments(mood="brief"))
@@ -155,7 +145,7 @@ async def test_variables_of_a_prompt_are_no_arguments(box: Box, toolkit: MultiMa
 
 @pytest.mark.parametrize("confirmed", [True, False], ids=["confirm", "reject"])
 async def test_a_filter_asks_before_a_send(
-    open_toolkit: Make, free_box: Box, confirmed: bool
+    open_toolkit: Make, auto_box: Inbox, confirmed: bool
 ) -> None:
     kernel, seen = Kernel(), []
     kernel.add_plugin(open_toolkit().get_plugin())
@@ -172,13 +162,13 @@ async def test_a_filter_asks_before_a_send(
     with model(calls("send_email", **SEND)) as served:
         await kernel_agent(served, [], kernel=kernel).get_response(TASK)
     assert seen == [("send_email", SEND)]
-    assert len(free_box.left()) == int(confirmed)
+    assert len(auto_box.left()) == int(confirmed)
     assert ("Not today." in conversation(served).last_tool_text) == (not confirmed)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, Kernel.clone], ids=["deepcopy", "clone"])
 async def test_a_copied_kernel_works_on_the_same_conversation(
-    box: Box, kernel: Kernel, copied: Callable[[Kernel], Kernel]
+    box: Inbox, kernel: Kernel, copied: Callable[[Kernel], Kernel]
 ) -> None:
     first = await invoke(kernel, "send_email", **SEND)
     again = await invoke(copied(kernel), "send_email", **SEND)
@@ -187,25 +177,25 @@ async def test_a_copied_kernel_works_on_the_same_conversation(
     assert len(box.mails()) == 1
 
 
-async def test_a_thread_that_goes_on_sends_once(open_toolkit: Make, free_box: Box) -> None:
+async def test_a_thread_that_goes_on_sends_once(open_toolkit: Make, auto_box: Inbox) -> None:
     thread = ChatHistoryAgentThread()
     with model(*[calls("send_email", **SEND)] * 4) as served:
         agent = kernel_agent(served, [open_toolkit().get_plugin()])
         for _ in range(2):
             await agent.get_response(TASK, thread=thread)
-    assert len(free_box.left()) == 1
+    assert len(auto_box.left()) == 1
     assert "Already done" in conversation(served).last_tool_text
 
 
 async def test_a_thread_that_goes_on_elsewhere_stays_tainted(
-    open_toolkit: Make, free_box: Box, decisions: list[GuardDecision], tmp_path: Path
+    open_toolkit: Make, auto_box: Inbox, decisions: list[GuardDecision], tmp_path: Path
 ) -> None:
     def worker(served: Any) -> Any:
         toolkit = open_toolkit(store=SqliteSessionStore(tmp_path / "guard.db"))
         return kernel_agent(served, [toolkit.get_plugin("ticket-17")])
 
     thread = ChatHistoryAgentThread()
-    with model(reading(free_box)) as served:
+    with model(reading(auto_box)) as served:
         await worker(served).get_response(TASK, thread=thread)
     kept = ChatHistory(messages=[one async for one in thread.get_messages()]).serialize()
     resumed = ChatHistoryAgentThread(ChatHistory.restore_chat_history(kept))
@@ -213,7 +203,7 @@ async def test_a_thread_that_goes_on_elsewhere_stays_tainted(
         await worker(served).get_response(TASK, thread=resumed)
     assert "Hello." in str(served.requests[0]["messages"])
     assert {one.action for one in decisions} == {"hold"}
-    assert free_box.left() == []
+    assert auto_box.left() == []
 
 
 @pytest.mark.parametrize(
@@ -223,55 +213,24 @@ async def test_a_thread_that_goes_on_elsewhere_stays_tainted(
 )
 async def test_agents_share_what_they_are_named_to_share(
     open_toolkit: Make,
-    free_box: Box,
+    auto_box: Inbox,
     decisions: list[GuardDecision],
     names: tuple[str | None, str | None],
     action: str,
 ) -> None:
     toolkit = open_toolkit()
     plugins = [toolkit.get_plugin(name) for name in names]
-    for plugin, step in zip(plugins, (reading(free_box), calls("send_email", **SEND)), strict=True):
+    for plugin, step in zip(plugins, (reading(auto_box), calls("send_email", **SEND)), strict=True):
         with model(step) as served:
             await kernel_agent(served, [plugin]).get_response(TASK)
     assert [one.action for one in decisions] == [action]
 
 
-async def test_functions_of_ones_own_beside_it(box: Box, toolkit: MultiMailToolkit) -> None:
-    class Shop:
-        """A plugin of the application's."""
-
-        @kernel_function
-        def price_of(self, item: str) -> str:
-            """Tell a price."""
-            return f"{item}: 5"
-
-    steps = [calls("price_of", item="Tea"), calls("send_email", **SEND)]
-    with model(*steps) as served:
-        agent = kernel_agent(served, [toolkit.get_plugin(), Shop()])
-        await agent.get_response(TASK)
-    assert conversation(served).results[0].text == "Tea: 5"
-    assert len(box.mails()) == 1
-
-
-async def test_what_the_approver_decides(box: Box, kernel: Kernel) -> None:
-    email_id = (await invoke(kernel, "send_email", **SEND)).metadata["id"]
-    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    steps = [
-        calls("list_pending"),
-        calls("read_email", email_id=email_id),
-        calls("decide_email", email_id=email_id, decision="approve"),
-    ]
-    with model(*steps) as served:
-        await kernel_agent(served, [approver.get_plugin()]).get_response(TASK)
-    assert email_id in conversation(served).results[0].text
-    assert [one["id"] for one in box.left()] == [email_id]
-
-
 async def test_the_key_is_in_nothing_that_is_shown(
-    box: Box, caplog: pytest.LogCaptureFixture
+    box: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    way = Way([Fault(answer(401))], meets=lambda request: True)
+    way = FaultyTransport([Fault(answer(401))], meets=lambda request: True)
     async with AsyncMultiMail(box.agent_key, base_url=box.server.url, transport=way) as client:
         toolkit = MultiMailToolkit(async_client=client)
         plugin, thread = toolkit.get_plugin(), ChatHistoryAgentThread()

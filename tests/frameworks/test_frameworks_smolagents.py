@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 from smolagents import CodeAgent, Tool, ToolCallingAgent, ToolCollection, tool
-from tests.frameworks.agents import MESSAGE_ID, SEND, TASK, Step, conversation, model, smol_model
-from tests.tools.support import Box, Way, fenced, letter
+from tests.frameworks.agents import SEND, TASK, conversation, model, smol_model
+from tests.tools.support import FaultyTransport, Inbox, fenced, make_message
 
 from multimail import MultiMail
-from multimail.tools.catalogue import AGENT_TOOLS, APPROVER_TOOLS
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
+from multimail_cli.demo.scripted_model import ScriptedModel, Turn, call, say
 from smolagents_multimail import MultiMailApproverToolkit, MultiMailToolkit, Reply
 
 
 @pytest.fixture
-def toolkit(box: Box) -> Iterator[MultiMailToolkit]:
+def toolkit(box: Inbox) -> Iterator[MultiMailToolkit]:
     """The agent's toolkit."""
     made = MultiMailToolkit(box.agent_key, base_url=box.server.url)
     yield made
@@ -42,7 +42,7 @@ def calling_agent(served: ScriptedModel, tools: list[Tool]) -> ToolCallingAgent:
 DONE = call("final_answer", answer="Done.")
 
 
-def test_they_pass_the_frameworks_own_checks(box: Box, toolkit: MultiMailToolkit) -> None:
+def test_they_pass_the_frameworks_own_checks(box: Inbox, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     assert [one.name for one in toolkit.get_tools()] == [one.name for one in AGENT_TOOLS]
     assert [one.name for one in approver.get_tools()] == [one.name for one in APPROVER_TOOLS]
@@ -71,7 +71,7 @@ def test_descriptions_say_what_the_prompt_leaves_out(toolkit: MultiMailToolkit) 
             assert ("nullable" in shape) == (name not in needed)
 
 
-def test_the_prompt_shows_what_comes_back(box: Box, toolkit: MultiMailToolkit) -> None:
+def test_the_prompt_shows_what_comes_back(box: Inbox, toolkit: MultiMailToolkit) -> None:
     with model(last=code("final_answer(1)")) as served:
         code_agent(served, toolkit.get_tools()).run(TASK)
     prompt = str(served.requests[0]["messages"][0]["content"])
@@ -82,7 +82,7 @@ def test_the_prompt_shows_what_comes_back(box: Box, toolkit: MultiMailToolkit) -
         assert '"duplicate"' in prompt
 
 
-def test_several_sends_in_one_step_are_each_gated(box: Box, toolkit: MultiMailToolkit) -> None:
+def test_several_sends_in_one_step_are_each_gated(box: Inbox, toolkit: MultiMailToolkit) -> None:
     sends = code(
         'first = send_email(to=["ann@example.org"], subject="Offer", body="It is ready.")',
         'again = send_email(to=["ann@example.org"], subject="Offer", body="It is ready.")',
@@ -100,18 +100,18 @@ def test_several_sends_in_one_step_are_each_gated(box: Box, toolkit: MultiMailTo
     assert box.left() == []
 
 
-def test_the_next_step_repeats_nothing(free_box: Box) -> None:
-    toolkit = MultiMailToolkit(free_box.agent_key, base_url=free_box.server.url)
+def test_the_next_step_repeats_nothing(auto_box: Inbox) -> None:
+    toolkit = MultiMailToolkit(auto_box.agent_key, base_url=auto_box.server.url)
     send = f"print(send_email(to={SEND['to']!r}, subject='Offer', body='It is ready.'))"
     with model(code(send), code(send), last=code("final_answer(1)")) as served:
         agent = code_agent(served, toolkit.get_tools())
         agent.run(TASK)
         agent.run(TASK)
-    assert len(free_box.left()) == 1
+    assert len(auto_box.left()) == 1
     toolkit.close()
 
 
-def test_arguments_by_position(box: Box, toolkit: MultiMailToolkit) -> None:
+def test_arguments_by_position(box: Inbox, toolkit: MultiMailToolkit) -> None:
     lines = [
         "sent = send_email(['ann@example.org'], 'Offer', 'It is ready.', ['bob@example.org'])",
         "odd = list_mailboxes(0, 1)",
@@ -126,8 +126,8 @@ def test_arguments_by_position(box: Box, toolkit: MultiMailToolkit) -> None:
     assert box.mail(mail["id"])["cc"] == ["bob@example.org"]
 
 
-def test_code_indexes_and_a_print_shows_marked_text(box: Box, toolkit: MultiMailToolkit) -> None:
-    box.deliver(letter("Do it now!", to=box.address))
+def test_code_indexes_and_a_print_shows_marked_text(box: Inbox, toolkit: MultiMailToolkit) -> None:
+    box.deliver(make_message("Do it now!", to=box.address))
     look = code(
         'row = check_inbox()["emails"][0]',
         'mail = read_email(row["id"])',
@@ -146,12 +146,12 @@ def test_code_indexes_and_a_print_shows_marked_text(box: Box, toolkit: MultiMail
     assert "'body'" not in seen
 
 
-def test_a_printed_list_of_results_shows_marked_text_only(box: Box) -> None:
+def test_a_printed_list_of_results_shows_marked_text_only(box: Inbox) -> None:
     reply = Reply(MultiMailToolkit(box.agent_key, base_url=box.server.url).call("check_inbox", {}))
     assert f"{[reply]}" == f"[{reply['text']}]"
 
 
-def test_tools_of_ones_own_beside_them(box: Box, toolkit: MultiMailToolkit) -> None:
+def test_tools_of_ones_own_beside_them(box: Inbox, toolkit: MultiMailToolkit) -> None:
     @tool  # type: ignore[untyped-decorator, unused-ignore]
     def price_of(item: str) -> str:
         """Tell a price.
@@ -171,8 +171,8 @@ def test_tools_of_ones_own_beside_them(box: Box, toolkit: MultiMailToolkit) -> N
     assert {"price_of", "check_inbox"} <= set(conversation(served).tool_names)
 
 
-def test_each_get_tools_is_a_conversation(free_box: Box) -> None:
-    toolkit = MultiMailToolkit(free_box.agent_key, base_url=free_box.server.url)
+def test_each_get_tools_is_a_conversation(auto_box: Inbox) -> None:
+    toolkit = MultiMailToolkit(auto_box.agent_key, base_url=auto_box.server.url)
     for tools in (
         toolkit.get_tools(),
         toolkit.get_tools(),
@@ -181,12 +181,12 @@ def test_each_get_tools_is_a_conversation(free_box: Box) -> None:
     ):
         with model(call("send_email", **SEND), call("send_email", **SEND), last=DONE) as served:
             calling_agent(served, tools).run(TASK)
-    assert len(free_box.left()) == 3
+    assert len(auto_box.left()) == 3
     toolkit.close()
 
 
-def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
-    way = Way()
+def test_the_same_call_twice_reaches_the_server_twice(box: Inbox) -> None:
+    way = FaultyTransport()
     with (
         MultiMail(box.agent_key, base_url=box.server.url, transport=way) as client,
         model(call("check_inbox"), call("check_inbox"), last=DONE) as served,
@@ -195,25 +195,6 @@ def test_the_same_call_twice_reaches_the_server_twice(box: Box) -> None:
     assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
 
 
-def test_what_the_approver_decides(box: Box, toolkit: MultiMailToolkit) -> None:
-    email_id = toolkit.call("send_email", SEND).data["id"]
-
-    def read(seen: Conversation) -> Turn:
-        assert MESSAGE_ID.findall(seen.last_tool_text) == [email_id]
-        return call("read_email", email_id=email_id)
-
-    steps: list[Step] = [
-        call("list_pending"),
-        read,
-        call("decide_email", email_id=email_id, decision="approve"),
-    ]
-    approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    with model(*steps, last=DONE) as served:
-        calling_agent(served, approver.get_tools()).run(TASK)
-    assert [one["id"] for one in box.left()] == [email_id]
-    approver.close()
-
-
-def test_the_key_is_in_nothing_that_is_shown(box: Box, toolkit: MultiMailToolkit) -> None:
+def test_the_key_is_in_nothing_that_is_shown(box: Inbox, toolkit: MultiMailToolkit) -> None:
     shown = [repr(toolkit), *(repr(one) + str(one) for one in toolkit.get_tools())]
     assert not [text for text in shown if box.agent_key in text]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from smolagents import CodeAgent, ToolCallingAgent
-from tests.frameworks.agents import SEND, TASK, last_turn, model, smol_model
-from tests.tools.support import Box
+from tests.frameworks.agents import SEND, TASK, last_turn, model, reading, smol_model
+from tests.tools.support import Inbox
 
 from multimail.trust import GuardDecision
-from multimail_cli.scripted_model import Turn, call, say
+from multimail_cli.demo.scripted_model import call, say
 from smolagents_multimail import MultiMailToolkit
 
 DONE = last_turn("smolagents")
@@ -25,22 +25,11 @@ REACHES = [
 
 
 @pytest.fixture
-def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
-    return []
-
-
-@pytest.fixture
-def toolkit(free_box: Box, decisions: list[GuardDecision]) -> MultiMailToolkit:
+def toolkit(auto_box: Inbox, decisions: list[GuardDecision]) -> MultiMailToolkit:
     """Tools of a mailbox whose sends leave at once."""
     return MultiMailToolkit(
-        free_box.agent_key, base_url=free_box.server.url, on_decision=decisions.append
+        auto_box.agent_key, base_url=auto_box.server.url, on_decision=decisions.append
     )
-
-
-def reading(box: Box) -> Turn:
-    """Receive a mail without proof, and return the turn that reads it."""
-    return call("read_email", email_id=box.receive("Hello.")["id"])
 
 
 @pytest.mark.parametrize(
@@ -49,7 +38,7 @@ def reading(box: Box) -> Turn:
     ids=["one name", "no names"],
 )
 def test_a_managed_agent_and_its_manager_share_what_they_are_named_to_share(
-    free_box: Box,
+    auto_box: Inbox,
     toolkit: MultiMailToolkit,
     decisions: list[GuardDecision],
     names: tuple[str | None, str | None],
@@ -57,7 +46,7 @@ def test_a_managed_agent_and_its_manager_share_what_they_are_named_to_share(
 ) -> None:
     tools = [toolkit.get_tools(name) for name in names]
     with (
-        model(reading(free_box), last=DONE) as inner,
+        model(reading(auto_box), last=DONE) as inner,
         # smolagents 1.21 asks for `additional_args` of a managed agent, later ones do not.
         model(
             call("clerk", task=TASK, additional_args={}), call("send_email", **SEND), last=DONE
@@ -77,9 +66,9 @@ def test_a_managed_agent_and_its_manager_share_what_they_are_named_to_share(
 
 
 def test_code_sees_the_decision_in_a_result_also_of_a_refusal(
-    free_box: Box, toolkit: MultiMailToolkit, decisions: list[GuardDecision]
+    auto_box: Inbox, toolkit: MultiMailToolkit, decisions: list[GuardDecision]
 ) -> None:
-    mail = free_box.receive(sender="ceo@bank.com")
+    mail = auto_box.receive(sender="ceo@bank.com")
     code = f"final_answer(reply_email({mail['id']!r}, body='Paid.')['decision'])"
     with model(last=say(f"I answer.\n<code>\n{code}\n</code>")) as served:
         agent: Any = CodeAgent(
@@ -93,7 +82,7 @@ def test_code_sees_the_decision_in_a_result_also_of_a_refusal(
 
 @pytest.mark.parametrize("reach", REACHES)
 def test_code_cannot_reach_behind_a_tool(
-    free_box: Box, toolkit: MultiMailToolkit, reach: str
+    auto_box: Inbox, toolkit: MultiMailToolkit, reach: str
 ) -> None:
     look = say(f"I look.\n<code>\nfinal_answer(str({reach}))\n</code>")
     give_up = say("I give up.\n<code>\nfinal_answer('nothing')\n</code>")

@@ -13,7 +13,7 @@ from langchain_core.messages import AnyMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, say
 
 Step = Turn | Callable[[Conversation], Turn]
 TASK = {"messages": [{"role": "user", "content": "Look after the inbox."}]}

@@ -6,12 +6,12 @@ import os
 
 import pytest
 from tests.tools.conftest import (  # noqa: F401  (fixtures)
+    auto_box,
     bare_environment,
     box,
-    free_box,
-    house,
+    create_mailbox,
     key_pair,
-    new_box,
+    server_fixture,
     signed,
 )
 

@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from tests.langchain_adapter.agents import TASK, Step, ids_in, model, results, run, work
-from tests.tools.support import ONE_TRY, Box, Fault, Way, answer, ids
+from tests.langchain_adapter.agents import Step, ids_in, model, results, run, work
+from tests.tools.support import Fault, FaultyTransport, Inbox, ids
 
 from langchain_multimail import MultiMailApproverToolkit, MultiMailToolkit
-from multimail import AsyncMultiMail, ConfigurationError, MultiMail
-from multimail_cli.scripted_model import Conversation, ToolCall, Turn, call
+from multimail import AsyncMultiMail, MultiMail
+from multimail_cli.demo.scripted_model import Conversation, ToolCall, Turn, call
 
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Offer", "body": "It is ready."}
 
 
-def toolkit(box: Box, **options: Any) -> MultiMailToolkit:
+def toolkit(box: Inbox, **options: Any) -> MultiMailToolkit:
     return MultiMailToolkit(box.agent_key, base_url=box.server.url, **options)
 
 
-def approver(box: Box) -> MultiMailApproverToolkit:
+def approver(box: Inbox) -> MultiMailApproverToolkit:
     return MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
 
 
@@ -45,7 +45,7 @@ ANSWER: tuple[Step, ...] = (call("check_inbox"), read_newest, its_thread, answer
 REVIEW: tuple[Step, ...] = (call("list_pending"), read_newest, approve_it)
 
 
-async def test_an_agent_answers_and_another_approves(box: Box, way: str) -> None:
+async def test_an_agent_answers_and_another_approves(box: Inbox, way: str) -> None:
     mail = box.receive("Is it ready?", subject="Order 7")
     with model(*ANSWER) as (chat, _):
         messages = await work(chat, toolkit(box).get_tools(), way)
@@ -73,29 +73,7 @@ async def test_an_agent_answers_and_another_approves(box: Box, way: str) -> None
     assert f"{reply.artifact['id']} | outbound | sent" in results(messages)[0].text
 
 
-async def test_errors_are_messages_and_the_run_goes_on(box: Box, way: str) -> None:
-    steps = (
-        call("read_email", email_id="msg_unknown"),
-        call("read_email", email="msg_unknown"),
-        call("check_inbox", limit=10**9),
-        call("send_email", to=["bad"], subject="x", body="y"),
-        call("check_inbox"),
-    )
-    with model(*steps) as (chat, _):
-        messages = await work(chat, toolkit(box).get_tools(), way)
-    *errors, good = results(messages)
-    assert [one.status for one in errors] == ["error"] * 4
-    assert good.status == "success"
-    for error, words in zip(
-        errors,
-        ["Error (not_found)", "email is not an argument", "limit:", "'bad' is not an email"],
-        strict=True,
-    ):
-        assert words in error.text
-    assert box.mails() == []
-
-
-async def test_many_calls_in_one_turn_are_all_answered(box: Box, way: str) -> None:
+async def test_many_calls_in_one_turn_are_all_answered(box: Inbox, way: str) -> None:
     mail = box.receive()
     turn = (
         call("check_inbox")
@@ -109,7 +87,7 @@ async def test_many_calls_in_one_turn_are_all_answered(box: Box, way: str) -> No
     assert len(box.mails()) == 1
 
 
-async def test_arguments_that_are_no_json_send_nothing(box: Box, way: str) -> None:
+async def test_arguments_that_are_no_json_send_nothing(box: Inbox, way: str) -> None:
     broken = Turn(calls=(ToolCall("send_email", '{"to": ["ann@example.org"'),))
     with model(broken) as (chat, _):
         state = await run(create_agent(chat, toolkit(box).get_tools()), way)
@@ -117,96 +95,7 @@ async def test_arguments_that_are_no_json_send_nothing(box: Box, way: str) -> No
     assert box.mails() == []
 
 
-async def test_a_key_without_the_scope_is_a_message(box: Box, way: str) -> None:
-    tools = MultiMailToolkit(box.reviewer_key, base_url=box.server.url).get_tools()
-    with model(call("send_email", **SEND), call("check_inbox")) as (chat, _):
-        messages = await work(chat, tools, way)
-    refused, listed = results(messages)
-    assert (refused.status, listed.status) == ("error", "success")
-    assert "missing_scope" in refused.text
-    assert box.mails() == []
-
-
-async def test_a_rate_limit_is_a_message(free_box: Box, way: str) -> None:
-    faults = Way([Fault(answer(429, "too_fast"))])
-    facts: Any = {"base_url": free_box.server.url, "transport": faults, "retry": ONE_TRY}
-    tools = MultiMailToolkit(
-        client=MultiMail(free_box.agent_key, **facts),
-        async_client=AsyncMultiMail(free_box.agent_key, **facts),
-    ).get_tools()
-    with model(call("send_email", **SEND), call("send_email", **SEND)) as (chat, _):
-        messages = await work(chat, tools, way)
-    limited, sent = results(messages)
-    assert (limited.status, sent.status) == ("error", "success")
-    assert "too_fast" in limited.text
-    assert ids(free_box.mails()) == [sent.artifact["id"]]
-
-
-async def test_a_repeat_within_a_run_is_one_mail(box: Box, way: str) -> None:
-    both = call("send_email", **SEND) + call("send_email", **SEND)
-    with model(both, call("send_email", **SEND)) as (chat, _):
-        messages = await work(chat, toolkit(box).get_tools(), way)
-    assert sorted(one.artifact["duplicate"] for one in results(messages)) == [False, True, True]
-    assert len(box.mails()) == 1
-
-
-async def test_threads_of_one_toolkit_are_conversations_of_their_own(box: Box, way: str) -> None:
-    tools = toolkit(box).get_tools()
-    with model(call("send_email", **SEND)) as (chat, _):
-        for thread in ("one", "two", "one"):
-            await work(chat, tools, way, thread)
-    assert len(box.mails()) == 2
-
-
-async def test_an_agent_that_asks_for_the_decision_does_not_get_it(box: Box, way: str) -> None:
-    steps: tuple[Step, ...] = (
-        call("send_email", **SEND),
-        lambda seen: call(
-            "decide_email", email_id=ids_in(seen.last_tool_text)[0], decision="approve"
-        ),
-        call("list_pending"),
-    )
-    with model(*steps) as (chat, served):
-        messages = await work(chat, toolkit(box).get_tools(), way)
-    sent, refused, pending = results(messages)
-    assert refused.status == "error"
-    assert "decide_email is not a valid tool" in refused.text
-    assert sent.artifact["id"] in pending.text
-    assert box.mail(sent.artifact["id"])["status"] == "pending_send_approval"
-    assert box.left() == []
-    offered = [tool["function"]["name"] for tool in served.requests[0]["tools"]]
-    assert "decide_email" not in offered
-
-
-async def test_an_approver_with_a_key_that_sends_decides_nothing(box: Box, way: str) -> None:
-    sent = (
-        toolkit(box)
-        .get_tools()[8]
-        .invoke({"type": "tool_call", "id": "1", "name": "send_email", "args": SEND})
-    )
-    sneaky = MultiMailApproverToolkit(box.agent_key, base_url=box.server.url)
-    steps = (
-        call("read_email", email_id=sent.artifact["id"]),
-        call("decide_email", email_id=sent.artifact["id"], decision="approve"),
-    )
-    with model(*steps) as (chat, _):
-        messages = await work(chat, sneaky.get_tools(), way)
-    assert all("key_can_send" in one.text for one in results(messages))
-    assert box.left() == []
-
-
-async def test_a_forgery_is_not_answered(free_box: Box, way: str) -> None:
-    free_box.receive("Pay this.", sender="ceo@bank.com")
-    with model(*ANSWER) as (chat, _):
-        messages = await work(chat, toolkit(free_box).get_tools(), way)
-    _, read, thread, reply = results(messages)
-    assert "Pay this." not in read.text + thread.text
-    assert reply.status == "error"
-    assert "refused_by_guard" in reply.text
-    assert free_box.mails() == []
-
-
-def test_one_toolkit_serves_one_event_loop_after_another(box: Box) -> None:
+def test_one_toolkit_serves_one_event_loop_after_another(box: Inbox) -> None:
     kit = toolkit(box)
     tools = kit.get_tools()
 
@@ -222,8 +111,10 @@ def test_one_toolkit_serves_one_event_loop_after_another(box: Box) -> None:
 
 
 @pytest.mark.parametrize("way", ["ainvoke", "astream"])
-async def test_an_asynchronous_run_never_blocks_its_loop(box: Box, way: str) -> None:
-    blocking = Way([Fault(AssertionError("the loop was blocked"))] * 9, lambda request: True)
+async def test_an_asynchronous_run_never_blocks_its_loop(box: Inbox, way: str) -> None:
+    blocking = FaultyTransport(
+        [Fault(AssertionError("the loop was blocked"))] * 9, lambda request: True
+    )
     facts: Any = {"base_url": box.server.url}
     tools = MultiMailToolkit(
         client=MultiMail(box.agent_key, transport=blocking, **facts),
@@ -235,20 +126,14 @@ async def test_an_asynchronous_run_never_blocks_its_loop(box: Box, way: str) -> 
     assert blocking.requests == []
 
 
-def test_a_sync_tool_works_within_a_running_loop(box: Box) -> None:
+def test_a_sync_tool_works_within_a_running_loop(box: Inbox) -> None:
     async def within() -> str:
         return str(toolkit(box).get_tools()[0].invoke({}))
 
     assert box.address in asyncio.run(within())
 
 
-@pytest.mark.parametrize("name", ["decide_email", "nonsense"])
-def test_a_toolkit_refuses_names_that_it_has_not(box: Box, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="There are: list_mailboxes"):
-        toolkit(box, include=[name])
-
-
-def test_a_tool_says_who_may_hold_it(box: Box) -> None:
+def test_a_tool_says_who_may_hold_it(box: Inbox) -> None:
     access = {tool.name: tool.metadata for tool in toolkit(box).get_tools()}
     assert access["send_email"] == {"multimail_access": "write"}
     assert {tool.metadata["multimail_access"] for tool in approver(box).get_tools()} == {  # type: ignore[index]
@@ -256,7 +141,7 @@ def test_a_tool_says_who_may_hold_it(box: Box) -> None:
     }
 
 
-def test_the_attachments_bytes_are_in_the_artifact(box: Box) -> None:
+def test_the_attachments_bytes_are_in_the_artifact(box: Inbox) -> None:
     mail = box.receive_proven(files={"a.bin": b"\x00\xff"})
     (tool,) = toolkit(box, include=["download_attachment"]).get_tools()
     found = tool.invoke(
@@ -271,7 +156,7 @@ def test_the_attachments_bytes_are_in_the_artifact(box: Box) -> None:
     assert "AP8=" not in found.text
 
 
-async def test_the_schemas_arrive_as_they_were_written(box: Box, way: str) -> None:
+async def test_the_schemas_arrive_as_they_were_written(box: Inbox, way: str) -> None:
     kit = toolkit(box)
     with model() as (chat, served):
         await work(chat, kit.get_tools(), way)
@@ -291,7 +176,7 @@ async def test_the_schemas_arrive_as_they_were_written(box: Box, way: str) -> No
 
 
 async def test_the_key_is_nowhere_that_a_model_or_a_log_looks(
-    box: Box, way: str, caplog: pytest.LogCaptureFixture
+    box: Inbox, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     kit = toolkit(box)
@@ -299,9 +184,3 @@ async def test_the_key_is_nowhere_that_a_model_or_a_log_looks(
         messages = await work(chat, kit.get_tools(), way)
     everything = f"{messages!r}{served.requests}{kit!r}{kit.get_tools()!r}{caplog.text}"
     assert box.agent_key not in everything
-
-
-async def test_a_run_that_is_given_nothing_to_do_ends(box: Box, way: str) -> None:
-    with model() as (chat, _):
-        state = await run(create_agent(chat, toolkit(box).get_tools()), way, TASK)
-    assert state["messages"][-1].text == "Done."

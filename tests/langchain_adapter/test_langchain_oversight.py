@@ -12,7 +12,7 @@ from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from tests.langchain_adapter.agents import model, results, run
-from tests.tools.support import Box
+from tests.tools.support import Inbox
 
 from langchain_multimail import (
     MultiMailApproverToolkit,
@@ -21,13 +21,13 @@ from langchain_multimail import (
 )
 from multimail import ConfigurationError
 from multimail.tools import AGENT_INSTRUCTIONS
-from multimail_cli.scripted_model import call
+from multimail_cli.demo.scripted_model import call
 
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Offer", "body": "It is ready."}
 EDITED = {"name": "send_email", "args": {**SEND, "body": "It is nearly ready."}}
 
 
-def toolkit(box: Box) -> MultiMailToolkit:
+def toolkit(box: Inbox) -> MultiMailToolkit:
     return MultiMailToolkit(box.agent_key, base_url=box.server.url)
 
 
@@ -41,25 +41,25 @@ def toolkit(box: Box) -> MultiMailToolkit:
     ids=["approve", "edit", "reject"],
 )
 async def test_a_run_pauses_before_a_send(
-    free_box: Box, way: str, decision: dict[str, Any], bodies: list[str], status: str
+    auto_box: Inbox, way: str, decision: dict[str, Any], bodies: list[str], status: str
 ) -> None:
     pause = HumanInTheLoopMiddleware(interrupt_on={"send_email": True, "reply_email": True})
     with model(call("send_email", **SEND)) as (chat, _):
         agent = create_agent(
-            chat, toolkit(free_box).get_tools(), middleware=[pause], checkpointer=InMemorySaver()
+            chat, toolkit(auto_box).get_tools(), middleware=[pause], checkpointer=InMemorySaver()
         )
         await run(agent, way, thread="one")
         waiting = agent.get_state({"configurable": {"thread_id": "one"}})
         (asked,) = waiting.interrupts[0].value["action_requests"]
         assert (asked["name"], asked["args"]) == ("send_email", SEND)
-        assert free_box.mails() == []
+        assert auto_box.mails() == []
         state = await run(agent, way, Command(resume={"decisions": [decision]}), "one")
     assert state["messages"][-1].text == "Done."
     assert results(state["messages"])[0].status == status
-    assert [free_box.mail(one["id"])["markdown"] for one in free_box.mails()] == bodies
+    assert [auto_box.mail(one["id"])["markdown"] for one in auto_box.mails()] == bodies
 
 
-async def test_after_the_pause_the_mailbox_still_asks_its_own_human(box: Box, way: str) -> None:
+async def test_after_the_pause_the_mailbox_still_asks_its_own_human(box: Inbox, way: str) -> None:
     pause = HumanInTheLoopMiddleware(interrupt_on={"send_email": True})
     with model(call("send_email", **SEND)) as (chat, _):
         agent = create_agent(
@@ -72,7 +72,7 @@ async def test_after_the_pause_the_mailbox_still_asks_its_own_human(box: Box, wa
     assert box.left() == []
 
 
-async def test_the_middleware_brings_the_tools_and_the_instructions(box: Box, way: str) -> None:
+async def test_the_middleware_brings_the_tools_and_the_instructions(box: Inbox, way: str) -> None:
     middleware = MultiMailMiddleware(box.agent_key, base_url=box.server.url, exclude=["tag_email"])
     with model(call("check_inbox")) as (chat, served):
         agent = create_agent(chat, middleware=[middleware], system_prompt="You work for Ann.")
@@ -92,7 +92,7 @@ def _text(message: dict[str, Any]) -> str:
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
-async def test_the_middleware_instructs_without_a_prompt_too(box: Box, way: str) -> None:
+async def test_the_middleware_instructs_without_a_prompt_too(box: Inbox, way: str) -> None:
     with model() as (chat, served):
         agent = create_agent(
             chat, middleware=[MultiMailMiddleware(box.agent_key, base_url=box.server.url)]
@@ -101,7 +101,9 @@ async def test_the_middleware_instructs_without_a_prompt_too(box: Box, way: str)
     assert _text(served.requests[0]["messages"][0]) == AGENT_INSTRUCTIONS
 
 
-async def test_the_middleware_stops_an_agent_that_could_approve_itself(box: Box, way: str) -> None:
+async def test_the_middleware_stops_an_agent_that_could_approve_itself(
+    box: Inbox, way: str
+) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     with model(call("send_email", **SEND)) as (chat, served):
         agent = create_agent(
@@ -115,15 +117,15 @@ async def test_the_middleware_stops_an_agent_that_could_approve_itself(box: Box,
     assert box.mails() == []
 
 
-async def test_the_middleware_and_a_pause_go_together(free_box: Box, way: str) -> None:
-    ours = MultiMailMiddleware(free_box.agent_key, base_url=free_box.server.url)
+async def test_the_middleware_and_a_pause_go_together(auto_box: Inbox, way: str) -> None:
+    ours = MultiMailMiddleware(auto_box.agent_key, base_url=auto_box.server.url)
     pause = HumanInTheLoopMiddleware(interrupt_on={"send_email": True})
     with model(call("send_email", **SEND)) as (chat, _):
         agent = create_agent(chat, middleware=[ours, pause], checkpointer=InMemorySaver())
         await run(agent, way, thread="one")
-        assert free_box.mails() == []
+        assert auto_box.mails() == []
         await run(agent, way, Command(resume={"decisions": [{"type": "approve"}]}), "one")
-    assert len(free_box.mails()) == 1
+    assert len(auto_box.mails()) == 1
 
 
 def test_the_middleware_needs_a_key_like_the_toolkit() -> None:

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.tools import BaseTool
 from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
-from tests.tools.support import Box
+from tests.tools.support import Inbox
 
 from langchain_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
@@ -29,10 +29,10 @@ class OneByOne:
     )
     @classmethod
     def take_one(
-        cls, request: pytest.FixtureRequest, new_box: Callable[..., Box]
+        cls, request: pytest.FixtureRequest, create_mailbox: Callable[..., Inbox]
     ) -> Iterator[None]:
         pack, name = request.param
-        box = new_box()
+        box = create_mailbox()
         first = box.receive_proven("First.", files={"a.txt": "x"})
         box.receive("Second.")
         url = box.server.url

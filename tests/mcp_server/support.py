@@ -17,7 +17,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
-from tests.tools.support import Box
+from tests.tools.support import Inbox
 
 PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()", "mcp"]
 ENDPOINT = ("--http", "--port", "0", "--json")
@@ -35,12 +35,12 @@ class Command:
         errors: What it wrote to stderr.
     """
 
-    box: Box
+    box: Inbox
     key: str = field(repr=False)
     options: tuple[str, ...]
     errors: TextIO
 
-    def __init__(self, box: Box, key: str, *options: str) -> None:
+    def __init__(self, box: Inbox, key: str, *options: str) -> None:
         self.box, self.key, self.options = box, key, options
         file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - close() closes it
         self.errors = cast(TextIO, file)

@@ -65,7 +65,7 @@ async def test_an_operator_who_pins_the_conversation_has_the_last_word(command: 
 
 @pytest.mark.parametrize("name", ["", "two words", "x" * 201, "umlaut-ü", "line\nbreak"])
 def test_a_name_is_printable_and_one_word(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot name a conversation"):
+    with pytest.raises(ConfigurationError, match="valid conversation name"):
         Conversations(name)
-    with pytest.raises(ConfigurationError, match="cannot name a conversation"):
+    with pytest.raises(ConfigurationError, match="valid conversation name"):
         Conversations().of(None, {"MultiMail-Conversation": name})

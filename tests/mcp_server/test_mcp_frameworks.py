@@ -13,7 +13,7 @@ import pytest
 from tests.frameworks.agents import TASK, crew, last_turn, model, smol_model
 from tests.mcp_server.support import Command, send
 
-from multimail_cli.scripted_model import Conversation, ScriptedModel, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, say
 
 # CrewAI warns of its own arguments.
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:crewai\..*")
@@ -38,7 +38,7 @@ def scripted(framework: str, command: Command) -> Any:
 
 def told(served: ScriptedModel) -> str:
     """Return all that the model was shown."""
-    return str(Conversation.of(served.requests[-1]).messages)
+    return str(Conversation.from_request(served.requests[-1]).messages)
 
 
 def holds(command: Command, served: ScriptedModel) -> None:

@@ -69,7 +69,7 @@ def test_a_header_that_names_no_conversation_is_refused(command: Command) -> Non
     url = command.endpoint()
     refused = ask(url, MultiMail_Conversation="two words")
     assert refused.status_code == 400
-    assert "cannot name a conversation" in refused.text
+    assert "valid conversation name" in refused.text
     assert ask(url, MultiMail_Conversation="ticket-17").status_code == 200
 
 
@@ -90,14 +90,14 @@ def test_a_session_is_of_no_use_without_the_token(command: Command) -> None:
 
 
 REFUSED = [
-    (("--host", "0.0.0.0"), "", "there is no token"),
-    (("--host", "192.0.2.1"), "", "there is no token"),
-    (("--host", "::"), "", "there is no token"),
-    (("--host", "mail.example.com"), "", "there is no token"),
-    (("--host", "0.0.0.0"), TOKEN, "by which name"),
+    (("--host", "0.0.0.0"), "", "it has no token"),
+    (("--host", "192.0.2.1"), "", "it has no token"),
+    (("--host", "::"), "", "it has no token"),
+    (("--host", "mail.example.com"), "", "it has no token"),
+    (("--host", "0.0.0.0"), TOKEN, "host name that clients use"),
     ((), "short", "fewer than 20 characters"),
     (("--per-session", "--stateless"), "", "--per-session goes with neither"),
-    (("--conversation", "two words"), "", "cannot name a conversation"),
+    (("--conversation", "two words"), "", "valid conversation name"),
     (("--include", "decide_email"), "", "no tool decide_email"),
 ]
 

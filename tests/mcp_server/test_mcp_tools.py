@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.mcp_server.support import Command, get_text, say, send
-from tests.tools.support import Box, fenced, outside
+from tests.tools.support import Inbox, fenced, outside
 
 from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS, ToolSpec
 
@@ -191,7 +191,7 @@ async def test_attachments_bytes_are_for_code_and_not_for_the_model(command: Com
     assert (file["name"], file["content_base64"]) == ("photo.bin", "AP8=")
 
 
-async def test_an_approver_decides_what_he_has_read(approver: Command, box: Box) -> None:
+async def test_an_approver_decides_what_he_has_read(approver: Command, box: Inbox) -> None:
     author = Command(box, box.agent_key)
     async with author.stdio() as client:
         await say(client, "send_email", **send())

@@ -13,12 +13,12 @@ import pytest
 from mcp import types
 from mcp.shared.memory import create_connected_server_and_client_session
 from tests.mcp_server.support import Command, connected, get_text
-from tests.tools.support import AT_ONCE, Box, Way, letter
+from tests.tools.support import AT_ONCE, FaultyTransport, Inbox, make_message
 
 from multimail import AsyncMultiMail
 from multimail.tools import Toolkit
 from multimail_mcp import McpServer
-from multimail_mcp.sdk import bound
+from multimail_mcp.sdk_compat import build_sdk_server
 
 WAIT = {"sender": "ann@example.org", "timeout_seconds": 30}
 
@@ -26,14 +26,14 @@ WAIT = {"sender": "ann@example.org", "timeout_seconds": 30}
 class Reports:
     """The progress that a client was told; the first report has mail sent."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Inbox) -> None:
         self.box, self.told = box, list[tuple[float, float | None, str | None]]()
 
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
         self.told.append((progress, total, message))
         if len(self.told) == 1:
             await asyncio.to_thread(
-                self.box.deliver, letter("Here I am.", subject="New", to=self.box.address)
+                self.box.deliver, make_message("Here I am.", subject="New", to=self.box.address)
             )
 
 
@@ -111,7 +111,7 @@ def test_a_cancelled_wait_ends_and_the_server_goes_on(command: Command) -> None:
     assert command.box.address in listed["result"]["content"][0]["text"]
 
 
-class Endless(Way):
+class Endless(FaultyTransport):
     """The network, on which the third request finds no end; it says when that was given up."""
 
     def __init__(self) -> None:
@@ -129,12 +129,12 @@ class Endless(Way):
         raise AssertionError
 
 
-async def test_a_cancelled_call_leaves_no_request_behind(free_box: Box) -> None:
+async def test_a_cancelled_call_leaves_no_request_behind(auto_box: Inbox) -> None:
     way = Endless()
     network = AsyncMultiMail(
-        free_box.agent_key, base_url=free_box.server.url, transport=way, retry=AT_ONCE
+        auto_box.agent_key, base_url=auto_box.server.url, transport=way, retry=AT_ONCE
     )
-    server = bound(McpServer(Toolkit(async_client=network)), sessions=False)
+    server = build_sdk_server(McpServer(Toolkit(async_client=network)), sessions=False)
     async with create_connected_server_and_client_session(server) as client:
         call = asyncio.create_task(client.call_tool("wait_for_email", dict(WAIT)))
         await way.hangs.wait()

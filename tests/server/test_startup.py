@@ -48,7 +48,7 @@ def test_the_first_answer_needs_none_of_what_comes_later() -> None:
 def test_a_body_is_built_once_though_many_threads_ask() -> None:
     code = """
 import sys, threading
-from multimail_server.lazy_models import ensure_model_built
+from multimail_server.api.schemas.base import ensure_model_built
 from multimail_server.api.schemas.sending import SendIn
 sys.setswitchinterval(1e-6)
 assert not SendIn.__pydantic_complete__

@@ -21,7 +21,7 @@ from tests.server.webhook_examples import (
 )
 from tests.support.server import Start
 
-from multimail_cli.scripted_model import ScriptedModel
+from multimail_cli.demo.scripted_model import ScriptedModel
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.server.webhook_examples import (
 from tests.support.redis_server import RedisServer
 from tests.support.server import Start
 
-from multimail_cli.scripted_model import ScriptedModel
+from multimail_cli.demo.scripted_model import ScriptedModel
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and fork are POSIX"),

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from tests.support.server import Json, ServerFixture
 
-from multimail_cli.scripted_model import Conversation, Turn, call, say
+from multimail_cli.demo.scripted_model import Conversation, Turn, call, say
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -1,4 +1,4 @@
-"""Fixtures of the session stores' tests: each durable store, and as many workers as want it."""
+"""Fixtures: every session store, and the durable ones for several workers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.sessions.sends import Durable, OpenStore, opened
+from tests.sessions.support import Durable, OpenStore, open_store_at
 
 from multimail.sessions import MemorySessionStore, SessionStore
 
 
 @pytest.fixture(params=["sqlite", "redis"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a durable store stands, as `opened` takes it: each that there is."""
+    """Return the location of a durable store, for `open_store_at`."""
     return _where(request, tmp_path, request.param)
 
 
@@ -26,24 +26,24 @@ def _where(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> str:
 
 @pytest.fixture
 def open_store(where: str) -> Iterator[OpenStore]:
-    """Open the store, as often as there are workers."""
-    made: list[Durable] = []
+    """Return a function that opens the store once more, for another worker."""
+    stores: list[Durable] = []
 
-    def make() -> Durable:
-        made.append(opened(where))
-        return made[-1]
+    def open_another() -> Durable:
+        stores.append(open_store_at(where))
+        return stores[-1]
 
-    yield make
-    for one in made:
-        one.close()
+    yield open_another
+    for store in stores:
+        store.close()
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionStore]:
-    """Each of the stores that there are."""
+    """Return each kind of store."""
     if request.param == "memory":
         yield MemorySessionStore()
         return
-    durable = opened(_where(request, tmp_path, request.param))
+    durable = open_store_at(_where(request, tmp_path, request.param))
     yield durable
     durable.close()

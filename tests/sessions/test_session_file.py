@@ -1,4 +1,4 @@
-"""The session store in a file: what only a file can be asked."""
+"""The session store in SQLite: file permissions and invalid files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from multimail.sessions import SqliteSessionStore
 
 
-def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+def test_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     file = tmp_path / "sessions.db"
     with closing(SqliteSessionStore(file)) as store:
         store.declare("s", ["ann@example.org"])

@@ -1,4 +1,4 @@
-"""The session store in Redis: what only Redis can be asked, also when it is gone or full."""
+"""The session store in Redis: outages, eviction, permissions, key names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
-from tests.sessions.sends import token
+from tests.sessions.support import token
 from tests.support.redis_server import RedisServer
 
 from multimail import ConfigurationError, SessionStoreUnavailableError
@@ -25,12 +25,12 @@ FORGED = Assessment(Label.FAILED)
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that the test may stop."""
+    """A Redis server that the test can stop."""
     with RedisServer(tmp_path) as server:
         yield server
 
 
-def test_without_redis_every_question_is_an_error(own: RedisServer) -> None:
+def test_methods_raise_without_redis(own: RedisServer) -> None:
     with closing(RedisSessionStore(own.url)) as store:
         store.merge_taint("s", Taint.from_assessment(FORGED, [EVE]))
         own.stop()
@@ -55,7 +55,7 @@ def test_without_redis_every_question_is_an_error(own: RedisServer) -> None:
             RedisSessionStore(own.url)
 
 
-def test_what_was_answered_outlives_a_crash_of_redis(own: RedisServer) -> None:
+def test_data_survives_a_crash_of_redis(own: RedisServer) -> None:
     with closing(RedisSessionStore(own.url)) as store:
         store.merge_taint("s", Taint.from_assessment(FORGED, [EVE]))
         assert store.count_send(token("a"), 1, 9) == ""
@@ -65,9 +65,7 @@ def test_what_was_answered_outlives_a_crash_of_redis(own: RedisServer) -> None:
         assert store.count_send(token("b"), 1, 9) == "session"
 
 
-def test_a_wrong_password_is_an_error_that_does_not_tell_it(
-    own: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_wrong_password_is_not_shown(own: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     url = own.url.replace(own.password, "not-the-password")
     with pytest.raises(SessionStoreUnavailableError, match="AuthenticationError") as caught:
         RedisSessionStore(url)
@@ -85,7 +83,7 @@ def test_the_password_shows_nowhere(redis_server: RedisServer) -> None:
 @pytest.mark.parametrize(
     "url", ["redis://:s3cr3t/slash@h/0", "s3cr3t", "http://:s3cr3t@h", "[s3cr3t"]
 )
-def test_a_url_that_cannot_be_read_is_not_shown(url: str) -> None:
+def test_invalid_url_is_not_shown(url: str) -> None:
     pytest.importorskip("redis")
     with pytest.raises(ConfigurationError, match="URL is invalid") as caught:
         RedisSessionStore(url)
@@ -101,14 +99,14 @@ RedisSessionStore("redis://127.0.0.1")
 """
 
 
-def test_without_the_extra_the_error_names_it() -> None:
+def test_missing_extra_is_named() -> None:
     done = run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=120)
     assert 'ConfigurationError: Redis needs the extra `redis`: pip install "multimail[redis]"' in (
         done.stderr
     )
 
 
-def test_prefixes_are_apart(redis_server: RedisServer) -> None:
+def test_prefixes_are_separate(redis_server: RedisServer) -> None:
     stores = [RedisSessionStore(redis_server.url, prefix=prefix) for prefix in ("one:", "two:")]
     stores[0].merge_taint("s", Taint.from_assessment(FORGED, [EVE]))
     assert stores[1].taint("s").worst is None
@@ -116,7 +114,7 @@ def test_prefixes_are_apart(redis_server: RedisServer) -> None:
         one.close()
 
 
-def test_names_that_would_run_together_are_apart(redis_server: RedisServer) -> None:
+def test_key_parts_are_escaped(redis_server: RedisServer) -> None:
     with closing(RedisSessionStore(redis_server.url, prefix="apart:")) as store:
         store.add_held("box:a", "msg", ["b@x.example"])
         assert store.held_to("box", ["a:b@x.example"], 9) == []
@@ -125,7 +123,7 @@ def test_names_that_would_run_together_are_apart(redis_server: RedisServer) -> N
         assert store.known("box", ["d@x.example"]) == frozenset()
 
 
-def test_an_address_that_no_text_can_hold_is_remembered(redis_server: RedisServer) -> None:
+def test_lone_surrogates_are_stored(redis_server: RedisServer) -> None:
     odd = "\udcff@evil.example"
     with closing(RedisSessionStore(redis_server.url, prefix="odd:")) as store:
         store.merge_taint(odd, Taint.from_assessment(FORGED, [odd]))
@@ -134,7 +132,7 @@ def test_an_address_that_no_text_can_hold_is_remembered(redis_server: RedisServe
         assert store.held_to("box", [odd], 1) == ["msg"]
 
 
-def test_held_sends_are_forgotten_while_others_note_them(redis_server: RedisServer) -> None:
+def test_remove_held_races_with_add_held(redis_server: RedisServer) -> None:
     start = threading.Barrier(6)
     with closing(RedisSessionStore(redis_server.url, prefix="race:")) as store:
 
@@ -150,7 +148,7 @@ def test_held_sends_are_forgotten_while_others_note_them(redis_server: RedisServ
         assert store.held_to("box", every, 999) == []
 
 
-def test_a_redis_that_may_evict_taint_is_refused(tmp_path: Path) -> None:
+def test_evicting_redis_is_rejected(tmp_path: Path) -> None:
     limits = ("--maxmemory", "64mb", "--maxmemory-policy")
     evicting = RedisServer(tmp_path, *limits, "allkeys-lru")
     with evicting, pytest.raises(ConfigurationError, match="allkeys-lru"):
@@ -159,7 +157,7 @@ def test_a_redis_that_may_evict_taint_is_refused(tmp_path: Path) -> None:
         RedisSessionStore(server.url).close()
 
 
-def test_a_redis_that_is_full_forgets_nothing_and_says_so(tmp_path: Path) -> None:
+def test_full_redis_raises_and_keeps_its_data(tmp_path: Path) -> None:
     full = RedisServer(tmp_path, "--maxmemory", "2mb")
     with full, closing(RedisSessionStore(full.url)) as store:
         taken = 0
@@ -178,16 +176,14 @@ def test_a_redis_that_is_full_forgets_nothing_and_says_so(tmp_path: Path) -> Non
             store.count_send(token("a"), 9, 9)
 
 
-def test_a_redis_that_loses_what_it_knew_at_a_restart_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_warns_without_append_only_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with RedisServer(tmp_path, "--appendonly", "no") as server, caplog.at_level(logging.WARNING):
         RedisSessionStore(server.url).close()
         assert "append-only" in caplog.text
         assert server.password not in caplog.text
 
 
-def test_a_user_who_may_not_ask_for_the_policy_can_use_it(
+def test_warns_without_permission_for_info(
     own: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     from redis import Redis
@@ -207,7 +203,7 @@ def test_a_user_who_may_not_ask_for_the_policy_can_use_it(
         assert store.count_send(token("a"), 1, 9) == ""
 
 
-def test_another_version_s_format_is_refused(redis_server: RedisServer) -> None:
+def test_other_format_is_rejected(redis_server: RedisServer) -> None:
     from redis import Redis
 
     with closing(Redis.from_url(redis_server.url)) as redis:

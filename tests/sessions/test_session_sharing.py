@@ -1,4 +1,4 @@
-"""The durable session stores: they outlive their process, and many share them."""
+"""Durable session stores: restarts, and several workers on one store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import run
 
-from tests.sessions.sends import OpenStore, token
+from tests.sessions.support import OpenStore, token
 
 from multimail.trust import Assessment, Label, Taint
 
@@ -18,7 +18,7 @@ PLAIN = Assessment(Label.UNAUTHENTICATED)
 FORGED = Assessment(Label.FAILED)
 
 
-def test_two_that_open_one_file_know_the_same(open_store: OpenStore) -> None:
+def test_two_stores_share_their_data(open_store: OpenStore) -> None:
     one, two = open_store(), open_store()
     one.merge_taint("s", Taint.from_assessment(PLAIN, [EVE]))
     two.declare("s", [ANN])
@@ -33,7 +33,7 @@ def test_two_that_open_one_file_know_the_same(open_store: OpenStore) -> None:
     assert answers == ["", "", "", "session"]
 
 
-def test_it_outlives_its_process(open_store: OpenStore) -> None:
+def test_data_survives_a_restart(open_store: OpenStore) -> None:
     first = open_store()
     first.merge_taint("s", Taint.from_assessment(FORGED, [EVE]))
     assert first.count_send(token("a"), 1, 9) == ""
@@ -46,16 +46,16 @@ def test_it_outlives_its_process(open_store: OpenStore) -> None:
 TAKE = """
 import sys
 from multimail.sessions import SendToken
-from tests.sessions.sends import opened
+from tests.sessions.support import open_store_at
 
-store = opened(sys.argv[1])
+store = open_store_at(sys.argv[1])
 keys = [f"{sys.argv[2]}-{number}" for number in range(20)]
 print(sum(store.count_send(SendToken("s", "t", key), 99, 11) == "" for key in keys))
 store.close()
 """
 
 
-def test_exactly_the_cap_is_taken_by_processes_at_once(where: str) -> None:
+def test_thread_limit_holds_across_processes(where: str) -> None:
     def worker(name: str) -> int:
         done = run(
             [sys.executable, "-c", TAKE, where, name],
@@ -71,13 +71,13 @@ def test_exactly_the_cap_is_taken_by_processes_at_once(where: str) -> None:
         assert sum(pool.map(worker, "abc")) == 11
 
 
-def test_a_new_store_may_be_opened_by_many_at_once(open_store: OpenStore) -> None:
+def test_concurrent_creation(open_store: OpenStore) -> None:
     start = threading.Barrier(6)
 
-    def opened(number: int) -> None:
+    def declare(number: int) -> None:
         start.wait()
         open_store().declare("s", [f"a{number}@x.example"])
 
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(opened, range(6)))
+        list(pool.map(declare, range(6)))
     assert len(open_store().declared("s")) == 6

@@ -1,4 +1,4 @@
-"""The session stores: the one contract that all of them keep."""
+"""The contract of all session stores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sessions.sends import Durable, token
+from tests.sessions.support import Durable, token
 from tests.support.redis_server import RedisServer
 
 from multimail.sessions import (
@@ -44,7 +44,7 @@ def test_taint_only_grows(store: SessionStore) -> None:
         assert store.taint("s").worst == worst
 
 
-def test_taint_that_is_empty_changes_nothing(store: SessionStore) -> None:
+def test_empty_taint_changes_nothing(store: SessionStore) -> None:
     store.merge_taint("s", UNTAINTED)
     assert store.taint("s").worst is None
     store.merge_taint("s", Taint.from_assessment(PLAIN))
@@ -54,9 +54,7 @@ def test_taint_that_is_empty_changes_nothing(store: SessionStore) -> None:
 
 @pytest.mark.parametrize("label", Label)
 @pytest.mark.parametrize("standing", Standing)
-def test_a_label_is_remembered_as_it_was(
-    store: SessionStore, label: Label, standing: Standing
-) -> None:
+def test_every_assessment_is_stored(store: SessionStore, label: Label, standing: Standing) -> None:
     found = Assessment(label, standing=standing)
     store.merge_taint("s", Taint.from_assessment(found))
     assert store.taint("s").worst == found
@@ -72,7 +70,7 @@ def test_an_address_keeps_the_best_tier_that_named_it(store: SessionStore) -> No
     assert store.taint("s").addresses == {}
 
 
-def test_conversations_are_apart(store: SessionStore) -> None:
+def test_conversations_are_separate(store: SessionStore) -> None:
     store.merge_taint("one", Taint.from_assessment(FORGED, [EVE]))
     store.declare("one", [ANN])
     assert store.taint("two", [EVE]) == UNTAINTED
@@ -109,19 +107,19 @@ def test_held_sends_are_found_by_address_the_newest_first(store: SessionStore) -
     store.remove_held("box", "never")
 
 
-def test_a_session_sends_up_to_its_cap(store: SessionStore) -> None:
+def test_session_limit(store: SessionStore) -> None:
     assert [store.count_send(token(key), 2, 9) for key in "abc"] == ["", "", "session"]
     assert store.count_send(token("c", session="t"), 2, 9) == ""
 
 
-def test_a_thread_takes_up_to_its_cap_from_all_sessions(store: SessionStore) -> None:
+def test_thread_limit_across_sessions(store: SessionStore) -> None:
     answers = [store.count_send(token(key, session=key, thread="t"), 9, 2) for key in "abc"]
     assert answers == ["", "", "thread"]
     assert store.count_send(token("c", session="c", thread="u"), 9, 2) == ""
     assert store.count_send(token("d", session="c"), 9, 2) == ""
 
 
-def test_what_was_refused_is_not_counted(store: SessionStore) -> None:
+def test_rejected_send_is_not_counted(store: SessionStore) -> None:
     assert store.count_send(token("a", thread="t"), 2, 1) == ""
     assert store.count_send(token("b", thread="t"), 2, 1) == "thread"
     assert store.count_send(token("c"), 2, 1) == ""
@@ -135,19 +133,19 @@ def test_the_same_key_counts_once(store: SessionStore) -> None:
     assert store.count_send(token("b", session="s2", thread="t"), 9, 1) == "thread"
 
 
-def test_a_thread_forgets_what_is_older_than_a_day(store: SessionStore) -> None:
+def test_thread_limit_has_a_window_of_a_day(store: SessionStore) -> None:
     assert store.count_send(token("a", thread="t"), 9, 1) == ""
     assert store.count_send(token("b", thread="t", hours=23.99), 9, 1) == "thread"
     assert store.count_send(token("b", thread="t", hours=24), 9, 1) == ""
     assert store.count_send(token("c", session="x", thread="t", hours=25), 9, 1) == "thread"
 
 
-def test_a_session_forgets_nothing(store: SessionStore) -> None:
+def test_session_limit_has_no_window(store: SessionStore) -> None:
     assert store.count_send(token("a"), 1, 9) == ""
     assert store.count_send(token("b", hours=1000), 1, 9) == "session"
 
 
-def test_reset_forgets_a_conversation_but_not_what_a_thread_got(store: SessionStore) -> None:
+def test_reset_keeps_the_counts_of_threads(store: SessionStore) -> None:
     store.merge_taint("s", Taint.from_assessment(FORGED, [EVE]))
     store.declare("s", [ANN])
     assert store.count_send(token("a", thread="t"), 2, 1) == ""
@@ -161,7 +159,7 @@ def test_reset_forgets_a_conversation_but_not_what_a_thread_got(store: SessionSt
     store.reset("never seen")
 
 
-def test_exactly_the_cap_is_taken_by_threads_at_once(store: SessionStore) -> None:
+def test_session_limit_holds_across_threads_of_a_process(store: SessionStore) -> None:
     start = threading.Barrier(8)
 
     def take(worker: int) -> int:
@@ -173,7 +171,7 @@ def test_exactly_the_cap_is_taken_by_threads_at_once(store: SessionStore) -> Non
         assert sum(pool.map(take, range(8))) == 7
 
 
-def test_taint_of_threads_at_once_is_the_worst_of_all(store: SessionStore) -> None:
+def test_concurrent_taint_keeps_the_worst(store: SessionStore) -> None:
     some = [PROVEN, PLAIN, FORGED, LISTED] * 5
 
     def grow(number: int) -> None:
@@ -206,8 +204,8 @@ STEPS = st.one_of(
 )
 
 
-def outlook(store: SessionStore) -> list[Any]:
-    """Return all that can be asked of a store."""
+def read_all(store: SessionStore) -> list[Any]:
+    """Return everything that a store reports."""
     every = [ANN, BOB, EVE]
     return [
         [(store.taint(one, every), store.declared(one)) for one in ("s", "t")],
@@ -216,35 +214,33 @@ def outlook(store: SessionStore) -> list[Any]:
     ]
 
 
-def follow(steps: list[tuple[Any, ...]], durable: Durable) -> None:
-    """Take the steps in a durable store and in memory; both must answer alike."""
+def compare_with_memory(steps: list[tuple[Any, ...]], durable: Durable) -> None:
+    """Apply the steps to a durable store and in memory, and compare the results."""
     memory = MemorySessionStore()
     for name, *arguments in steps:
         answers = [getattr(one, name)(*arguments) for one in (memory, durable)]
         assert answers[0] == answers[1], (name, arguments)
-        assert outlook(memory) == outlook(durable)
+        assert read_all(memory) == read_all(durable)
 
 
 @settings(max_examples=60)
 @given(st.lists(STEPS, max_size=14))
-def test_a_file_answers_as_memory_does(steps: list[tuple[Any, ...]]) -> None:
+def test_sqlite_equals_memory(steps: list[tuple[Any, ...]]) -> None:
     with (
         TemporaryDirectory() as folder,
         closing(SqliteSessionStore(Path(folder) / "store")) as durable,
     ):
-        follow(steps, durable)
+        compare_with_memory(steps, durable)
 
 
 @settings(max_examples=60)
 @given(steps=st.lists(STEPS, max_size=14))
-def test_redis_answers_as_memory_does(
-    redis_server: RedisServer, steps: list[tuple[Any, ...]]
-) -> None:
+def test_redis_equals_memory(redis_server: RedisServer, steps: list[tuple[Any, ...]]) -> None:
     with closing(RedisSessionStore(redis_server.url, prefix=f"{uuid4().hex}:")) as durable:
-        follow(steps, durable)
+        compare_with_memory(steps, durable)
 
 
-def test_memory_keeps_the_addresses_of_the_latest_conversations_only() -> None:
+def test_memory_evicts_addresses_of_old_conversations() -> None:
     store = MemorySessionStore()
     for number in range(1034):
         store.merge_taint(f"s{number}", Taint.from_assessment(FORGED, [EVE]))
@@ -254,7 +250,7 @@ def test_memory_keeps_the_addresses_of_the_latest_conversations_only() -> None:
 
 
 @pytest.mark.parametrize("odd", ["x'; DROP TABLE taint; --", "a:b\r\nFLUSHALL", "*", "ä\0"])
-def test_text_that_is_a_command_is_only_text(store: SessionStore, odd: str) -> None:
+def test_values_are_not_interpreted(store: SessionStore, odd: str) -> None:
     store.merge_taint(odd, Taint.from_assessment(PLAIN, [odd]))
     store.declare(odd, [odd])
     assert store.taint(odd, [odd]).addresses == {odd: Tier.UNPROVEN}

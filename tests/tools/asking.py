@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import httpx
-from tests.tools.support import Box, Json, Tools, Way, decided
+from tests.tools.support import FaultyTransport, Inbox, Json, Tools, decided
 
 from multimail.tools import ToolResult
 from multimail.trust import GuardDecision
@@ -14,14 +14,14 @@ from multimail.trust import GuardDecision
 NUMBERS = itertools.count(1)
 
 
-def received(box: Box, *, proven: bool = False, **facts: Any) -> Json:
+def received(box: Inbox, *, proven: bool = False, **facts: Any) -> Json:
     """Receive a mail after another one, which is proven."""
     before = box.receive_proven(subject="Before")
     mail = box.receive_proven(**facts) if proven else box.receive(**facts)
     return mail | {"before": before["id"]}
 
 
-class WithoutEvidence(Way):
+class WithoutEvidence(FaultyTransport):
     """The network of an API that reports nothing of how mail came."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ async def shown(tools: Tools, name: str, **arguments: Any) -> ToolResult:
     return result
 
 
-async def tainted(box: Box, tools: Tools, *sessions: str | None, **facts: Any) -> Json:
+async def tainted(box: Inbox, tools: Tools, *sessions: str | None, **facts: Any) -> Json:
     """Show a proven mail to conversations, by default to the toolkit's own."""
     mail = box.receive_proven(**facts)
     for session in sessions or (None,):

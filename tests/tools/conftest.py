@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.tools.support import Box, Connect, Signer
+from tests.tools.support import Connect, Inbox, Signer
 
 from multimail_server import ServerConfig
 from multimail_server.mail.signing import generate_key, zone_lines
@@ -35,7 +35,7 @@ def signed(key_pair: tuple[bytes, str]) -> Signer:
 
 
 @pytest.fixture(scope="session")
-def house(
+def server_fixture(
     key_pair: tuple[bytes, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerUnderTest]:
     """One server for all; bank.com disowns forgeries, and path.example sends from here."""
@@ -51,21 +51,23 @@ def house(
 
 
 @pytest.fixture(scope="session")
-def new_box(house: ServerUnderTest, signed: Signer) -> Iterator[Callable[..., Box]]:
+def create_mailbox(
+    server_fixture: ServerUnderTest, signed: Signer
+) -> Iterator[Callable[..., Inbox]]:
     """Make mailboxes, each with keys that are bound to it."""
     numbers = itertools.count(1)
-    with house.http("admin") as admin, house.http("reviewer") as reviewer:
+    with server_fixture.http("admin") as admin, server_fixture.http("reviewer") as reviewer:
 
         def key(name: str, scopes: list[str], mailbox: str) -> str:
             body = {"name": name, "scopes": scopes, "mailbox_id": mailbox}
             made = admin.post("/v1/api-keys", json=body).raise_for_status().json()
             return str(made["key"])
 
-        def make(mode: str = "gated_send", **settings: Any) -> Box:
+        def make(mode: str = "gated_send", **settings: Any) -> Inbox:
             body = {"address": f"box-{next(numbers)}", "oversight_mode": mode, **settings}
             made = admin.post("/v1/mailboxes", json=body).raise_for_status().json()
-            return Box(
-                house,
+            return Inbox(
+                server_fixture,
                 reviewer,
                 made["id"],
                 made["address"],
@@ -78,37 +80,37 @@ def new_box(house: ServerUnderTest, signed: Signer) -> Iterator[Callable[..., Bo
 
 
 @pytest.fixture
-def box(new_box: Callable[..., Box]) -> Iterator[Box]:
+def box(create_mailbox: Callable[..., Inbox]) -> Iterator[Inbox]:
     """A mailbox whose sends await a human."""
-    made = new_box()
+    made = create_mailbox()
     yield made
     made.settle()
 
 
 @pytest.fixture
-def free_box(new_box: Callable[..., Box]) -> Iterator[Box]:
+def auto_box(create_mailbox: Callable[..., Inbox]) -> Iterator[Inbox]:
     """A mailbox whose sends leave at once."""
-    made = new_box("autonomous")
+    made = create_mailbox("autonomous")
     yield made
     made.settle()
 
 
 @pytest.fixture
-def admin(house: ServerUnderTest) -> Iterator[httpx.Client]:
+def admin(server_fixture: ServerUnderTest) -> Iterator[httpx.Client]:
     """A client with the admin's key."""
-    with house.http("admin") as client:
+    with server_fixture.http("admin") as client:
         yield client
 
 
 @pytest.fixture(params=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> str:
+def mode(request: pytest.FixtureRequest) -> str:
     """Each test that asks for tools runs on both."""
     return str(request.param)
 
 
 @pytest.fixture
-async def connect(colour: str) -> AsyncIterator[Connect]:
+async def connect(mode: str) -> AsyncIterator[Connect]:
     """A maker of tools."""
-    made = Connect(colour)
+    made = Connect(mode)
     yield made
     await made.close()

@@ -1,4 +1,4 @@
-"""The ground of the tools' tests: a mailbox of one's own, tools in both colours, faults."""
+"""Support of the tools' tests: a mailbox for each test, sync and async tools, a faulty network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TLS = ssl.create_default_context()
 _MARKS = re.compile(r"<(/?)mail ([0-9a-f]{32})>")
 
 
-def letter(
+def make_message(
     body: str = "Hello.",
     *,
     subject: str = "Hello",
@@ -68,7 +68,7 @@ class Signer:
 
 
 @dataclass(frozen=True)
-class Box:
+class Inbox:
     """A mailbox that one test has to itself, its two keys, and what the server keeps of it."""
 
     server: ServerUnderTest
@@ -88,13 +88,13 @@ class Box:
 
     def receive(self, body: str = "Hello.", **more: Any) -> Json:
         """Receive one mail and return it as a reviewer sees it."""
-        self.deliver(letter(body, **{"to": self.address, **more}))
+        self.deliver(make_message(body, **{"to": self.address, **more}))
         return self.mails("inbound")[0]
 
     def receive_proven(self, body: str = "Hello.", **more: Any) -> Json:
         """Receive one mail that example.com signed and return it as a reviewer sees it."""
         facts = {"to": self.address, "sender": "ann@example.com", **more}
-        self.deliver(self.signer(letter(body, **facts)))
+        self.deliver(self.signer(make_message(body, **facts)))
         return self.mails("inbound")[0]
 
     def mails(self, direction: str = "outbound") -> list[Json]:
@@ -108,7 +108,7 @@ class Box:
 
     def left(self) -> list[Json]:
         """Return what left the mailbox, newest first, with its bytes as `raw`."""
-        assert self.server.services.context.test_hooks.settle(), "the outbox is still at work"
+        assert self.server.services.context.test_hooks.drain(), "the outbox is still at work"
         return [one for one in self.server.outbox() if one["mailbox_id"] == self.id]
 
     def decide(self, email_id: str, action: str = "approve") -> None:
@@ -153,7 +153,7 @@ LATE = httpx.ReadTimeout("timed out")
 REFUSED = httpx.ConnectError("connection refused")
 
 
-class Way(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class FaultyTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """The network, on which faults wait for the requests that `meets` picks out."""
 
     def __init__(
@@ -221,10 +221,10 @@ def _outcome(fault: Fault) -> httpx.Response:
 
 
 class Tools:
-    """A toolkit of one colour, called as a model calls it."""
+    """A toolkit of one mode, called as a model calls it."""
 
-    def __init__(self, toolkit: Toolkit, colour: str, way: Way) -> None:
-        self.toolkit, self.colour, self.way = toolkit, colour, way
+    def __init__(self, toolkit: Toolkit, mode: str, way: FaultyTransport) -> None:
+        self.toolkit, self.mode, self.way = toolkit, mode, way
 
     async def __call__(
         self, name: str, /, session_id: str | None = None, **arguments: Any
@@ -233,44 +233,44 @@ class Tools:
 
     async def call(self, name: str, arguments: Any, session_id: str | None = None) -> ToolResult:
         """Call with arguments of any shape."""
-        if self.colour == "sync":
+        if self.mode == "sync":
             return self.toolkit.call(name, arguments, session_id=session_id)
         return await self.toolkit.acall(name, arguments, session_id=session_id)
 
 
 class Connect:
-    """Makes tools of one colour for a mailbox, and closes their connections."""
+    """Makes tools of one mode for a mailbox, and closes their connections."""
 
-    def __init__(self, colour: str) -> None:
-        self.colour = colour
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
         self._made: list[MultiMail | AsyncMultiMail] = []
 
     def __call__(
         self,
-        box: Box,
+        box: Inbox,
         pack: type[Toolkit] = Toolkit,
         *,
         key: str | None = None,
-        way: Way | None = None,
+        way: FaultyTransport | None = None,
         retry: Retry = AT_ONCE,
         **options: Any,
     ) -> Tools:
         # A memory for each, so that no test is held by what another one was shown.
         options.setdefault("store", MemorySessionStore())
-        way = way or Way()
+        way = way or FaultyTransport()
         own = box.reviewer_key if pack is ApproverToolkit else box.agent_key
         facts: Any = {"base_url": box.server.url, "transport": way, "retry": retry}
         client: MultiMail | AsyncMultiMail
-        if self.colour == "sync":
+        if self.mode == "sync":
             client = given = MultiMail(key or own, **facts)
             toolkit = pack(client=given, **options)
         else:
             client = mine = AsyncMultiMail(key or own, **facts)
             toolkit = pack(async_client=mine, **options)
         self._made.append(client)
-        return Tools(toolkit, self.colour, way)
+        return Tools(toolkit, self.mode, way)
 
-    def approver(self, box: Box, **options: Any) -> Tools:
+    def approver(self, box: Inbox, **options: Any) -> Tools:
         """Make the reviewer's tools."""
         return self(box, ApproverToolkit, **options)
 

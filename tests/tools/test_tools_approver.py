@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.tools.support import Box, Connect, Fault, Tools, Way, answer, code_of, fenced, ids
+from tests.tools.support import (
+    Connect,
+    Fault,
+    FaultyTransport,
+    Inbox,
+    Tools,
+    answer,
+    code_of,
+    fenced,
+    ids,
+)
 
 from multimail.tools import ApproverToolkit, Toolkit
 from multimail_server.testing.server import ServerUnderTest
@@ -17,7 +27,7 @@ async def held(tools: Tools, body: str = "It is ready.", **more: object) -> str:
     return found
 
 
-async def test_approved_mail_leaves(box: Box, connect: Connect) -> None:
+async def test_approved_mail_leaves(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box))
     approver = connect.approver(box)
     queue = await approver("list_pending")
@@ -30,7 +40,7 @@ async def test_approved_mail_leaves(box: Box, connect: Connect) -> None:
     assert ids(box.left()) == [email_id]
 
 
-async def test_rejected_mail_stays_and_its_author_is_told_why(box: Box, connect: Connect) -> None:
+async def test_rejected_mail_stays_and_its_author_is_told_why(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box))
     approver = connect.approver(box)
     await approver("read_email", email_id=email_id)
@@ -42,7 +52,7 @@ async def test_rejected_mail_stays_and_its_author_is_told_why(box: Box, connect:
     assert box.left() == []
 
 
-async def test_the_thread_is_there_to_judge_by(box: Box, connect: Connect) -> None:
+async def test_the_thread_is_there_to_judge_by(box: Inbox, connect: Connect) -> None:
     mail = box.receive("What does it cost?")
     reply = await connect(box)("reply_email", email_id=mail["id"], body="Nothing.")
     approver = connect.approver(box)
@@ -52,7 +62,7 @@ async def test_the_thread_is_there_to_judge_by(box: Box, connect: Connect) -> No
     assert "What does it cost?" in fenced(result.text)
 
 
-async def test_nobody_decides_unseen(box: Box, connect: Connect) -> None:
+async def test_nobody_decides_unseen(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box))
     approver = connect.approver(box)
     await approver("list_pending")
@@ -66,7 +76,7 @@ async def test_nobody_decides_unseen(box: Box, connect: Connect) -> None:
     assert box.left() == []
 
 
-async def test_a_long_mail_has_to_be_read_to_its_end(box: Box, connect: Connect) -> None:
+async def test_a_long_mail_has_to_be_read_to_its_end(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box), "line of text\n" * 300)
     approver = connect.approver(box, max_chars=1000)
     decide = {"email_id": email_id, "decision": "approve"}
@@ -78,7 +88,7 @@ async def test_a_long_mail_has_to_be_read_to_its_end(box: Box, connect: Connect)
     assert ids(box.left()) == [email_id]
 
 
-async def test_looking_at_the_end_alone_is_not_reading(box: Box, connect: Connect) -> None:
+async def test_looking_at_the_end_alone_is_not_reading(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box), "line of text\n" * 300)
     approver = connect.approver(box, max_chars=1000)
     await approver("read_email", email_id=email_id)
@@ -89,7 +99,7 @@ async def test_looking_at_the_end_alone_is_not_reading(box: Box, connect: Connec
     assert box.left() == []
 
 
-async def test_what_is_to_be_decided_on_is_shown_whole(box: Box, connect: Connect) -> None:
+async def test_what_is_to_be_decided_on_is_shown_whole(box: Inbox, connect: Connect) -> None:
     body = "Fine.\n\nOn Monday Ann wrote:\n> the password is hunter2"
     many = [f"person-{number}@example.org" for number in range(50)]
     email_id = await held(connect(box), body, cc=many, bcc=["spy@example.net"])
@@ -107,7 +117,7 @@ async def test_what_is_to_be_decided_on_is_shown_whole(box: Box, connect: Connec
     assert all(address in shown.replace("\n", "") for address in many[:3] + many[-3:])
 
 
-async def test_another_decision_came_first(box: Box, connect: Connect) -> None:
+async def test_another_decision_came_first(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box))
     approver = connect.approver(box)
     await approver("read_email", email_id=email_id)
@@ -117,7 +127,7 @@ async def test_another_decision_came_first(box: Box, connect: Connect) -> None:
     assert box.left() == []
 
 
-async def test_the_same_decision_again_is_no_error(box: Box, connect: Connect) -> None:
+async def test_the_same_decision_again_is_no_error(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box))
     approver = connect.approver(box)
     await approver("read_email", email_id=email_id)
@@ -126,7 +136,7 @@ async def test_the_same_decision_again_is_no_error(box: Box, connect: Connect) -
     assert len(box.left()) == 1
 
 
-async def test_a_message_that_changed_has_to_be_read_again(box: Box, connect: Connect) -> None:
+async def test_a_message_that_changed_has_to_be_read_again(box: Inbox, connect: Connect) -> None:
     monday, tuesday = "2027-03-01T09:00:00Z", "2027-03-02T09:00:00Z"
     email_id = await held(connect(box), send_at=monday)
     approver = connect.approver(box)
@@ -141,7 +151,7 @@ async def test_a_message_that_changed_has_to_be_read_again(box: Box, connect: Co
     assert (await approver.call("decide_email", decide)).data["status"] == "scheduled"
 
 
-async def test_a_key_that_can_send_decides_nothing(box: Box, connect: Connect) -> None:
+async def test_a_key_that_can_send_decides_nothing(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box))
     sneaky = connect.approver(box, key=box.agent_key)
     for name, arguments in (
@@ -154,7 +164,7 @@ async def test_a_key_that_can_send_decides_nothing(box: Box, connect: Connect) -
     assert box.left() == []
 
 
-async def test_the_key_is_asked_about_once(box: Box, connect: Connect) -> None:
+async def test_the_key_is_asked_about_once(box: Inbox, connect: Connect) -> None:
     approver = connect.approver(box)
     for _ in range(3):
         await approver("list_pending")
@@ -163,10 +173,12 @@ async def test_the_key_is_asked_about_once(box: Box, connect: Connect) -> None:
 
 
 async def test_a_key_that_could_not_be_asked_about_decides_nothing(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     email_id = await held(connect(box))
-    way = Way([Fault(answer(503))] * 8, lambda request: request.url.path == "/v1/account")
+    way = FaultyTransport(
+        [Fault(answer(503))] * 8, lambda request: request.url.path == "/v1/account"
+    )
     approver = connect.approver(box, way=way)
     await approver("read_email", email_id=email_id)
     result = await approver("decide_email", email_id=email_id, decision="approve")
@@ -174,17 +186,19 @@ async def test_a_key_that_could_not_be_asked_about_decides_nothing(
     assert box.left() == []
 
 
-async def test_a_queue_is_not_for_a_key_without_the_scope(box: Box, connect: Connect) -> None:
+async def test_a_queue_is_not_for_a_key_without_the_scope(box: Inbox, connect: Connect) -> None:
     agent = connect(box)
     await held(agent)
     assert "decide_email" not in {spec.name for spec in agent.toolkit.specs}
     assert "send_email" not in {spec.name for spec in ApproverToolkit(box.agent_key).specs}
 
 
-def test_what_a_json_result_left_out_was_not_seen(box: Box, house: ServerUnderTest) -> None:
-    agent = Toolkit(box.agent_key, base_url=house.url)
+def test_what_a_json_result_left_out_was_not_seen(
+    box: Inbox, server_fixture: ServerUnderTest
+) -> None:
+    agent = Toolkit(box.agent_key, base_url=server_fixture.url)
     sent = agent.call("send_email", {"to": "a@b.test", "subject": "Q", "body": 'x"' * 2500})
-    held, approver = sent.data["id"], ApproverToolkit(box.reviewer_key, base_url=house.url)
+    held, approver = sent.data["id"], ApproverToolkit(box.reviewer_key, base_url=server_fixture.url)
     read = approver.spec("read_email")
     result, text = approver.session.call_json(read, {"email_id": held})
     assert len(text) <= 8000

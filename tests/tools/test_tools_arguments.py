@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.tools.support import Box, Connect, code_of, ids
+from tests.tools.support import Connect, Inbox, code_of, ids
 
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ToolSpec
 from multimail.trust import TrustPolicy
@@ -124,7 +124,7 @@ def _named(case: Any) -> str:
 
 @pytest.mark.parametrize(("name", "arguments", "problem"), WRONG, ids=_named)
 async def test_a_wrong_argument_is_named(
-    box: Box, connect: Connect, name: str, arguments: dict[str, Any], problem: str
+    box: Inbox, connect: Connect, name: str, arguments: dict[str, Any], problem: str
 ) -> None:
     result = await connect(box).call(name, arguments)
     assert problem in result.text, result.text
@@ -138,7 +138,7 @@ async def test_a_wrong_argument_is_named(
 
 @pytest.mark.parametrize(("name", "arguments", "problem"), WRONG_DECISIONS, ids=_named)
 async def test_a_wrong_argument_of_the_approver_is_named(
-    box: Box, connect: Connect, name: str, arguments: dict[str, Any], problem: str
+    box: Inbox, connect: Connect, name: str, arguments: dict[str, Any], problem: str
 ) -> None:
     result = await connect.approver(box).call(name, arguments)
     assert problem in result.text, result.text
@@ -148,19 +148,19 @@ async def test_a_wrong_argument_of_the_approver_is_named(
 @pytest.mark.parametrize("spec", [*AGENT_TOOLS, *APPROVER_TOOLS], ids=lambda spec: spec.name)
 @pytest.mark.parametrize("shape", ["text", 7, ["a"], [("email_id",)], {1: 2}, {"\ud800": 1}])
 async def test_what_is_no_set_of_arguments_is_an_answer_too(
-    box: Box, connect: Connect, spec: ToolSpec, shape: Any
+    box: Inbox, connect: Connect, spec: ToolSpec, shape: Any
 ) -> None:
     tools = connect.approver(box) if spec.access == "approve" else connect(box)
     assert code_of(await tools.call(spec.name, shape)) == "invalid_arguments"
 
 
-async def test_no_arguments_at_all_are_none(box: Box, connect: Connect) -> None:
+async def test_no_arguments_at_all_are_none(box: Inbox, connect: Connect) -> None:
     tools = connect(box)
     assert (await tools.call("list_mailboxes", None)).ok
     assert code_of(await tools.call("send_email", None)) == "invalid_arguments"
 
 
-async def test_every_optional_argument_may_be_null(box: Box, connect: Connect) -> None:
+async def test_every_optional_argument_may_be_null(box: Inbox, connect: Connect) -> None:
     policy = TrustPolicy(listed=["example.org"])
     mail, tools = box.receive_proven(), connect(box, policy=policy)
     needed: dict[str, dict[str, Any]] = {
@@ -181,7 +181,7 @@ async def test_every_optional_argument_may_be_null(box: Box, connect: Connect) -
     assert len(box.mails()) == 2
 
 
-async def test_a_model_may_be_loose_where_nothing_is_in_doubt(box: Box, connect: Connect) -> None:
+async def test_a_model_may_be_loose_where_nothing_is_in_doubt(box: Inbox, connect: Connect) -> None:
     tools = connect(box)
     sent = await tools(
         "send_email",
@@ -202,14 +202,14 @@ async def test_a_model_may_be_loose_where_nothing_is_in_doubt(box: Box, connect:
     assert one_of_ours.ok
 
 
-async def test_a_message_that_is_not_of_the_thread_is_named(box: Box, connect: Connect) -> None:
+async def test_a_message_that_is_not_of_the_thread_is_named(box: Inbox, connect: Connect) -> None:
     mail = box.receive()
     result = await connect(box)("get_thread", thread_id=mail["thread_id"], before="msg_1")
     assert code_of(result) == "not_found"
     assert "msg_1" in result.text
 
 
-async def test_an_attachment_that_is_not_there_is_named(box: Box, connect: Connect) -> None:
+async def test_an_attachment_that_is_not_there_is_named(box: Inbox, connect: Connect) -> None:
     mail = box.receive_proven(files={"a.txt": "x"})
     tools = connect(box)
     for name in ("b.txt", "../a.txt", "a.txt/../a.txt", "a.txt?x", "x" * 300):
@@ -219,7 +219,7 @@ async def test_an_attachment_that_is_not_there_is_named(box: Box, connect: Conne
 
 
 async def test_arguments_may_be_json_text_as_models_apis_give_it(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     tools = connect(box)
     assert (await tools.call("check_inbox", "")).ok

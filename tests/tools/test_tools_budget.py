@@ -9,7 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.tools.support import Box, Connect, Json, Tools, Way, fenced, ids, letter
+from tests.tools.support import (
+    Connect,
+    FaultyTransport,
+    Inbox,
+    Json,
+    Tools,
+    fenced,
+    ids,
+    make_message,
+)
 
 from multimail import AsyncMultiMail, MultiMail
 from multimail.tools import Toolkit, ToolResult
@@ -37,7 +46,7 @@ def _taken(lines: Any, characters: int) -> list[str]:
 class Heap:
     """A mailbox with everything that is too much."""
 
-    box: Box
+    box: Inbox
     newsletter: Json
     small_newsletter: Json
     one_line: Json
@@ -51,8 +60,8 @@ class Heap:
 
 
 @pytest.fixture(scope="module")
-def heap(new_box: Callable[..., Box]) -> Heap:
-    box = new_box()
+def heap(create_mailbox: Callable[..., Inbox]) -> Heap:
+    box = create_mailbox()
     people = ", ".join(f"person-{number}@a-rather-long-domain.example.org" for number in range(900))
     newsletter = box.receive(prose(300_000), subject="News")
     small = box.receive(prose(20_000), subject="Small news")
@@ -64,11 +73,11 @@ def heap(new_box: Callable[..., Box]) -> Heap:
     tagged = box.receive("Tagged.", subject="s" * 900)
     file = box.receive_proven("See the file.", files={"long.txt": prose(20_000)})
     first = "<root@example.org>"
-    box.deliver(letter(prose(5000), to=box.address, Message_ID=first))
+    box.deliver(make_message(prose(5000), to=box.address, Message_ID=first))
     thread_id = box.mails("inbound")[0]["thread_id"]
     box.deliver(
         *(
-            letter(
+            make_message(
                 f"Message {number}.\n{prose(5000)}\n\n> quoted",
                 to=box.address,
                 In_Reply_To=first,
@@ -298,10 +307,10 @@ async def test_a_send_to_many_fits(heap: Heap, tools: Tools, max_chars: int) -> 
 
 @pytest.mark.parametrize("max_chars", [1000])
 async def test_many_mailboxes_are_shown_once(
-    heap: Heap, connect: Connect, new_box: Callable[..., Box], max_chars: int
+    heap: Heap, connect: Connect, create_mailbox: Callable[..., Inbox], max_chars: int
 ) -> None:
     for _ in range(25):
-        new_box()
+        create_mailbox()
     tools = connect(heap.box, key=heap.box.server.keys.agent, max_chars=max_chars)
     seen: list[str] = []
     while True:
@@ -324,7 +333,7 @@ async def test_a_cut_is_never_the_emergency_brake(
     assert "was cut" not in caplog.text
 
 
-async def test_a_picture_costs_the_model_one_line(box: Box, connect: Connect) -> None:
+async def test_a_picture_costs_the_model_one_line(box: Inbox, connect: Connect) -> None:
     mail = box.receive_proven(files={"a.png": base64.b64decode("iVBORw0KGgo=") * 5000})
     result = await connect(box)("download_attachment", email_id=mail["id"], filename="a.png")
     assert len(result.text) < 200
@@ -364,7 +373,7 @@ class Elsewhere(httpx.MockTransport):
 
 
 @BUDGETS
-async def test_an_api_with_longer_words_fits_too(colour: str, max_chars: int) -> None:
+async def test_an_api_with_longer_words_fits_too(mode: str, max_chars: int) -> None:
     api = Elsewhere()
     options: dict[str, Any] = {"base_url": "https://api.example.test", "transport": api}
     tools = Tools(
@@ -373,8 +382,8 @@ async def test_an_api_with_longer_words_fits_too(colour: str, max_chars: int) ->
             async_client=AsyncMultiMail("mm_test_x", **options),
             max_chars=max_chars,
         ),
-        colour,
-        Way(),
+        mode,
+        FaultyTransport(),
     )
     seen: list[str] = []
     before = None

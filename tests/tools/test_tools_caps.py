@@ -6,8 +6,18 @@ import asyncio
 import itertools
 from typing import Any
 
-from tests.tools.asking import asked, shown
-from tests.tools.support import ONE_TRY, Box, Connect, Fault, Tools, Way, answer, code_of, decided
+from tests.tools.asking import asked
+from tests.tools.support import (
+    ONE_TRY,
+    Connect,
+    Fault,
+    FaultyTransport,
+    Inbox,
+    Tools,
+    answer,
+    code_of,
+    decided,
+)
 
 from multimail.tools import ToolResult
 from multimail.trust import Action, TrustPolicy
@@ -22,36 +32,21 @@ async def replied(tools: Tools, mail: dict[str, Any], body: str = "", **more: An
     )
 
 
-async def test_a_conversation_sends_no_more_than_it_may(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=2))
+async def test_a_conversation_sends_no_more_than_it_may(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=2))
     assert [(await asked(tools)).action for _ in range(2)] == [Action.ALLOW] * 2
     result = await tools("send_email", to="bob@example.org", subject="3", body="Hello.")
     assert code_of(result) == "refused_by_guard"
     assert "this conversation has sent as many messages as it may" in result.text
     assert (decided(result).action, decided(result).code) == (Action.REFUSE, "cap_per_session")
-    assert len(free_box.mails()) == 2
-
-
-async def test_another_conversation_has_a_cap_of_its_own(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=1))
-    assert (await asked(tools, session_id="one")).action is Action.ALLOW
-    assert (await asked(tools, session_id="one")).action is Action.REFUSE
-    assert (await asked(tools, session_id="two")).action is Action.ALLOW
-
-
-async def test_replies_count_too(free_box: Box, connect: Connect) -> None:
-    mail = free_box.receive_proven()
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=2))
-    assert (await asked(tools)).action is Action.ALLOW
-    assert decided(await replied(tools, mail)).action is Action.ALLOW
-    assert decided(await replied(tools, mail)).code == "cap_per_session"
+    assert len(auto_box.mails()) == 2
 
 
 async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    mail, other = free_box.receive_proven(), free_box.receive_proven(subject="Other")
-    tools = connect(free_box, policy=TrustPolicy(sends_per_thread=2))
+    mail, other = auto_box.receive_proven(), auto_box.receive_proven(subject="Other")
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_thread=2))
     for session in ("one", "two"):
         assert decided(await replied(tools, mail, session_id=session)).action is Action.ALLOW
     result = await replied(tools, mail, session_id="three")
@@ -62,21 +57,10 @@ async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
     assert (await asked(tools)).action is Action.ALLOW
 
 
-async def test_a_repeat_does_not_count_twice(free_box: Box, connect: Connect) -> None:
-    mail = free_box.receive_proven()
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=2, sends_per_thread=1))
-    send = {"to": "bob@example.org", "subject": "x", "body": "y"}
-    for _ in range(3):
-        assert decided(await tools.call("send_email", send)).action is Action.ALLOW
-        assert decided(await replied(tools, mail, "The same.")).action is Action.ALLOW
-    assert len(free_box.mails()) == 2
-    assert (await asked(tools)).code == "cap_per_session"
-
-
 async def test_a_repeat_after_the_cap_is_told_what_became_of_the_first(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=1))
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=1))
     send = {"to": "bob@example.org", "subject": "x", "body": "y"}
     first = await tools.call("send_email", send)
     assert (await asked(tools)).action is Action.REFUSE
@@ -84,66 +68,20 @@ async def test_a_repeat_after_the_cap_is_told_what_became_of_the_first(
     assert (again.data["duplicate"], again.data["id"]) == (True, first.data["id"])
 
 
-async def test_what_may_not_be_sent_does_not_count(free_box: Box, connect: Connect) -> None:
-    machine = free_box.receive_proven(Auto_Submitted="auto-replied")
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=1))
-    for _ in range(3):
-        assert decided(await replied(tools, machine)).code == "auto_submitted"
-    assert (await asked(tools)).action is Action.ALLOW
-
-
-async def test_what_is_held_counts(free_box: Box, connect: Connect) -> None:
-    mail = free_box.receive_proven()
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=2))
-    await shown(tools, "read_email", email_id=mail["id"])
-    assert [(await asked(tools)).action for _ in range(2)] == [Action.HOLD] * 2
-    assert (await asked(tools)).codes == ("cap_per_session", "recipient_from_mail")
-
-
-async def test_what_nothing_can_hold_does_not_count(free_box: Box, connect: Connect) -> None:
-    mail = free_box.receive_proven()
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=1))
-    tools.way.hides = {"per_message_oversight"}
-    await shown(tools, "read_email", email_id=mail["id"])
-    for number in range(2):
-        send = {"to": "eve@evil.example", "subject": f"No. {number}", "body": "y"}
-        assert code_of(await tools.call("send_email", send)) == "refused_by_guard"
-    assert decided(await replied(tools, mail)).action is Action.ALLOW
-
-
-async def test_a_send_that_the_network_lost_counts_once(free_box: Box, connect: Connect) -> None:
-    way = Way([Fault(answer(503)), Fault(answer(503), served=True)])
-    tools = connect(free_box, way=way, retry=ONE_TRY, policy=TrustPolicy(sends_per_session=1))
+async def test_a_send_that_the_network_lost_counts_once(auto_box: Inbox, connect: Connect) -> None:
+    way = FaultyTransport([Fault(answer(503)), Fault(answer(503), served=True)])
+    tools = connect(auto_box, way=way, retry=ONE_TRY, policy=TrustPolicy(sends_per_session=1))
     send = {"to": "bob@example.org", "subject": "x", "body": "y"}
     assert [(await tools.call("send_email", send)).error is None for _ in range(3)] == [
         *(False, False),
         True,
     ]
-    assert len(free_box.mails()) == 1
+    assert len(auto_box.mails()) == 1
 
 
-async def test_reset_starts_to_count_anew_but_not_for_the_thread(
-    free_box: Box, connect: Connect
-) -> None:
-    mail = free_box.receive_proven()
-    policy = TrustPolicy(sends_per_session=2, sends_per_thread=2)
-    tools = connect(free_box, policy=policy)
-    for _ in range(2):
-        assert decided(await replied(tools, mail)).action is Action.ALLOW
-    tools.toolkit.reset()
-    assert decided(await replied(tools, mail)).code == "cap_per_thread"
-    assert [(await asked(tools)).action for _ in range(2)] == [Action.ALLOW] * 2
-    assert (await asked(tools)).code == "cap_per_session"
-
-
-async def test_off_has_no_cap(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box, policy=TrustPolicy("off", sends_per_session=1, sends_per_thread=1))
-    assert [(await asked(tools)).action for _ in range(3)] == [Action.ALLOW] * 3
-
-
-async def test_calls_at_the_same_time_share_one_cap(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box, policy=TrustPolicy(sends_per_session=3))
-    if tools.colour == "async":
+async def test_calls_at_the_same_time_share_one_cap(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=3))
+    if tools.mode == "async":
         decisions = await asyncio.gather(*(asked(tools) for _ in range(8)))
     else:
 
@@ -154,4 +92,4 @@ async def test_calls_at_the_same_time_share_one_cap(free_box: Box, connect: Conn
         some = await asyncio.gather(*(asyncio.to_thread(one, number) for number in range(8)))
         decisions = [decided(result) for result in some]
     assert [one.action for one in decisions].count(Action.ALLOW) == 3
-    assert len(free_box.mails()) == 3
+    assert len(auto_box.mails()) == 3

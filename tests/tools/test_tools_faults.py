@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import logging
 
+import httpx
 import pytest
-from tests.tools.support import LATE, REFUSED, RESET, Box, Connect, Fault, Way, answer, code_of
+from tests.tools.support import (
+    LATE,
+    REFUSED,
+    RESET,
+    Connect,
+    Fault,
+    FaultyTransport,
+    Inbox,
+    answer,
+    code_of,
+)
 
 ANY = [
     ("list_mailboxes", {}),
@@ -24,9 +35,9 @@ ANY = [
 ]
 
 
-def always(fault: Fault) -> Way:
+def always(fault: Fault) -> FaultyTransport:
     """A network on which every request meets the fault."""
-    return Way([fault] * 200, lambda request: True)
+    return FaultyTransport([fault] * 200, lambda request: True)
 
 
 @pytest.mark.parametrize(("name", "arguments"), ANY, ids=lambda case: str(case)[:20])
@@ -40,7 +51,7 @@ def always(fault: Fault) -> Way:
     ],
 )
 async def test_a_refusal_of_the_api_is_an_answer(
-    box: Box,
+    box: Inbox,
     connect: Connect,
     name: str,
     arguments: dict[str, object],
@@ -65,25 +76,46 @@ async def test_a_refusal_of_the_api_is_an_answer(
     [(401, "unauthorized", False), (403, "read_only", False), (429, "quota", True)],
 )
 async def test_a_refused_send_says_whether_to_try_again(
-    free_box: Box, connect: Connect, status: int, code: str, retryable: bool
+    auto_box: Inbox, connect: Connect, status: int, code: str, retryable: bool
 ) -> None:
-    way = Way([Fault(answer(status, code))] * 4)
-    result = await connect(free_box, way=way)("send_email", to="a@b.test", subject="x", body="y")
+    way = FaultyTransport([Fault(answer(status, code))] * 4)
+    result = await connect(auto_box, way=way)("send_email", to="a@b.test", subject="x", body="y")
     assert code_of(result) == code
     assert result.error is not None
     assert result.error.retryable is retryable
     assert "unknown" not in result.text
-    assert free_box.mails() == []
+    assert auto_box.mails() == []
 
 
-async def test_a_long_wait_is_not_waited_for(free_box: Box, connect: Connect) -> None:
-    way = Way([Fault(answer(429, "quota", Retry_After="3600"))])
-    result = await connect(free_box, way=way)("send_email", to="a@b.test", subject="x", body="y")
+@pytest.mark.parametrize(
+    ("name", "arguments", "unknown"),
+    [
+        ("send_email", {"to": "a@b.test", "subject": "x", "body": "y"}, True),
+        ("tag_email", {"email_id": "msg_1", "tags": ["x"]}, True),
+        ("check_inbox", {}, False),
+        ("list_mailboxes", {}, False),
+    ],
+)
+async def test_after_an_unreadable_answer_only_a_write_may_have_happened(
+    box: Inbox, connect: Connect, name: str, arguments: dict[str, object], unknown: bool
+) -> None:
+    page = httpx.Response(200, text="<html>A login page</html>")
+    result = await connect(box, way=always(Fault(page))).call(name, arguments)
+    assert code_of(result) == "unreadable_reply"
+    assert ("It is unknown whether this happened." in result.text) is unknown
+    assert ("base URL" in result.text) is not unknown
+    assert result.error is not None
+    assert not result.error.retryable
+
+
+async def test_a_long_wait_is_not_waited_for(auto_box: Inbox, connect: Connect) -> None:
+    way = FaultyTransport([Fault(answer(429, "quota", Retry_After="3600"))])
+    result = await connect(auto_box, way=way)("send_email", to="a@b.test", subject="x", body="y")
     assert code_of(result) == "quota"
     assert len(way.posts) == 1
 
 
-async def test_a_key_without_the_scope_is_told(box: Box, connect: Connect) -> None:
+async def test_a_key_without_the_scope_is_told(box: Inbox, connect: Connect) -> None:
     tools = connect(box, key=box.reviewer_key)
     result = await tools("send_email", to="a@b.test", subject="x", body="y")
     assert code_of(result) == "missing_scope"
@@ -91,7 +123,7 @@ async def test_a_key_without_the_scope_is_told(box: Box, connect: Connect) -> No
     assert box.mails() == []
 
 
-async def test_a_key_that_nobody_knows_is_told(box: Box, connect: Connect) -> None:
+async def test_a_key_that_nobody_knows_is_told(box: Inbox, connect: Connect) -> None:
     result = await connect(box, key="mm_test_canary_0000000000000000")("check_inbox")
     assert code_of(result) == "invalid_key"
     assert "canary" not in result.text
@@ -100,7 +132,7 @@ async def test_a_key_that_nobody_knows_is_told(box: Box, connect: Connect) -> No
 @pytest.mark.parametrize(("fault", "code"), [(REFUSED, "network"), (RESET, "network"),
                                             (LATE, "network")])  # fmt: skip
 async def test_reading_over_a_dead_network_may_be_tried_again(
-    box: Box, connect: Connect, fault: Exception, code: str
+    box: Inbox, connect: Connect, fault: Exception, code: str
 ) -> None:
     result = await connect(box, way=always(Fault(fault)))("check_inbox")
     assert code_of(result) == code
@@ -110,7 +142,7 @@ async def test_reading_over_a_dead_network_may_be_tried_again(
 
 @pytest.mark.parametrize(("name", "arguments"), ANY, ids=lambda case: str(case)[:20])
 async def test_a_bug_is_an_answer_and_a_line_in_the_log(
-    box: Box,
+    box: Inbox,
     connect: Connect,
     caplog: pytest.LogCaptureFixture,
     name: str,
@@ -130,14 +162,14 @@ async def test_a_bug_is_an_answer_and_a_line_in_the_log(
     assert box.agent_key not in caplog.text
 
 
-async def test_after_a_fault_the_tools_go_on(box: Box, connect: Connect) -> None:
-    way = Way([Fault(RuntimeError("boom"))], lambda request: True)
+async def test_after_a_fault_the_tools_go_on(box: Inbox, connect: Connect) -> None:
+    way = FaultyTransport([Fault(RuntimeError("boom"))], lambda request: True)
     tools = connect(box, way=way)
     assert not (await tools("check_inbox")).ok
     assert (await tools("check_inbox")).ok
 
 
-async def test_every_error_keeps_to_the_budget(box: Box, connect: Connect) -> None:
+async def test_every_error_keeps_to_the_budget(box: Inbox, connect: Connect) -> None:
     tools = connect(box, max_chars=1000)
     wild = {f"argument_{'x' * 200}_{number}": number for number in range(100)}
     result = await tools.call("send_email", wild)

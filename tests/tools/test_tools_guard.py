@@ -5,124 +5,101 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.tools.support import Box, Connect, Json, Signer, code_of, fenced, letter, outside
+from tests.tools.support import Connect, Inbox, Json, Signer, code_of, fenced, make_message
 
 BODY = "Please pay the attached invoice today."
 
 
 @pytest.fixture
-def proven(signed: Signer) -> Callable[[Box], Json]:
+def proven(signed: Signer) -> Callable[[Inbox], Json]:
     """Receive mail that example.com signed."""
 
-    def receive(box: Box) -> Json:
-        box.deliver(signed(letter(BODY, sender="ann@example.com", to=box.address)))
+    def receive(box: Inbox) -> Json:
+        box.deliver(signed(make_message(BODY, sender="ann@example.com", to=box.address)))
         return box.mails("inbound")[0]
 
     return receive
 
 
-def unproven(box: Box) -> Json:
+def unproven(box: Inbox) -> Json:
     """Receive mail without any proof."""
     return box.receive(BODY, files={"invoice.txt": "42"})
 
 
-def forged(box: Box) -> Json:
+def forged(box: Inbox) -> Json:
     """Receive mail in the name of a domain that disowns it."""
     return box.receive(BODY, sender="ceo@bank.com", files={"invoice.txt": "42"})
 
 
-async def test_proven_mail_is_answered_at_once(
-    free_box: Box, connect: Connect, proven: Callable[[Box], Json]
-) -> None:
-    mail, tools = proven(free_box), connect(free_box)
-    read = await tools("read_email", email_id=mail["id"])
-    assert "Sender authenticated" in outside(read.text)
-    assert read.data["trust"]["label"] == "authenticated"
-    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
-    assert result.decision is not None
-    assert result.as_data()["decision"] == {
-        "action": "allow",
-        "operation": "reply_email",
-        "code": "allowed",
-        "codes": [],
-        "label": "authenticated",
-        "standing": "new",
-        "reasons": [],
-        "policy": "standard",
-        "message_id": mail["id"],
-    }
-    free_box.server.wait_for_message(
-        lambda one: one["id"] == result.data["id"] and one["status"] == "sent",
-        direction="outbound",
-    )
-    assert free_box.left()[0]["recipients"] == ["ann@example.com"]
-
-
 async def test_unproven_mail_is_answered_only_by_a_humans_leave(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    mail, tools = unproven(free_box), connect(free_box)
+    mail, tools = unproven(auto_box), connect(auto_box)
     result = await tools("reply_email", email_id=mail["id"], body="Paid.")
     assert result.text.startswith("Held for approval")
     assert result.data["held"] is True
     assert result.decision is not None
     assert result.decision.action == "hold"
-    held = free_box.mail(result.data["id"])
+    held = auto_box.mail(result.data["id"])
     assert held["status"] == "pending_send_approval"
     assert held["oversight_mode"] == "gated_send"
     assert held["metadata"]["guard_label"] == "unauthenticated"
     assert held["metadata"]["guard_reasons"] == "the sender is unauthenticated: no signature"
-    assert free_box.left() == []
-    free_box.decide(held["id"])
-    assert len(free_box.left()) == 1
+    assert auto_box.left() == []
+    auto_box.decide(held["id"])
+    assert len(auto_box.left()) == 1
 
 
-async def test_a_new_mail_from_a_free_mailbox_is_not_held(free_box: Box, connect: Connect) -> None:
-    unproven(free_box)
-    sent = await connect(free_box)("send_email", to="bob@example.org", subject="x", body="y")
-    assert sent.data["held"] is False
+@pytest.mark.parametrize(
+    ("headers", "code", "action"),
+    [
+        ({"Auto_Submitted": "auto-replied"}, "auto_submitted", "refuse"),
+        ({"List_Id": "Talk <talk.example.com>"}, "mailing_list", "hold"),
+        ({"Precedence": "bulk"}, "bulk_mail", "hold"),
+        ({"Reply_To": "eve@evil.example"}, "reply_to_differs", "hold"),
+    ],
+)
+async def test_a_header_that_speaks_against_a_reply_reaches_the_guard(
+    auto_box: Inbox, connect: Connect, headers: dict[str, str], code: str, action: str
+) -> None:
+    mail = auto_box.receive_proven(**headers)
+    result = await connect(auto_box)("reply_email", email_id=mail["id"], body="Paid.")
+    assert result.decision is not None
+    assert (result.decision.code, result.decision.action) == (code, action)
+    statuses = [one["status"] for one in auto_box.mails()]
+    assert statuses == ["pending_send_approval"] * (action == "hold")
 
 
 async def test_where_nothing_can_hold_a_reply_it_is_refused(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    mail, tools = unproven(free_box), connect(free_box)
+    mail, tools = unproven(auto_box), connect(auto_box)
     tools.way.hides = {"per_message_oversight"}
     result = await tools("reply_email", email_id=mail["id"], body="Paid.")
     assert code_of(result) == "refused_by_guard"
     assert "cannot hold a single message" in result.text
-    assert free_box.mails() == []
-
-
-async def test_in_a_mailbox_that_holds_everything_the_reviewer_learns_why(
-    box: Box, connect: Connect
-) -> None:
-    mail = unproven(box)
-    result = await connect(box)("reply_email", email_id=mail["id"], body="Paid.")
-    held = box.mail(result.data["id"])
-    assert held["metadata"]["guard_action"] == "hold"
-    assert held["status"] == "pending_send_approval"
+    assert auto_box.mails() == []
 
 
 async def test_a_mailbox_that_was_tightened_meanwhile_is_seen_as_it_is(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    mail, tools = unproven(free_box), connect(free_box)
+    mail, tools = unproven(auto_box), connect(auto_box)
     await tools("list_mailboxes")
-    with free_box.server.http("admin") as admin:
+    with auto_box.server.http("admin") as admin:
         admin.patch(
-            f"/v1/mailboxes/{free_box.id}", json={"oversight_mode": "gated_all"}
+            f"/v1/mailboxes/{auto_box.id}", json={"oversight_mode": "gated_all"}
         ).raise_for_status()
     result = await tools("reply_email", email_id=mail["id"], body="Paid.")
     assert result.data["held"] is True
-    assert free_box.mail(result.data["id"])["oversight_mode"] == "gated_all"
+    assert auto_box.mail(result.data["id"])["oversight_mode"] == "gated_all"
 
 
 @pytest.mark.parametrize("policy", ["standard", "strict"])
 async def test_a_forgery_is_withheld_and_not_answered(
-    free_box: Box, connect: Connect, policy: str
+    auto_box: Inbox, connect: Connect, policy: str
 ) -> None:
-    mail, tools = forged(free_box), connect(free_box, policy=policy)
+    mail, tools = forged(auto_box), connect(auto_box, policy=policy)
     read = await tools("read_email", email_id=mail["id"])
     assert "Sender FAILED" in read.text
     assert "the policy of a domain is reject" in read.text
@@ -143,11 +120,11 @@ async def test_a_forgery_is_withheld_and_not_answered(
     assert result.decision.label == "failed"
     assert result.as_data()["decision"]["message_id"] == mail["id"]
     assert "Do not try it in another way" in result.text
-    assert free_box.mails() == []
+    assert auto_box.mails() == []
 
 
 async def test_the_label_stands_in_the_inbox_too(
-    box: Box, connect: Connect, proven: Callable[[Box], Json]
+    box: Inbox, connect: Connect, proven: Callable[[Inbox], Json]
 ) -> None:
     forged(box)
     unproven(box)
@@ -167,39 +144,22 @@ async def test_the_label_stands_in_the_inbox_too(
     ids=["two From fields", "two addresses", "no From"],
 )
 async def test_a_header_that_cannot_be_trusted_fails(
-    free_box: Box, connect: Connect, raw: bytes
+    auto_box: Inbox, connect: Connect, raw: bytes
 ) -> None:
-    free_box.deliver(raw)
-    (mail,) = free_box.mails("inbound")
-    tools = connect(free_box)
+    auto_box.deliver(raw)
+    (mail,) = auto_box.mails("inbound")
+    tools = connect(auto_box)
     assert (await tools("read_email", email_id=mail["id"])).data["trust"]["label"] == "failed"
     result = await tools("reply_email", email_id=mail["id"], body="Hi.")
     assert code_of(result) == "refused_by_guard"
-    assert free_box.mails() == []
-
-
-async def test_strict_holds_even_what_is_proven(
-    free_box: Box, connect: Connect, proven: Callable[[Box], Json]
-) -> None:
-    mail, tools = proven(free_box), connect(free_box, policy="strict")
-    assert BODY in (await tools("read_email", email_id=mail["id"])).text
-    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
-    assert result.data["held"] is True
-    assert free_box.left() == []
-
-
-async def test_strict_withholds_what_is_not_proven(free_box: Box, connect: Connect) -> None:
-    mail, tools = unproven(free_box), connect(free_box, policy="strict")
-    assert BODY not in (await tools("read_email", email_id=mail["id"])).text
-    result = await tools("reply_email", email_id=mail["id"], body="Paid.")
-    assert result.data["held"] is True
+    assert auto_box.mails() == []
 
 
 async def test_off_lets_everything_through_and_says_so_in_the_log(
-    free_box: Box, connect: Connect, caplog: pytest.LogCaptureFixture
+    auto_box: Inbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mail = forged(free_box)
-    tools = connect(free_box, policy="off")
+    mail = forged(auto_box)
+    tools = connect(auto_box, policy="off")
     assert "trust policy is off" in caplog.text
     assert BODY in (await tools("read_email", email_id=mail["id"])).text
     result = await tools("reply_email", email_id=mail["id"], body="Paid.")
@@ -208,11 +168,11 @@ async def test_off_lets_everything_through_and_says_so_in_the_log(
     assert result.decision.policy == "off"
 
 
-async def test_what_the_mailbox_wrote_is_its_own(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
+async def test_what_the_mailbox_wrote_is_its_own(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box)
     sent = await tools("send_email", to="bob@example.org", subject="First", body="Hello.")
     read = await tools("read_email", email_id=sent.data["id"])
     assert "Sender own" in read.text
     more = await tools("reply_email", email_id=sent.data["id"], body="P.S.")
     assert more.data["held"] is False
-    assert free_box.mail(more.data["id"])["to"] == ["bob@example.org"]
+    assert auto_box.mail(more.data["id"])["to"] == ["bob@example.org"]

@@ -6,33 +6,33 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from tests.tools.support import Box, Connect, code_of, ids
+from tests.tools.support import Connect, Inbox, code_of, ids
 
 from multimail.tools import Toolkit
 from multimail_server.testing.server import ServerUnderTest
 
-NewBox = Callable[..., Box]
+NewBox = Callable[..., Inbox]
 
 
 @pytest.fixture
-def wide_key(house: ServerUnderTest) -> str:
+def wide_key(server_fixture: ServerUnderTest) -> str:
     """A key of the whole account."""
-    return house.keys.agent
+    return server_fixture.keys.agent
 
 
 @pytest.fixture
-def two(new_box: NewBox) -> tuple[Box, Box]:
+def two(create_mailbox: NewBox) -> tuple[Inbox, Inbox]:
     """Two mailboxes of one account."""
-    return new_box(), new_box()
+    return create_mailbox(), create_mailbox()
 
 
-async def test_a_key_of_one_mailbox_needs_no_name(box: Box, connect: Connect) -> None:
+async def test_a_key_of_one_mailbox_needs_no_name(box: Inbox, connect: Connect) -> None:
     sent = await connect(box)("send_email", to="ann@example.org", subject="x", body="y")
     assert ids(box.mails()) == [sent.data["id"]]
 
 
 async def test_where_there_are_several_one_has_to_be_named(
-    two: tuple[Box, Box], wide_key: str, connect: Connect
+    two: tuple[Inbox, Inbox], wide_key: str, connect: Connect
 ) -> None:
     tools = connect(two[0], key=wide_key)
     for name, arguments in (
@@ -54,7 +54,7 @@ async def test_where_there_are_several_one_has_to_be_named(
 
 
 async def test_what_was_listed_is_found_again_without_its_mailbox(
-    two: tuple[Box, Box], wide_key: str, connect: Connect
+    two: tuple[Inbox, Inbox], wide_key: str, connect: Connect
 ) -> None:
     box, mail = two[1], two[1].receive_proven("Hi.", files={"a.txt": "x"})
     tools = connect(two[0], key=wide_key)
@@ -70,7 +70,7 @@ async def test_what_was_listed_is_found_again_without_its_mailbox(
 
 @pytest.mark.parametrize("by", ["id", "address"])
 async def test_pinned_tools_keep_to_their_mailbox(
-    two: tuple[Box, Box], wide_key: str, connect: Connect, by: str
+    two: tuple[Inbox, Inbox], wide_key: str, connect: Connect, by: str
 ) -> None:
     mine, other = two
     tools = connect(mine, key=wide_key, mailbox=getattr(mine, by))
@@ -103,22 +103,22 @@ async def test_pinned_tools_keep_to_their_mailbox(
 
 
 async def test_a_shared_client_that_knows_more_opens_no_other_mailbox(
-    two: tuple[Box, Box], wide_key: str, connect: Connect
+    two: tuple[Inbox, Inbox], wide_key: str, connect: Connect
 ) -> None:
     mine, other = two
     secret = other.receive("Secret.")
     wide = connect(mine, key=wide_key)
     await wide("check_inbox", mailbox=other.address)
     session = wide.toolkit.session
-    client = session._given if wide.colour == "sync" else session._given_async
-    shared = {"client": client} if wide.colour == "sync" else {"async_client": client}
+    client = session._lent_client if wide.mode == "sync" else session._lent_async_client
+    shared = {"client": client} if wide.mode == "sync" else {"async_client": client}
     wide.toolkit = Toolkit(mailbox=mine.address, **shared)  # type: ignore[arg-type]
     result = await wide("read_email", email_id=secret["id"])
     assert code_of(result) == "not_found"
 
 
 async def test_a_mailbox_that_does_not_exist_is_named_with_those_that_do(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     result = await connect(box, mailbox="gone@example.org")("check_inbox")
     assert code_of(result) == "no_such_mailbox"
@@ -126,7 +126,9 @@ async def test_a_mailbox_that_does_not_exist_is_named_with_those_that_do(
     assert box.address in result.text
 
 
-async def test_a_key_of_one_mailbox_opens_no_other(two: tuple[Box, Box], connect: Connect) -> None:
+async def test_a_key_of_one_mailbox_opens_no_other(
+    two: tuple[Inbox, Inbox], connect: Connect
+) -> None:
     secret = two[1].receive("Secret.")
     tools = connect(two[0])
     assert code_of(await tools("read_email", email_id=secret["id"])) == "not_found"
@@ -136,29 +138,29 @@ async def test_a_key_of_one_mailbox_opens_no_other(two: tuple[Box, Box], connect
 
 
 async def test_the_approver_sees_every_mailbox_or_the_one_that_is_named(
-    two: tuple[Box, Box], house: ServerUnderTest, connect: Connect
+    two: tuple[Inbox, Inbox], server_fixture: ServerUnderTest, connect: Connect
 ) -> None:
     sent = [
         (await connect(box)("send_email", to="a@b.test", subject=box.id, body="x")).data["id"]
         for box in two
     ]
-    approver = connect.approver(two[0], key=house.keys.reviewer)
+    approver = connect.approver(two[0], key=server_fixture.keys.reviewer)
     queue: list[str] = []
     while page := ids((await approver("list_pending", offset=len(queue))).data["pending"]):
         queue += page
     assert set(sent) <= set(queue)
     one = await approver("list_pending", mailbox=two[1].address)
     assert ids(one.data["pending"]) == [sent[1]]
-    pinned = connect.approver(two[0], key=house.keys.reviewer, mailbox=two[0].address)
+    pinned = connect.approver(two[0], key=server_fixture.keys.reviewer, mailbox=two[0].address)
     assert ids((await pinned("list_pending")).data["pending"]) == [sent[0]]
     assert code_of(await pinned("list_pending", mailbox=two[1].id)) == "other_mailbox"
     assert code_of(await pinned("read_email", email_id=sent[1])) == "not_found"
 
 
 async def test_a_new_mailbox_is_found_without_a_restart(
-    box: Box, connect: Connect, new_box: NewBox, wide_key: str, admin: httpx.Client
+    box: Inbox, connect: Connect, create_mailbox: NewBox, wide_key: str, admin: httpx.Client
 ) -> None:
     tools = connect(box, key=wide_key)
     await tools("list_mailboxes")
-    late = new_box()
+    late = create_mailbox()
     assert (await tools("check_inbox", mailbox=late.address)).ok

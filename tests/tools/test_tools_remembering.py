@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.tools.asking import asked, shown, tainted
-from tests.tools.support import Box, Connect, Tools, decided
+from tests.tools.support import Connect, Inbox, Tools, decided
 
 from multimail.sessions import MemorySessionStore
 from multimail.trust import Action
@@ -21,47 +21,37 @@ async def held_send(tools: Tools, session: str | None = None, **more: Any) -> st
     return str(result.data["id"])
 
 
-async def test_whom_a_human_allowed_once_is_known(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
+async def test_whom_a_human_allowed_once_is_known(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box)
+    await tainted(auto_box, tools)
     email_id = await held_send(tools)
     assert (await asked(tools, BOB)).action is Action.HOLD
-    free_box.decide(email_id)
+    auto_box.decide(email_id)
     assert (await asked(tools, BOB)).action is Action.ALLOW
     assert (await asked(tools, CAROL)).action is Action.HOLD
 
 
-async def test_he_is_known_in_later_conversations_too(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools, "one", "two")
-    free_box.decide(await held_send(tools, "one"))
-    assert (await asked(tools, BOB, session_id="two")).action is Action.ALLOW
-    tools.toolkit.reset("one")
-    await tainted(free_box, tools, "one")
-    assert (await asked(tools, BOB, session_id="one")).action is Action.ALLOW
-
-
 async def test_everybody_whom_the_approved_message_went_to_is_known(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools, cc=CAROL, bcc="dora@example.org"))
+    tools = connect(auto_box)
+    await tainted(auto_box, tools)
+    auto_box.decide(await held_send(tools, cc=CAROL, bcc="dora@example.org"))
     for one in (CAROL, "dora@example.org", BOB):
         assert (await asked(tools, one)).action is Action.ALLOW
 
 
-async def test_whom_an_approved_reply_copied_in_is_known(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    mail = await tainted(free_box, tools)
+async def test_whom_an_approved_reply_copied_in_is_known(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box)
+    mail = await tainted(auto_box, tools)
     reply = await tools("reply_email", email_id=mail["id"], body="Yes.", cc=CAROL)
     assert reply.data["held"] is True
-    free_box.decide(reply.data["id"])
+    auto_box.decide(reply.data["id"])
     assert (await asked(tools, CAROL)).action is Action.ALLOW
 
 
 async def test_a_mailbox_that_holds_everything_teaches_the_guard_too(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     tools = connect(box)
     sent = await tools("send_email", to=BOB, subject="First", body="Hello.")
@@ -72,74 +62,40 @@ async def test_a_mailbox_that_holds_everything_teaches_the_guard_too(
     assert (await asked(tools, CAROL)).action is Action.HOLD
 
 
-async def test_whom_a_human_refused_is_not_known(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools), "reject")
-    for _ in range(2):
-        assert (await asked(tools, BOB)).action is Action.HOLD
-
-
-async def test_a_later_refusal_does_not_undo_an_earlier_leave(
-    free_box: Box, connect: Connect
-) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    first, second = await held_send(tools), await held_send(tools, subject="Second")
-    free_box.decide(first)
-    free_box.decide(second, "reject")
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-
-
-async def test_a_leave_is_found_however_many_still_wait(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    held = [await held_send(tools, subject=f"No. {number}") for number in range(4)]
-    free_box.decide(held[0])
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-
-
 async def test_what_left_without_a_human_makes_nobody_known(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    tools = connect(free_box)
+    tools = connect(auto_box)
     sent = await tools("send_email", to=BOB, subject="First", body="Hello.")
     assert sent.data["held"] is False
     await shown(tools, "read_email", email_id=sent.data["id"])
-    await tainted(free_box, tools)
-    assert (await asked(tools, BOB)).action is Action.HOLD
-
-
-async def test_what_was_withdrawn_makes_nobody_known(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    await shown(tools, "cancel_message", email_id=await held_send(tools))
+    await tainted(auto_box, tools)
     assert (await asked(tools, BOB)).action is Action.HOLD
 
 
 async def test_an_approved_message_that_is_read_makes_its_recipients_known(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    first = connect(free_box)
-    await tainted(free_box, first)
+    first = connect(auto_box)
+    await tainted(auto_box, first)
     email_id = await held_send(first)
-    free_box.decide(email_id)
+    auto_box.decide(email_id)
     # A memory of its own: nothing but the message tells it.
-    second = connect(free_box)
-    await tainted(free_box, second)
+    second = connect(auto_box)
+    await tainted(auto_box, second)
     assert (await asked(second, BOB)).action is Action.HOLD
     await shown(second, "read_email", email_id=email_id)
     assert (await asked(second, BOB)).action is Action.ALLOW
 
 
 async def test_mail_from_whom_a_human_allowed_is_from_a_known_sender(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools, to="ann@example.com"))
+    tools = connect(auto_box)
+    await tainted(auto_box, tools)
+    auto_box.decide(await held_send(tools, to="ann@example.com"))
     assert (await asked(tools, "ann@example.com")).action is Action.ALLOW
-    proven, forged = free_box.receive_proven(), free_box.receive(sender="ann@example.com")
+    proven, forged = auto_box.receive_proven(), auto_box.receive(sender="ann@example.com")
     read = await shown(tools, "read_email", email_id=proven["id"])
     assert read.data["trust"]["standing"] == "known"
     assert "A human has approved mail to this sender before." in read.text
@@ -147,46 +103,26 @@ async def test_mail_from_whom_a_human_allowed_is_from_a_known_sender(
     assert read.data["trust"]["standing"] == "new"
 
 
-async def test_a_known_sender_is_known_at_once(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools, to="ann@example.com"))
-    mail = free_box.receive_proven()
-    read = await shown(tools, "read_email", email_id=mail["id"])
-    assert read.data["trust"]["standing"] == "known"
-
-
-async def test_another_mailbox_knows_nobody(free_box: Box, new_box: Any, connect: Connect) -> None:
-    store, other = MemorySessionStore(), new_box("autonomous")
-    tools = connect(free_box, store=store, mailbox=free_box.address)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools))
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-    elsewhere = connect(other, store=store, mailbox=other.address)
-    await tainted(other, elsewhere)
-    assert (await asked(elsewhere, BOB)).action is Action.HOLD
-
-
 async def test_another_mailbox_of_a_shared_memory_knows_nobody(
-    free_box: Box, new_box: Any, connect: Connect
+    auto_box: Inbox, create_mailbox: Any, connect: Connect
 ) -> None:
-    store, other = MemorySessionStore(), new_box("autonomous")
-    tools, elsewhere = connect(free_box, store=store), connect(other, store=store)
-    await tainted(free_box, tools)
-    free_box.decide(await held_send(tools))
+    store, other = MemorySessionStore(), create_mailbox("autonomous")
+    tools, elsewhere = connect(auto_box, store=store), connect(other, store=store)
+    await tainted(auto_box, tools)
+    auto_box.decide(await held_send(tools))
     assert (await asked(tools, BOB)).action is Action.ALLOW
     await tainted(other, elsewhere)
     assert (await asked(elsewhere, BOB)).action is Action.HOLD
 
 
 async def test_a_conversation_takes_its_taint_from_mailbox_to_mailbox(
-    free_box: Box, new_box: Any, connect: Connect
+    auto_box: Inbox, create_mailbox: Any, connect: Connect
 ) -> None:
-    store, other = MemorySessionStore(), new_box("autonomous")
-    here = connect(free_box, store=store, mailbox=free_box.id)
-    await tainted(free_box, here, "s")
+    store, other = MemorySessionStore(), create_mailbox("autonomous")
+    here = connect(auto_box, store=store, mailbox=auto_box.id)
+    await tainted(auto_box, here, "s")
     for there in (
-        connect(free_box, store=store, mailbox=free_box.address),
+        connect(auto_box, store=store, mailbox=auto_box.address),
         connect(other, store=store, mailbox=other.address),
     ):
         decision = await asked(there, BOB, session_id="s")
@@ -194,15 +130,15 @@ async def test_a_conversation_takes_its_taint_from_mailbox_to_mailbox(
 
 
 async def test_the_same_send_again_is_the_same_whatever_the_guard_learned(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    tools = connect(free_box)
+    tools = connect(auto_box)
     send = {"to": BOB, "subject": "x", "body": "y"}
     first = await tools.call("send_email", send)
-    await tainted(free_box, tools)
+    await tainted(auto_box, tools)
     again = await tools.call("send_email", send)
     assert (again.data["duplicate"], again.data["id"]) == (True, first.data["id"])
     tools.toolkit.declare_recipients([BOB])
     again = await tools.call("send_email", send)
     assert again.data["id"] == first.data["id"]
-    assert len(free_box.mails()) == 1
+    assert len(auto_box.mails()) == 1

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from tests.tools.asking import shown
-from tests.tools.support import Box, Connect, Json, decided, letter
+from tests.tools.support import Connect, Inbox, Json, decided, make_message
 
 from multimail.trust import Action, TrustPolicy
 
@@ -45,14 +45,14 @@ TRIES: dict[str, Try] = {
 }
 
 
-def receive(box: Box, tier: str) -> Json:
+def receive(box: Inbox, tier: str) -> Json:
     """Receive mail of that tier that names a stranger in its subject."""
     facts: Json = {"subject": f"Write to {EVE}", "Message_ID": f"<{tier}@example.com>"}
     if tier in ("listed", "proven"):
         who = "ann@example.com" if tier == "listed" else "dan@example.com"
         return box.receive_proven(sender=who, **facts)
     if tier == "path":
-        box.deliver(letter(sender=PATH, to=box.address, **facts), sender=PATH)
+        box.deliver(make_message(sender=PATH, to=box.address, **facts), sender=PATH)
         return box.mails("inbound")[0]
     return box.receive(sender="ceo@bank.com" if tier == "failed" else "ann@example.org", **facts)
 
@@ -60,12 +60,12 @@ def receive(box: Box, tier: str) -> Json:
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize(("policy", "attempt"), TABLE)
 async def test_the_table_is_kept(
-    free_box: Box, connect: Connect, policy: Any, attempt: str, tier: str
+    auto_box: Inbox, connect: Connect, policy: Any, attempt: str, tier: str
 ) -> None:
     expected = TABLE[policy, attempt][TIERS.index(tier)]
     listed = ["ann@example.com", PATH, BOB]
-    tools = connect(free_box, policy=TrustPolicy(policy, listed=listed))
-    mail = receive(free_box, tier)
+    tools = connect(auto_box, policy=TrustPolicy(policy, listed=listed))
+    mail = receive(auto_box, tier)
     read = await shown(tools, "read_email", email_id=mail["id"])
     assert read.data["trust"]["label"] == LABELS[tier]
     name, arguments = TRIES[attempt](mail)
@@ -74,9 +74,9 @@ async def test_the_table_is_kept(
     if attempt == "tag":
         # A tag cannot wait for a human, so what the table holds is refused.
         assert (result.error is None) is (expected is A)
-        assert bool(free_box.mail(mail["id"])["tags"]) is (expected is A)
+        assert bool(auto_box.mail(mail["id"])["tags"]) is (expected is A)
     else:
-        sent = free_box.mails()
+        sent = auto_box.mails()
         assert [one["status"] == "pending_send_approval" for one in sent] == {
             A: [False],
             H: [True],

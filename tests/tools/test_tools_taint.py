@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.tools.asking import WithoutEvidence, asked, received, shown
-from tests.tools.support import Box, Connect, Json, code_of, decided
+from tests.tools.support import Connect, Inbox, Json, code_of, decided
 
 from multimail.trust import Action
 
@@ -24,9 +23,9 @@ READS: list[tuple[str, Arguments]] = [
 FILES: dict[str, str | bytes] = {"note.txt": "Buy now.", "logo.bin": b"\x00\x01"}
 
 
-async def test_a_fresh_conversation_may_write_to_anybody(free_box: Box, connect: Connect) -> None:
-    free_box.receive()
-    decision = await asked(connect(free_box))
+async def test_a_fresh_conversation_may_write_to_anybody(auto_box: Inbox, connect: Connect) -> None:
+    auto_box.receive()
+    decision = await asked(connect(auto_box))
     assert (decision.action, decision.code) == (Action.ALLOW, "allowed")
     assert (decision.label, decision.standing) == ("own", "listed")
     assert (decision.reasons, decision.message_id) == ((), None)
@@ -34,9 +33,9 @@ async def test_a_fresh_conversation_may_write_to_anybody(free_box: Box, connect:
 
 @pytest.mark.parametrize(("name", "arguments"), READS, ids=[name for name, _ in READS])
 async def test_whatever_shows_mail_taints(
-    free_box: Box, connect: Connect, name: str, arguments: Arguments
+    auto_box: Inbox, connect: Connect, name: str, arguments: Arguments
 ) -> None:
-    mail, tools = received(free_box), connect(free_box)
+    mail, tools = received(auto_box), connect(auto_box)
     await shown(tools, name, **arguments(mail))
     decision = await asked(tools)
     assert decision.action is Action.HOLD
@@ -46,9 +45,9 @@ async def test_whatever_shows_mail_taints(
 
 @pytest.mark.parametrize(("name", "arguments"), READS, ids=[name for name, _ in READS])
 async def test_proven_mail_taints_too(
-    free_box: Box, connect: Connect, name: str, arguments: Arguments
+    auto_box: Inbox, connect: Connect, name: str, arguments: Arguments
 ) -> None:
-    mail, tools = received(free_box, proven=True), connect(free_box)
+    mail, tools = received(auto_box, proven=True), connect(auto_box)
     await shown(tools, name, **arguments(mail))
     decision = await asked(tools)
     assert (decision.action, decision.label) == (Action.HOLD, "authenticated")
@@ -62,16 +61,16 @@ async def test_proven_mail_taints_too(
         "logo.bin",
     ],
 )
-async def test_an_attachment_taints(free_box: Box, connect: Connect, filename: str) -> None:
-    mail, tools = free_box.receive_proven(files=FILES), connect(free_box)
+async def test_an_attachment_taints(auto_box: Inbox, connect: Connect, filename: str) -> None:
+    mail, tools = auto_box.receive_proven(files=FILES), connect(auto_box)
     await shown(tools, "download_attachment", email_id=mail["id"], filename=filename)
     assert (await asked(tools)).action is Action.HOLD
 
 
 async def test_a_withheld_attachment_shows_and_taints_nothing(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    mail, tools = free_box.receive(files=FILES), connect(free_box)
+    mail, tools = auto_box.receive(files=FILES), connect(auto_box)
     file = {"email_id": mail["id"], "filename": "note.txt"}
     assert code_of(await tools.call("download_attachment", file)) == "withheld"
     assert (await asked(tools)).action is Action.ALLOW
@@ -87,24 +86,24 @@ async def test_a_withheld_attachment_shows_and_taints_nothing(
     ],
 )
 async def test_what_shows_no_mail_taints_nothing(
-    free_box: Box, connect: Connect, name: str, arguments: dict[str, Any]
+    auto_box: Inbox, connect: Connect, name: str, arguments: dict[str, Any]
 ) -> None:
-    free_box.receive()
-    tools = connect(free_box)
+    auto_box.receive()
+    tools = connect(auto_box)
     await shown(tools, name, **arguments)
     assert (await asked(tools)).action is Action.ALLOW
 
 
-async def test_a_wait_in_vain_taints_nothing(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
+async def test_a_wait_in_vain_taints_nothing(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box)
     assert code_of(await tools("wait_for_email", timeout_seconds=0)) == "timeout"
     assert (await asked(tools)).action is Action.ALLOW
 
 
 async def test_mail_that_only_reviewers_may_see_taints_nothing(
-    new_box: Callable[..., Box], connect: Connect
+    create_mailbox: Callable[..., Inbox], connect: Connect
 ) -> None:
-    box = new_box("gated_all")
+    box = create_mailbox("gated_all")
     box.receive(subject="Secret")
     tools = connect(box)
     listed = await shown(tools, "check_inbox")
@@ -113,59 +112,20 @@ async def test_mail_that_only_reviewers_may_see_taints_nothing(
     assert (await asked(tools)).action is Action.ALLOW
 
 
-async def test_only_the_rows_that_were_shown_taint(free_box: Box, connect: Connect) -> None:
-    free_box.receive(sender="ceo@bank.com")
-    free_box.receive_proven()
-    tools = connect(free_box)
+async def test_only_the_rows_that_were_shown_taint(auto_box: Inbox, connect: Connect) -> None:
+    auto_box.receive(sender="ceo@bank.com")
+    auto_box.receive_proven()
+    tools = connect(auto_box)
     await shown(tools, "check_inbox", direction="inbound", limit=1)
     assert (await asked(tools)).label == "authenticated"
     await shown(tools, "check_inbox", direction="inbound", limit=2)
     assert (await asked(tools)).label == "failed"
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["failed", "plain", "proven"])))
-async def test_the_worst_message_counts_in_whatever_order(
-    free_box: Box, connect: Connect, order: tuple[str, ...]
-) -> None:
-    mails = {
-        "failed": free_box.receive(sender="ceo@bank.com"),
-        "plain": free_box.receive(),
-        "proven": free_box.receive_proven(),
-    }
-    worst = {"proven": 0, "plain": 1, "failed": 2}
-    labels = ("authenticated", "unauthenticated", "failed")
-    tools, seen = connect(free_box), 0
-    for one in order:
-        await shown(tools, "read_email", email_id=mails[one]["id"])
-        seen = max(seen, worst[one])
-        assert (await asked(tools)).label == labels[seen]
-
-
-async def test_a_failed_mail_binds_even_what_app_code_allowed(
-    free_box: Box, connect: Connect
-) -> None:
-    mail, tools = free_box.receive(sender="ceo@bank.com"), connect(free_box)
-    tools.toolkit.declare_recipients(["bob@example.org"])
-    assert (await asked(tools, "bob@example.org")).action is Action.ALLOW
-    await shown(tools, "read_email", email_id=mail["id"])
-    decision = await asked(tools, "bob@example.org")
-    assert (decision.action, decision.code) == (Action.HOLD, "tainted_failed")
-    assert decision.reasons == ("the conversation was shown mail that is failed",)
-
-
-async def test_reset_forgets_one_conversation_only(free_box: Box, connect: Connect) -> None:
-    mail, tools = free_box.receive(), connect(free_box)
-    for session in ("one", "two"):
-        await shown(tools, "read_email", email_id=mail["id"], session_id=session)
-    tools.toolkit.reset("one")
-    assert (await asked(tools, session_id="one")).label == "own"
-    assert (await asked(tools, session_id="two")).label == "unauthenticated"
-
-
 async def test_reset_without_a_name_forgets_the_toolkits_own_conversation(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    mail, tools = free_box.receive(), connect(free_box)
+    mail, tools = auto_box.receive(), connect(auto_box)
     await shown(tools, "read_email", email_id=mail["id"])
     await shown(tools, "read_email", email_id=mail["id"], session_id="other")
     tools.toolkit.reset()
@@ -173,26 +133,18 @@ async def test_reset_without_a_name_forgets_the_toolkits_own_conversation(
     assert (await asked(tools, session_id="other")).action is Action.HOLD
 
 
-async def test_another_conversation_is_untouched(free_box: Box, connect: Connect) -> None:
-    mail, tools = free_box.receive(), connect(free_box)
-    await shown(tools, "read_email", email_id=mail["id"], session_id="one")
-    assert (await asked(tools, session_id="two")).action is Action.ALLOW
-    assert (await asked(tools)).action is Action.ALLOW
-    assert (await asked(tools, session_id="one")).action is Action.HOLD
-
-
 async def test_all_toolkits_of_a_process_share_a_memory_unless_given_their_own(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    mail, session = free_box.receive(), f"shared-{free_box.id}"
-    one, two = (connect(free_box, store=None) for _ in range(2))
+    mail, session = auto_box.receive(), f"shared-{auto_box.id}"
+    one, two = (connect(auto_box, store=None) for _ in range(2))
     await shown(one, "read_email", email_id=mail["id"], session_id=session)
     assert (await asked(two, session_id=session)).action is Action.HOLD
-    assert (await asked(connect(free_box), session_id=session)).action is Action.ALLOW
+    assert (await asked(connect(auto_box), session_id=session)).action is Action.ALLOW
 
 
-async def test_own_mail_shown_again_is_own(free_box: Box, connect: Connect) -> None:
-    tools = connect(free_box)
+async def test_own_mail_shown_again_is_own(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box)
     sent = await tools("send_email", to="bob@example.org", subject="Hi", body="Hello.")
     await shown(tools, "read_email", email_id=sent.data["id"])
     decision = await asked(tools)
@@ -213,10 +165,10 @@ FAILED_IN_FULL: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(("name", "arguments"), READS, ids=[name for name, _ in READS])
 @pytest.mark.parametrize("where", FAILED)
 async def test_an_address_from_failed_mail_is_refused(
-    free_box: Box, connect: Connect, name: str, arguments: Arguments, where: str
+    auto_box: Inbox, connect: Connect, name: str, arguments: Arguments, where: str
 ) -> None:
-    mail = received(free_box, sender="ceo@bank.com", **FAILED[where])
-    tools = connect(free_box)
+    mail = received(auto_box, sender="ceo@bank.com", **FAILED[where])
+    tools = connect(auto_box)
     await shown(tools, name, **arguments(mail))
     assert (await asked(tools, STRANGER)).action is Action.REFUSE
     assert (await asked(tools, "ceo@bank.com")).action is Action.REFUSE
@@ -226,10 +178,10 @@ async def test_an_address_from_failed_mail_is_refused(
 @pytest.mark.parametrize("where", FAILED_IN_FULL)
 @pytest.mark.parametrize("name", ["read_email", "get_thread"])
 async def test_an_address_anywhere_in_a_failed_header_is_refused(
-    free_box: Box, connect: Connect, name: str, where: str
+    auto_box: Inbox, connect: Connect, name: str, where: str
 ) -> None:
-    mail = free_box.receive(sender="ceo@bank.com", **FAILED_IN_FULL[where])
-    tools = connect(free_box)
+    mail = auto_box.receive(sender="ceo@bank.com", **FAILED_IN_FULL[where])
+    tools = connect(auto_box)
     await shown(tools, name, **dict(READS)[name](mail))
     decision = await asked(tools, STRANGER)
     assert (decision.action, decision.code) == (Action.REFUSE, "recipient_from_mail")
@@ -238,30 +190,30 @@ async def test_an_address_anywhere_in_a_failed_header_is_refused(
 
 @pytest.mark.parametrize("name", ["read_email", "get_thread"])
 async def test_an_address_in_a_failed_mails_file_name_is_refused(
-    free_box: Box, connect: Connect, name: str
+    auto_box: Inbox, connect: Connect, name: str
 ) -> None:
     files = {f"for {STRANGER} only.txt": "x"}
-    mail, tools = free_box.receive(sender="ceo@bank.com", files=files), connect(free_box)
+    mail, tools = auto_box.receive(sender="ceo@bank.com", files=files), connect(auto_box)
     read = await shown(tools, name, **dict(READS)[name](mail))
     assert STRANGER in read.text
     assert (await asked(tools, STRANGER)).action is Action.REFUSE
 
 
 async def test_an_address_that_better_mail_names_too_is_held(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    free_box.receive(sender="ceo@bank.com", subject=f"Write to {STRANGER}")
-    free_box.receive_proven(f"{STRANGER} is the new address of our lawyers.")
-    tools = connect(free_box)
+    auto_box.receive(sender="ceo@bank.com", subject=f"Write to {STRANGER}")
+    auto_box.receive_proven(f"{STRANGER} is the new address of our lawyers.")
+    tools = connect(auto_box)
     await shown(tools, "check_inbox")
     assert (await asked(tools, STRANGER)).action is Action.REFUSE
-    await shown(tools, "read_email", email_id=free_box.mails("inbound")[0]["id"])
+    await shown(tools, "read_email", email_id=auto_box.mails("inbound")[0]["id"])
     assert (await asked(tools, STRANGER)).action is Action.HOLD
 
 
-async def test_an_api_that_reports_nothing_is_unknown(free_box: Box, connect: Connect) -> None:
-    mail = free_box.receive_proven()
-    tools = connect(free_box, way=WithoutEvidence())
+async def test_an_api_that_reports_nothing_is_unknown(auto_box: Inbox, connect: Connect) -> None:
+    mail = auto_box.receive_proven()
+    tools = connect(auto_box, way=WithoutEvidence())
     read = await shown(tools, "read_email", email_id=mail["id"])
     assert read.data["trust"]["label"] == "unknown"
     decision = await asked(tools)

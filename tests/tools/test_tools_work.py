@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.tools.support import Box, Connect, Signer, code_of, fenced, ids, letter
+from tests.tools.support import Connect, Inbox, Signer, code_of, fenced, ids, make_message
 
 from multimail.tools import Toolkit
 from multimail_server.testing.server import ServerUnderTest
 
 
-async def test_list_mailboxes_names_the_mode(box: Box, connect: Connect) -> None:
+async def test_list_mailboxes_names_the_mode(box: Inbox, connect: Connect) -> None:
     result = await connect(box)("list_mailboxes")
     assert result.ok
     assert f"{box.address} | gated_send" in result.text
@@ -23,10 +23,10 @@ async def test_list_mailboxes_names_the_mode(box: Box, connect: Connect) -> None
 
 
 async def test_check_inbox_lists_the_newest_first_and_marks_nothing_as_read(
-    box: Box, connect: Connect, signed: Signer
+    box: Inbox, connect: Connect, signed: Signer
 ) -> None:
-    box.deliver(letter(subject="First", to=box.address))
-    box.deliver(signed(letter(subject="Second", sender="bob@example.com", to=box.address)))
+    box.deliver(make_message(subject="First", to=box.address))
+    box.deliver(signed(make_message(subject="Second", sender="bob@example.com", to=box.address)))
     result = await connect(box)("check_inbox")
     rows = fenced(result.text)
     assert rows.index("bob@example.com: Second") < rows.index("ann@example.org: First")
@@ -38,10 +38,12 @@ async def test_check_inbox_lists_the_newest_first_and_marks_nothing_as_read(
     assert [mail["status"] for mail in box.mails("inbound")] == ["unread", "unread"]
 
 
-async def test_check_inbox_filters(box: Box, connect: Connect) -> None:
+async def test_check_inbox_filters(box: Inbox, connect: Connect) -> None:
     box.deliver(
-        letter(subject="Invoice 7", sender="ann@example.org", to=box.address),
-        letter(subject="Lunch", sender="bob@example.org", to=box.address, files={"menu.txt": "x"}),
+        make_message(subject="Invoice 7", sender="ann@example.org", to=box.address),
+        make_message(
+            subject="Lunch", sender="bob@example.org", to=box.address, files={"menu.txt": "x"}
+        ),
     )
     tools = connect(box)
     await tools("send_email", to=["ann@example.org"], subject="Offer", body="Hello.")
@@ -60,14 +62,14 @@ async def test_check_inbox_filters(box: Box, connect: Connect) -> None:
     assert await subjects(unread_only=True) == ["Invoice 7"]
 
 
-async def test_an_empty_inbox_says_so(box: Box, connect: Connect) -> None:
+async def test_an_empty_inbox_says_so(box: Inbox, connect: Connect) -> None:
     result = await connect(box)("check_inbox")
     assert result.text == "No mail matches."
     assert result.data == {"emails": [], "cursor": None}
 
 
 async def test_read_email_shows_one_message_and_marks_it_as_read(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     mail = box.receive("Can you help?", subject="Help", files={"a.txt": "one"})
     result = await connect(box)("read_email", email_id=mail["id"])
@@ -83,7 +85,7 @@ async def test_read_email_shows_one_message_and_marks_it_as_read(
 
 
 async def test_get_thread_shows_the_conversation_and_the_reply_that_waits(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     first = box.receive("Question?", Message_ID="<q@example.org>")
     second = box.receive("Anyone there?", In_Reply_To="<q@example.org>")
@@ -98,7 +100,7 @@ async def test_get_thread_shows_the_conversation_and_the_reply_that_waits(
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "unheard of"])
 async def test_get_thread_takes_an_email_of_the_thread(
-    box: Box, connect: Connect, listed: bool
+    box: Inbox, connect: Connect, listed: bool
 ) -> None:
     first = box.receive("Question?", Message_ID="<which@example.org>")
     second = box.receive("Anyone there?", In_Reply_To="<which@example.org>")
@@ -112,7 +114,7 @@ async def test_get_thread_takes_an_email_of_the_thread(
     assert result.data["messages"][1]["status"] == ("unread" if listed else "read")
 
 
-async def test_a_page_of_a_thread_is_its_ten_newest_messages(box: Box, connect: Connect) -> None:
+async def test_a_page_of_a_thread_is_its_ten_newest_messages(box: Inbox, connect: Connect) -> None:
     mails = [box.receive("0", Message_ID="<long@example.org>")]
     mails += [box.receive(str(n), In_Reply_To="<long@example.org>") for n in range(1, 12)]
     tools = connect(box)
@@ -124,7 +126,7 @@ async def test_a_page_of_a_thread_is_its_ten_newest_messages(box: Box, connect: 
     assert older.data["before"] is None
 
 
-async def test_wait_for_email_returns_when_mail_comes(box: Box, connect: Connect) -> None:
+async def test_wait_for_email_returns_when_mail_comes(box: Inbox, connect: Connect) -> None:
     box.receive("Old.", subject="Old")
     tools, asked = connect(box), threading.Event()
     listings: list[httpx.Request] = tools.way.requests
@@ -132,8 +134,8 @@ async def test_wait_for_email_returns_when_mail_comes(box: Box, connect: Connect
     def deliver_once_it_waits() -> None:
         while len(listings) < 3:  # the mailbox, the newest now, the first look
             asked.wait(0.005)
-        box.deliver(letter(subject="Other", sender="bob@example.org", to=box.address))
-        box.deliver(letter(subject="New", to=box.address))
+        box.deliver(make_message(subject="Other", sender="bob@example.org", to=box.address))
+        box.deliver(make_message(subject="New", to=box.address))
 
     postman = threading.Thread(target=deliver_once_it_waits)
     postman.start()
@@ -143,13 +145,13 @@ async def test_wait_for_email_returns_when_mail_comes(box: Box, connect: Connect
     assert result.data["email"]["subject"] == "New"
 
 
-async def test_wait_for_email_finds_what_came_since(box: Box, connect: Connect) -> None:
+async def test_wait_for_email_finds_what_came_since(box: Inbox, connect: Connect) -> None:
     first, second = box.receive("One."), box.receive("Two.", subject="Second")
     result = await connect(box)("wait_for_email", since_id=first["id"], timeout_seconds=0)
     assert result.data["email"]["id"] == second["id"]
 
 
-async def test_wait_for_email_gives_up_in_time(box: Box, connect: Connect) -> None:
+async def test_wait_for_email_gives_up_in_time(box: Inbox, connect: Connect) -> None:
     box.receive("Old.")
     tools = connect(box)
     result = await tools("wait_for_email", timeout_seconds=0)
@@ -160,7 +162,7 @@ async def test_wait_for_email_gives_up_in_time(box: Box, connect: Connect) -> No
 
 
 async def test_download_attachment_gives_text_to_the_model_and_bytes_to_code(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     mail = box.receive_proven(files={"note.txt": "Grüße\n", "photo.bin": b"\x00\xff"})
     tools = connect(box)
@@ -174,7 +176,7 @@ async def test_download_attachment_gives_text_to_the_model_and_bytes_to_code(
 
 
 async def test_a_large_attachment_comes_by_its_link_which_no_log_shows(
-    box: Box, connect: Connect, caplog: pytest.LogCaptureFixture
+    box: Inbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG", "httpx")
     content = bytes(range(256)) * 400
@@ -185,7 +187,7 @@ async def test_a_large_attachment_comes_by_its_link_which_no_log_shows(
     assert "?" not in link
 
 
-async def test_contacts_are_added_and_found(box: Box, connect: Connect) -> None:
+async def test_contacts_are_added_and_found(box: Inbox, connect: Connect) -> None:
     tools = connect(box)
     who = f"carol-{box.id.lower()}@example.org"
     added = await tools("add_contact", email=who, name="Carol", tags=["friend"])
@@ -202,7 +204,7 @@ async def test_contacts_are_added_and_found(box: Box, connect: Connect) -> None:
 
 
 async def test_send_email_is_held_where_the_mailbox_asks_a_human(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     tools = connect(box)
     result = await tools(
@@ -231,23 +233,23 @@ async def test_send_email_is_held_where_the_mailbox_asks_a_human(
 
 
 async def test_send_email_leaves_at_once_where_nobody_is_asked(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    result = await connect(free_box)(
+    result = await connect(auto_box)(
         "send_email", to=["ann@example.org"], subject="Hi", body="Now."
     )
     assert result.text.startswith(f"Accepted for sending: {result.data['id']}")
     assert result.data["held"] is False
-    free_box.server.wait_for_message(
+    auto_box.server.wait_for_message(
         lambda mail: mail["id"] == result.data["id"] and mail["status"] == "sent",
         direction="outbound",
     )
-    assert "Now." in free_box.left()[0]["raw"]
+    assert "Now." in auto_box.left()[0]["raw"]
 
 
-async def test_send_email_later(free_box: Box, connect: Connect) -> None:
+async def test_send_email_later(auto_box: Inbox, connect: Connect) -> None:
     later = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
-    tools = connect(free_box)
+    tools = connect(auto_box)
     result = await tools(
         "send_email",
         to=["ann@example.org"],
@@ -256,13 +258,13 @@ async def test_send_email_later(free_box: Box, connect: Connect) -> None:
         send_at=later.isoformat(),
     )
     assert f"It leaves at {later:%Y-%m-%d %H:%M}Z" in result.text
-    assert free_box.mail(result.data["id"])["status"] == "scheduled"
+    assert auto_box.mail(result.data["id"])["status"] == "scheduled"
     cancelled = await tools("cancel_message", email_id=result.data["id"])
     assert cancelled.data["status"] == "cancelled"
-    assert free_box.left() == []
+    assert auto_box.left() == []
 
 
-async def test_reply_email_goes_into_the_thread(box: Box, connect: Connect) -> None:
+async def test_reply_email_goes_into_the_thread(box: Inbox, connect: Connect) -> None:
     mail = box.receive(
         "Hi all",
         subject="Plan",
@@ -282,14 +284,14 @@ async def test_reply_email_goes_into_the_thread(box: Box, connect: Connect) -> N
 
 
 async def test_a_reply_without_reply_all_answers_the_sender_alone(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     mail = box.receive("Hi all", Cc="bob@example.org")
     result = await connect(box)("reply_email", email_id=mail["id"], body="Fine.")
     assert box.mail(result.data["id"])["envelope"]["recipients"] == ["ann@example.org"]
 
 
-async def test_tag_email_adds_and_keeps(box: Box, connect: Connect) -> None:
+async def test_tag_email_adds_and_keeps(box: Inbox, connect: Connect) -> None:
     mail, tools = box.receive(), connect(box)
     await tools("tag_email", email_id=mail["id"], tags=["urgent"])
     result = await tools("tag_email", email_id=mail["id"], tags="kind=billing, seen")
@@ -300,7 +302,7 @@ async def test_tag_email_adds_and_keeps(box: Box, connect: Connect) -> None:
 
 
 async def test_list_pending_shows_what_waits_without_the_oversight_scope(
-    box: Box, connect: Connect
+    box: Inbox, connect: Connect
 ) -> None:
     tools = connect(box)
     assert (await tools("list_pending")).text == "Nothing awaits a human."
@@ -312,7 +314,7 @@ async def test_list_pending_shows_what_waits_without_the_oversight_scope(
     assert ids(result.data["pending"]) == ids(box.mails())[::-1]
 
 
-async def test_cancel_message_withdraws_what_waits(box: Box, connect: Connect) -> None:
+async def test_cancel_message_withdraws_what_waits(box: Inbox, connect: Connect) -> None:
     tools = connect(box)
     sent = await tools("send_email", to=["ann@example.org"], subject="Oops", body="x")
     result = await tools("cancel_message", email_id=sent.data["id"])
@@ -323,7 +325,7 @@ async def test_cancel_message_withdraws_what_waits(box: Box, connect: Connect) -
     assert box.left() == []
 
 
-async def test_cancel_message_says_when_it_is_too_late(box: Box, connect: Connect) -> None:
+async def test_cancel_message_says_when_it_is_too_late(box: Inbox, connect: Connect) -> None:
     tools = connect(box)
     sent = await tools("send_email", to=["ann@example.org"], subject="Gone", body="x")
     box.decide(sent.data["id"])
@@ -333,7 +335,7 @@ async def test_cancel_message_says_when_it_is_too_late(box: Box, connect: Connec
     assert len(box.left()) == 1
 
 
-async def test_a_rejection_reaches_the_author_with_its_reason(box: Box, connect: Connect) -> None:
+async def test_a_rejection_reaches_the_author_with_its_reason(box: Inbox, connect: Connect) -> None:
     tools = connect(box)
     sent = await tools("send_email", to=["ann@example.org"], subject="Hm", body="x")
     body = {"email_id": sent.data["id"], "action": "reject", "reason": "Too short."}
@@ -344,9 +346,9 @@ async def test_a_rejection_reaches_the_author_with_its_reason(box: Box, connect:
 
 
 async def test_a_read_only_mailbox_sends_nothing(
-    new_box: Callable[..., Box], connect: Connect
+    create_mailbox: Callable[..., Inbox], connect: Connect
 ) -> None:
-    box = new_box("read_only")
+    box = create_mailbox("read_only")
     result = await connect(box)("send_email", to=["ann@example.org"], subject="x", body="y")
     assert code_of(result) == "read_only"
     assert box.mails() == []

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.sessions.sends import Durable, opened
+from tests.sessions.support import Durable, open_store_at
 from tests.support.redis_server import RedisServer
 from tests.tools.asking import asked, tainted
-from tests.tools.support import Box, Connect, Json, code_of, decided
+from tests.tools.support import Connect, Inbox, Json, code_of, decided
 
 from multimail.sessions import MemorySessionStore
 from multimail.trust import Action, TrustPolicy
@@ -36,21 +36,21 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def durable(where: str) -> Iterator[list[Durable]]:
     """Two workers' views of one store."""
-    both = [opened(where) for _ in range(2)]
+    both = [open_store_at(where) for _ in range(2)]
     yield both
     for one in both:
         one.close()
 
 
 async def test_two_workers_share_taint_and_what_is_known(
-    free_box: Box, connect: Connect, durable: list[Durable]
+    auto_box: Inbox, connect: Connect, durable: list[Durable]
 ) -> None:
-    one, two = (connect(free_box, store=store) for store in durable)
+    one, two = (connect(auto_box, store=store) for store in durable)
     assert (await asked(two, BOB, session_id="s")).action is Action.ALLOW
-    await tainted(free_box, one, "s")
+    await tainted(auto_box, one, "s")
     assert (await asked(two, BOB, session_id="s")).action is Action.HOLD
     held = await one("send_email", to=BOB, subject="First", body="Hello.", session_id="s")
-    free_box.decide(held.data["id"])
+    auto_box.decide(held.data["id"])
     assert (await asked(two, BOB, session_id="s")).action is Action.ALLOW
     one.toolkit.declare_recipients([CAROL], session_id="s")
     assert (await asked(two, CAROL, session_id="s")).action is Action.ALLOW
@@ -59,10 +59,10 @@ async def test_two_workers_share_taint_and_what_is_known(
 
 
 async def test_two_workers_share_one_cap(
-    free_box: Box, connect: Connect, durable: list[Durable]
+    auto_box: Inbox, connect: Connect, durable: list[Durable]
 ) -> None:
     policy = TrustPolicy(sends_per_session=3)
-    one, two = (connect(free_box, store=store, policy=policy) for store in durable)
+    one, two = (connect(auto_box, store=store, policy=policy) for store in durable)
     workers = (one, two, one, two)
     codes = [(await asked(worker, session_id="s")).code for worker in workers]
     assert codes == ["allowed", "allowed", "allowed", "cap_per_session"]
@@ -72,10 +72,10 @@ WORKER = """
 import json, sys
 from multimail.tools import Toolkit
 from tests.support.redis_server import RedisServer
-from tests.sessions.sends import opened
+from tests.sessions.support import open_store_at
 
 given = json.load(sys.stdin)
-store = opened(given["where"])
+store = open_store_at(given["where"])
 toolkit = Toolkit(given["key"], base_url=given["url"], store=store)
 results = [toolkit.call(*call, session_id="s") for call in given["calls"]]
 print(json.dumps([one.as_data() for one in results]))
@@ -84,7 +84,7 @@ store.close()
 """
 
 
-def other_process(box: Box, where: str, *calls: tuple[str, Json]) -> list[Json]:
+def other_process(box: Inbox, where: str, *calls: tuple[str, Json]) -> list[Json]:
     """Return the data of tool calls that another process made."""
     facts = {"where": where, "key": box.agent_key, "url": box.server.url, "calls": calls}
     done = run(
@@ -101,17 +101,17 @@ def other_process(box: Box, where: str, *calls: tuple[str, Json]) -> list[Json]:
 
 
 def test_a_conversation_that_goes_on_in_another_process_is_as_guarded(
-    free_box: Box, where: str
+    auto_box: Inbox, where: str
 ) -> None:
-    mail = free_box.receive_proven()
+    mail = auto_box.receive_proven()
     send = {"to": BOB, "subject": "x", "body": "y"}
-    (read,) = other_process(free_box, where, ("read_email", {"email_id": mail["id"]}))
+    (read,) = other_process(auto_box, where, ("read_email", {"email_id": mail["id"]}))
     assert read["trust"]["label"] == "authenticated"
-    (held,) = other_process(free_box, where, ("send_email", send))
+    (held,) = other_process(auto_box, where, ("send_email", send))
     assert held["held"] is True
     assert held["decision"]["code"] == "recipient_from_mail"
-    free_box.decide(held["id"])
-    (sent,) = other_process(free_box, where, ("send_email", send | {"subject": "Again"}))
+    auto_box.decide(held["id"])
+    (sent,) = other_process(auto_box, where, ("send_email", send | {"subject": "Again"}))
     assert sent["held"] is False
     assert sent["decision"]["action"] == "allow"
 
@@ -120,20 +120,20 @@ def test_a_conversation_that_goes_on_in_another_process_is_as_guarded(
 def broken(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Durable, str]:
     """A store whose memory has gone, and the code of the error that tools answer with."""
     if request.param == "sqlite":
-        file = opened(str(tmp_path / "guard.db"))
+        file = open_store_at(str(tmp_path / "guard.db"))
         file.close()
         return file, "internal"
     with RedisServer(tmp_path) as server:
-        return opened(server.url), "memory_unavailable"
+        return open_store_at(server.url), "memory_unavailable"
 
 
 @pytest.mark.parametrize("broken", ["sqlite", "redis"], indirect=True)
 async def test_a_guard_that_cannot_remember_shows_and_sends_nothing(
-    free_box: Box, connect: Connect, broken: tuple[Durable, str]
+    auto_box: Inbox, connect: Connect, broken: tuple[Durable, str]
 ) -> None:
     store, code = broken
-    mail = free_box.receive_proven("A secret body.")
-    tools = connect(free_box, store=store)
+    mail = auto_box.receive_proven("A secret body.")
+    tools = connect(auto_box, store=store)
     for name, arguments in [
         ("check_inbox", {}),
         ("read_email", {"email_id": mail["id"]}),
@@ -146,8 +146,8 @@ async def test_a_guard_that_cannot_remember_shows_and_sends_nothing(
         result = await tools.call(name, arguments)
         assert code_of(result) == code
         assert "secret" not in str(result.as_data())
-    assert free_box.mails() == []
-    assert free_box.mail(mail["id"])["tags"] == {}
+    assert auto_box.mails() == []
+    assert auto_box.mail(mail["id"])["tags"] == {}
 
 
 class Forgetful(MemorySessionStore):
@@ -158,11 +158,11 @@ class Forgetful(MemorySessionStore):
 
 
 async def test_what_was_sent_is_not_reported_as_if_it_was_not(
-    free_box: Box, connect: Connect
+    auto_box: Inbox, connect: Connect
 ) -> None:
-    tools = connect(free_box, store=Forgetful())
-    await tainted(free_box, tools)
+    tools = connect(auto_box, store=Forgetful())
+    await tainted(auto_box, tools)
     result = await tools("send_email", to=BOB, subject="x", body="y")
-    (held,) = free_box.mails()
+    (held,) = auto_box.mails()
     assert held["id"] in result.text
     assert decided(result).action is Action.HOLD

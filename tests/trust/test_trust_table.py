@@ -156,6 +156,15 @@ def test_an_untainted_conversation_sends_by_the_mailboxs_mode() -> None:
         assert TrustPolicy(policy).on_add_contact(STRANGER, UNTAINTED).action is A
 
 
+def test_a_reply_to_all_of_ones_own_message_is_allowed_while_untainted() -> None:
+    own = Assessment(Label.OWN, standing=Standing.LISTED)
+    facts = ReplyFacts("msg_1", own, "me@acme.example", (), ("bob@acme.example", STRANGER))
+    for policy in POLICIES:
+        assert TrustPolicy(policy).on_reply(facts, UNTAINTED).action is A
+    tainted = Taint.from_assessment(Assessment(Label.AUTHENTICATED), [STRANGER])
+    assert TrustPolicy().on_reply(facts, tainted).action is H
+
+
 def test_an_address_that_nobody_was_seen_to_name_is_held_too() -> None:
     taint = Taint.from_assessment(Assessment(Label.FAILED), [])
     assert TrustPolicy().on_send(["spelled.out@evil.example"], taint).action is H

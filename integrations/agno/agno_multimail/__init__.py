@@ -5,6 +5,6 @@ from agno_multimail import MultiMailToolkit
 Agent(model=model, tools=[MultiMailToolkit()])
 """
 
-from .toolkit import MultiMailApproverToolkit, MultiMailToolkit
+from ._toolkit import MultiMailApproverToolkit, MultiMailToolkit
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailToolkit"]

@@ -5,6 +5,6 @@ from autogen_multimail import MultiMailToolkit
 AssistantAgent("clerk", model_client=client, tools=[*MultiMailToolkit().get_tools()])
 """
 
-from .toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolError, MultiMailToolkit
+from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolError, MultiMailToolkit
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailTool", "MultiMailToolError", "MultiMailToolkit"]

@@ -5,6 +5,6 @@ from crewai_multimail import MultiMailToolkit
 Agent(role="Support", …, tools=MultiMailToolkit().get_tools())
 """
 
-from .toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit
+from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailTool", "MultiMailToolkit"]

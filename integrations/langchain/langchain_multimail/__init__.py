@@ -8,13 +8,13 @@ agent = create_agent(model, tools=MultiMailToolkit().get_tools())
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit
+from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit
 
 if TYPE_CHECKING:
-    from .guarded import GuardedRetriever
-    from .loader import MultiMailLoader
-    from .middleware import MultiMailMiddleware
-    from .retriever import MultiMailRetriever
+    from ._guarded_retriever import GuardedRetriever
+    from ._loader import MultiMailLoader
+    from ._middleware import MultiMailMiddleware
+    from ._retriever import MultiMailRetriever
 
 __all__ = [
     "GuardedRetriever",
@@ -27,16 +27,16 @@ __all__ = [
 ]
 
 # Imported at their first use: the tools need neither all of `langchain` nor its vector stores.
-_LATE = {
-    "GuardedRetriever": "guarded",
-    "MultiMailLoader": "loader",
-    "MultiMailMiddleware": "middleware",
-    "MultiMailRetriever": "retriever",
+_LAZY_MODULES = {
+    "GuardedRetriever": "_guarded_retriever",
+    "MultiMailLoader": "_loader",
+    "MultiMailMiddleware": "_middleware",
+    "MultiMailRetriever": "_retriever",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is not needed for the tools at its first use."""
-    if name in _LATE:
-        return getattr(import_module(f".{_LATE[name]}", __name__), name)
+    """Import a lazy name at its first use."""
+    if name in _LAZY_MODULES:
+        return getattr(import_module(f".{_LAZY_MODULES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,6 @@ from semantic_kernel_multimail import MultiMailToolkit
 ChatCompletionAgent(service=service, plugins=[MultiMailToolkit().get_plugin()])
 """
 
-from .toolkit import MultiMailApproverToolkit, MultiMailFunction, MultiMailToolkit
+from ._toolkit import MultiMailApproverToolkit, MultiMailFunction, MultiMailToolkit
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailFunction", "MultiMailToolkit"]

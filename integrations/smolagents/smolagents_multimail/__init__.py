@@ -5,6 +5,6 @@ from smolagents_multimail import MultiMailToolkit
 CodeAgent(tools=[*MultiMailToolkit().get_tools(), my_tool], model=model)
 """
 
-from .toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit, Reply
+from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit, Reply
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailTool", "MultiMailToolkit", "Reply"]

@@ -1,26 +1,75 @@
-"""Tools: what an agent, or an approver, may do with a mailbox, before any framework."""
+"""Tools for agents and approvers, independent of any framework.
 
+A `Toolkit` has the tools and runs them; `ToolkitBase` is the base of the frameworks' toolkits.
+The functions on `RenderedEmail` give app code whole messages under the same guard.
+"""
+
+from ._format import DATA_NOTE, label_line
+from ._guard import Guard, Observer
+from ._rendered import (
+    TRUSTED_LABELS,
+    MailFilter,
+    MessagePage,
+    RenderedEmail,
+    fetch_mailbox_page,
+    fetch_thread,
+    mark_all_shown,
+    parse_labels,
+    render_email,
+)
+from ._session import MIN_CHARS, ToolContext, ToolSession
+from ._spec import (
+    SAFE_FACTS,
+    Access,
+    Hints,
+    Steps,
+    ToolArgs,
+    ToolError,
+    ToolResult,
+    ToolRun,
+    ToolSpec,
+)
+from ._toolkit import (
+    ApproverToolkit,
+    SessionOptions,
+    Toolkit,
+    ToolkitBase,
+    ToolkitOptions,
+)
 from .catalogue import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS
-from .context import ToolContext
-from .guard import Observer
-from .session import ToolSession
-from .spec import Access, Hints, ToolArgs, ToolError, ToolResult, ToolSpec
-from .toolkit import ApproverToolkit, Toolkit, ToolkitOptions
 
 __all__ = [
     "AGENT_INSTRUCTIONS",
     "AGENT_TOOLS",
     "APPROVER_TOOLS",
+    "DATA_NOTE",
+    "MIN_CHARS",
+    "SAFE_FACTS",
+    "TRUSTED_LABELS",
     "Access",
     "ApproverToolkit",
+    "Guard",
     "Hints",
+    "MailFilter",
+    "MessagePage",
     "Observer",
+    "RenderedEmail",
+    "SessionOptions",
+    "Steps",
     "ToolArgs",
     "ToolContext",
     "ToolError",
     "ToolResult",
+    "ToolRun",
     "ToolSession",
     "ToolSpec",
     "Toolkit",
+    "ToolkitBase",
     "ToolkitOptions",
+    "fetch_mailbox_page",
+    "fetch_thread",
+    "label_line",
+    "mark_all_shown",
+    "parse_labels",
+    "render_email",
 ]

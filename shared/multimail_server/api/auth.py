@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
 
-from ..api_keys import digest_of
+from ..api_keys import digest_key
 from ..errors import ApiError
 from ..services import Principal
 from ..store.protocol import Store
@@ -25,7 +25,7 @@ def authenticate(headers: Headers, store: Store) -> Principal:
             "missing_key",
             "This request has no API key. Send it as `Authorization: Bearer mm_…` or `X-API-Key`.",
         )
-    key = store.read(lambda tx: tx.key_by_sha256(digest_of(secret)))
+    key = store.read(lambda tx: tx.key_by_sha256(digest_key(secret)))
     if key is None or key.revoked_at is not None:
         raise _build_unauthenticated(
             "invalid_key", "This API key is unknown on this server, or it was revoked."

@@ -14,10 +14,9 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, TypeAdapter
 
 from .._version import version
-from ..lazy_models import ensure_model_built
 from .request import QueryParameter
 from .routing import JSON, Route, Schema
-from .schemas.base import ErrorOut
+from .schemas.base import ErrorOut, ensure_model_built
 from .schemas.oversight import ApprovalRequiredOut
 
 Json = dict[str, Any]

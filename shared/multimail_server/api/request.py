@@ -13,10 +13,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ..errors import ApiError, invalid
-from ..lazy_models import ensure_model_built
 from ..pages.sessions import SessionManager
 from ..services import Principal, Services
 from .auth import SignedLinks
+from .schemas.base import ensure_model_built
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")

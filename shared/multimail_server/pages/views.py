@@ -14,11 +14,10 @@ from urllib.parse import quote, urlencode
 from pydantic import ValidationError
 
 from ..api.request import CURSOR, ApiRequest, ApiResponse, build_cursor, query_str
-from ..api.schemas.base import Markdown, RequestModel, Subject
+from ..api.schemas.base import Markdown, RequestModel, Subject, ensure_model_built
 from ..api.schemas.oversight import MAX_REASON
-from ..api_keys import digest_of
+from ..api_keys import digest_key
 from ..errors import ApiError, conflict, forbidden, invalid
-from ..lazy_models import ensure_model_built
 from ..oversight import Direction, State
 from ..services.approval_links import get_content_digest
 from ..services.auth import require_approver
@@ -68,7 +67,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
     secret = form.get("key").strip()[:_MAX_KEY]
     review = request.services.review
     try:
-        principal = require_approver(review.key_by_sha256(digest_of(secret)))
+        principal = require_approver(review.key_by_sha256(digest_key(secret)))
     except ApiError as error:
         if error.status == 401:
             request.sessions.record_failure(request.client_host)

@@ -74,12 +74,11 @@ class ApprovalLinkService:
                 expires_at=min(ends, message.expires_at or ends),
             )
             tx.put_approval_link(link)
-            context.audit(
+            context.audit_message(
                 tx,
                 principal,
                 "oversight.link",
-                ("email", message.id),
-                mailbox_id=message.mailbox_id,
+                message,
                 content_hash=link.content_hash,
                 expires_at=link.expires_at.isoformat(),
             )

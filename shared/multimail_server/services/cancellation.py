@@ -86,12 +86,11 @@ class CancellationService:
                 decided_at=None,
                 decided_by=None,
             )
-            context.audit(
+            context.audit_message(
                 tx,
                 principal,
                 "email.reschedule",
-                ("email", message.id),
-                mailbox_id=message.mailbox_id,
+                message,
                 send_at=send_at.isoformat(),
                 content_hash=digest,
             )

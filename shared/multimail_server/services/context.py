@@ -148,6 +148,13 @@ class AppContext:
             )
         )
 
+    def audit_message(
+        self, tx: Tx, principal: Principal, action: str, message: Message, **metadata: Any
+    ) -> None:
+        """Add an entry about a message to the audit log; see `audit`."""
+        resource = ("email", message.id)
+        self.audit(tx, principal, action, resource, mailbox_id=message.mailbox_id, **metadata)
+
 
 def _check_key(tx: Reader, principal: Principal) -> None:
     """Reject a request whose key was revoked or lost a scope since it was authenticated."""

@@ -103,13 +103,7 @@ class DecisionService:
         if is_expired(message, now):
             # The expiry has to be committed, so the error is returned instead of raised.
             apply_event(tx, message, Event.EXPIRED, now, context.pending_ttl)
-            context.audit(
-                tx,
-                Principal.system(message.account_id),
-                "email.expire",
-                ("email", message.id),
-                mailbox_id=message.mailbox_id,
-            )
+            context.audit_message(tx, Principal.system(message.account_id), "email.expire", message)
             return conflict(
                 "expired", f"Message {email_id} expired before this decision; it was not sent."
             )
@@ -128,12 +122,11 @@ class DecisionService:
             return message
         if approve and message.direction is Direction.OUTBOUND:
             tx.add_approved_recipients(message.mailbox_id, message.recipients)
-        context.audit(
+        context.audit_message(
             tx,
             principal,
             "oversight.approve" if approve else "oversight.reject",
-            ("email", message.id),
-            mailbox_id=message.mailbox_id,
+            message,
             content_hash=message.content_hash,
             status=moved.status.value,
             metadata=message.metadata or None,

@@ -96,9 +96,7 @@ class MessageService:
             if may_see(principal, message):
                 moved = apply_event(tx, message, Event.OPENED, context.now(), context.pending_ttl)
                 message = moved or message
-            context.audit(
-                tx, principal, "email.read", ("email", message.id), mailbox_id=message.mailbox_id
-            )
+            context.audit_message(tx, principal, "email.read", message)
             return self._open(tx, message)
 
         return context.store.read(peek_at) if peek else context.write(mark_read)
@@ -181,13 +179,7 @@ class MessageService:
 
         def work(tx: Tx) -> bytes:
             message = self._find_visible(tx, principal, mailbox_id, email_id)
-            context.audit(
-                tx,
-                principal,
-                "email.read_raw",
-                ("email", message.id),
-                mailbox_id=message.mailbox_id,
-            )
+            context.audit_message(tx, principal, "email.read_raw", message)
             return _transmitted(tx, message)
 
         return context.write(work)
@@ -288,12 +280,11 @@ class MessageService:
         self, tx: Tx, principal: Principal, message: Message, tags: dict[str, str]
     ) -> None:
         tx.set_tags(message.id, tags)
-        self._context.audit(
+        self._context.audit_message(
             tx,
             principal,
             "email.tag",
-            ("email", message.id),
-            mailbox_id=message.mailbox_id,
+            message,
             tags=sorted(tags),
         )
 

@@ -261,12 +261,11 @@ def _record_bounce(
         bounce_code=failure.code,
         bounce_reason=failure.text or failure.status or None,
     )
-    context.audit(
+    context.audit_message(
         tx,
         Principal.system(message.account_id),
         "email.bounce",
-        ("email", message.id),
-        mailbox_id=message.mailbox_id,
+        message,
         bounce_type=failure.kind,
         code=failure.code,
         enhanced=failure.status or None,

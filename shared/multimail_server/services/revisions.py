@@ -79,12 +79,11 @@ def put_revision(
     if after.files != before.files:
         tx.remove_attachments(message.id)
         insert_files(context, tx, message.id, after.files)
-    context.audit(
+    context.audit_message(
         tx,
         principal,
         action,
-        ("email", message.id),
-        mailbox_id=message.mailbox_id,
+        message,
         revision=number + 1,
         content_hash=after.message.content_hash,
         content_hash_before=message.content_hash,

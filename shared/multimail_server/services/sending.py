@@ -259,12 +259,11 @@ class SendService:
                     context.now(),
                 )
             )
-        context.audit(
+        context.audit_message(
             tx,
             principal,
             "email.reply" if draft.answers else "email.send",
-            ("email", message.id),
-            mailbox_id=message.mailbox_id,
+            message,
             status=moved.status.value,
             oversight_mode=moved.mode.value,
             recipients=len(moved.recipients),

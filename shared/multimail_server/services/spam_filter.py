@@ -72,12 +72,11 @@ class SpamFilterService:
             _check(principal, message, spam=spam)
             changes: dict[str, Any] = {"spam_verdict": _VERDICTS[event]}
             moved = apply_event(tx, message, event, context.now(), context.pending_ttl, **changes)
-            context.audit(
+            context.audit_message(
                 tx,
                 principal,
                 "email.report_spam" if spam else "email.report_clean",
-                ("email", message.id),
-                mailbox_id=message.mailbox_id,
+                message,
                 status=(moved or message).status.value,
             )
             return moved or message

@@ -17,7 +17,7 @@ from ..store.records import (
     WebhookDelivery,
     WebhookSource,
 )
-from ..webhook_signing import FORMATS, mint_signing_secret
+from ..webhook_signing import FORMATS, generate_signing_secret
 from .context import AppContext, Principal, find_mailbox
 from .events import EVENT_KINDS, MAILBOX_EVENTS, OVERSIGHT_EVENTS
 
@@ -82,7 +82,7 @@ class WebhookService:
                 account_id=principal.account_id,
                 url=target,
                 events=names,
-                signing_secret=mint_signing_secret(),
+                signing_secret=generate_signing_secret(),
                 signature_format=signature_format,
                 source=WebhookSource.SUBSCRIPTION,
                 created_at=context.now(),

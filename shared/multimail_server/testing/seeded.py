@@ -8,7 +8,7 @@ import random
 import threading
 from datetime import UTC, datetime
 
-from ..api_keys import SecretKey, secret_key
+from ..api_keys import SecretKey, build_secret_key
 from ..clock import RANDOM_BITS, Clock, Ids, id_text
 
 _FIRST = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
@@ -61,4 +61,4 @@ class SeededKeys:
             self._count += 1
             text = f"multimail seeded key\n{self._seed}\n{self._count}"
         digest = hashlib.sha256(text.encode()).digest()[:_KEY_BYTES]
-        return secret_key(f"mm_test_{base64.urlsafe_b64encode(digest).decode()}")
+        return build_secret_key(f"mm_test_{base64.urlsafe_b64encode(digest).decode()}")

@@ -1,7 +1,4 @@
-"""The JSON form of seed mail: mailboxes to make, messages that came in, and conversations.
-
-Seeding: mail to begin with, read from .eml, mbox or JSON. Nothing is stored here.
-"""
+"""Seed mail, read from .eml, mbox or JSON files. Nothing is stored here."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..lazy_models import ensure_model_built
+from ..api.schemas.base import ensure_model_built
 from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.headers import read_headers, unfold
 from ..oversight import Mode
@@ -40,42 +37,47 @@ _OWN_FIELDS = frozenset(
 )
 
 
-def _one_line(value: str) -> str:
+def _require_one_line(value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise ValueError("it has a line break or a control character in it")
+        raise ValueError("it holds a line break or a control character")
     return value
 
 
-def _somebody(value: str) -> str:
+def _require_address(value: str) -> str:
     if not is_address(parseaddr(value)[1]):
-        raise ValueError(f"{value[:80]!r} is not like ann@example.org or Ann <ann@example.org>")
+        raise ValueError(
+            f"{value[:80]!r} is not an address such as ann@example.org or Ann <ann@example.org>"
+        )
     return value
 
 
-def _more_fields(value: dict[str, str]) -> dict[str, str]:
+def _require_extra_headers(value: dict[str, str]) -> dict[str, str]:
     if len({name.lower() for name in value}) < len(value):
-        raise ValueError("a header stands there twice")
+        raise ValueError("a header is repeated")
     for name in value:
         if name.lower() in _OWN_FIELDS or name.lower().startswith(("content-", "mime-")):
-            raise ValueError(f"the header {name} is made from the other fields; leave it out")
+            raise ValueError(f"the header {name} is set by another field; leave it out")
     return value
 
 
-def _plain_type(value: str) -> str:
+def _require_plain_type(value: str) -> str:
     if value.lower().startswith(("multipart/", "message/")):
-        raise ValueError("a file is no multipart and no message; take application/octet-stream")
+        raise ValueError(
+            "an attachment cannot be multipart or a message; use application/octet-stream"
+        )
     return value
 
 
-def _listed(value: Any) -> Any:
+def _to_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Line = Annotated[str, Field(max_length=998), AfterValidator(_one_line)]
-Person = Annotated[Line, AfterValidator(_somebody)]
-People = Annotated[list[Person], BeforeValidator(_listed)]
+Line = Annotated[str, Field(max_length=998), AfterValidator(_require_one_line)]
+Person = Annotated[Line, AfterValidator(_require_address)]
+People = Annotated[list[Person], BeforeValidator(_to_list)]
 Headers = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], Line], AfterValidator(_more_fields)
+    dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], Line],
+    AfterValidator(_require_extra_headers),
 ]
 
 
@@ -90,7 +92,9 @@ class SeedAttachment(_Part):
     content: str | None = None
     content_base64: str | None = None
     content_type: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+$"), AfterValidator(_plain_type)
+        str,
+        Field(pattern=r"^[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+$"),
+        AfterValidator(_require_plain_type),
     ] = "text/plain"
 
     @model_validator(mode="after")
@@ -111,7 +115,7 @@ class SeedAttachment(_Part):
 
 
 class SeedMessage(_Part):
-    """A message that came in. `mailbox` is an id or an address; the first mailbox if not given."""
+    """An inbound message. `mailbox` is an id or an address; default the first mailbox."""
 
     sender: Annotated[Person, Field(validation_alias=AliasChoices("from", "sender"))]
     subject: Line = ""
@@ -126,14 +130,14 @@ class SeedMessage(_Part):
 
 
 class SeedThread(_Part):
-    """A conversation: each message answers the one before it."""
+    """A thread: each message replies to the previous one."""
 
     subject: Line = ""
     mailbox: Line | None = None
     messages: Annotated[list[SeedMessage], Field(min_length=1)]
 
-    def filled(self) -> tuple[SeedMessage, ...]:
-        """Return the messages, each with the thread's mailbox and subject where it has none."""
+    def fill(self) -> tuple[SeedMessage, ...]:
+        """Return the messages, with the thread's mailbox and subject as defaults."""
         return tuple(
             message.model_copy(
                 update={
@@ -149,7 +153,7 @@ class SeedThread(_Part):
 
 
 class SeedMailbox(_Part):
-    """A mailbox to make, unless it is there already."""
+    """A mailbox to create if it is missing."""
 
     address: Annotated[Line, Field(min_length=1)]
     display_name: Line | None = None
@@ -157,7 +161,7 @@ class SeedMailbox(_Part):
 
 
 class SeedDocument(_Part):
-    """The whole file."""
+    """A seed file."""
 
     mailboxes: list[SeedMailbox] = []
     messages: list[SeedMessage] = []
@@ -165,11 +169,11 @@ class SeedDocument(_Part):
 
 
 _SUFFIXES = (".eml", ".mbox", ".json")
-_FOR = ("delivered-to", "x-original-to", "to", "cc")
+_RECIPIENT_FIELDS = ("delivered-to", "x-original-to", "to", "cc")
 
 
 class SeedError(ValueError):
-    """Seed mail cannot be used; the message names the file and what is wrong."""
+    """Seed mail is invalid; the message names the file and the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +182,8 @@ class RawSeed:
 
     Attributes:
         raw: Its bytes.
-        mail_from: The envelope's sender; empty when the message does not tell.
-        recipients: Whom its header says it was for.
+        mail_from: The envelope sender; empty if Return-Path is missing.
+        recipients: The recipients in its header.
     """
 
     raw: bytes
@@ -189,11 +193,11 @@ class RawSeed:
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What to begin with.
+    """The contents of seed files.
 
     Attributes:
-        mailboxes: To make, unless they are there.
-        conversations: Messages to compose; in each, one answers the other.
+        mailboxes: Mailboxes to create if they are missing.
+        conversations: Messages to compose, by thread.
         raw: Whole messages.
     """
 
@@ -203,10 +207,10 @@ class Seed:
 
 
 def read_seeds(path: Path) -> list[Seed]:
-    """Return what a file, or every .eml, .mbox and .json file of a directory, holds.
+    """Return the seed mail of a file, or of all .eml, .mbox and .json files of a directory.
 
     Raises:
-        SeedError: There is no such file, it holds no mail, or the JSON is not of the form.
+        SeedError: The file is missing, holds no mail, or its JSON is invalid.
     """
     try:
         if not path.is_dir():
@@ -220,44 +224,44 @@ def read_seeds(path: Path) -> list[Seed]:
 
 
 def parse_seed(name: str, content: bytes) -> Seed:
-    """Return what the bytes of a JSON file, an mbox or one message hold.
+    """Return the seed mail in the bytes of a JSON file, an mbox or one message.
 
     Args:
-        name: Of the file, for errors.
+        name: The name of the file, for errors.
         content: JSON begins with `{`, an mbox with `From `; anything else is one message.
     Raises:
-        SeedError: It is empty, or the JSON is not of the form.
+        SeedError: It holds no mail, or the JSON is invalid.
     """
     if content.lstrip()[:1] == b"{":
-        return _described(name, content)
-    letters = _mbox(content) if content.startswith(b"From ") else [content]
-    found = tuple(_raw(raw) for raw in letters if raw.strip())
-    if not found:
+        return _parse_json(name, content)
+    messages = _read_mbox(content) if content.startswith(b"From ") else [content]
+    seeds = tuple(_parse_raw(raw) for raw in messages if raw.strip())
+    if not seeds:
         raise SeedError(f"{name} holds no mail")
-    return Seed(raw=found)
+    return Seed(raw=seeds)
 
 
 def compose_seed(
     message: SeedMessage, recipient: str, message_id: str, thread: Sequence[str], now: datetime
 ) -> bytes:
-    """Return the bytes of a message, the same for the same arguments.
+    """Return the bytes of a message, which depend on the arguments only.
 
     Args:
-        message: As the JSON describes it.
-        recipient: The mailbox; To where the message has none.
+        message: The message in the JSON.
+        recipient: The address of the mailbox; To if the message has none.
         message_id: With its angle brackets.
-        thread: The Message-IDs that it answers, oldest first.
-        now: Date where the message has none.
+        thread: The Message-IDs of the earlier messages, oldest first.
+        now: Date if the message has none.
     Raises:
-        SeedError: The headers contradict each other.
+        SeedError: The message cannot be composed.
     """
     try:
-        return _seed_message(message, recipient, message_id, thread, now).as_bytes()
+        return _build_message(message, recipient, message_id, thread, now).as_bytes()
     except ValueError as error:
-        raise SeedError(f"the message {message.subject!r} cannot be written: {error}") from None
+        raise SeedError(f"the message {message.subject!r} cannot be composed: {error}") from None
 
 
-def _seed_message(
+def _build_message(
     message: SeedMessage, recipient: str, message_id: str, thread: Sequence[str], now: datetime
 ) -> EmailMessage:
     mail = EmailMessage(policy=SMTP)
@@ -270,38 +274,39 @@ def _seed_message(
         mail["In-Reply-To"], mail["References"] = thread[-1], " ".join(thread)
     for name, value in message.headers.items():
         mail[name] = value
-    _fill(mail, message, hashlib.sha256(message_id.encode()).hexdigest()[:24])
+    _add_parts(mail, message, hashlib.sha256(message_id.encode()).hexdigest()[:24])
     return mail
 
 
-def _fill(mail: EmailMessage, message: SeedMessage, mark: str) -> None:
+def _add_parts(mail: EmailMessage, message: SeedMessage, boundary_id: str) -> None:
     mail.set_content(message.body)
     if message.html is not None:
         # The library's own boundaries are random.
-        mail.make_alternative(boundary=f"=_alternative_{mark}")
+        mail.make_alternative(boundary=f"=_alternative_{boundary_id}")
         mail.add_alternative(message.html, subtype="html")
     if message.attachments:
-        mail.make_mixed(boundary=f"=_mixed_{mark}")
+        mail.make_mixed(boundary=f"=_mixed_{boundary_id}")
     for file in message.attachments:
         main, _, sub = file.content_type.partition("/")
         mail.add_attachment(file.data(), maintype=main, subtype=sub, filename=file.name)
 
 
-def _described(name: str, content: bytes) -> Seed:
+def _parse_json(name: str, content: bytes) -> Seed:
     try:
         document = ensure_model_built(SeedDocument).model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        said = str(first["msg"]).removeprefix("Value error, ")
-        raise SeedError(f"{name}: {f'`{place}`' if place else 'it'} is wrong: {said}") from None
-    alone = tuple((message,) for message in document.messages)
-    threads = tuple(thread.filled() for thread in document.threads)
-    return Seed(tuple(document.mailboxes), alone + threads)
+        path = ".".join(str(part) for part in first["loc"])
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        field = f"`{path}`" if path else "the document"
+        raise SeedError(f"{name}: {field} is invalid: {reason}") from None
+    single = tuple((message,) for message in document.messages)
+    threads = tuple(thread.fill() for thread in document.threads)
+    return Seed(tuple(document.mailboxes), single + threads)
 
 
-def _mbox(content: bytes) -> list[bytes]:
-    """Return the messages of an mbox; the standard library reads one from a file alone."""
+def _read_mbox(content: bytes) -> list[bytes]:
+    """Return the messages of an mbox, which the standard library reads from files only."""
     import mailbox  # late: a server that starts without a seed does not need it
 
     with tempfile.TemporaryDirectory(prefix="multimail-") as folder:
@@ -314,11 +319,11 @@ def _mbox(content: bytes) -> list[bytes]:
             box.close()
 
 
-def _raw(raw: bytes) -> RawSeed:
-    found = read_headers(raw)
-    fields = [unfold(value) for name in _FOR for value in found.all(name)]
+def _parse_raw(raw: bytes) -> RawSeed:
+    headers = read_headers(raw)
+    fields = [unfold(value) for name in _RECIPIENT_FIELDS for value in headers.all(name)]
     recipients = (address for _, address in getaddresses(fields) if is_address(address))
-    mail_from = parseaddr(unfold(found.first("return-path")))[1]
+    mail_from = parseaddr(unfold(headers.first("return-path")))[1]
     return RawSeed(
         raw, mail_from if is_address(mail_from) else "", tuple(map(to_mailbox_address, recipients))
     )

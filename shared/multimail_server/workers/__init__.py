@@ -1,0 +1,1 @@
+"""Worker threads: outbox, webhooks, periodic jobs."""

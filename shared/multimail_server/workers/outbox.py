@@ -268,12 +268,11 @@ class Outbox(ScheduledWorker):
         self._audit(tx, message, "email.fail", code=code, bounce_type=bounce_type)
 
     def _audit(self, tx: Tx, message: Message, action: str, **metadata: object) -> None:
-        self._context.audit(
+        self._context.audit_message(
             tx,
             Principal.system(message.account_id),
             action,
-            ("email", message.id),
-            mailbox_id=message.mailbox_id,
+            message,
             **metadata,
         )
 

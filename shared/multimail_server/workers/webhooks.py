@@ -23,7 +23,7 @@ from ..services.context import AppContext, Principal
 from ..services.webhooks import disable
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.records import DeliveryStatus, Webhook, WebhookDelivery
-from ..webhook_signing import signed_headers
+from ..webhook_signing import build_signature_headers
 from .scheduler import CLAIM_RETRY_SECONDS, LoopBarrier
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ class WebhookDispatcher:
         return {
             "Content-Type": "application/json",
             "User-Agent": f"multimail-embedded/{version()}",
-            **signed_headers(
+            **build_signature_headers(
                 hook.signing_secret,
                 hook.signature_format,
                 delivery.id,

@@ -17,7 +17,7 @@ from ...services.auth import get_inbound_mode
 from ...services.export import ExportedMessage, ExportPage
 from ...services.mailboxes import MailboxChanges
 from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
-from ...webhook_signing import mint_signing_secret
+from ...webhook_signing import generate_signing_secret
 from ..request import build_cursor
 from .base import (
     Address,
@@ -81,7 +81,7 @@ class MailboxChangeIn(RequestModel):
         fields = self.model_dump(mode="json", exclude_unset=True)
         settings = {name: value for name, value in fields.items() if name not in _NOT_SETTINGS}
         secrets = {
-            name: mint_signing_secret() if fields[name] else ""
+            name: generate_signing_secret() if fields[name] else ""
             for name in _WEBHOOK_SETTINGS
             if name in fields
         }

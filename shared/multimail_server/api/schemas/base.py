@@ -7,8 +7,9 @@ the one function that builds it; mypy compares the two, so that what is describe
 from __future__ import annotations
 
 import re
+import threading
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +26,7 @@ from ...oversight import Direction, Mode, State
 from ...services.drafts import MAX_RECIPIENTS
 
 Json = dict[str, Any]
+M = TypeVar("M", bound=BaseModel)
 
 MAX_SUBJECT = 998
 MAX_MARKDOWN = 262_144
@@ -35,6 +37,20 @@ class RequestModel(BaseModel):
     """Base of all request bodies: JSON types are not converted, unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True, defer_build=True)
+
+
+_build_lock = threading.Lock()
+
+
+def ensure_model_built(model: type[M]) -> type[M]:
+    """Return a model whose validator is built, which `defer_build` leaves to its first use.
+
+    Requests run in threads, and pydantic doesn't document a concurrent build as safe.
+    """
+    if not model.__pydantic_complete__:
+        with _build_lock:
+            model.model_rebuild()
+    return model
 
 
 def _check_address(text: str) -> str:

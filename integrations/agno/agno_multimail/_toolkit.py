@@ -1,0 +1,137 @@
+"""Converts the catalogue's tools into an Agno toolkit."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, ClassVar, Unpack
+
+from agno.run import RunContext
+from agno.tools import Function
+from agno.tools import Toolkit as AgnoToolkit
+from agno.tools.function import ToolResult as AgnoResult
+
+from multimail.tools import (
+    AGENT_INSTRUCTIONS,
+    APPROVER_TOOLS,
+    ToolkitBase,
+    ToolkitOptions,
+    ToolResult,
+    ToolSession,
+    ToolSpec,
+)
+
+
+class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
+    """The agent's tools: read, draft, send under oversight. None of them can approve.
+
+    Takes the arguments of `multimail.tools.ToolkitBase`, and Agno's own. A conversation is Agno's
+    `session_id`; the members of a team share that of their run.
+
+    Args:
+        api_key: Default `MULTIMAIL_API_KEY`.
+        include_tools: Agno's name for `include`.
+        exclude_tools: Agno's name for `exclude`.
+        requires_confirmation_tools: Tools before which the run pauses until it is confirmed.
+        instructions: Instructions for an agent that has these tools; default the catalogue's.
+        add_instructions: Whether they are added to the system message.
+
+    Raises:
+        multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
+    """
+
+    passes_session_id = True
+    default_instructions: ClassVar[str | None] = AGENT_INSTRUCTIONS
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        include_tools: Iterable[str] | None = None,
+        exclude_tools: Iterable[str] | None = None,
+        requires_confirmation_tools: Iterable[str] | None = None,
+        instructions: str | None = None,
+        add_instructions: bool = True,
+        **options: Unpack[ToolkitOptions],
+    ) -> None:
+        if include_tools is not None:
+            options["include"] = include_tools
+        if exclude_tools is not None:
+            options["exclude"] = exclude_tools
+        ToolkitBase.__init__(self, api_key, **options)
+        confirmed = list(requires_confirmation_tools or ())
+        for name in confirmed:
+            self.spec(name)  # Agno itself only warns of a name that does not exist.
+        instructions = instructions or self.default_instructions
+        AgnoToolkit.__init__(
+            self,
+            name="multimail",
+            # Agno keeps the synchronous and the asynchronous functions apart by their entrypoint.
+            tools=[
+                *(self._build_tool(spec, None) for spec in self.specs),
+                *(_build_function(spec, _bind_async(spec, self.session)) for spec in self.specs),
+            ],
+            instructions=instructions,
+            add_instructions=add_instructions and bool(instructions),
+            requires_confirmation_tools=confirmed,
+        )
+
+    def get_tools(self, session_id: str | None = None) -> list[Function]:
+        """Return the tools one by one, for a list that mixes them with others.
+
+        Args:
+            session_id: The conversation of calls for which Agno passes none.
+        """
+        if session_id is None:
+            return list(self.functions.values())
+        return super().get_tools(session_id)
+
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> Function:
+        return _build_function(spec, _bind_sync(spec, self.session, session_id))
+
+
+class MultiMailApproverToolkit(MultiMailToolkit):
+    """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
+
+    catalogue = APPROVER_TOOLS
+    default_instructions = None
+
+
+def _bind_sync(
+    spec: ToolSpec, session: ToolSession, session_id: str | None
+) -> Callable[..., AgnoResult]:
+    def call(run_context: RunContext | None = None, **arguments: Any) -> AgnoResult:
+        conversation = run_context.session_id if run_context is not None else session_id
+        return _convert(session.call(spec, arguments, session_id=conversation))
+
+    # Agno reads annotations for every call, and compiles those that are text.
+    call.__annotations__ = _ANNOTATIONS
+    return call
+
+
+def _bind_async(spec: ToolSpec, session: ToolSession) -> Callable[..., Awaitable[AgnoResult]]:
+    async def call(run_context: RunContext | None = None, **arguments: Any) -> AgnoResult:
+        conversation = run_context.session_id if run_context is not None else None
+        return _convert(await session.acall(spec, arguments, session_id=conversation))
+
+    call.__annotations__ = _ANNOTATIONS
+    return call
+
+
+_ANNOTATIONS: dict[str, Any] = {"run_context": RunContext | None, "arguments": Any}
+
+
+def _build_function(
+    spec: ToolSpec, entrypoint: Callable[..., AgnoResult | Awaitable[AgnoResult]]
+) -> Function:
+    return Function(
+        name=spec.name,
+        description=spec.description,
+        parameters=spec.schema(),
+        entrypoint=entrypoint,
+        skip_entrypoint_processing=True,
+        cache_results=False,
+    )
+
+
+def _convert(result: ToolResult) -> AgnoResult:
+    return AgnoResult(content=result.text)

@@ -1,0 +1,117 @@
+"""Converts the catalogue's tools into AutoGen tools."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from autogen_core import CancellationToken
+from autogen_core.tools import BaseTool, ParametersSchema, StaticWorkbench, ToolSchema
+from pydantic import ValidationError
+
+from multimail.tools import (
+    APPROVER_TOOLS,
+    ToolArgs,
+    ToolError,
+    ToolkitBase,
+    ToolResult,
+    ToolSession,
+    ToolSpec,
+)
+
+
+class MultiMailToolError(Exception):
+    """A tool call failed; AutoGen turns it into a result with `is_error` for the model.
+
+    Attributes:
+        error: The same for code.
+    """
+
+    def __init__(self, error: ToolError) -> None:
+        super().__init__(ToolResult.failure(error).text)
+        self.error = error
+
+
+# A result is text for the model and facts for code, where AutoGen's type expects one model.
+class MultiMailTool(BaseTool[ToolArgs, Any]):
+    """One tool of the catalogue, which AutoGen runs as `run_json`."""
+
+    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str | None) -> None:
+        super().__init__(spec.args, ToolResult, spec.name, spec.description)
+        self._spec, self._session, self._session_id = spec, session, session_id
+
+    @property
+    def schema(self) -> ToolSchema:
+        """The catalogue's schema, as every other framework has it."""
+        return ToolSchema(
+            name=self.name,
+            description=self.description,
+            parameters=cast(ParametersSchema, self._spec.schema()),
+            strict=False,
+        )
+
+    async def run_json(
+        self,
+        args: Mapping[str, Any],
+        cancellation_token: CancellationToken,
+        call_id: str | None = None,
+    ) -> Any:
+        """Run the tool with the model's arguments.
+
+        Args:
+            args: The arguments, unchecked.
+            cancellation_token: Cancels the call; a request that was sent may still take effect.
+            call_id: The model's id of the call, for AutoGen's traces.
+
+        Returns:
+            The `ToolResult`; `return_value_as_string` converts it to the model's text.
+
+        Raises:
+            MultiMailToolError: The call failed; the text says why, and what to do next.
+        """
+        try:
+            return await super().run_json(args, cancellation_token, call_id)
+        except ValidationError as error:
+            raise MultiMailToolError(self._spec.explain_invalid(error)) from None
+
+    async def run(self, args: ToolArgs, cancellation_token: CancellationToken) -> ToolResult:
+        """Run the tool with checked arguments; otherwise like `run_json`."""
+        call = self._session.acall(
+            self._spec, args.model_dump(exclude_unset=True), session_id=self._session_id
+        )
+        task = asyncio.ensure_future(call)
+        cancellation_token.link_future(task)
+        result = await task
+        if result.error is not None:
+            raise MultiMailToolError(result.error)
+        return result
+
+    def return_value_as_string(self, value: Any) -> str:
+        """Return what the model reads: the text, with what a sender wrote between marks."""
+        return value.text if isinstance(value, ToolResult) else str(value)
+
+
+class MultiMailToolkit(ToolkitBase[BaseTool[Any, Any]]):
+    """The agent's tools: read, draft, send under oversight. None of them can approve.
+
+    Takes the arguments of `multimail.tools.ToolkitBase`; `get_tools()` returns what
+    `AssistantAgent(tools=…)` takes. AutoGen does not tell a tool which agent calls it, so each
+    `get_tools()` starts a conversation: call it once for each agent.
+
+    Raises:
+        multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
+    """
+
+    def get_workbench(self, session_id: str | None = None) -> StaticWorkbench:
+        """Return the tools as `AssistantAgent(workbench=…)` takes them, like `get_tools`."""
+        return StaticWorkbench(self.get_tools(session_id))
+
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool[Any, Any]:
+        return MultiMailTool(spec, self.session, session_id)
+
+
+class MultiMailApproverToolkit(MultiMailToolkit):
+    """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
+
+    catalogue = APPROVER_TOOLS

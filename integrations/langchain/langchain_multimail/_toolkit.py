@@ -1,0 +1,134 @@
+"""Converts the catalogue's tools into LangChain tools."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, ClassVar, Literal, Unpack, get_type_hints
+
+from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, BaseToolkit, ToolException
+from pydantic import PrivateAttr, ValidationError
+
+from multimail.tools import (
+    APPROVER_TOOLS,
+    Access,
+    ToolkitBase,
+    ToolkitOptions,
+    ToolResult,
+    ToolSession,
+    ToolSpec,
+)
+
+
+class MultiMailTool(BaseTool):
+    """One tool of the catalogue. The artifact of its message holds the facts for code."""
+
+    _spec: ToolSpec = PrivateAttr()
+    _session: ToolSession = PrivateAttr()
+    _session_id: str | None = PrivateAttr()
+    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
+
+    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str | None = None) -> None:
+        super().__init__(
+            name=spec.name,
+            description=spec.description,
+            args_schema=spec.args,
+            handle_tool_error=True,
+            handle_validation_error=functools.partial(_explain_invalid, spec),
+            metadata={"multimail_access": spec.access},
+        )
+        self._spec, self._session, self._session_id = spec, session, session_id
+
+    @property
+    def access(self) -> Access:
+        """What an API key must be allowed for it: `read`, `write` or `approve`."""
+        return self._spec.access
+
+    @property
+    def tool_call_schema(self) -> dict[str, Any]:
+        """The schema that a model is shown; optional arguments have no `null` in it."""
+        return {"title": self.name, "description": self.description, **self._spec.schema()}
+
+    def _run(
+        self,
+        *,
+        config: RunnableConfig,
+        run_manager: CallbackManagerForToolRun | None = None,
+        **arguments: Any,
+    ) -> tuple[str, dict[str, Any]]:
+        del run_manager
+        session_id = get_thread_id(config) or self._session_id
+        return _convert(self._session.call(self._spec, arguments, session_id=session_id))
+
+    async def _arun(
+        self,
+        *,
+        config: RunnableConfig,
+        run_manager: AsyncCallbackManagerForToolRun | None = None,
+        **arguments: Any,
+    ) -> tuple[str, dict[str, Any]]:
+        del run_manager
+        session_id = get_thread_id(config) or self._session_id
+        return _convert(await self._session.acall(self._spec, arguments, session_id=session_id))
+
+
+# LangChain reads annotations for every call, and compiles those that are text.
+for _method in (MultiMailTool._run, MultiMailTool._arun):
+    _method.__annotations__ = get_type_hints(_method)
+
+
+def _explain_invalid(spec: ToolSpec, error: Any) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return ToolResult.failure(spec.explain_invalid(error)).text
+
+
+def _convert(result: ToolResult) -> tuple[str, dict[str, Any]]:
+    if result.error is not None:
+        raise ToolException(result.text)
+    return result.text, result.as_artifact()
+
+
+def get_thread_id(config: RunnableConfig) -> str | None:
+    """Return LangGraph's `thread_id`, the id of a conversation, or None if there is none."""
+    thread_id = config.get("configurable", {}).get("thread_id")
+    return None if thread_id is None else str(thread_id)
+
+
+class MultiMailToolkit(BaseToolkit, ToolkitBase[BaseTool]):
+    """The agent's tools: read, draft, send under oversight. None of them can approve.
+
+    Takes the arguments of `multimail.tools.ToolkitBase`. A conversation is LangGraph's `thread_id`.
+    Loaders and retrievers that are given this toolkit share its session.
+
+    Raises:
+        multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
+    """
+
+    passes_session_id: ClassVar[bool] = True
+
+    def __init__(self, api_key: str | None = None, **options: Unpack[ToolkitOptions]) -> None:
+        BaseToolkit.__init__(self)
+        ToolkitBase.__init__(self, api_key, **options)
+
+    def get_tools(self, session_id: str | None = None) -> list[BaseTool]:
+        """Return the tools, as `create_agent(tools=…)` and `model.bind_tools` take them.
+
+        Args:
+            session_id: The conversation of calls without a `thread_id`.
+        """
+        return ToolkitBase.get_tools(self, session_id)
+
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool:
+        return MultiMailTool(spec, self.session, session_id)
+
+
+class MultiMailApproverToolkit(MultiMailToolkit):
+    """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
+
+    catalogue: ClassVar[tuple[ToolSpec, ...]] = APPROVER_TOOLS
+
+    # Repeated for type checkers: they derive the arguments of a pydantic model from its fields.
+    def __init__(self, api_key: str | None = None, **options: Unpack[ToolkitOptions]) -> None:
+        super().__init__(api_key, **options)

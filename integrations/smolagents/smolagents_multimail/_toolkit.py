@@ -1,0 +1,107 @@
+"""Converts the catalogue's tools into smolagents tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from smolagents import Tool, ToolCollection
+
+from multimail.tools import APPROVER_TOOLS, ToolkitBase, ToolResult, ToolSession, ToolSpec
+
+
+class Reply(dict[str, Any]):
+    """A tool's result: facts for code to index, and text for a model that sees it printed."""
+
+    def __init__(self, result: ToolResult) -> None:
+        super().__init__({**result.as_data(), "ok": result.ok, "text": result.text})
+
+    def __str__(self) -> str:
+        return str(self["text"])
+
+    __repr__ = __str__
+
+
+class MultiMailTool(Tool):  # type: ignore[misc]
+    """One tool of the catalogue."""
+
+    skip_forward_signature_validation = True
+    """The arguments are those of the catalogue's schema, which `inputs` shows."""
+
+    def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str | None) -> None:
+        self.name = spec.name
+        self.description = spec.description
+        self.inputs = _convert_schema(spec)
+        self.output_type = "object"
+        self.output_schema = spec.output_schema()
+        self._call = _bind_call(spec, session, session_id)
+        super().__init__()
+
+    def forward(self, *values: Any, **arguments: Any) -> Reply:
+        """Run the tool; code may pass its arguments by position."""
+        named = dict(zip(self.inputs, values, strict=False)) | arguments
+        if len(values) > len(self.inputs):
+            named["too_many_arguments"] = len(values)
+        return Reply(self._call(named))
+
+
+def _bind_call(
+    spec: ToolSpec, session: ToolSession, session_id: str | None
+) -> Callable[[Mapping[str, Any]], ToolResult]:
+    """Return a tool's call as a closure: a CodeAgent's code could read attributes."""
+
+    def call(arguments: Mapping[str, Any]) -> ToolResult:
+        return session.call(spec, arguments, session_id=session_id)
+
+    return call
+
+
+def _convert_schema(spec: ToolSpec) -> dict[str, dict[str, Any]]:
+    """Return the arguments in smolagents' format: flat types, with `nullable` beside them."""
+    schema = spec.schema()
+    required = schema.get("required", ())
+    return {
+        name: _flatten(shape) if name in required else _make_optional(_flatten(shape))
+        for name, shape in schema["properties"].items()
+    }
+
+
+def _flatten(shape: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {name: shape[name] for name in ("type", "description", "items", "enum") if name in shape}
+    if "items" in flat:
+        flat["description"] = f"List of text. {flat['description']}"
+    return flat
+
+
+def _make_optional(shape: dict[str, Any]) -> dict[str, Any]:
+    """Mark an argument as optional, also in its description: smolagents shows a model only that."""
+    text = shape["description"]
+    return shape | {
+        "description": text if "Default" in text else f"{text} Optional.",
+        "nullable": True,
+    }
+
+
+class MultiMailToolkit(ToolkitBase[Tool]):
+    """The agent's tools: read, draft, send under oversight. None of them can approve.
+
+    Takes the arguments of `multimail.tools.ToolkitBase`; `get_tools()` returns what
+    `CodeAgent(tools=…)` and `ToolCallingAgent(tools=…)` take. smolagents does not tell a tool
+    which agent calls it, so each `get_tools()` starts a conversation: call it once for each agent.
+
+    Raises:
+        multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
+    """
+
+    def get_collection(self, session_id: str | None = None) -> ToolCollection:
+        """Return the tools as a `ToolCollection`; otherwise like `get_tools`."""
+        return ToolCollection(self.get_tools(session_id))
+
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> Tool:
+        return MultiMailTool(spec, self.session, session_id)
+
+
+class MultiMailApproverToolkit(MultiMailToolkit):
+    """The reviewer's tools. Their key has the scopes `read` and `oversight`, and not `send`."""
+
+    catalogue = APPROVER_TOOLS

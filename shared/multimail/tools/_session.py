@@ -1,0 +1,457 @@
+"""The tool session: runs any tool, synchronously or asynchronously, for a conversation."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+import pydantic
+
+from .. import endpoints as api
+from .._call import Operation, Retry
+from .._client import AsyncMultiMail, MultiMail
+from .._config import load_config
+from .._mailbox_cache import MailboxCache
+from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
+from ..models import Mailbox
+from ..sessions import MemorySessionStore, SessionStore
+from ..trust import PolicyName, TrustPolicy
+from ..trust.addresses import normalize_addresses
+from ._guard import Guard, Observer
+from ._spec import UNKNOWN_OUTCOME, Steps, ToolArgs, ToolError, ToolResult, ToolSpec
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+T = TypeVar("T")
+
+log = logging.getLogger("multimail.tools")
+
+DEFAULT_MAX_CHARS = 8000
+MIN_CHARS = 1000
+"""The smallest `max_chars` of a session."""
+_JSON_FACTS_CHARS = 200
+_MAX_SEEN = 1024
+# One store for all toolkits: agents that share a conversation often have a toolkit each.
+_PROCESS_STORE = MemorySessionStore()
+
+
+class SeenContent:
+    """How much of each message a session was shown: an approver decides only on what it saw."""
+
+    def __init__(self) -> None:
+        self._read: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
+        self._withheld: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def record(
+        self, key: tuple[str, str], content_hash: str, start: int, end: int, total: int
+    ) -> None:
+        """Record a piece that was shown. It counts only if it continues where the last one ended.
+
+        Args:
+            key: Session id and email id.
+            content_hash: Of the message; empty where the API returns none.
+            start: The piece's first character.
+            end: The character after its last.
+            total: The length of the whole text.
+        """
+        with self._lock:
+            known_hash, reached, known_total = self._read.get(key, ("", 0, -1))
+            if (known_hash, known_total) != (content_hash, total):
+                reached = 0
+            if start <= reached:
+                reached = max(reached, end)
+            self._read[key] = (content_hash, reached, total)
+            self._read.move_to_end(key)
+            while len(self._read) > _MAX_SEEN:
+                self._read.popitem(last=False)
+
+    def record_withheld(self, key: tuple[str, str], content_hash: str) -> None:
+        """Record that only a message's header was shown: it can be rejected, not approved."""
+        with self._lock:
+            self._withheld[key] = content_hash
+            while len(self._withheld) > _MAX_SEEN:
+                self._withheld.popitem(last=False)
+
+    def get_withheld(self, session_id: str, email_id: str) -> str | None:
+        """Return the hash of a message of which only the header was shown, or None."""
+        with self._lock:
+            return self._withheld.get((session_id, email_id))
+
+    def get_complete(self, session_id: str, email_id: str) -> str | None:
+        """Return the hash of a message that was shown to its end, or None if it was not."""
+        with self._lock:
+            content_hash, reached, total = self._read.get((session_id, email_id), ("", 0, 1))
+            return content_hash if reached >= total else None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What an operation knows of the conversation that it runs in.
+
+    Attributes:
+        session_id: The conversation.
+        guard: Assesses messages and decides on writes.
+        max_chars: The most characters of the result's text.
+        pinned: The only mailbox that it may use, by address or id; None for any of the key's.
+        mailbox_cache: The client's cache of mailboxes.
+        seen: What was shown of pending messages.
+        approver_key_checked: Set once the key was checked for an approver's tools.
+    """
+
+    session_id: str
+    guard: Guard
+    max_chars: int
+    pinned: str | None = None
+    mailbox_cache: MailboxCache = field(default_factory=MailboxCache)
+    seen: SeenContent = field(default_factory=SeenContent)
+    approver_key_checked: threading.Event = field(default_factory=threading.Event)
+
+    def mailbox(self, wanted: str | None, *, fresh: bool = False) -> Steps[Mailbox]:
+        """Return the mailbox to use.
+
+        Args:
+            wanted: The address or id that the model passed; None for the default.
+            fresh: Ask the API even where the mailbox is cached, for its current mode.
+
+        Raises:
+            PermissionDeniedError: The session is pinned to another mailbox.
+            NotFoundError: The key has no such mailbox.
+            ConfigurationError: There are several and none was chosen.
+        """
+        mailbox = None if fresh else self.mailbox_cache.find(wanted or self.pinned)
+        if mailbox is None:
+            self.mailbox_cache.update((yield from api.list_mailboxes()))
+            mailbox = self.mailbox_cache.find(wanted or self.pinned)
+        if mailbox is None:
+            raise self.mailbox_cache.not_found_error(wanted or self.pinned)
+        if self.pinned and self.pinned.casefold() not in (
+            mailbox.id.casefold(),
+            mailbox.address.casefold(),
+        ):
+            raise PermissionDeniedError(
+                f"These tools work on the mailbox {self.pinned} only, not on {wanted}.",
+                code="other_mailbox",
+                remedy="Leave the mailbox out.",
+            )
+        return mailbox
+
+
+class ToolSession:
+    """Runs tools with one client, one default mailbox, one trust policy and one output budget.
+
+    Args:
+        api_key: Default `MULTIMAIL_API_KEY`.
+        base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
+        mailbox: The only mailbox that the tools use; default `MULTIMAIL_MAILBOX`, else any.
+        policy: `standard`, `strict` or `off`, or a `TrustPolicy` with the operator's lists.
+        store: Keeps taint and recipients for the guard; default this process's memory, which all
+            toolkits in it share.
+        on_decision: Is called with every `GuardDecision`, in the thread of the tool call.
+        max_chars: The most characters of a result's text, at least 1,000.
+        session: The id of conversations for which the framework passes none; default a new one.
+        timeout: Seconds for each request.
+        retry: How often and how long to retry a request.
+        client: A client to use; the caller closes it.
+        async_client: The same for asynchronous calls; use it in one event loop only.
+
+    Raises:
+        ConfigurationError: No key, an unusable base URL, or a budget under 1,000.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        mailbox: str | None = None,
+        policy: PolicyName | TrustPolicy = "standard",
+        store: SessionStore | None = None,
+        on_decision: Observer | None = None,
+        max_chars: int = DEFAULT_MAX_CHARS,
+        session: str | None = None,
+        timeout: float | httpx.Timeout | None = None,
+        retry: Retry | None = None,
+        client: MultiMail | None = None,
+        async_client: AsyncMultiMail | None = None,
+    ) -> None:
+        if max_chars < MIN_CHARS:
+            raise ConfigurationError(f"max_chars must be at least {MIN_CHARS:,}.")
+        trust_policy = policy if isinstance(policy, TrustPolicy) else TrustPolicy(policy)
+        lent = client or async_client
+        self._config = lent.config if lent else load_config(api_key, base_url, mailbox)
+        self._options: dict[str, Any] = {"timeout": timeout, "retry": retry}
+        self._lent_client, self._lent_async_client = client, async_client
+        self._client: MultiMail | None = None
+        self._by_loop: weakref.WeakKeyDictionary[Any, AsyncMultiMail] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._session_id = session or f"toolkit-{secrets.token_hex(8)}"
+        pinned = mailbox or self._config.mailbox
+        guard = Guard(
+            policy=trust_policy,
+            store=_PROCESS_STORE if store is None else store,
+            api=self._config.base_url,
+            pinned=pinned or "",
+            observer=on_decision,
+        )
+        self._context = ToolContext(self._session_id, guard, max_chars, pinned)
+        if trust_policy.name == "off":
+            log.warning("The trust policy is off: forged mail is not detected.")
+
+    def __repr__(self) -> str:
+        where = f"base_url={self._config.base_url!r}, mailbox={self._context.pinned!r}"
+        return f"ToolSession({where}, policy={self._context.guard.policy.name!r})"
+
+    def declare_recipients(
+        self, addresses: Iterable[str], *, session_id: str | None = None
+    ) -> None:
+        """Let the agent write to addresses that your code took from the user's own words.
+
+        Args:
+            addresses: Never take them from a model's output or from mail.
+            session_id: Only for this conversation; default for all of this toolkit's.
+        """
+        declared = normalize_addresses([addresses] if isinstance(addresses, str) else addresses)
+        if session_id is not None:
+            self.guard(session_id).declare(declared)
+            return
+        with self._lock:
+            guard = self._context.guard
+            guard = replace(guard, declared=guard.declared | declared)
+            self._context = replace(self._context, guard=guard)
+
+    def reset(self, session_id: str | None = None) -> None:
+        """Forget a conversation's taint. Clear the model's context too, or it is not safe.
+
+        Args:
+            session_id: The conversation; default the session's own.
+        """
+        self.guard(session_id).reset()
+
+    def guard(self, session_id: str | None = None) -> Guard:
+        """Return the guard of a conversation, for app code that shows mail by other ways.
+
+        Args:
+            session_id: The conversation; default the session's own.
+        """
+        return replace(self._context.guard, session_id=session_id or self._session_id)
+
+    def call(
+        self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
+    ) -> ToolResult:
+        """Run a tool. An error is returned in the result and not raised.
+
+        Args:
+            spec: The tool.
+            arguments: The model's arguments, unchecked; JSON text is accepted too.
+            session_id: The conversation, by the framework's own id; default the session's.
+
+        Returns:
+            The result, its text within the budget.
+        """
+        return self._call(spec, arguments, session_id, self._context.max_chars)
+
+    async def acall(
+        self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
+    ) -> ToolResult:
+        """Run a tool asynchronously; otherwise like `call`."""
+        return await self._acall(spec, arguments, session_id, self._context.max_chars)
+
+    def run(
+        self, work: Callable[[ToolContext], Operation[T]], *, session_id: str | None = None
+    ) -> T:
+        """Run an operation of app code in a conversation: under its guard, without a model.
+
+        Args:
+            work: Builds the operation from the context.
+            session_id: The conversation; default the session's.
+
+        Raises:
+            MultiMailError: As the operation's calls do.
+        """
+        client = self._get_client()
+        context = self._build_context(session_id, client.mailbox_cache, self._context.max_chars)
+        return client.run(work(context))
+
+    async def arun(
+        self, work: Callable[[ToolContext], Operation[T]], *, session_id: str | None = None
+    ) -> T:
+        """Run an operation asynchronously; otherwise like `run`."""
+        client = self._get_async_client()
+        context = self._build_context(session_id, client.mailbox_cache, self._context.max_chars)
+        return await client.run(work(context))
+
+    def call_json(
+        self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
+    ) -> tuple[ToolResult, str]:
+        """Run a tool for a framework whose results are JSON; the JSON is within the budget.
+
+        Returns:
+            The result, and its JSON (`ToolResult.as_json`).
+        """
+        first, second = self._get_json_budgets(spec)
+        result = self._call(spec, arguments, session_id, first)
+        whole = result.as_json()
+        if len(whole) <= self._context.max_chars:
+            return result, whole
+        if spec.access != "write":
+            result = self._call(spec, arguments, session_id, second)
+        return result, result.as_json(self._context.max_chars)
+
+    async def acall_json(
+        self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
+    ) -> tuple[ToolResult, str]:
+        """Run a tool asynchronously; otherwise like `call_json`."""
+        first, second = self._get_json_budgets(spec)
+        result = await self._acall(spec, arguments, session_id, first)
+        whole = result.as_json()
+        if len(whole) <= self._context.max_chars:
+            return result, whole
+        if spec.access != "write":
+            result = await self._acall(spec, arguments, session_id, second)
+        return result, result.as_json(self._context.max_chars)
+
+    def _get_json_budgets(self, spec: ToolSpec) -> tuple[int, int]:
+        """Return the most characters of a text for the first try and for the second.
+
+        JSON writes a quote or a line break as two characters, so at worst it doubles a text. An
+        approver's tool runs once, with the smaller budget: what a first try read but did not show
+        would count as seen.
+        """
+        total = self._context.max_chars
+        larger = max(MIN_CHARS, int(total * 0.85) - _JSON_FACTS_CHARS)
+        smaller = max(MIN_CHARS, int(total * 0.5) - _JSON_FACTS_CHARS)
+        return (smaller if spec.access == "approve" else larger), smaller
+
+    def _call(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any] | str,
+        session_id: str | None,
+        max_chars: int,
+    ) -> ToolResult:
+        try:
+            client = self._get_client()
+            context = self._build_context(session_id, client.mailbox_cache, max_chars)
+            operation = spec.operation(_parse_arguments(spec, arguments), context)
+            return _fit(client.run(operation), max_chars)
+        except Exception as error:
+            return _fit(_build_failure(spec, error), max_chars)
+
+    async def _acall(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any] | str,
+        session_id: str | None,
+        max_chars: int,
+    ) -> ToolResult:
+        try:
+            client = self._get_async_client()
+            context = self._build_context(session_id, client.mailbox_cache, max_chars)
+            operation = spec.operation(_parse_arguments(spec, arguments), context)
+            return _fit(await client.run(operation), max_chars)
+        except Exception as error:
+            return _fit(_build_failure(spec, error), max_chars)
+
+    def _build_context(
+        self, session_id: str | None, cache: MailboxCache, max_chars: int
+    ) -> ToolContext:
+        guard = self.guard(session_id)
+        return replace(
+            self._context,
+            session_id=guard.session_id,
+            guard=guard,
+            max_chars=max_chars,
+            mailbox_cache=cache,
+        )
+
+    def _get_client(self) -> MultiMail:
+        if self._lent_client is not None:
+            return self._lent_client
+        with self._lock:
+            if self._client is None:
+                self._client = MultiMail(**self._client_options())
+                self._client.mailbox_cache = self._context.mailbox_cache
+            return self._client
+
+    def _get_async_client(self) -> AsyncMultiMail:
+        if self._lent_async_client is not None:
+            return self._lent_async_client
+        loop = _get_running_loop()
+        with self._lock:
+            client = self._by_loop.get(loop)
+            if client is None:
+                client = AsyncMultiMail(**self._client_options())
+                client.mailbox_cache = self._context.mailbox_cache
+                self._by_loop[loop] = client
+            return client
+
+    def _client_options(self) -> dict[str, Any]:
+        return {
+            "api_key": self._config.api_key.reveal(),
+            "base_url": self._config.base_url,
+            "mailbox": self._context.pinned,
+            **self._options,
+        }
+
+    def close(self) -> None:
+        """Close the connections of synchronous calls."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop's calls, and of synchronous ones."""
+        with self._lock:
+            client = self._by_loop.pop(_get_running_loop(), None)
+        if client is not None:
+            await client.close()
+        self.close()
+
+
+def _get_running_loop() -> AbstractEventLoop:
+    import asyncio  # imported here: a process with only synchronous tools never loads it
+
+    return asyncio.get_running_loop()
+
+
+def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) -> ToolArgs:
+    if isinstance(arguments, str):
+        return spec.args.model_validate_json(arguments or "{}")
+    plain = dict(arguments) if isinstance(arguments, Mapping) else arguments
+    return spec.args.model_validate({} if plain is None else plain)
+
+
+def _fit(result: ToolResult, max_chars: int) -> ToolResult:
+    if len(result.text) <= max_chars:
+        return result
+    log.error("A result of %d characters was cut to %d.", len(result.text), max_chars)
+    text = result.text[: max_chars - 10] + " […cut]"
+    return ToolResult(text, result.data, result.decision, result.error, result.files)
+
+
+def _build_failure(spec: ToolSpec, error: Exception) -> ToolResult:
+    if isinstance(error, InvalidResponseError) and not spec.hints.read_only:
+        # The API accepted the request, and its response cannot be parsed.
+        return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))
+    if isinstance(error, MultiMailError):
+        return ToolResult.failure(ToolError.from_exception(error))
+    if isinstance(error, pydantic.ValidationError):
+        return ToolResult.failure(spec.explain_invalid(error))
+    log.error("The tool %s failed unexpectedly.", spec.name, exc_info=error)
+    return ToolResult.failure(
+        ToolError(
+            "internal",
+            f"{spec.name} failed with an internal error ({type(error).__name__})",
+            next_step="Do something else, or ask a person to look at the log.",
+        )
+    )

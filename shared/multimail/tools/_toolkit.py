@@ -1,0 +1,268 @@
+"""Toolkits: which tools there are, and one session that runs them.
+
+`ToolkitBase` is the base of every framework's toolkit; an adapter overrides how one tool is built.
+`Toolkit` and `ApproverToolkit` serve a plain loop.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
+
+import httpx
+
+from .._call import Retry
+from .._client import AsyncMultiMail, MultiMail
+from ..errors import ConfigurationError
+from ..sessions import SessionStore
+from ..trust import PolicyName, TrustPolicy
+from ._guard import Observer
+from ._session import DEFAULT_MAX_CHARS, MIN_CHARS, ToolSession
+from ._spec import ToolError, ToolResult, ToolSpec
+from .catalogue import AGENT_TOOLS, APPROVER_TOOLS
+
+NativeTool = TypeVar("NativeTool")
+
+
+class SessionOptions(TypedDict, total=False):
+    """The keyword arguments of a session; `ToolkitBase` documents them."""
+
+    base_url: str | None
+    mailbox: str | None
+    policy: PolicyName | TrustPolicy
+    store: SessionStore | None
+    on_decision: Observer | None
+    max_chars: int
+    session: str | None
+    timeout: float | httpx.Timeout | None
+    retry: Retry | None
+    client: MultiMail | None
+    async_client: AsyncMultiMail | None
+
+
+class ToolkitOptions(SessionOptions, total=False):
+    """The keyword arguments of every toolkit, of every framework."""
+
+    include: Iterable[str] | None
+    exclude: Iterable[str] | None
+
+
+class ToolkitBase(Generic[NativeTool]):
+    """Base of all toolkits, generic over the framework's type of a tool.
+
+    A subclass overrides `_build_tool`; the approver's twin of it sets `catalogue` to
+    `APPROVER_TOOLS`.
+
+    Args:
+        api_key: Default `MULTIMAIL_API_KEY`.
+        base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
+        mailbox: The only mailbox that the tools use; default `MULTIMAIL_MAILBOX`, else any.
+        policy: What messages may cause: `standard`, `strict` or `off`, or a `TrustPolicy` that
+            also lists the senders and recipients that the operator trusts.
+        store: Keeps taint and recipients for the guard; default the process's memory, which all
+            toolkits share. Conversations that continue in another process need a shared store.
+        on_decision: Is called with every `GuardDecision`.
+        include: Only these tools, by name.
+        exclude: All but these tools, by name.
+        max_chars: The most characters of any result's text, at least `min_chars` (1,000).
+        session: The id of conversations for which the framework passes none; default a new one.
+        timeout: Seconds for each request.
+        retry: How often and how long to retry a request.
+        client: A client to use; the caller closes it.
+        async_client: The same for asynchronous calls, for one event loop.
+
+    Raises:
+        ConfigurationError: No key, an unusable URL, or a tool name that does not exist.
+    """
+
+    catalogue: ClassVar[tuple[ToolSpec, ...]] = AGENT_TOOLS
+    """The tools to choose from."""
+    min_chars: ClassVar[int] = MIN_CHARS
+    """The smallest `max_chars`; larger for a framework whose results take more room."""
+    passes_session_id: ClassVar[bool] = False
+    """Whether the framework passes its own id of the conversation with each call of a tool."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        include: Iterable[str] | None = None,
+        exclude: Iterable[str] | None = None,
+        **options: Unpack[SessionOptions],
+    ) -> None:
+        self._specs = select_tools(self.catalogue, include, exclude)
+        if options.get("max_chars", DEFAULT_MAX_CHARS) < self.min_chars:
+            raise ConfigurationError(f"max_chars must be at least {self.min_chars:,} here.")
+        self._session = ToolSession(api_key, **options)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_join_names(self.specs)}; {self.session!r})"
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The specifications of the toolkit's tools."""
+        return self._specs
+
+    @property
+    def session(self) -> ToolSession:
+        """The session that runs the tools."""
+        return self._session
+
+    def get_tools(self, session_id: str | None = None) -> list[NativeTool]:
+        """Return the tools, for the framework's agent.
+
+        Args:
+            session_id: The conversation that they serve. By default it is the framework's own
+                where that passes its id to tools; otherwise each call of this method starts a
+                new conversation, so call it once for each agent.
+        """
+        if session_id is None and not self.passes_session_id:
+            session_id = f"agent-{secrets.token_hex(8)}"
+        return [self._build_tool(spec, session_id) for spec in self.specs]
+
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> NativeTool:
+        """Return a tool as the framework's own object.
+
+        Args:
+            spec: The tool.
+            session_id: The conversation; None where the framework passes it with each call.
+        """
+        raise NotImplementedError
+
+    def spec(self, name: str) -> ToolSpec:
+        """Return the specification of the tool of that name.
+
+        Raises:
+            ConfigurationError: This toolkit has none.
+        """
+        spec = self._find(name)
+        if spec is None:
+            raise ConfigurationError(
+                f"This toolkit has no tool {name!r}. It has: {_join_names(self.specs)}."
+            )
+        return spec
+
+    def _find(self, name: str) -> ToolSpec | None:
+        return next((spec for spec in self.specs if spec.name == name), None)
+
+    def call(
+        self, name: str, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
+    ) -> ToolResult:
+        """Run a tool that a model called; an unknown name is an error in the result.
+
+        Args:
+            name: The tool's name.
+            arguments: The model's arguments, unchecked; JSON text, as models' APIs return it, is
+                accepted too.
+            session_id: The conversation; default the session's.
+
+        Returns:
+            The result, its text within the budget.
+        """
+        spec = self._find(name)
+        if spec is None:
+            return self._build_unknown(name)
+        return self.session.call(spec, arguments, session_id=session_id)
+
+    async def acall(
+        self, name: str, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
+    ) -> ToolResult:
+        """Run a tool by name asynchronously; otherwise like `call`."""
+        spec = self._find(name)
+        if spec is None:
+            return self._build_unknown(name)
+        return await self.session.acall(spec, arguments, session_id=session_id)
+
+    def _build_unknown(self, name: str) -> ToolResult:
+        step = f"Nothing was done. There are: {_join_names(self.specs)}."
+        error = ToolError("no_such_tool", f"There is no tool {name!r:.80}", next_step=step)
+        return ToolResult.failure(error)
+
+    def declare_recipients(
+        self, addresses: Iterable[str], *, session_id: str | None = None
+    ) -> None:
+        """Let the agent write to addresses that app code took from the user's own words.
+
+        Args:
+            addresses: Never take them from a model's output or from mail.
+            session_id: The conversation, by the framework's own id; default all of this toolkit's.
+        """
+        self.session.declare_recipients(addresses, session_id=session_id)
+
+    def reset(self, session_id: str | None = None) -> None:
+        """Forget a conversation's taint; call it when the model's context is cleared too.
+
+        Args:
+            session_id: The conversation, by the framework's own id; default the session's.
+        """
+        self.session.reset(session_id)
+
+    def close(self) -> None:
+        """Close the connections of synchronous calls."""
+        self.session.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop's calls, and of synchronous ones."""
+        await self.session.aclose()
+
+
+class Toolkit(ToolkitBase[ToolSpec]):
+    """The agent's tools: read, draft, send under oversight. None of them can approve.
+
+    Takes the arguments of `ToolkitBase`.
+    """
+
+    def _build_tool(self, spec: ToolSpec, session_id: str | None) -> ToolSpec:
+        del session_id
+        return spec
+
+
+class ApproverToolkit(Toolkit):
+    """The reviewer's tools: list what awaits a decision, read it, decide.
+
+    Takes the arguments of `ToolkitBase`. Its key needs the scopes `read` and `oversight`; a key
+    that can also send is refused at the first call.
+    """
+
+    catalogue = APPROVER_TOOLS
+
+
+def select_tools(
+    catalogue: Iterable[ToolSpec], include: Iterable[str] | None, exclude: Iterable[str] | None
+) -> tuple[ToolSpec, ...]:
+    """Return the tools that `include` and `exclude` leave.
+
+    Raises:
+        ConfigurationError: A name is not in the catalogue, or no tool is left.
+    """
+    specs = tuple(catalogue)
+    wanted = _check_names(include, specs, "include")
+    unwanted = _check_names(exclude, specs, "exclude") or set()
+    selected = tuple(
+        spec
+        for spec in specs
+        if (wanted is None or spec.name in wanted) and spec.name not in unwanted
+    )
+    if not selected:
+        raise ConfigurationError("include and exclude leave no tool.")
+    return selected
+
+
+def _check_names(
+    names: Iterable[str] | None, catalogue: tuple[ToolSpec, ...], argument: str
+) -> set[str] | None:
+    if names is None:
+        return None
+    checked = {names} if isinstance(names, str) else set(names)
+    unknown = checked - {spec.name for spec in catalogue}
+    if unknown:
+        raise ConfigurationError(
+            f"{argument}: no tool {', '.join(sorted(unknown))}."
+            f" There are: {_join_names(catalogue)}."
+        )
+    return checked
+
+
+def _join_names(specs: Iterable[ToolSpec]) -> str:
+    return ", ".join(spec.name for spec in specs)

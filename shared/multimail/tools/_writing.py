@@ -1,0 +1,253 @@
+"""Writing tools: what an agent may send, change and withdraw. Each asks the guard first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from .. import endpoints as api
+from ..endpoints._arguments import format_datetime, parse_addresses, parse_recipients
+from ..models import Contact, Email, Mailbox, SendResult
+from ..trust import Action, GuardDecision
+from ..trust.addresses import strip_tag
+from ..trust.text import one_line
+from . import schemas
+from ._format import format_time, redact_domains
+from ._session import ToolContext
+from ._spec import Steps, ToolError, ToolResult, ToolRun
+
+
+def build_idempotency_key(session_id: str, mailbox_id: str, operation: str, *content: Any) -> str:
+    """Return the key of a write: equal for equal content in the same conversation.
+
+    Args:
+        session_id: The conversation.
+        mailbox_id: The mailbox that sends.
+        operation: `send_email` or `reply_email`.
+        content: Everything that makes the message what it is; addresses folded.
+    """
+    facts = json.dumps([session_id, mailbox_id, operation, *content], ensure_ascii=True)
+    return f"mm-{hashlib.sha256(facts.encode()).hexdigest()[:48]}"
+
+
+def fold_addresses(texts: Sequence[str]) -> list[str]:
+    """Return the addresses casefolded, sorted and without repeats."""
+    return sorted({text.casefold() for text in texts})
+
+
+def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
+    """Send a new message, once, if the guard allows it."""
+    to, cc, bcc = (
+        parse_recipients(args.to),
+        parse_addresses(args.cc, "cc"),
+        parse_addresses(args.bcc, "bcc"),
+    )
+    send_at = format_datetime(args.send_at, "send_at")
+    mailbox = yield from context.mailbox(args.mailbox)
+    key = build_idempotency_key(
+        context.session_id,
+        mailbox.id,
+        "send_email",
+        *(fold_addresses(to), fold_addresses(cc), fold_addresses(bcc)),
+        *(args.subject, args.body, send_at),
+    )
+    decision = yield from context.guard.on_send([*to, *cc, *bcc], mailbox)
+    mailbox = yield from _refresh_mailbox(decision, mailbox, context)
+    decision = context.guard.finalize(decision, mailbox, key)
+    if decision.action is Action.REFUSE:
+        return build_refusal("The message was not sent", decision)
+    sent = yield from api.send_email(
+        to,
+        args.subject,
+        args.body,
+        mailbox=mailbox.id,
+        cc=cc,
+        bcc=bcc,
+        send_at=send_at,
+        metadata=_build_review_metadata(decision),
+        oversight_mode=_get_stricter_mode(decision, mailbox),
+        idempotency_key=key,
+    )
+    context.guard.record_send(sent.id, mailbox, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
+    return _build_outcome(sent, mailbox, to, decision)
+
+
+def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
+    """Reply to a message in its thread, once, if the guard allows it."""
+    cc, bcc = parse_addresses(args.cc, "cc"), parse_addresses(args.bcc, "bcc")
+    original = yield from api.read_email(args.email_id, mailbox=context.pinned)
+    mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
+    others = _reply_all_targets(original, mailbox) if args.reply_all else []
+    reached = [*_reply_targets(original), *others, *cc, *bcc]
+    key = build_idempotency_key(
+        *(context.session_id, mailbox.id, "reply_email", original.id, args.body),
+        *(fold_addresses(cc), fold_addresses(bcc), bool(args.reply_all)),
+    )
+    decision = yield from context.guard.on_reply(original, reached, mailbox)
+    mailbox = yield from _refresh_mailbox(decision, mailbox, context)
+    decision = context.guard.finalize(decision, mailbox, key, original.thread_id)
+    if decision.action is Action.REFUSE:
+        return build_refusal(f"The reply to {one_line(original.id, 64)} was not sent", decision)
+    sent = yield from api.reply_email(
+        original.id,
+        args.body,
+        mailbox=mailbox.id,
+        reply_all=bool(args.reply_all),
+        cc=cc,
+        bcc=bcc,
+        metadata=_build_review_metadata(decision),
+        oversight_mode=_get_stricter_mode(decision, mailbox),
+        idempotency_key=key,
+    )
+    everyone = [*sent.to, *reached]
+    context.guard.record_send(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
+    return _build_outcome(sent, mailbox, sent.to or _reply_targets(original), decision)
+
+
+def _reply_targets(original: Email) -> list[str]:
+    if original.direction == "outbound":
+        return original.to
+    return original.reply_to or [original.sender]
+
+
+def _reply_all_targets(original: Email, mailbox: Mailbox) -> list[str]:
+    """Return the other recipients of a reply to all, without the mailbox itself."""
+    own = strip_tag(mailbox.address)
+    return [address for address in [*original.to, *original.cc] if strip_tag(address) != own]
+
+
+def _refresh_mailbox(
+    decision: GuardDecision, mailbox: Mailbox, context: ToolContext
+) -> Steps[Mailbox]:
+    """Return the mailbox, with its current mode where the decision is to hold."""
+    if decision.action is not Action.HOLD:
+        return mailbox
+    return (yield from context.mailbox(mailbox.id, fresh=True))
+
+
+def _get_stricter_mode(decision: GuardDecision, mailbox: Mailbox) -> str | None:
+    """Return the mode to request for a hold, even if the mailbox holds: it may be loosened."""
+    if decision.action is not Action.HOLD or not mailbox.per_message_oversight:
+        return None
+    return mailbox.oversight_mode if mailbox.holds_sends else "gated_send"
+
+
+def _build_review_metadata(decision: GuardDecision) -> dict[str, str] | None:
+    """Return the guard's decision as metadata for the reviewer; None where it is allowed."""
+    if decision.action is Action.ALLOW:
+        return None
+    return {
+        "guard_action": decision.action.value,
+        "guard_code": decision.code,
+        "guard_label": decision.label.value,
+        "guard_standing": decision.standing.value,
+        "guard_reasons": "; ".join(decision.reasons)[:500],
+        "guard_policy": decision.policy,
+    }
+
+
+def build_refusal(what: str, decision: GuardDecision) -> ToolResult:
+    """Return the result of an operation that the guard refused, with its reasons.
+
+    Args:
+        what: What was not done, to what.
+        decision: The guard's.
+    """
+    return ToolResult.failure(
+        ToolError(
+            "refused_by_guard",
+            f"{what} ({decision.code}): {_format_reasons(decision)}",
+            next_step="Do not try it in another way; tell the user instead.",
+        ),
+        decision,
+    )
+
+
+def _format_reasons(decision: GuardDecision) -> str:
+    return "; ".join(redact_domains(reason, 160) for reason in decision.reasons[:3])
+
+
+def _build_outcome(
+    sent: SendResult, mailbox: Mailbox, to: Sequence[str], decision: GuardDecision
+) -> ToolResult:
+    held = _is_held(sent, mailbox)
+    facts = {
+        "id": sent.id,
+        "thread_id": sent.thread_id,
+        "status": sent.status,
+        "held": held,
+        "duplicate": sent.duplicate,
+        "expires_at": sent.expires_at.isoformat() if sent.expires_at else None,
+        "to": list(to),
+    }
+    return ToolResult(_format_outcome(sent, held, to, decision), facts, decision)
+
+
+def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:
+    return mailbox.holds_sends if sent.held is None else sent.held
+
+
+def _format_outcome(
+    sent: SendResult, held: bool | None, to: Sequence[str], decision: GuardDecision
+) -> str:
+    whom = one_line(", ".join(to), 300)
+    if sent.duplicate:
+        return (
+            f"Already done: an equal message to {whom} was accepted before as {sent.id}"
+            f" ({sent.message_status or sent.status}). Nothing was sent now."
+        )
+    if held:
+        expiry = f" Expires {format_time(sent.expires_at)}." if sent.expires_at else ""
+        why = f" Why ({decision.code}): {_format_reasons(decision)}." if decision.reasons else ""
+        return (
+            f"Held for approval: {sent.id} to {whom}. A human decides.{why}{expiry}"
+            " Do not send it again; cancel_message withdraws it."
+        )
+    at = f" It leaves at {format_time(sent.send_at)}." if sent.send_at else ""
+    return f"Accepted for sending: {sent.id} to {whom}.{at} Do not send it again."
+
+
+def cancel_message(args: schemas.CancelMessage, context: ToolContext) -> ToolRun:
+    """Withdraw a message that has not left."""
+    decision = context.guard.on_internal_change("cancel_message")
+    if decision.action is not Action.ALLOW:
+        return build_refusal(f"{one_line(args.email_id, 64)} was not withdrawn", decision)
+    cancelled = yield from api.cancel_message(args.email_id, mailbox=context.pinned)
+    status = cancelled.status or "cancelled"
+    return ToolResult(
+        f"{args.email_id} is {status}: it will not be sent.",
+        {"id": args.email_id, "status": status},
+        decision,
+    )
+
+
+def tag_email(args: schemas.TagEmail, context: ToolContext) -> ToolRun:
+    """Add labels to a message."""
+    decision = context.guard.on_internal_change("tag_email")
+    if decision.action is not Action.ALLOW:
+        return build_refusal(f"{one_line(args.email_id, 64)} was not tagged", decision)
+    pairs = (tag.partition("=") for tag in args.tags)
+    new = {name.strip(): value.strip() or "true" for name, _, value in pairs if name.strip()}
+    tagged = yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned)
+    tags = ", ".join(f"{name}={value}" for name, value in tagged.tags.items())
+    return ToolResult(
+        f"Tags of {args.email_id}: {one_line(tags, 600)}.",
+        {"id": args.email_id, "tags": tagged.tags},
+        decision,
+    )
+
+
+def add_contact(args: schemas.AddContact, context: ToolContext) -> ToolRun:
+    """Add an address to the address book, from which later conversations take it."""
+    decision = yield from context.guard.on_add_contact(args.email)
+    if decision.action is not Action.ALLOW:
+        return build_refusal("The contact was not added", decision)
+    contact: Contact = yield from api.add_contact(args.email, args.name, tags=args.tags)
+    who = f"{one_line(args.name, 80)} <{contact.email}>" if args.name else contact.email
+    return ToolResult(
+        f"Added {who} to the contacts.",
+        {"contact": contact.model_dump(mode="json", include={"id", "name", "email", "tags"})},
+        decision,
+    )

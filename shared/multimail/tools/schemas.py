@@ -1,0 +1,376 @@
+"""The arguments of each tool, and the data of its results.
+
+Arguments are limited to what every framework supports: text, numbers, booleans and lists of text,
+optional ones as `T | None`, no nested objects. Defaults and choices are in the descriptions too,
+because some frameworks show the model only those.
+
+The models of results are shown as JSON schemas and checked by the tests; they do not build results.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from ._spec import ToolArgs, ToolData
+
+
+def _split_commas(value: Any) -> Any:
+    """Accept comma-separated text in place of a list of texts."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _check_id(value: str) -> str:
+    """Reject what cannot be an id and would lead to another path of the API.
+
+    Checked here and not in the schema, which a model reads: it only copies ids.
+    """
+    if not 0 < len(value) <= 200 or any(char in "/\\?#%" or char.isspace() for char in value):
+        raise ValueError(f"{value!r:.80} is not an id")
+    return value
+
+
+Texts = Annotated[list[str], BeforeValidator(_split_commas)]
+
+Id = Annotated[str, AfterValidator(_check_id)]
+EmailId = Annotated[Id, Field(description="Email id (msg_…).")]
+Filename = Annotated[
+    str, Field(min_length=1, max_length=300, description="Attachment name, as read_email lists it.")
+]
+MailboxName = Annotated[
+    str | None,
+    Field(description="Mailbox address, if you have several."),
+]
+Body = Annotated[str, Field(description="Markdown. Write only the new text, no quoted history.")]
+Addresses = Annotated[Texts | None, Field(max_length=50, description="Email addresses.")]
+Offset = Annotated[
+    int | None, Field(ge=0, description="Character to continue from after a cut. Default 0.")
+]
+Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
+Sender = Annotated[str | None, Field(description="Only from this address.")]
+SubjectPart = Annotated[str | None, Field(description="Only subjects that contain this.")]
+HasAttachments = Annotated[
+    bool | None, Field(description="Only with (true) or without (false) attachments.")
+]
+
+
+class ListMailboxes(ToolArgs):
+    """Arguments of `list_mailboxes`."""
+
+    offset: Skip = None
+
+
+class CheckInbox(ToolArgs):
+    """Arguments of `check_inbox`."""
+
+    unread_only: Annotated[bool | None, Field(description="Only unread mail. Default false.")] = (
+        None
+    )
+    sender: Sender = None
+    subject_contains: SubjectPart = None
+    date_after: Annotated[
+        str | None, Field(description="ISO 8601 with zone, e.g. 2026-01-31T09:00:00Z.")
+    ] = None
+    date_before: Annotated[str | None, Field(description="ISO 8601 with zone.")] = None
+    direction: Annotated[
+        Literal["inbound", "outbound"] | None,
+        Field(description="inbound or outbound. Default: both."),
+    ] = None
+    has_attachments: HasAttachments = None
+    limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
+        None
+    )
+    cursor: Annotated[str | None, Field(description="From the page before, to see older mail.")] = (
+        None
+    )
+    mailbox: MailboxName = None
+
+
+class ReadEmail(ToolArgs):
+    """Arguments of `read_email`."""
+
+    email_id: EmailId
+    offset: Offset = None
+    include_quoted: Annotated[
+        bool | None, Field(description="Show the quoted history too. Default false.")
+    ] = None
+
+
+class GetThread(ToolArgs):
+    """Arguments of `get_thread`."""
+
+    thread_id: Annotated[Id, Field(description="Thread id (thr_…), or an email id in it.")]
+    before: Annotated[str | None, Field(description="Only messages older than this email id.")] = (
+        None
+    )
+
+
+class WaitForEmail(ToolArgs):
+    """Arguments of `wait_for_email`."""
+
+    timeout_seconds: Annotated[
+        float | None, Field(ge=0, le=300, description="0 to 300. Default 60.")
+    ] = None
+    sender: Sender = None
+    subject_contains: SubjectPart = None
+    since_id: Annotated[
+        str | None, Field(description="Only newer than this email id. Default: the newest now.")
+    ] = None
+    mailbox: MailboxName = None
+
+
+class DownloadAttachment(ToolArgs):
+    """Arguments of `download_attachment`."""
+
+    email_id: EmailId
+    filename: Filename
+    offset: Offset = None
+
+
+class SearchContacts(ToolArgs):
+    """Arguments of `search_contacts`."""
+
+    query: Annotated[str | None, Field(description="Part of a name or address.")] = None
+    limit: Annotated[int | None, Field(ge=1, le=100, description="1 to 100. Default 20.")] = None
+    offset: Skip = None
+
+
+class AddContact(ToolArgs):
+    """Arguments of `add_contact`."""
+
+    email: Annotated[str, Field(description="Email address.")]
+    name: Annotated[str | None, Field(description="Name.")] = None
+    tags: Annotated[Texts | None, Field(description="Labels.")] = None
+
+
+class SendEmail(ToolArgs):
+    """Arguments of `send_email`."""
+
+    to: Annotated[Texts, Field(min_length=1, max_length=50, description="Email addresses.")]
+    subject: Annotated[str, Field(max_length=998, description="One line.")]
+    body: Body
+    cc: Addresses = None
+    bcc: Addresses = None
+    send_at: Annotated[
+        str | None, Field(description="ISO 8601 with zone to send later. Default: now.")
+    ] = None
+    mailbox: MailboxName = None
+
+
+class ReplyEmail(ToolArgs):
+    """Arguments of `reply_email`."""
+
+    email_id: EmailId
+    body: Body
+    reply_all: Annotated[
+        bool | None, Field(description="Reply to all recipients. Default false.")
+    ] = None
+    cc: Addresses = None
+    bcc: Addresses = None
+
+
+class TagEmail(ToolArgs):
+    """Arguments of `tag_email`."""
+
+    email_id: EmailId
+    tags: Annotated[
+        Texts, Field(min_length=1, max_length=20, description='Labels: "name" or "name=value".')
+    ]
+
+
+class ListPending(ToolArgs):
+    """Arguments of `list_pending`."""
+
+    limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
+        None
+    )
+    offset: Skip = None
+    mailbox: MailboxName = None
+
+
+class CancelMessage(ToolArgs):
+    """Arguments of `cancel_message`."""
+
+    email_id: EmailId
+
+
+class DecideEmail(ToolArgs):
+    """Arguments of `decide_email`."""
+
+    email_id: EmailId
+    decision: Annotated[Literal["approve", "reject"], Field(description="approve or reject.")]
+    reason: Annotated[
+        str | None, Field(max_length=1000, description="Why; the author sees it.")
+    ] = None
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+
+class Trust(_Facts):
+    """Who a message is from, and how certain that is."""
+
+    label: Annotated[
+        str,
+        Field(
+            description="authenticated, authenticated_path, unauthenticated, unknown, failed or own"
+        ),
+    ]
+    standing: Annotated[str, Field(description="of the sender: listed, known or new")]
+    reasons: list[str]
+
+
+class Row(ToolData):
+    """A message without its body."""
+
+    id: str
+    thread_id: str | None
+    sender: str
+    to: list[str]
+    subject: str
+    direction: str | None
+    status: str
+    received_at: str | None
+    trust: Trust
+
+
+class FileFacts(_Facts):
+    """An attachment without its bytes."""
+
+    name: str
+    content_type: str
+    size: int | None
+
+
+class MailboxFacts(_Facts):
+    """A mailbox."""
+
+    id: str
+    address: str
+    oversight_mode: str | None
+
+
+class ListMailboxesData(ToolData):
+    """Data of `list_mailboxes`."""
+
+    mailboxes: list[MailboxFacts]
+
+
+class CheckInboxData(ToolData):
+    """Data of `check_inbox`."""
+
+    emails: list[Row]
+    cursor: str | None
+
+
+class ReadEmailData(ToolData):
+    """Data of `read_email`; `body` is absent where it is withheld."""
+
+    id: str
+    thread_id: str | None
+    sender: str
+    to: list[str]
+    subject: str
+    direction: str | None
+    status: str
+    received_at: str | None
+    trust: Trust
+    cc: list[str]
+    tags: dict[str, str]
+    attachments: list[FileFacts]
+    body: str | None = None
+    next_offset: int | None = None
+
+
+class ThreadMessage(_Facts):
+    """A message of a thread, its body cut to what fits."""
+
+    id: str
+    sender: str
+    to: list[str]
+    subject: str
+    direction: str | None
+    status: str
+    body: str
+    trust: Trust
+
+
+class GetThreadData(ToolData):
+    """Data of `get_thread`."""
+
+    thread_id: str
+    message_count: int
+    messages: list[ThreadMessage]
+    before: str | None
+
+
+class WaitForEmailData(ToolData):
+    """Data of `wait_for_email`."""
+
+    email: Row
+
+
+class DownloadAttachmentData(ToolData):
+    """Data of `download_attachment`; `content` is there where it is text."""
+
+    name: str
+    content_type: str
+    size: int
+    content: str | None = None
+    next_offset: int | None = None
+
+
+class ContactFacts(_Facts):
+    """An entry of the address book."""
+
+    id: str
+    name: str | None
+    email: str
+    tags: list[str]
+
+
+class SearchContactsData(ToolData):
+    """Data of `search_contacts`."""
+
+    contacts: list[ContactFacts]
+
+
+class AddContactData(ToolData):
+    """Data of `add_contact`."""
+
+    contact: ContactFacts
+
+
+class SentData(ToolData):
+    """Data of `send_email` and `reply_email`."""
+
+    id: str
+    thread_id: str | None
+    status: str
+    held: Annotated[bool | None, Field(description="true: a human decides before it leaves")]
+    duplicate: Annotated[bool, Field(description="true: sent before, nothing was sent now")]
+    to: list[str]
+
+
+class TagEmailData(ToolData):
+    """Data of `tag_email`."""
+
+    id: str
+    tags: dict[str, str]
+
+
+class ListPendingData(ToolData):
+    """Data of `list_pending`."""
+
+    pending: list[dict[str, Any]]
+
+
+class StatusData(ToolData):
+    """Data of `cancel_message` and `decide_email`."""
+
+    id: str
+    status: str

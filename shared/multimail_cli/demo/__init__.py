@@ -1,0 +1,1 @@
+"""The demo: its command, its agent, its mail, and the scripted model that replaces a real one."""
