@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, build_mutants
-from tests.mutation.targets import ROOT, TARGETS, find_tests
+from tests.mutation.targets import ROOT, find_targets
 
 _COPIED = ("shared", "integrations", "tests", "examples", "docs", "pyproject.toml")
 _TIMEOUT = 600
@@ -83,15 +83,15 @@ def draw_mutants(files: Sequence[str], count: int, seed: int) -> list[Mutant]:
     return sorted(drawn[:count], key=lambda mutant: (mutant.path, mutant.line))
 
 
-def run(files: Sequence[str], count: int, seed: int, floor: float) -> int:
+def run(targets: Mapping[str, Sequence[str]], count: int, seed: int, floor: float) -> int:
     """Test the mutants, print the survivors, and return the exit code."""
-    drawn = draw_mutants(files, count, seed)
+    drawn = draw_mutants(list(targets), count, seed)
     survivors: list[Mutant] = []
     checked: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="multimail-mutation-") as folder:
         workspace = Workspace(Path(folder))
         for number, mutant in enumerate(drawn, start=1):
-            tests = find_tests(TARGETS[mutant.path])
+            tests = targets[mutant.path]
             if mutant.path not in checked and not workspace.passes(tests):
                 print(f"The tests of {mutant.path} fail without a mistake: {' '.join(tests)}")
                 return 2
@@ -116,10 +116,14 @@ def main() -> int:
     )
     parser.add_argument("--floor", type=float, default=0.85, help="the least share noticed (0.85)")
     options = parser.parse_args()
-    files = [name for name in TARGETS if any(fnmatch.fnmatch(name, p) for p in options.files)]
-    if not files:
+    targets = {
+        name: tests
+        for name, tests in find_targets().items()
+        if any(fnmatch.fnmatch(name, pattern) for pattern in options.files)
+    }
+    if not targets:
         parser.error(f"no target matches {' '.join(options.files)}")
-    return run(files, options.count, options.seed, options.floor)
+    return run(targets, options.count, options.seed, options.floor)
 
 
 if __name__ == "__main__":
