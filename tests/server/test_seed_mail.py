@@ -73,8 +73,8 @@ def test_a_data_file_gets_its_seed_mail_once(start: Start, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", b'{"messages": [{"subject": "x"}]}', "a.json: `messages.0.from` is wrong"),
-        ("a.json", b'{"mail": []}', "`mail` is wrong"),
+        ("a.json", b'{"messages": [{"subject": "x"}]}', "a.json: `messages.0.from`"),
+        ("a.json", b'{"mail": []}', "`mail`"),
         (
             "a.json",
             b'{"mailboxes": [{"address": "x@elsewhere.test"}]}',

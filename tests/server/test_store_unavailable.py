@@ -29,7 +29,7 @@ def test_a_locked_database_is_a_503_that_can_be_tried_again(start: Start, tmp_pa
         by_smtp = other.submit(deliver, server)
         refused = agent.post("/send_email", json=mail(1, idempotency_key="k"))
     assert refusal(refused) == (503, "store_unavailable")
-    assert "nothing was changed" in refused.json()["error"]
+    assert "Nothing was changed" in refused.json()["error"]
     assert refused.headers["Retry-After"] == "2"
     assert by_smtp.result() == 451
     # The line of a read is in the audit log before its answer leaves.

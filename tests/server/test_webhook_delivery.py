@@ -90,7 +90,7 @@ def test_the_schedule_and_the_end_of_a_dead_endpoint(
     assert (moments[0], steps) == (int(began.timestamp()), SCHEDULE)
     shown = get_webhook(server, hook)
     assert (shown["status"], shown["enabled"]) == ("disabled", False)
-    assert "8 tries" in shown["disabled_reason"]
+    assert "8 attempts" in shown["disabled_reason"]
     assert "500" in shown["disabled_reason"]
     assert server.audit("webhook.disable", "email.receive")[0]["action"] == "webhook.disable"
 
@@ -168,7 +168,7 @@ def test_an_endpoint_that_does_not_answer_is_left(start: Start, endpoint: Webhoo
     server.deliver()
     row = wait_for_delivery(server, attempts=1)
     assert (row["status"], row["response_status"]) == ("pending", None)
-    assert row["error"] == "it did not answer within 0.2 seconds"
+    assert row["error"] == "it did not respond within 0.2 seconds"
 
 
 def test_an_endpoint_that_trickles_is_left(start: Start) -> None:
@@ -194,7 +194,7 @@ def test_an_endpoint_that_trickles_is_left(start: Start) -> None:
         row = wait_for_delivery(server, attempts=1)
         stop.set()
         thread.join()
-    assert "did not answer" in row["error"]
+    assert "did not respond" in row["error"]
 
 
 def test_an_endpoint_that_is_away_is_said_without_its_url(start: Start) -> None:
