@@ -18,8 +18,8 @@ INTRODUCTION = """# Tools
 This page is generated from the catalogue that every framework's toolkit translates: you read what
 a model reads.
 
-Each result has `ok` and `text`; the text has at most `max_chars` (8,000) characters. "Returns" lists
-the data of the result, for code. Unknown arguments are errors.
+Each result has `ok` and `text`; the text has at most `max_chars` (8,000) characters. "Returns"
+lists the data of the result, for code. Unknown arguments are errors.
 """
 ACCESS = {
     "read": "scope `read`",
