@@ -1,17 +1,18 @@
-"""The reference of the HTTP API, generated from the OpenAPI document that the server serves."""
+"""The reference of the HTTP API, generated from docs/openapi.json."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from docs_site.markdown import code, table
-from multimail_server.api.openapi import describe
-from multimail_server.testing.routes import ALL_ROUTES
 
 Json: TypeAlias = dict[str, Any]
+DOCUMENT = Path(__file__).parents[1] / "docs" / "openapi.json"
 
 INTRODUCTION = """# HTTP API
 
@@ -19,10 +20,11 @@ INTRODUCTION = """# HTTP API
 curl http://127.0.0.1:8025/v1/mailboxes -H "Authorization: Bearer $MULTIMAIL_API_KEY"
 ```
 
-This page is generated from the OpenAPI 3.1 document that every server has at `GET /openapi.json`.
+This page is generated from [openapi.json](../openapi.json), the OpenAPI 3.1 document that every
+server has at `GET /openapi.json`.
 
 - **Authentication**: `Authorization: Bearer KEY`, or `X-API-Key: KEY`. The scope that an operation
-  needs stands beside it.
+  needs is stated with it.
 - **Bodies** are JSON. A malformed field is a 400 that names it.
 - **Errors** have [one schema](#{error}): a stable code, and a message that says what to do next.
   Every operation can answer 400, 413 (too large) and 503 (the database is unavailable, and nothing
@@ -59,7 +61,7 @@ _OWN_ERRORS = ("404", "409", "410", "421")
 
 def render() -> str:
     """Return the page as Markdown."""
-    return render_document(describe(ALL_ROUTES))
+    return render_document(json.loads(DOCUMENT.read_text("utf-8")))
 
 
 def render_document(document: Json) -> str:
@@ -88,7 +90,12 @@ def _operation(method: str, path: str, operation: Json) -> str:
         scope for entry in operation["security"] for names in entry.values() for scope in names
     }
     scope = " or ".join(code(scope) for scope in sorted(scopes)) or "none; no key is needed"
-    parts = [f"### {method} {path}", operation["summary"], f"Scope: {scope}."]
+    summary = operation["summary"]
+    title = re.split(r"[.:;,](?: |$)", summary)[0]
+    parts = [f"### {title}", code(f"{method} {path}")]
+    if title != summary.removesuffix("."):
+        parts.append(summary)
+    parts.append(f"Scope: {scope}.")
     query = [parameter for parameter in operation["parameters"] if parameter["in"] == "query"]
     if query:
         rows = [

@@ -84,7 +84,7 @@ def _show_settings(config: griffe.Class) -> None:
 
 def _fields(core: griffe.Module, name: str) -> Iterator[griffe.Parameter]:
     """Yield the keyword arguments that a TypedDict of options describes, its bases' first."""
-    options = core[f"tools.toolkit.{name}"]
+    options = core[f"tools._toolkit.{name}"]
     for base in options.bases:
         if str(base) in _OPTIONS:
             yield from _fields(core, str(base))

@@ -267,3 +267,11 @@ def test_hostile_mail_is_read_somehow_and_soon(raw: bytes) -> None:
     texts = (message.subject, message.from_name, message.markdown, message.list_id)
     assert all(text.encode("utf-8") is not None for text in texts)
     assert len(message.attachments) <= 500
+
+
+def test_a_text_after_a_large_attachment_is_read() -> None:
+    """A header block is limited in its own length, wherever in the message it begins."""
+    large = b"Content-Disposition: attachment; filename=a.bin\r\n\r\n" + b"x" * 300_000
+    raw = parts(b"mixed", large, b"Content-Type: text/plain\r\n\r\nafterwards")
+    message = parse_message(raw)
+    assert (message.markdown, len(message.attachments)) == ("afterwards", 1)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from multimail_server.testing.server import ServerUnderTest
+from multimail_server.testing.service import get_test_service
 from multimail_server.wakeups import Wakeup
 
 Start = Callable[..., ServerUnderTest]
@@ -62,6 +63,6 @@ def test_mail_that_is_due_before_all_that_waits_leaves_in_time(
         # It waits for three days, and so would the outbox.
         held = agent.post(path, json={**mail, "oversight_mode": "gated_send"})
         assert held.json()["held"], held.text
-        assert server.services.context.test_hooks.settle()
+        assert get_test_service(server.services).drain()
         assert agent.post(path, json={**mail, "subject": "Soon", "send_at": soon}).is_success
     server.wait_for_message("Soon", direction="outbound", status="sent")

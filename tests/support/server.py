@@ -43,7 +43,7 @@ class ServerFixture(ServerUnderTest):
 
     def _client(self, role: str) -> httpx.Client:
         client = self.http(role)
-        self._undo.append(client.close)
+        self._cleanup.append(client.close)
         return client
 
     def send(self, *to: str, by: httpx.Client | None = None, **fields: Any) -> httpx.Response:

@@ -21,6 +21,7 @@ from multimail.tools import ApproverToolkit, Toolkit, ToolResult
 from multimail.trust import GuardDecision
 from multimail_server.mail.signing import sign_dkim
 from multimail_server.testing.server import ServerUnderTest
+from multimail_server.testing.service import get_test_service
 
 Json = dict[str, Any]
 AT_ONCE = Retry(base_delay=0, max_delay=0, jitter=lambda: 0.0)
@@ -108,7 +109,7 @@ class Inbox:
 
     def left(self) -> list[Json]:
         """Return what left the mailbox, newest first, with its bytes as `raw`."""
-        assert self.server.services.context.test_hooks.drain(), "the outbox is still at work"
+        assert get_test_service(self.server.services).drain(), "the outbox is still at work"
         return [one for one in self.server.outbox() if one["mailbox_id"] == self.id]
 
     def decide(self, email_id: str, action: str = "approve") -> None:

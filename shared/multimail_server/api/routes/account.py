@@ -65,7 +65,7 @@ def update_account(request: ApiRequest, body: AccountIn) -> ApiResponse:
     client=("delete_account",), source="S",
 )  # fmt: skip
 def delete_account(request: ApiRequest) -> ApiResponse:
-    """Close the account and erase its mail."""
+    """Close the account: revoke its keys, retire its mailboxes and erase nothing."""
     return ApiResponse(render_deleted(request.services.accounts.close(request.principal).id))
 
 
