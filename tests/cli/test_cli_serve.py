@@ -216,4 +216,4 @@ def test_options_become_settings_and_the_others_keep_their_defaults() -> None:
 
 def test_the_documented_settings_are_the_declared_ones() -> None:
     page = settings_table.find_page().read_text("utf-8")
-    assert settings_table.rendered() in page, "run python -m docs_site.settings_table"
+    assert settings_table.render() in page, "run python -m docs_site.settings_table"
