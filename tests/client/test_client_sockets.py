@@ -88,7 +88,7 @@ async def test_read_timeout_repeats_the_send_with_the_same_key(connect: ClientFa
 
     def stay_silent(connection: socket.socket, raw: bytes) -> None:
         apply(fake_api, raw)
-        over.wait(10)
+        over.wait(60)
 
     def handle(connection: socket.socket, act: Act) -> None:
         with connection:
@@ -99,40 +99,17 @@ async def test_read_timeout_repeats_the_send_with_the_same_key(connect: ClientFa
             connection, _ = listener.accept()
             threading.Thread(target=handle, args=(connection, act), daemon=True).start()
 
-<<<<<<< HEAD
-        def run(self) -> None:
-            for act in (late, answered(fake_api)):
-                connection, _ = self.listener.accept()
-                thread = threading.Thread(target=self.email_id, args=(connection, act), daemon=True)
-                thread.start()
-                self.threads.append(thread)
-
-        def email_id(self, connection: socket.socket, act: Act) -> None:
-            with connection:
-                act(connection, read_request(connection))
-                over.wait(60)
-
-    quiet = Quiet()
-    runner = threading.Thread(target=quiet.run, daemon=True)
-    runner.start()
-=======
     listener = socket.create_server(("127.0.0.1", 0))
     server = threading.Thread(target=serve, daemon=True)
     server.start()
->>>>>>> main
     try:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         api = connect(base_url=url, mailbox="mb_1", timeout=httpx.Timeout(5.0, read=0.2))
         result = await api.send_email("bob@y.test", "S", "B")
     finally:
         over.set()
-<<<<<<< HEAD
-        runner.join(60)
-        quiet.listener.close()
-=======
-        server.join(5)
+        server.join(60)
         listener.close()
->>>>>>> main
     assert result.duplicate
     assert len(fake_api.emails) == 1
 

@@ -41,7 +41,6 @@ class ServerFixture(ServerUnderTest):
         """The path of the first mailbox."""
         return f"/v1/mailboxes/{self.mailbox.id}"
 
-<<<<<<< HEAD
     def stop(self) -> None:
         """Close the clients and stop the server."""
         for role in ("agent", "reviewer", "admin"):
@@ -49,12 +48,6 @@ class ServerFixture(ServerUnderTest):
             if client is not None:
                 client.close()
         super().stop()
-=======
-    def _client(self, role: str) -> httpx.Client:
-        client = self.http(role)
-        self._cleanup.append(client.close)
-        return client
->>>>>>> main
 
     def send(self, *to: str, by: httpx.Client | None = None, **fields: Any) -> httpx.Response:
         """Ask for a send with the agent's key, or another's."""
