@@ -86,7 +86,7 @@ async def test_read_timeout_repeats_the_send_with_the_same_key(connect: Connect)
 
     def stay_silent(connection: socket.socket, raw: bytes) -> None:
         apply(fake_api, raw)
-        over.wait(10)
+        over.wait(60)
 
     def handle(connection: socket.socket, act: Act) -> None:
         with connection:
@@ -106,7 +106,7 @@ async def test_read_timeout_repeats_the_send_with_the_same_key(connect: Connect)
         result = await api.send_email("bob@y.test", "S", "B")
     finally:
         over.set()
-        server.join(5)
+        server.join(60)
         listener.close()
     assert result.duplicate
     assert len(fake_api.emails) == 1
