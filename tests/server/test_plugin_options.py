@@ -33,13 +33,13 @@ class TestMarkers:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("clocks='virtual'", "there is no option 'clocks'; the options are"),
         ("clock='sundial'", "'sundial' is no clock"),
     ],
 )
-def test_a_wrong_option_says_what_there_is(tmp_path: Path, options: str, said: str) -> None:
+def test_a_wrong_option_says_what_there_is(tmp_path: Path, options: str, message: str) -> None:
     (tmp_path / "test_it.py").write_text(
         f"import pytest\n\n@pytest.mark.multimail_server({options})\n"
         "def test_it(multimail_server):\n    pass\n"
@@ -52,4 +52,4 @@ def test_a_wrong_option_says_what_there_is(tmp_path: Path, options: str, said: s
         cwd=tmp_path,
     )
     assert done.returncode == 1, done.stdout
-    assert said in done.stdout
+    assert message in done.stdout

@@ -53,8 +53,8 @@ def test_other_threads_do_not_change_the_ids_of_a_kind() -> None:
 
 def test_keys_are_random_unless_seeded_keys_are_asked_for(start: Start) -> None:
     assert start(seed=7).keys != start(seed=7).keys
-    one, other = start(seed=7, seeded_keys=True), start(seed=7, seeded_keys=True)
-    assert one.keys == other.keys
+    one, second = start(seed=7, seeded_keys=True), start(seed=7, seeded_keys=True)
+    assert one.keys == second.keys
     assert len({one.keys.agent, one.keys.reviewer, one.keys.admin}) == 3
     assert re.fullmatch(r"mm_test_[\w-]{32}", one.keys.agent)
     assert one.agent.get("/v1/mailboxes").status_code == 200

@@ -52,10 +52,10 @@ def test_what_does_not_come_is_told_with_what_was_there(quiet: ServerFixture) ->
     quiet.sent(subject="Two")["id"]
     with pytest.raises(TimeoutError) as problem:
         quiet.wait_for_message(sender="bob@example.org", subject="One", timeout=0)
-    said = str(problem.value)
-    assert "direction 'inbound', sender 'bob@example.org', subject 'One'" in said
-    assert "inbound 'One' from ann@example.org, unread" in said
-    assert "outbound 'Two' from agent@multimail.test, pending_send_approval" in said
+    message = str(problem.value)
+    assert "direction 'inbound', sender 'bob@example.org', subject 'One'" in message
+    assert "inbound 'One' from ann@example.org, unread" in message
+    assert "outbound 'Two' from agent@multimail.test, pending_send_approval" in message
 
 
 @pytest.mark.parametrize("wrong", [{"direction": "sideways"}, {"status": "delivered"}])

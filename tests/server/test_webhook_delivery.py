@@ -342,5 +342,5 @@ def test_a_kill_between_commit_and_delivery_loses_nothing(
         with launcher.serve(*data):
             posted = endpoint.wait(6)
     assert (posted[1].id, posted[1].raw) == (first.id, first.raw)
-    told = [verify(one.raw, one.headers, hook["signing_secret"]) for one in posted[1:]]
+    told = [verify(request.raw, request.headers, hook["signing_secret"]) for request in posted[1:]]
     assert [event.message_id for event in told] == [row["id"] for row in sent]

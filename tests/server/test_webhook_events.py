@@ -93,8 +93,8 @@ def test_an_event_has_the_name_that_was_subscribed_to(
     subscribe(server, endpoint, *names)
     server.deliver()
     posted = endpoint.wait(len(told))
-    assert [one.event["type"] for one in posted] == told
-    assert len({one.id for one in posted}) == len(told)
+    assert [request.event["type"] for request in posted] == told
+    assert len({request.id for request in posted}) == len(told)
 
 
 def test_a_gated_send_is_told_from_pending_to_delivered(
@@ -111,7 +111,7 @@ def test_a_gated_send_is_told_from_pending_to_delivered(
     assert typed.content_hash == sent["content_hash"]
     assert "body_text" not in pending.event
     server.decide(sent["id"], "approve", reason="fine")
-    told = [one.event for one in endpoint.wait(6)]
+    told = [request.event for request in endpoint.wait(6)]
     assert [event["type"] for event in told] == [
         "oversight.pending",
         "oversight.approved",
@@ -140,7 +140,7 @@ def test_a_repeated_decision_is_told_once(start: Start, endpoint: WebhookReceive
     for _ in range(3):
         assert server.decide(sent["id"], "reject").status_code == 200
     server.deliver()
-    assert [one.event["type"] for one in endpoint.wait(2)] == [
+    assert [request.event["type"] for request in endpoint.wait(2)] == [
         "oversight.rejected",
         "message.received",
     ]
@@ -162,7 +162,7 @@ def test_a_refused_recipient_is_a_bounce(start: Start, endpoint: WebhookReceiver
     assert data["reason"]
     # The first address is suppressed by now, so that nothing is tried there again.
     server.sent("no.one@other.test", "agent@other.test", subject="Both")
-    assert sorted(one.event["type"] for one in endpoint.wait(3)[1:]) == [
+    assert sorted(request.event["type"] for request in endpoint.wait(3)[1:]) == [
         "email.bounced",
         "message.delivered",
     ]
@@ -180,7 +180,7 @@ def test_held_inbound_mail_is_told_without_what_it_says(
         assert word not in pending.raw
     server.decide(pending.event["message_id"], "approve")
     posted = endpoint.wait(3)
-    assert [one.event["type"] for one in posted] == [
+    assert [request.event["type"] for request in posted] == [
         "oversight.pending",
         "oversight.approved",
         "message.received",
@@ -195,7 +195,7 @@ def test_rejected_inbound_mail_is_never_shown(start: Start, endpoint: WebhookRec
     server.decide(endpoint.wait(1)[0].event["message_id"], "reject")
     posted = endpoint.wait(3)
     assert sorted(endpoint.types) == ["email.rejected", "oversight.pending", "oversight.rejected"]
-    assert not any(b"Plan" in one.raw or b"example.org" in one.raw for one in posted)
+    assert not any(b"Plan" in request.raw or b"example.org" in request.raw for request in posted)
 
 
 def test_a_bound_webhook_gets_only_its_mailboxs_events(
@@ -319,7 +319,7 @@ def test_what_is_undone_is_not_told(start: Start, endpoint: WebhookReceiver) -> 
     with pytest.raises(LookupError):
         context.write(fail)
     server.deliver()
-    assert [one.event["type"] for one in endpoint.wait(1)] == ["message.received"]
+    assert [request.event["type"] for request in endpoint.wait(1)] == ["message.received"]
 
 
 def test_the_clients_verbs_work(start: Start, endpoint: WebhookReceiver) -> None:

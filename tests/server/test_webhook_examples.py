@@ -76,8 +76,8 @@ def test_only_proven_mail_wakes_the_agent(
         assert httpx.post(url, content=b"{}").status_code == 400
         forged_headers = {"X-MultiMail-Signature": "0" * 64}
         assert httpx.post(url, content=b"{}", headers=forged_headers).status_code == 400
-    said = [record.getMessage() for record in caplog.records if record.name == module.log.name]
-    assert sorted(said) == sorted(
+    messages = [record.getMessage() for record in caplog.records if record.name == module.log.name]
+    assert sorted(messages) == sorted(
         [
             f"{unsigned['id']}: hold (sender_unauthenticated)",
             f"{forged['id']}: refuse (sender_failed)",
