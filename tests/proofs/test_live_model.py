@@ -150,8 +150,9 @@ class LiveServer(RuleBasedStateMachine):
         subject = self.new_subject()
         self.server.deliver("Hello", subject=subject)
         expected = self.model.receive()
-        self.model.mails[found := self.server.wait_for_message(subject)["id"]] = expected
-        return str(found)
+        email = str(self.server.wait_for_message(subject)["id"])
+        self.model.mails[email] = expected
+        return email
 
     @rule(email=messages)
     def approve(self, email: str) -> None:

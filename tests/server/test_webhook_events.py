@@ -1,4 +1,4 @@
-"""Webhook events: who is told what, when, in which words, and how it is signed."""
+"""Webhook events: which are posted, when, with which fields, and how they are signed."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def test_received_mail_is_told_with_its_text_and_its_evidence(
     event = posted.event
     assert event["type"] == "message.received"
     assert event["id"] == posted.id
-    for told in (event, event["data"]):
-        assert told["message_id"] == told["email_id"] == stored["id"]
-        assert told["thread_id"] == stored["thread_id"]
-        assert (told["mailbox"], told["mailbox_id"]) == (
+    for fields in (event, event["data"]):
+        assert fields["message_id"] == fields["email_id"] == stored["id"]
+        assert fields["thread_id"] == stored["thread_id"]
+        assert (fields["mailbox"], fields["mailbox_id"]) == (
             server.mailbox.address,
             server.mailbox.id,
         )
-        assert (told["from"], told["subject"]) == ("ann@example.org", "Hello")
-        assert told["body_text"].strip() == "Are you there?"
-        assert told["authentication"] == stored["authentication"]
-        assert told["dkim_valid"] is False
+        assert (fields["from"], fields["subject"]) == ("ann@example.org", "Hello")
+        assert fields["body_text"].strip() == "Are you there?"
+        assert fields["authentication"] == stored["authentication"]
+        assert fields["dkim_valid"] is False
     assert posted.headers["content-type"] == "application/json"
     typed = verify(posted.raw, posted.headers, hook["signing_secret"])
     assert isinstance(typed, MessageReceived)
@@ -79,7 +79,7 @@ def test_the_time_that_is_signed_is_the_servers(
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "types"),
     [
         (["message.received"], ["message.received"]),
         (["email.received"], ["email.received"]),
@@ -87,14 +87,14 @@ def test_the_time_that_is_signed_is_the_servers(
     ],
 )
 def test_an_event_has_the_name_that_was_subscribed_to(
-    start: Start, endpoint: WebhookReceiver, names: list[str], told: list[str]
+    start: Start, endpoint: WebhookReceiver, names: list[str], types: list[str]
 ) -> None:
     server = start()
     subscribe(server, endpoint, *names)
     server.deliver()
-    posted = endpoint.wait(len(told))
-    assert [request.event["type"] for request in posted] == told
-    assert len({request.id for request in posted}) == len(told)
+    posted = endpoint.wait(len(types))
+    assert [request.event["type"] for request in posted] == types
+    assert len({request.id for request in posted}) == len(types)
 
 
 def test_a_gated_send_is_told_from_pending_to_delivered(
@@ -111,8 +111,8 @@ def test_a_gated_send_is_told_from_pending_to_delivered(
     assert typed.content_hash == sent["content_hash"]
     assert "body_text" not in pending.event
     server.decide(sent["id"], "approve", reason="fine")
-    told = [request.event for request in endpoint.wait(6)]
-    assert [event["type"] for event in told] == [
+    events = [request.event for request in endpoint.wait(6)]
+    assert [event["type"] for event in events] == [
         "oversight.pending",
         "oversight.approved",
         "email.approved",
@@ -120,8 +120,8 @@ def test_a_gated_send_is_told_from_pending_to_delivered(
         "message.delivered",
         "email.delivered",
     ]
-    assert told[1]["decision_reason"] == "fine"
-    assert told[-1]["data"]["delivered_at"]
+    assert events[1]["decision_reason"] == "fine"
+    assert events[-1]["data"]["delivered_at"]
 
 
 def test_a_rejection_is_told_with_its_reason(start: Start, endpoint: WebhookReceiver) -> None:
@@ -235,9 +235,11 @@ def test_the_settings_of_a_mailbox_are_subscriptions(
         secrets = changed["signing_secrets"]
         assert "signing_secrets" not in admin.get(f"/v1/mailboxes/{box}").json()
         sent = server.sent(subject="Watched")
-        told = human.wait_for("message.sent")
-        assert told.event["message_id"] == sent["id"]
-        assert verify(told.raw, told.headers, secrets["oversight_webhook_url"]).id == told.id
+        watched = human.wait_for("message.sent")
+        assert watched.event["message_id"] == sent["id"]
+        assert (
+            verify(watched.raw, watched.headers, secrets["oversight_webhook_url"]).id == watched.id
+        )
         server.deliver(subject="In")
         received = endpoint.wait_for("message.received")
         assert verify(received.raw, received.headers, secrets["webhook_url"]).id == received.id
