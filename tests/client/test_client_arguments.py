@@ -56,7 +56,7 @@ BAD_ADDRESSES = [
 
 REFUSED: list[tuple[str, tuple[str, dict[str, Any]]]] = [
     *[("to", but(SEND, to=[value])) for value in BAD_ADDRESSES],
-    *[("to", but(SEND, to=one)) for one in ("", [], [" "], "bob@y.test, bob", [7], 7)],
+    *[("to", but(SEND, to=value)) for value in ("", [], [" "], "bob@y.test, bob", [7], 7)],
     ("cc", but(SEND, cc="bob")),
     ("bcc", but(REPLY, bcc=["a@y.test", "bob@"])),
     ("email", ("add_contact", {"email": "bob\r\n@y.test"})),
@@ -76,7 +76,10 @@ REFUSED: list[tuple[str, tuple[str, dict[str, Any]]]] = [
             None,
         )
     ],
-    *[("body", but(SEND, body=one)) for one in ("", " \n", None, "x" * 262_145, "half \ud83d", 5)],
+    *[
+        ("body", but(SEND, body=value))
+        for value in ("", " \n", None, "x" * 262_145, "half \ud83d", 5)
+    ],
     ("body", but(SEND, markdown="other")),
     *[
         ("send_at", but(SEND, send_at=value))

@@ -53,7 +53,7 @@ async def test_a_tuple_of_two_paths_is_two_attachments(
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_bytes(b"hi")
     sent = await sent_attachments(connect, (tmp_path / "a.txt", tmp_path / "b.txt"))
-    assert [one["name"] for one in sent] == ["a.txt", "b.txt"]
+    assert [item["name"] for item in sent] == ["a.txt", "b.txt"]
 
 
 @pytest.mark.parametrize("nothing", [None, [], ()])

@@ -9,7 +9,7 @@ import pytest
 from tests.client.support import ClientFactory, FakeApi, json_response
 
 from multimail import ConfigurationError, NotFoundError, ValidationError
-from multimail._mailbox_cache import MailboxCache
+from multimail._execution import MailboxCache
 
 
 async def test_an_address_is_resolved_once_and_an_id_never(connect: ClientFactory) -> None:
@@ -45,7 +45,7 @@ async def test_precedence_of_mailbox_settings(
     api = connect(fake_api, mailbox="mb_2")
     await api.check_inbox()
     await api.check_inbox(mailbox="mb_3")
-    assert [one.url.path.split("/")[3] for one in fake_api.requests] == ["mb_2", "mb_3"]
+    assert [request.url.path.split("/")[3] for request in fake_api.requests] == ["mb_2", "mb_3"]
 
 
 async def test_the_only_mailbox_needs_no_name(connect: ClientFactory) -> None:

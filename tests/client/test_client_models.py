@@ -47,15 +47,15 @@ def respelt(name: str, spelling: str, value: Any = None) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "message",
     [
-        *[respelt("id", one) for one in ("id", "email_id", "message_id", "pending_id")],
+        *[respelt("id", key) for key in ("id", "email_id", "message_id", "pending_id")],
         *[
             respelt("markdown", row)
             for row in ("markdown", "body_markdown", "body", "body_text", "text_body")
         ],
-        *[respelt("from", one) for one in ("from", "sender", "from_address")],
-        *[respelt("to", one) for one in ("to", "to_addresses")],
+        *[respelt("from", key) for key in ("from", "sender", "from_address")],
+        *[respelt("to", key) for key in ("to", "to_addresses")],
         respelt("to", "to", "ann@x.test"),
-        *[respelt("received_at", one) for one in ("received_at", "created_at")],
+        *[respelt("received_at", key) for key in ("received_at", "created_at")],
     ],
     ids=lambda message: "+".join(message),
 )

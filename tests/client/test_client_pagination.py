@@ -11,8 +11,7 @@ from tests.client.support import AT_ONCE, BASE, KEY, ClientFactory, json_respons
 
 from multimail import AsyncMultiMail, MultiMail, Pause, WaitTimeoutError
 from multimail import endpoints as endpoints
-from multimail._execution import Request, execute
-from multimail._mailbox_cache import MailboxCache
+from multimail._execution import MailboxCache, Request, execute
 
 
 class Paged:
@@ -20,10 +19,10 @@ class Paged:
 
     def __init__(self, key: str = "emails", cursor: str = "cursor") -> None:
         self.key, self.cursor = key, cursor
-        self.asked: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(dict(request.url.params))
+        self.requests.append(dict(request.url.params))
         start = int(request.url.params.get("cursor", "0"))
         rows = [{"id": f"em_{n}"} for n in range(start, min(start + 3, 7))]
         return json_response(
@@ -38,8 +37,8 @@ async def test_iter_inbox_requests_all_pages(connect: ClientFactory) -> None:
     paged = Paged()
     rows = await connect(paged, mailbox="mb_1").iter_inbox(limit=3, unread_only=True)
     assert [row.id for row in rows] == ALL
-    assert [one.get("cursor") for one in paged.asked] == [None, "3", "6"]
-    assert all(one["limit"] == "3" and one["status"] == "unread" for one in paged.asked)
+    assert [params.get("cursor") for params in paged.requests] == [None, "3", "6"]
+    assert all(params["limit"] == "3" and params["status"] == "unread" for params in paged.requests)
 
 
 async def test_iter_audit_log_requests_all_pages(connect: ClientFactory) -> None:
@@ -64,9 +63,9 @@ def test_pages_are_requested_on_demand() -> None:
         KEY, base_url=BASE, mailbox="mb_1", transport=httpx.MockTransport(paged)
     ) as client:
         rows = client.iter_inbox()
-        assert not paged.asked
+        assert not paged.requests
         assert [next(rows).id for _ in range(3)] == ALL[:3]
-        assert len(paged.asked) == 1
+        assert len(paged.requests) == 1
 
 
 async def test_async_pages_are_requested_on_demand() -> None:
@@ -74,24 +73,24 @@ async def test_async_pages_are_requested_on_demand() -> None:
     transport = httpx.MockTransport(paged)
     async with AsyncMultiMail(KEY, base_url=BASE, mailbox="mb_1", transport=transport) as client:
         rows = client.iter_inbox()
-        assert not paged.asked
+        assert not paged.requests
         assert [(await anext(rows)).id for _ in range(3)] == ALL[:3]
-        assert len(paged.asked) == 1
+        assert len(paged.requests) == 1
 
 
 class Arriving:
     """An inbox that holds one message, and in which two others arrive at the third look."""
 
     def __init__(self) -> None:
-        self.looks: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         params = dict(request.url.params)
-        self.looks.append(params)
+        self.requests.append(params)
         if "since_id" not in params:
             return json_response({"emails": [{"id": "em_old"}]})
         assert params["since_id"] == "em_old"
-        new = [{"id": "em_2"}, {"id": "em_1"}] if len(self.looks) > 3 else []
+        new = [{"id": "em_2"}, {"id": "em_1"}] if len(self.requests) > 3 else []
         return json_response({"emails": new})
 
 
@@ -100,10 +99,15 @@ async def test_wait_returns_the_oldest_new_message(connect: ClientFactory) -> No
     api = connect(inbox, mailbox="mb_1")
     found = await api.wait_for_email(subject_contains="code", poll_interval=0, timeout=30)
     assert found.id == "em_1"
-    assert [one.get("since_id") for one in inbox.looks] == [None, "em_old", "em_old", "em_old"]
-    assert all(params["direction"] == "inbound" for params in inbox.looks)
-    assert "subject_contains" not in inbox.looks[0]
-    assert inbox.looks[1]["subject_contains"] == "code"
+    assert [params.get("since_id") for params in inbox.requests] == [
+        None,
+        "em_old",
+        "em_old",
+        "em_old",
+    ]
+    assert all(params["direction"] == "inbound" for params in inbox.requests)
+    assert "subject_contains" not in inbox.requests[0]
+    assert inbox.requests[1]["subject_contains"] == "code"
 
 
 async def test_wait_times_out(connect: ClientFactory) -> None:

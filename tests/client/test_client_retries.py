@@ -37,8 +37,7 @@ from multimail import (
 )
 from multimail import endpoints as endpoints
 from multimail._call import parse_retry_after
-from multimail._execution import Request, execute
-from multimail._mailbox_cache import MailboxCache
+from multimail._execution import MailboxCache, Request, execute
 
 AMBIGUOUS = [reset_after_work, cut_after_work, timeout_after_work, unavailable_after_work]
 HARMLESS = [refused, limited("0")]
@@ -212,22 +211,22 @@ async def test_past_retry_after_date_is_no_delay(connect: ClientFactory) -> None
     await connect(fake_api).check_inbox()
 
 
-def exchange(operation: Any, retry: Retry, outcomes: Iterator[Any]) -> list[float]:
-    """Run an operation by hand, without a clock; return the waits that it asked for."""
+def get_delays(operation: Any, retry: Retry, outcomes: Iterator[Any]) -> list[float]:
+    """Run an operation without a clock; return the delays between its attempts."""
     steps = execute(operation, MailboxCache("mb_1"), retry)
-    waits: list[float] = []
+    delays: list[float] = []
     step = next(steps)
     try:
         while True:
             if isinstance(step, Pause):
-                waits.append(step.seconds)
+                delays.append(step.seconds)
                 step = steps.send(None)
                 continue
             assert isinstance(step, Request)
             outcome = next(outcomes)
             step = steps.throw(outcome) if isinstance(outcome, Exception) else steps.send(outcome)
     except StopIteration:
-        return waits
+        return delays
 
 
 OK = json_response({"emails": []})
@@ -236,8 +235,8 @@ OK = json_response({"emails": []})
 def test_delays_double_up_to_max_delay() -> None:
     faults = iter([httpx.ReadTimeout("late")] * 7)
     highest = Retry(max_attempts=8, base_delay=0.5, max_delay=8.0, jitter=lambda: 1.0)
-    waits = exchange(endpoints.check_inbox(), highest, iter([*faults, OK]))
-    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    delays = get_delays(endpoints.check_inbox(), highest, iter([*faults, OK]))
+    assert delays == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
 def test_jitter_shortens_a_delay_by_up_to_half() -> None:
@@ -249,36 +248,36 @@ def test_jitter_shortens_a_delay_by_up_to_half() -> None:
         )  # type: ignore[misc]
 
 
-def test_retry_after_is_the_delay() -> None:
-    asked = httpx.Response(429, headers={"Retry-After": "7"})
-    assert exchange(endpoints.check_inbox(), Retry(), iter([asked, OK])) == [7.0]
-    busy = httpx.Response(503, headers={"Retry-After": "30"})
-    assert exchange(endpoints.check_inbox(), Retry(), iter([busy, OK])) == [30.0]
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [(429, {"Retry-After": "7"}, 7.0), (503, {"Retry-After": "30"}, 30.0), (429, {}, 0.5)],
+)
+def test_retry_after_is_the_delay(status: int, headers: dict[str, str], expected: float) -> None:
+    busy = httpx.Response(status, headers=headers)
+    retry = Retry(jitter=lambda: 1.0)
+    assert get_delays(endpoints.check_inbox(), retry, iter([busy, OK])) == [expected]
 
 
 def test_retry_after_over_the_maximum_is_not_waited_for() -> None:
-    asked = httpx.Response(429, headers={"Retry-After": "31"})
-    assert Retry().delay_after_response(endpoints.check_inbox(), asked, 1) is None
-
-
-def test_429_without_retry_after_uses_the_backoff() -> None:
-    asked = httpx.Response(429)
-    assert exchange(endpoints.check_inbox(), Retry(jitter=lambda: 1.0), iter([asked, OK])) == [0.5]
+    busy = httpx.Response(429, headers={"Retry-After": "31"})
+    assert Retry().delay_after_response(endpoints.check_inbox(), busy, 1) is None
 
 
 @given(
-    tried=st.integers(1, 10_000),
-    base=st.floats(0, 100),
-    cap=st.floats(0, 100),
-    chance=st.floats(0, 1, exclude_max=True),
+    attempts=st.integers(1, 10_000),
+    base_delay=st.floats(0, 100),
+    max_delay=st.floats(0, 100),
+    jitter=st.floats(0, 1, exclude_max=True),
 )
 def test_delay_is_between_zero_and_max_delay(
-    tried: int, base: float, cap: float, chance: float
+    attempts: int, base_delay: float, max_delay: float, jitter: float
 ) -> None:
-    retry = Retry(max_attempts=10_001, base_delay=base, max_delay=cap, jitter=lambda: chance)
-    wait = retry.delay_after_error(endpoints.check_inbox(), httpx.ReadTimeout("late"), tried)
-    assert wait is not None
-    assert 0 <= wait <= cap
+    retry = Retry(
+        max_attempts=10_001, base_delay=base_delay, max_delay=max_delay, jitter=lambda: jitter
+    )
+    delay = retry.delay_after_error(endpoints.check_inbox(), httpx.ReadTimeout("late"), attempts)
+    assert delay is not None
+    assert 0 <= delay <= max_delay
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 410, 422, 501])

@@ -45,7 +45,7 @@ def test_the_key_does_not_print() -> None:
     client = MultiMail(KEY, base_url=BASE)
     config = client.config
     shown = [client, config, config.api_key, vars(client), dataclasses.asdict(config), client.run]
-    assert KEY not in " ".join(f"{one!r} {one!s}" for one in shown)
+    assert KEY not in " ".join(f"{value!r} {value!s}" for value in shown)
     assert config.api_key.reveal() == KEY
 
 
