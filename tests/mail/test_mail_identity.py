@@ -16,7 +16,7 @@ def key() -> IdentityKey:
 
 
 def signed(key: IdentityKey) -> bytes:
-    return key.field(RAW, CLAIM) + RAW
+    return key.build_field(RAW, CLAIM) + RAW
 
 
 def test_a_signed_message_tells_its_claim(key: IdentityKey) -> None:
@@ -54,7 +54,7 @@ def test_whatever_is_changed_it_is_not_believed(key: IdentityKey, old: bytes, ne
 def test_another_key_and_a_second_field_are_not_believed(key: IdentityKey) -> None:
     other = IdentityKey.generate()
     assert verify_identity(signed(key), other.public_pem()) is None
-    twice = key.field(RAW, CLAIM) + signed(key)
+    twice = key.build_field(RAW, CLAIM) + signed(key)
     assert verify_identity(twice, key.public_pem()) is None
 
 

@@ -267,3 +267,12 @@ def test_hostile_mail_is_read_somehow_and_soon(raw: bytes) -> None:
     texts = (message.subject, message.from_name, message.markdown, message.list_id)
     assert all(text.encode("utf-8") is not None for text in texts)
     assert len(message.attachments) <= 500
+
+
+def test_a_text_after_a_large_attachment_is_read() -> None:
+    """The limit of a header block counts from its start, so that its body is not read as fields."""
+    large = b"Content-Disposition: attachment; filename=a.bin\r\n\r\n" + b"x" * 300_000
+    text = "Afterwards,\nContent-Disposition: attachment"
+    part = b"Content-Type: text/plain\r\n\r\n" + text.encode().replace(b"\n", b"\r\n")
+    message = parse_message(parts(b"mixed", large, part))
+    assert (message.markdown, len(message.attachments)) == (text, 1)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from typing import Any
 
 import pytest
 
 from multimail.trust import Authentication, Label, assess
+from multimail.trust.text import is_invisible
 from multimail_server.oversight import State
 from multimail_server.pages import formatting as words
+from multimail_server.pages.formatting import reveal
 
 _KINDS = {
     Label.FAILED: "bad",
@@ -51,3 +54,10 @@ def test_a_reviewer_is_told_what_an_agent_is_told() -> None:
     for evidence in _evidence():
         label = assess(Authentication.model_validate(evidence)).label
         assert words.sender_evidence(evidence).level == _KINDS[label], evidence
+
+
+def test_the_approver_is_shown_every_character_that_is_removed_for_the_agent() -> None:
+    removed = [chr(code) for code in range(sys.maxunicode + 1) if is_invisible(chr(code))]
+    assert "\U0001d159" in removed
+    assert not [character for character in removed if reveal(character) == character]
+    assert words.find_invisible(["a\U0001d159b"])[0].code == "U+1D159"

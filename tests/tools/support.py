@@ -21,6 +21,7 @@ from multimail.tools import ApproverToolkit, Toolkit, ToolResult
 from multimail.trust import GuardDecision
 from multimail_server.mail.signing import sign_dkim
 from multimail_server.testing.server import ServerUnderTest
+from multimail_server.testing.service import get_test_service
 
 Json = dict[str, Any]
 AT_ONCE = Retry(base_delay=0, max_delay=0, jitter=lambda: 0.0)
@@ -82,7 +83,7 @@ class Inbox:
     def deliver(self, *letters: bytes, sender: str = "ann@example.org") -> None:
         """Receive mail in one real SMTP conversation."""
         host, _, port = self.server.smtp.rpartition(":")
-        with smtplib.SMTP(host, int(port), timeout=10) as connection:
+        with smtplib.SMTP(host, int(port), timeout=60) as connection:
             for one in letters:
                 connection.sendmail(sender, [self.address], one)
 
@@ -108,7 +109,7 @@ class Inbox:
 
     def left(self) -> list[Json]:
         """Return what left the mailbox, newest first, with its bytes as `raw`."""
-        assert self.server.services.context.test_hooks.drain(), "the outbox is still at work"
+        assert get_test_service(self.server.services).drain(), "the outbox is still at work"
         return [one for one in self.server.outbox() if one["mailbox_id"] == self.id]
 
     def decide(self, email_id: str, action: str = "approve") -> None:

@@ -245,6 +245,17 @@ def test_at_most_ten_held_sends_are_looked_up() -> None:
     assert len(gone.asked) == 10
 
 
+def test_taint_is_the_conversations_and_a_known_address_the_mailboxs() -> None:
+    here = guard(pinned="mbx_1")
+    there = Guard(here.policy, here.store, pinned="mbx_2", session_id="one")
+    here.mark_shown(mail(authentication=PROVEN))
+    here.mark_shown(own("msg_9", BOB, approved=True))  # a human approved mail to Bob from here
+    other = BOX.model_copy(update={"id": "mbx_2"})
+    assert send(here, BOB).action is A
+    decision = Api().run(there.on_send([BOB], other))
+    assert (decision.action, decision.codes) == (H, ("recipient_from_mail",))
+
+
 def test_reading_a_senders_mail_refreshes_whether_they_are_known() -> None:
     judge, api = guard(), Api(own("msg_9", ANN, approved=True))
     judge.record_send("msg_9", BOX, [ANN], held=True)

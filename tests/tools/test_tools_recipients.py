@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from tests.tools.asking import asked, shown, tainted
 from tests.tools.support import Connect, Inbox, Json, Tools, code_of, decided
 
-from multimail.trust import Action, TrustPolicy
+from multimail.trust import Action
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.org", "eve@evil.example"
 FROM_MAIL = ("recipient_from_mail",)
@@ -29,16 +28,6 @@ async def test_an_address_from_mail_is_held_wherever_it_stands(
     assert (decided(result).action, decided(result).codes) == (Action.HOLD, FROM_MAIL)
     assert auto_box.mail(result.data["id"])["status"] == "pending_send_approval"
     assert auto_box.left() == []
-
-
-async def test_a_scheduled_send_is_held_like_any_other(auto_box: Inbox, connect: Connect) -> None:
-    tools = connect(auto_box)
-    await tainted(auto_box, tools)
-    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    send = {"to": EVE, "subject": "x", "body": "y", "send_at": later}
-    result = await tools.call("send_email", send)
-    assert decided(result).codes == FROM_MAIL
-    assert auto_box.mail(result.data["id"])["status"] == "pending_send_approval"
 
 
 async def test_the_sender_may_be_answered_but_not_written_to_anew(
@@ -128,20 +117,6 @@ async def test_an_address_from_mail_does_not_get_into_the_address_book(
 async def reply_after(tools: Tools, mail: Json, **more: Any) -> Action:
     result = await tools("reply_email", email_id=mail["id"], body="Yes.", **more)
     return decided(result).action
-
-
-async def test_a_listed_name_without_proof_is_worth_nothing(
-    auto_box: Inbox, connect: Connect
-) -> None:
-    mail = auto_box.receive(sender=ANN)
-    tools = connect(auto_box, policy=TrustPolicy(listed=["example.com"]))
-    read = await shown(tools, "read_email", email_id=mail["id"])
-    assert read.data["trust"] == {
-        "label": "unauthenticated",
-        "standing": "new",
-        "reasons": ["no signature"],
-    }
-    assert await reply_after(tools, mail) is Action.HOLD
 
 
 @pytest.mark.parametrize("policy", ["standard", "strict"])

@@ -7,7 +7,6 @@ from typing import Any
 from tests.tools.asking import asked, shown, tainted
 from tests.tools.support import Connect, Inbox, Tools, decided
 
-from multimail.sessions import MemorySessionStore
 from multimail.trust import Action
 
 BOB, CAROL, EVE = "bob@example.org", "carol@example.org", "eve@evil.example"
@@ -101,32 +100,6 @@ async def test_mail_from_whom_a_human_allowed_is_from_a_known_sender(
     assert "A human has approved mail to this sender before." in read.text
     read = await shown(tools, "read_email", email_id=forged["id"])
     assert read.data["trust"]["standing"] == "new"
-
-
-async def test_another_mailbox_of_a_shared_memory_knows_nobody(
-    auto_box: Inbox, create_mailbox: Any, connect: Connect
-) -> None:
-    store, other = MemorySessionStore(), create_mailbox("autonomous")
-    tools, elsewhere = connect(auto_box, store=store), connect(other, store=store)
-    await tainted(auto_box, tools)
-    auto_box.decide(await held_send(tools))
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-    await tainted(other, elsewhere)
-    assert (await asked(elsewhere, BOB)).action is Action.HOLD
-
-
-async def test_a_conversation_takes_its_taint_from_mailbox_to_mailbox(
-    auto_box: Inbox, create_mailbox: Any, connect: Connect
-) -> None:
-    store, other = MemorySessionStore(), create_mailbox("autonomous")
-    here = connect(auto_box, store=store, mailbox=auto_box.id)
-    await tainted(auto_box, here, "s")
-    for there in (
-        connect(auto_box, store=store, mailbox=auto_box.address),
-        connect(other, store=store, mailbox=other.address),
-    ):
-        decision = await asked(there, BOB, session_id="s")
-        assert (decision.action, decision.label) == (Action.HOLD, "authenticated")
 
 
 async def test_the_same_send_again_is_the_same_whatever_the_guard_learned(

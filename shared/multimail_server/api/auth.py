@@ -57,11 +57,13 @@ class SignedLinks:
 
     def sign(self, attachment_id: str, now: datetime) -> tuple[str, datetime]:
         """Return the path of a link to an attachment, and when it expires."""
-        expires = int((now + LINK_LIFETIME).timestamp())
+        # The link states whole seconds; so does the time that is returned.
+        expires_at = (now + LINK_LIFETIME).replace(microsecond=0)
+        expires = int(expires_at.timestamp())
         query = urlencode(
             {"expires": expires, "signature": self._signature(attachment_id, expires)}
         )
-        return f"/v1/attachments/{attachment_id}?{query}", now + LINK_LIFETIME
+        return f"/v1/attachments/{attachment_id}?{query}", expires_at
 
     def check(self, attachment_id: str, expires: str, signature: str, now: datetime) -> None:
         """Raise a 403 unless the link was signed here and has not expired."""

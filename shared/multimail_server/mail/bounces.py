@@ -1,6 +1,6 @@
-"""Bounces: what delivery reports say (RFC 3464), complaints too (RFC 5965). Parsed, not believed.
+"""Bounces: parses delivery reports (RFC 3464) and complaints about spam (RFC 5965).
 
-Whoever knows our address can write such a report: what one may cause is decided in the mailroom.
+A report proves nothing, since anybody can send one. `services.receiving` decides what it may cause.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _MAX_RECIPIENTS = 100
 _MAX_REPORT = 256 * 1024
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _REPLY_CODE = re.compile(r"(?<!\d)(?<!\d\.)([2-5]\d\d)(?=[ -]|\Z)")
-# Permanent for this message and not for the address: the sender's address, a full box, size,
-# the system, loops and time that ran out, the protocol, the content, policy (RFC 3463).
+# Permanent for this message, not for the address: the sender's address, a full mailbox, size, the
+# system, loops and expiry, the protocol, the content, policy (RFC 3463).
 _NOT_THE_ADDRESS = re.compile(r"5\.(?:1\.[789]|2\.[23]|3\.\d+|4\.[0235678]|5\.\d+|6\.\d+|7\.\d+)")
 _BLANK_LINES = re.compile(rb"\r?\n(?:[ \t]*\r?\n)+")
 
 
 @dataclass(frozen=True, slots=True)
 class FailedRecipient:
-    """One recipient that a report names as failed.
+    """A recipient to whom delivery failed, by a report.
 
     Attributes:
-        addresses: Its final and its original address, as far as they are named.
+        addresses: Its final and its original address, as far as the report names them.
         status: The enhanced status code of RFC 3463, such as `5.1.1`; empty if there is none.
         code: The SMTP reply code in the diagnostic; None if there is none.
         text: The diagnostic, on one line, at most 500 characters.
@@ -42,17 +42,17 @@ class FailedRecipient:
 
     @property
     def kind(self) -> BounceType:
-        """Hard: the address is no good. Soft: another message may get through."""
+        """`hard`: the address does not work. `soft`: another message may be delivered."""
         return classify_failure(self.code, self.status)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a report says.
+    """A delivery report or a complaint.
 
     Attributes:
-        complaint: Whether a recipient called the message spam; else delivery failed.
-        message_id: The Message-ID of the message that it is about; None if it does not say.
+        complaint: Whether a recipient reported the message as spam; else delivery failed.
+        message_id: The Message-ID of the reported message; None if the report has none.
         failed: The recipients concerned, at most 100.
     """
 
@@ -62,21 +62,21 @@ class Report:
 
 
 def classify_failure(code: int | None, status: str) -> BounceType:
-    """Return how lasting a failure is, by its SMTP code and its enhanced status code."""
+    """Return whether a failure is permanent for the address, by its SMTP and its enhanced code."""
     if status:
-        lasting = status.startswith("5.") and _NOT_THE_ADDRESS.fullmatch(status) is None
-        return "hard" if lasting else "soft"
+        is_permanent = status.startswith("5.") and _NOT_THE_ADDRESS.fullmatch(status) is None
+        return "hard" if is_permanent else "soft"
     return "hard" if code is not None and 500 <= code < 600 else "soft"
 
 
 def parse_status(text: str) -> str:
     """Return the enhanced status code at the start of a reply's text, or nothing."""
-    found = _STATUS.match(text)
-    return found[1] if found else ""
+    match = _STATUS.match(text)
+    return match[1] if match else ""
 
 
 def parse_report(raw: bytes) -> Report | None:
-    """Return the report that a message is; None if it is none. It never raises.
+    """Return the report that a message contains; None if it is not a report. It never raises.
 
     Sources: RFC 3462 (multipart/report), RFC 3464 section 2, RFC 5965 section 3.
     """
@@ -104,13 +104,13 @@ def _parse_delivery_report(tree: Part) -> Report | None:
 
 
 def _parse_recipient(group: HeaderBlock) -> FailedRecipient:
-    said = unfold(group.first("diagnostic-code")[:4000]).partition(";")[2].strip()[:500]
-    status, code = _STATUS.search(_get_word(group, "status")), _REPLY_CODE.search(said)
+    diagnostic = unfold(group.first("diagnostic-code")[:4000]).partition(";")[2].strip()[:500]
+    status, code = _STATUS.search(_get_word(group, "status")), _REPLY_CODE.search(diagnostic)
     return FailedRecipient(
         addresses=_parse_addresses(group, "final-recipient", "original-recipient"),
         status=status[1] if status else "",
         code=int(code[1]) if code else None,
-        text=said or (status[1] if status else ""),
+        text=diagnostic or (status[1] if status else ""),
     )
 
 
@@ -121,9 +121,10 @@ def _parse_complaint(tree: Part) -> Report | None:
     group = read_headers(part.content()[:_MAX_REPORT].strip() + b"\r\n\r\n")
     if _get_word(group, "feedback-type") != "abuse":
         return None
-    named = [_parse_address(value) for value in group.all("original-rcpt-to")[:_MAX_RECIPIENTS]]
-    who = tuple(FailedRecipient((one,), "", None, "complaint") for one in named if one)
-    return Report(True, _get_original_id(tree), who)
+    values = group.all("original-rcpt-to")[:_MAX_RECIPIENTS]
+    addresses = filter(None, map(_parse_address, values))
+    recipients = tuple(FailedRecipient((to,), "", None, "complaint") for to in addresses)
+    return Report(True, _get_original_id(tree), recipients)
 
 
 def _get_original_id(tree: Part) -> str | None:
@@ -139,13 +140,12 @@ def _find_child(tree: Part, kind: str) -> Part | None:
 
 
 def _parse_addresses(group: HeaderBlock, *names: str) -> tuple[str, ...]:
-    found = (_parse_address(unfold(group.first(name)[:1000]).partition(";")[2]) for name in names)
-    return tuple(dict.fromkeys(one for one in found if one))
+    values = (group.first(name)[:1000].partition(b";")[2] for name in names)
+    return tuple(dict.fromkeys(filter(None, map(_parse_address, values))))
 
 
-def _parse_address(value: str | bytes) -> str:
-    text = unfold(value[:1000]) if isinstance(value, bytes) else value
-    return text.strip().strip("<>").lower()
+def _parse_address(value: bytes) -> str:
+    return unfold(value[:1000]).strip().strip("<>").lower()
 
 
 def _get_word(group: HeaderBlock, name: str) -> str:

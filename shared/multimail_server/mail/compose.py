@@ -1,4 +1,4 @@
-"""Composing: an outgoing message to its bytes, the same bytes for the same message."""
+"""Composing: turns an outgoing message into bytes, always the same bytes for the same message."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PAGE = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n{}</b
 
 @dataclass(frozen=True, slots=True)
 class OutgoingAttachment:
-    """A file to send: its name, its media type and its bytes."""
+    """A file to send: its name, its media type and its content."""
 
     name: str
     content_type: str
@@ -44,20 +44,20 @@ class OutgoingAttachment:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """A message to compose. There is no Bcc: blind recipients are of the envelope alone.
+    """A message to compose. It has no Bcc: blind recipients are in the envelope only.
 
     Attributes:
         message_id: With its angle brackets.
         date: Aware.
         from_address: One address.
-        from_name: What is shown beside it; may be empty.
+        from_name: The display name; may be empty.
         to: Addresses.
         cc: Addresses.
-        reply_to: One address, where answers should go elsewhere.
+        reply_to: The address for replies, if they go elsewhere.
         subject: One line.
-        markdown: The text; sent as it is and as HTML.
-        in_reply_to: The message id that it answers.
-        references: The thread so far, oldest first.
+        markdown: The text; sent as plain text and as HTML.
+        in_reply_to: The Message-ID of the message that it replies to.
+        references: The Message-IDs of the thread so far, oldest first.
         attachments: Files, in their order.
     """
 
@@ -76,11 +76,11 @@ class OutgoingMessage:
 
 
 def compose(message: OutgoingMessage) -> bytes:
-    """Return the message in RFC 5322 and MIME form: CRLF line ends, ASCII only.
+    """Return a message in RFC 5322 and MIME form, with CRLF line ends and ASCII only.
 
     Raises:
-        ValueError: A header value contains CR, LF or NUL, an address or message id is not one,
-            or the date is naive; the message names the field.
+        ValueError: A header value contains CR, LF or NUL, an address or a message id is
+            malformed, or the date is naive; the message names the field.
     """
     body = _build_alternative(message.markdown)
     if message.attachments:
@@ -93,7 +93,7 @@ def compose(message: OutgoingMessage) -> bytes:
 
 
 def markdown_to_html(markdown: str) -> str:
-    """Return markdown as HTML: raw HTML is shown as text, an image becomes its description."""
+    """Return Markdown as HTML; raw HTML is shown as text, an image as its description."""
     html: str = _markdown_renderer().render(markdown)
     return html
 
@@ -127,7 +127,7 @@ def _format_headers(message: OutgoingMessage) -> list[str]:
     ]
     for field, name, listed in (("to", "To", message.to), ("cc", "Cc", message.cc)):
         if listed:
-            lines.append(fold_addresses(name, [_require_address(field, one) for one in listed]))
+            lines.append(fold_addresses(name, [_require_address(field, to) for to in listed]))
     if message.reply_to is not None:
         lines.append(fold_addresses("Reply-To", [_require_address("reply_to", message.reply_to)]))
     lines.append(fold_text("Subject", check_header_value("subject", message.subject)))
@@ -138,7 +138,7 @@ def _format_headers(message: OutgoingMessage) -> list[str]:
     if message.references:
         lines.append(
             fold_tokens(
-                "References", [_require_message_id("references", one) for one in message.references]
+                "References", [_require_message_id("references", id_) for id_ in message.references]
             )
         )
     return [*lines, "MIME-Version: 1.0"]
@@ -168,9 +168,9 @@ def _build_alternative(markdown: str) -> bytes:
 
 
 def _build_multipart(kind: str, parts: list[bytes]) -> bytes:
-    """Return parts between delimiters that cannot occur in them, RFC 2046 section 5.1."""
-    # "=_" stands in neither base64 nor quoted-printable; the digest is that of the content, so
-    # that a message is composed to the same bytes every time.
+    """Return parts between delimiters that cannot occur in them (RFC 2046 section 5.1)."""
+    # "=_" occurs in neither base64 nor quoted-printable. The digest is that of the content, so that
+    # a message is composed to the same bytes every time.
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
     boundary = f"=_{kind}_{digest}".encode()
     head = b'Content-Type: multipart/%s;\r\n boundary="%s"\r\n\r\n' % (kind.encode(), boundary)
@@ -191,7 +191,7 @@ def _build_text(kind: str, text: str) -> bytes:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether text can stand in a message as it is."""
+    """Return whether text needs no transfer encoding."""
     if not data.isascii() or b"\0" in data:
         return False
     lines = data.split(b"\r\n")
@@ -207,7 +207,8 @@ def _build_attachment(file: OutgoingAttachment, number: int) -> bytes:
     check_header_value("attachment content_type", file.content_type)
     name = check_header_value("attachment name", file.name).strip() or f"attachment-{number}"
     kind = file.content_type.partition(";")[0].strip().lower()
-    # A message or a multipart may not be base64 (RFC 2045 section 6.4): it goes as plain bytes.
+    # A message or a multipart may not be base64 (RFC 2045 section 6.4), so it is sent as a file of
+    # unknown type.
     if not _TYPE.fullmatch(kind) or kind.startswith(("multipart/", "message/")):
         kind = "application/octet-stream"
     coded = binascii.b2a_base64(file.content, newline=False)

@@ -1,5 +1,6 @@
-"""Resending: a received message sent on as it is, RFC 5322 section 3.6.6, so that its DKIM
-signatures still hold; and when it must not be, because it would go round in circles.
+"""Forwarding: a received message sent on unchanged, so that its DKIM signatures still hold.
+
+Source: RFC 5322 section 3.6.6.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 def add_resent_headers(
     raw: bytes, *, by: str, to: tuple[str, ...], message_id: str, moment: datetime
 ) -> bytes:
-    """Return a message with the fields of one more sender on top; below them no byte changes.
+    """Return a message with the fields of a forward on top; no byte below them changes.
 
     Args:
-        raw: As it was received. Line ends that are a bare LF, which SMTP never has, become CRLF.
-        by: The mailbox that it came to and that sends it on; `Delivered-To` (RFC 9228) names it,
-            so that it is known again if it comes back.
-        to: Who gets it.
-        message_id: Of the resending, with its angle brackets.
-        moment: When.
+        raw: The message as it was received. A bare LF, which SMTP never has, becomes CRLF.
+        by: The mailbox that received it and forwards it. `Delivered-To` (RFC 9228) names it, so
+            that the message is recognised if it comes back.
+        to: The recipients of the forward.
+        message_id: The Message-ID of the forward, with its angle brackets.
+        moment: When it is forwarded.
     """
     lines = [
         f"Delivered-To: {by}",
@@ -40,29 +41,21 @@ def add_resent_headers(
 
 
 def forward_blocked_reason(raw: bytes, mail_from: str, by: str) -> str | None:
-    """Return why a message must not be sent on, in one word for programs; None if it may be.
+    """Return the code of the reason why a message must not be forwarded; None if it may be.
 
     Args:
-        raw: As it was received.
+        raw: The message as it was received.
         mail_from: Its return path; empty for a bounce (RFC 5321 section 4.5.5).
-        by: The mailbox that it came to.
+        by: The mailbox that received it.
     """
     if not mail_from:
         return "bounce"
-    fields = read_headers(raw)
-    if any(
-        to_mailbox_address(decode_unstructured(value).strip(" <>")) == by
-        for value in fields.all("delivered-to")
-    ):
+    headers = read_headers(raw)
+    delivered_to = (decode_unstructured(value) for value in headers.all("delivered-to"))
+    if any(to_mailbox_address(address.strip(" <>")) == by for address in delivered_to):
         return "loop"
-    if len(fields.all("received")) > MAX_HOPS:
+    if len(headers.all("received")) > MAX_HOPS:
         return "too_many_hops"
-    # RFC 3834: an answer that a program gave is for whoever it answers.
-    if (
-        decode_unstructured(fields.first("auto-submitted"))
-        .strip()
-        .lower()
-        .startswith("auto-replied")
-    ):
-        return "automatic_reply"
-    return None
+    # RFC 3834: an automatic reply is meant only for the sender that it answers.
+    auto_submitted = decode_unstructured(headers.first("auto-submitted")).strip().lower()
+    return "automatic_reply" if auto_submitted.startswith("auto-replied") else None

@@ -1,4 +1,7 @@
-"""The header block: raw bytes to fields, and field values to text. Nothing here ever raises."""
+"""Header fields: parsed from raw bytes, decoded to text, and written.
+
+Parsing and decoding never raise, whatever the bytes.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,16 @@ _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]{0,10000})\?=")
 _BETWEEN_WORDS = re.compile(r"\?=\s+=\?(?=[^?\s]{1,60}\?[bBqQ]\?)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
-# Text codecs of Python that no mail names honestly, or that are slow on hostile input.
+# Python's text codecs that no honest mail uses, or that are slow on hostile input.
 _NO_CHARSET = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
+
+_MAX_LINE = 76
+_MAX_TOKEN = 900
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+_QUOTABLE = re.compile(r"[\x20-\x7e]+")
+_MAX_ENCODED_WORD = 42
+"""Bytes in one encoded word: 75 characters less `=?utf-8?b?` and `?=`, in base64, rounded down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +52,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class HeaderBlock:
-    """The fields of a message or of a MIME part, from top to bottom.
+    """The header fields of a message or of a MIME part, from top to bottom.
 
     Attributes:
-        fields: What could be read as fields.
-        faults: What could not, in fixed words: nothing that the message says stands in them.
-        body_start: Where the body begins in the bytes that were read.
+        fields: The fields that could be parsed.
+        faults: What is wrong with the rest, in fixed words; they quote nothing from the message.
+        body_start: The position of the body in the bytes that were parsed.
     """
 
     fields: tuple[Field, ...]
@@ -54,19 +65,19 @@ class HeaderBlock:
     body_start: int
 
     def all(self, name: str) -> list[bytes]:
-        """Return the values of every field called `name` (lower case)."""
+        """Return the values of all fields called `name`, in lower case."""
         return [field.value for field in self.fields if field.name == name]
 
     def first(self, name: str) -> bytes:
-        """Return the value of the topmost field called `name`, or nothing."""
+        """Return the value of the topmost field called `name`; empty without one."""
         return next((field.value for field in self.fields if field.name == name), b"")
 
 
 def read_headers(raw: bytes, start: int = 0, end: int | None = None) -> HeaderBlock:
-    """Return the header block of `raw[start:end]`, RFC 5322 section 2.2, whatever the bytes.
+    """Parse the header block of `raw[start:end]` (RFC 5322 section 2.2).
 
-    Lines end in CRLF or LF, as they do for whoever verifies a signature. Blocks of more than
-    256 KiB or 1,000 fields are cut and the cut is a fault.
+    Lines end in CRLF or LF, as they do for DKIM verifiers. A block of more than 256 KiB or 1,000
+    fields is cut, and the cut is a fault.
     """
     stop = len(raw) if end is None else end
     block_end, body_start = _find_bounds(raw, start, stop)
@@ -86,12 +97,12 @@ def read_headers(raw: bytes, start: int = 0, end: int | None = None) -> HeaderBl
 
 
 def _find_bounds(raw: bytes, start: int, stop: int) -> tuple[int, int]:
-    """Return where the header block ends and where the body starts."""
+    """Return the end of the header block and the start of the body."""
     for empty in (b"\r\n", b"\n"):
         if raw.startswith(empty, start, stop):
             return start, start + len(empty)
-    found = _END.search(raw, start, stop)
-    return (found.start(), found.end()) if found else (stop, stop)
+    match = _END.search(raw, start, stop)
+    return (match.start(), match.end()) if match else (stop, stop)
 
 
 def _parse_fields(block: bytes, faults: dict[str, None]) -> list[Field]:
@@ -105,15 +116,15 @@ def _parse_fields(block: bytes, faults: dict[str, None]) -> list[Field]:
             else:
                 faults["the first line of the header starts with white space"] = None
             continue
-        found = _FIELD.match(text)
-        if found is None:
+        match = _FIELD.match(text)
+        if match is None:
             if text:
                 faults["a header line is not a field"] = None
             continue
-        if found[2]:
+        if match[2]:
             faults["white space stands before the colon of a field"] = None
-        names.append(found[1])
-        values.append([text[found.end() :]])
+        names.append(match[1])
+        values.append([text[match.end() :]])
     joined = (b"\r\n".join(lines) for lines in values)
     return [
         Field(name.decode("ascii").lower(), value, name)
@@ -122,12 +133,12 @@ def _parse_fields(block: bytes, faults: dict[str, None]) -> list[Field]:
 
 
 def unfold(value: bytes) -> str:
-    """Return a field's value on one line: UTF-8 if it is, else Latin-1, no control characters."""
+    """Return a field's value on one line, without control characters; UTF-8, else Windows-1252."""
     return _CONTROL.sub(" ", decode_text(value.replace(b"\r\n", b""), "")).strip()
 
 
 def decode_unstructured(value: bytes) -> str:
-    """Return an unstructured value as people read it, RFC 2047, at most 4,000 characters."""
+    """Return an unstructured value as text (RFC 2047), at most 4,000 characters."""
     return decode_words(unfold(value[: 4 * MAX_TEXT]))[:MAX_TEXT]
 
 
@@ -142,27 +153,27 @@ def decode_words(text: str) -> str:
     return _CONTROL.sub(" ", _WORD.sub(_decode_word, joined)).strip()
 
 
-def _decode_word(found: re.Match[str]) -> str:
-    charset, encoding, text = found[1].partition("*")[0], found[2].lower(), found[3]
+def _decode_word(match: re.Match[str]) -> str:
+    charset, encoding, text = match[1].partition("*")[0], match[2].lower(), match[3]
     data = text.encode("latin-1", "replace")
     plain = decode_base64(data) if encoding == "b" else binascii.a2b_qp(data, header=True)
     return decode_text(plain, charset)
 
 
 def decode_base64(data: bytes) -> bytes:
-    """Return what base64 `data` stands for; what is not of its alphabet is skipped."""
+    """Decode base64; bytes outside of its alphabet are skipped."""
     clean = _NOT_BASE64.sub(b"", data)
     clean = clean[: len(clean) - (len(clean) % 4 == 1)]
     return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
 
 
 def decode_text(data: bytes, charset: str) -> str:
-    """Return `data` as text in `charset`; where that is not usable, as UTF-8 or Windows-1252."""
+    """Decode `data` in `charset`; if that is unusable, in UTF-8 or Windows-1252."""
     name = _codec(charset)
     if name:
         try:
             text = data.decode(name, "replace")
-            # UTF-8 has none, and two copies of a long text take longer than reading it.
+            # UTF-8 has no surrogates, and copying a long text takes longer than decoding it.
             return text if name == "utf-8" or text.isascii() else _without_surrogates(text)
         except (UnicodeError, ValueError, LookupError):
             pass
@@ -180,7 +191,7 @@ def _codec(charset: str) -> str:
         return ""
     if name.replace("-", "_") in _NO_CHARSET:
         return ""
-    # ASCII is what senders say when they did not think about it.
+    # ASCII is often declared for text that is not ASCII.
     return "" if name == "ascii" else name
 
 
@@ -188,20 +199,11 @@ def _without_surrogates(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-_MAX_LINE = 76
-_MAX_TOKEN = 900
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
-_QUOTABLE = re.compile(r"[\x20-\x7e]+")
-_MAX_ENCODED_WORD = 42
-"""Bytes in one encoded word: 75 characters less `=?utf-8?b?` and `?=`, in base64, rounded down."""
-
-
 def check_header_value(field: str, value: str) -> str:
-    """Return `value` if it can stand in a header field.
+    """Return `value` if it is safe in a header field.
 
     Raises:
-        ValueError: It contains CR, LF or NUL and could add fields of its own; names `field`.
+        ValueError: It contains CR, LF or NUL, with which it could add fields; names `field`.
     """
     if any(mark in value for mark in "\r\n\0"):
         raise ValueError(f"{field}: contains a line break or a NUL")
@@ -209,7 +211,7 @@ def check_header_value(field: str, value: str) -> str:
 
 
 def fold_text(name: str, value: str) -> str:
-    """Return an unstructured field, encoded where ASCII cannot hold it (RFC 2047)."""
+    """Return an unstructured field, folded, and encoded where it is not ASCII (RFC 2047)."""
     plain = _PLAIN.fullmatch(value) is not None and "=?" not in value
     if plain and max(map(len, value.split(" "))) <= _MAX_TOKEN:
         return _fold(name, value.split(" "))
@@ -217,13 +219,14 @@ def fold_text(name: str, value: str) -> str:
 
 
 def fold_addresses(name: str, mailboxes: list[str]) -> str:
-    """Return a field that lists mailboxes, one after the other."""
+    """Return a field that lists mailboxes, folded between them."""
     last = len(mailboxes) - 1
-    return _fold(name, [f"{one}," if at < last else one for at, one in enumerate(mailboxes)])
+    tokens = (f"{text}," if at < last else text for at, text in enumerate(mailboxes))
+    return _fold(name, list(tokens))
 
 
 def format_mailbox(name: str, address: str) -> str:
-    """Return an address with its display name: bare, quoted or encoded, RFC 5322 section 3.4."""
+    """Return an address with its display name: plain, quoted or encoded (RFC 5322 section 3.4)."""
     if not name.strip():
         return address
     if "=?" not in name and _ATOMS.fullmatch(name) and len(name) <= _MAX_TOKEN:
@@ -234,13 +237,13 @@ def format_mailbox(name: str, address: str) -> str:
     return "\r\n ".join([*_encoded_words(name), f"<{address}>"])
 
 
-def fold_tokens(name: str, ids: list[str]) -> str:
-    """Return a field that lists message ids. They are never encoded."""
-    return _fold(name, ids)
+def fold_tokens(name: str, tokens: list[str]) -> str:
+    """Return a field of tokens that are never encoded, such as message ids, folded between them."""
+    return _fold(name, tokens)
 
 
 def format_filename(name: str) -> str:
-    """Return the parameter `filename`, in the form of RFC 2231 where ASCII cannot hold it."""
+    """Return the parameter `filename`, in the form of RFC 2231 where it is not ASCII."""
     if _QUOTABLE.fullmatch(name) and len(name) <= _MAX_LINE:
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         return f'filename="{escaped}"'
@@ -254,7 +257,7 @@ def format_filename(name: str) -> str:
 
 
 def _encoded_words(text: str) -> list[str]:
-    """Return `text` as encoded words of whole characters, RFC 2047 section 5."""
+    """Return `text` as encoded words of whole characters (RFC 2047 section 5)."""
     words: list[bytes] = [b""]
     for character in text:
         coded = character.encode("utf-8", "replace")
@@ -268,7 +271,7 @@ def _fold(name: str, words: list[str]) -> str:
     """Return a field whose lines break only between `words`."""
     lines = [f"{name}:"]
     for word in words:
-        # The first word stays beside the name: an empty first line confuses some readers.
+        # The first word stays on the line of the name: some parsers fail on an empty first line.
         if len(lines[-1]) + 1 + len(word) > _MAX_LINE and len(lines[-1]) > len(name) + 1:
             lines.append("")
         lines[-1] += f" {word}"

@@ -1,6 +1,7 @@
-"""Identity: the field `X-MultiMail-Identity`, by which a server vouches for what left it.
+"""The field `X-MultiMail-Identity`, with which a server vouches for the mail that it sent.
 
-The field says which mailbox a message left, under which oversight, and whether a human approved it:
+The field says which mailbox sent a message, in which oversight mode, and whether a human approved
+it:
 
     v=1; a=ES256; kid=…; mailbox=…; mode=…; approved=human|none; t=…; bh=…; s=…
 
@@ -22,6 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from .auth.dkim_crypto import simple_body
 from .headers import fold_tokens, read_headers, unfold
 
 FIELD = "X-MultiMail-Identity"
@@ -31,26 +33,26 @@ _TAG = re.compile(r"\s*([a-z]+)\s*=\s*([^;]*?)\s*(?:;|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the field says of a message.
+    """What the field says about a message.
 
     Attributes:
         message_id: With its angle brackets.
-        mailbox: The address that it left.
-        mode: The oversight mode that was frozen on it.
-        approved: `human`, or `none` where nobody had to decide.
-        moment: Seconds since 1970.
+        mailbox: The address of the mailbox that sent it.
+        mode: The oversight mode that applied to it.
+        approved: `human`, or `none` where no decision was needed.
+        timestamp: When it was sent, in seconds since 1970.
     """
 
     message_id: str
     mailbox: str
     mode: str
     approved: str
-    moment: int
+    timestamp: int
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityKey:
-    """A server's private key; only its public half is ever shown."""
+    """A server's private key; only its public half is ever published."""
 
     _key: ec.EllipticCurvePrivateKey = field(repr=False)
 
@@ -61,10 +63,10 @@ class IdentityKey:
 
     @classmethod
     def from_pem(cls, pem: bytes) -> IdentityKey:
-        """Return the key that `pem` made a text of.
+        """Return the key that `pem()` returned as text.
 
         Raises:
-            ValueError: It is no private key of P-256.
+            ValueError: The text is not a private key of P-256.
         """
         key = serialization.load_pem_private_key(pem, None)
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
@@ -72,7 +74,7 @@ class IdentityKey:
         return cls(key)
 
     def pem(self) -> bytes:
-        """Return the private key in PKCS #8, to keep it."""
+        """Return the private key in PKCS #8, as PEM, to store it."""
         return self._key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -80,7 +82,7 @@ class IdentityKey:
         )
 
     def public_pem(self) -> str:
-        """Return the public key, SubjectPublicKeyInfo in PEM."""
+        """Return the public key as SubjectPublicKeyInfo in PEM."""
         return (
             self._key.public_key()
             .public_bytes(
@@ -98,35 +100,35 @@ class IdentityKey:
 
     @property
     def kid(self) -> str:
-        """The key's name: the first 16 hex digits of its digest (SubjectPublicKeyInfo, DER)."""
+        """The key's id: 16 hex digits of the SHA-256 of its SubjectPublicKeyInfo in DER."""
         return _kid(self._key.public_key())
 
-    def field(self, raw: bytes, claim: Claim) -> bytes:
-        """Return the field for a message, its line end included."""
-        body_hash = _body_hash(raw)
-        signed = _signed(self.kid, claim, body_hash)
+    def build_field(self, raw: bytes, claim: Claim) -> bytes:
+        """Return the signed field for a message, with its line end."""
+        body_hash = _hash_body(raw)
+        signed = _to_signed_bytes(self.kid, claim, body_hash)
         der = self._key.sign(signed, ec.ECDSA(hashes.SHA256()))
         halves = utils.decode_dss_signature(der)
         signature = base64.b64encode(b"".join(half.to_bytes(_HALF, "big") for half in halves))
         tags = {
             "v": "1", "a": "ES256", "kid": self.kid, "mailbox": claim.mailbox, "mode": claim.mode,
-            "approved": claim.approved, "t": str(claim.moment), "bh": body_hash,
+            "approved": claim.approved, "t": str(claim.timestamp), "bh": body_hash,
             "s": signature.decode("ascii"),
         }  # fmt: skip
-        words = [f"{name}={value};" for name, value in tags.items()]
-        words[-1] = words[-1].removesuffix(";")
-        return f"{fold_tokens(FIELD, words)}\r\n".encode("ascii")
+        tokens = [f"{name}={value};" for name, value in tags.items()]
+        tokens[-1] = tokens[-1].removesuffix(";")
+        return f"{fold_tokens(FIELD, tokens)}\r\n".encode("ascii")
 
 
 def verify_identity(raw: bytes, public_pem: str) -> Claim | None:
-    """Return what a message's field claims if this key has signed it, else None.
+    """Return the claim in a message's identity field if this key signed it, else None.
 
     Args:
         raw: The whole message, as it arrived.
         public_pem: `public_key` of GET /.well-known/multimail-signing-key.
 
     Raises:
-        ValueError: `public_pem` is no P-256 key.
+        ValueError: `public_pem` is not a P-256 key.
     """
     key = serialization.load_pem_public_key(public_pem.encode("ascii"))
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
@@ -143,13 +145,15 @@ def verify_identity(raw: bytes, public_pem: str) -> Claim | None:
         halves = base64.b64decode(tags["s"], validate=True)
     except (KeyError, ValueError, binascii.Error):
         return None
-    right = (tags.get("v"), tags.get("a"), tags.get("kid")) == ("1", "ES256", _kid(key))
-    if not right or tags.get("bh") != _body_hash(raw) or len(halves) != 2 * _HALF:
+    is_ours = (tags.get("v"), tags.get("a"), tags.get("kid")) == ("1", "ES256", _kid(key))
+    if not is_ours or tags.get("bh") != _hash_body(raw) or len(halves) != 2 * _HALF:
         return None
-    return claim if _is_good(key, halves, _signed(tags["kid"], claim, tags["bh"])) else None
+    return (
+        claim if _is_valid(key, halves, _to_signed_bytes(tags["kid"], claim, tags["bh"])) else None
+    )
 
 
-def _is_good(key: ec.EllipticCurvePublicKey, halves: bytes, signed: bytes) -> bool:
+def _is_valid(key: ec.EllipticCurvePublicKey, halves: bytes, signed: bytes) -> bool:
     r, s = (int.from_bytes(half, "big") for half in (halves[:_HALF], halves[_HALF:]))
     try:
         key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
@@ -158,22 +162,17 @@ def _is_good(key: ec.EllipticCurvePublicKey, halves: bytes, signed: bytes) -> bo
     return True
 
 
-def _signed(kid: str, claim: Claim, body_hash: str) -> bytes:
+def _to_signed_bytes(kid: str, claim: Claim, body_hash: str) -> bytes:
     lines = (
         "multimail-identity:v1", kid, claim.message_id, claim.mailbox, claim.mode,
-        claim.approved, str(claim.moment), body_hash,
+        claim.approved, str(claim.timestamp), body_hash,
     )  # fmt: skip
     return "\n".join(lines).encode()
 
 
-def _body_hash(raw: bytes) -> str:
+def _hash_body(raw: bytes) -> str:
     body = raw[read_headers(raw).body_start :]
-    end = len(body)
-    while body.endswith(b"\r\n", 0, end):
-        end -= 2
-    digest = hashlib.sha256(memoryview(body)[:end])
-    digest.update(b"\r\n")
-    return base64.b64encode(digest.digest()).decode("ascii")
+    return base64.b64encode(hashlib.sha256(simple_body(body)).digest()).decode("ascii")
 
 
 def _kid(key: ec.EllipticCurvePublicKey) -> str:

@@ -1,4 +1,8 @@
-"""Reading a message: raw bytes to the facts that a mailbox shows. It never raises."""
+"""Parsing a message: raw bytes to MIME parts, and to what a mailbox shows of them.
+
+Nothing here raises, whatever the bytes. MIME parts are not parsed by the standard library because
+its parser recurses on hostile nesting and does not keep the exact bytes of an enclosed message.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from itertools import chain
 
 from .addresses import InvalidMailboxError, Mailbox, parse_addresses, parse_from
 from .headers import (
@@ -28,6 +33,14 @@ from .html import Markdown, html_to_markdown
 MAX_REFERENCES = 200
 _MAX_IDS = 32 * 1024
 _MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,400}>")
+MAX_DEPTH = 20
+MAX_PARTS = 500
+_MAX_PARAMETERS = 8192
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
+_MAX_NAME = 150
+_MAX_EXTENSION = 16
+_UNSAFE = re.compile(r'[<>:"|?*]')
+_EXTENSION = re.compile(r"\.[A-Za-z0-9_-]{1,15}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +48,9 @@ class ParsedAttachment:
     """A file in a message.
 
     Attributes:
-        name: Its name: no path, no control characters, unique within the message.
+        name: A name without path and control characters, unique within the message.
         content_type: Its media type in lower case, without parameters.
-        content: Its bytes, transfer encoding undone.
+        content: Its content, decoded.
         content_id: Its Content-ID without angle brackets, if it has one.
         sha256: The SHA-256 of `content`, in hex.
     """
@@ -51,21 +64,21 @@ class ParsedAttachment:
 
 @dataclass(frozen=True, slots=True)
 class ParsedMessage:
-    """What a message says of itself. Nothing of it is proven: see `authentication`.
+    """What a message says about itself. None of it is proven: see `auth.authenticate`.
 
     Attributes:
         message_id: With its angle brackets; None if it is absent or unusable.
-        in_reply_to: The message ids that it answers.
-        references: Its thread so far, oldest first; at most 200.
-        from_address: The one address in From, or empty where From is not exactly that.
-        from_name: The name beside it.
+        in_reply_to: The Message-IDs of the messages that it replies to.
+        references: The Message-IDs of its thread, oldest first; at most 200.
+        from_address: The address in From; empty unless it is exactly one.
+        from_name: The display name beside it.
         reply_to: Usable addresses of Reply-To.
         to: Usable addresses of To.
         cc: Usable addresses of Cc.
         subject: Decoded, on one line.
         date: Date, aware; None if it is absent or unusable.
-        markdown: The text: text/plain as it is, else HTML converted.
-        removed: What of an HTML text people would not have seen and was left out, in words.
+        markdown: The text: text/plain unchanged, else HTML converted.
+        removed: What was left out of HTML because a reader would not see it, in words.
         attachments: Every part that is not text of the body.
         auto_submitted: Auto-Submitted, RFC 3834.
         list_id: List-Id, RFC 2919.
@@ -91,11 +104,11 @@ class ParsedMessage:
 
 
 def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
-    """Return what can be read of a message, whatever its bytes. Sources: RFC 5322, RFC 2045 ff.
+    """Parse a message. Sources: RFC 5322, RFC 2045 to 2049.
 
     Args:
-        raw: The whole message. The caller keeps it: this is a reading, not a copy.
-        headers: Its header block, if it was read before.
+        raw: The whole message.
+        headers: Its header block, if it was already parsed.
     """
     headers = headers or read_headers(raw)
     sender = _parse_sender(headers)
@@ -113,8 +126,8 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
         cc=parse_addresses(headers.all("cc")),
         subject=decode_unstructured(headers.first("subject")),
         date=_parse_date(headers.first("date")),
-        markdown="\n\n".join(filter(None, (one.text for one in texts))),
-        removed=tuple(dict.fromkeys(what for one in texts for what in one.removed)),
+        markdown="\n\n".join(filter(None, (text.text for text in texts))),
+        removed=tuple(dict.fromkeys(reason for text in texts for reason in text.removed)),
         attachments=_collect_attachments(tree),
         auto_submitted=_get_word(headers, "auto-submitted"),
         list_id=_get_word(headers, "list-id"),
@@ -131,10 +144,8 @@ def _parse_sender(headers: HeaderBlock) -> Mailbox:
 
 
 def _parse_message_ids(values: list[bytes]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for value in values:
-        found.update(dict.fromkeys(_MESSAGE_ID.findall(unfold(value[:_MAX_IDS]))))
-    ids = tuple(found)
+    found = (_MESSAGE_ID.findall(unfold(value[:_MAX_IDS])) for value in values)
+    ids = tuple(dict.fromkeys(chain.from_iterable(found)))
     return ids[:1] + ids[1:][-(MAX_REFERENCES - 1) :]
 
 
@@ -144,7 +155,7 @@ def _parse_date(value: bytes) -> datetime | None:
         aware = date if date.tzinfo else date.replace(tzinfo=UTC)
         aware.astimezone(UTC)
     except Exception:
-        return None  # the standard parser raises half a dozen types, by version
+        return None  # which of half a dozen types is raised depends on the Python version
     return aware
 
 
@@ -153,7 +164,7 @@ def _get_word(headers: HeaderBlock, name: str) -> str:
 
 
 def _collect_texts(part: Part) -> list[Markdown]:
-    """Return the texts of the body in their order, one reading of each alternative."""
+    """Return the texts of the body in their order, one of each set of alternatives."""
     if part.content_type == "multipart/alternative" and part.children:
         return _choose_alternative(part.children)
     if part.children:
@@ -167,12 +178,12 @@ def _collect_texts(part: Part) -> list[Markdown]:
 
 
 def _choose_alternative(alternatives: list[Part]) -> list[Markdown]:
-    """Return the plain text if it says anything, else the last alternative that does."""
+    """Return the plain text unless it is empty, else the last alternative that is not."""
     plain = [part for part in alternatives if part.content_type == "text/plain"]
     others = [part for part in reversed(alternatives) if part.content_type != "text/plain"]
     for part in (*plain, *others):
         texts = _collect_texts(part)
-        if any(one.text.strip() for one in texts):
+        if any(text.text.strip() for text in texts):
             return texts
     return []
 
@@ -184,7 +195,7 @@ def _collect_attachments(tree: Part) -> tuple[ParsedAttachment, ...]:
 
 
 def _is_empty(part: Part) -> bool:
-    """Whether a multipart holds no part at all, as a cut message does."""
+    """Return whether a multipart has no parts at all, as in a truncated message."""
     return (
         part.content_type.startswith("multipart/") and not part.raw[part.start : part.end].strip()
     )
@@ -211,15 +222,9 @@ def _to_attachment(part: Part, number: int, taken: set[str]) -> ParsedAttachment
     )
 
 
-MAX_DEPTH = 20
-MAX_PARTS = 500
-_MAX_PARAMETERS = 8192
-_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
-
-
 @dataclass(slots=True)
 class Part:
-    """One node of the MIME tree; its content is `raw[start:end]`, still encoded."""
+    """A node of the MIME tree; its content is `raw[start:end]`, still encoded."""
 
     raw: bytes = field(repr=False)
     headers: HeaderBlock
@@ -228,20 +233,20 @@ class Part:
     end: int
     children: list[Part] = field(default_factory=list)
     is_whole: bool = False
-    """Whether it is the message itself."""
+    """Whether the part is the message itself."""
 
     @property
     def is_attachment(self) -> bool:
-        """Whether the part is a file and not text of the body."""
+        """Whether the part is a file rather than text of the body."""
         if self.content_type not in {"text/plain", "text/html"}:
             return True
         if self.is_whole:
-            return False  # whoever passes a signed message on could make a file of it otherwise
+            return False  # otherwise an intermediary could turn a signed text into a file
         disposition = unfold(self.headers.first("content-disposition")[:_MAX_PARAMETERS])
         return disposition.lower().startswith("attachment") or bool(self.file_name())
 
     def content(self) -> bytes:
-        """Return the content with its transfer encoding undone, RFC 2045 section 6."""
+        """Return the content without its transfer encoding (RFC 2045 section 6)."""
         encoding = unfold(self.headers.first("content-transfer-encoding")[:100]).lower()
         if encoding == "quoted-printable":
             return binascii.a2b_qp(memoryview(self.raw)[self.start : self.end])
@@ -252,37 +257,36 @@ class Part:
         """Return the content as text with LF line ends and without NUL."""
         charset = get_parameter(self.headers.first("content-type"), "charset")
         text = decode_text(self.content(), charset)
-        # In one pass: to replace each line end of a long text takes longer than to decode it.
+        # One pass is faster than replacing each kind of line end on its own.
         text = io.IncrementalNewlineDecoder(None, translate=True).decode(text, final=True)
         return text.replace("\0", "") if "\0" in text else text
 
     def file_name(self) -> str:
-        """Return what the sender called the part, RFC 2183 and RFC 2231, or nothing."""
-        found = get_parameter(self.headers.first("content-disposition"), "filename")
-        found = found or get_parameter(self.headers.first("content-type"), "name")
-        return decode_words(found)
+        """Return the file name that the sender gave the part (RFC 2183, RFC 2231); may be empty."""
+        name = get_parameter(self.headers.first("content-disposition"), "filename")
+        return decode_words(name or get_parameter(self.headers.first("content-type"), "name"))
 
 
 def get_parameter(value: bytes, name: str) -> str:
-    """Return one parameter of a structured field (RFC 2231), or nothing if it is unusable."""
+    """Return a parameter of a structured field (RFC 2231); empty if it is absent or unusable."""
     holder = Message()
     try:
         holder["Content-Type"] = f"x/x; {unfold(value[:_MAX_PARAMETERS]).partition(';')[2]}"
-        found = holder.get_param(name)
-        if isinstance(found, tuple):
-            charset, _, text = found
+        value_or_parts = holder.get_param(name)
+        if isinstance(value_or_parts, tuple):
+            charset, _, text = value_or_parts
             return decode_text(text.encode("latin-1", "replace"), charset or "utf-8")
-        return found if isinstance(found, str) else ""
+        return value_or_parts if isinstance(value_or_parts, str) else ""
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, LookupError):
         return ""
 
 
 def parse_parts(raw: bytes, headers: HeaderBlock | None = None) -> Part:
-    """Return the MIME tree of a message, RFC 2046. What exceeds a limit stays an opaque leaf.
+    """Return the MIME tree of a message (RFC 2046). Beyond a limit, a part stays an opaque leaf.
 
     Args:
         raw: The whole message.
-        headers: Its header block, if it was read before.
+        headers: Its header block, if it was already parsed.
     """
     return _PartParser(raw).read(headers or read_headers(raw), len(raw), 0, "text/plain")
 
@@ -310,7 +314,7 @@ class _PartParser:
         return part
 
     def _between(self, boundary: str, start: int, end: int) -> list[tuple[int, int]]:
-        """Return where the parts between delimiter lines begin and end."""
+        """Return where each part between delimiter lines begins and ends."""
         mark = b"--" + boundary.encode("utf-8", "replace")
         spans: list[tuple[int, int]] = []
         opened: int | None = None
@@ -331,7 +335,7 @@ class _PartParser:
         return spans
 
     def _line_end(self, at: int, end: int) -> int | None:
-        """Return where the line after a delimiter starts; None if this is no delimiter line."""
+        """Return where the line after a delimiter starts; None if this is not a delimiter line."""
         newline = self._raw.find(b"\n", at, min(end, at + 200))
         stop = end if newline < 0 and end - at < 200 else newline
         if stop < 0:
@@ -340,7 +344,7 @@ class _PartParser:
         return min(stop + 1, end) if rest in {b"", b"--"} else None
 
     def _before(self, at: int, start: int) -> int:
-        """Return where the content ends whose next delimiter starts at `at`."""
+        """Return where the content before the delimiter at `at` ends."""
         if at - 1 >= start and self._raw[at - 1 : at] == b"\n":
             at -= 1
         if at - 1 >= start and self._raw[at - 1 : at] == b"\r":
@@ -348,17 +352,11 @@ class _PartParser:
         return at
 
 
-_MAX_NAME = 150
-_MAX_EXTENSION = 16
-_UNSAFE = re.compile(r'[<>:"|?*]')
-_EXTENSION = re.compile(r"\.[A-Za-z0-9_-]{1,15}$")
-
-
 def sanitize_filename(name: str, content_type: str, position: int) -> str:
     """Return a file name without path, control, format or reserved characters.
 
     Args:
-        name: What the sender called the file, or nothing.
+        name: The name that the sender gave the file; may be empty.
         content_type: Its media type, for an extension where there is no usable name.
         position: Its number within the message, from 1.
     """
@@ -375,13 +373,13 @@ def sanitize_filename(name: str, content_type: str, position: int) -> str:
 
 
 def split_extension(name: str) -> tuple[str, str]:
-    """Return a name in two: what stands before its extension, and the extension with its dot."""
-    found = _EXTENSION.search(name, max(1, len(name) - _MAX_EXTENSION))
-    return (name[: found.start()], found[0]) if found else (name, "")
+    """Split a name into its stem and its extension, which includes the dot."""
+    match = _EXTENSION.search(name, max(1, len(name) - _MAX_EXTENSION))
+    return (name[: match.start()], match[0]) if match else (name, "")
 
 
 def make_filename_unique(name: str, taken: set[str]) -> str:
-    """Return `name`, numbered if another spelling of it is `taken`, and take it."""
+    """Return `name`, numbered if `taken` has it in any case, and add it to `taken`."""
     stem, extension = split_extension(name)
     chosen, number = name, 1
     while chosen.casefold() in taken:

@@ -1,7 +1,8 @@
-"""The spam score: points for what is known of a message's sender, and the reason for each point.
+"""Spam scoring: points for what is known of a message's sender, and the reason for each point.
 
-No learning and no word lists: the same evidence always gives the same score, and anybody can add
-it up again. A question that DNS did not answer costs nothing.
+There is no learning and no list of words: the same evidence always gives the same score, and
+anybody can add it up. A question that DNS did not answer costs no points. Flags are fixed sentences
+for a reader; they contain nothing that a sender wrote.
 """
 
 from __future__ import annotations
@@ -19,18 +20,22 @@ from .mime import ParsedMessage
 SUSPECT_SCORE = 3.0
 SPAM_SCORE = 5.0
 CLEAN, SUSPECT, SPAM = "clean", "suspect", "spam"
+MAX_AGE = timedelta(days=7)
+MAX_CLOCK_SKEW = timedelta(days=1)
 
 _POLICY_POINTS = {"reject": 5.0, "quarantine": 4.0, "none": 2.0}
 _SPF_POINTS = {"fail": 2.0, "softfail": 1.0}
+_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:@]{1,64}@(?:[\w-]{1,63}\.){1,8}[\w-]{1,63}")
+_Points = list[tuple[float, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class SpamScore:
-    """What a message's evidence adds up to.
+    """The score of a message.
 
     Attributes:
-        score: The sum of all points; 0 when there is nothing against it.
-        reasons: What each point is for, the points first.
+        score: The sum of all points; 0 when nothing speaks against the message.
+        reasons: What each point is for, each beginning with its points.
     """
 
     score: float
@@ -48,60 +53,58 @@ def score_message(evidence: Mapping[str, Any]) -> SpamScore:
     """Return the score of a message.
 
     Args:
-        evidence: `authentication` as it is kept with the message.
+        evidence: `authentication` as it is stored with the message, with its `flags`.
     """
-    found = [*_structure(evidence), *_dmarc(evidence), *_methods(evidence), *_flags(evidence)]
+    points: _Points = [
+        *_score_structure(evidence),
+        *_score_dmarc(evidence),
+        *_score_methods(evidence),
+        *((1.0, str(flag)) for flag in evidence.get("flags") or []),
+    ]
     return SpamScore(
-        sum(points for points, _ in found), tuple(f"{points:g}: {why}" for points, why in found)
+        score=sum(number for number, _ in points),
+        reasons=tuple(f"{number:g}: {reason}" for number, reason in points),
     )
 
 
-def _structure(evidence: Mapping[str, Any]) -> list[tuple[float, str]]:
+def _score_structure(evidence: Mapping[str, Any]) -> _Points:
     faults = evidence.get("structure") or []
     return [(SPAM_SCORE, "the header block makes From unreliable")] if faults else []
 
 
-def _dmarc(evidence: Mapping[str, Any]) -> list[tuple[float, str]]:
+def _score_dmarc(evidence: Mapping[str, Any]) -> _Points:
     dmarc = evidence.get("dmarc") or {}
     policy = dmarc.get("policy") or "none"
     if dmarc.get("result") != "fail":
         return []
-    why = f"DMARC failed, and the domain in From publishes {policy}"
-    return [(_POLICY_POINTS.get(policy, 2.0), why)]
+    reason = f"DMARC failed, and the domain in From publishes {policy}"
+    return [(_POLICY_POINTS.get(policy, 2.0), reason)]
 
 
-def _methods(evidence: Mapping[str, Any]) -> list[tuple[float, str]]:
+def _score_methods(evidence: Mapping[str, Any]) -> _Points:
     spf = evidence.get("spf") or {}
     signatures = evidence.get("dkim") or []
-    found: list[tuple[float, str]] = []
-    result = str(spf.get("result"))
-    if result in _SPF_POINTS:
-        found.append((_SPF_POINTS[result], f"SPF says {result} for the address it came from"))
+    points: _Points = []
+    spf_result = str(spf.get("result"))
+    if spf_result in _SPF_POINTS:
+        reason = f"SPF says {spf_result} for the address it came from"
+        points.append((_SPF_POINTS[spf_result], reason))
     results = {str(signature.get("result")) for signature in signatures}
     if results and not results & {"pass", "temperror"}:
-        found.append((1.0, "it is signed, and no signature holds"))
-    if not signatures and result != "pass" and not _asked_in_vain(evidence):
-        found.append((1.0, "nothing vouches for its sender"))
-    return found
+        points.append((1.0, "it is signed, and no signature holds"))
+    if not signatures and spf_result != "pass" and not _dns_failed(evidence):
+        points.append((1.0, "nothing vouches for its sender"))
+    return points
 
 
-def _asked_in_vain(evidence: Mapping[str, Any]) -> bool:
+def _dns_failed(evidence: Mapping[str, Any]) -> bool:
     methods = (evidence.get("spf") or {}, evidence.get("dmarc") or {})
     return any(method.get("result") == "temperror" for method in methods)
 
 
-def _flags(evidence: Mapping[str, Any]) -> list[tuple[float, str]]:
-    return [(1.0, str(flag)) for flag in evidence.get("flags") or []]
-
-
-MAX_AGE = timedelta(days=7)
-MAX_CLOCK_SKEW = timedelta(days=1)
-_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:@]{1,64}@(?:[\w-]{1,63}\.){1,8}[\w-]{1,63}")
-
-
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Where and when a message came in.
+    """Where and when a message arrived.
 
     Attributes:
         mailbox: The address of the mailbox.
@@ -117,26 +120,27 @@ class Arrival:
 
 
 def find_flags(message: ParsedMessage, arrival: Arrival) -> tuple[str, ...]:
-    """Return what a reader should know, in plain words, the gravest first."""
-    found = (
-        *_names_another(message),
-        *_replayed(arrival),
-        *_age(message.date, arrival.at),
-        *_misaddressed(message, arrival.mailbox),
+    """Return what a reader should know of a message, in plain words, the gravest first."""
+    return (
+        *_flag_display_name(message),
+        *_flag_message_id(arrival),
+        *_flag_date(message.date, arrival.at),
+        *_flag_recipients(message, arrival.mailbox),
     )
-    return tuple(found)
 
 
-def _names_another(message: ParsedMessage) -> list[str]:
-    # As it looks: full-width forms are plain, and what cannot be seen is not there.
+def _flag_display_name(message: ParsedMessage) -> list[str]:
+    # As it looks: full-width characters are plain ones, and invisible ones are not there.
     plain = unicodedata.normalize("NFKC", message.from_name)
     shown = "".join(mark for mark in plain if unicodedata.category(mark) != "Cf")
     own = message.from_address.lower()
-    others = [one for one in _ADDRESS.findall(shown) if one.lower().rstrip(".") != own]
-    return ["the display name shows another address than the sender's"] if others else []
+    addresses = (address.lower().rstrip(".") for address in _ADDRESS.findall(shown))
+    if any(address != own for address in addresses):
+        return ["the display name shows another address than the sender's"]
+    return []
 
 
-def _replayed(arrival: Arrival) -> list[str]:
+def _flag_message_id(arrival: Arrival) -> list[str]:
     if arrival.ours:
         return ["it bears the Message-ID of a message that this mailbox sent"]
     if arrival.seen:
@@ -144,7 +148,7 @@ def _replayed(arrival: Arrival) -> list[str]:
     return []
 
 
-def _age(date: datetime | None, now: datetime) -> list[str]:
+def _flag_date(date: datetime | None, now: datetime) -> list[str]:
     if date is None:
         return []
     age = now - date
@@ -153,6 +157,6 @@ def _age(date: datetime | None, now: datetime) -> list[str]:
     return ["it is dated more than a day ahead"] if -age > MAX_CLOCK_SKEW else []
 
 
-def _misaddressed(message: ParsedMessage, mailbox: str) -> list[str]:
-    named = {to_mailbox_address(address) for address in (*message.to, *message.cc)}
-    return [] if mailbox in named else ["neither To nor Cc names this mailbox"]
+def _flag_recipients(message: ParsedMessage, mailbox: str) -> list[str]:
+    recipients = {to_mailbox_address(address) for address in (*message.to, *message.cc)}
+    return [] if mailbox in recipients else ["neither To nor Cc names this mailbox"]

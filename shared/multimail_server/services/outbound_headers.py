@@ -80,9 +80,9 @@ class OutboundHeaders:
             mailbox=message.from_address,
             mode=message.mode.value,
             approved="human" if message.decision == "approve" else "none",
-            moment=int(now.timestamp()),
+            timestamp=int(now.timestamp()),
         )
-        signed = self.identity.field(raw, claim) + raw
+        signed = self.identity.build_field(raw, claim) + raw
         for selector, key in domain.signers() if domain else ():
             signed = sign_dkim(
                 signed, domain=domain.name if domain else "", selector=selector,

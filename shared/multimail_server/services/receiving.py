@@ -14,7 +14,7 @@ from ..mail.bounces import FailedRecipient, Report, parse_report
 from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
 from ..mail.mime import ParsedMessage, parse_message
-from ..mail.scoring import Arrival, find_flags, score_message
+from ..mail.scoring import Arrival, SpamScore, find_flags, score_message
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
@@ -94,10 +94,12 @@ class InboundService:
         duplicate = tx.find_by_raw(mailbox.id, mail.digest, now - DUPLICATE_WINDOW)
         if duplicate is not None:
             return duplicate
-        message = self._message(tx, mailbox, mail, now)
+        evidence = {**mail.evidence, "flags": _flags(tx, mailbox, mail, now)}
+        spam = score_message(evidence)
+        message = self._message(tx, mailbox, mail, evidence, spam, now)
         if mail.report is not None:
             apply_delivery_report(context, tx, mailbox, mail.report, mail.envelope, mail.evidence)
-        scanned = get_spam_event(mailbox, score_message(message.authentication))
+        scanned = get_spam_event(mailbox, spam)
         content = replace(mail.content, message_id=message.id)
         stored = create_message(tx, message, content, scanned, now, context.pending_ttl)
         self._insert_files(tx, message, mail)
@@ -112,10 +114,16 @@ class InboundService:
         )
         return stored
 
-    def _message(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> Message:
+    def _message(
+        self,
+        tx: Tx,
+        mailbox: Mailbox,
+        mail: _InboundMail,
+        evidence: dict[str, Any],
+        spam: SpamScore,
+        now: datetime,
+    ) -> Message:
         context, parsed, envelope = self._context, mail.parsed, mail.envelope
-        evidence = {**mail.evidence, "flags": _flags(tx, mailbox, mail, now)}
-        spam = score_message(evidence)
         parent = tx.find_by_rfc_ids(mailbox.id, (*parsed.in_reply_to, *parsed.references[::-1]))
         return Message(
             id=context.ids.new("msg"),

@@ -60,17 +60,18 @@ def advance_with_workers(clock: VirtualClock, delta: timedelta, workers: Sequenc
         Whether all due work ended in time.
     """
     target = clock.now() + delta
-    drained = _drain(workers)
+    drained = drain_workers(workers)
     while drained and (moment := _get_next_due(workers)) is not None and moment <= target:
         if moment <= clock.now():
             break  # A worker that leaves due work behind waits for something else.
         clock.advance(moment - clock.now())
-        drained = _drain(workers)
+        drained = drain_workers(workers)
     clock.advance(target - clock.now())
-    return _drain(workers) and drained
+    return drain_workers(workers) and drained
 
 
-def _drain(workers: Sequence[Worker]) -> bool:
+def drain_workers(workers: Sequence[Worker]) -> bool:
+    """Run all due work; return whether it ended in time."""
     drained = [worker.drain(_DRAIN_TIMEOUT) for worker in workers]
     return all(drained)
 

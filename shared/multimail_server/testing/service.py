@@ -18,7 +18,7 @@ from ..services.mailboxes import MailboxChanges, MailboxService
 from ..services.receiving import InboundService
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message
-from .clock import VirtualClock, advance_with_workers
+from .clock import VirtualClock, advance_with_workers, drain_workers
 from .faults import Fault, Faults
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ class TestService:
                 "again later.",
             )
         return now
+
+    def drain(self) -> bool:
+        """Run all due work of the workers; return whether it ended in time."""
+        return drain_workers(self._workers)
 
     def resume(self) -> None:
         """Advance the virtual clock to the time of an earlier run of this data file."""
