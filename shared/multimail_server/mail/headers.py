@@ -122,7 +122,7 @@ def _parse_fields(block: bytes, faults: dict[str, None]) -> list[Field]:
                 faults["a header line is not a field"] = None
             continue
         if match[2]:
-            faults["a field has white space before its colon"] = None
+            faults["a field has white space before the colon"] = None
         names.append(match[1])
         values.append([text[match.end() :]])
     joined = (b"\r\n".join(lines) for lines in values)
