@@ -1,1 +1,1 @@
-"""The documentation's site: the pages that code writes, and the pictures. See scripts/docs."""
+"""The site of the documentation: generated pages and pictures. See scripts/docs."""

@@ -1,4 +1,4 @@
-"""Draws the pictures that docs/pictures/ holds, or those that are named: scripts/docs-pictures."""
+"""Draws the pictures in docs/pictures/, all or the named ones: scripts/docs-pictures."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 
 
 def draw_architecture(directory: Path) -> None:
-    """Write architecture.svg, by Graphviz."""
+    """Write architecture.svg with Graphviz."""
     source = PICTURES / "architecture.dot"
     command = ["dot", "-Tsvg", str(source), "-o", str(directory / "architecture.svg")]
-    subprocess.run(command, check=True)  # noqa: S603 - our own words, no shell
+    subprocess.run(command, check=True)  # noqa: S603 - our own arguments, no shell
 
 
-DRAWN: dict[str, Callable[[Path], None]] = {
+DRAWERS: dict[str, Callable[[Path], None]] = {
     "approval": approval_pictures.draw,
     "architecture": draw_architecture,
     "demo": recording.draw,
 }
 
 
-def main(wanted: list[str]) -> None:
-    """Draw what is wanted, or everything."""
-    unknown = sorted(set(wanted) - set(DRAWN))
+def main(names: list[str]) -> None:
+    """Draw the named pictures, or all of them."""
+    unknown = sorted(set(names) - set(DRAWERS))
     if unknown:
-        sys.exit(f"There is no picture {unknown[0]}; there are {', '.join(DRAWN)}.")
-    for name in wanted or DRAWN:
+        sys.exit(f"There is no picture {unknown[0]}; the pictures are {', '.join(DRAWERS)}.")
+    for name in names or DRAWERS:
         print(f"drawing {name} …", flush=True)
         try:
-            DRAWN[name](PICTURES)
-        except FileNotFoundError as missing:
-            sys.exit(f"{missing}. It needs: apt install graphviz chromium fonts-dejavu-core")
+            DRAWERS[name](PICTURES)
+        except FileNotFoundError as error:
+            sys.exit(f"{error}. It needs: apt install graphviz chromium fonts-dejavu-core")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures of the human's page: a real server, the demo's mail, and a clock that stands."""
+"""Pictures of the review page: a real server, the demo's mail, and a virtual clock."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ Harbor Tools
 
 
 def draw(directory: Path) -> None:
-    """Write queue.png, item.png and both as a telephone shows them.
+    """Write queue.png, item.png, and both as on a phone.
 
     Raises:
-        FileNotFoundError: There is no browser.
+        FileNotFoundError: No browser is installed.
     """
     with sync_playwright() as playwright:
-        # Chromium's own sandbox wants rights that root in a container does not have.
-        browser = playwright.chromium.launch(executable_path=_browser(), args=["--no-sandbox"])
-        take(browser, directory)
+        # Chromium's sandbox needs rights that root in a container does not have.
+        browser = playwright.chromium.launch(executable_path=_find_browser(), args=["--no-sandbox"])
+        take_pictures(browser, directory)
         browser.close()
 
 
-def take(browser: Browser, directory: Path) -> None:
-    """Write the same by a browser that runs."""
-    with _busy_server() as server:
+def take_pictures(browser: Browser, directory: Path) -> None:
+    """Write the same pictures with a running browser."""
+    with _start_server() as server:
         for size, end in ((DESKTOP, ""), (PHONE, "-phone")):
-            page = _signed_in(browser, server, size)
+            page = _sign_in(browser, server, size)
             page.screenshot(path=directory / f"queue{end}.png")
             page.get_by_role("link", name="three torque wrenches missing").click()
             page.get_by_role("heading", name="Who gets it").wait_for()
@@ -56,16 +56,16 @@ def take(browser: Browser, directory: Path) -> None:
             page.close()
 
 
-def _browser() -> str:
-    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if found is None:
+def _find_browser() -> str:
+    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if path is None:
         raise FileNotFoundError("No browser is on PATH: apt install chromium fonts-dejavu-core")
-    return found
+    return path
 
 
 @contextmanager
-def _busy_server() -> Iterator[ServerUnderTest]:
-    """Run a server on which an agent has answered some mail and waits for a human."""
+def _start_server() -> Iterator[ServerUnderTest]:
+    """Run a server on which an agent has replied to mail and waits for approval."""
     with tempfile.TemporaryDirectory() as directory:
         messages, zone = build_scenario(Path(directory), NOW)
         config = ServerConfig(
@@ -80,11 +80,11 @@ def _busy_server() -> Iterator[ServerUnderTest]:
         with ServerUnderTest(config) as server:
             for message in messages:
                 server.deliver(message.raw, sender=message.mail_from)
-            _work(server)
+            _run_agent(server)
             yield server
 
 
-def _work(server: ServerUnderTest) -> None:
+def _run_agent(server: ServerUnderTest) -> None:
     question = server.wait_for_message(sender="maria.keller@alpenbike.example")
     toolkit = Toolkit(server.keys.agent, base_url=server.url)
     offer = {"to": ["orders@wrenchworks.example"], "subject": "Torque wrenches TW-50"}
@@ -100,7 +100,7 @@ def _work(server: ServerUnderTest) -> None:
     toolkit.close()
 
 
-def _signed_in(browser: Browser, server: ServerUnderTest, size: ViewportSize) -> Page:
+def _sign_in(browser: Browser, server: ServerUnderTest, size: ViewportSize) -> Page:
     page = browser.new_page(base_url=server.url, viewport=size, color_scheme="light")
     page.goto("/")
     page.get_by_label("Reviewer's key").fill(server.keys.reviewer)

@@ -1,4 +1,4 @@
-"""MkDocs' hooks: pages that are no files in docs/ stand beside those that are."""
+"""Hooks of MkDocs: they add the generated pages to the files in docs/."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point a page's links to files of the project at the pages that show them."""
+    """Replace links to files of the project with links to their pages."""
     del config, files
     if page.file.generated_by:
         return markdown

@@ -1,4 +1,4 @@
-"""Markdown as the generated pages need it."""
+"""Markdown for the generated pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a cell's line breaks and bars are made harmless."""
+    """Return a table; line breaks and bars in cells are escaped."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 

@@ -1,4 +1,4 @@
-"""Pages that come from elsewhere: the project's own files, integrations, examples, the code."""
+"""The pages that are not in docs/: project files, integrations, examples, generated ones."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 def generated() -> dict[str, str]:
     """Return the generated pages: their paths in the site, and their Markdown."""
     pages = {
-        "reference/tools.md": tools_page.rendered(),
-        "reference/command-line.md": commands_page.rendered(),
+        "reference/tools.md": tools_page.render(),
+        "reference/command-line.md": commands_page.render(),
         "reference/http.md": http_page.render(),
     }
     project = [ROOT / name for name in PROJECT_PAGES]
@@ -52,8 +52,8 @@ def relinked(text: str, inside: str) -> str:
     """
     page = _site_path(inside)
 
-    def site_link(found: re.Match[str]) -> str:
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(inside), found[1]))
+    def site_link(match: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(inside), match[1]))
         return posixpath.relpath(_site_path(target), posixpath.dirname(page) or ".")
 
     return _LINK.sub(site_link, text)

@@ -1,4 +1,4 @@
-"""A Griffe extension: what the reference has to say where code is made by code."""
+"""A Griffe extension: documents what code defines at run time, such as methods and options."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def _method(name: str, attribute: griffe.Attribute, pkg: griffe.Module) -> griff
     return method
 
 
-def _result(told: Any, *, pages: bool) -> Any:
+def _result(annotation: Any, *, pages: bool) -> Any:
     """Return `T` of `Call[T]` and of `Generator[…, …, T]`; of a page, an iterator of its rows."""
-    if not isinstance(told, griffe.ExprSubscript):
-        return told
-    inner = told.slice
+    if not isinstance(annotation, griffe.ExprSubscript):
+        return annotation
+    inner = annotation.slice
     if isinstance(inner, griffe.ExprTuple):
         inner = inner.elements[-1]
     if pages and isinstance(inner, griffe.ExprSubscript):
@@ -84,7 +84,7 @@ def _show_settings(config: griffe.Class) -> None:
 
 def _fields(core: griffe.Module, name: str) -> Iterator[griffe.Parameter]:
     """Yield the keyword arguments that a TypedDict of options describes, its bases' first."""
-    options = core[f"tools.toolkit.{name}"]
+    options = core[f"tools._toolkit.{name}"]
     for base in options.bases:
         if str(base) in _OPTIONS:
             yield from _fields(core, str(base))
@@ -98,16 +98,16 @@ def _fields(core: griffe.Module, name: str) -> Iterator[griffe.Parameter]:
 
 
 def _functions(inside: griffe.Module | griffe.Class) -> Iterator[griffe.Function]:
-    for one in inside.members.values():
-        if isinstance(one, griffe.Function):
-            yield one
-        elif isinstance(one, griffe.Module | griffe.Class):
-            yield from _functions(one)
+    for member in inside.members.values():
+        if isinstance(member, griffe.Function):
+            yield member
+        elif isinstance(member, griffe.Module | griffe.Class):
+            yield from _functions(member)
 
 
 def _show_options(function: griffe.Function, fields: dict[str, list[griffe.Parameter]]) -> None:
     shown: list[griffe.Parameter] = []
-    for one in function.parameters:
-        wanted = str(one.annotation).removeprefix("Unpack[").removesuffix("]")
-        shown += fields.get(wanted, [one])
+    for parameter in function.parameters:
+        options = str(parameter.annotation).removeprefix("Unpack[").removesuffix("]")
+        shown += fields.get(options, [parameter])
     function.parameters = griffe.Parameters(*shown)

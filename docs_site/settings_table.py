@@ -1,6 +1,6 @@
-"""The table of the server's settings, which a page of docs/ holds between two comments.
+"""The table of the server's settings, between two comments in a page of docs/.
 
-`python -m docs_site.settings_table` writes it anew after a setting has changed.
+`python -m docs_site.settings_table` updates it after a change to a setting.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- settings: written by docs_site.settings_table -->", "<!-- end of settings -->"
 
 
-def rendered() -> str:
+def render() -> str:
     """Return the table, with the comments around it."""
     rows = (_row(item) for item in get_settings() if item.setting.option)
     return f"{BEGIN}\n\n{table(('option', 'meaning', 'default'), rows)}\n\n{END}"
 
 
 def find_page() -> Path:
-    """Return the page that holds the table.
+    """Return the page with the table.
 
     Raises:
-        LookupError: No page does, or several do.
+        LookupError: There is not exactly one such page.
     """
     pages = [path for path in sorted(DOCS.rglob("*.md")) if BEGIN in path.read_text("utf-8")]
     if len(pages) != 1:
-        raise LookupError(f"{len(pages)} pages of docs/ hold {BEGIN!r}; one page must.")
+        raise LookupError(f"{len(pages)} pages of docs/ contain {BEGIN!r}; exactly one page must.")
     return pages[0]
 
 
@@ -37,7 +37,7 @@ def write() -> None:
     """Replace the table in its page."""
     page = find_page()
     before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    page.write_text(before + rendered() + rest.partition(END)[2], "utf-8")
+    page.write_text(before + render() + rest.partition(END)[2], "utf-8")
 
 
 def _row(item: DeclaredSetting) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""The page of the tools, from the catalogue: names, words, arguments, annotations, errors."""
+"""The page of the tools, generated from the catalogue: texts, arguments, annotations, errors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS, Too
 
 INTRODUCTION = """# Tools
 
-This page is written by code from the catalogue that every framework's toolkit translates: what you
-read here is what a model is shown.
+This page is generated from the catalogue that every framework's toolkit translates: you read what
+a model reads.
 
-Each result has `ok` and `text`; the text is at most `max_chars` (8,000) characters. What stands
-under "Answers" is the result's data, for code. Arguments that a tool does not know are errors.
+Each result has `ok` and `text`; the text has at most `max_chars` (8,000) characters. "Returns"
+lists the data of the result, for code. Unknown arguments are errors.
 """
 ACCESS = {
     "read": "scope `read`",
-    "write": "scope `send`, and `read` for what it looks up",
+    "write": "scope `send`, and `read` for look-ups",
     "approve": "scopes `read` and `oversight`, without `send`",
 }
 ANYWHERE = ("invalid_arguments", "internal")
@@ -34,12 +34,12 @@ LIMITS = (
 )
 
 
-def rendered() -> str:
+def render() -> str:
     """Return the page."""
     parts = [
         INTRODUCTION,
         "## For an agent",
-        f"Toolkits that take instructions add these:\n\n> {AGENT_INSTRUCTIONS}",
+        f"Toolkits of frameworks with instructions add these:\n\n> {AGENT_INSTRUCTIONS}",
         *(_tool(spec) for spec in AGENT_TOOLS),
         "## For an approver",
         "`MultiMailApproverToolkit` has these four. An agent's toolkit never has `decide_email`.",
@@ -56,11 +56,11 @@ def _tool(spec: ToolSpec, prefix: str = "") -> str:
         f"> {spec.description}",
         f"Needs: {ACCESS[spec.access]}. Annotations: {_annotations(spec)}.",
         _arguments(spec.schema()),
-        f"Answers: {', '.join(_answers(spec))}.",
+        f"Returns: {', '.join(_result_fields(spec))}.",
     ]
-    own = [code(word) for word in own_errors(spec)]
+    own = [code(name) for name in own_errors(spec)]
     if own:
-        parts.append(f"Errors of its own: {', '.join(own)}.")
+        parts.append(f"Own errors: {', '.join(own)}.")
     return "\n\n".join(filter(None, parts))
 
 
@@ -82,18 +82,18 @@ def _arguments(schema: dict[str, Any]) -> str:
     rows = (
         (
             code(name),
-            _type(one) + (", required" if name in required else ""),
-            ", ".join(_limits(one)),
-            one.get("description", ""),
+            _type(argument) + (", required" if name in required else ""),
+            ", ".join(_limits(argument)),
+            argument.get("description", ""),
         )
-        for name, one in schema["properties"].items()
+        for name, argument in schema["properties"].items()
     )
     return table(("argument", "type", "limits", "what the model reads"), rows)
 
 
 def _type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
-        return " or ".join(_type(one) for one in schema["anyOf"] if one.get("type") != "null")
+        return " or ".join(_type(part) for part in schema["anyOf"] if part.get("type") != "null")
     if "enum" in schema:
         return " or ".join(code(value) for value in schema["enum"])
     if schema.get("type") == "array":
@@ -102,67 +102,69 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _limits(schema: dict[str, Any]) -> Iterator[str]:
-    for one in [schema, *schema.get("anyOf", ())]:
-        for least, most, unit in LIMITS:
-            if least in one and most in one:
-                yield f"{one[least]:,} to {one[most]:,}{unit}"
-            elif least in one:
-                yield f"at least {one[least]:,}{unit}"
-            elif most in one:
-                yield f"at most {one[most]:,}{unit}"
+    for part in [schema, *schema.get("anyOf", ())]:
+        for minimum, maximum, unit in LIMITS:
+            if minimum in part and maximum in part:
+                yield f"{part[minimum]:,} to {part[maximum]:,}{unit}"
+            elif minimum in part:
+                yield f"at least {part[minimum]:,}{unit}"
+            elif maximum in part:
+                yield f"at most {part[maximum]:,}{unit}"
 
 
-def _answers(spec: ToolSpec) -> list[str]:
+def _result_fields(spec: ToolSpec) -> list[str]:
     properties = spec.output_schema()["properties"]
     return [code(name) for name in properties if name not in ("ok", "text")]
 
 
 def own_errors(spec: ToolSpec) -> list[str]:
-    """Return the codes of the errors that a tool's own code makes, beside the API's."""
-    found: set[str] = set()
+    """Return the codes of the errors that the tool's own code raises."""
+    codes: set[str] = set()
     seen: set[FunctionType] = set()
     waiting = [spec.operation]
     while waiting:
         function = waiting.pop()
         if isinstance(function, FunctionType) and function not in seen:
             seen.add(function)
-            names = _names_in(function, found)
-            waiting += [one for one in names if getattr(one, "__module__", "").startswith(_TOOLS)]
-    return sorted(found)
+            names = _get_names(function, codes)
+            waiting += [
+                item for item in names if getattr(item, "__module__", "").startswith(_TOOLS)
+            ]
+    return sorted(codes)
 
 
 _TOOLS = "multimail.tools."
 
 
-def _names_in(function: FunctionType, codes: set[str]) -> list[Any]:
-    """Return what a function names, and add the codes of the errors that it makes."""
-    named: list[Any] = [cell.cell_contents for cell in function.__closure__ or ()]
+def _get_names(function: FunctionType, codes: set[str]) -> list[Any]:
+    """Return what a function refers to, and add the codes of the errors that it raises."""
+    names: list[Any] = [cell.cell_contents for cell in function.__closure__ or ()]
     for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == ToolError.__name__:
             codes.add(ast.literal_eval(node.args[0]))
         elif isinstance(node, ast.Name):
             value = function.__globals__.get(node.id)
-            named.append(value)
+            names.append(value)
             if isinstance(value, ToolError):
                 codes.add(value.code)
-    return named
+    return names
 
 
 def _errors() -> str:
     rows = []
     for name in errors.__all__:
         kind = getattr(errors, name)
-        made = ToolError.from_exception(kind(kind.__doc__.partition("\n")[0].rstrip(".")))
-        again = "yes" if made.retryable else "no"
-        rows.append((code(made.code), made.message, again, made.next_step))
-    told = table(
-        ("code", "means", "the same call may succeed later", "what the model is told"), rows
+        error = ToolError.from_exception(kind(kind.__doc__.partition("\n")[0].rstrip(".")))
+        again = "yes" if error.retryable else "no"
+        rows.append((code(error.code), error.message, again, error.next_step))
+    rows_table = table(
+        ("code", "meaning", "a repeated call can succeed", "what the model reads"), rows
     )
     return (
         "An error is a result with `ok` false: it says what happened and what to do next, and does "
-        "not end the run. An error of the API keeps the API's own `code` where it gives one, such "
-        f"as `recipient_suppressed`; else it is one of these. Every tool can also answer "
-        f"{' and '.join(map(code, ANYWHERE))}.\n\n{told}\n\n"
-        "`refused_by_guard` is the trust policy's: its text names the reason, and "
-        "[Trust](../trust.md) says what it follows from."
+        "not end the run. An error of the API keeps the API's `code` if it has one, such as "
+        "`recipient_suppressed`; else it is one of these. Every tool can also return "
+        f"{' and '.join(map(code, ANYWHERE))}.\n\n{rows_table}\n\n"
+        "`refused_by_guard` comes from the trust policy: its text gives the reason, and "
+        "[Trust](../trust.md) explains the rules."
     )

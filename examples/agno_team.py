@@ -1,11 +1,11 @@
-"""An Agno team: a researcher who can only read, and a clerk who drafts; a leader hands on.
+"""An Agno team: a researcher that can only read, a clerk that replies, and a leader.
 
-All members of a team share its run's session, so what one is shown taints what the other sends.
+All members share the session of the team's run, so mail that one reads taints what another sends.
 
 pip install "multimail[agno]" openai
-export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints the two lines
+export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export OPENAI_API_KEY=…                 # OPENAI_BASE_URL too, for a model of your own
+export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
 python agno_team.py
 """
 
@@ -28,13 +28,13 @@ def model() -> OpenAIChat:
 def main() -> None:
     researcher = Agent(
         name="Researcher",
-        role="Reads mail and says what it asks, with the email's id.",
+        role="Reads mail and reports what it asks, with the email's id.",
         model=model(),
         tools=[MultiMailToolkit(include=READING)],
     )
     clerk = Agent(
         name="Clerk",
-        role="Replies to an email, once; then checks with list_pending that it awaits a human.",
+        role="Replies to an email, once; then checks with list_pending that it waits for approval.",
         model=model(),
         tools=[MultiMailToolkit(include=WRITING)],
     )

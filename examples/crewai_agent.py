@@ -1,9 +1,9 @@
-"""A crew that answers mail. Its replies wait for a human: see `multimail pending`.
+"""A crew that answers mail. Its replies wait for approval: see `multimail pending`.
 
 pip install "multimail[crewai]"
-export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints the two lines
+export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export OPENAI_API_KEY=…                 # OPENAI_BASE_URL too, for a model of your own
+export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
 """
 
 import os
@@ -22,7 +22,7 @@ clerk = Agent(
 )
 task = Task(
     description="Answer the newest unread email, once; read its thread first.",
-    expected_output="What was answered, and whether it awaits approval.",
+    expected_output="What was answered, and whether it waits for approval.",
     agent=clerk,
 )
 print(Crew(agents=[clerk], tasks=[task], verbose=True).kickoff())

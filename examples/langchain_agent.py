@@ -1,9 +1,9 @@
-"""An agent that answers mail. Its replies wait for a human: see `multimail pending`.
+"""An agent that answers mail. Its replies wait for approval: see `multimail pending`.
 
 pip install "multimail[langchain]" langchain-openai
-export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints the two lines
+export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export OPENAI_API_KEY=…                 # OPENAI_BASE_URL too, for a model of your own
+export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
 """
 
 import os

@@ -1,13 +1,13 @@
-"""An inbox graph whose interrupt is the approval; it survives restarts while it waits.
+"""An inbox graph that interrupts for approval, and survives restarts while it waits.
 
-The agent answers, the server holds the reply, the graph interrupts. A human looks at what is frozen
-there and resumes the graph from another process, with a key that the agent's process never has.
+The agent replies, the server holds the reply, the graph interrupts. A person reads the held reply
+and resumes the graph from another process, with a key that the agent's process never has.
 
 pip install "multimail[langchain]" langchain-openai langgraph-checkpoint-sqlite
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints the lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export OPENAI_API_KEY=…                 # OPENAI_BASE_URL too, for a model of your own
-python langgraph_inbox.py start ticket-1      # again after a crash: it goes on where it was
+export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
+python langgraph_inbox.py start ticket-1      # after a crash, it continues
 MULTIMAIL_REVIEWER_KEY=mm_test_… python langgraph_inbox.py approve ticket-1      # or reject
 """
 
@@ -28,7 +28,7 @@ from multimail.sessions import SqliteSessionStore
 from multimail.tools import AGENT_INSTRUCTIONS
 
 TASK: Any = {"messages": [("user", "Answer the newest unread email, once; read it first.")]}
-SHOWN = {"id", "to", "subject", "markdown", "content_hash"}
+SHOWN_FIELDS = {"id", "to", "subject", "markdown", "content_hash"}
 
 
 class Inbox(MessagesState):
@@ -36,30 +36,32 @@ class Inbox(MessagesState):
 
 
 def answer(state: Inbox) -> dict[str, Any]:
-    # What the guard remembers has to survive a restart, as the graph's state does.
+    # The guard's memory has to survive a restart, like the graph's state.
     toolkit = MultiMailToolkit(store=SqliteSessionStore("guard.sqlite3"))
     model = ChatOpenAI(model=os.environ.get("MODEL", "gpt-5-mini"))
     agent = create_agent(model, toolkit.get_tools(), system_prompt=AGENT_INSTRUCTIONS)
-    asked: Any = {"messages": state["messages"]}
-    return {"messages": agent.invoke(asked)["messages"]}
+    request: Any = {"messages": state["messages"]}
+    return {"messages": agent.invoke(request)["messages"]}
 
 
 def collect(state: Inbox) -> dict[str, Any]:
-    facts = [m.artifact or {} for m in state["messages"] if isinstance(m, ToolMessage)]
-    held = {one["id"] for one in facts if one.get("held")}
+    results = [m.artifact or {} for m in state["messages"] if isinstance(m, ToolMessage)]
+    held = {result["id"] for result in results if result.get("held")}
     with MultiMail() as mail:
-        drafts = [mail.read_email(one) for one in held]
-    waiting = [one for one in drafts if one.status == "pending_send_approval"]
-    return {"drafts": [one.model_dump(mode="json", include=SHOWN) for one in waiting]}
+        drafts = [mail.read_email(email_id) for email_id in held]
+    pending = [draft for draft in drafts if draft.status == "pending_send_approval"]
+    return {"drafts": [item.model_dump(mode="json", include=SHOWN_FIELDS) for item in pending]}
 
 
 def decide(state: Inbox) -> None:
-    # A node runs from its start again when it is resumed: nothing may happen before the interrupt.
+    # A resumed node runs again from its start, so nothing may happen before the interrupt.
     action = interrupt(state["drafts"])
     with MultiMail(os.environ["MULTIMAIL_REVIEWER_KEY"]) as reviewer:
-        for draft in state["drafts"]:  # the hash: what was shown is what leaves
-            made = reviewer.decide_email(draft["id"], action, content_hash=draft["content_hash"])
-            print(f"{draft['id']}: {made.status}")
+        for draft in state["drafts"]:  # the hash: only the shown content can be sent
+            decision = reviewer.decide_email(
+                draft["id"], action, content_hash=draft["content_hash"]
+            )
+            print(f"{draft['id']}: {decision.status}")
 
 
 INBOX = StateGraph(Inbox).add_sequence([answer, collect]).add_node(decide)
@@ -76,10 +78,10 @@ def main(verb: str, thread: str) -> None:
             sys.exit(f"{thread} does not wait for a decision.")
         if verb != "start":
             graph.invoke(Command(resume=verb), config, durability="sync")
-        elif not before.interrupts:  # None: go on where it was
+        elif not before.interrupts:  # None: continue
             graph.invoke(None if before.next else TASK, config, durability="sync")
-        for waiting in graph.get_state(config).interrupts:
-            print(f"{thread} waits for a decision on: {waiting.value}")
+        for pending in graph.get_state(config).interrupts:
+            print(f"{thread} waits for a decision on: {pending.value}")
 
 
 if __name__ == "__main__":

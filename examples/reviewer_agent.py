@@ -1,12 +1,12 @@
-"""A reviewer agent: it reads what awaits a decision, and decides by a rule, with its own key.
+"""A reviewer agent: it reads pending messages and decides by a rule, with its own key.
 
-The key has the scopes `read` and `oversight`; one that can send is refused. The reviewer has to
-read a message to its end before it can decide, and what it read is what leaves.
+The key has the scopes `read` and `oversight`; a key that can send is refused. The reviewer has to
+read a message completely before it can decide, and only the content that it read is sent.
 
 pip install "multimail[langchain]" langchain-openai
 export MULTIMAIL_REVIEWER_KEY=mm_test_…   # `multimail serve` prints it
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export OPENAI_API_KEY=…                   # OPENAI_BASE_URL too, for a model of your own
+export OPENAI_API_KEY=…                   # and OPENAI_BASE_URL for your own model
 python reviewer_agent.py
 """
 
@@ -28,7 +28,7 @@ def main() -> None:
     toolkit = MultiMailApproverToolkit(os.environ["MULTIMAIL_REVIEWER_KEY"])
     model = ChatOpenAI(model=os.environ.get("MODEL", "gpt-5-mini"))
     agent = create_agent(model, toolkit.get_tools(), system_prompt=RULE)
-    task = {"role": "user", "content": "Review all that is pending, once."}
+    task = {"role": "user", "content": "Review all pending messages, once."}
     for update in agent.stream({"messages": [task]}, stream_mode="updates"):
         for step in update.values():
             for message in step["messages"]:

@@ -1,9 +1,9 @@
-"""A CodeAgent whose code mixes the mailbox with functions of your own.
+"""A CodeAgent whose code combines the mailbox with your own functions.
 
 pip install "multimail[smolagents]" openai
-export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints the two lines
+export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export OPENAI_API_KEY=…                 # OPENAI_BASE_URL too, for a model of your own
+export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
 python smolagents_own_tools.py
 """
 
@@ -29,7 +29,7 @@ def order_status(number: str) -> str:
 
 def main() -> None:
     model = OpenAIServerModel(os.environ.get("MODEL", "gpt-5-mini"))
-    # Only what the task needs: code that an agent writes can call a tool in a loop.
+    # Only the tools that the task needs: an agent's code can call a tool in a loop.
     mail = MultiMailToolkit(include=["check_inbox", "read_email", "reply_email"])
     agent = CodeAgent(
         tools=[*mail.get_tools(), order_status],

@@ -1,9 +1,9 @@
-"""Triage by zero-shot classification: each unread message is read, classified and tagged.
+"""Triage by zero-shot classification: reads, classifies and tags each unread message.
 
-No model writes anything here, so nothing can be sent; a tag is all that a message can cause.
+No model writes text here, so nothing can be sent; the only effect of a message is a tag.
 
 pip install "multimail" transformers torch
-export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints the two lines
+export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 python triage_zero_shot.py
 """
@@ -15,19 +15,19 @@ from typing import Any
 from multimail.tools import Toolkit
 
 LABELS = ["billing", "technical-support", "feature-request", "spam", "urgent"]
-SURE = 0.6
-LONGEST = 2000  # characters; the model reads no more than some 1,000 tokens
+MIN_SCORE = 0.6
+MAX_LENGTH = 2000  # characters; the model reads about 1,000 tokens
 
 Classifier = Callable[[str, list[str]], dict[str, Any]]
-"""A text and the labels go in; `labels` and `scores` come out, best first."""
+"""Takes a text and the labels; returns `labels` and `scores`, best first."""
 
 
-def tag_for(facts: dict[str, Any], classify: Classifier) -> str:
-    body = facts.get("body")
-    if body is None:  # the guard withholds the text of a forgery
+def choose_tag(email: dict[str, Any], classify: Classifier) -> str:
+    body = email.get("body")
+    if body is None:  # the guard withholds the text of forged mail
         return "needs-review"
-    result = classify(f"{facts['subject']}\n\n{body}"[:LONGEST], LABELS)
-    return str(result["labels"][0]) if result["scores"][0] > SURE else "needs-review"
+    result = classify(f"{email['subject']}\n\n{body}"[:MAX_LENGTH], LABELS)
+    return str(result["labels"][0]) if result["scores"][0] > MIN_SCORE else "needs-review"
 
 
 def triage(toolkit: Toolkit, classify: Classifier) -> None:
@@ -37,9 +37,9 @@ def triage(toolkit: Toolkit, classify: Classifier) -> None:
         if not email.ok:
             print(email.text)
             continue
-        tag = tag_for(email.data, classify)
-        tagged = toolkit.call("tag_email", {"email_id": row["id"], "tags": [tag]})
-        print(f"{row['id']}: {tag if tagged.ok else tagged.text}")
+        tag = choose_tag(email.data, classify)
+        result = toolkit.call("tag_email", {"email_id": row["id"], "tags": [tag]})
+        print(f"{row['id']}: {tag if result.ok else result.text}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""A webhook that queues mail for agents in Celery workers, on one machine or on many.
+"""A webhook that queues mail for agents in Celery workers, on one machine or several.
 
 pip install "multimail[langchain,redis]" langchain-openai "celery[redis]" fastapi uvicorn
 export MULTIMAIL_API_KEY=mm_test_…
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # the answer to POST /v1/webhooks shows it, once
-export REDIS_URL=redis://127.0.0.1:6379/0      # with an append-only file, and never allkeys-…
-export OPENAI_API_KEY=…                        # OPENAI_BASE_URL too, for a model of your own
+export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # shown once in the response to POST /v1/webhooks
+export REDIS_URL=redis://127.0.0.1:6379/0      # with appendonly, and without an allkeys-… policy
+export OPENAI_API_KEY=…                        # and OPENAI_BASE_URL for your own model
 uvicorn webhook_celery:app
-celery --app webhook_celery:queue worker       # as many as you like
+celery --app webhook_celery:queue worker       # as many as you need
 
-A job may run more than once: when its worker dies, or is slow beyond reason. Its conversation is
-named after the mail, and the guard, which all workers share, lets one answer leave from it.
+A job can run more than once: if its worker dies or is very slow. Its conversation is named after
+the mail, and the guard, which all workers share, allows one answer in it.
 """
 
 import logging
@@ -34,16 +34,16 @@ log = logging.getLogger(__name__)
 gate = TrustPolicy("strict")  # admits only mail whose label is `authenticated`
 one_answer = TrustPolicy("standard", sends_per_session=1)
 
-job_seconds = 300
+JOB_TIMEOUT = 300
 queue = Celery("webhook_celery", broker=os.environ["REDIS_URL"])
 queue.conf.update(
-    task_acks_late=True,  # a job is taken out when it is done, not when it is begun
+    task_acks_late=True,  # a job leaves the queue when it is done, not when it starts
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
-    task_soft_time_limit=job_seconds,
+    task_soft_time_limit=JOB_TIMEOUT,
     worker_prefetch_multiplier=1,
     broker_transport_options={
-        "visibility_timeout": 2 * job_seconds,  # then the job of a dead worker runs again
+        "visibility_timeout": 2 * JOB_TIMEOUT,  # after this, the job of a dead worker runs again
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
     },
@@ -62,11 +62,11 @@ def sessions() -> RedisSessionStore:
 
 
 @app.post("/webhooks/multimail")
-async def take_event(request: Request) -> Response:
-    return await run_in_threadpool(take, await request.body(), request)
+async def receive_event(request: Request) -> Response:
+    return await run_in_threadpool(queue_event, await request.body(), request)
 
 
-def take(raw: bytes, request: Request) -> Response:
+def queue_event(raw: bytes, request: Request) -> Response:
     secret = os.environ["MULTIMAIL_WEBHOOK_SECRET"]
     try:
         event = verify(raw, request.headers, secret, require_replay_protection=True)
@@ -74,7 +74,7 @@ def take(raw: bytes, request: Request) -> Response:
         return Response(status_code=400)
     if isinstance(event, MessageReceived) and not seen().has(event.id):
         queue.send_task("handle", (event.message_id, event.mailbox_id))
-        seen().add(event.id)  # after it is queued: a crash in between queues it twice, never not
+        seen().add(event.id)  # after queueing: a crash in between queues it twice, and loses none
     return Response(status_code=202)
 
 
@@ -82,15 +82,15 @@ def take(raw: bytes, request: Request) -> Response:
     name="handle",
     autoretry_for=(Exception,),
     retry_backoff=2,
-    retry_backoff_max=job_seconds,
-    max_retries=300,  # for about a day
+    retry_backoff_max=JOB_TIMEOUT,
+    max_retries=300,  # about a day
 )
 def handle(message_id: str, mailbox_id: str | None) -> None:
     with MultiMail() as client:
         email = client.read_email(message_id, mailbox=mailbox_id)
         if "agent" in email.tags:
-            return  # an earlier run came to its end
-        decision = gate.admit(email)  # of the message itself: a payload is no evidence
+            return  # an earlier run has finished
+        decision = gate.admit(email)  # of the message itself: a payload proves nothing
         log.info("%s: %s (%s)", email.id, decision.action, decision.code)
         if decision.action == "refuse":
             return
@@ -113,5 +113,5 @@ def is_answered(client: MultiMail, email: Email) -> bool:
     if email.thread_id is None or email.received_at is None:
         return False
     thread = client.get_thread(email.thread_id, mailbox=email.mailbox_id)
-    ours = [one for one in thread.messages if one.direction == "outbound"]
-    return any(one.received_at and one.received_at > email.received_at for one in ours)
+    sent = [message for message in thread.messages if message.direction == "outbound"]
+    return any(item.received_at and item.received_at > email.received_at for item in sent)

@@ -1,13 +1,13 @@
-"""A webhook that wakes an agent in FastAPI, for mail whose sender is proven by DKIM.
+"""A webhook that starts an agent in FastAPI, for mail whose sender is proven by DKIM.
 
 pip install "multimail[langchain]" langchain-openai fastapi uvicorn
 export MULTIMAIL_API_KEY=mm_test_…
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # the answer to POST /v1/webhooks shows it, once
-export OPENAI_API_KEY=…                        # OPENAI_BASE_URL too, for a model of your own
+export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # shown once in the response to POST /v1/webhooks
+export OPENAI_API_KEY=…                        # and OPENAI_BASE_URL for your own model
 uvicorn webhook_fastapi:app
 
-One process: what it has taken and not finished is lost when it ends. webhook_celery.py loses none.
+Jobs that are not finished are lost when the process ends. webhook_celery.py loses none.
 """
 
 import logging
@@ -31,7 +31,7 @@ one_answer = TrustPolicy("standard", sends_per_session=1)
 
 
 @app.post("/webhooks/multimail")
-async def take_event(request: Request, background: BackgroundTasks) -> Response:
+async def receive_event(request: Request, background: BackgroundTasks) -> Response:
     secret = os.environ["MULTIMAIL_WEBHOOK_SECRET"]
     try:
         event = verify(await request.body(), request.headers, secret, seen=seen)
@@ -44,16 +44,16 @@ async def take_event(request: Request, background: BackgroundTasks) -> Response:
 
 async def handle(event: MessageReceived) -> None:
     try:
-        await wake_agent(event)
+        await run_agent(event)
     except Exception:
-        seen.forget(event.id)  # so that its delivery can be replayed
+        seen.forget(event.id)  # so that the event can be delivered again
         log.exception("%s could not be handled.", event.message_id)
 
 
-async def wake_agent(event: MessageReceived) -> None:
+async def run_agent(event: MessageReceived) -> None:
     async with AsyncMultiMail() as client:
         email = await client.read_email(event.message_id, mailbox=event.mailbox_id)
-        decision = gate.admit(email)  # of the message itself: a payload is no evidence
+        decision = gate.admit(email)  # of the message itself: a payload proves nothing
         if decision.action == "allow":
             await answer(email)
         elif decision.action == "hold":

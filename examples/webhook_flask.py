@@ -1,13 +1,13 @@
-"""A webhook that wakes an agent in Flask, for mail whose sender is proven by DKIM.
+"""A webhook that starts an agent in Flask, for mail whose sender is proven by DKIM.
 
 pip install "multimail[agno]" openai flask
 export MULTIMAIL_API_KEY=mm_test_…
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # the answer to POST /v1/webhooks shows it, once
-export OPENAI_API_KEY=…                        # OPENAI_BASE_URL too, for a model of your own
+export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # shown once in the response to POST /v1/webhooks
+export OPENAI_API_KEY=…                        # and OPENAI_BASE_URL for your own model
 flask --app webhook_flask run
 
-What a process has taken and not finished is lost when it ends. webhook_celery.py loses none.
+Jobs that are not finished are lost when the process ends. webhook_celery.py loses none.
 """
 
 import logging
@@ -33,7 +33,7 @@ one_answer = TrustPolicy("standard", sends_per_session=1)
 
 
 @app.post("/webhooks/multimail")
-def take_event() -> tuple[str, int]:
+def receive_event() -> tuple[str, int]:
     secret = os.environ["MULTIMAIL_WEBHOOK_SECRET"]
     try:
         event = verify(request.get_data(), request.headers, secret, seen=seen)
@@ -46,16 +46,16 @@ def take_event() -> tuple[str, int]:
 
 def handle(event: MessageReceived) -> None:
     try:
-        wake_agent(event)
+        run_agent(event)
     except Exception:
-        seen.forget(event.id)  # so that its delivery can be replayed
+        seen.forget(event.id)  # so that the event can be delivered again
         log.exception("%s could not be handled.", event.message_id)
 
 
-def wake_agent(event: MessageReceived) -> None:
+def run_agent(event: MessageReceived) -> None:
     with MultiMail() as client:
         email = client.read_email(event.message_id, mailbox=event.mailbox_id)
-        decision = gate.admit(email)  # of the message itself: a payload is no evidence
+        decision = gate.admit(email)  # of the message itself: a payload proves nothing
         if decision.action == "allow":
             answer(email)
         elif decision.action == "hold":

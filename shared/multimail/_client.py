@@ -12,8 +12,7 @@ import httpx
 
 from ._call import Operation, Pause, Retry
 from ._config import Config, Secret, load_config
-from ._execution import Request, Step, Steps, execute
-from ._mailbox_cache import MailboxCache
+from ._execution import MailboxCache, Request, Step, Steps, execute
 from ._methods import Methods
 from ._version import __version__
 

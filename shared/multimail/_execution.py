@@ -6,7 +6,9 @@ and send the responses back in.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import threading
+from collections import OrderedDict
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -14,16 +16,74 @@ from urllib.parse import quote
 import httpx
 
 from ._call import Call, Operation, Pause, Retry, build_network_error, may_have_been_applied
-from ._mailbox_cache import MailboxCache
-from .endpoints import list_mailboxes
 from .endpoints._arguments import check_id
+from .endpoints._mailboxes import find_mailbox, list_mailboxes, mailbox_not_found
 from .errors import MultiMailError
+from .models import Mailbox
 
 T = TypeVar("T")
 
+_MAX_CACHED_IDS = 4096
 _MAILBOX_CHANGES = frozenset(
     {"create_mailbox", "update_mailbox", "configure_mailbox", "delete_mailbox"}
 )
+
+
+class MailboxCache:
+    """Caches a client's mailboxes, and the mailbox and thread of the messages it has seen.
+
+    Args:
+        default: The mailbox to use if a call names none; None for the account's only mailbox.
+    """
+
+    def __init__(self, default: str | None = None) -> None:
+        self.default = default
+        self._mailboxes: tuple[Mailbox, ...] = ()
+        self._mailbox_ids: OrderedDict[str, str] = OrderedDict()
+        self._thread_ids: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def update(self, mailboxes: Iterable[Mailbox]) -> None:
+        """Replace the listing of the account's mailboxes."""
+        self._mailboxes = tuple(mailboxes)
+
+    def clear(self) -> None:
+        """Discard the listing, so that the next lookup requests it again."""
+        self._mailboxes = ()
+
+    def find(self, name: str | None) -> Mailbox | None:
+        """Return the mailbox with this address or id; with None, the only one."""
+        return find_mailbox(self._mailboxes, name)
+
+    def remember(self, mailbox_id: str, email_id: object, thread_id: object) -> None:
+        """Cache the mailbox of this email and thread, and the thread of this email."""
+        with self._lock:
+            for resource_id in (email_id, thread_id):
+                if isinstance(resource_id, str) and resource_id:
+                    _put(self._mailbox_ids, resource_id, mailbox_id)
+            if isinstance(email_id, str) and isinstance(thread_id, str) and email_id and thread_id:
+                _put(self._thread_ids, email_id, thread_id)
+
+    def get_mailbox_id(self, resource_id: str | None) -> str | None:
+        """Return the mailbox in which an email or thread was seen, or None."""
+        with self._lock:
+            return self._mailbox_ids.get(resource_id) if resource_id else None
+
+    def get_thread_id(self, email_id: str) -> str | None:
+        """Return the thread in which an email was seen, or None."""
+        with self._lock:
+            return self._thread_ids.get(email_id)
+
+    def not_found_error(self, name: str | None) -> MultiMailError:
+        """Return the error for a mailbox that `find` didn't return."""
+        return mailbox_not_found(self._mailboxes, name)
+
+
+def _put(cache: OrderedDict[str, str], key: str, value: str) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    if len(cache) > _MAX_CACHED_IDS:
+        cache.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)

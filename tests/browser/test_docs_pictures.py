@@ -15,6 +15,6 @@ PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 def test_each_committed_picture_is_drawn_again(chromium: Any, tmp_path: Path) -> None:
     from docs_site import approval_pictures
 
-    approval_pictures.take(chromium, tmp_path)
+    approval_pictures.take_pictures(chromium, tmp_path)
     drawn = {path.name for path in tmp_path.iterdir()}
     assert drawn == {path.name for path in PICTURES.glob("*.png")}

@@ -7,12 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import AT_ONCE, BASE, KEY, ClientFactory, json_response
+from tests.client.support import AT_ONCE, BASE, KEY, Connect, json_response
 
 from multimail import AsyncMultiMail, MultiMail, Pause, WaitTimeoutError
 from multimail import endpoints as endpoints
-from multimail._execution import Request, execute
-from multimail._mailbox_cache import MailboxCache
+from multimail._execution import MailboxCache, Request, execute
 
 
 class Paged:
@@ -20,10 +19,10 @@ class Paged:
 
     def __init__(self, key: str = "emails", cursor: str = "cursor") -> None:
         self.key, self.cursor = key, cursor
-        self.asked: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(dict(request.url.params))
+        self.requests.append(dict(request.url.params))
         start = int(request.url.params.get("cursor", "0"))
         rows = [{"id": f"em_{n}"} for n in range(start, min(start + 3, 7))]
         return json_response(
@@ -34,25 +33,25 @@ class Paged:
 ALL = [f"em_{n}" for n in range(7)]
 
 
-async def test_iter_inbox_requests_all_pages(connect: ClientFactory) -> None:
+async def test_iter_inbox_requests_all_pages(connect: Connect) -> None:
     paged = Paged()
     rows = await connect(paged, mailbox="mb_1").iter_inbox(limit=3, unread_only=True)
     assert [row.id for row in rows] == ALL
-    assert [one.get("cursor") for one in paged.asked] == [None, "3", "6"]
-    assert all(one["limit"] == "3" and one["status"] == "unread" for one in paged.asked)
+    assert [params.get("cursor") for params in paged.requests] == [None, "3", "6"]
+    assert all(params["limit"] == "3" and params["status"] == "unread" for params in paged.requests)
 
 
-async def test_iter_audit_log_requests_all_pages(connect: ClientFactory) -> None:
+async def test_iter_audit_log_requests_all_pages(connect: Connect) -> None:
     paged = Paged("entries", "next_cursor")
     assert [row.id for row in await connect(paged).iter_audit_log()] == ALL
 
 
-async def test_iteration_starts_at_a_cursor(connect: ClientFactory) -> None:
+async def test_iteration_starts_at_a_cursor(connect: Connect) -> None:
     rows = await connect(Paged(), mailbox="mb_1").iter_inbox(cursor="6")
     assert [row.id for row in rows] == ["em_6"]
 
 
-async def test_an_empty_page_is_not_the_end(connect: ClientFactory) -> None:
+async def test_an_empty_page_is_not_the_end(connect: Connect) -> None:
     pages = iter([{"emails": [], "cursor": "c"}, {"emails": [{"id": "em_1"}]}])
     rows = await connect(lambda request: json_response(next(pages)), mailbox="mb_1").iter_inbox()
     assert [row.id for row in rows] == ["em_1"]
@@ -64,9 +63,9 @@ def test_pages_are_requested_on_demand() -> None:
         KEY, base_url=BASE, mailbox="mb_1", transport=httpx.MockTransport(paged)
     ) as client:
         rows = client.iter_inbox()
-        assert not paged.asked
+        assert not paged.requests
         assert [next(rows).id for _ in range(3)] == ALL[:3]
-        assert len(paged.asked) == 1
+        assert len(paged.requests) == 1
 
 
 async def test_async_pages_are_requested_on_demand() -> None:
@@ -74,39 +73,44 @@ async def test_async_pages_are_requested_on_demand() -> None:
     transport = httpx.MockTransport(paged)
     async with AsyncMultiMail(KEY, base_url=BASE, mailbox="mb_1", transport=transport) as client:
         rows = client.iter_inbox()
-        assert not paged.asked
+        assert not paged.requests
         assert [(await anext(rows)).id for _ in range(3)] == ALL[:3]
-        assert len(paged.asked) == 1
+        assert len(paged.requests) == 1
 
 
 class Arriving:
     """An inbox that holds one message, and in which two others arrive at the third look."""
 
     def __init__(self) -> None:
-        self.looks: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         params = dict(request.url.params)
-        self.looks.append(params)
+        self.requests.append(params)
         if "since_id" not in params:
             return json_response({"emails": [{"id": "em_old"}]})
         assert params["since_id"] == "em_old"
-        new = [{"id": "em_2"}, {"id": "em_1"}] if len(self.looks) > 3 else []
+        new = [{"id": "em_2"}, {"id": "em_1"}] if len(self.requests) > 3 else []
         return json_response({"emails": new})
 
 
-async def test_wait_returns_the_oldest_new_message(connect: ClientFactory) -> None:
+async def test_wait_returns_the_oldest_new_message(connect: Connect) -> None:
     inbox = Arriving()
     api = connect(inbox, mailbox="mb_1")
     found = await api.wait_for_email(subject_contains="code", poll_interval=0, timeout=30)
     assert found.id == "em_1"
-    assert [one.get("since_id") for one in inbox.looks] == [None, "em_old", "em_old", "em_old"]
-    assert all(params["direction"] == "inbound" for params in inbox.looks)
-    assert "subject_contains" not in inbox.looks[0]
-    assert inbox.looks[1]["subject_contains"] == "code"
+    assert [params.get("since_id") for params in inbox.requests] == [
+        None,
+        "em_old",
+        "em_old",
+        "em_old",
+    ]
+    assert all(params["direction"] == "inbound" for params in inbox.requests)
+    assert "subject_contains" not in inbox.requests[0]
+    assert inbox.requests[1]["subject_contains"] == "code"
 
 
-async def test_wait_times_out(connect: ClientFactory) -> None:
+async def test_wait_times_out(connect: Connect) -> None:
     api = connect(lambda request: json_response({"emails": []}), mailbox="mb_1")
     with pytest.raises(WaitTimeoutError, match=r"within 0\.02 s") as caught:
         await api.wait_for_email(timeout=0.02, poll_interval=0)
@@ -114,7 +118,7 @@ async def test_wait_times_out(connect: ClientFactory) -> None:
     assert caught.value.operation == "wait_for_email"
 
 
-async def test_wait_with_timeout_zero_requests_once(connect: ClientFactory) -> None:
+async def test_wait_with_timeout_zero_requests_once(connect: Connect) -> None:
     looks: list[Any] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
@@ -135,7 +139,7 @@ def test_poll_interval_is_cut_to_the_remaining_time() -> None:
     assert 0 < pause.seconds <= 5
 
 
-async def test_client_sleeps_for_a_pause(connect: ClientFactory) -> None:
+async def test_client_sleeps_for_a_pause(connect: Connect) -> None:
     start = time.monotonic()
     assert await connect().run(Pause(0.03)) is None
     assert time.monotonic() - start >= 0.03

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.client.support import (
-    ClientFactory,
+    Connect,
     FakeApi,
     Fault,
     cut_after_work,
@@ -37,8 +37,7 @@ from multimail import (
 )
 from multimail import endpoints as endpoints
 from multimail._call import parse_retry_after
-from multimail._execution import Request, execute
-from multimail._mailbox_cache import MailboxCache
+from multimail._execution import MailboxCache, Request, execute
 
 AMBIGUOUS = [reset_after_work, cut_after_work, timeout_after_work, unavailable_after_work]
 HARMLESS = [refused, limited("0")]
@@ -50,7 +49,7 @@ def name(value: Any) -> str:
 
 
 @pytest.mark.parametrize("fault", [*AMBIGUOUS, *HARMLESS], ids=name)
-async def test_send_with_a_fault_sends_once(connect: ClientFactory, fault: Fault) -> None:
+async def test_send_with_a_fault_sends_once(connect: Connect, fault: Fault) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(fault)
     result = await connect(fake_api).send_email(**SEND)
@@ -63,7 +62,7 @@ async def test_send_with_a_fault_sends_once(connect: ClientFactory, fault: Fault
 
 
 @pytest.mark.parametrize("fault", [*AMBIGUOUS, *HARMLESS], ids=name)
-async def test_reply_with_a_fault_sends_once(connect: ClientFactory, fault: Fault) -> None:
+async def test_reply_with_a_fault_sends_once(connect: Connect, fault: Fault) -> None:
     fake_api = FakeApi()
     fake_api.hold("em_1", "mb_1")
     fake_api.faults.append(fault)
@@ -71,14 +70,14 @@ async def test_reply_with_a_fault_sends_once(connect: ClientFactory, fault: Faul
     assert list(fake_api.emails) == ["em_1", "msg_2"]
 
 
-async def test_send_with_three_faults_sends_once(connect: ClientFactory) -> None:
+async def test_send_with_three_faults_sends_once(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([timeout_after_work, refused, unavailable_after_work])
     assert (await connect(fake_api).send_email(**SEND)).duplicate
     assert len(fake_api.emails) == 1
 
 
-async def test_two_identical_sends_are_two_emails(connect: ClientFactory) -> None:
+async def test_two_identical_sends_are_two_emails(connect: Connect) -> None:
     fake_api = FakeApi()
     api = connect(fake_api)
     await api.send_email(**SEND)
@@ -88,7 +87,7 @@ async def test_two_identical_sends_are_two_emails(connect: ClientFactory) -> Non
 
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=name)
 async def test_outcome_unknown_error_has_the_idempotency_key(
-    connect: ClientFactory, fault: Fault
+    connect: Connect, fault: Fault
 ) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([fault] * 4)
@@ -107,7 +106,7 @@ async def test_outcome_unknown_error_has_the_idempotency_key(
 @pytest.mark.parametrize("last", [refused, limited("1")], ids=["refused", "limited"])
 @pytest.mark.parametrize("first", AMBIGUOUS, ids=name)
 async def test_earlier_ambiguous_attempt_keeps_the_outcome_unknown(
-    connect: ClientFactory, first: Fault, last: Fault
+    connect: Connect, first: Fault, last: Fault
 ) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([first, last, last, last])
@@ -126,7 +125,7 @@ async def test_earlier_ambiguous_attempt_keeps_the_outcome_unknown(
 )
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=name)
 async def test_write_without_a_key_is_not_repeated(
-    connect: ClientFactory, method: str, args: dict[str, Any], fault: Fault
+    connect: Connect, method: str, args: dict[str, Any], fault: Fault
 ) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(fault)
@@ -137,7 +136,7 @@ async def test_write_without_a_key_is_not_repeated(
 
 
 @pytest.mark.parametrize("fault", HARMLESS, ids=name)
-async def test_write_that_was_not_sent_is_repeated(connect: ClientFactory, fault: Fault) -> None:
+async def test_write_that_was_not_sent_is_repeated(connect: Connect, fault: Fault) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(fault)
     await connect(fake_api).decide_email("em_1", "approve")
@@ -145,7 +144,7 @@ async def test_write_that_was_not_sent_is_repeated(connect: ClientFactory, fault
     assert len(fake_api.requests) == 2
 
 
-async def test_unreachable_api_is_a_network_error(connect: ClientFactory) -> None:
+async def test_unreachable_api_is_a_network_error(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([refused] * 4)
     with pytest.raises(NetworkError) as caught:
@@ -157,14 +156,14 @@ async def test_unreachable_api_is_a_network_error(connect: ClientFactory) -> Non
 
 
 @pytest.mark.parametrize("fault", [*AMBIGUOUS, *HARMLESS], ids=name)
-async def test_a_read_is_repeated_after_any_fault(connect: ClientFactory, fault: Fault) -> None:
+async def test_a_read_is_repeated_after_any_fault(connect: Connect, fault: Fault) -> None:
     fake_api = FakeApi()
     fake_api.hold("em_1", "mb_1")
     fake_api.faults.extend([fault] * 3)
     assert (await connect(fake_api).read_email("em_1")).id == "em_1"
 
 
-async def test_failed_read_has_no_unknown_outcome(connect: ClientFactory) -> None:
+async def test_failed_read_has_no_unknown_outcome(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([unavailable_after_work] * 4)
     with pytest.raises(ServerError, match=r"upstream gone \(503\)"):
@@ -175,7 +174,7 @@ async def test_failed_read_has_no_unknown_outcome(connect: ClientFactory) -> Non
     assert type(caught.value) is NetworkError
 
 
-async def test_error_status_is_not_repeated(connect: ClientFactory) -> None:
+async def test_error_status_is_not_repeated(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(
         lambda request, serve: json_response({"error": "Same content", "code": "dup"}, 409)
@@ -187,7 +186,7 @@ async def test_error_status_is_not_repeated(connect: ClientFactory) -> None:
 
 
 @pytest.mark.parametrize("wait", ["1", "3"])
-async def test_long_retry_after_is_raised(connect: ClientFactory, wait: str) -> None:
+async def test_long_retry_after_is_raised(connect: Connect, wait: str) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(limited(wait))
     with pytest.raises(RateLimitError) as caught:
@@ -196,7 +195,7 @@ async def test_long_retry_after_is_raised(connect: ClientFactory, wait: str) -> 
     assert not fake_api.emails
 
 
-async def test_distant_retry_after_date_is_raised(connect: ClientFactory) -> None:
+async def test_distant_retry_after_date_is_raised(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(
         limited(format_datetime(datetime.now(UTC) + timedelta(seconds=4), usegmt=True))
@@ -206,28 +205,28 @@ async def test_distant_retry_after_date_is_raised(connect: ClientFactory) -> Non
     assert caught.value.retry_after == pytest.approx(3, abs=1.5)
 
 
-async def test_past_retry_after_date_is_no_delay(connect: ClientFactory) -> None:
+async def test_past_retry_after_date_is_no_delay(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(limited("Sat, 01 Nov 2025 10:00:00 GMT"))
     await connect(fake_api).check_inbox()
 
 
-def exchange(operation: Any, retry: Retry, outcomes: Iterator[Any]) -> list[float]:
-    """Run an operation by hand, without a clock; return the waits that it asked for."""
+def get_delays(operation: Any, retry: Retry, outcomes: Iterator[Any]) -> list[float]:
+    """Run an operation without a clock; return the delays between its attempts."""
     steps = execute(operation, MailboxCache("mb_1"), retry)
-    waits: list[float] = []
+    delays: list[float] = []
     step = next(steps)
     try:
         while True:
             if isinstance(step, Pause):
-                waits.append(step.seconds)
+                delays.append(step.seconds)
                 step = steps.send(None)
                 continue
             assert isinstance(step, Request)
             outcome = next(outcomes)
             step = steps.throw(outcome) if isinstance(outcome, Exception) else steps.send(outcome)
     except StopIteration:
-        return waits
+        return delays
 
 
 OK = json_response({"emails": []})
@@ -236,8 +235,8 @@ OK = json_response({"emails": []})
 def test_delays_double_up_to_max_delay() -> None:
     faults = iter([httpx.ReadTimeout("late")] * 7)
     highest = Retry(max_attempts=8, base_delay=0.5, max_delay=8.0, jitter=lambda: 1.0)
-    waits = exchange(endpoints.check_inbox(), highest, iter([*faults, OK]))
-    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    delays = get_delays(endpoints.check_inbox(), highest, iter([*faults, OK]))
+    assert delays == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
 def test_jitter_shortens_a_delay_by_up_to_half() -> None:
@@ -249,36 +248,36 @@ def test_jitter_shortens_a_delay_by_up_to_half() -> None:
         )  # type: ignore[misc]
 
 
-def test_retry_after_is_the_delay() -> None:
-    asked = httpx.Response(429, headers={"Retry-After": "7"})
-    assert exchange(endpoints.check_inbox(), Retry(), iter([asked, OK])) == [7.0]
-    busy = httpx.Response(503, headers={"Retry-After": "30"})
-    assert exchange(endpoints.check_inbox(), Retry(), iter([busy, OK])) == [30.0]
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [(429, {"Retry-After": "7"}, 7.0), (503, {"Retry-After": "30"}, 30.0), (429, {}, 0.5)],
+)
+def test_retry_after_is_the_delay(status: int, headers: dict[str, str], expected: float) -> None:
+    busy = httpx.Response(status, headers=headers)
+    retry = Retry(jitter=lambda: 1.0)
+    assert get_delays(endpoints.check_inbox(), retry, iter([busy, OK])) == [expected]
 
 
 def test_retry_after_over_the_maximum_is_not_waited_for() -> None:
-    asked = httpx.Response(429, headers={"Retry-After": "31"})
-    assert Retry().delay_after_response(endpoints.check_inbox(), asked, 1) is None
-
-
-def test_429_without_retry_after_uses_the_backoff() -> None:
-    asked = httpx.Response(429)
-    assert exchange(endpoints.check_inbox(), Retry(jitter=lambda: 1.0), iter([asked, OK])) == [0.5]
+    busy = httpx.Response(429, headers={"Retry-After": "31"})
+    assert Retry().delay_after_response(endpoints.check_inbox(), busy, 1) is None
 
 
 @given(
-    tried=st.integers(1, 10_000),
-    base=st.floats(0, 100),
-    cap=st.floats(0, 100),
-    chance=st.floats(0, 1, exclude_max=True),
+    attempts=st.integers(1, 10_000),
+    base_delay=st.floats(0, 100),
+    max_delay=st.floats(0, 100),
+    jitter=st.floats(0, 1, exclude_max=True),
 )
 def test_delay_is_between_zero_and_max_delay(
-    tried: int, base: float, cap: float, chance: float
+    attempts: int, base_delay: float, max_delay: float, jitter: float
 ) -> None:
-    retry = Retry(max_attempts=10_001, base_delay=base, max_delay=cap, jitter=lambda: chance)
-    wait = retry.delay_after_error(endpoints.check_inbox(), httpx.ReadTimeout("late"), tried)
-    assert wait is not None
-    assert 0 <= wait <= cap
+    retry = Retry(
+        max_attempts=10_001, base_delay=base_delay, max_delay=max_delay, jitter=lambda: jitter
+    )
+    delay = retry.delay_after_error(endpoints.check_inbox(), httpx.ReadTimeout("late"), attempts)
+    assert delay is not None
+    assert 0 <= delay <= max_delay
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 410, 422, 501])

@@ -61,7 +61,7 @@ def test_the_reference_shows_a_toolkits_options_as_its_arguments(site: Path) -> 
 
 
 def test_the_tools_page_has_each_tool_with_its_description_and_arguments() -> None:
-    page = tools_page.rendered()
+    page = tools_page.render()
     for spec in (*AGENT_TOOLS, *APPROVER_TOOLS):
         assert f"> {spec.description}" in page
         assert all(f"| `{name}` |" in page for name in spec.args.model_fields)
@@ -76,7 +76,7 @@ def test_the_errors_of_a_tool_are_found_in_its_code() -> None:
 
 
 def test_the_command_line_has_each_command() -> None:
-    commands = re.findall(r"^### multimail (.+)$", commands_page.rendered(), re.MULTILINE)
+    commands = re.findall(r"^### multimail (.+)$", commands_page.render(), re.MULTILINE)
     assert len(commands) == len(set(commands)) > 15
     for words in commands:
         assert CliRunner().invoke(app, [*words.split(), "--help"]).exit_code == 0
@@ -112,9 +112,9 @@ def test_the_architecture_picture_matches_its_source() -> None:
 
 def test_a_recording_shows_each_line_at_its_time() -> None:
     lines = [recording.Line(text, moment) for text, moment in (("one [x", 0.0), ("two", 9.0))]
-    folded = recording.folded(lines)
+    folded = recording.wrap_lines(lines)
     assert [line.text.replace("\\", "") for line in folded] == ["one [x", "two"]
     assert 1 < folded[1].moment - folded[0].moment < 2
-    picture = recording.rendered(folded)
+    picture = recording.render(folded)
     assert re.search(r'class="[^"]*\bl1"[^>]*>two<', picture)
     assert "@keyframes l1{" in picture

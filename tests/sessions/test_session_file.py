@@ -16,7 +16,7 @@ def test_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     file = tmp_path / "sessions.db"
     with closing(SqliteSessionStore(file)) as store:
         store.declare("s", ["ann@example.org"])
-        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in file.parent.iterdir()}
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
     assert file.name in modes
     assert set(modes.values()) == {0o600}
 

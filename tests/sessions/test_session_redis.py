@@ -110,8 +110,8 @@ def test_prefixes_are_separate(redis_server: RedisServer) -> None:
     stores = [RedisSessionStore(redis_server.url, prefix=prefix) for prefix in ("one:", "two:")]
     stores[0].merge_taint("s", Taint.from_assessment(FORGED, [EVE]))
     assert stores[1].taint("s").worst is None
-    for one in stores:
-        one.close()
+    for store in stores:
+        store.close()
 
 
 def test_key_parts_are_escaped(redis_server: RedisServer) -> None:

@@ -19,16 +19,18 @@ FORGED = Assessment(Label.FAILED)
 
 
 def test_two_stores_share_their_data(open_store: OpenStore) -> None:
-    one, two = open_store(), open_store()
-    one.merge_taint("s", Taint.from_assessment(PLAIN, [EVE]))
-    two.declare("s", [ANN])
-    one.add_known("box", [BOB])
-    two.add_held("box", "msg", [EVE])
-    assert two.taint("s", [EVE]) == one.taint("s", [EVE]) == Taint.from_assessment(PLAIN, [EVE])
-    assert one.declared("s") == {ANN}
-    assert two.known("box", [BOB]) == {BOB}
-    assert one.held_to("box", [EVE], 1) == ["msg"]
-    takers = [one, two, one, two]
+    first, second = open_store(), open_store()
+    first.merge_taint("s", Taint.from_assessment(PLAIN, [EVE]))
+    second.declare("s", [ANN])
+    first.add_known("box", [BOB])
+    second.add_held("box", "msg", [EVE])
+    assert (
+        second.taint("s", [EVE]) == first.taint("s", [EVE]) == Taint.from_assessment(PLAIN, [EVE])
+    )
+    assert first.declared("s") == {ANN}
+    assert second.known("box", [BOB]) == {BOB}
+    assert first.held_to("box", [EVE], 1) == ["msg"]
+    takers = [first, second, first, second]
     answers = [taker.count_send(token(str(n)), 3, 9) for n, taker in enumerate(takers)]
     assert answers == ["", "", "", "session"]
 

@@ -39,8 +39,13 @@ def test_a_new_conversation_is_untainted(store: SessionStore) -> None:
 
 
 def test_taint_only_grows(store: SessionStore) -> None:
-    for one, worst in [(PROVEN, PROVEN), (FORGED, FORGED), (LISTED, FORGED), (PLAIN, FORGED)]:
-        store.merge_taint("s", Taint.from_assessment(one))
+    for assessment, worst in [
+        (PROVEN, PROVEN),
+        (FORGED, FORGED),
+        (LISTED, FORGED),
+        (PLAIN, FORGED),
+    ]:
+        store.merge_taint("s", Taint.from_assessment(assessment))
         assert store.taint("s").worst == worst
 
 
@@ -165,7 +170,7 @@ def test_session_limit_holds_across_threads_of_a_process(store: SessionStore) ->
     def take(worker: int) -> int:
         start.wait()
         tokens = [token(f"{worker}-{number}") for number in range(5)]
-        return sum(store.count_send(one, 7, 99) == "" for one in tokens)
+        return sum(store.count_send(send, 7, 99) == "" for send in tokens)
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(take, range(8))) == 7
@@ -208,9 +213,9 @@ def read_all(store: SessionStore) -> list[Any]:
     """Return everything that a store reports."""
     every = [ANN, BOB, EVE]
     return [
-        [(store.taint(one, every), store.declared(one)) for one in ("s", "t")],
+        [(store.taint(session, every), store.declared(session)) for session in ("s", "t")],
         store.known("box", every),
-        [store.held_to("box", [one], 9) for one in every],
+        [store.held_to("box", [address], 9) for address in every],
     ]
 
 
@@ -218,7 +223,7 @@ def compare_with_memory(steps: list[tuple[Any, ...]], durable: Durable) -> None:
     """Apply the steps to a durable store and in memory, and compare the results."""
     memory = MemorySessionStore()
     for name, *arguments in steps:
-        answers = [getattr(one, name)(*arguments) for one in (memory, durable)]
+        answers = [getattr(store, name)(*arguments) for store in (memory, durable)]
         assert answers[0] == answers[1], (name, arguments)
         assert read_all(memory) == read_all(durable)
 

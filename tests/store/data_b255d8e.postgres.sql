@@ -1,4 +1,4 @@
--- Data of commit b255d8e, written by its code: see `test_old_data`.
+-- Data of commit b255d8e, written by its code: see `test_store_old_data`.
 
 CREATE TABLE settings (name TEXT COLLATE "C" PRIMARY KEY, value TEXT COLLATE "C" NOT NULL);
 

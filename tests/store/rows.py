@@ -171,7 +171,7 @@ def webhook_delivery(number: int, due: float | None, hook: str = "whk_1") -> Web
 
 
 def everything(tx: Tx) -> None:
-    """Insert a row into every table. The dumps of `test_old_data` hold these."""
+    """Insert a row into every table. The dumps of `test_store_old_data` hold these."""
     tx.set_setting("name", WORDS)
     insert(tx, message(1), message(2, replies_to_id="msg_0001"))
     tx.insert_attachment(attachment(1, 0), b"file")

@@ -49,6 +49,7 @@ def test_records_are_read_as_they_were_written(store: Store) -> None:
                 tx.content("msg_0001")]  # fmt: skip
 
     assert store.read(read_all) == [rows.ACCOUNT, rows.MAILBOX, rows.KEY, full, rows.content(1)]
+    store.write(lambda tx: tx.put_account(replace(rows.ACCOUNT, id="acc_2")))
     assert store.read(lambda tx: tx.first_account()) == rows.ACCOUNT
     edited = replace(rows.content(1), markdown="edited", removed=())
     store.write(lambda tx: tx.replace_content(edited))
@@ -161,7 +162,12 @@ def test_a_thread_is_its_newest_messages_oldest_first(store: Store) -> None:
 
 
 def test_messages_are_found_by_message_id_bytes_and_fingerprint(store: Store) -> None:
-    insert(store, message(1, direction=Direction.INBOUND), message(2))
+    insert(
+        store,
+        message(1, direction=Direction.INBOUND),
+        message(2),
+        message(3, fingerprint="print 2"),
+    )
 
     def read_all(tx: Reader) -> list[object]:
         records = [
@@ -171,13 +177,13 @@ def test_messages_are_found_by_message_id_bytes_and_fingerprint(store: Store) ->
         ]
         return [record and record.id for record in records]
 
-    assert store.read(read_all) == ["msg_0002", "msg_0001", "msg_0002"]
+    assert store.read(read_all) == ["msg_0002", "msg_0001", "msg_0003"]
 
     def read_missing(tx: Reader) -> list[object]:
         return [tx.find_by_rfc_ids("mbx_1", []), tx.find_by_rfc_ids("mbx_2", ["<1@example.com>"]),
                 tx.find_by_raw("mbx_1", "raw 1", hours(1)),
                 tx.find_by_raw("mbx_1", "raw 2", hours(0)),
-                tx.find_by_fingerprint("mbx_1", "print 2", hours(2))]  # fmt: skip
+                tx.find_by_fingerprint("mbx_1", "print 2", hours(3))]  # fmt: skip
 
     assert set(store.read(read_missing)) == {None}
 
@@ -371,6 +377,8 @@ def test_webhook_deliveries_fall_due_for_each_subscription(store: Store) -> None
     assert store.read(lambda tx: tx.webhooks_due(hours(0), 10)) == []
     following = store.read(lambda tx: tx.next_webhook_delivery("whk_1", hours(9)))
     assert following == rows.webhook_delivery(3, 2)
+    assert store.read(lambda tx: tx.next_webhook_delivery("whk_1", hours(2))) == following
+    assert store.read(lambda tx: tx.next_webhook_delivery("whk_1", hours(1.9))) is None
     assert store.read(lambda tx: tx.next_webhook_due(hours(1))) == hours(2)
     assert store.read(lambda tx: tx.next_webhook_due(hours(3))) is None
     assert store.read(lambda tx: tx.webhook_body("evt_1")) == b"\x00body"

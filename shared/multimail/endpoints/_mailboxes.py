@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._call import Call, Pause
-from .._mailbox_cache import MailboxCache
+from ..errors import ConfigurationError, MultiMailError, NotFoundError
 from ..models import Ack, Contact, Mailbox, UpgradeRequest, list_parser
 from ._arguments import check_id, drop_none, invalid, parse_address, path_segment
 
@@ -27,12 +27,33 @@ def resolve_mailbox(mailbox: str | None) -> Generator[Call[Any] | Pause, Any, Ma
         NotFoundError: The key has no such mailbox.
         ConfigurationError: None is given, and the key has no mailbox or several.
     """
-    cache = MailboxCache()
-    cache.update((yield from list_mailboxes()))
-    match = cache.find(mailbox)
+    mailboxes = yield from list_mailboxes()
+    match = find_mailbox(mailboxes, mailbox)
     if match is None:
-        raise cache.not_found_error(mailbox)
+        raise mailbox_not_found(mailboxes, mailbox)
     return match
+
+
+def find_mailbox(mailboxes: Sequence[Mailbox], name: str | None) -> Mailbox | None:
+    """Return the mailbox with this address or id; with None, the only one."""
+    if name is None:
+        return mailboxes[0] if len(mailboxes) == 1 else None
+    folded = name.casefold()
+    return next((m for m in mailboxes if folded in (m.id.casefold(), m.address.casefold())), None)
+
+
+def mailbox_not_found(mailboxes: Sequence[Mailbox], name: str | None) -> MultiMailError:
+    """Return the error for a mailbox that `find_mailbox` didn't find."""
+    names = ", ".join(m.address or m.id for m in mailboxes) or "none"
+    if name is not None:
+        return NotFoundError(
+            f"This key has no mailbox {name!r}. It can use: {names}.", code="no_such_mailbox"
+        )
+    return ConfigurationError(
+        f"Which mailbox? This key can use: {names}.",
+        remedy="Pass mailbox= or set MULTIMAIL_MAILBOX.",
+        code="which_mailbox",
+    )
 
 
 def get_mailbox(mailbox: str | None = None) -> Call[Mailbox]:

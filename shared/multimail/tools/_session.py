@@ -18,7 +18,7 @@ from .. import endpoints as api
 from .._call import Operation, Retry
 from .._client import AsyncMultiMail, MultiMail
 from .._config import load_config
-from .._mailbox_cache import MailboxCache
+from .._execution import MailboxCache
 from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
