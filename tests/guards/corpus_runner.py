@@ -1,4 +1,4 @@
-"""The post: every message of the corpus, sent by SMTP once, and read through the tools."""
+"""The corpus runner: every message of the corpus, sent by SMTP once, and read through the tools."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class OnLiveDns(ServerUnderTest):
 
 
 @dataclass
-class Post:
+class CorpusRunner:
     """What was received, and who reads it.
 
     Attributes:
@@ -156,7 +156,7 @@ def deliver(smtp: str, case: Case, raw: bytes) -> None:
 
 
 @contextmanager
-def received(cases: Sequence[Case], folder: Path) -> Iterator[Post]:
+def run_corpus(cases: Sequence[Case], folder: Path) -> Iterator[CorpusRunner]:
     """Run the servers, with every case received."""
     path = folder / "zone"
     path.write_text(zone(one for one in cases if not one.needs_network), "utf-8")
@@ -167,11 +167,11 @@ def received(cases: Sequence[Case], folder: Path) -> Iterator[Post]:
         ServerUnderTest(config) as plain,
         OnLiveDns(config, names.address) as live,
     ):
-        post = Post((plain, live))
+        runner = CorpusRunner((plain, live))
         for case in cases:
-            post.send(case)
-        yield post
-        post.close()
+            runner.send(case)
+        yield runner
+        runner.close()
 
 
 def without_nonce(text: str) -> str:
