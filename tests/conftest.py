@@ -35,7 +35,7 @@ def servers_for_tests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         speed.share_tls_contexts(patch)
         speed.stop_servers_promptly(patch)
-        speed.wait_for_deliveries(patch)
+        speed.wait_longer(patch)
         yield
 
 

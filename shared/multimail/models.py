@@ -320,7 +320,8 @@ class SendResult(WireModel):
     send_at: datetime | None = None
     content_hash: str | None = None
     to: list[str] = Field(default_factory=list)
-    idempotent: bool = False
+    duplicate: bool = False
+    """Whether an identical message was accepted before, so that this call sent nothing."""
     held: bool | None = None
     """Whether a human decides on it; None if the API didn't say."""
 
@@ -340,18 +341,13 @@ class SendResult(WireModel):
             "wire_status": wire,
             "status": "pending" if status in _PENDING else status,
             "held": held,
-            "idempotent": bool(response.get("idempotent")) or is_duplicate,
+            "duplicate": bool(response.get("idempotent")) or is_duplicate,
         }
 
     @property
     def message_id(self) -> str:
         """The same as `id`."""
         return self.id
-
-    @property
-    def duplicate(self) -> bool:
-        """Whether an identical message was accepted before, so that this call sent nothing."""
-        return self.idempotent
 
 
 class Decision(WireModel):

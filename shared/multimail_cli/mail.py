@@ -262,7 +262,7 @@ def _show_sent(session: Session, sent: SendResult) -> None:
             state = f"was accepted ({sent.status})"
         show_text(f"{sent.id} {state}")
 
-    session.answer(sent.model_dump(mode="json") | {"duplicate": sent.duplicate}, show)
+    session.answer(sent.model_dump(mode="json"), show)
 
 
 @command(app)

@@ -61,7 +61,7 @@ def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(end: signal
         found = httpx.get(f"{banner['url']}/v1/mailboxes", headers=headers).json()
         assert found["mailboxes"][0]["address"] == banner["mailbox"]["address"]
         process.send_signal(end)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 0
         assert (out, err) == ("", "")
 
@@ -75,7 +75,7 @@ def test_the_banner_tells_a_person_what_to_copy() -> None:
             assert line, "".join(lines)
             lines.append(line)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     banner = "".join(lines)
     assert "in memory" in banner
     assert "--data multimail.sqlite3" in banner
@@ -91,7 +91,7 @@ def test_a_data_file_keeps_the_mailbox_and_shows_the_keys_once(tmp_path: Path) -
         with serving(*FREE, "--data", data, "--json") as process:
             banners.append(banner_of(process))
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
     first, second = banners
     assert second["mailbox"] == first["mailbox"]
     assert first["keys"] is not None

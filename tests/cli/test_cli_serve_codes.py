@@ -56,5 +56,5 @@ def test_a_pipe_does_not() -> None:
         code = ask_for_a_key(process)
     finally:
         process.terminate()
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert code not in out + err

@@ -43,7 +43,7 @@ def test_deliveries_say_why_they_failed(cli: Any) -> None:
         rows = cli.ok("webhooks", "deliveries", "--status", "pending", key="admin")["deliveries"]
         return rows[0] if rows and rows[0]["attempts"] else None
 
-    row = cli.server.services.context.commits.wait_for(tried, 20)
+    row = cli.server.services.context.commits.wait_for(tried, 60)
     assert row["error"] == "it could not be reached (ConnectError)"
     assert "ConnectError" in cli.inside("webhooks", "deliveries", key="admin").out
 

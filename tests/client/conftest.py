@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.client.support import ClientFactory
+from tests.client.support import Connect
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +16,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["sync", "async"])
-async def connect(request: pytest.FixtureRequest) -> AsyncIterator[ClientFactory]:
+async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
     """A factory of clients; the test runs with both classes."""
-    factory = ClientFactory(request.param)
+    factory = Connect(request.param)
     yield factory
     await factory.close()

@@ -80,7 +80,7 @@ def raw_server(acts: list[Act]) -> Iterator[str]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(5)
+        thread.join(60)
         for line in connections:
             line.close()
 
@@ -142,4 +142,4 @@ def echo_server() -> Iterator[Echo]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)

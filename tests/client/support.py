@@ -41,7 +41,7 @@ class AnyClient:
         return call
 
 
-class ClientFactory:
+class Connect:
     """Creates sync or async clients over a mock transport, and closes them."""
 
     def __init__(self, kind: str) -> None:

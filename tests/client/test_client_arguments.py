@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, settings
 from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
-from tests.client.support import ClientFactory, unreachable
+from tests.client.support import Connect, unreachable
 
 from multimail import ValidationError
 from multimail.endpoints._arguments import (
@@ -149,7 +149,7 @@ REFUSED: list[tuple[str, tuple[str, dict[str, Any]]]] = [
     ("argument", "call"), REFUSED, ids=[f"{call[0]}-{argument}" for argument, call in REFUSED]
 )
 async def test_invalid_argument_is_rejected_before_any_request(
-    connect: ClientFactory, argument: str, call: tuple[str, dict[str, Any]]
+    connect: Connect, argument: str, call: tuple[str, dict[str, Any]]
 ) -> None:
     method, args = call
     with pytest.raises(ValidationError) as caught:
@@ -167,7 +167,7 @@ async def test_invalid_argument_is_rejected_before_any_request(
     [{"when": datetime(2026, 12, 1, tzinfo=UTC)}, {"ratio": float("nan")}, {"a": "\ud800"}],
     ids=["a date", "not a number", "half a character"],
 )
-async def test_metadata_must_be_json(connect: ClientFactory, metadata: dict[str, Any]) -> None:
+async def test_metadata_must_be_json(connect: Connect, metadata: dict[str, Any]) -> None:
     api = connect(unreachable, mailbox="mb_1")
     with pytest.raises(ValidationError, match="cannot be written as JSON") as caught:
         await api.send_email("bob@y.test", "S", "B", metadata=metadata)
@@ -175,7 +175,7 @@ async def test_metadata_must_be_json(connect: ClientFactory, metadata: dict[str,
 
 
 @pytest.mark.parametrize("text", ["\ud800", "half \udfff"])
-async def test_lone_surrogate_in_a_query_is_rejected(connect: ClientFactory, text: str) -> None:
+async def test_lone_surrogate_in_a_query_is_rejected(connect: Connect, text: str) -> None:
     api = connect(unreachable, mailbox="mb_1")
     with pytest.raises(ValidationError):
         await api.check_inbox(subject_contains=text)

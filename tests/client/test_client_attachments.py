@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import BASE, KEY, ClientFactory, FakeApi, get_body, json_response
+from tests.client.support import BASE, KEY, Connect, FakeApi, get_body, json_response
 
 from multimail import File, InvalidResponseError, NotFoundError
 
 INLINE = {"name": "a.txt", "content_type": "text/plain", "content_base64": "aGk="}
 
 
-async def sent_attachments(connect: ClientFactory, attachments: Any) -> Any:
+async def sent_attachments(connect: Connect, attachments: Any) -> Any:
     fake_api = FakeApi()
     await connect(fake_api).send_email("bob@y.test", "S", "B", attachments=attachments)
     return get_body(fake_api.requests[-1]).get("attachments")
@@ -23,7 +23,7 @@ async def sent_attachments(connect: ClientFactory, attachments: Any) -> Any:
 @pytest.mark.parametrize("as_text", [True, False])
 @pytest.mark.parametrize("several", [True, False])
 async def test_a_file_is_attached_from_its_path(
-    connect: ClientFactory, tmp_path: Path, as_text: bool, several: bool
+    connect: Connect, tmp_path: Path, as_text: bool, several: bool
 ) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"hi")
@@ -41,15 +41,13 @@ async def test_a_file_is_attached_from_its_path(
     ],
     ids=["a pair", "a File", "the API's object", "with nothing in it"],
 )
-async def test_bytes_are_attached_in_every_form(connect: ClientFactory, item: Any) -> None:
+async def test_bytes_are_attached_in_every_form(connect: Connect, item: Any) -> None:
     assert await sent_attachments(connect, item) == [INLINE]
     assert await sent_attachments(connect, [item, item]) == [INLINE, INLINE]
     assert await sent_attachments(connect, (item,)) == [INLINE]
 
 
-async def test_a_tuple_of_two_paths_is_two_attachments(
-    connect: ClientFactory, tmp_path: Path
-) -> None:
+async def test_a_tuple_of_two_paths_is_two_attachments(connect: Connect, tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_bytes(b"hi")
     sent = await sent_attachments(connect, (tmp_path / "a.txt", tmp_path / "b.txt"))
@@ -57,11 +55,11 @@ async def test_a_tuple_of_two_paths_is_two_attachments(
 
 
 @pytest.mark.parametrize("nothing", [None, [], ()])
-async def test_no_attachments_are_no_field(connect: ClientFactory, nothing: Any) -> None:
+async def test_no_attachments_are_no_field(connect: Connect, nothing: Any) -> None:
     assert await sent_attachments(connect, nothing) is None
 
 
-async def test_unknown_file_type_is_octet_stream(connect: ClientFactory) -> None:
+async def test_unknown_file_type_is_octet_stream(connect: Connect) -> None:
     sent = await sent_attachments(connect, ("a.zzz9", b""))
     assert (sent[0]["content_type"], sent[0]["content_base64"]) == ("application/octet-stream", "")
 
@@ -80,7 +78,7 @@ class Store:
         return httpx.Response(200, content=self.content)
 
 
-async def test_inline_attachment(connect: ClientFactory) -> None:
+async def test_inline_attachment(connect: Connect) -> None:
     store = Store(INLINE)
     file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
     assert (file.name, file.content_type, file.content, file.size) == (
@@ -102,7 +100,7 @@ async def test_inline_attachment(connect: ClientFactory) -> None:
         "http://localhost/a",
     ],
 )
-async def test_attachment_url_gets_no_key(connect: ClientFactory, url: str) -> None:
+async def test_attachment_url_gets_no_key(connect: Connect, url: str) -> None:
     store = Store({"name": "a.txt", "url": url})
     file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
     assert file.content == b"big"
@@ -113,7 +111,7 @@ async def test_attachment_url_gets_no_key(connect: ClientFactory, url: str) -> N
     assert KEY not in str(second.headers.raw)
 
 
-async def test_attachment_path_of_the_api_gets_the_key(connect: ClientFactory) -> None:
+async def test_attachment_path_of_the_api_gets_the_key(connect: Connect) -> None:
     store = Store({"url": "/v1/files/1?x=2"})
     file = await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
     assert (file.name, file.content) == ("a.txt", b"big")
@@ -141,7 +139,7 @@ async def test_attachment_path_of_the_api_gets_the_key(connect: ClientFactory) -
         None,
     ],
 )
-async def test_unsafe_attachment_url_is_rejected(connect: ClientFactory, url: Any) -> None:
+async def test_unsafe_attachment_url_is_rejected(connect: Connect, url: Any) -> None:
     store = Store({"name": "a.txt", "url": url})
     with pytest.raises(InvalidResponseError) as caught:
         await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
@@ -152,24 +150,24 @@ async def test_unsafe_attachment_url_is_rejected(connect: ClientFactory, url: An
 @pytest.mark.parametrize(
     "url", ["//evil.test/a", "/@evil.test/a", "/\\evil.test/a", "/..//evil.test"]
 )
-async def test_a_path_of_the_api_stays_at_the_api(connect: ClientFactory, url: str) -> None:
+async def test_a_path_of_the_api_stays_at_the_api(connect: Connect, url: str) -> None:
     store = Store({"name": "a.txt", "url": url})
     await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
     assert {request.url.host for request in store.requests} == {httpx.URL(BASE).host}
 
 
-async def test_attachment_must_be_base64(connect: ClientFactory) -> None:
+async def test_attachment_must_be_base64(connect: Connect) -> None:
     store = Store({"name": "a.txt", "content_base64": "%%%"})
     with pytest.raises(InvalidResponseError, match="not base64"):
         await connect(store, mailbox="mb_1").download_attachment("em_1", "a.txt")
 
 
-async def test_missing_attachment_is_not_found(connect: ClientFactory) -> None:
+async def test_missing_attachment_is_not_found(connect: Connect) -> None:
     with pytest.raises(NotFoundError, match="download_attachment: No such thing"):
         await connect(FakeApi()).download_attachment("em_1", "a.txt")
 
 
-async def test_a_raw_message_comes_byte_for_byte(connect: ClientFactory) -> None:
+async def test_a_raw_message_comes_byte_for_byte(connect: Connect) -> None:
     raw = b"Subject: \xff\r\n\r\n\x00"
     store = Store({}, raw)
     assert await connect(store, mailbox="mb_1").read_raw("em_1") == raw

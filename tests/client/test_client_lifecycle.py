@@ -1,15 +1,13 @@
-"""The lifecycle of a client: closing, cancellation, and what its import loads."""
+"""The lifecycle of a client: closing and cancellation."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import AT_ONCE, BASE, KEY, ClientFactory, FakeApi, json_response
+from tests.client.support import AT_ONCE, BASE, KEY, Connect, FakeApi, json_response
 
 import multimail
 from multimail import AsyncMultiMail, Call, MultiMail, MultiMailError
@@ -21,7 +19,7 @@ def build_http_client(kind: str) -> Any:
     return http_class(transport=httpx.MockTransport(FakeApi()))
 
 
-async def test_client_closes_its_own_connections(connect: ClientFactory) -> None:
+async def test_client_closes_its_own_connections(connect: Connect) -> None:
     client = connect(FakeApi())
     assert await client.list_mailboxes()
     await client.close()
@@ -29,7 +27,7 @@ async def test_client_closes_its_own_connections(connect: ClientFactory) -> None
         await client.list_mailboxes()
 
 
-async def test_client_leaves_a_given_http_client_open(connect: ClientFactory) -> None:
+async def test_client_leaves_a_given_http_client_open(connect: Connect) -> None:
     http_client = build_http_client(connect.kind)
     client = connect(http_client=http_client)
     assert await client.list_mailboxes()
@@ -59,7 +57,7 @@ def test_client_closes_when_its_block_fails() -> None:
         client.list_mailboxes()
 
 
-async def test_run_accepts_any_operation(connect: ClientFactory) -> None:
+async def test_run_accepts_any_operation(connect: Connect) -> None:
     fake_api = FakeApi()
     api = connect(fake_api)
     sent = await api.run(send_email("bob@y.test", "S", "B"))
@@ -68,7 +66,7 @@ async def test_run_accepts_any_operation(connect: ClientFactory) -> None:
     assert await connect(lambda request: json_response({"n": 1})).run(custom) == {"n": 1}
 
 
-async def test_request_headers(connect: ClientFactory) -> None:
+async def test_request_headers(connect: Connect) -> None:
     fake_api = FakeApi()
     await connect(fake_api).list_mailboxes()
     headers = fake_api.requests[0].headers
@@ -107,36 +105,3 @@ def test_all_errors_derive_from_multimail_error() -> None:
     assert len(errors) == 16
     assert all(issubclass(error, MultiMailError) for error in errors)
     assert all(getattr(multimail, error.__name__) is error for error in errors)
-
-
-def test_all_exports_exist() -> None:
-    assert all(hasattr(multimail, name) for name in multimail.__all__)
-    assert len(set(multimail.__all__)) == len(multimail.__all__)
-
-
-FOREIGN = [
-    "agno",
-    "crewai",
-    "langchain_core",
-    "multimail_cli",
-    "multimail_server",
-    "rich",
-    "smolagents",
-    "starlette",
-    "typer",
-    "uvicorn",
-]
-
-
-def loaded_by(statement: str) -> set[str]:
-    ask = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    run = [sys.executable, "-c", ask]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True)
-    return set(done.stdout.split())
-
-
-def test_importing_the_client_loads_no_framework_and_no_server() -> None:
-    loaded = loaded_by("from multimail import MultiMail")
-    assert {"multimail", "httpx", "pydantic"} <= loaded
-    # Where it is installed, httpx loads rich for its own command line.
-    assert loaded & set(FOREIGN) <= loaded_by("import httpx") & {"rich"}

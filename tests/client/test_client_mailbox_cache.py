@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import ClientFactory, FakeApi, json_response
+from tests.client.support import Connect, FakeApi, json_response
 
 from multimail import ConfigurationError, NotFoundError, ValidationError
 from multimail._execution import MailboxCache
 
 
-async def test_an_address_is_resolved_once_and_an_id_never(connect: ClientFactory) -> None:
+async def test_an_address_is_resolved_once_and_an_id_never(connect: Connect) -> None:
     fake_api = FakeApi("one@x.test", "two@x.test")
     api = connect(fake_api)
     for wanted in ("two@x.test", "Two@X.test", "one@x.test", "mb_2"):
@@ -29,7 +29,7 @@ async def test_an_address_is_resolved_once_and_an_id_never(connect: ClientFactor
 @pytest.mark.parametrize("name", ["MULTIMAIL_MAILBOX", "MULTIMAIL_MAILBOX_ID"])
 @pytest.mark.parametrize("value", ["two@x.test", "mb_2"])
 async def test_the_default_mailbox_comes_from_the_environment(
-    connect: ClientFactory, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
     fake_api = FakeApi("one@x.test", "two@x.test")
@@ -38,7 +38,7 @@ async def test_the_default_mailbox_comes_from_the_environment(
 
 
 async def test_precedence_of_mailbox_settings(
-    connect: ClientFactory, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MULTIMAIL_MAILBOX", "mb_1")
     fake_api = FakeApi("one@x.test", "two@x.test", "three@x.test")
@@ -48,7 +48,7 @@ async def test_precedence_of_mailbox_settings(
     assert [request.url.path.split("/")[3] for request in fake_api.requests] == ["mb_2", "mb_3"]
 
 
-async def test_the_only_mailbox_needs_no_name(connect: ClientFactory) -> None:
+async def test_the_only_mailbox_needs_no_name(connect: Connect) -> None:
     fake_api = FakeApi("only@x.test")
     api = connect(fake_api)
     await api.check_inbox()
@@ -57,7 +57,7 @@ async def test_the_only_mailbox_needs_no_name(connect: ClientFactory) -> None:
     assert fake_api.requests[-1].url.path == "/v1/mailboxes/mb_1/emails"
 
 
-async def test_of_several_mailboxes_none_is_guessed(connect: ClientFactory) -> None:
+async def test_of_several_mailboxes_none_is_guessed(connect: Connect) -> None:
     fake_api = FakeApi("one@x.test", "two@x.test")
     with pytest.raises(ConfigurationError) as caught:
         await connect(fake_api).send_email("bob@y.test", "S", "B")
@@ -67,7 +67,7 @@ async def test_of_several_mailboxes_none_is_guessed(connect: ClientFactory) -> N
     assert not fake_api.emails
 
 
-async def test_an_unknown_address_is_answered_with_those_that_exist(connect: ClientFactory) -> None:
+async def test_an_unknown_address_is_answered_with_those_that_exist(connect: Connect) -> None:
     fake_api = FakeApi("one@x.test", "two@x.test")
     with pytest.raises(NotFoundError) as caught:
         await connect(fake_api).check_inbox(mailbox="three@x.test")
@@ -75,12 +75,12 @@ async def test_an_unknown_address_is_answered_with_those_that_exist(connect: Cli
     assert caught.value.code == "no_such_mailbox"
 
 
-async def test_key_without_mailboxes_is_an_error(connect: ClientFactory) -> None:
+async def test_key_without_mailboxes_is_an_error(connect: Connect) -> None:
     with pytest.raises(ConfigurationError, match="This key can use: none"):
         await connect(lambda request: json_response({"mailboxes": []})).check_inbox()
 
 
-async def test_unknown_address_refreshes_the_listing(connect: ClientFactory) -> None:
+async def test_unknown_address_refreshes_the_listing(connect: Connect) -> None:
     fake_api = FakeApi("one@x.test")
     api = connect(fake_api)
     await api.check_inbox(mailbox="one@x.test")
@@ -89,9 +89,7 @@ async def test_unknown_address_refreshes_the_listing(connect: ClientFactory) -> 
     assert fake_api.requests[-1].url.path == "/v1/mailboxes/mb_2/emails"
 
 
-async def test_message_is_read_from_the_mailbox_where_it_was_seen(
-    connect: ClientFactory,
-) -> None:
+async def test_message_is_read_from_the_mailbox_where_it_was_seen(connect: Connect) -> None:
     fake_api = FakeApi("one@x.test", "two@x.test")
     fake_api.hold("em_2", "mb_2")
     api = connect(fake_api, mailbox="mb_1")
@@ -105,9 +103,7 @@ async def test_message_is_read_from_the_mailbox_where_it_was_seen(
     assert fake_api.requests[-1].url.path == "/v1/mailboxes/mb_1/emails/em_unseen"
 
 
-async def test_pending_message_is_read_from_its_own_mailbox(
-    connect: ClientFactory,
-) -> None:
+async def test_pending_message_is_read_from_its_own_mailbox(connect: Connect) -> None:
     seen: list[str] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
@@ -121,7 +117,7 @@ async def test_pending_message_is_read_from_its_own_mailbox(
 
 
 @pytest.mark.parametrize("bad", [".", "..", " ", "a\nb", "mb\x00", "x" * 600])
-async def test_invalid_mailbox_id_is_rejected(connect: ClientFactory, bad: str) -> None:
+async def test_invalid_mailbox_id_is_rejected(connect: Connect, bad: str) -> None:
     fake_api = FakeApi()
     api = connect(fake_api)
     with pytest.raises(ValidationError, match="mailbox"):
@@ -130,14 +126,14 @@ async def test_invalid_mailbox_id_is_rejected(connect: ClientFactory, bad: str) 
 
 
 @pytest.mark.parametrize("bad", ["", " ", None])
-async def test_delete_mailbox_needs_a_mailbox(connect: ClientFactory, bad: Any) -> None:
+async def test_delete_mailbox_needs_a_mailbox(connect: Connect, bad: Any) -> None:
     fake_api = FakeApi("one@x.test")
     with pytest.raises(ValidationError, match="mailbox: is missing"):
         await connect(fake_api, mailbox="mb_1").delete_mailbox(bad)
     assert not fake_api.requests
 
 
-async def test_an_id_with_a_slash_stays_one_segment(connect: ClientFactory) -> None:
+async def test_an_id_with_a_slash_stays_one_segment(connect: Connect) -> None:
     fake_api = FakeApi()
     with pytest.raises(NotFoundError):
         await connect(fake_api).get_mailbox("mb/../../account?x=1#y")

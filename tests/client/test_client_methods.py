@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import KEY, ClientFactory, json_response
+from tests.client.support import KEY, Connect, json_response
 
 from multimail._methods import ClientMethod, Methods
 
@@ -324,7 +324,7 @@ def test_every_method_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.method)
-async def test_method_sends_the_documented_request(connect: ClientFactory, case: Case) -> None:
+async def test_method_sends_the_documented_request(connect: Connect, case: Case) -> None:
     seen: list[httpx.Request] = []
 
     def serve(request: httpx.Request) -> httpx.Response:

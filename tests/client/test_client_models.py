@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.client.support import AT_ONCE, BASE, KEY, ClientFactory, Handler, json_response
+from tests.client.support import AT_ONCE, BASE, KEY, Connect, Handler, json_response
 
 from multimail import AsyncMultiMail, InvalidResponseError, MultiMail, MultiMailError
 from multimail.models import (
@@ -74,7 +74,7 @@ def replying(reply: httpx.Response) -> Handler:
 
 
 @pytest.mark.parametrize("key", ["emails", "messages", "items", "pending"])
-async def test_page_accepts_every_key(connect: ClientFactory, key: str) -> None:
+async def test_page_accepts_every_key(connect: Connect, key: str) -> None:
     api = connect(lambda request: json_response({key: [PLAIN], "cursor": "c2"}), mailbox="mb_1")
     page = await api.check_inbox()
     assert [row.id for row in page] == ["em_1"]
@@ -94,16 +94,14 @@ async def test_page_accepts_every_key(connect: ClientFactory, key: str) -> None:
         ("list_suppressions", ["suppressions", "suppression"]),
     ],
 )
-async def test_list_accepts_every_key(connect: ClientFactory, method: str, keys: list[str]) -> None:
+async def test_list_accepts_every_key(connect: Connect, method: str, keys: list[str]) -> None:
     for key in keys:
         reply = json_response({key: [{"id": "1"}]})
         rows = await getattr(connect(replying(reply)), method)()
         assert len(rows) == 1, key
 
 
-async def test_missing_list_is_an_invalid_response(
-    connect: ClientFactory,
-) -> None:
+async def test_missing_list_is_an_invalid_response(connect: Connect) -> None:
     api = connect(lambda request: json_response({"emials": []}), mailbox="mb_1")
     with pytest.raises(InvalidResponseError, match="no list under any of emails"):
         await api.check_inbox()
@@ -205,9 +203,7 @@ def passes(evidence: Authentication | None) -> set[str]:
         {"authentication": {"spf": 1, "dmarc": ["x"], "dkim": 7, "structure": 5}},
     ],
 )
-def test_missing_or_invalid_authentication_never_passes(
-    message: dict[str, Any],
-) -> None:
+def test_missing_or_invalid_authentication_never_passes(message: dict[str, Any]) -> None:
     email = Email.model_validate({**PLAIN, **message})
     assert email.id == "em_1"
     assert passes(email.authentication) == set()
@@ -311,31 +307,10 @@ def test_new_secrets_do_not_print() -> None:
 
 
 _NAMES = st.sampled_from(
-    [
-        "id",
-        "status",
-        "emails",
-        "messages",
-        "items",
-        "pending",
-        "from",
-        "to",
-        "subject",
-        "cursor",
-        "tags",
-        "thread_id",
-        "mailbox_id",
-        "cc",
-        "received_at",
-        "authentication",
-        "attachments",
-        "content_base64",
-        "url",
-        "key",
-        "mailbox",
-        "mailboxes",
-    ]
-)
+    ["id", "status", "emails", "messages", "items", "pending", "from", "to", "subject", "cursor",
+     "tags", "thread_id", "mailbox_id", "cc", "received_at", "authentication", "attachments",
+     "content_base64", "url", "key", "mailbox", "mailboxes"]
+)  # fmt: skip
 _REPLIES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=5),
@@ -387,9 +362,7 @@ def test_any_response_raises_only_multimail_errors(
     [b"<html>Sign in to the hotel's network</html>", b'{"emails": [', b"[" * 60_000, b"\xff\xfe"],
     ids=["a portal", "cut JSON", "very deep JSON", "no text"],
 )
-async def test_foreign_response_is_an_invalid_response(
-    connect: ClientFactory, content: bytes
-) -> None:
+async def test_foreign_response_is_an_invalid_response(connect: Connect, content: bytes) -> None:
     page = {"content-type": "text/html"}
     api = connect(
         lambda request: httpx.Response(200, content=content, headers=page), mailbox="mb_1"
@@ -400,7 +373,7 @@ async def test_foreign_response_is_an_invalid_response(
     assert "base URL" in str(caught.value)
 
 
-async def test_a_redirect_is_not_followed(connect: ClientFactory) -> None:
+async def test_a_redirect_is_not_followed(connect: Connect) -> None:
     api = connect(lambda request: httpx.Response(302, headers={"location": "https://evil.test"}))
     with pytest.raises(InvalidResponseError, match="redirect"):
         await api.list_mailboxes()

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import AT_ONCE, BASE, KEY, ClientFactory, json_response
+from tests.client.support import AT_ONCE, BASE, KEY, Connect, json_response
 
 from multimail import AsyncMultiMail, MultiMail, Pause, WaitTimeoutError
 from multimail import endpoints as endpoints
@@ -33,7 +33,7 @@ class Paged:
 ALL = [f"em_{n}" for n in range(7)]
 
 
-async def test_iter_inbox_requests_all_pages(connect: ClientFactory) -> None:
+async def test_iter_inbox_requests_all_pages(connect: Connect) -> None:
     paged = Paged()
     rows = await connect(paged, mailbox="mb_1").iter_inbox(limit=3, unread_only=True)
     assert [row.id for row in rows] == ALL
@@ -41,17 +41,17 @@ async def test_iter_inbox_requests_all_pages(connect: ClientFactory) -> None:
     assert all(params["limit"] == "3" and params["status"] == "unread" for params in paged.requests)
 
 
-async def test_iter_audit_log_requests_all_pages(connect: ClientFactory) -> None:
+async def test_iter_audit_log_requests_all_pages(connect: Connect) -> None:
     paged = Paged("entries", "next_cursor")
     assert [row.id for row in await connect(paged).iter_audit_log()] == ALL
 
 
-async def test_iteration_starts_at_a_cursor(connect: ClientFactory) -> None:
+async def test_iteration_starts_at_a_cursor(connect: Connect) -> None:
     rows = await connect(Paged(), mailbox="mb_1").iter_inbox(cursor="6")
     assert [row.id for row in rows] == ["em_6"]
 
 
-async def test_an_empty_page_is_not_the_end(connect: ClientFactory) -> None:
+async def test_an_empty_page_is_not_the_end(connect: Connect) -> None:
     pages = iter([{"emails": [], "cursor": "c"}, {"emails": [{"id": "em_1"}]}])
     rows = await connect(lambda request: json_response(next(pages)), mailbox="mb_1").iter_inbox()
     assert [row.id for row in rows] == ["em_1"]
@@ -94,7 +94,7 @@ class Arriving:
         return json_response({"emails": new})
 
 
-async def test_wait_returns_the_oldest_new_message(connect: ClientFactory) -> None:
+async def test_wait_returns_the_oldest_new_message(connect: Connect) -> None:
     inbox = Arriving()
     api = connect(inbox, mailbox="mb_1")
     found = await api.wait_for_email(subject_contains="code", poll_interval=0, timeout=30)
@@ -110,7 +110,7 @@ async def test_wait_returns_the_oldest_new_message(connect: ClientFactory) -> No
     assert inbox.requests[1]["subject_contains"] == "code"
 
 
-async def test_wait_times_out(connect: ClientFactory) -> None:
+async def test_wait_times_out(connect: Connect) -> None:
     api = connect(lambda request: json_response({"emails": []}), mailbox="mb_1")
     with pytest.raises(WaitTimeoutError, match=r"within 0\.02 s") as caught:
         await api.wait_for_email(timeout=0.02, poll_interval=0)
@@ -118,7 +118,7 @@ async def test_wait_times_out(connect: ClientFactory) -> None:
     assert caught.value.operation == "wait_for_email"
 
 
-async def test_wait_with_timeout_zero_requests_once(connect: ClientFactory) -> None:
+async def test_wait_with_timeout_zero_requests_once(connect: Connect) -> None:
     looks: list[Any] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
@@ -139,7 +139,7 @@ def test_poll_interval_is_cut_to_the_remaining_time() -> None:
     assert 0 < pause.seconds <= 5
 
 
-async def test_client_sleeps_for_a_pause(connect: ClientFactory) -> None:
+async def test_client_sleeps_for_a_pause(connect: Connect) -> None:
     start = time.monotonic()
     assert await connect().run(Pause(0.03)) is None
     assert time.monotonic() - start >= 0.03

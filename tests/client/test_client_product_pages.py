@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.support import ClientFactory, FakeApi, get_body, json_response, unreachable
+from tests.client.support import Connect, FakeApi, get_body, json_response, unreachable
 
 import multimail
 from multimail import (
@@ -54,7 +54,7 @@ def test_class_aliases() -> None:
     ],
 )
 async def test_argument_aliases(
-    connect: ClientFactory, method: str, canonical: dict[str, str], alias: dict[str, str]
+    connect: Connect, method: str, canonical: dict[str, str], alias: dict[str, str]
 ) -> None:
     requests: list[tuple[str, str, Any]] = []
 
@@ -76,7 +76,7 @@ async def test_argument_aliases(
 
 @pytest.mark.parametrize("args", [("em_1",), ()])
 async def test_two_names_with_different_values_are_rejected(
-    connect: ClientFactory, args: tuple[str, ...]
+    connect: Connect, args: tuple[str, ...]
 ) -> None:
     client = connect(unreachable, mailbox="mb_1")
     kwargs = {"message_id": "em_2"} if args else {"email_id": "em_1", "message_id": "em_2"}
@@ -102,7 +102,7 @@ def test_attribute_aliases() -> None:
 
 
 async def test_a_send_into_a_gated_mailbox_is_pending_and_has_an_approval_link(
-    connect: ClientFactory,
+    connect: Connect,
 ) -> None:
     fake_api = FakeApi("procurement@x.test", "other@x.test")
     result = await connect(fake_api).send_email(
@@ -123,7 +123,7 @@ async def test_a_send_into_a_gated_mailbox_is_pending_and_has_an_approval_link(
 
 
 async def test_the_queue_is_listed_by_address_and_cancelled_without_naming_the_mailbox_again(
-    connect: ClientFactory,
+    connect: Connect,
 ) -> None:
     fake_api = FakeApi("one@x.test", "two@x.test")
     fake_api.hold(
@@ -146,9 +146,7 @@ async def test_the_queue_is_listed_by_address_and_cancelled_without_naming_the_m
     assert fake_api.emails["msg_new"]["status"] == "cancelled"
 
 
-async def test_an_oversight_key_sees_the_queue_of_the_mailbox_it_names(
-    connect: ClientFactory,
-) -> None:
+async def test_an_oversight_key_sees_the_queue_of_the_mailbox_it_names(connect: Connect) -> None:
     def serve(request: httpx.Request) -> httpx.Response:
         path = request.url.path
         if path == "/v1/mailboxes":
@@ -167,7 +165,7 @@ async def test_an_oversight_key_sees_the_queue_of_the_mailbox_it_names(
     assert len((await api.list_pending()).messages) == 6
 
 
-async def test_cancel_right_after_a_send(connect: ClientFactory) -> None:
+async def test_cancel_right_after_a_send(connect: Connect) -> None:
     api = connect(FakeApi("one@x.test", "two@x.test"))
     msg = await api.send_email(
         from_address="two@x.test", to=["a@y.test"], subject="Cancellation test", body="Never mind."
@@ -175,7 +173,7 @@ async def test_cancel_right_after_a_send(connect: ClientFactory) -> None:
     assert (await api.cancel_message(message_id=msg.message_id)).status == "cancelled"
 
 
-async def test_the_agent_loop_names_the_mailbox_once(connect: ClientFactory) -> None:
+async def test_the_agent_loop_names_the_mailbox_once(connect: Connect) -> None:
     fake_api = FakeApi("one@x.test", "two@x.test", "three@x.test")
     fake_api.hold("em_1", "mb_2")
     fake_api.hold("em_2", "mb_2")
@@ -196,9 +194,7 @@ async def test_the_agent_loop_names_the_mailbox_once(connect: ClientFactory) -> 
     assert fake_api.paths.count("GET /v1/mailboxes") == 1
 
 
-async def test_the_quick_start_send_takes_one_address_and_its_own_key(
-    connect: ClientFactory,
-) -> None:
+async def test_the_quick_start_send_takes_one_address_and_its_own_key(connect: Connect) -> None:
     fake_api = FakeApi("agent@x.test")
     api = connect(fake_api)
     words = {"subject": "Welcome", "body": "Hi Jordan", "idempotency_key": "onboarding-jordan"}
@@ -211,7 +207,7 @@ async def test_the_quick_start_send_takes_one_address_and_its_own_key(
     assert len(fake_api.emails) == 1
 
 
-async def test_a_reviewer_decides_by_message_id_and_action(connect: ClientFactory) -> None:
+async def test_a_reviewer_decides_by_message_id_and_action(connect: Connect) -> None:
     fake_api = FakeApi()
     result = await connect(fake_api).decide_email(message_id="msg_1", action="approve")
     assert get_body(fake_api.requests[-1]) == {"email_id": "msg_1", "action": "approve"}
@@ -219,14 +215,14 @@ async def test_a_reviewer_decides_by_message_id_and_action(connect: ClientFactor
 
 
 @pytest.mark.parametrize("status", ["sent", "approved_and_sent"])
-async def test_sent_is_delivered_and_rejected_is_not(connect: ClientFactory, status: str) -> None:
+async def test_sent_is_delivered_and_rejected_is_not(connect: Connect, status: str) -> None:
     api = connect(lambda request: json_response({"status": status}))
     assert (await api.decide_email("msg_1", "approve")).delivered
     api = connect(lambda request: json_response({"status": "rejected"}))
     assert not (await api.decide_email("msg_1", "reject")).delivered
 
 
-async def test_sent_message_cannot_be_cancelled(connect: ClientFactory) -> None:
+async def test_sent_message_cannot_be_cancelled(connect: Connect) -> None:
     api = connect(lambda request: json_response({"error": "Already sent"}, 409), mailbox="mb_1")
     with pytest.raises(ConflictError) as caught:
         await api.cancel_message(message_id="msg_1")

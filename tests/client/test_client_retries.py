@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.client.support import (
-    ClientFactory,
+    Connect,
     FakeApi,
     Fault,
     cut_after_work,
@@ -49,7 +49,7 @@ def name(value: Any) -> str:
 
 
 @pytest.mark.parametrize("fault", [*AMBIGUOUS, *HARMLESS], ids=name)
-async def test_send_with_a_fault_sends_once(connect: ClientFactory, fault: Fault) -> None:
+async def test_send_with_a_fault_sends_once(connect: Connect, fault: Fault) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(fault)
     result = await connect(fake_api).send_email(**SEND)
@@ -62,7 +62,7 @@ async def test_send_with_a_fault_sends_once(connect: ClientFactory, fault: Fault
 
 
 @pytest.mark.parametrize("fault", [*AMBIGUOUS, *HARMLESS], ids=name)
-async def test_reply_with_a_fault_sends_once(connect: ClientFactory, fault: Fault) -> None:
+async def test_reply_with_a_fault_sends_once(connect: Connect, fault: Fault) -> None:
     fake_api = FakeApi()
     fake_api.hold("em_1", "mb_1")
     fake_api.faults.append(fault)
@@ -70,14 +70,14 @@ async def test_reply_with_a_fault_sends_once(connect: ClientFactory, fault: Faul
     assert list(fake_api.emails) == ["em_1", "msg_2"]
 
 
-async def test_send_with_three_faults_sends_once(connect: ClientFactory) -> None:
+async def test_send_with_three_faults_sends_once(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([timeout_after_work, refused, unavailable_after_work])
     assert (await connect(fake_api).send_email(**SEND)).duplicate
     assert len(fake_api.emails) == 1
 
 
-async def test_two_identical_sends_are_two_emails(connect: ClientFactory) -> None:
+async def test_two_identical_sends_are_two_emails(connect: Connect) -> None:
     fake_api = FakeApi()
     api = connect(fake_api)
     await api.send_email(**SEND)
@@ -87,7 +87,7 @@ async def test_two_identical_sends_are_two_emails(connect: ClientFactory) -> Non
 
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=name)
 async def test_outcome_unknown_error_has_the_idempotency_key(
-    connect: ClientFactory, fault: Fault
+    connect: Connect, fault: Fault
 ) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([fault] * 4)
@@ -106,7 +106,7 @@ async def test_outcome_unknown_error_has_the_idempotency_key(
 @pytest.mark.parametrize("last", [refused, limited("1")], ids=["refused", "limited"])
 @pytest.mark.parametrize("first", AMBIGUOUS, ids=name)
 async def test_earlier_ambiguous_attempt_keeps_the_outcome_unknown(
-    connect: ClientFactory, first: Fault, last: Fault
+    connect: Connect, first: Fault, last: Fault
 ) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([first, last, last, last])
@@ -125,7 +125,7 @@ async def test_earlier_ambiguous_attempt_keeps_the_outcome_unknown(
 )
 @pytest.mark.parametrize("fault", AMBIGUOUS, ids=name)
 async def test_write_without_a_key_is_not_repeated(
-    connect: ClientFactory, method: str, args: dict[str, Any], fault: Fault
+    connect: Connect, method: str, args: dict[str, Any], fault: Fault
 ) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(fault)
@@ -136,7 +136,7 @@ async def test_write_without_a_key_is_not_repeated(
 
 
 @pytest.mark.parametrize("fault", HARMLESS, ids=name)
-async def test_write_that_was_not_sent_is_repeated(connect: ClientFactory, fault: Fault) -> None:
+async def test_write_that_was_not_sent_is_repeated(connect: Connect, fault: Fault) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(fault)
     await connect(fake_api).decide_email("em_1", "approve")
@@ -144,7 +144,7 @@ async def test_write_that_was_not_sent_is_repeated(connect: ClientFactory, fault
     assert len(fake_api.requests) == 2
 
 
-async def test_unreachable_api_is_a_network_error(connect: ClientFactory) -> None:
+async def test_unreachable_api_is_a_network_error(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([refused] * 4)
     with pytest.raises(NetworkError) as caught:
@@ -156,14 +156,14 @@ async def test_unreachable_api_is_a_network_error(connect: ClientFactory) -> Non
 
 
 @pytest.mark.parametrize("fault", [*AMBIGUOUS, *HARMLESS], ids=name)
-async def test_a_read_is_repeated_after_any_fault(connect: ClientFactory, fault: Fault) -> None:
+async def test_a_read_is_repeated_after_any_fault(connect: Connect, fault: Fault) -> None:
     fake_api = FakeApi()
     fake_api.hold("em_1", "mb_1")
     fake_api.faults.extend([fault] * 3)
     assert (await connect(fake_api).read_email("em_1")).id == "em_1"
 
 
-async def test_failed_read_has_no_unknown_outcome(connect: ClientFactory) -> None:
+async def test_failed_read_has_no_unknown_outcome(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.extend([unavailable_after_work] * 4)
     with pytest.raises(ServerError, match=r"upstream gone \(503\)"):
@@ -174,7 +174,7 @@ async def test_failed_read_has_no_unknown_outcome(connect: ClientFactory) -> Non
     assert type(caught.value) is NetworkError
 
 
-async def test_error_status_is_not_repeated(connect: ClientFactory) -> None:
+async def test_error_status_is_not_repeated(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(
         lambda request, serve: json_response({"error": "Same content", "code": "dup"}, 409)
@@ -186,7 +186,7 @@ async def test_error_status_is_not_repeated(connect: ClientFactory) -> None:
 
 
 @pytest.mark.parametrize("wait", ["1", "3"])
-async def test_long_retry_after_is_raised(connect: ClientFactory, wait: str) -> None:
+async def test_long_retry_after_is_raised(connect: Connect, wait: str) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(limited(wait))
     with pytest.raises(RateLimitError) as caught:
@@ -195,7 +195,7 @@ async def test_long_retry_after_is_raised(connect: ClientFactory, wait: str) -> 
     assert not fake_api.emails
 
 
-async def test_distant_retry_after_date_is_raised(connect: ClientFactory) -> None:
+async def test_distant_retry_after_date_is_raised(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(
         limited(format_datetime(datetime.now(UTC) + timedelta(seconds=4), usegmt=True))
@@ -205,7 +205,7 @@ async def test_distant_retry_after_date_is_raised(connect: ClientFactory) -> Non
     assert caught.value.retry_after == pytest.approx(3, abs=1.5)
 
 
-async def test_past_retry_after_date_is_no_delay(connect: ClientFactory) -> None:
+async def test_past_retry_after_date_is_no_delay(connect: Connect) -> None:
     fake_api = FakeApi()
     fake_api.faults.append(limited("Sat, 01 Nov 2025 10:00:00 GMT"))
     await connect(fake_api).check_inbox()

@@ -19,7 +19,7 @@ from tests.client.support import (
     AT_ONCE,
     BASE,
     KEY,
-    ClientFactory,
+    Connect,
     FakeApi,
     Fault,
     json_response,
@@ -106,7 +106,7 @@ FAILURES: dict[str, Fault] = {
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("method", ["send_email", "check_inbox"])
 async def test_no_failure_shows_the_key(
-    connect: ClientFactory, caplog: pytest.LogCaptureFixture, failure: str, method: str
+    connect: Connect, caplog: pytest.LogCaptureFixture, failure: str, method: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
     fake_api = FakeApi()
@@ -128,7 +128,7 @@ async def test_no_failure_shows_the_key(
 
 @pytest.mark.parametrize("fault", ["refused", "reset", "reset in the body"])
 async def test_no_failure_of_a_real_connection_shows_the_key(
-    connect: ClientFactory, caplog: pytest.LogCaptureFixture, fault: str
+    connect: Connect, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -148,7 +148,7 @@ async def test_no_failure_of_a_real_connection_shows_the_key(
 
 
 async def test_no_log_of_a_success_shows_the_key(
-    connect: ClientFactory, caplog: pytest.LogCaptureFixture
+    connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with echo_server() as server:
@@ -242,7 +242,7 @@ def test_plain_http_elsewhere_must_be_enabled(monkeypatch: pytest.MonkeyPatch) -
     assert (config.base_url, config.api_key.reveal()) == ("http://mail.internal", KEY)
 
 
-async def test_revoked_key_error_names_the_setting(connect: ClientFactory) -> None:
+async def test_revoked_key_error_names_the_setting(connect: Connect) -> None:
     api = connect(
         lambda request: json_response({"error": "Unknown key"}, 401, **{"x-request-id": "r_1"})
     )
@@ -251,7 +251,7 @@ async def test_revoked_key_error_names_the_setting(connect: ClientFactory) -> No
     _says(caught.value, ["get_account: Unknown key.", "MULTIMAIL_API_KEY", "(request r_1)"])
 
 
-async def test_the_base_url_keeps_its_prefix(connect: ClientFactory) -> None:
+async def test_the_base_url_keeps_its_prefix(connect: Connect) -> None:
     fake_api = FakeApi()
     seen: list[str] = []
 

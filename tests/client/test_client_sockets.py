@@ -18,7 +18,7 @@ from tests.client.sockets import (
     reset,
     send_answer,
 )
-from tests.client.support import KEY, ClientFactory, FakeApi
+from tests.client.support import KEY, Connect, FakeApi
 
 from multimail import AsyncMultiMail, MultiMail, NetworkError, OutcomeUnknownError
 
@@ -53,7 +53,7 @@ FAULTS = ["reset at once", "reset in the body", "end in the body"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_send_over_a_broken_connection_sends_once(connect: ClientFactory, fault: str) -> None:
+async def test_send_over_a_broken_connection_sends_once(connect: Connect, fault: str) -> None:
     fake_api = FakeApi()
     with raw_server([break_off(fake_api, fault), respond(fake_api)]) as url:
         result = await connect(base_url=url, mailbox="mb_1").send_email("bob@y.test", "S", "B")
@@ -63,7 +63,7 @@ async def test_send_over_a_broken_connection_sends_once(connect: ClientFactory, 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_decision_over_a_broken_connection_has_an_unknown_outcome(
-    connect: ClientFactory, fault: str
+    connect: Connect, fault: str
 ) -> None:
     fake_api = FakeApi()
     server = raw_server([break_off(fake_api, fault), respond(fake_api)])
@@ -73,9 +73,7 @@ async def test_decision_over_a_broken_connection_has_an_unknown_outcome(
     assert len(fake_api.done) == 1
 
 
-async def test_closed_port_is_a_network_error(
-    connect: ClientFactory,
-) -> None:
+async def test_closed_port_is_a_network_error(connect: Connect) -> None:
     api = connect(base_url=f"http://127.0.0.1:{free_port()}", mailbox="mb_1")
     with pytest.raises(NetworkError) as caught:
         await api.send_email("bob@y.test", "S", "B")
@@ -83,12 +81,12 @@ async def test_closed_port_is_a_network_error(
     assert "ConnectError after 4 tries" in str(caught.value)
 
 
-async def test_read_timeout_repeats_the_send_with_the_same_key(connect: ClientFactory) -> None:
+async def test_read_timeout_repeats_the_send_with_the_same_key(connect: Connect) -> None:
     fake_api, over = FakeApi(), threading.Event()
 
     def stay_silent(connection: socket.socket, raw: bytes) -> None:
         apply(fake_api, raw)
-        over.wait(10)
+        over.wait(60)
 
     def handle(connection: socket.socket, act: Act) -> None:
         with connection:
@@ -108,7 +106,7 @@ async def test_read_timeout_repeats_the_send_with_the_same_key(connect: ClientFa
         result = await api.send_email("bob@y.test", "S", "B")
     finally:
         over.set()
-        server.join(5)
+        server.join(60)
         listener.close()
     assert result.duplicate
     assert len(fake_api.emails) == 1
@@ -146,7 +144,7 @@ async def test_many_tasks_share_one_client_and_its_connections() -> None:
         assert server.accepted <= 32
 
 
-async def test_sequential_calls_use_one_connection(connect: ClientFactory) -> None:
+async def test_sequential_calls_use_one_connection(connect: Connect) -> None:
     with echo_server() as server:
         api = connect(base_url=server.url)
         for n in range(10):

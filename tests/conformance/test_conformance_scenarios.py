@@ -164,7 +164,7 @@ def test_wait_for_email(driver: Driver, box: Inbox) -> None:
     way = Watched()
 
     def postman() -> None:
-        if way.waits.wait(20):
+        if way.waits.wait(60):
             box.deliver(make_message("Here I am.", subject="New", to=box.address))
 
     thread = threading.Thread(target=postman, daemon=True)

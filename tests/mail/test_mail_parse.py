@@ -270,8 +270,9 @@ def test_hostile_mail_is_read_somehow_and_soon(raw: bytes) -> None:
 
 
 def test_a_text_after_a_large_attachment_is_read() -> None:
-    """A header block is limited in its own length, wherever in the message it begins."""
+    """The limit of a header block counts from its start, so that its body is not read as fields."""
     large = b"Content-Disposition: attachment; filename=a.bin\r\n\r\n" + b"x" * 300_000
-    raw = parts(b"mixed", large, b"Content-Type: text/plain\r\n\r\nafterwards")
-    message = parse_message(raw)
-    assert (message.markdown, len(message.attachments)) == ("afterwards", 1)
+    text = "Afterwards,\nContent-Disposition: attachment"
+    part = b"Content-Type: text/plain\r\n\r\n" + text.encode().replace(b"\n", b"\r\n")
+    message = parse_message(parts(b"mixed", large, part))
+    assert (message.markdown, len(message.attachments)) == (text, 1)

@@ -112,7 +112,7 @@ def test_250_comes_only_after_storing(listen: Open) -> None:
 
     def slow(_: SmtpEnvelope, __: bytes) -> None:
         entered.set()
-        assert release.wait(10)
+        assert release.wait(60)
 
     port, _ = listen(slow)
     with smtplib.SMTP("127.0.0.1", port) as client:
@@ -121,7 +121,7 @@ def test_250_comes_only_after_storing(listen: Open) -> None:
         client.rcpt("box@here.test")
         client.docmd("DATA")
         client.send(RAW + b".\r\n")
-        assert entered.wait(10)
+        assert entered.wait(60)
         assert client.sock is not None
         client.sock.settimeout(0.2)
         with pytest.raises(TimeoutError):
@@ -195,7 +195,7 @@ def test_stopping_waits_for_what_is_being_stored() -> None:
     client.rcpt("b@here.test")
     client.docmd("DATA")
     client.send(RAW + b".\r\n")
-    assert entered.wait(10)
+    assert entered.wait(60)
     server.stop()
     assert stored == [RAW]
     client.close()

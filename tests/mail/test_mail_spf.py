@@ -272,7 +272,7 @@ def test_threads_do_not_hear_each_others_dns() -> None:
 
         def txt(self, name: str) -> list[bytes]:
             assert name == self.name
-            meeting.wait(10)  # all of the threads are in the middle of a check now
+            meeting.wait(60)  # all of the threads are in the middle of a check now
             return [self.record.encode()]
 
         def hosts(self, name: str, kind: str) -> list[str]:

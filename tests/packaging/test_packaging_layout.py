@@ -26,7 +26,11 @@ MODULES = [
     for module in modules
 ]
 HEAVY = (
+    "agno",
+    "crewai",
     "langchain_core",
+    "multimail_cli",
+    "smolagents",
     "mcp",
     "starlette",
     "uvicorn",

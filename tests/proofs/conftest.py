@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
-from tests.proofs.meeting import MeetingServer
-from tests.proofs.racing import ORDERS, Order, Race
+from tests.proofs.interleaving import ORDERS, InterleavingServer, Order, Race
+from tests.support.server import ServerFixture
 
 from multimail_server import ServerConfig
 from multimail_server.testing import VirtualClock
@@ -36,7 +38,19 @@ def database(request: pytest.FixtureRequest) -> str | None:
 def race(order: Order, mode: str, database: str | None) -> Iterator[Race]:
     clock = VirtualClock()
     config = ServerConfig(port=0, smtp_port=0, clock=clock, oversight_mode=mode, database=database)
-    with MeetingServer(config) as server:
+    with InterleavingServer(config) as server:
         race = Race(server, clock, order)
         yield race
         race.close()
+
+
+@pytest.fixture
+def start_on(database_url: str) -> Iterator[Callable[..., ServerFixture]]:
+    """Start servers in this process on one PostgreSQL database."""
+    with ExitStack() as stack:
+
+        def start_server(**settings: Any) -> ServerFixture:
+            config = ServerConfig(port=0, smtp_port=0, database=database_url, **settings)
+            return stack.enter_context(ServerFixture(config))
+
+        yield start_server

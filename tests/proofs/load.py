@@ -1,7 +1,4 @@
-"""The load of the kill proof: sends, some of them for later, intake by SMTP and decisions.
-
-All at once, until it breaks.
-"""
+"""The load of the kill proof: sends, some for later, mail by SMTP, and decisions, all at once."""
 
 from __future__ import annotations
 
@@ -14,25 +11,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-from tests.proofs.decisions import carry_out
-from tests.proofs.ledger import Entry, GateTiming, Ledger, Schedule, Wish
+from tests.proofs.history import Decision, Entry, GateTiming, History, Schedule, decide
+from tests.support.server import accepted
 
 _TLS = ssl.create_default_context()  # made once: it costs more than a request does
-_WISHES: tuple[Wish, ...] = ("approve",) * 5 + ("reject", "cancel", "withdraw", "miss")
+_DECISIONS: tuple[Decision, ...] = ("approve",) * 5 + ("reject", "cancel", "withdraw", "miss")
 _TIMINGS: tuple[GateTiming | None, ...] = ("gate_first", "schedule_first", None, None, None)
 _LONGEST_WAIT = 1.0
 """Seconds to a `send_at`: some runs of the server are shorter, some longer."""
 _UNDELIVERED = ("pending", "failed")
-_BROKEN = (httpx.TransportError, smtplib.SMTPException, OSError)
+_CONNECTION_ERRORS = (httpx.TransportError, smtplib.SMTPException, OSError)
 Keys = dict[str, str]
 
 
-def wish_of(token: str) -> Wish:
+def get_decision(token: str) -> Decision:
     """Return what is decided about a message; the same in every run."""
-    return random.Random(token).choice(_WISHES)
+    return random.Random(token).choice(_DECISIONS)
 
 
-def schedule_of(token: str, now: datetime) -> Schedule | None:
+def get_schedule(token: str, now: datetime) -> Schedule | None:
     """Return when a message is to leave: two of five have a `send_at`, under either timing."""
     dice = random.Random(f"schedule of {token}")
     timing = dice.choice(_TIMINGS)
@@ -44,10 +41,10 @@ def schedule_of(token: str, now: datetime) -> Schedule | None:
 class Api:
     """The requests of the load, against one start of the server."""
 
-    def __init__(self, banner: dict[str, Any], keys: Keys, ledger: Ledger) -> None:
+    def __init__(self, banner: dict[str, Any], keys: Keys, history: History) -> None:
         self._client = httpx.Client(base_url=banner["url"], verify=_TLS, timeout=30.0)
         self._keys = keys
-        self._ledger = ledger
+        self._history = history
         self._box: dict[str, str] = banner["mailbox"]
         self._smtp = banner["smtp"].rpartition(":")
 
@@ -67,8 +64,8 @@ class Api:
             body["send_at"] = entry.schedule.send_at.isoformat()
             body["gate_timing"] = entry.schedule.gate_timing
         path = f"/v1/mailboxes/{self._box['id']}/send"
-        told = self._asked("agent", "POST", path, body)
-        self._ledger.stored(entry, told["id"])
+        answer = self._call("agent", "POST", path, body)
+        self._history.stored(entry, answer["id"])
 
     def hand_in(self, entry: Entry) -> None:
         """Hand a message in by SMTP."""
@@ -80,16 +77,16 @@ class Api:
         host, _, port = self._smtp
         with smtplib.SMTP(host, int(port), "localhost", timeout=30) as connection:
             connection.sendmail("guest@elsewhere.test", [self._box["address"]], raw)
-            self._ledger.stored(entry)
+            self._history.stored(entry)
 
     def decide(self, entry: Entry) -> None:
-        """Decide as is settled for this message, and note what the server says came of it."""
-        entry.wish = wish_of(entry.token)
-        fate = carry_out(entry, self, self._ledger.now)
-        if fate is None:
-            entry.wish = None  # It is too early.
+        """Make the decision that is fixed for this message, and note what the server answers."""
+        entry.decision = get_decision(entry.token)
+        outcome = decide(entry, self, self._history.now)
+        if outcome is None:
+            entry.decision = None  # too early
         else:
-            self._ledger.decided(entry, fate)
+            self._history.decided(entry, outcome)
 
     def review(self, entry: Entry, action: str) -> httpx.Response:
         """Approve or reject a message."""
@@ -104,37 +101,37 @@ class Api:
     def subscribe(self, url: str, events: tuple[str, ...], signature_format: str) -> str:
         """Subscribe a URL to events; return the secret that signs them."""
         body = {"url": url, "events": list(events), "signature_format": signature_format}
-        made = self._asked("admin", "POST", "/v1/webhooks", body)
+        made = self._call("admin", "POST", "/v1/webhooks", body)
         return str(made["signing_secret"])
 
     def undelivered(self) -> list[dict[str, Any]]:
         """Return events that wait for their delivery, or were given up."""
         path = "/v1/webhook-deliveries"
-        pages = [self._asked("admin", "GET", path, query={"status": one}) for one in _UNDELIVERED]
+        pages = [self._call("admin", "GET", path, query={"status": one}) for one in _UNDELIVERED]
         return [row for page in pages for row in page["deliveries"]]
 
     def advance(self, delta: timedelta) -> None:
         """Move the server's virtual clock, with all that falls due meanwhile."""
         body = {"seconds": delta.total_seconds()}
-        self._asked("admin", "POST", "/v1/test/clock/advance", body)
+        self._call("admin", "POST", "/v1/test/clock/advance", body)
 
     def rows(self, path: str, name: str, last_seen: str) -> list[dict[str, Any]]:
         """Return the rows of a listing that are newer than `last_seen`, newest first."""
-        found: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         query: dict[str, str] = {"limit": "100"}
         while True:
-            page = self._asked("reviewer", "GET", path, query=query)
+            page = self._call("reviewer", "GET", path, query=query)
             newer = [row for row in page[name] if row["id"] > last_seen]
-            found += newer
+            rows += newer
             if page["cursor"] is None or len(newer) < len(page[name]):
-                return found
+                return rows
             query["cursor"] = page["cursor"]
 
     def emails(self, last_seen: str) -> list[dict[str, Any]]:
         """Return the mailbox's messages."""
         return self.rows(f"/v1/mailboxes/{self._box['id']}/emails", "emails", last_seen)
 
-    def _asked(
+    def _call(
         self,
         role: str,
         method: str,
@@ -142,10 +139,7 @@ class Api:
         body: object = None,
         query: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        answer = self._request(role, method, path, body, query)
-        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}"
-        told: dict[str, Any] = answer.json()
-        return told
+        return accepted(self._request(role, method, path, body, query))
 
     def _request(
         self,
@@ -160,22 +154,22 @@ class Api:
 
 
 class Load:
-    """Threads that ask as fast as they are answered, and stop when nobody answers any more.
+    """Threads that ask as fast as they are answered, and stop when the connection breaks.
 
     Args:
         api: The server.
-        ledger: Where everything is noted.
+        history: Where everything is noted.
         name: The beginning of this load's tokens; with it, what is decided about each is fixed.
     """
 
-    def __init__(self, api: Api, ledger: Ledger, name: str) -> None:
-        self._api, self._ledger, self._name = api, ledger, name
+    def __init__(self, api: Api, history: History, name: str) -> None:
+        self._api, self._history, self._name = api, history, name
         self._undecided: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._errors: list[BaseException] = []
         jobs = [(self._send, 0), (self._send, 1), (self._hand_in, 2)]
-        self._makers = [threading.Thread(target=self._until_broken, args=job) for job in jobs]
+        self._makers = [threading.Thread(target=self._until_disconnected, args=job) for job in jobs]
         self._deciders = [
-            threading.Thread(target=self._until_broken, args=(self._decide, number))
+            threading.Thread(target=self._until_disconnected, args=(self._decide, number))
             for number in (3, 4)
         ]
 
@@ -195,25 +189,25 @@ class Load:
         if self._errors:
             raise self._errors[0]
 
-    def _until_broken(self, job: Any, number: int) -> None:
+    def _until_disconnected(self, job: Any, number: int) -> None:
         count = 0
         try:
             while job(f"{self._name}-{number}-{count}"):
                 count += 1
-        except _BROKEN:
+        except _CONNECTION_ERRORS:
             return
         except BaseException as error:
             self._errors.append(error)
 
     def _send(self, token: str) -> bool:
-        schedule = schedule_of(token, self._ledger.now())
-        entry = self._ledger.ask(token, inbound=False, schedule=schedule)
+        schedule = get_schedule(token, self._history.now())
+        entry = self._history.ask(token, inbound=False, schedule=schedule)
         self._api.send(entry)
         self._undecided.put(entry)
         return True
 
     def _hand_in(self, token: str) -> bool:
-        self._api.hand_in(self._ledger.ask(token, inbound=True))
+        self._api.hand_in(self._history.ask(token, inbound=True))
         return True
 
     def _decide(self, token: str) -> bool:

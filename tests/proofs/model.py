@@ -123,7 +123,7 @@ class Model:
         return 200
 
     def edit(self, mail: Mail, key: str) -> int:
-        """Its sender changes what it says, as long as nobody has let it through."""
+        """Its sender changes what it says, as long as it was not approved."""
         if mail.inbound or mail.send_at is None:
             return 409
         if self.mode == "read_only":

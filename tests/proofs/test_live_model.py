@@ -26,10 +26,10 @@ from hypothesis.stateful import (
     rule,
 )
 from tests.proofs.model import LADDER, TTL, Mail, Model
+from tests.support.server import ServerFixture
 
 from multimail_server import ServerConfig
 from multimail_server.testing import VirtualClock
-from multimail_server.testing.server import ServerUnderTest
 
 # Where the model and the server differ, Hypothesis takes some minutes to find the shortest way.
 pytestmark = pytest.mark.timeout(900)
@@ -66,7 +66,7 @@ class LiveServer(RuleBasedStateMachine):
         sent = [self.send_new(None, hours, timing) for hours, timing in _FIRST_SENDS]
         return multiple(*sent, self.receive_new())
 
-    def started(self, mode: str = "gated_send") -> ServerUnderTest:
+    def started(self, mode: str = "gated_send") -> ServerFixture:
         config = ServerConfig(
             port=0,
             smtp_port=0,
@@ -75,7 +75,7 @@ class LiveServer(RuleBasedStateMachine):
             oversight_mode=mode,
             pending_ttl=TTL,
         )
-        server = ServerUnderTest(config)
+        server = ServerFixture(config)
         server.start()
         self.client = httpx.Client(base_url=server.url, timeout=30.0)
         return server
@@ -243,7 +243,7 @@ class LiveServer(RuleBasedStateMachine):
             settled = self.told == expected and set(self.gone) == left
             return settled or None
 
-        if not self.server.services.context.commits.wait_for(look, 10):
+        if not self.server.services.context.commits.wait_for(look, 60):
             assert self.told == expected
         assert sorted(self.gone) == sorted(left)
 

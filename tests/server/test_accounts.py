@@ -26,15 +26,14 @@ def test_the_banner_names_urls_mailbox_and_keys(server: ServerFixture) -> None:
 def test_a_restart_keeps_everything(start: Start, tmp_path: Path) -> None:
     first = start(data=tmp_path / "mail.db")
     keys = first.keys
-    mail = {"subject": "Kept", "idempotency_key": "k"}
-    sent = first.sent(**mail)
+    sent = first.sent(subject="Kept", idempotency_key="k")
     first.deliver(subject="Also kept")
     first.stop()
     second = start(data=tmp_path / "mail.db")
     assert second.ready()["keys"] is None
     assert second.mailbox == first.mailbox
     agent, reviewer = second.http(keys.agent), second.http(keys.reviewer)
-    again = second.send(by=agent, **mail)
+    again = second.send(by=agent, subject="Kept", idempotency_key="k")
     assert (again.status_code, again.json()["id"]) == (200, sent["id"])
     assert [row["subject"] for row in second.emails(agent)] == ["Also kept", "Kept"]
     decided = second.decide(sent["id"], by=reviewer)

@@ -40,7 +40,7 @@ def test_live_mail_goes_through_the_relay(start: Start) -> None:
     server = start_live(start, other)
     assert server.keys.agent.startswith("mm_live_")
     sent = server.sent("agent@other.test")
-    arrived = other.wait_for_message("Offer", timeout=60)
+    arrived = other.wait_for_message("Offer")
     row = server.wait_for_status(sent["id"], "sent")
     assert row["delivered_at"]
     assert arrived["rfc_message_id"] == row["rfc_message_id"]
@@ -75,7 +75,7 @@ def test_a_relay_that_is_away_is_tried_again(start: Start, clock: VirtualClock) 
     server.wait_until(lambda: server.audit("email.retry"))
     other = start(domain="other.test", smtp_port=port)
     clock.advance(timedelta(seconds=6))
-    arrived = other.wait_for_message("Offer", timeout=60)
+    arrived = other.wait_for_message("Offer")
     row = server.wait_for_status(sent["id"], "sent")
     assert arrived["rfc_message_id"] == row["rfc_message_id"]
 
@@ -110,7 +110,6 @@ def test_a_deferred_recipient_is_tried_again_with_the_same_bytes(
     row = server.wait_for_message(
         lambda mail: mail["recipients"][1]["status"] == "deferred",
         direction="outbound",
-        timeout=60,
     )["recipients"][1]
     assert (row["code"], row["text"], row["bounce_type"]) == (450, "4.2.1 greylisted", "soft")
     clock.advance(timedelta(seconds=6))

@@ -137,7 +137,7 @@ def test_mail_of_a_verified_domain_is_signed(
     assert signatures == [("pass", "own.example", True)] * 2
     assert evidence["dmarc"]["result"] == "pass"
     with MultiMail(api_key=keys.admin, base_url=server.url) as client:
-        claim = verify_identity(taken.raw, client.get_signing_key().public_key)
+        claim = verify_identity(taken.raw, client.get_signing_key().model_dump()["public_key"])
     assert claim is not None
     assert (claim.mailbox, claim.mode) == ("sales@own.example", "autonomous")
     assert claim.approved == "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,6 +11,7 @@ import pytest
 from tests.support.server import ServerFixture, Start, refusal
 
 from multimail_server.oversight import FREE, GATED, Mode
+from multimail_server.services.approval_links import NewLink
 from multimail_server.testing import VirtualClock
 
 
@@ -178,3 +180,12 @@ def test_rejected_inbound_mail_stays_hidden(start: Start) -> None:
     shown = server.agent.get(f"{server.box}/emails/{held}")
     assert shown.json()["status"] == "rejected"
     assert "xylophone" not in shown.text
+
+
+def test_an_approval_link_keeps_its_token_out_of_its_repr(server: ServerFixture) -> None:
+    path = f"/v1/oversight/{server.sent()['id']}/approval-link"
+    token = server.reviewer.post(path).json()["token"]
+    link = server.read(lambda tx: tx.approval_link(hashlib.sha256(token.encode()).hexdigest()))
+    assert link is not None
+    assert token not in repr(NewLink(token, link))
+    assert token not in repr(link)

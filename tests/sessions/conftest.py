@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from tests.sessions.support import Durable, OpenStore, open_store_at
+from tests.sessions.support import Durable, OpenStore, locate, open_store_at
 
 from multimail.sessions import MemorySessionStore, SessionStore
 
@@ -15,13 +14,7 @@ from multimail.sessions import MemorySessionStore, SessionStore
 @pytest.fixture(params=["sqlite", "redis"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the location of a durable store, for `open_store_at`."""
-    return _where(request, tmp_path, request.param)
-
-
-def _where(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> str:
-    if kind == "sqlite":
-        return str(tmp_path / "sessions.db")
-    return f"{request.getfixturevalue('redis_server').url}#{uuid4().hex}:"
+    return locate(request, tmp_path, request.param)
 
 
 @pytest.fixture
@@ -44,6 +37,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionSto
     if request.param == "memory":
         yield MemorySessionStore()
         return
-    durable = open_store_at(_where(request, tmp_path, request.param))
+    durable = open_store_at(locate(request, tmp_path, request.param))
     yield durable
     durable.close()

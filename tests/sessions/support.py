@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeAlias
+from uuid import uuid4
+
+import pytest
 
 from multimail.sessions import RedisSessionStore, SendToken, SqliteSessionStore
 
 Durable: TypeAlias = SqliteSessionStore | RedisSessionStore
 OpenStore: TypeAlias = Callable[[], Durable]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def locate(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> str:
+    """Return a new path, or a Redis URL with a new key prefix as its fragment."""
+    if kind == "sqlite":
+        return str(tmp_path / "store.db")
+    return f"{request.getfixturevalue('redis_server').url}#{uuid4().hex}:"
 
 
 def open_store_at(where: str) -> Durable:

@@ -148,7 +148,7 @@ def test_a_commit_notifies_every_other_store(store: PostgresStore, database_url:
     own.clear()
     others.clear()
     set_value(store, "a", "b")
-    assert others.wait(20)
+    assert others.wait(60)
     second.close()
     assert not own.is_set()
 
@@ -180,7 +180,7 @@ def test_claims_survive_a_lost_connection(store: PostgresStore, database_url: st
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
-        assert lost.wait(20)
+        assert lost.wait(60)
         assert len({*run_sql(database_url, holders)} - {*before}) == 1
         for _ in range(2):
             with suppress(StoreUnavailableError), second.claim("msg_1") as theirs:

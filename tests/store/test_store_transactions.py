@@ -83,15 +83,15 @@ def test_a_read_is_one_snapshot(store: Store) -> None:
     def twice(tx: Reader) -> list[int]:
         before = len(tx.thread("mbx_1", "thr_1", 10))
         was_read.set()
-        assert written.wait(20)
+        assert written.wait(60)
         return [before, len(tx.thread("mbx_1", "thr_1", 10))]
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(store.read, twice)
-        assert was_read.wait(20)
+        assert was_read.wait(60)
         store.write(lambda tx: rows.insert(tx, rows.message(2)))
         written.set()
-        assert reading.result(20) == [1, 1]
+        assert reading.result(60) == [1, 1]
     assert len(statuses(store)) == 2
 
 
@@ -101,7 +101,7 @@ def test_of_concurrent_updates_from_one_status_one_succeeds(store: Store) -> Non
     barrier = threading.Barrier(8)
 
     def move(state: State) -> bool:
-        barrier.wait(20)
+        barrier.wait(60)
         return store.write(lambda tx: tx.update_message(message, state)) is not None
 
     with ThreadPoolExecutor(8) as pool:

@@ -26,25 +26,28 @@ class ServerFixture(ServerUnderTest):
 
     @cached_property
     def agent(self) -> httpx.Client:
-        return self._client("agent")
+        return self.http("agent")
 
     @cached_property
     def reviewer(self) -> httpx.Client:
-        return self._client("reviewer")
+        return self.http("reviewer")
 
     @cached_property
     def admin(self) -> httpx.Client:
-        return self._client("admin")
+        return self.http("admin")
 
     @property
     def box(self) -> str:
         """The path of the first mailbox."""
         return f"/v1/mailboxes/{self.mailbox.id}"
 
-    def _client(self, role: str) -> httpx.Client:
-        client = self.http(role)
-        self._cleanup.append(client.close)
-        return client
+    def stop(self) -> None:
+        """Close the clients and stop the server."""
+        for role in ("agent", "reviewer", "admin"):
+            client: httpx.Client | None = self.__dict__.pop(role, None)
+            if client is not None:
+                client.close()
+        super().stop()
 
     def send(self, *to: str, by: httpx.Client | None = None, **fields: Any) -> httpx.Response:
         """Ask for a send with the agent's key, or another's."""
@@ -111,7 +114,6 @@ class ServerFixture(ServerUnderTest):
         return self.wait_for_message(
             lambda row: row["id"] == email_id and row["status"] in statuses,
             direction="outbound",
-            timeout=TIMEOUT,
         )
 
     def pending(self) -> list[Json]:

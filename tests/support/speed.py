@@ -10,6 +10,8 @@ import httpx
 import pytest
 import uvicorn.server
 
+from multimail_server.testing.server import ServerUnderTest
+
 _LONGEST_SLEEP = 0.01
 
 
@@ -24,9 +26,12 @@ def stop_servers_promptly(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(uvicorn.server, "asyncio", _ShortSleeps())
 
 
-def wait_for_deliveries(patch: pytest.MonkeyPatch) -> None:
-    """Let an approval wait 20 seconds for its delivery, not two: a busy machine may need them."""
+def wait_longer(patch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine be late: approvals wait 20 s for a delivery, tests 60 s for a message."""
+    defaults = ServerUnderTest.wait_for_message.__kwdefaults__
+    assert defaults is not None
     patch.setattr("multimail_server.services.decisions._DELIVERY_TIMEOUT", 20.0)
+    patch.setitem(defaults, "timeout", 60.0)
 
 
 class _ShortSleeps:

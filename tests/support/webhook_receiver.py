@@ -111,7 +111,6 @@ class WebhookReceiver:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
@@ -119,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         if len(raw) < length:
             raise ConnectionResetError  # the sender was killed
         headers = {name.lower(): value for name, value in self.headers.items()}
+        assert isinstance(self.server, _Server)
         receiver = self.server.receiver
         status, location = receiver.status, receiver.location
         receiver.take(Posted(self.path, headers, raw))

@@ -83,7 +83,7 @@ class Inbox:
     def deliver(self, *letters: bytes, sender: str = "ann@example.org") -> None:
         """Receive mail in one real SMTP conversation."""
         host, _, port = self.server.smtp.rpartition(":")
-        with smtplib.SMTP(host, int(port), timeout=10) as connection:
+        with smtplib.SMTP(host, int(port), timeout=60) as connection:
             for one in letters:
                 connection.sendmail(sender, [self.address], one)
 

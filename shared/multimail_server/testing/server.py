@@ -93,7 +93,7 @@ class ServerUnderTest(EmbeddedServer):
         if b"\r\n" not in raw:
             raw = raw.replace(b"\n", b"\r\n")
         host, _, port = self.smtp.rpartition(":")
-        with smtplib.SMTP(host.strip("[]"), int(port), timeout=10) as connection:
+        with smtplib.SMTP(host.strip("[]"), int(port), timeout=60) as connection:
             connection.sendmail(sender, [recipient], raw)
 
     def wait_for_message(

@@ -1,4 +1,4 @@
-"""HTML mail to markdown: the one function that decides what of an HTML body is kept."""
+"""HTML mail as Markdown: what a reader sees of an HTML body."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ MAX_HTML_CHARS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Markdown:
-    """An HTML body as markdown.
+    """An HTML body as Markdown.
 
     Attributes:
-        text: The markdown.
-        removed: What of the body people would not have seen and was left out, in words.
+        text: The Markdown.
+        removed: What was removed because a reader would not see it, in words.
     """
 
     text: str
@@ -21,11 +21,11 @@ class Markdown:
 
 
 def html_to_markdown(html: str) -> Markdown:
-    """Return what people see of an HTML body, as markdown. Nothing is fetched.
+    """Return what a reader sees of an HTML body, as Markdown. Nothing is fetched.
 
-    What is hidden by styling is left out, and so are comments, scripts and images with their
-    alternative texts. Of more than 2,000,000 characters nothing is returned: what is not read could
-    hide what is.
+    Text that styles hide, comments, scripts and images with their alternative texts are removed.
+    Of more than 2,000,000 characters nothing is returned, because what is not parsed could hide the
+    rest.
     """
     # Imported with the first HTML mail, which keeps them out of the server's start.
     from .markdown import render_markdown

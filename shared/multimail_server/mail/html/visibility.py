@@ -1,4 +1,4 @@
-"""Hidden text: an HTML body without what a person who opens it would not see."""
+"""Visible text: removes from an HTML body what a person who opens it would not see."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-from .css_rules import (
+from .css_properties import (
     MIN_FONT_SIZE,
     MIN_OPACITY,
-    Ancestors,
-    Element,
-    Rule,
-    StyleSheet,
     get_opacity,
     is_hidden,
     parse_image_color,
     parse_relevant_declarations,
 )
+from .css_rules import Ancestors, Rule, StyledElement, StyleSheet
 from .css_values import (
     BLACK,
     CLEAR,
@@ -39,125 +36,282 @@ MAX_DEPTH = 120
 MAX_BLOCKS = 16
 _MAX_SPAN = 1000
 MAX_COLUMNS = 10_000
-"""The most columns that the cells of a mail may take by `colspan`: a mark is written for each."""
+"""How many columns all `colspan` of a mail may add up to: Markdown has a mark for each."""
 _NEVER_SHOWN = frozenset(
     {
         "head", "meta", "link", "base", "noscript", "template", "object", "embed", "input",
         "select", "datalist", "audio", "video", "canvas", "map", "applet", "param", "source",
     }
 )  # fmt: skip
-_FRAMES = frozenset({"html", "body"})
+_ROOTS = frozenset({"html", "body"})
 VOID_ELEMENTS = frozenset({"area", "br", "col", "hr", "wbr"})
 _NESTING = frozenset({"blockquote", "ul", "ol", "table"})
-_NUMBERS = ("start", "colspan")
-
-
+_NUMERIC_ATTRIBUTES = ("start", "colspan")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _BLANK = re.compile(r"[ \t\r\n\f]+")
 _LONG_BLANK = re.compile(r"[ \t]{100,}")
 
+_LINK_COLOR = Color(0, 0, 238)
+_MIN_OPAQUE_ALPHA = 0.5
+_COLOR_ATTRIBUTES = (("bgcolor", "background-color"), ("color", "color"), ("text", "color"))
+
+
+@dataclass(frozen=True, slots=True)
+class TextStyle:
+    """How text looks at one place.
+
+    Attributes:
+        color: Its color; None if it can't be computed.
+        background: The color behind it; None if that may be an image.
+        font_size: In pixels.
+        is_visible: Whether `visibility` shows it.
+        opacity: The product of the opacities of the element and all elements around it.
+    """
+
+    color: Color | None = BLACK
+    background: Color | None = WHITE
+    font_size: float = ROOT_SIZE
+    is_visible: bool = True
+    opacity: float = 1.0
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether text of this style can be read."""
+        if not self.is_visible or self.font_size < MIN_FONT_SIZE:
+            return False
+        if self.color is None:
+            return True
+        if self.color.is_clear:
+            return False
+        return self.background is None or not is_unreadable_on(self.color, self.background)
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether the element and everything in it is practically transparent."""
+        return self.opacity < MIN_OPACITY
+
+
+class StyleResolver:
+    """Resolves the CSS properties of elements, by the rules of one mail.
+
+    Each distinct style attribute is parsed once, since mail repeats them.
+
+    Args:
+        sheet: The rules of the mail.
+    """
+
+    def __init__(self, sheet: StyleSheet) -> None:
+        self._sheet = sheet
+        self._inline_styles: dict[str, list[Declaration]] = {}
+
+    def resolve(self, element: StyledElement, ancestors: Ancestors) -> tuple[dict[str, str], int]:
+        """Return the relevant properties of an element, and how many steps of work it took.
+
+        More specific rules win over others, later ones over earlier ones, the style attribute over
+        rules, and `!important` over all (CSS Cascade 4).
+
+        Args:
+            element: The element.
+            ancestors: The elements around it.
+        """
+        candidates = self._sheet.candidates(element)
+        matching = [rule for rule in candidates if rule.applies(element, ancestors)]
+        matching.sort(key=_rank)
+        declarations = [declared for rule in matching for declared in rule.declarations]
+        text = element.attributes.get("style")
+        if text:
+            declarations += self._parse_inline(text)
+        properties = _parse_presentational_attributes(element)
+        for important in (False, True) if declarations else ():
+            for declaration in declarations:
+                if declaration.important is important:
+                    properties[declaration.name] = declaration.value
+        return properties, 1 + len(candidates) + len(matching) + ancestors.take_step_count()
+
+    def _parse_inline(self, text: str) -> list[Declaration]:
+        declarations = self._inline_styles.get(text)
+        if declarations is None:
+            declarations = self._inline_styles[text] = parse_relevant_declarations(text)
+        return declarations
+
+
+def _rank(rule: Rule) -> tuple[int, int, int, int]:
+    return rule.rank
+
+
+def _parse_presentational_attributes(element: StyledElement) -> dict[str, str]:
+    """Return the properties that attributes of older HTML set (HTML, section 15)."""
+    attributes = element.attributes
+    properties: dict[str, str] = {}
+    if "hidden" in attributes or (element.tag == "dialog" and "open" not in attributes):
+        properties["display"] = "none"
+    if element.tag == "a" and "href" in attributes:
+        properties["color"] = "-link"
+    for attribute, name in _COLOR_ATTRIBUTES:
+        if attribute not in attributes or (attribute == "text" and element.tag != "body"):
+            continue
+        value = attributes[attribute].strip().lower()
+        if value:
+            properties[name] = value if parse_color(value) else f"#{value}"
+    if attributes.get("background"):
+        properties["background-image"] = "image"
+    return properties
+
+
+def compute_style(outer: TextStyle, properties: Mapping[str, str]) -> TextStyle:
+    """Return the style of text in an element.
+
+    Args:
+        outer: The style around the element.
+        properties: The properties of the element.
+    """
+    if not properties:
+        return outer
+    return TextStyle(
+        color=_compute_color(outer.color, properties),
+        background=_compute_background(outer, properties),
+        font_size=_compute_size(outer.font_size, properties.get("font-size", "")),
+        is_visible=_compute_visibility(outer.is_visible, properties.get("visibility", "")),
+        opacity=outer.opacity * get_opacity(properties),
+    )
+
+
+def _compute_color(outer: Color | None, properties: Mapping[str, str]) -> Color | None:
+    value = properties.get("-webkit-text-fill-color", properties.get("color", ""))
+    if value in ("", "inherit", "unset", "currentcolor"):
+        return outer
+    if value == "-link":
+        return _LINK_COLOR
+    if value in ("initial", "revert"):
+        return BLACK
+    # A color that can't be computed, by `var()` or `oklch()`, may be that of the background.
+    return parse_color(value) or (CLEAR if "(" in value else None)
+
+
+def _compute_background(outer: TextStyle, properties: Mapping[str, str]) -> Color | None:
+    background = outer.background
+    value = properties.get("background-color", "")
+    if value:
+        color = outer.color if value == "currentcolor" else parse_color(value)
+        background = None if color is None and "(" in value else background
+        if color is not None and color.alpha >= _MIN_OPAQUE_ALPHA:
+            background = color
+    image = properties.get("background-image", "none")
+    if image in ("none", "initial", "unset", "revert"):
+        return background
+    return parse_image_color(image)
+
+
+def _compute_size(outer: float, value: str) -> float:
+    size = parse_font_size(value, outer) if value else None
+    return outer if size is None else size
+
+
+def _compute_visibility(outer: bool, value: str) -> bool:
+    if value in ("", "inherit", "unset"):
+        return outer
+    return value in ("visible", "initial", "revert")
+
 
 @dataclass(frozen=True, slots=True)
 class VisibleHtml:
-    """An HTML body as people see it.
+    """The visible part of an HTML body.
 
     Attributes:
-        html: Its source, safe to parse: shallow, complete, without scripts, styles and comments.
-        removed: What was taken out, in words: "3 hidden elements".
+        html: Its source: shallow, complete, escaped, without scripts, styles and comments.
+        removed: What was removed, in words such as "3 hidden elements".
     """
 
     html: str
     removed: tuple[str, ...]
 
 
-def extract_visible_html(html: str, most: int) -> VisibleHtml:
-    """Return what of an HTML body people see. Nothing is fetched, and nothing hostile is slow.
+def extract_visible_html(html: str, max_chars: int) -> VisibleHtml:
+    """Return what a reader sees of an HTML body, in linear time. Nothing is fetched.
 
-    What styling hides goes, by style attributes and by the mail's own style elements; so do
-    comments, scripts and alternative texts of images. Where a mail is beyond the limits its
-    rest goes too, and all of it if the rest could hide what stands before: what cannot be checked
-    is not shown.
+    Text that style attributes or the mail's own style elements hide is removed, and so are
+    comments, scripts and alternative texts of images. What is beyond the limits is removed too, and
+    everything if the rest could hide what precedes it: what can't be checked is not shown.
 
     Args:
         html: The source.
-        most: How many characters of it are read.
+        max_chars: How many characters of it are parsed.
     """
-    source = HtmlSource(html, most)
+    source = HtmlSource(html, max_chars)
     sheet = StyleSheet(source.styles)
-    reader = _VisibleWriter(sheet)
+    writer = _VisibleWriter(sheet)
     root, is_cut = None, sheet.is_cut or source.is_cut
     if not (sheet.is_cut or source.reaches_back):
         root, is_deep = parse_tree(source.tokens, has_rules=sheet.count > 0)
         is_cut |= is_deep
     if root is not None:
-        reader.read(root)
+        writer.write(root)
     counts = {
-        "hidden element": reader.counts["hidden"],
+        "hidden element": writer.counts["hidden"],
         "comment": source.comments,
-        "alternative text of an image": reader.counts["alt"],
+        "alternative text of an image": writer.counts["alt"],
     }
-    removed = [_pluralise(count, what) for what, count in counts.items() if count]
-    if is_cut or reader.is_cut:
+    removed = [_pluralise(count, kind) for kind, count in counts.items() if count]
+    if is_cut or writer.is_cut:
         removed.append("the rest, which is too large to check for hidden text")
-    return VisibleHtml("".join(reader.written), tuple(removed))
+    return VisibleHtml("".join(writer.written), tuple(removed))
 
 
-def _pluralise(count: int, what: str) -> str:
-    head, space, tail = what.partition(" of ")
-    many = head if count == 1 else f"{head}s"
-    return f"{count} {many}{space}{tail}"
+def _pluralise(count: int, kind: str) -> str:
+    noun, of, rest = kind.partition(" of ")
+    return f"{count} {noun if count == 1 else f'{noun}s'}{of}{rest}"
 
 
 @dataclass(slots=True)
 class _OpenElement:
-    """An element that is being read."""
+    """An element whose end was not reached yet."""
 
     node: Node
-    look: TextStyle
+    style: TextStyle
     name: str
     is_written: bool
 
 
 class _VisibleWriter:
-    """One walk through the tree, without recursion, that writes down what is seen."""
+    """Walks through a tree, without recursion, and writes what is visible."""
 
     def __init__(self, sheet: StyleSheet) -> None:
         self.written: list[str] = []
         self.counts: Counter[str] = Counter()
         self.is_cut = False
-        self._styles = StyleResolver(sheet)
-        self._looks_above = sheet.looks_above
+        self._resolver = StyleResolver(sheet)
+        self._needs_ancestors = sheet.needs_ancestors
         self._open: list[_OpenElement] = []
-        self._above = Ancestors()
+        self._ancestors = Ancestors()
         self._steps = 0
         self._depth = self._nesting = self._pre = self._columns = 0
 
-    def read(self, root: Node) -> None:
-        """Write down what is seen of `root`, as far as the limits allow."""
+    def write(self, root: Node) -> None:
+        """Write what is visible of `root`, as far as the limits allow."""
         node: Node | None = root
-        look = TextStyle()
+        style = TextStyle()
         nodes = 0
         while node is not None or self._open:
             if node is None:
-                node, look = self._close()
+                node, style = self._close()
                 continue
             nodes += 1
             if nodes > MAX_NODES or self._steps > MAX_STEPS:
                 self.is_cut = True
                 break
-            inner = self._enter(node, look)
+            inner = self._enter(node, style)
             if inner is None:
                 node = node.next if self._open else None
             else:
-                node, look = node.first_child, inner
+                node, style = node.first_child, inner
         while self._open:
             self._close()
 
-    def _enter(self, node: Node, look: TextStyle) -> TextStyle | None:
-        """Write a node; return how text inside of it looks, or None if none of it is to be read."""
+    def _enter(self, node: Node, outer: TextStyle) -> TextStyle | None:
+        """Write the start of a node; return its style, or None if its content is skipped."""
         name = node.tag or ""
         if name == "-text":
-            self._text(node.text_content or "", look)
+            self._write_text(node.text_content or "", outer)
             return None
         if not name[:1].isalpha() or name in _NEVER_SHOWN:
             return None
@@ -165,61 +319,64 @@ class _VisibleWriter:
         if name == "img":
             self.counts["alt"] += bool(attributes.get("alt", "").strip())
             return None
-        element = Element(name, attributes)
-        style, steps = self._styles.of(element, self._above)
+        element = StyledElement(name, attributes)
+        properties, steps = self._resolver.resolve(element, self._ancestors)
         self._steps += steps
-        inner = compute_style(look, style)
-        if is_hidden(style) or inner.is_faded:
+        inner = compute_style(outer, properties)
+        if is_hidden(properties) or inner.is_transparent:
             self.counts["hidden"] += _has_text(node)
             return None
-        return self._opened(node, element, inner)
+        return self._open_element(node, element, inner)
 
-    def _text(self, text: str, look: TextStyle) -> None:
-        if text.strip() and not look.shows_text:
+    def _write_text(self, text: str, style: TextStyle) -> None:
+        if text.strip() and not style.is_readable:
             self.counts["hidden"] += 1
             return
-        blanks = _LONG_BLANK.sub(" " * 100, text) if self._pre else _BLANK.sub(" ", text)
-        self.written.append(escape(blanks, quote=False))
+        collapsed = _LONG_BLANK.sub(" " * 100, text) if self._pre else _BLANK.sub(" ", text)
+        self.written.append(escape(collapsed, quote=False))
 
-    def _opened(self, node: Node, element: Element, inner: TextStyle) -> TextStyle | None:
+    def _open_element(
+        self, node: Node, element: StyledElement, style: TextStyle
+    ) -> TextStyle | None:
         name = element.tag
         too_deep = self._depth >= MAX_DEPTH or (name in _NESTING and self._nesting >= MAX_BLOCKS)
-        is_written = name not in _FRAMES and not too_deep
+        is_written = name not in _ROOTS and not too_deep
         if is_written:
-            self.written.append(self._start(element))
+            self.written.append(self._format_start_tag(element))
         elif too_deep and self.written[-1:] != [" "]:
             self.written.append(" ")
         if name in VOID_ELEMENTS:
             return None
-        self._open.append(_OpenElement(node, inner, name, is_written))
-        if self._looks_above:
-            self._above.add(element)
+        self._open.append(_OpenElement(node, style, name, is_written))
+        if self._needs_ancestors:
+            self._ancestors.add(element)
         if is_written:
             self._count(name, 1)
-        return inner
+        return style
 
     def _close(self) -> tuple[Node | None, TextStyle]:
-        """Close the innermost element; return what follows it, and how text looks there."""
-        done = self._open.pop()
-        if self._looks_above:
-            self._above.pop()
-        if done.is_written:
-            self._count(done.name, -1)
-            self.written.append(f"</{done.name}>")
-        around = self._open[-1].look if self._open else TextStyle()
-        return (done.node.next if self._open else None), around
+        """Close the innermost element; return the node after it, and the style there."""
+        element = self._open.pop()
+        if self._needs_ancestors:
+            self._ancestors.pop()
+        if element.is_written:
+            self._count(element.name, -1)
+            self.written.append(f"</{element.name}>")
+        if not self._open:
+            return None, TextStyle()
+        return element.node.next, self._open[-1].style
 
-    def _start(self, element: Element) -> str:
-        """Return a start tag, with the attributes that markdown has a use for."""
-        given = element.attributes
-        said = ""
-        if "href" in given:
-            said = f' href="{escape("".join(given["href"].split()))}"'
-        for name in _NUMBERS:
-            number = "".join(given[name].split()) if name in given else ""
+    def _format_start_tag(self, element: StyledElement) -> str:
+        """Return a start tag with the attributes that Markdown needs."""
+        attributes = element.attributes
+        written = ""
+        if "href" in attributes:
+            written = f' href="{escape("".join(attributes["href"].split()))}"'
+        for name in _NUMERIC_ATTRIBUTES:
+            number = "".join(attributes.get(name, "").split())
             if _NUMBER.fullmatch(number) and self._has_room(name, int(number)):
-                said += f' {name}="{number}"'
-        return f"<{element.tag}{said}>"
+                written += f' {name}="{number}"'
+        return f"<{element.tag}{written}>"
 
     def _has_room(self, name: str, number: int) -> bool:
         if name == "colspan":
@@ -234,164 +391,3 @@ class _VisibleWriter:
 
 def _has_text(node: Node) -> bool:
     return bool(node.text().strip())
-
-
-_LINK_COLOR = Color(0, 0, 238)
-_MIN_OPAQUE_ALPHA = 0.5
-_COLOR_ATTRIBUTES = (("bgcolor", "background-color"), ("color", "color"), ("text", "color"))
-
-
-@dataclass(frozen=True, slots=True)
-class TextStyle:
-    """How text looks at one place: what is inherited, and what lies behind it.
-
-    Attributes:
-        colour: Its colour; None where that is not known.
-        behind: The colour behind it; None where an image may be.
-        size: Of its font, in pixels.
-        shown: Whether `visibility` lets it show.
-        opacity: Of all that it stands in.
-    """
-
-    colour: Color | None = BLACK
-    behind: Color | None = WHITE
-    size: float = ROOT_SIZE
-    shown: bool = True
-    opacity: float = 1.0
-
-    @property
-    def shows_text(self) -> bool:
-        """Whether text that looks like this can be read."""
-        if not self.shown or self.size < MIN_FONT_SIZE:
-            return False
-        if self.colour is None:
-            return True
-        if self.colour.is_clear:
-            return False
-        return self.behind is None or not is_unreadable_on(self.colour, self.behind)
-
-    @property
-    def is_faded(self) -> bool:
-        """Whether it is as good as transparent, and all that stands in it."""
-        return self.opacity < MIN_OPACITY
-
-
-class StyleResolver:
-    """The properties that matter of each element of one mail.
-
-    A mail says the same style attribute again and again: each is read once.
-
-    Args:
-        sheet: The rules of the mail.
-    """
-
-    def __init__(self, sheet: StyleSheet) -> None:
-        self._sheet = sheet
-        self._read: dict[str, list[Declaration]] = {}
-
-    def of(self, element: Element, above: Ancestors) -> tuple[dict[str, str], int]:
-        """Return the properties of an element that matter, and how much work that was.
-
-        Later ones win, more specific ones, the style attribute, and `!important` (CSS Cascade 4).
-
-        Args:
-            element: The element.
-            above: What it stands in.
-        """
-        looked_at = self._sheet.candidates(element)
-        matching = [rule for rule in looked_at if rule.applies(element, above)]
-        matching.sort(key=_rank)
-        said = [one for rule in matching for one in rule.declarations]
-        text = element.attributes.get("style")
-        if text:
-            said += self._inline(text)
-        style = _parse_presentational_attributes(element)
-        for important in (False, True) if said else ():
-            for one in said:
-                if one.important is important:
-                    style[one.name] = one.value
-        return style, 1 + len(looked_at) + len(matching) + above.walked()
-
-    def _inline(self, text: str) -> list[Declaration]:
-        found = self._read.get(text)
-        if found is None:
-            found = self._read[text] = parse_relevant_declarations(text)
-        return found
-
-
-def _rank(rule: Rule) -> tuple[int, int, int, int]:
-    return rule.rank
-
-
-def _parse_presentational_attributes(element: Element) -> dict[str, str]:
-    """Return what the attributes of older HTML stand for (HTML, section 15)."""
-    given = element.attributes
-    style: dict[str, str] = {}
-    if "hidden" in given or (element.tag == "dialog" and "open" not in given):
-        style["display"] = "none"
-    if element.tag == "a" and "href" in given:
-        style["color"] = "-link"
-    for attribute, name in _COLOR_ATTRIBUTES:
-        if attribute not in given or (attribute == "text" and element.tag != "body"):
-            continue
-        value = given[attribute].strip().lower()
-        if value:
-            style[name] = value if parse_color(value) else f"#{value}"
-    if given.get("background"):
-        style["background-image"] = "image"
-    return style
-
-
-def compute_style(around: TextStyle, style: Mapping[str, str]) -> TextStyle:
-    """Return how text in an element looks.
-
-    Args:
-        around: How it looks around the element.
-        style: The properties of the element.
-    """
-    if not style:
-        return around
-    return TextStyle(
-        colour=_compute_color(around.colour, style),
-        behind=_compute_background(around, style),
-        size=_compute_size(around.size, style.get("font-size", "")),
-        shown=_compute_visibility(around.shown, style.get("visibility", "")),
-        opacity=around.opacity * get_opacity(style),
-    )
-
-
-def _compute_color(around: Color | None, style: Mapping[str, str]) -> Color | None:
-    value = style.get("-webkit-text-fill-color", style.get("color", ""))
-    if value in ("", "inherit", "unset", "currentcolor"):
-        return around
-    if value == "-link":
-        return _LINK_COLOR
-    if value in ("initial", "revert"):
-        return BLACK
-    # A colour that cannot be worked out, by `var()` or `oklch()`, may be that of what is behind.
-    return parse_color(value) or (CLEAR if "(" in value else None)
-
-
-def _compute_background(around: TextStyle, style: Mapping[str, str]) -> Color | None:
-    behind = around.behind
-    plain = style.get("background-color", "")
-    if plain:
-        paint = around.colour if plain == "currentcolor" else parse_color(plain)
-        behind = None if paint is None and "(" in plain else behind
-        if paint is not None and paint.alpha >= _MIN_OPAQUE_ALPHA:
-            behind = paint
-    image = style.get("background-image", "none")
-    if image in ("none", "initial", "unset", "revert"):
-        return behind
-    return parse_image_color(image)
-
-
-def _compute_size(around: float, value: str) -> float:
-    size = parse_font_size(value, around) if value else None
-    return around if size is None else size
-
-
-def _compute_visibility(around: bool, value: str) -> bool:
-    if value in ("", "inherit", "unset"):
-        return around
-    return value in ("visible", "initial", "revert")

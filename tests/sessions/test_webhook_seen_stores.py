@@ -6,13 +6,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import run
-from uuid import uuid4
 
 import pytest
+from tests.sessions.support import locate
 from tests.support.redis_server import RedisServer
 
 from multimail import ConfigurationError, SessionStoreUnavailableError
@@ -30,28 +30,14 @@ def open_store_at(where: str) -> SqliteSeenStore | RedisSeenStore:
     return SqliteSeenStore(where)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the location of a durable store, for `open_store_at`."""
-    return _where(request, tmp_path, request.param)
-
-
-def _where(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> str:
-    if kind == "sqlite":
-        return str(tmp_path / "seen.db")
-    return f"{request.getfixturevalue('redis_server').url}#{uuid4().hex}:"
-
-
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def seen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SeenStore]:
     """Return each kind of store."""
-    with ExitStack() as stack:
-        if request.param == "memory":
-            yield MemorySeenStore()
-        else:
-            yield stack.enter_context(
-                closing(open_store_at(_where(request, tmp_path, request.param)))
-            )
+    if request.param == "memory":
+        yield MemorySeenStore()
+        return
+    with closing(open_store_at(locate(request, tmp_path, request.param))) as store:
+        yield store
 
 
 def test_an_event_is_new_once(seen: SeenStore) -> None:
@@ -105,7 +91,7 @@ def test_ids_are_kept_for_the_retention(kind: str, tmp_path: Path) -> None:
 
 ADD = """
 import sys
-from tests.client.test_webhook_seen_stores import open_store_at
+from tests.sessions.test_webhook_seen_stores import open_store_at
 
 seen = open_store_at(sys.argv[1])
 print(sum(seen.add(f"evt_{number}") for number in range(50)))

@@ -1,4 +1,4 @@
-"""The killer of the kill proof: it ends a run of the server at a moment that was rolled before."""
+"""Plans of when to kill the server, and the killer that carries one out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from tests.proofs.served import Served
+from tests.support.server_launcher import ServerProcess
 
 Moment = Literal[
     "acknowledged",
@@ -21,9 +21,9 @@ Moment = Literal[
 ]
 _MOMENTS: tuple[Moment, ...] = get_args(Moment)
 _WEIGHTS = (5, 2, 2, 1, 1, 1)
-_AT_LATEST = 400
-"""So much is acknowledged only where what the plan waits for never comes."""
-_MOST: dict[Moment, int] = {"acknowledged": 40, **dict.fromkeys(_MOMENTS[3:5], 20)}
+_MAX_ACKNOWLEDGED = 400
+"""More is acknowledged only where the event that the plan waits for never comes."""
+_MAX_COUNT: dict[Moment, int] = {"acknowledged": 40, **dict.fromkeys(_MOMENTS[3:5], 20)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +35,32 @@ class Plan:
     pause: float
 
     @classmethod
-    def roll(cls, dice: random.Random) -> Plan:
+    def draw(cls, dice: random.Random) -> Plan:
         """Return the next plan."""
         at: Moment = dice.choices(_MOMENTS, _WEIGHTS)[0]
         pause = 0.15 if at == "start" else dice.choice([0.0, 0.002, 0.01])
-        return cls(at, dice.randint(1, _MOST.get(at, 5)), dice.uniform(0.0, pause))
+        return cls(at, dice.randint(1, _MAX_COUNT.get(at, 5)), dice.uniform(0.0, pause))
 
 
 class Killer:
     """Kills one run of the server as its plan says."""
 
-    def __init__(self, plan: Plan, served: Served) -> None:
-        self._plan, self._served = plan, served
+    def __init__(self, plan: Plan, server: ServerProcess) -> None:
+        self._plan, self._server = plan, server
         self._lock = threading.Lock()
         self._seen: Counter[Moment] = Counter()
 
     def acknowledged(self) -> None:
-        """Hear that the server has acknowledged something."""
-        if self._is_now("acknowledged") or self._seen["acknowledged"] == _AT_LATEST:
+        """Note that the server has acknowledged something."""
+        if self._is_now("acknowledged") or self._seen["acknowledged"] == _MAX_ACKNOWLEDGED:
             self._kill()
 
     def handed_over(self) -> None:
-        """Hear that the relay has a message, which it has not answered yet."""
+        """Note that the relay has a message, which it has not answered yet."""
         self._about_to_answer("before the relay's answer", "after the relay's answer")
 
     def posted(self) -> None:
-        """Hear that the receiver has an event, which it has not answered yet."""
+        """Note that the receiver has an event, which it has not answered yet."""
         self._about_to_answer("before the webhook's answer", "after the webhook's answer")
 
     def _about_to_answer(self, before: Moment, after: Moment) -> None:
@@ -76,4 +76,4 @@ class Killer:
 
     def _kill(self) -> None:
         time.sleep(self._plan.pause)
-        self._served.kill()
+        self._server.kill()

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from multimail_server.testing.server import ServerUnderTest
-
-Start = Callable[..., ServerUnderTest]
+from tests.support.server import ServerFixture
 
 
 @pytest.fixture
-def quiet(server: ServerUnderTest) -> ServerUnderTest:
+def quiet(server: ServerFixture) -> ServerFixture:
     """The file's server, empty."""
     server.reset()
     return server
 
 
-def send(server: ServerUnderTest, subject: str) -> str:
-    body = {"to": ["ann@example.org"], "subject": subject, "markdown": "Hi"}
-    answer = server.http("agent").post(f"/v1/mailboxes/{server.mailbox.id}/send", json=body)
-    return str(answer.json()["id"])
-
-
-def test_each_filter_alone_and_all_together(quiet: ServerUnderTest) -> None:
+def test_each_filter_alone_and_all_together(quiet: ServerFixture) -> None:
     quiet.deliver("1", subject="One", sender="ann@example.org")
     quiet.deliver("2", subject="Two", sender="bob@example.org")
-    out = send(quiet, "Two")
+    out = quiet.sent(subject="Two")["id"]
     assert quiet.wait_for_message(sender="Ann@Example.org")["subject"] == "One"
     assert quiet.wait_for_message(subject="One")["from"] == "ann@example.org"
     assert quiet.wait_for_message(direction="outbound")["id"] == out
@@ -42,24 +32,24 @@ def test_each_filter_alone_and_all_together(quiet: ServerUnderTest) -> None:
     assert found["from"] == "bob@example.org"
 
 
-def test_it_returns_when_a_status_comes_about(quiet: ServerUnderTest) -> None:
-    out = send(quiet, "Held")
+def test_it_returns_when_a_status_comes_about(quiet: ServerFixture) -> None:
+    out = quiet.sent(subject="Held")["id"]
     found: list[dict[str, Any]] = []
     waiting = threading.Thread(
         target=lambda: found.append(quiet.wait_for_message(direction="outbound", status="sent"))
     )
     waiting.start()
     decision = {"email_id": out, "action": "approve"}
-    quiet.http("reviewer").post("/v1/oversight/decide", json=decision)
+    quiet.reviewer.post("/v1/oversight/decide", json=decision)
     waiting.join()
     assert found[0]["id"] == out
 
 
-def test_what_does_not_come_is_told_with_what_was_there(quiet: ServerUnderTest) -> None:
+def test_what_does_not_come_is_told_with_what_was_there(quiet: ServerFixture) -> None:
     with pytest.raises(TimeoutError, match="none at all"):
         quiet.wait_for_message("X", timeout=0)
     quiet.deliver("1", subject="One", sender="ann@example.org")
-    send(quiet, "Two")
+    quiet.sent(subject="Two")["id"]
     with pytest.raises(TimeoutError) as problem:
         quiet.wait_for_message(sender="bob@example.org", subject="One", timeout=0)
     said = str(problem.value)
@@ -69,8 +59,6 @@ def test_what_does_not_come_is_told_with_what_was_there(quiet: ServerUnderTest) 
 
 
 @pytest.mark.parametrize("wrong", [{"direction": "sideways"}, {"status": "delivered"}])
-def test_what_can_never_come_is_not_waited_for(
-    quiet: ServerUnderTest, wrong: dict[str, str]
-) -> None:
+def test_what_can_never_come_is_not_waited_for(quiet: ServerFixture, wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong.values()))):
         quiet.wait_for_message(**wrong, timeout=600)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,14 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.server.endpoints import Endpoint, listening
+from tests.support.server import Json, ServerFixture, Start, accepted, refusal
+from tests.support.server_launcher import ServerLauncher
+from tests.support.webhook_receiver import WebhookReceiver
 
 from multimail.webhooks import verify
 from multimail_server.testing import VirtualClock
-from multimail_server.testing.server import ServerUnderTest
 
-Start = Callable[..., ServerUnderTest]
-Row = dict[str, Any]
 SCHEDULE = [
     timedelta(seconds=5),
     timedelta(minutes=5),
@@ -36,58 +29,32 @@ SCHEDULE = [
 ]
 
 
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    """An endpoint that accepts everything, until it is told otherwise."""
-    with listening() as running:
-        yield running
-
-
-def subscribe(server: ServerUnderTest, url: str, *events: str) -> Row:
+def subscribe(server: ServerFixture, url: str, *events: str) -> Json:
     body = {"url": url, "events": list(events or ["message.received"])}
-    made: Row = server.http("admin").post("/v1/webhooks", json=body).json()
-    return made
+    return accepted(server.admin.post("/v1/webhooks", json=body), 201)
 
 
-def deliveries(server: ServerUnderTest, **query: Any) -> list[Row]:
-    rows: list[Row] = (
-        server.http("admin").get("/v1/webhook-deliveries", params=query).json()["deliveries"]
-    )
+def deliveries(server: ServerFixture, **query: Any) -> list[Json]:
+    rows: list[Json] = server.admin.get("/v1/webhook-deliveries", params=query).json()["deliveries"]
     return rows
 
 
-def until(server: ServerUnderTest, look: Callable[[Row], bool], **query: Any) -> Row:
-    """Return the first delivery of which `look` is true, as soon as one is committed."""
-
-    def find() -> Row | None:
-        return next((row for row in deliveries(server, **query) if look(row)), None)
-
-    found: Row | None = server.services.context.commits.wait_for(find, 20)
-    assert found is not None, deliveries(server)
-    return found
+def wait_for_delivery(server: ServerFixture, **fields: object) -> Json:
+    """Return the first delivery that has these fields, as soon as one is committed."""
+    return server.wait_until(
+        lambda: next((row for row in deliveries(server) if fields.items() <= row.items()), None)
+    )
 
 
-def tried(server: ServerUnderTest, times: int) -> Row:
-    """Return the first delivery that was tried so many times."""
-    return until(server, lambda row: row["attempts"] == times)
+def get_webhook(server: ServerFixture, hook: Json) -> Json:
+    return accepted(server.admin.get(f"/v1/webhooks/{hook['id']}"))
 
 
-def hook_of(server: ServerUnderTest, hook: Row) -> Row:
-    found: Row = server.http("admin").get(f"/v1/webhooks/{hook['id']}").json()
-    return found
-
-
-def actions(server: ServerUnderTest) -> list[str]:
-    entries = server.http("admin").get("/v1/audit-log").json()["entries"]
-    actions = [entry["action"] for entry in entries]
-    return [one for one in actions if not one.startswith("request.")]
-
-
-def test_a_delivery_is_in_the_history(start: Start, endpoint: Endpoint) -> None:
+def test_a_delivery_is_in_the_history(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     hook = subscribe(server, endpoint.url)
     server.deliver(subject="Told")
-    row = until(server, lambda row: row["status"] == "delivered")
+    row = wait_for_delivery(server, status="delivered")
     assert row["webhook_id"] == hook["id"]
     assert row["message_id"] == server.wait_for_message("Told")["id"]
     assert (row["event"], row["attempts"], row["response_status"], row["error"]) == (
@@ -97,11 +64,11 @@ def test_a_delivery_is_in_the_history(start: Start, endpoint: Endpoint) -> None:
         None,
     )
     assert row["next_attempt_at"] is None
-    assert hook_of(server, hook)["last_success_at"] == row["delivered_at"]
+    assert get_webhook(server, hook)["last_success_at"] == row["delivered_at"]
 
 
 def test_the_schedule_and_the_end_of_a_dead_endpoint(
-    start: Start, endpoint: Endpoint, clock: VirtualClock
+    start: Start, endpoint: WebhookReceiver, clock: VirtualClock
 ) -> None:
     server = start(clock=clock)
     hook = subscribe(server, endpoint.url)
@@ -109,28 +76,30 @@ def test_the_schedule_and_the_end_of_a_dead_endpoint(
     began = clock.now()
     server.deliver(subject="Dead")
     for number, wait in enumerate(SCHEDULE, start=1):
-        row = tried(server, number)
+        row = wait_for_delivery(server, attempts=number)
         assert (row["status"], row["response_status"]) == ("pending", 500)
         due = datetime.fromisoformat(row["next_attempt_at"])
         assert due == clock.now() + wait
         clock.advance(wait)
-    row = until(server, lambda row: row["status"] == "failed")
+    row = wait_for_delivery(server, status="failed")
     assert row["attempts"] == len(SCHEDULE) + 1 == len(endpoint.posted)
     assert len({posted.id for posted in endpoint.posted}) == 1
     assert len({posted.raw for posted in endpoint.posted}) == 1
     moments = [int(posted.headers["webhook-timestamp"]) for posted in endpoint.posted]
     steps = [timedelta(seconds=b - a) for a, b in pairwise(moments)]
     assert (moments[0], steps) == (int(began.timestamp()), SCHEDULE)
-    shown = hook_of(server, hook)
+    shown = get_webhook(server, hook)
     assert (shown["status"], shown["enabled"]) == ("disabled", False)
-    assert "8 tries" in shown["disabled_reason"]
+    assert "8 attempts" in shown["disabled_reason"]
     assert "500" in shown["disabled_reason"]
-    assert actions(server)[0] == "webhook.disable"
+    assert server.audit("webhook.disable", "email.receive")[0]["action"] == "webhook.disable"
 
 
-def test_nothing_is_dropped_while_an_endpoint_is_disabled(start: Start, endpoint: Endpoint) -> None:
+def test_nothing_is_dropped_while_an_endpoint_is_disabled(
+    start: Start, endpoint: WebhookReceiver
+) -> None:
     server = start()
-    admin, hook = server.http("admin"), subscribe(server, endpoint.url)
+    admin, hook = server.admin, subscribe(server, endpoint.url)
     path = f"/v1/webhooks/{hook['id']}"
     assert admin.patch(path, json={"enabled": False}).json()["disabled_reason"] == "by request"
     server.deliver(subject="Meanwhile")
@@ -139,66 +108,67 @@ def test_nothing_is_dropped_while_an_endpoint_is_disabled(start: Start, endpoint
     assert "replay" in row["error"]
     replay = f"/v1/webhook-deliveries/{row['id']}/replay"
     refused = admin.post(replay)
-    assert (refused.status_code, refused.json()["code"]) == (409, "webhook_disabled")
+    assert refusal(refused) == (409, "webhook_disabled")
     enabled = admin.patch(path, json={"enabled": True}).json()
     assert (enabled["status"], enabled["disabled_reason"]) == ("enabled", None)
     assert admin.post(replay).status_code == 202
     assert endpoint.wait(1)[0].event["subject"] == "Meanwhile"
-    assert actions(server)[:3] == ["webhook.replay", "webhook.enable", "email.receive"]
+    actions = ("webhook.replay", "webhook.enable", "email.receive")
+    assert tuple(entry["action"] for entry in server.audit(*actions)) == actions
 
 
 def test_one_that_works_otherwise_is_not_disabled(
-    start: Start, endpoint: Endpoint, clock: VirtualClock
+    start: Start, endpoint: WebhookReceiver, clock: VirtualClock
 ) -> None:
     server = start(clock=clock)
     hook = subscribe(server, endpoint.url)
     endpoint.status = 500
     server.deliver(subject="Unlucky")
-    first = tried(server, 1)
+    first = wait_for_delivery(server, attempts=1)
     clock.advance(timedelta(seconds=1))
     endpoint.status = 200
     server.deliver(subject="Lucky")
-    until(server, lambda row: row["status"] == "delivered")
+    wait_for_delivery(server, status="delivered")
     endpoint.status = 500
     for number, wait in enumerate(SCHEDULE, start=1):
-        tried(server, number)
+        wait_for_delivery(server, attempts=number)
         clock.advance(wait)
-    row = until(server, lambda row: row["status"] == "failed")
+    row = wait_for_delivery(server, status="failed")
     assert row["id"] == first["id"]
-    assert hook_of(server, hook)["status"] == "enabled"
+    assert get_webhook(server, hook)["status"] == "enabled"
 
 
-def test_gone_disables_at_once(start: Start, endpoint: Endpoint) -> None:
+def test_gone_disables_at_once(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     hook = subscribe(server, endpoint.url)
     endpoint.status = 410
     server.deliver()
-    row = until(server, lambda row: row["status"] == "failed")
+    row = wait_for_delivery(server, status="failed")
     assert (row["attempts"], row["response_status"]) == (1, 410)
-    assert "410" in hook_of(server, hook)["disabled_reason"]
+    assert "410" in get_webhook(server, hook)["disabled_reason"]
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_a_failure(start: Start, endpoint: Endpoint, status: int) -> None:
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308])
+def test_a_redirect_is_a_failure(start: Start, endpoint: WebhookReceiver, status: int) -> None:
     server = start()
-    with listening() as elsewhere:
+    with WebhookReceiver() as elsewhere:
         endpoint.status, endpoint.location = status, elsewhere.url
         subscribe(server, endpoint.url)
         server.deliver()
-        row = tried(server, 1)
+        row = wait_for_delivery(server, attempts=1)
         assert (row["status"], row["response_status"]) == ("pending", status)
         assert "redirect" in row["error"]
         assert elsewhere.posted == []
 
 
-def test_an_endpoint_that_does_not_answer_is_left(start: Start, endpoint: Endpoint) -> None:
+def test_an_endpoint_that_does_not_answer_is_left(start: Start, endpoint: WebhookReceiver) -> None:
     endpoint.release = threading.Event()
     server = start(webhook_timeout=0.2)
     subscribe(server, endpoint.url)
     server.deliver()
-    row = tried(server, 1)
+    row = wait_for_delivery(server, attempts=1)
     assert (row["status"], row["response_status"]) == ("pending", None)
-    assert row["error"] == "it did not answer within 0.2 seconds"
+    assert row["error"] == "it did not respond within 0.2 seconds"
 
 
 def test_an_endpoint_that_trickles_is_left(start: Start) -> None:
@@ -221,10 +191,10 @@ def test_an_endpoint_that_trickles_is_left(start: Start) -> None:
         server = start(webhook_timeout=0.3)
         subscribe(server, f"http://127.0.0.1:{listener.getsockname()[1]}/")
         server.deliver()
-        row = tried(server, 1)
+        row = wait_for_delivery(server, attempts=1)
         stop.set()
         thread.join()
-    assert "did not answer" in row["error"]
+    assert "did not respond" in row["error"]
 
 
 def test_an_endpoint_that_is_away_is_said_without_its_url(start: Start) -> None:
@@ -233,16 +203,16 @@ def test_an_endpoint_that_is_away_is_said_without_its_url(start: Start) -> None:
     server = start()
     subscribe(server, f"http://127.0.0.1:{port}/hook?token=hush")
     server.deliver()
-    row = tried(server, 1)
+    row = wait_for_delivery(server, attempts=1)
     assert row["error"] == "it could not be reached (ConnectError)"
 
 
 def test_a_proxy_of_the_environment_gets_nothing_meant_for_this_machine(
-    start: Start, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    start: Start, endpoint: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start()
     subscribe(server, endpoint.url)
-    with listening() as proxy:
+    with WebhookReceiver() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         for name in ("NO_PROXY", "no_proxy"):
@@ -252,9 +222,9 @@ def test_a_proxy_of_the_environment_gets_nothing_meant_for_this_machine(
         assert proxy.posted == []
 
 
-def test_a_dead_endpoint_does_not_hold_up_another(start: Start, endpoint: Endpoint) -> None:
+def test_a_dead_endpoint_does_not_hold_up_another(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
-    with listening() as stuck:
+    with WebhookReceiver() as stuck:
         stuck.release = threading.Event()
         subscribe(server, stuck.url)
         subscribe(server, endpoint.url)
@@ -265,24 +235,26 @@ def test_a_dead_endpoint_does_not_hold_up_another(start: Start, endpoint: Endpoi
         assert len(stuck.wait(1)) == 1
 
 
-def test_a_replay_has_the_same_id_and_the_same_body(start: Start, endpoint: Endpoint) -> None:
+def test_a_replay_has_the_same_id_and_the_same_body(
+    start: Start, endpoint: WebhookReceiver
+) -> None:
     server = start()
     secret = subscribe(server, endpoint.url)["signing_secret"]
     server.deliver()
-    row = until(server, lambda row: row["status"] == "delivered")
-    again = server.http("admin").post(f"/v1/webhook-deliveries/{row['id']}/replay")
+    row = wait_for_delivery(server, status="delivered")
+    again = server.admin.post(f"/v1/webhook-deliveries/{row['id']}/replay")
     assert (again.status_code, again.json()["status"]) == (202, "pending")
     first, second = endpoint.wait(2)
     assert (first.id, first.raw) == (second.id, second.raw)
     assert verify(second.raw, second.headers, secret).id == row["id"]
 
 
-def test_a_deleted_webhook_gets_nothing_more(start: Start, endpoint: Endpoint) -> None:
+def test_a_deleted_webhook_gets_nothing_more(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
-    admin, hook = server.http("admin"), subscribe(server, endpoint.url)
+    admin, hook = server.admin, subscribe(server, endpoint.url)
     endpoint.status = 500
     server.deliver()
-    row = tried(server, 1)
+    row = wait_for_delivery(server, attempts=1)
     assert admin.delete(f"/v1/webhooks/{hook['id']}").json()["status"] == "deleted"
     assert admin.get(f"/v1/webhooks/{hook['id']}").status_code == 404
     [left] = deliveries(server)
@@ -290,48 +262,47 @@ def test_a_deleted_webhook_gets_nothing_more(start: Start, endpoint: Endpoint) -
     assert admin.post(f"/v1/webhook-deliveries/{row['id']}/replay").status_code == 404
     server.deliver(subject="After")
     assert len(deliveries(server)) == 1
-    kept = server.services.context.store.read(lambda tx: tx.webhook(hook["id"]))
+    kept = server.read(lambda tx: tx.webhook(hook["id"]))
     assert kept is not None
     assert kept.signing_secret == ""
 
 
-def test_closing_the_account_ends_its_webhooks(start: Start, endpoint: Endpoint) -> None:
+def test_closing_the_account_ends_its_webhooks(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     hook = subscribe(server, endpoint.url)
     endpoint.status = 500
     server.deliver()
-    row = tried(server, 1)
-    assert server.http("admin").delete("/v1/account").status_code == 200
-    read = server.services.context.store.read
-    kept = read(lambda tx: tx.webhook(hook["id"]))
+    row = wait_for_delivery(server, attempts=1)
+    assert server.admin.delete("/v1/account").status_code == 200
+    kept = server.read(lambda tx: tx.webhook(hook["id"]))
     assert kept is not None
     assert kept.deleted_at is not None
     assert kept.signing_secret == ""
-    left = read(lambda tx: tx.webhook_delivery(row["id"]))
+    left = server.read(lambda tx: tx.webhook_delivery(row["id"]))
     assert left is not None
     assert (left.status, left.due_at) == ("failed", None)
 
 
 def test_the_history_ends_after_thirty_days(
-    start: Start, endpoint: Endpoint, clock: VirtualClock
+    start: Start, endpoint: WebhookReceiver, clock: VirtualClock
 ) -> None:
     server = start(clock=clock)
     subscribe(server, endpoint.url)
     server.deliver(subject="Old")
-    old = until(server, lambda row: row["status"] == "delivered")
+    old = wait_for_delivery(server, status="delivered")
     clock.advance(timedelta(days=31))
     server.deliver(subject="New")
-    new = until(server, lambda row: row["status"] == "delivered" and row["id"] != old["id"])
-
-    def alone() -> bool | None:
-        return True if [row["id"] for row in deliveries(server)] == [new["id"]] else None
-
-    assert server.services.context.commits.wait_for(alone, 20)
-    assert server.services.context.store.read(lambda tx: tx.webhook_body(old["id"])) is None
+    server.wait_until(
+        lambda: (
+            [(row["status"], row["id"] == old["id"]) for row in deliveries(server)]
+            == [("delivered", False)]
+        )
+    )
+    assert server.read(lambda tx: tx.webhook_body(old["id"])) is None
 
 
 def test_what_was_due_is_delivered_after_a_restart(
-    start: Start, endpoint: Endpoint, tmp_path: Path
+    start: Start, endpoint: WebhookReceiver, tmp_path: Path
 ) -> None:
     server = start(data=tmp_path / "mail.db")
     subscribe(server, endpoint.url)
@@ -345,50 +316,31 @@ def test_what_was_due_is_delivered_after_a_restart(
     assert (first.id, first.raw) == (second.id, second.raw)
 
 
-PROGRAM = [sys.executable, "-c", "from multimail_cli.main import run; run()", "serve", "--json"]
-
-
-@contextmanager
-def process(data: Path) -> Iterator[tuple[subprocess.Popen[str], Row]]:
-    """Run a server of its own process; kill -9 ends it."""
-    running = subprocess.Popen(
-        [*PROGRAM, "--port", "0", "--smtp-port", "0", "--data", str(data)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        assert running.stdout is not None
-        yield running, json.loads(running.stdout.readline())
-    finally:
-        running.kill()
-        running.communicate()
-
-
 def test_a_kill_between_commit_and_delivery_loses_nothing(
-    endpoint: Endpoint, tmp_path: Path
+    endpoint: WebhookReceiver, tmp_path: Path
 ) -> None:
     """The endpoint has the request and has not answered when the server is killed."""
     endpoint.release = threading.Event()
-    with process(tmp_path / "mail.db") as (running, banner):
+    data = ("--data", str(tmp_path / "mail.db"))
+    with ServerLauncher(tmp_path / "log") as launcher:
+        server = launcher.begin("--port", "0", "--smtp-port", "0", *data)
+        launcher.await_banner(server)
+        banner = server.banner
         keys, mailbox = banner["keys"], banner["mailbox"]["id"]
 
-        def call(key: str, path: str, body: Row) -> Row:
+        def call(key: str, path: str, body: Json) -> Json:
             headers = {"Authorization": f"Bearer {keys[key]}"}
-            reply = httpx.post(banner["url"] + path, json=body, headers=headers)
-            assert reply.status_code in (201, 202), reply.text
-            answer: Row = reply.json()
-            return answer
+            return accepted(httpx.post(banner["url"] + path, json=body, headers=headers), 201, 202)
 
         hook = call("admin", "/v1/webhooks", {"url": endpoint.url, "events": ["oversight.pending"]})
         mail = {"to": ["a@example.com"], "subject": "Kept", "markdown": "m"}
         sent = [call("agent", f"/v1/mailboxes/{mailbox}/send", mail) for _ in range(5)]
         [first] = endpoint.wait(1)
-        running.kill()
-        running.wait()
-    endpoint.release.set()
-    with process(tmp_path / "mail.db"):
-        posted = endpoint.wait(6)
+        server.kill()
+        launcher.await_end()
+        endpoint.release.set()
+        with launcher.serve(*data):
+            posted = endpoint.wait(6)
     assert (posted[1].id, posted[1].raw) == (first.id, first.raw)
     told = [verify(one.raw, one.headers, hook["signing_secret"]) for one in posted[1:]]
     assert [event.message_id for event in told] == [row["id"] for row in sent]

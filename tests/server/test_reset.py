@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.server import ServerFixture, Start, refusal
 
 from multimail_server.testing import VirtualClock
-from multimail_server.testing.server import ServerUnderTest
-
-Start = Callable[..., ServerUnderTest]
 
 
 def rows(data: Path) -> dict[str, int]:
@@ -27,9 +24,9 @@ def rows(data: Path) -> dict[str, int]:
         }
 
 
-def fill(server: ServerUnderTest) -> dict[str, Any]:
+def fill(server: ServerFixture) -> dict[str, Any]:
     """Leave something in every table that hangs on mail; return the held reply."""
-    agent, path = server.http("agent"), f"/v1/mailboxes/{server.mailbox.id}"
+    agent, path = server.agent, server.box
     server.deliver("Hello", sender="ann@example.org")
     mail = server.wait_for_message()
     body = {"markdown": "Hi", "idempotency_key": "k1",
@@ -40,7 +37,7 @@ def fill(server: ServerUnderTest) -> dict[str, Any]:
     body = {"to": ["b@example.org"], "subject": "Out", "markdown": "x"}
     out = agent.post(f"{path}/send", json=body).json()
     decision = {"email_id": out["id"], "action": "approve"}
-    assert server.http("reviewer").post("/v1/oversight/decide", json=decision).status_code == 200
+    assert server.reviewer.post("/v1/oversight/decide", json=decision).status_code == 200
     return reply
 
 
@@ -48,16 +45,16 @@ def test_a_reset_empties_mailboxes_and_keeps_keys_and_the_audit_log(start: Start
     server = start()
     reply = fill(server)
     assert server.outbox()
-    admin, agent = server.http("admin"), server.http("agent")
+    admin, agent = server.admin, server.agent
     before = admin.get("/v1/audit-log").json()["entries"]
     done = admin.post("/v1/test/reset", json={})
     assert done.json() == {"status": "reset", "everything": False}
     assert server.outbox() == []
-    path = f"/v1/mailboxes/{server.mailbox.id}/emails"
+    path = f"{server.box}/emails"
     assert agent.get(path).json()["emails"] == []
     assert agent.get(f"{path}/{reply['id']}").status_code == 404
     assert agent.get("/v1/contacts").json()["contacts"] == []
-    assert server.http("reviewer").get("/v1/oversight/pending").json()["emails"] == []
+    assert server.reviewer.get("/v1/oversight/pending").json()["emails"] == []
     entries = admin.get("/v1/audit-log").json()["entries"]
     (done_at,) = [i for i, one in enumerate(entries) if one["action"] == "test.reset"]
     # The line of the read that showed `before` came after what it showed.
@@ -88,7 +85,7 @@ def test_after_a_reset_the_same_test_runs_again(start: Start) -> None:
 
 def test_everything_retires_what_tests_made(start: Start) -> None:
     server = start()
-    admin = server.http("admin")
+    admin = server.admin
     made = admin.post("/v1/mailboxes", json={"address": "second"}).json()
     extra = admin.post("/v1/api-keys", json={"name": "extra", "scopes": ["read"]}).json()
     server.reset()
@@ -102,7 +99,7 @@ def test_everything_retires_what_tests_made(start: Start) -> None:
 
 def test_a_reset_does_not_loosen_a_mode(start: Start) -> None:
     server = start()
-    admin, path = server.http("admin"), f"/v1/mailboxes/{server.mailbox.id}"
+    admin, path = server.admin, server.box
     admin.patch(path, json={"oversight_mode": "gated_all"})
     server.reset(everything=True)
     assert admin.get(path).json()["oversight_mode"] == "gated_all"
@@ -112,7 +109,7 @@ def test_what_was_scheduled_does_not_leave_after_a_reset(start: Start) -> None:
     server = start(clock=VirtualClock(), oversight_mode="autonomous")
     body = {"to": ["b@example.org"], "subject": "Out", "markdown": "x",
             "send_at": "2026-01-01T01:00:00Z"}  # fmt: skip
-    server.http("agent").post(f"/v1/mailboxes/{server.mailbox.id}/send", json=body)
+    server.agent.post(f"{server.box}/send", json=body)
     server.reset()
     server.advance(7200)
     assert server.outbox() == []
@@ -120,14 +117,13 @@ def test_what_was_scheduled_does_not_leave_after_a_reset(start: Start) -> None:
 
 def test_a_reset_amid_deliveries_leaves_a_server_that_works(start: Start) -> None:
     server = start(oversight_mode="autonomous")
-    path = f"/v1/mailboxes/{server.mailbox.id}/send"
+    path = f"{server.box}/send"
     statuses: list[int] = []
 
     def sends() -> None:
-        with server.http("agent") as agent:
-            for number in range(20):
-                body = {"to": ["b@example.org"], "subject": str(number), "markdown": "x"}
-                statuses.append(agent.post(path, json=body).status_code)
+        for number in range(20):
+            body = {"to": ["b@example.org"], "subject": str(number), "markdown": "x"}
+            statuses.append(server.agent.post(path, json=body).status_code)
 
     sender = threading.Thread(target=sends)
     sender.start()
@@ -147,15 +143,14 @@ def test_a_server_for_real_mail_is_never_emptied(start: Start, method: str, path
     open_to_all = start(host="0.0.0.0")
     with_live_key = start()
     body = {"name": "live", "scopes": ["read"], "live": True}
-    with_live_key.http("admin").post("/v1/api-keys", json=body)
+    with_live_key.admin.post("/v1/api-keys", json=body)
     for server, said in (
         (open_to_all, "which others can reach"),
         (with_live_key, "it has a live key"),
         (start(live=True), "this key is live"),
     ):
         url = f"http://127.0.0.1:{server.url.rpartition(':')[2]}{path}"
-        with server.http("admin") as admin:
-            refused = admin.request(method, url)
+        refused = server.admin.request(method, url)
         assert refused.status_code == 403
         assert said in refused.json()["error"]
 
@@ -163,6 +158,6 @@ def test_a_server_for_real_mail_is_never_emptied(start: Start, method: str, path
 def test_a_key_of_one_mailbox_does_not_reset_the_others(start: Start) -> None:
     server = start()
     body = {"name": "one", "scopes": ["admin"], "mailbox_id": server.mailbox.id}
-    key = server.http("admin").post("/v1/api-keys", json=body).json()["key"]
+    key = server.admin.post("/v1/api-keys", json=body).json()["key"]
     refused = server.http(key).post("/v1/test/reset")
-    assert (refused.status_code, refused.json()["code"]) == (403, "bound_key")
+    assert refusal(refused) == (403, "bound_key")

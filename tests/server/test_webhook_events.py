@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
-from tests.server.endpoints import Endpoint, listening
+from tests.support.server import Json, ServerFixture, Start, accepted, refusal
+from tests.support.webhook_receiver import WebhookReceiver
 
 from multimail import MultiMail
 from multimail.trust import TrustPolicy
 from multimail.webhooks import MessageReceived, OversightPending, WebhookError, verify
 from multimail_server.services.events import EVENT_KINDS, EventKind, announce
 from multimail_server.testing import VirtualClock
-from multimail_server.testing.server import ServerUnderTest
 
-Start = Callable[..., ServerUnderTest]
 EVERY = list(EVENT_KINDS)
 
 
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    """An endpoint that accepts everything."""
-    with listening() as running:
-        yield running
-
-
-def subscribe(
-    server: ServerUnderTest, endpoint: Endpoint, *events: str, **more: Any
-) -> dict[str, Any]:
+def subscribe(server: ServerFixture, endpoint: WebhookReceiver, *events: str, **more: Any) -> Json:
     body = {"url": endpoint.url, "events": list(events or EVERY), **more}
-    made = server.http("admin").post("/v1/webhooks", json=body)
-    assert made.status_code == 201, made.text
-    answer: dict[str, Any] = made.json()
-    return answer
-
-
-def send(server: ServerUnderTest, *to: str, subject: str = "Hi", **more: Any) -> dict[str, Any]:
-    body = {"to": list(to or ["a@example.com"]), "subject": subject, "markdown": "m", **more}
-    answer = server.http("agent").post(f"/v1/mailboxes/{server.mailbox.id}/send", json=body)
-    sent: dict[str, Any] = answer.json()
-    return sent
-
-
-def decide(server: ServerUnderTest, email_id: str, action: str, **more: Any) -> httpx.Response:
-    body = {"email_id": email_id, "action": action, **more}
-    return server.http("reviewer").post("/v1/oversight/decide", json=body)
+    return accepted(server.admin.post("/v1/webhooks", json=body), 201)
 
 
 def test_received_mail_is_told_with_its_text_and_its_evidence(
-    start: Start, endpoint: Endpoint
+    start: Start, endpoint: WebhookReceiver
 ) -> None:
     server = start()
     hook = subscribe(server, endpoint, "message.received")
@@ -80,7 +53,7 @@ def test_received_mail_is_told_with_its_text_and_its_evidence(
 
 @pytest.mark.parametrize("form", ["sha256=hex", "hex"])
 def test_the_signature_is_written_as_the_subscription_asks(
-    start: Start, endpoint: Endpoint, form: str
+    start: Start, endpoint: WebhookReceiver, form: str
 ) -> None:
     server = start()
     secret = subscribe(server, endpoint, signature_format=form)["signing_secret"]
@@ -96,7 +69,7 @@ def test_the_signature_is_written_as_the_subscription_asks(
 
 
 def test_the_time_that_is_signed_is_the_servers(
-    start: Start, endpoint: Endpoint, clock: VirtualClock
+    start: Start, endpoint: WebhookReceiver, clock: VirtualClock
 ) -> None:
     server = start(clock=clock)
     secret = subscribe(server, endpoint)["signing_secret"]
@@ -114,7 +87,7 @@ def test_the_time_that_is_signed_is_the_servers(
     ],
 )
 def test_an_event_has_the_name_that_was_subscribed_to(
-    start: Start, endpoint: Endpoint, names: list[str], told: list[str]
+    start: Start, endpoint: WebhookReceiver, names: list[str], told: list[str]
 ) -> None:
     server = start()
     subscribe(server, endpoint, *names)
@@ -124,18 +97,20 @@ def test_an_event_has_the_name_that_was_subscribed_to(
     assert len({one.id for one in posted}) == len(told)
 
 
-def test_a_gated_send_is_told_from_pending_to_delivered(start: Start, endpoint: Endpoint) -> None:
+def test_a_gated_send_is_told_from_pending_to_delivered(
+    start: Start, endpoint: WebhookReceiver
+) -> None:
     server = start()
     secret = subscribe(server, endpoint)["signing_secret"]
-    sent = send(server, subject="Held")
+    sent = server.sent(subject="Held")
     [pending] = endpoint.wait(1)
     typed = verify(pending.raw, pending.headers, secret)
     assert isinstance(typed, OversightPending)
-    assert (typed.message_id, typed.subject, typed.to) == (sent["id"], "Held", ["a@example.com"])
+    assert (typed.message_id, typed.subject, typed.to) == (sent["id"], "Held", ["ann@other.test"])
     assert typed.expires_at is not None
     assert typed.content_hash == sent["content_hash"]
     assert "body_text" not in pending.event
-    decide(server, sent["id"], "approve", reason="fine")
+    server.decide(sent["id"], "approve", reason="fine")
     told = [one.event for one in endpoint.wait(6)]
     assert [event["type"] for event in told] == [
         "oversight.pending",
@@ -149,21 +124,21 @@ def test_a_gated_send_is_told_from_pending_to_delivered(start: Start, endpoint: 
     assert told[-1]["data"]["delivered_at"]
 
 
-def test_a_rejection_is_told_with_its_reason(start: Start, endpoint: Endpoint) -> None:
+def test_a_rejection_is_told_with_its_reason(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     subscribe(server, endpoint, "email.rejected")
-    decide(server, send(server)["id"], "reject", reason="too blunt")
+    server.decide(server.sent()["id"], "reject", reason="too blunt")
     [posted] = endpoint.wait(1)
     assert posted.event["type"] == "email.rejected"
     assert posted.event["data"]["decision_reason"] == "too blunt"
 
 
-def test_a_repeated_decision_is_told_once(start: Start, endpoint: Endpoint) -> None:
+def test_a_repeated_decision_is_told_once(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     subscribe(server, endpoint, "oversight.rejected", "message.received")
-    sent = send(server)
+    sent = server.sent()
     for _ in range(3):
-        assert decide(server, sent["id"], "reject").status_code == 200
+        assert server.decide(sent["id"], "reject").status_code == 200
     server.deliver()
     assert [one.event["type"] for one in endpoint.wait(2)] == [
         "oversight.rejected",
@@ -171,11 +146,11 @@ def test_a_repeated_decision_is_told_once(start: Start, endpoint: Endpoint) -> N
     ]
 
 
-def test_a_refused_recipient_is_a_bounce(start: Start, endpoint: Endpoint) -> None:
+def test_a_refused_recipient_is_a_bounce(start: Start, endpoint: WebhookReceiver) -> None:
     other = start(domain="other.test")
     server = start(live=True, relay=f"smtp://{other.smtp}", oversight_mode="autonomous")
     subscribe(server, endpoint, "email.bounced", "message.delivered")
-    send(server, "nobody@other.test")
+    server.sent("nobody@other.test")
     [posted] = endpoint.wait(1)
     data = posted.event["data"]
     assert (posted.event["type"], data["code"], data["bounce_type"]) == (
@@ -186,14 +161,16 @@ def test_a_refused_recipient_is_a_bounce(start: Start, endpoint: Endpoint) -> No
     assert data["recipients"] == ["nobody@other.test"]
     assert data["reason"]
     # The first address is suppressed by now, so that nothing is tried there again.
-    send(server, "no.one@other.test", "agent@other.test", subject="Both")
+    server.sent("no.one@other.test", "agent@other.test", subject="Both")
     assert sorted(one.event["type"] for one in endpoint.wait(3)[1:]) == [
         "email.bounced",
         "message.delivered",
     ]
 
 
-def test_held_inbound_mail_is_told_without_what_it_says(start: Start, endpoint: Endpoint) -> None:
+def test_held_inbound_mail_is_told_without_what_it_says(
+    start: Start, endpoint: WebhookReceiver
+) -> None:
     server = start(oversight_mode="gated_all")
     subscribe(server, endpoint, "oversight.pending", "oversight.approved", "message.received")
     server.deliver("the secret plan", subject="Plan", sender="ann@example.org")
@@ -201,7 +178,7 @@ def test_held_inbound_mail_is_told_without_what_it_says(start: Start, endpoint: 
     assert pending.event["content_hidden"] is True
     for word in (b"secret", b"Plan", b"ann@example.org", b"example.org"):
         assert word not in pending.raw
-    decide(server, pending.event["message_id"], "approve")
+    server.decide(pending.event["message_id"], "approve")
     posted = endpoint.wait(3)
     assert [one.event["type"] for one in posted] == [
         "oversight.pending",
@@ -211,19 +188,21 @@ def test_held_inbound_mail_is_told_without_what_it_says(start: Start, endpoint: 
     assert "the secret plan" in posted[2].event["body_text"]
 
 
-def test_rejected_inbound_mail_is_never_shown(start: Start, endpoint: Endpoint) -> None:
+def test_rejected_inbound_mail_is_never_shown(start: Start, endpoint: WebhookReceiver) -> None:
     server = start(oversight_mode="gated_all")
     subscribe(server, endpoint)
     server.deliver("the secret plan", subject="Plan", sender="ann@example.org")
-    decide(server, endpoint.wait(1)[0].event["message_id"], "reject")
+    server.decide(endpoint.wait(1)[0].event["message_id"], "reject")
     posted = endpoint.wait(3)
     assert sorted(endpoint.types) == ["email.rejected", "oversight.pending", "oversight.rejected"]
     assert not any(b"Plan" in one.raw or b"example.org" in one.raw for one in posted)
 
 
-def test_a_bound_webhook_gets_only_its_mailboxs_events(start: Start, endpoint: Endpoint) -> None:
+def test_a_bound_webhook_gets_only_its_mailboxs_events(
+    start: Start, endpoint: WebhookReceiver
+) -> None:
     server = start()
-    admin = server.http("admin")
+    admin = server.admin
     other = admin.post("/v1/mailboxes", json={"address": "other"}).json()
     subscribe(server, endpoint, "message.received", mailbox=other["address"])
     server.deliver(subject="Not this")
@@ -234,7 +213,7 @@ def test_a_bound_webhook_gets_only_its_mailboxs_events(start: Start, endpoint: E
     assert [row["mailbox_id"] for row in rows] == [other["id"]]
 
 
-def test_a_long_body_is_cut(start: Start, endpoint: Endpoint) -> None:
+def test_a_long_body_is_cut(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     subscribe(server, endpoint, "message.received")
     server.deliver("long line\n" * 20_000, subject="s" * 900)
@@ -244,25 +223,27 @@ def test_a_long_body_is_cut(start: Start, endpoint: Endpoint) -> None:
     assert len(posted.raw) < 512 * 1024
 
 
-def test_the_settings_of_a_mailbox_are_subscriptions(start: Start, endpoint: Endpoint) -> None:
+def test_the_settings_of_a_mailbox_are_subscriptions(
+    start: Start, endpoint: WebhookReceiver
+) -> None:
     server = start(oversight_mode="monitored")
-    admin, box = server.http("admin"), server.mailbox.id
-    with listening() as human:
+    admin, box = server.admin, server.mailbox.id
+    with WebhookReceiver() as human:
         urls = {"webhook_url": endpoint.url, "oversight_webhook_url": human.url}
         changed = admin.patch(f"/v1/mailboxes/{box}", json=urls).json()
         assert changed["oversight_webhook_url"] == human.url
         secrets = changed["signing_secrets"]
         assert "signing_secrets" not in admin.get(f"/v1/mailboxes/{box}").json()
-        sent = send(server, subject="Watched")
+        sent = server.sent(subject="Watched")
         told = human.wait_for("message.sent")
         assert told.event["message_id"] == sent["id"]
         assert verify(told.raw, told.headers, secrets["oversight_webhook_url"]).id == told.id
         server.deliver(subject="In")
         received = endpoint.wait_for("message.received")
         assert verify(received.raw, received.headers, secrets["webhook_url"]).id == received.id
-        held = send(server, subject="Held", oversight_mode="gated_send")
+        held = server.sent(subject="Held", oversight_mode="gated_send")
         assert human.wait(2)[1].event["type"] == "oversight.pending"
-        decide(server, held["id"], "approve")
+        server.decide(held["id"], "approve")
         endpoint.wait(5)
         rows = admin.get("/v1/webhook-deliveries").json()["deliveries"]
         ours = {row["id"]: row["source"] for row in admin.get("/v1/webhooks").json()["webhooks"]}
@@ -271,9 +252,11 @@ def test_the_settings_of_a_mailbox_are_subscriptions(start: Start, endpoint: End
         ) == ["message.sent", "oversight.approved", "oversight.pending"]
 
 
-def test_a_setting_that_is_removed_ends_its_subscription(start: Start, endpoint: Endpoint) -> None:
+def test_a_setting_that_is_removed_ends_its_subscription(
+    start: Start, endpoint: WebhookReceiver
+) -> None:
     server = start()
-    admin, path = server.http("admin"), f"/v1/mailboxes/{server.mailbox.id}"
+    admin, path = server.admin, server.box
     first = admin.patch(path, json={"webhook_url": endpoint.url}).json()["signing_secrets"]
     again = admin.patch(path, json={"webhook_url": endpoint.url}).json()["signing_secrets"]
     assert first != again
@@ -287,10 +270,10 @@ def test_a_setting_that_is_removed_ends_its_subscription(start: Start, endpoint:
     assert admin.get(path).json()["webhook_url"] is None
 
 
-def test_a_mailbox_can_be_made_with_its_webhook(start: Start, endpoint: Endpoint) -> None:
+def test_a_mailbox_can_be_made_with_its_webhook(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     body = {"address": "second", "webhook_url": endpoint.url}
-    made = server.http("admin").post("/v1/mailboxes", json=body).json()
+    made = server.admin.post("/v1/mailboxes", json=body).json()
     server.deliver(subject="Elsewhere")
     server.deliver(subject="Here", to=made["address"])
     [posted] = endpoint.wait(1)
@@ -300,18 +283,18 @@ def test_a_mailbox_can_be_made_with_its_webhook(start: Start, endpoint: Endpoint
 
 def test_a_bad_url_in_a_setting_changes_nothing(start: Start) -> None:
     server = start()
-    admin, path = server.http("admin"), f"/v1/mailboxes/{server.mailbox.id}"
+    admin, path = server.admin, server.box
     body = {"webhook_url": "http://elsewhere.example/x", "display_name": "New"}
     refused = admin.patch(path, json=body)
-    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_webhook_url")
+    assert refusal(refused) == (400, "invalid_webhook_url")
     assert "webhook_url" in refused.json()["error"]
     assert admin.get(path).json()["display_name"] is None
 
 
-def test_other_code_can_announce_what_it_learned(start: Start, endpoint: Endpoint) -> None:
+def test_other_code_can_announce_what_it_learned(start: Start, endpoint: WebhookReceiver) -> None:
     server = start(oversight_mode="autonomous")
     subscribe(server, endpoint, "message.complained")
-    sent = send(server)
+    sent = server.sent()
     context = server.services.context
 
     def complain(tx: Any) -> None:
@@ -323,10 +306,10 @@ def test_other_code_can_announce_what_it_learned(start: Start, endpoint: Endpoin
     assert posted.event["data"]["feedback_type"] == "abuse"
 
 
-def test_what_is_undone_is_not_told(start: Start, endpoint: Endpoint) -> None:
+def test_what_is_undone_is_not_told(start: Start, endpoint: WebhookReceiver) -> None:
     server = start(oversight_mode="autonomous")
     subscribe(server, endpoint, "message.complained", "message.received")
-    sent = send(server)
+    sent = server.sent()
     context = server.services.context
 
     def fail(tx: Any) -> None:
@@ -339,7 +322,7 @@ def test_what_is_undone_is_not_told(start: Start, endpoint: Endpoint) -> None:
     assert [one.event["type"] for one in endpoint.wait(1)] == ["message.received"]
 
 
-def test_the_clients_verbs_work(start: Start, endpoint: Endpoint) -> None:
+def test_the_clients_verbs_work(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     with MultiMail(server.keys.admin, base_url=server.url) as client:
         made = client.create_webhook(
@@ -354,10 +337,7 @@ def test_the_clients_verbs_work(start: Start, endpoint: Endpoint) -> None:
         event = verify(posted.raw, posted.headers, made.signing_secret)
         read = client.read_email(event.message_id, mailbox=event.mailbox_id)
         assert read.subject == "Read me"
-        context = server.services.context
-        assert context.commits.wait_for(
-            lambda: list(client.list_webhook_deliveries(status="delivered")) or None, 20
-        )
+        server.wait_until(lambda: list(client.list_webhook_deliveries(status="delivered")))
         [delivery] = client.list_webhook_deliveries(status="delivered")
         assert (delivery.id, delivery.attempts, delivery.response_status) == (event.id, 1, 200)
         assert not client.list_webhook_deliveries(status="failed").items

@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.support.server import ServerFixture, Start, refusal
 
 from multimail_server.errors import ApiError
 from multimail_server.testing import VirtualClock
 from multimail_server.testing.clock import parse_clock
-from multimail_server.testing.server import ServerUnderTest
 
-Start = Callable[..., ServerUnderTest]
 HOUR = 3600
 
 
-def send(server: ServerUnderTest, *to: str, **more: Any) -> str:
-    body = {"to": list(to) or ["ann@example.org"], "subject": "Offer", "markdown": "Hi", **more}
-    answer = server.http("agent").post(f"/v1/mailboxes/{server.mailbox.id}/send", json=body)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-def status(server: ServerUnderTest, email_id: str) -> str:
-    path = f"/v1/mailboxes/{server.mailbox.id}/emails/{email_id}"
-    return str(server.http("reviewer").get(path).json()["status"])
-
-
-def advance(server: ServerUnderTest, seconds: float) -> httpx.Response:
-    return server.http("admin").post("/v1/test/clock/advance", json={"seconds": seconds})
+def advance(server: ServerFixture, seconds: float) -> httpx.Response:
+    return server.admin.post("/v1/test/clock/advance", json={"seconds": seconds})
 
 
 def test_a_scheduled_send_has_left_when_the_call_returns(start: Start) -> None:
     server = start(clock=VirtualClock(), oversight_mode="autonomous")
-    later = send(server, send_at="2026-01-01T10:00:00Z")
+    later = server.sent(send_at="2026-01-01T10:00:00Z")["id"]
     assert advance(server, 10 * HOUR - 1).json() == {"now": "2026-01-01T09:59:59.000Z"}
-    assert status(server, later) == "scheduled"
+    assert server.status(later) == "scheduled"
     advance(server, 1)
-    assert status(server, later) == "sent"
+    assert server.status(later) == "sent"
     (left,) = server.outbox()
     assert left["delivered_at"] == "2026-01-01T10:00:00.000Z"
 
@@ -50,7 +36,7 @@ def test_a_scheduled_send_has_left_when_the_call_returns(start: Start) -> None:
 def test_a_long_step_does_each_thing_at_its_own_moment(start: Start) -> None:
     server = start(clock=VirtualClock(), oversight_mode="autonomous")
     for hour in (5, 2, 9):
-        send(server, send_at=f"2026-01-01T0{hour}:00:00Z")
+        server.sent(send_at=f"2026-01-01T0{hour}:00:00Z")["id"]
     server.advance(24 * HOUR)
     moments = [row["delivered_at"] for row in server.outbox()]
     assert moments == [f"2026-01-01T0{hour}:00:00.000Z" for hour in (9, 5, 2)]
@@ -58,11 +44,11 @@ def test_a_long_step_does_each_thing_at_its_own_moment(start: Start) -> None:
 
 def test_a_held_send_has_expired_when_the_call_returns(start: Start) -> None:
     server = start(clock=VirtualClock())
-    held = send(server)
+    held = server.sent()["id"]
     server.advance(72 * HOUR - 1)
-    assert status(server, held) == "pending_send_approval"
+    assert server.status(held) == "pending_send_approval"
     server.advance(1)
-    assert status(server, held) == "expired"
+    assert server.status(held) == "expired"
 
 
 def test_all_retries_of_a_relay_that_stays_away_happen_within_one_step(start: Start) -> None:
@@ -70,10 +56,10 @@ def test_all_retries_of_a_relay_that_stays_away_happen_within_one_step(start: St
         port = listener.getsockname()[1]
     relay = f"smtp://127.0.0.1:{port}"
     server = start(clock=VirtualClock(), live=True, relay=relay, oversight_mode="autonomous")
-    lost = send(server)
+    lost = server.sent()["id"]
     server.advance(48 * HOUR)
-    assert status(server, lost) == "send_failed"
-    entries = server.http("admin").get("/v1/audit-log").json()["entries"]
+    assert server.status(lost) == "send_failed"
+    entries = server.admin.get("/v1/audit-log").json()["entries"]
     tries = [one["created_at"] for one in entries if one["action"] == "email.retry"]
     assert len(tries) == 9
     assert tries[-2:] == ["2026-01-01T00:00:05.000Z", "2026-01-01T00:00:00.000Z"]
@@ -81,7 +67,7 @@ def test_all_retries_of_a_relay_that_stays_away_happen_within_one_step(start: St
 
 def test_the_clock_says_what_time_it_is(start: Start) -> None:
     server = start(clock=parse_clock("virtual:2030-05-01T08:00:00+02:00"))
-    admin = server.http("admin")
+    admin = server.admin
     assert admin.get("/v1/test/clock").json() == {"now": "2030-05-01T06:00:00.000Z"}
     assert server.advance(60) == datetime(2030, 5, 1, 6, 1, tzinfo=UTC)
     assert admin.get("/v1/test/clock").json() == {"now": "2030-05-01T06:01:00.000Z"}
@@ -95,8 +81,8 @@ def test_only_an_admin_moves_time(start: Start) -> None:
     server = start(clock=VirtualClock())
     for role in ("agent", "reviewer"):
         refused = server.http(role).post("/v1/test/clock/advance", json={"seconds": 1})
-        assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
-    assert server.http("admin").get("/v1/test/clock").json() == {"now": "2026-01-01T00:00:00.000Z"}
+        assert refusal(refused) == (403, "missing_scope")
+    assert server.admin.get("/v1/test/clock").json() == {"now": "2026-01-01T00:00:00.000Z"}
 
 
 @pytest.mark.parametrize("seconds", [-1, 1e12, None, "60"])
@@ -104,9 +90,9 @@ def test_time_does_not_run_backwards_nor_out_of_the_calendar(start: Start, secon
     assert advance(start(clock=VirtualClock()), seconds).status_code == 400
 
 
-def test_nobody_moves_the_machines_clock(server: ServerUnderTest) -> None:
+def test_nobody_moves_the_machines_clock(server: ServerFixture) -> None:
     refused = advance(server, 1)
-    assert (refused.status_code, refused.json()["code"]) == (409, "no_virtual_clock")
+    assert refusal(refused) == (409, "no_virtual_clock")
     assert "--clock virtual" in refused.json()["error"]
     with pytest.raises(ApiError, match="--clock virtual"):
         server.advance(1)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import httpx
 import pytest
+from tests.support.server import Json, ServerFixture, Start, refusal
 
 from multimail_server.testing.routes import ALL_ROUTES
-from multimail_server.testing.server import ServerUnderTest
-
-Start = Callable[..., ServerUnderTest]
-Json = dict[str, Any]
 
 
 @pytest.fixture(params=["", "/v1"])
@@ -37,7 +31,7 @@ def test_every_flat_path_stands_at_the_root_and_below_v1() -> None:
 
 def test_an_inbox_is_triaged_with_tags(start: Start, root: str) -> None:
     server = start()
-    agent = server.http("agent")
+    agent = server.agent
     for number in range(3):
         server.deliver(f"My invoice {number} is wrong.", subject=f"Invoice {number}")
     box = server.mailbox.address
@@ -62,7 +56,7 @@ def test_a_reply_waits_is_seen_in_the_thread_and_leaves_when_approved(
     start: Start, root: str
 ) -> None:
     server = start()
-    agent, reviewer = server.http("agent"), server.http("reviewer")
+    agent, reviewer = server.agent, server.reviewer
     server.deliver("How do I connect?", subject="Question", sender="priya@example.com")
     asked = ok(agent.get(f"{root}/check_inbox"))["messages"][0]
     draft = {"email_id": asked["id"], "body": "Hi Priya.", "from": server.mailbox.address}
@@ -91,7 +85,7 @@ def test_a_send_takes_one_recipient_or_several_and_says_where_it_stands(
     start: Start, root: str
 ) -> None:
     server = start(oversight_mode="autonomous")
-    agent = server.http("agent")
+    agent = server.agent
     mail = {
         "from": server.mailbox.address,
         "to": "jordan@example.com",
@@ -121,18 +115,17 @@ def test_a_send_takes_one_recipient_or_several_and_says_where_it_stands(
     assert sent["metadata"] == {"workflow": "onboarding"}
 
 
-def test_a_flat_send_cannot_ask_for_less_oversight(server: ServerUnderTest) -> None:
+def test_a_flat_send_cannot_ask_for_less_oversight(server: ServerFixture) -> None:
     mail = {"to": "a@example.com", "subject": "S", "body": "B", "oversight_mode": "autonomous"}
-    with server.http("agent") as agent:
-        refused = agent.post("/send_email", json=mail)
-    assert (refused.status_code, refused.json()["code"]) == (400, "looser_oversight_mode")
+    refused = server.agent.post("/send_email", json=mail)
+    assert refusal(refused) == (400, "looser_oversight_mode")
 
 
 def test_a_key_that_sends_lists_what_it_has_pending_and_decides_nothing(
     start: Start, root: str
 ) -> None:
     server = start(oversight_mode="gated_all")
-    agent, reviewer = server.http("agent"), server.http("reviewer")
+    agent, reviewer = server.agent, server.reviewer
     server.deliver("Psst.", subject="Held")
     mail = {"to": "a@example.com", "subject": "S", "body": "B"}
     sent = ok(agent.post(f"{root}/send_email", json=mail))
@@ -142,19 +135,19 @@ def test_a_key_that_sends_lists_what_it_has_pending_and_decides_nothing(
     refused = agent.post(
         f"{root}/decide_email", json={"message_id": sent["message_id"], "action": "approve"}
     )
-    assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
+    assert refusal(refused) == (403, "missing_scope")
     held = ok(reviewer.get(f"{root}/list_pending"))["items"]
     assert {row["subject"] for row in held} == {"Held", "S"}
     inbound = next(row for row in held if row["subject"] == "Held")
     hidden = ok(agent.get(f"{root}/read_email/{inbound['id']}"))
     assert (hidden["content_hidden"], hidden["body"], hidden["sender"]) == (True, "", None)
     shut = agent.post(f"{root}/reply_email", json={"email_id": inbound["id"], "body": "Hi"})
-    assert (shut.status_code, shut.json()["code"]) == (409, "pending_approval")
+    assert refusal(shut) == (409, "pending_approval")
 
 
 def test_contacts_and_mailboxes(start: Start, root: str) -> None:
     server = start()
-    agent, admin = server.http("agent"), server.http("admin")
+    agent, admin = server.agent, server.admin
     for name in ("Ann", "Anna", "Bob"):
         agent.post("/v1/contacts", json={"email": f"{name}@example.com", "name": name})
     params: dict[str, str | int] = {"query": "ann", "limit": 1}
@@ -172,7 +165,7 @@ def test_contacts_and_mailboxes(start: Start, root: str) -> None:
 
 def test_a_key_of_one_mailbox_reaches_no_other(start: Start) -> None:
     server = start()
-    admin = server.http("admin")
+    admin = server.admin
     ok(admin.post("/create_mailbox", json={"address": "other"}))
     bound = {"name": "other", "scopes": ["read", "send"], "mailbox_id": "other@multimail.test"}
     other = server.http(ok(admin.post("/v1/api-keys", json=bound))["key"])
@@ -195,13 +188,12 @@ def test_a_key_of_one_mailbox_reaches_no_other(start: Start) -> None:
     assert ok(other.get("/check_inbox"))["messages"] == []
 
 
-def test_a_message_takes_fifty_tags_and_no_more(server: ServerUnderTest) -> None:
+def test_a_message_takes_fifty_tags_and_no_more(server: ServerFixture) -> None:
     server.deliver("Tag me.", subject="Tags")
     email = server.wait_for_message("Tags")["id"]
-    with server.http("agent") as agent:
-        for number in range(50):
-            ok(agent.post("/tag_email", json={"email_id": email, "tag": f"t{number}"}))
-        full = agent.post("/tag_email", json={"email_id": email, "tag": "more"})
-        again = agent.post("/tag_email", json={"email_id": email, "tag": "t1", "value": "x"})
-    assert (full.status_code, full.json()["code"]) == (409, "too_many_tags")
+    for number in range(50):
+        ok(server.agent.post("/tag_email", json={"email_id": email, "tag": f"t{number}"}))
+    full = server.agent.post("/tag_email", json={"email_id": email, "tag": "more"})
+    again = server.agent.post("/tag_email", json={"email_id": email, "tag": "t1", "value": "x"})
+    assert refusal(full) == (409, "too_many_tags")
     assert ok(again)["tags"]["t1"] == "x"

@@ -10,20 +10,18 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.server.webhook_apps import (
+from tests.server.webhook_examples import (
     Answering,
-    House,
+    WebhookFixture,
     environment,
     load,
     under_uvicorn,
     under_werkzeug,
-    zone_in,
+    write_zone,
 )
+from tests.support.server import Start
 
 from multimail_cli.demo.scripted_model import ScriptedModel
-from multimail_server.testing.server import ServerUnderTest
-
-Start = Callable[..., ServerUnderTest]
 
 
 @pytest.fixture
@@ -34,16 +32,16 @@ def model() -> Iterator[ScriptedModel]:
 
 
 @pytest.fixture
-def house(
+def fixture(
     start: Start, model: ScriptedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> House:
+) -> WebhookFixture:
     """A server that can check the mail of example.com."""
-    server = start(dns_zone=zone_in(tmp_path))
+    server = start(dns_zone=write_zone(tmp_path))
     for name, value in environment(server, model.base_url).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SEEN_EVENTS", str(tmp_path / "seen.sqlite3"))
     monkeypatch.delenv("MULTIMAIL_MAILBOX", raising=False)
-    return House(server)
+    return WebhookFixture(server)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +50,7 @@ def house(
 def test_only_proven_mail_wakes_the_agent(
     name: str,
     serving: Callable[[Any], Any],
-    house: House,
+    fixture: WebhookFixture,
     model: ScriptedModel,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -60,21 +58,21 @@ def test_only_proven_mail_wakes_the_agent(
     module = load(name)
     caplog.set_level(logging.INFO, module.log.name)
     with serving(module.app) as base_url:
-        url, secret = f"{base_url}/webhooks/multimail", house.subscribe(base_url, "message.sent")
+        url, secret = f"{base_url}/webhooks/multimail", fixture.subscribe(base_url, "message.sent")
         monkeypatch.setenv("MULTIMAIL_WEBHOOK_SECRET", secret)
-        unsigned = house.receive("ann@example.com")
-        forged = house.receive("ceo@bank.example")
-        signed = house.receive("ann@example.com", signed=True)
-        house.await_tag(unsigned, "needs-human")
-        reply = house.server.wait_for_message(direction="outbound", timeout=60)
+        unsigned = fixture.receive("ann@example.com")
+        forged = fixture.receive("ceo@bank.example")
+        signed = fixture.receive("ann@example.com", signed=True)
+        fixture.await_tag(unsigned, "needs-human")
+        reply = fixture.server.wait_for_message(direction="outbound")
         assert reply["status"] == "pending_send_approval"
         assert reply["thread_id"] == signed["thread_id"]
-        rows = house.deliveries("delivered", 3)
+        rows = fixture.deliveries("delivered", 3)
         assert {row["response_status"] for row in rows} == {202}
         for row in rows:
             replay = f"/v1/webhook-deliveries/{row['id']}/replay"
-            house.server.http("admin").post(replay).raise_for_status()
-        assert {row["response_status"] for row in house.deliveries("delivered", 3)} == {200}
+            fixture.server.admin.post(replay).raise_for_status()
+        assert {row["response_status"] for row in fixture.deliveries("delivered", 3)} == {200}
         assert httpx.post(url, content=b"{}").status_code == 400
         forged_headers = {"X-MultiMail-Signature": "0" * 64}
         assert httpx.post(url, content=b"{}", headers=forged_headers).status_code == 400
@@ -86,7 +84,7 @@ def test_only_proven_mail_wakes_the_agent(
             f"{signed['id']}: allow (allowed)",
         ]
     )
-    assert [reply["id"] for reply in house.replies()] == [reply["id"]]
+    assert [reply["id"] for reply in fixture.replies()] == [reply["id"]]
     assert model.errors == []
 
 
@@ -107,18 +105,18 @@ class Failure(logging.Handler):
 def test_what_could_not_be_handled_can_be_replayed(
     name: str,
     serving: Callable[[Any], Any],
-    house: House,
+    fixture: WebhookFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module = load(name)
     module.log.addHandler(failed := Failure(logging.ERROR))
     with serving(module.app) as base_url:
-        monkeypatch.setenv("MULTIMAIL_WEBHOOK_SECRET", house.subscribe(base_url))
+        monkeypatch.setenv("MULTIMAIL_WEBHOOK_SECRET", fixture.subscribe(base_url))
         monkeypatch.setenv("MULTIMAIL_API_KEY", "mm_test_revoked")
-        house.receive("ann@example.com", signed=True)
-        (row,) = house.deliveries("delivered", 1)
+        fixture.receive("ann@example.com", signed=True)
+        (row,) = fixture.deliveries("delivered", 1)
         assert failed.told.wait(30)
-        monkeypatch.setenv("MULTIMAIL_API_KEY", house.server.keys.agent)
+        monkeypatch.setenv("MULTIMAIL_API_KEY", fixture.server.keys.agent)
         replay = f"/v1/webhook-deliveries/{row['id']}/replay"
-        house.server.http("admin").post(replay).raise_for_status()
-        house.server.wait_for_message(direction="outbound", timeout=60)
+        fixture.server.admin.post(replay).raise_for_status()
+        fixture.server.wait_for_message(direction="outbound")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.support.server import ServerFixture, Start, refusal
 
 from multimail_server import ServerStartError
 from multimail_server.testing import VirtualClock
-from multimail_server.testing.server import ServerUnderTest
 
-Start = Callable[..., ServerUnderTest]
 LETTER = (
     "Return-Path: <bounce@example.org>\r\nFrom: Ann <ann@example.org>\r\nTo: {to}\r\n"
     "Subject: {subject}\r\nMessage-ID: <{subject}@example.org>\r\n\r\nHello.\r\n"
@@ -31,15 +29,15 @@ def mbox(*letters: bytes) -> bytes:
     return b"".join(start + one.replace(b"\r\n", b"\n") + b"\n" for one in letters)
 
 
-def subjects(server: ServerUnderTest, mailbox: str | None = None) -> list[str]:
+def subjects(server: ServerFixture, mailbox: str | None = None) -> list[str]:
     path = f"/v1/mailboxes/{mailbox or server.mailbox.id}/emails"
-    rows = server.http("reviewer").get(path).json()["emails"]
+    rows = server.reviewer.get(path).json()["emails"]
     return [row["subject"] for row in reversed(rows)]
 
 
-def post(server: ServerUnderTest, content: bytes | dict[str, Any]) -> httpx.Response:
+def post(server: ServerFixture, content: bytes | dict[str, Any]) -> httpx.Response:
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return server.http("admin").post("/v1/test/seed", content=raw)
+    return server.admin.post("/v1/test/seed", content=raw)
 
 
 def test_a_server_starts_with_the_mail_of_a_directory(start: Start, tmp_path: Path) -> None:
@@ -68,19 +66,19 @@ def test_a_data_file_gets_its_seed_mail_once(start: Start, tmp_path: Path) -> No
     first.stop()
     again = start(data=tmp_path / "mail.db", seed_mail=seed)
     with again.http(key) as agent:
-        rows = agent.get(f"/v1/mailboxes/{again.mailbox.id}/emails").json()["emails"]
+        rows = agent.get(f"{again.box}/emails").json()["emails"]
     assert [row["subject"] for row in rows] == ["once"]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", b'{"messages": [{"subject": "x"}]}', "a.json: `messages.0.from` is wrong"),
-        ("a.json", b'{"mail": []}', "`mail` is wrong"),
+        ("a.json", b'{"messages": [{"subject": "x"}]}', "a.json: `messages.0.from`"),
+        ("a.json", b'{"mail": []}', "`mail`"),
         (
             "a.json",
             b'{"mailboxes": [{"address": "x@elsewhere.test"}]}',
-            "neither this server's domain",
+            "elsewhere.test",
         ),
         ("a.eml", b" \n", "holds no mail"),
         (None, b"", "cannot be read"),
@@ -159,7 +157,7 @@ def test_the_json_form_in_full(start: Start) -> None:
     assert subjects(server) == ["Order 7", "Re: Order 7", "Thanks"]
     rows = [server.wait_for_message(one) for one in subjects(server)]
     assert len({row["thread_id"] for row in rows}) == 1
-    raw = server.http("reviewer").get(f"/v1/mailboxes/{support['id']}/emails/{held['id']}/raw").text
+    raw = server.reviewer.get(f"/v1/mailboxes/{support['id']}/emails/{held['id']}/raw").text
     assert "Date: Wed, 24 Dec 2025 18:00:00 +0100" in raw
 
 
@@ -170,8 +168,8 @@ def test_the_same_seeded_run_stores_the_same_bytes(start: Start) -> None:
     for _ in range(2):
         server = start(seed=1, clock=VirtualClock())
         (row,) = server.seed(seed)
-        path = f"/v1/mailboxes/{server.mailbox.id}/emails/{row['id']}/raw"
-        raws.append(server.http("agent").get(path).content)
+        path = f"{server.box}/emails/{row['id']}/raw"
+        raws.append(server.agent.get(path).content)
     assert raws[0] == raws[1]
 
 
@@ -211,11 +209,11 @@ def test_a_message_that_cannot_be_made_is_refused_and_nothing_is_stored(
 ) -> None:
     server = start()
     refused = post(server, {"messages": [message]})
-    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_seed")
+    assert refusal(refused) == (400, "invalid_seed")
     assert subjects(server) == []
 
 
-def test_an_unknown_mailbox_is_a_404(server: ServerUnderTest) -> None:
+def test_an_unknown_mailbox_is_a_404(server: ServerFixture) -> None:
     messages = [{"from": "a@example.org", "subject": "lost"},
                 {"from": "a@example.org", "mailbox": "nowhere"}]  # fmt: skip
     assert post(server, {"messages": messages}).status_code == 404
@@ -224,6 +222,6 @@ def test_an_unknown_mailbox_is_a_404(server: ServerUnderTest) -> None:
 
 def test_only_an_admin_with_a_test_key_seeds(start: Start) -> None:
     server = start()
-    assert server.http("agent").post("/v1/test/seed", content=b"{}").status_code == 403
+    assert server.agent.post("/v1/test/seed", content=b"{}").status_code == 403
     live = start(live=True)
     assert post(live, {}).json()["code"] == "test_keys_only"

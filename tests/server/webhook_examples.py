@@ -16,13 +16,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from tests.support.server import Json, ServerFixture
 
 from multimail_cli.demo.scripted_model import Conversation, Turn, call, say
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
-from multimail_server.testing.server import ServerUnderTest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-Json = dict[str, Any]
 _SIGNING = generate_key()
 _NUMBERS = itertools.count(1)
 
@@ -78,7 +77,7 @@ def under_werkzeug(app: Any) -> Iterator[str]:
         server.server_close()
 
 
-def zone_in(folder: Path) -> Path:
+def write_zone(folder: Path) -> Path:
     """Write a zone: example.com signs its mail, bank.example disowns what is not signed."""
     zone = folder / "zone"
     records = [
@@ -90,10 +89,10 @@ def zone_in(folder: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class House:
-    """A server whose mail an endpoint is told of."""
+class WebhookFixture:
+    """A server whose events are posted to an example."""
 
-    server: ServerUnderTest
+    server: ServerFixture
 
     def subscribe(self, base_url: str, *events: str) -> str:
         """Have events posted to an example; return the signing secret."""
@@ -104,7 +103,7 @@ class House:
     def receive(self, sender: str, *, signed: bool = False) -> Json:
         """Receive a mail by SMTP; return it as a reviewer sees it."""
         subject = f"Mail {next(_NUMBERS)}"
-        raw = _letter(subject, sender, self.server.mailbox.address)
+        raw = _build_message(subject, sender, self.server.mailbox.address)
         if signed:
             raw = sign_dkim(raw, domain="example.com", selector="s1", private_key_pem=_SIGNING[0])
         self.server.deliver(raw, sender=sender)
@@ -119,9 +118,7 @@ class House:
             rows: list[Json] = answer.json()["deliveries"]
             return rows if len(rows) == count else None
 
-        found = self.server.services.context.commits.wait_for(look, 60)
-        assert found is not None, admin.get("/v1/webhook-deliveries").text
-        return found
+        return self.server.wait_until(look)
 
     def await_tag(self, mail: Json, value: str) -> None:
         """Wait until the example has said what became of a mail."""
@@ -140,7 +137,7 @@ class House:
             return found
 
 
-def _letter(subject: str, sender: str, recipient: str) -> bytes:
+def _build_message(subject: str, sender: str, recipient: str) -> bytes:
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = sender, recipient, subject
     message["Message-ID"] = f"<{subject.lower().replace(' ', '-')}@example.com>"
@@ -148,7 +145,7 @@ def _letter(subject: str, sender: str, recipient: str) -> bytes:
     return message.as_bytes()
 
 
-def environment(server: ServerUnderTest, model: str) -> dict[str, str]:
+def environment(server: ServerFixture, model: str) -> dict[str, str]:
     """Return what an example reads from its environment; nothing of it calls home."""
     return {
         "MULTIMAIL_API_URL": server.url,

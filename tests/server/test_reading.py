@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import base64
 import smtplib
-from collections.abc import Callable
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
 import httpx
 import pytest
+from tests.support.server import ServerFixture, Start, refusal
 
 from multimail_server.testing import VirtualClock
-from multimail_server.testing.server import ServerUnderTest
-
-Start = Callable[..., ServerUnderTest]
-
-
-def box(server: ServerUnderTest) -> str:
-    return f"/v1/mailboxes/{server.mailbox.id}"
 
 
 def with_files(*files: tuple[str, bytes], subject: str = "Files") -> bytes:
@@ -35,14 +28,14 @@ def with_files(*files: tuple[str, bytes], subject: str = "Files") -> bytes:
 def test_pages_follow_each_other_over_ties(start: Start, clock: VirtualClock) -> None:
     """The clock stands still, so all messages have the same time."""
     server = start(clock=clock)
-    agent = server.http("agent")
+    agent = server.agent
     for number in range(25):
         server.deliver(subject=f"n{number}")
     seen: list[str] = []
     cursor = None
     while True:
         params: dict[str, Any] = {"limit": 7, **({"cursor": cursor} if cursor else {})}
-        page = agent.get(f"{box(server)}/emails", params=params).json()
+        page = agent.get(f"{server.box}/emails", params=params).json()
         seen += [row["subject"] for row in page["emails"]]
         server.deliver(subject="later")
         cursor = page["cursor"]
@@ -53,17 +46,17 @@ def test_pages_follow_each_other_over_ties(start: Start, clock: VirtualClock) ->
 
 def test_filters_choose(start: Start, clock: VirtualClock) -> None:
     server = start(clock=clock)
-    agent = server.http("agent")
+    agent = server.agent
     server.deliver(subject="Rechnung Über 5", sender="ann@example.com")
     clock.advance(timedelta(days=1))
     noon = clock.now().isoformat()
     server.deliver(with_files(("a.bin", b"x")))
     clock.advance(timedelta(days=1))
     mail = {"to": ["a@example.com"], "subject": "Out", "markdown": "m"}
-    agent.post(f"{box(server)}/send", json=mail)
+    agent.post(f"{server.box}/send", json=mail)
 
     def subjects(**params: Any) -> list[str]:
-        reply = agent.get(f"{box(server)}/emails", params=params)
+        reply = agent.get(f"{server.box}/emails", params=params)
         assert reply.status_code == 200, reply.text
         return [row["subject"] for row in reply.json()["emails"]]
 
@@ -83,7 +76,7 @@ def test_filters_choose(start: Start, clock: VirtualClock) -> None:
     assert subjects(has_attachments="true") == [files]
     assert subjects(has_attachments="false") == [out, rechnung]
     assert subjects(limit=1, offset=1) == [files]
-    oldest = agent.get(f"{box(server)}/emails").json()["emails"][-1]["id"]
+    oldest = agent.get(f"{server.box}/emails").json()["emails"][-1]["id"]
     assert subjects(since_id=oldest) == [out, files]
 
 
@@ -110,19 +103,18 @@ def test_filters_choose(start: Start, clock: VirtualClock) -> None:
     ids=str,
 )
 def test_a_bad_filter_is_named(
-    server: ServerUnderTest, agent: httpx.Client, params: dict[str, str]
+    server: ServerFixture, agent: httpx.Client, params: dict[str, str]
 ) -> None:
-    reply = agent.get(f"{box(server)}/emails", params=params)
-    assert (reply.status_code, reply.json()["code"]) == (400, "invalid_request")
+    reply = agent.get(f"{server.box}/emails", params=params)
+    assert refusal(reply) == (400, "invalid_request")
     assert f"`{next(iter(params))}`" in reply.json()["error"]
 
 
 def test_reading_marks_as_read_and_looking_does_not(
-    server: ServerUnderTest, agent: httpx.Client, admin: httpx.Client
+    server: ServerFixture, agent: httpx.Client, admin: httpx.Client
 ) -> None:
-    server.deliver("The body.", subject="Mark me")
-    row = server.wait_for_message("Mark me")
-    path = f"{box(server)}/emails/{row['id']}"
+    row = server.receive("The body.", subject="Mark me")
+    path = f"{server.box}/emails/{row['id']}"
     assert agent.head(path).status_code == 200
     assert server.wait_for_message("Mark me")["status"] == "unread"
     opened = agent.get(path).json()
@@ -135,12 +127,11 @@ def test_reading_marks_as_read_and_looking_does_not(
 
 
 def test_a_listing_has_no_bodies_and_a_thread_has_them_on_request(
-    server: ServerUnderTest, agent: httpx.Client
+    server: ServerFixture, agent: httpx.Client
 ) -> None:
-    server.deliver("Needle in a body.", subject="Thread me")
-    row = server.wait_for_message("Thread me")
-    assert "Needle" not in agent.get(f"{box(server)}/emails").text
-    path = f"{box(server)}/threads/{row['thread_id']}"
+    row = server.receive("Needle in a body.", subject="Thread me")
+    assert "Needle" not in agent.get(f"{server.box}/emails").text
+    path = f"{server.box}/threads/{row['thread_id']}"
     plain = agent.get(path)
     assert "Needle" not in plain.text
     assert plain.json()["has_unanswered_inbound"] is True
@@ -148,17 +139,17 @@ def test_a_listing_has_no_bodies_and_a_thread_has_them_on_request(
     full = agent.get(path, params={"include": "bodies"}).json()
     assert "Needle" in full["emails"][0]["markdown"]
     assert agent.get(path, params={"include": "all"}).status_code == 400
-    assert agent.get(f"{box(server)}/threads/thr_none").status_code == 404
+    assert agent.get(f"{server.box}/threads/thr_none").status_code == 404
 
 
 def test_a_small_attachment_is_inline_and_a_large_one_is_a_link(
-    server: ServerUnderTest, agent: httpx.Client
+    server: ServerFixture, agent: httpx.Client
 ) -> None:
     small, large = b"\x00small", b"\xfflarge" * 20_000
     server.deliver(with_files(("räksmörgås.bin", small), ("large.bin", large), subject="Two"))
     row = server.wait_for_message("Two")
     assert [file["size"] for file in row["attachments"]] == [len(small), len(large)]
-    path = f"{box(server)}/emails/{row['id']}/attachments"
+    path = f"{server.box}/emails/{row['id']}/attachments"
     inline = agent.get(f"{path}/räksmörgås.bin").json()
     assert base64.b64decode(inline["content_base64"]) == small
     linked = agent.get(f"{path}/large.bin").json()
@@ -176,9 +167,9 @@ def test_a_link_cannot_be_altered_and_ends(start: Start, clock: VirtualClock) ->
     server = start(clock=clock)
     server.deliver(with_files(("a.bin", b"a"), ("b.bin", b"b")))
     row = server.wait_for_message()
-    agent = server.http("agent")
+    agent = server.agent
     links = [
-        agent.get(f"{box(server)}/emails/{row['id']}/attachments/{name}/url").json()
+        agent.get(f"{server.box}/emails/{row['id']}/attachments/{name}/url").json()
         for name in ("a.bin", "b.bin")
     ]
     first, second = links
@@ -188,12 +179,12 @@ def test_a_link_cannot_be_altered_and_ends(start: Start, clock: VirtualClock) ->
     assert httpx.get(first["url"].replace("signature=", "signature=é")).status_code == 403
     clock.advance(timedelta(minutes=16))
     ended = httpx.get(first["url"])
-    assert (ended.status_code, ended.json()["code"]) == (403, "link_expired")
+    assert refusal(ended) == (403, "link_expired")
 
 
-def test_tags_are_set_and_removed(server: ServerUnderTest, agent: httpx.Client) -> None:
+def test_tags_are_set_and_removed(server: ServerFixture, agent: httpx.Client) -> None:
     server.deliver(subject="Tag me")
-    path = f"{box(server)}/emails/{server.wait_for_message('Tag me')['id']}"
+    path = f"{server.box}/emails/{server.wait_for_message('Tag me')['id']}"
     tags = {"project": "apollo", "a/b": "slash"}
     assert agent.put(f"{path}/tags", json={"tags": tags}).json() == {"tags": tags}
     assert agent.get(f"{path}/tags").json() == {"tags": tags}
@@ -204,16 +195,33 @@ def test_tags_are_set_and_removed(server: ServerUnderTest, agent: httpx.Client) 
     assert agent.put(f"{path}/tags", json={"tags": {}}).json() == {"tags": {}}
 
 
-def test_raw_bytes_are_kept_as_they_came(server: ServerUnderTest, agent: httpx.Client) -> None:
+def test_fields_that_a_mail_lacks_are_null(server: ServerFixture) -> None:
+    fields = ("auto_submitted", "list_id", "precedence", "in_reply_to")
+    plain = server.receive(subject="Without fields")
+    assert [plain[field] for field in fields] == [None] * 4
+    headers = {
+        "Auto-Submitted": "auto-generated",
+        "List-Id": "<news.example.org>",
+        "Precedence": "bulk",
+        "In-Reply-To": "<q@example.org>",
+    }
+    full = server.receive(subject="With fields", headers=headers)
+    assert full["auto_submitted"] == "auto-generated"
+    assert "news.example.org" in full["list_id"]
+    assert full["precedence"] == "bulk"
+    assert full["in_reply_to"] == "<q@example.org>"
+
+
+def test_raw_bytes_are_kept_as_they_came(server: ServerFixture, agent: httpx.Client) -> None:
     raw = b"From: bob@example.com\r\nSubject: Raw\r\nX-Odd: \xff\xfe\r\n\r\nBody \x80\r\n"
     server.deliver(raw)
     row = server.wait_for_message("Raw")
-    reply = agent.get(f"{box(server)}/emails/{row['id']}/raw")
+    reply = agent.get(f"{server.box}/emails/{row['id']}/raw")
     assert reply.content == raw
     assert reply.headers["content-type"] == "message/rfc822"
 
 
-def test_a_repeated_delivery_is_stored_once(server: ServerUnderTest) -> None:
+def test_a_repeated_delivery_is_stored_once(server: ServerFixture) -> None:
     raw = with_files(("a.bin", b"x"), subject="Twice")
     server.deliver(raw)
     first = server.wait_for_message("Twice")
@@ -224,7 +232,7 @@ def test_a_repeated_delivery_is_stored_once(server: ServerUnderTest) -> None:
 
 
 def test_mail_reaches_every_mailbox_it_names_and_no_other(
-    server: ServerUnderTest, admin: httpx.Client
+    server: ServerFixture, admin: httpx.Client
 ) -> None:
     admin.post("/v1/mailboxes", json={"address": "sales"})
     server.deliver(subject="Plus", to=server.mailbox.address.replace("@", "+news@").upper())
@@ -246,7 +254,7 @@ def test_mail_reaches_every_mailbox_it_names_and_no_other(
 
 
 def test_a_message_can_be_injected_with_a_test_key(
-    server: ServerUnderTest, agent: httpx.Client
+    server: ServerFixture, agent: httpx.Client
 ) -> None:
     reply = agent.post(
         "/v1/test/inbound",
@@ -255,7 +263,7 @@ def test_a_message_can_be_injected_with_a_test_key(
         headers={"Content-Type": "message/rfc822"},
     )
     assert reply.status_code == 201
-    row = agent.get(f"{box(server)}/emails/{reply.json()['id']}").json()
+    row = agent.get(f"{server.box}/emails/{reply.json()['id']}").json()
     assert row["subject"] == "Injected"
     assert row["authentication"]["dkim"] == []
     empty = agent.post("/v1/test/inbound", params={"mailbox": server.mailbox.id})
@@ -269,15 +277,15 @@ def test_a_message_can_be_injected_with_a_test_key(
     ids=["null", "headless", "brackets", "bytes", "blank", "words"],
 )  # fmt: skip
 def test_hostile_mail_is_stored_and_shown(
-    server: ServerUnderTest, agent: httpx.Client, raw: bytes
+    server: ServerFixture, agent: httpx.Client, raw: bytes
 ) -> None:
     where = {"mailbox": server.mailbox.id}
     made = agent.post("/v1/test/inbound", params=where, content=raw)
     assert made.status_code in (201, 400), made.text
     if made.status_code == 201:
         email_id = made.json()["id"]
-        assert agent.get(f"{box(server)}/emails/{email_id}").status_code == 200
-        assert agent.get(f"{box(server)}/emails/{email_id}/raw").content == raw
-        reply = agent.post(f"{box(server)}/reply/{email_id}", json={"markdown": "?"})
+        assert agent.get(f"{server.box}/emails/{email_id}").status_code == 200
+        assert agent.get(f"{server.box}/emails/{email_id}/raw").content == raw
+        reply = agent.post(f"{server.box}/reply/{email_id}", json={"markdown": "?"})
         assert reply.status_code in (202, 400)
-    assert agent.get(f"{box(server)}/emails").status_code == 200
+    assert agent.get(f"{server.box}/emails").status_code == 200

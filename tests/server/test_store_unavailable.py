@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import resource
 import smtplib
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-
-from multimail_server.testing.server import ServerUnderTest
-
-Start = Callable[..., ServerUnderTest]
-Json = dict[str, Any]
-PROGRAM = "from multimail_cli.main import run; run()"
-UNLIMITED = resource.RLIM_INFINITY
+from tests.support.server import Json, ServerFixture, Start, refusal
+from tests.support.server_launcher import ServerLauncher
 
 
 def mail(number: int, **more: Any) -> Json:
@@ -32,15 +21,15 @@ def mail(number: int, **more: Any) -> Json:
 
 def test_a_locked_database_is_a_503_that_can_be_tried_again(start: Start, tmp_path: Path) -> None:
     server = start(data=tmp_path / "mail.db")
-    agent = server.http("agent")
+    agent = server.agent
     lock = sqlite3.connect(tmp_path / "mail.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     # The database is waited for, five seconds for what was asked at the same time.
     with ThreadPoolExecutor(1) as other:
         by_smtp = other.submit(deliver, server)
         refused = agent.post("/send_email", json=mail(1, idempotency_key="k"))
-    assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
-    assert "nothing was changed" in refused.json()["error"]
+    assert refusal(refused) == (503, "store_unavailable")
+    assert "Nothing was changed" in refused.json()["error"]
     assert refused.headers["Retry-After"] == "2"
     assert by_smtp.result() == 451
     # The line of a read is in the audit log before its answer leaves.
@@ -56,7 +45,7 @@ def test_a_locked_database_is_a_503_that_can_be_tried_again(start: Start, tmp_pa
     server.wait_for_message("Inbound")
 
 
-def deliver(server: ServerUnderTest) -> int:
+def deliver(server: ServerFixture) -> int:
     """Send a message by SMTP; return what was said to it."""
     host, _, port = server.smtp.rpartition(":")
     with smtplib.SMTP(host, int(port), timeout=60) as client:
@@ -68,13 +57,13 @@ def deliver(server: ServerUnderTest) -> int:
 
 def test_a_full_database_refuses_and_keeps_all_that_it_took(start: Start) -> None:
     server = start()
-    agent = server.http("agent")
+    agent = server.agent
     store = server.services.context.store
     pages = store.read(lambda tx: page_count(tx))
     store.write(lambda tx: limit_pages(tx, pages + 40))
     taken = fill(agent)
     assert taken
-    assert server.http("reviewer").get("/list_pending").status_code == 200
+    assert server.reviewer.get("/list_pending").status_code == 200
     store.write(lambda tx: limit_pages(tx, 1_000_000))
     everything_is_there(agent, taken)
 
@@ -114,37 +103,18 @@ def everything_is_there(agent: httpx.Client, taken: list[str]) -> None:
     assert sent[::-1] == [*taken, rows[-1]["id"]]
 
 
-@contextmanager
-def serving(data: Path) -> Iterator[tuple[subprocess.Popen[str], Json]]:
-    """Run a server in a process of its own."""
-    options = ["serve", "--json", "--port", "0", "--smtp-port", "0", "--data", str(data)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        assert process.stdout is not None
-        yield process, json.loads(process.stdout.readline())
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux's prlimit")
 def test_a_disk_that_takes_no_more_loses_nothing(tmp_path: Path) -> None:
-    data = tmp_path / "mail.db"
-    with serving(data) as (process, banner):
-        headers = {"Authorization": f"Bearer {banner['keys']['agent']}"}
-        agent = httpx.Client(base_url=banner["url"], headers=headers, timeout=30)
-        size = data.with_name("mail.db-wal").stat().st_size + 500_000
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, UNLIMITED))
-        taken = fill(agent)
-        assert agent.get("/check_inbox").status_code == 200
-        process.kill()
-    assert taken
-    with serving(data) as (_, banner):
-        agent = httpx.Client(base_url=banner["url"], headers=headers, timeout=30)
-        everything_is_there(agent, taken)
+    data, options = tmp_path / "mail.db", ("--data", str(tmp_path / "mail.db"))
+    with ServerLauncher(tmp_path / "log") as launcher:
+        with launcher.serve(*options) as process:
+            headers = {"Authorization": f"Bearer {process.banner['keys']['agent']}"}
+            agent = httpx.Client(base_url=process.banner["url"], headers=headers, timeout=60)
+            size = data.with_name("mail.db-wal").stat().st_size + 500_000
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            taken = fill(agent)
+            assert agent.get("/check_inbox").status_code == 200
+        assert taken
+        with launcher.serve(*options) as process:
+            agent = httpx.Client(base_url=process.banner["url"], headers=headers, timeout=60)
+            everything_is_there(agent, taken)

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from tests.server.webhook_apps import (
+from tests.server.webhook_examples import (
     EXAMPLES,
     Answering,
-    House,
+    WebhookFixture,
     environment,
     load,
     under_uvicorn,
-    zone_in,
+    write_zone,
 )
 from tests.support.redis_server import RedisServer
+from tests.support.server import Start
 
 from multimail_cli.demo.scripted_model import ScriptedModel
-from multimail_server.testing.server import ServerUnderTest
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and fork are POSIX"),
@@ -36,8 +36,6 @@ pytestmark = [
 
 if TYPE_CHECKING:
     from redis import Redis
-
-Start = Callable[..., ServerUnderTest]
 
 
 class Worker:
@@ -86,21 +84,21 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Plant:
-    """All of it: the house, the endpoint, the queue, the workers."""
+class QueueFixture:
+    """All of it: the fixture, the endpoint, the queue, the workers."""
 
-    house: House
+    fixture: WebhookFixture
     redis: RedisServer
     workers: list[Worker]
 
-    def hire(self, count: int) -> None:
+    def start_workers(self, count: int) -> None:
         """Start workers, and wait until all take jobs."""
         new = [Worker() for _ in range(count)]
         self.workers.extend(new)
         for one in new:
             one.await_ready()
 
-    def kill_who_has_a_job(self) -> None:
+    def kill_busy_worker(self) -> None:
         """Kill the worker that runs a job at this moment."""
         (busy,) = [one for one in self.workers if "received" in one.said]
         busy.kill()
@@ -109,7 +107,7 @@ class Plant:
             (waiting,) = broker.zrange("unacked_index", 0, -1)
             broker.zadd("unacked_index", {str(waiting): 1})
 
-    def dismiss(self) -> None:
+    def stop_workers(self) -> None:
         """End all workers."""
         while self.workers:
             self.workers.pop().kill()
@@ -128,54 +126,54 @@ class Plant:
 @pytest.fixture
 def build(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Answering], Plant]]:
+) -> Iterator[Callable[[Answering], QueueFixture]]:
     """Build it around a model."""
     with ExitStack() as stack:
 
-        def make(answering: Answering) -> Plant:
+        def make(answering: Answering) -> QueueFixture:
             model = stack.enter_context(ScriptedModel(answering))
             redis = stack.enter_context(RedisServer(tmp_path))
-            house = House(start(dns_zone=zone_in(tmp_path)))
-            for name, value in environment(house.server, model.base_url).items():
+            fixture = WebhookFixture(start(dns_zone=write_zone(tmp_path)))
+            for name, value in environment(fixture.server, model.base_url).items():
                 monkeypatch.setenv(name, value)
             monkeypatch.setenv("REDIS_URL", redis.url)
             base_url = stack.enter_context(under_uvicorn(load("webhook_celery").app))
-            monkeypatch.setenv("MULTIMAIL_WEBHOOK_SECRET", house.subscribe(base_url))
-            plant = Plant(house, redis, [])
-            stack.callback(plant.dismiss)
-            return plant
+            monkeypatch.setenv("MULTIMAIL_WEBHOOK_SECRET", fixture.subscribe(base_url))
+            queue = QueueFixture(fixture, redis, [])
+            stack.callback(queue.stop_workers)
+            return queue
 
         yield make
 
 
 def test_mail_is_answered_once_by_whichever_worker_takes_it(
-    build: Callable[[Answering], Plant],
+    build: Callable[[Answering], QueueFixture],
 ) -> None:
-    plant = build(Answering())
-    plant.hire(2)
-    proven = [plant.house.receive("ann@example.com", signed=True) for _ in range(3)]
-    unsigned = plant.house.receive("ann@example.com")
+    queue = build(Answering())
+    queue.start_workers(2)
+    proven = [queue.fixture.receive("ann@example.com", signed=True) for _ in range(3)]
+    unsigned = queue.fixture.receive("ann@example.com")
     for mail in proven:
-        plant.house.await_tag(mail, "answered")
-    plant.house.await_tag(unsigned, "needs-human")
-    replies = plant.house.replies()
+        queue.fixture.await_tag(mail, "answered")
+    queue.fixture.await_tag(unsigned, "needs-human")
+    replies = queue.fixture.replies()
     assert {one["status"] for one in replies} == {"pending_send_approval"}
     assert sorted(one["thread_id"] for one in replies) == sorted(
         mail["thread_id"] for mail in proven
     )
-    plant.dismiss()
-    rows = plant.house.deliveries("delivered", 4)
+    queue.stop_workers()
+    rows = queue.fixture.deliveries("delivered", 4)
     for row in rows:
         replay = f"/v1/webhook-deliveries/{row['id']}/replay"
-        plant.house.server.http("admin").post(replay).raise_for_status()
-    again = plant.house.deliveries("delivered", 4)
+        queue.fixture.server.admin.post(replay).raise_for_status()
+    again = queue.fixture.deliveries("delivered", 4)
     assert {row["response_status"] for row in rows + again} == {202}
-    assert plant.queued() == 0
+    assert queue.queued() == 0
 
 
 @pytest.mark.parametrize("turn", [0, 1], ids=["before the reply", "after the reply"])
 def test_the_job_of_a_worker_that_is_killed_runs_again_and_sends_once(
-    build: Callable[[Answering], Plant], turn: int
+    build: Callable[[Answering], QueueFixture], turn: int
 ) -> None:
     killed: list[int] = []
     turns: list[int] = []
@@ -184,31 +182,33 @@ def test_the_job_of_a_worker_that_is_killed_runs_again_and_sends_once(
         turns.append(now)
         if now == turn and not killed:
             killed.append(now)
-            plant.kill_who_has_a_job()
+            queue.kill_busy_worker()
 
-    plant = build(Answering(kill_once))
-    plant.hire(2)
-    mail = plant.house.receive("ann@example.com", signed=True)
-    plant.house.await_tag(mail, "answered")
+    queue = build(Answering(kill_once))
+    queue.start_workers(2)
+    mail = queue.fixture.receive("ann@example.com", signed=True)
+    queue.fixture.await_tag(mail, "answered")
     assert turns == [*range(turn + 1), 0, 1], "the second worker began anew"
-    (reply,) = plant.house.replies()
+    (reply,) = queue.fixture.replies()
     assert reply["status"] == "pending_send_approval"
     assert reply["thread_id"] == mail["thread_id"]
 
 
-def test_an_event_that_cannot_be_queued_comes_again(build: Callable[[Answering], Plant]) -> None:
-    plant = build(Answering())
-    plant.redis.stop()
-    mail = plant.house.receive("ann@example.com", signed=True)
+def test_an_event_that_cannot_be_queued_comes_again(
+    build: Callable[[Answering], QueueFixture],
+) -> None:
+    queue = build(Answering())
+    queue.redis.stop()
+    mail = queue.fixture.receive("ann@example.com", signed=True)
 
     def failed() -> Any:
-        answer = plant.house.server.http("admin").get("/v1/webhook-deliveries").json()
+        answer = queue.fixture.server.admin.get("/v1/webhook-deliveries").json()
         return answer["deliveries"] and answer["deliveries"][0]["response_status"] == 500
 
-    assert plant.house.server.services.context.commits.wait_for(lambda: failed() or None, 60)
-    plant.redis.start()
-    (row,) = plant.house.deliveries("delivered", 1)
+    queue.fixture.server.wait_until(failed)
+    queue.redis.start()
+    (row,) = queue.fixture.deliveries("delivered", 1)
     assert row["response_status"] == 202
-    plant.hire(1)
-    plant.house.await_tag(mail, "answered")
-    assert len(plant.house.replies()) == 1
+    queue.start_workers(1)
+    queue.fixture.await_tag(mail, "answered")
+    assert len(queue.fixture.replies()) == 1

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from tests.server.conversation import HOOK, Step, conversation
+from tests.support.server import Json, ServerFixture, Start
 
 from multimail_server.testing import VirtualClock
 from multimail_server.testing.routes import ALL_ROUTES
-from multimail_server.testing.server import ServerUnderTest
-
-Json = dict[str, Any]
-Start = Callable[..., ServerUnderTest]
 
 
 @pytest.fixture(scope="module")
-def document(server: ServerUnderTest) -> Json:
+def document(server: ServerFixture) -> Json:
     answer: Json = httpx.get(f"{server.url}/openapi.json").json()
     return answer
 
 
-def test_it_is_valid_openapi_and_names_this_server(document: Json, server: ServerUnderTest) -> None:
+def test_it_is_valid_openapi_and_names_this_server(document: Json, server: ServerFixture) -> None:
     validate(document)
     assert document["openapi"] == "3.1.0"
     assert document["servers"] == [{"url": server.url}]
@@ -61,7 +57,7 @@ def test_other_spellings_are_told(document: Json) -> None:
 
 
 def test_without_a_key_every_route_that_needs_one_says_so(
-    document: Json, server: ServerUnderTest
+    document: Json, server: ServerFixture
 ) -> None:
     error = checker(document, "ErrorOut")
     with httpx.Client(base_url=server.url) as nobody:
@@ -99,7 +95,7 @@ def test_every_field_of_every_real_answer_is_described(
 
 def test_a_change_that_waits_for_a_code_is_described(document: Json, start: Start) -> None:
     server = start(approval_codes=True)
-    key = {"key": server.http("admin").get("/v1/api-keys").json()["keys"][0]["id"]}
+    key = {"key": server.admin.get("/v1/api-keys").json()["keys"][0]["id"]}
     hook = {"url": HOOK, "events": ["message.received"]}
     box = {"mailbox": server.mailbox.id}
     steps: list[Step] = [
@@ -112,11 +108,11 @@ def test_a_change_that_waits_for_a_code_is_described(document: Json, start: Star
         ("reviewer", "GET", "/v1/oversight/approval-codes", {}, {}),
     ]
     asked(document, server, steps)
-    codes = server.http("reviewer").get("/v1/oversight/approval-codes").json()["approval_codes"]
+    codes = server.reviewer.get("/v1/oversight/approval-codes").json()["approval_codes"]
     assert len(codes) == len(steps) - 1
 
 
-def asked(document: Json, server: ServerUnderTest, steps: Iterable[Step]) -> set[tuple[str, str]]:
+def asked(document: Json, server: ServerFixture, steps: Iterable[Step]) -> set[tuple[str, str]]:
     """Make the requests, compare each answer with the document, and return what was asked."""
     seen: set[tuple[str, str]] = set()
     for key, method, path, values, more in steps:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.support.server import Start, refusal
 
 from multimail_server.services.events import EVENT_KINDS
 from multimail_server.store.dialects import SQLITE
 from multimail_server.store.migrate import load_migrations
-from multimail_server.testing.server import ServerUnderTest
 
 MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 
-Start = Callable[..., ServerUnderTest]
 URL = "https://hooks.example/in"
 
 
@@ -48,11 +46,11 @@ def test_no_secret_is_in_the_log_or_in_a_repr(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server = start(data=tmp_path / "mail.db")
-    secret = make(server.http("admin"), url="http://127.0.0.1:9/x").json()["signing_secret"]
+    secret = make(server.admin, url="http://127.0.0.1:9/x").json()["signing_secret"]
     server.deliver()
-    account = server.services.context.store.read(lambda tx: tx.first_account())
+    account = server.read(lambda tx: tx.first_account())
     assert account is not None
-    hooks = server.services.context.store.read(lambda tx: tx.webhooks(account.id))
+    hooks = server.read(lambda tx: tx.webhooks(account.id))
     assert len(hooks) == 1
     assert secret not in repr(hooks)
     server.stop()
@@ -68,7 +66,7 @@ def test_every_name_can_be_subscribed_to(admin: httpx.Client) -> None:
 @pytest.mark.parametrize("events", [[], ["email.opened"], ["email.received", "x" * 100], ["*"]])
 def test_an_unknown_event_is_refused_with_the_list(admin: httpx.Client, events: list[str]) -> None:
     refused = make(admin, events=events)
-    assert (refused.status_code, refused.json()["code"]) == (400, "unknown_event")
+    assert refusal(refused) == (400, "unknown_event")
     assert all(name in refused.json()["error"] for name in EVENT_KINDS)
 
 
@@ -96,7 +94,7 @@ def test_an_unknown_event_is_refused_with_the_list(admin: httpx.Client, events: 
 )
 def test_a_url_that_events_may_not_go_to_is_refused(admin: httpx.Client, url: str) -> None:
     refused = make(admin, url=url)
-    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_webhook_url")
+    assert refusal(refused) == (400, "invalid_webhook_url")
     assert "hush" not in refused.text
 
 
@@ -139,16 +137,16 @@ def test_a_mailbox_that_is_not_there_is_a_404(admin: httpx.Client) -> None:
 
 def test_there_are_a_hundred_at_most(start: Start) -> None:
     server = start()
-    admin = server.http("admin")
+    admin = server.admin
     for _ in range(100):
         assert make(admin).status_code == 201
     refused = make(admin)
-    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_webhooks")
+    assert refusal(refused) == (409, "too_many_webhooks")
 
 
 def test_a_key_of_one_mailbox_sees_only_its_own(start: Start) -> None:
     server = start()
-    admin = server.http("admin")
+    admin = server.admin
     wide = make(admin).json()["id"]
     body = {"name": "bound", "scopes": ["admin"], "mailbox_id": server.mailbox.id}
     bound = server.http(admin.post("/v1/api-keys", json=body).json()["key"])
@@ -173,7 +171,7 @@ def test_a_key_of_one_mailbox_sees_only_its_own(start: Start) -> None:
 
 def test_the_history_is_paged_and_filtered(start: Start) -> None:
     server = start()
-    admin = server.http("admin")
+    admin = server.admin
     hook, other = make(admin).json()["id"], make(admin).json()["id"]
     for one in (hook, other):
         admin.patch(f"/v1/webhooks/{one}", json={"enabled": False})
@@ -195,7 +193,7 @@ def test_the_history_is_paged_and_filtered(start: Start) -> None:
 
 def test_the_audit_log_names_the_host_and_no_more(start: Start) -> None:
     server = start()
-    admin = server.http("admin")
+    admin = server.admin
     hook = make(admin, url=f"{URL}?token=hush").json()["id"]
     admin.delete(f"/v1/webhooks/{hook}")
     log = admin.get("/v1/audit-log")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.server import ServerFixture, Start
 
 from multimail_server import ServerConfig, ServerStartError, SystemClock
 from multimail_server.testing import VirtualClock
 from multimail_server.testing.seeded import SeededIds
-from multimail_server.testing.server import ServerUnderTest
-
-Start = Callable[..., ServerUnderTest]
 
 
 def a_run(start: Start, **settings: Any) -> list[Any]:
@@ -23,9 +20,9 @@ def a_run(start: Start, **settings: Any) -> list[Any]:
     server = start(oversight_mode="autonomous", **settings)
     server.deliver("Hello", sender="ann@example.org")
     mail = server.wait_for_message()
-    path = f"/v1/mailboxes/{server.mailbox.id}"
+    path = server.box
     body = {"markdown": "Hi", "attachments": [{"name": "a.txt", "content_base64": "YQ=="}]}
-    reply = server.http("agent").post(f"{path}/reply/{mail['id']}", json=body).json()
+    reply = server.agent.post(f"{path}/reply/{mail['id']}", json=body).json()
     sent = server.wait_for_message(direction="outbound", status="sent")
     server.stop()
     return [server.mailbox.id, mail["id"], mail["thread_id"], mail["rfc_message_id"],
@@ -60,7 +57,7 @@ def test_keys_are_random_unless_seeded_keys_are_asked_for(start: Start) -> None:
     assert one.keys == other.keys
     assert len({one.keys.agent, one.keys.reviewer, one.keys.admin}) == 3
     assert re.fullmatch(r"mm_test_[\w-]{32}", one.keys.agent)
-    assert one.http("agent").get("/v1/mailboxes").status_code == 200
+    assert one.agent.get("/v1/mailboxes").status_code == 200
 
 
 def test_a_live_key_is_never_one_that_can_be_guessed(start: Start) -> None:
@@ -90,7 +87,7 @@ def test_keys_that_can_be_guessed_are_refused_where_others_could_use_them(
 ) -> None:
     wanted = {"seed": 1, "seeded_keys": True, "port": 0, "smtp_port": 0, **settings}
     with pytest.raises(ServerStartError, match="seeded keys"):
-        ServerUnderTest(ServerConfig(**wanted)).start()
+        ServerFixture(ServerConfig(**wanted)).start()
 
 
 def test_a_seed_does_not_repeat_the_ids_of_a_data_file(start: Start, tmp_path: Path) -> None:

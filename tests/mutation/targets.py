@@ -1,0 +1,122 @@
+"""The critical source files, and the tests that have to notice a mistake in each.
+
+Both are named by patterns, so that a file may be renamed while its name keeps the subject. A
+pattern for a source file matches exactly one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CORE, SERVER = "shared/multimail", "shared/multimail_server"
+SERVICES = f"{SERVER}/services"
+
+_PATTERNS: dict[str, tuple[str, ...]] = {
+    f"{CORE}/*call.py": ("tests/client",),
+    f"{CORE}/*execution.py": ("tests/client",),
+    f"{CORE}/tools/*guard.py": ("tests/tools",),
+    f"{CORE}/tools/*session.py": ("tests/tools",),
+    f"{CORE}/tools/*writing.py": ("tests/tools",),
+    f"{CORE}/trust/*addresses.py": ("tests/trust", "tests/tools"),
+    f"{CORE}/trust/*evidence.py": ("tests/trust", "tests/client/*webhook*"),
+    f"{CORE}/trust/*labels.py": ("tests/trust", "tests/tools"),
+    f"{CORE}/trust/*links.py": ("tests/trust",),
+    f"{CORE}/trust/*masking.py": ("tests/trust",),
+    f"{CORE}/trust/*policy.py": (
+        "tests/trust",
+        "tests/tools",
+    ),
+    f"{CORE}/trust/*taint.py": ("tests/trust", "tests/tools"),
+    f"{CORE}/webhooks/*verification.py": ("tests/client/*webhook*",),
+    f"{SERVER}/api/*auth.py": (
+        "tests/server/*scopes*",
+        "tests/server/*api_keys*",
+        "tests/server/*reading*",
+    ),
+    f"{SERVER}/*api_keys.py": ("tests/server/*api_keys*", "tests/server/*accounts*"),
+    f"{SERVER}/mail/auth/*alignment.py": ("tests/mail/*dmarc*", "tests/mail/*spf*"),
+    f"{SERVER}/mail/auth/arc.py": ("tests/mail/*arc*",),
+    f"{SERVER}/mail/auth/*authenticate.py": (
+        "tests/mail/*tampering*",
+        "tests/mail/*dmarc*",
+        "tests/guards",
+    ),
+    f"{SERVER}/mail/auth/*dkim.py": ("tests/mail/*dkim*", "tests/mail/*tampering*"),
+    f"{SERVER}/mail/auth/*dmarc.py": ("tests/mail/*dmarc*",),
+    f"{SERVER}/mail/auth/*spf.py": ("tests/mail/*spf*",),
+    f"{SERVER}/mail/*bounces.py": ("tests/mail/*bounces*", "tests/server/*suppression*"),
+    f"{SERVER}/mail/*compose.py": ("tests/mail/*compose*", "tests/server/*sending*"),
+    f"{SERVER}/mail/*forwarding.py": ("tests/server/*forwarding*",),
+    f"{SERVER}/mail/*identity.py": ("tests/mail/*identity*", "tests/server/*domains*"),
+    f"{SERVER}/*oversight.py": ("tests/server/*oversight*",),
+    f"{SERVER}/*rate_limit.py": ("tests/server/*limits*",),
+    f"{SERVICES}/*accounts.py": ("tests/server/*api_keys*", "tests/server/*accounts*"),
+    f"{SERVICES}/*approval_links.py": ("tests/server/*links*",),
+    f"{SERVICES}/*cancellation.py": (
+        "tests/server/*oversight_modes*",
+        "tests/server/*scheduling*",
+        "tests/server/*delivery*",
+    ),
+    f"{SERVICES}/*decisions.py": ("tests/server/*oversight_modes*", "tests/server/*editing*"),
+    f"{SERVICES}/*forwarding.py": ("tests/server/*forwarding*",),
+    f"{SERVICES}/*one_time_codes.py": ("tests/server/*codes*", "tests/server/*upgrades*"),
+    f"{SERVICES}/*revisions.py": ("tests/server/*editing*", "tests/server/*pages_edit*"),
+    f"{SERVICES}/*sending.py": (
+        "tests/server/*sending*",
+        "tests/server/*scheduling*",
+        "tests/server/*limits*",
+    ),
+    f"{SERVICES}/*suppression.py": ("tests/server/*suppression*",),
+    f"{SERVICES}/*transitions.py": ("tests/server/*oversight_modes*", "tests/server/*scheduling*"),
+    f"{SERVICES}/*upgrades.py": ("tests/server/*upgrades*",),
+    f"{SERVER}/store/*group_commit.py": ("tests/store",),
+    f"{SERVER}/*webhook_signing.py": ("tests/server/*webhook_events*",),
+    f"{SERVER}/workers/*outbox.py": (
+        "tests/server/*delivery*",
+        "tests/server/*faults*",
+        "tests/server/*suppression*",
+    ),
+    f"{SERVER}/workers/*relay.py": ("tests/mail/*relay*", "tests/server/test_delivery*"),
+    f"{SERVER}/workers/*webhooks.py": ("tests/server/*webhook_delivery*",),
+}
+
+
+def find_source(pattern: str) -> str:
+    """Return the one source file that matches, as a path from the root.
+
+    Raises:
+        LookupError: No file matches, or several do.
+    """
+    paths = [str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)]
+    if len(paths) != 1:
+        raise LookupError(f"{pattern} matches {', '.join(paths) or 'no source file'}")
+    return paths[0]
+
+
+def find_tests(patterns: tuple[str, ...]) -> list[str]:
+    """Return the test files that match, as paths from the root.
+
+    Raises:
+        LookupError: A pattern matches nothing.
+    """
+    paths: list[str] = []
+    for pattern in patterns:
+        matches = sorted(
+            str(path.relative_to(ROOT))
+            for path in ROOT.glob(pattern if pattern.endswith("*") else f"{pattern}/test_*.py")
+            if path.name.startswith("test_") and path.suffix == ".py"
+        )
+        if not matches:
+            raise LookupError(f"{pattern} matches no test file")
+        paths += matches
+    return list(dict.fromkeys(paths))
+
+
+def find_targets() -> dict[str, list[str]]:
+    """Return the test files of each critical source file.
+
+    Raises:
+        LookupError: A pattern does not match what it should.
+    """
+    return {find_source(source): find_tests(tests) for source, tests in _PATTERNS.items()}
