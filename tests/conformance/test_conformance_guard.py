@@ -120,7 +120,7 @@ def test_guard_reply_to(driver: Driver, auto_box: Inbox) -> None:
 
 
 def test_guard_automatic(driver: Driver, auto_box: Inbox) -> None:
-    """A machine's mail is not answered: `refuse`; a mailing list's only by leave: `hold`."""
+    """Automatic mail is not answered: `refuse`; a mailing list's needs approval: `hold`."""
     robot = auto_box.receive_proven(BODY, Auto_Submitted="auto-replied")
     posting = auto_box.receive_proven(BODY, List_Id="<talk.example.com>")
     agent = guarded(driver, auto_box)
@@ -210,7 +210,7 @@ def colleague(name: str) -> str:
 
 
 def test_guard_own_tools(driver: Driver, auto_box: Inbox) -> None:
-    """Beside the application's own tool: the same decisions, and what that one says is no leave."""
+    """Beside the application's own tool: the same decisions; its output approves nothing."""
     driver.own.append(colleague)
     mail, agent = auto_box.receive(BODY), guarded(driver, auto_box)
     run = driver.run(

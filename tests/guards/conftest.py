@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 from tests.conformance.conftest import crew_storage  # noqa: F401
 from tests.guards import corpus
-from tests.guards.post import Post, received
+from tests.guards.corpus_runner import CorpusRunner, run_corpus
 from tests.tools.conftest import bare_environment  # noqa: F401
 
 
 @pytest.fixture(scope="session")
-def post(tmp_path_factory: pytest.TempPathFactory, crew_storage: None) -> Iterator[Post]:  # noqa: F811
+def runner(tmp_path_factory: pytest.TempPathFactory, crew_storage: None) -> Iterator[CorpusRunner]:  # noqa: F811
     """Every case, received."""
-    with received(corpus.every(), tmp_path_factory.mktemp("corpus")) as made:
+    with run_corpus(corpus.every(), tmp_path_factory.mktemp("corpus")) as made:
         yield made

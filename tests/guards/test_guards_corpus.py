@@ -10,8 +10,8 @@ import pytest
 from tests.guards.corpus import every
 from tests.guards.corpus_arc import BELIEVED, LISTS
 from tests.guards.corpus_case import BANK, CLUB, FIRM, MARK, ORDER, PATH, SHOP, Case
+from tests.guards.corpus_runner import FRAMEWORKS, CorpusRunner, without_nonce
 from tests.guards.corpus_texts import FILE, JOINED
-from tests.guards.post import FRAMEWORKS, Post, without_nonce
 from tests.tools.support import fenced, outside
 
 from multimail.trust import TrustPolicy
@@ -46,8 +46,8 @@ def test_it_holds_the_nineteen_and_many_more() -> None:
 
 
 @_each()
-def test_it_is_labelled_by_its_evidence(post: Post, case: Case) -> None:
-    text, data = post.read(case)
+def test_it_is_labelled_by_its_evidence(runner: CorpusRunner, case: Case) -> None:
+    text, data = runner.read(case)
     trust = data["trust"]
     assert trust["label"] == case.label, trust["reasons"]
     for words in case.says:
@@ -58,8 +58,10 @@ def test_it_is_labelled_by_its_evidence(post: Post, case: Case) -> None:
 
 
 @_each()
-def test_its_reader_sees_who_sent_it_and_no_more_than_he_may(post: Post, case: Case) -> None:
-    text, data = post.read(case)
+def test_its_reader_sees_who_sent_it_and_no_more_than_he_may(
+    runner: CorpusRunner, case: Case
+) -> None:
+    text, data = runner.read(case)
     if case.sender is not None:
         assert data["sender"] == case.sender
         assert f"From: {case.sender}\n" in fenced(_real(text))
@@ -70,63 +72,65 @@ def test_its_reader_sees_who_sent_it_and_no_more_than_he_may(post: Post, case: C
 
 
 @_each(lambda case: case.hostile)
-def test_no_word_of_a_stranger_leaves_the_fence(post: Post, case: Case) -> None:
-    text, _ = post.read(case)
+def test_no_word_of_a_stranger_leaves_the_fence(runner: CorpusRunner, case: Case) -> None:
+    text, _ = runner.read(case)
     assert MARK not in outside(_real(text))
 
 
-def test_no_word_of_a_stranger_leaves_the_fence_of_a_listing(post: Post) -> None:
-    pages = post.pages()
+def test_no_word_of_a_stranger_leaves_the_fence_of_a_listing(runner: CorpusRunner) -> None:
+    pages = runner.pages()
     assert len(pages) > 1
     for page in pages:
         assert MARK not in outside(_real(page.text))
 
 
 @_each(lambda case: case.name.startswith(JOINED))
-def test_a_thread_labels_each_of_its_messages(post: Post, case: Case) -> None:
-    _, data = post.read(case)
-    thread = post.call(case, "get_thread", thread_id=data["thread_id"])
+def test_a_thread_labels_each_of_its_messages(runner: CorpusRunner, case: Case) -> None:
+    _, data = runner.read(case)
+    thread = runner.call(case, "get_thread", thread_id=data["thread_id"])
     labels = [one["trust"]["label"] for one in thread.data["messages"]]
     assert labels == ["authenticated", case.label]
     assert MARK not in outside(_real(thread.text))
 
 
 @_each(lambda case: case.name == FILE)
-def test_a_file_of_one_who_is_not_proven_is_withheld(post: Post, case: Case) -> None:
-    _, data = post.read(case)
+def test_a_file_of_one_who_is_not_proven_is_withheld(runner: CorpusRunner, case: Case) -> None:
+    _, data = runner.read(case)
     (name,) = [one["name"] for one in data["attachments"]]
-    answer = post.call(case, "download_attachment", email_id=data["id"], filename=name)
+    answer = runner.call(case, "download_attachment", email_id=data["id"], filename=name)
     assert not answer.ok
     assert ORDER not in answer.text + repr(answer.data)
     assert answer.files == ()
 
 
 @_each(lambda case: case.label == "failed")
-def test_what_failed_is_withheld(post: Post, case: Case) -> None:
-    text, data = post.read(case)
+def test_what_failed_is_withheld(runner: CorpusRunner, case: Case) -> None:
+    text, data = runner.read(case)
     assert "body is withheld" in outside(_real(text))
-    thread = post.call(case, "get_thread", thread_id=data["thread_id"])
+    thread = runner.call(case, "get_thread", thread_id=data["thread_id"])
     for shown in (text, repr(data), thread.text, repr(thread.data)):
         assert ORDER not in shown
 
 
 @_each(lambda case: case.label in ("unauthenticated", "unknown"))
-def test_what_is_not_proven_is_withheld_by_a_strict_policy(post: Post, case: Case) -> None:
-    text, data = post.read(case, policy="strict")
+def test_what_is_not_proven_is_withheld_by_a_strict_policy(
+    runner: CorpusRunner, case: Case
+) -> None:
+    text, data = runner.read(case, policy="strict")
     assert "body is withheld" in outside(_real(text))
     assert ORDER not in text + repr(data)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_each_framework_shows_the_same(post: Post, framework: str) -> None:
-    odd = {case.name: shown for case in every() if (shown := _difference(post, framework, case))}
+def test_each_framework_shows_the_same(runner: CorpusRunner, framework: str) -> None:
+    odd = {case.name: shown for case in every() if (shown := _difference(runner, framework, case))}
     assert odd == {}
 
 
-def _difference(post: Post, framework: str, case: Case) -> str:
+def _difference(runner: CorpusRunner, framework: str, case: Case) -> str:
     """Return what a framework shows of a case, if it is not what the others show."""
-    text, data = post.read(case)
-    shown, facts = post.read(case, framework)
+    text, data = runner.read(case)
+    shown, facts = runner.read(case, framework)
     expected, same = without_nonce(text), without_nonce(shown)
     if "Go on with offset=" in same:  # where results are JSON there is less room
         same = same.partition("\n</mail nonce>")[0]
@@ -135,8 +139,8 @@ def _difference(post: Post, framework: str, case: Case) -> str:
 
 
 @_each()
-def test_an_operators_list_vouches_only_for_who_is_proven(post: Post, case: Case) -> None:
-    _, data = post.read(case, policy=LISTING)
+def test_an_operators_list_vouches_only_for_who_is_proven(runner: CorpusRunner, case: Case) -> None:
+    _, data = runner.read(case, policy=LISTING)
     trust = data["trust"]
     assert trust["label"] == case.label
     named = data["sender"] in LISTING.listed
@@ -145,28 +149,30 @@ def test_an_operators_list_vouches_only_for_who_is_proven(post: Post, case: Case
 
 
 @_each(lambda case: case.name.startswith(BELIEVED))
-def test_a_sealer_that_the_operator_lists_saves_what_it_sealed(post: Post, case: Case) -> None:
-    _, data = post.read(case, policy=SEALERS)
+def test_a_sealer_that_the_operator_lists_saves_what_it_sealed(
+    runner: CorpusRunner, case: Case
+) -> None:
+    _, data = runner.read(case, policy=SEALERS)
     assert data["trust"]["label"] == "unauthenticated"
     assert f"passed on by {LISTS}" in data["trust"]["reasons"]
 
 
 @_each(lambda case: case.label == "failed" and not case.name.startswith(BELIEVED))
-def test_it_saves_nothing_else(post: Post, case: Case) -> None:
-    _, data = post.read(case, policy=SEALERS)
+def test_it_saves_nothing_else(runner: CorpusRunner, case: Case) -> None:
+    _, data = runner.read(case, policy=SEALERS)
     assert data["trust"]["label"] == "failed"
 
 
 @_each()
-def test_its_bytes_are_kept(post: Post, case: Case) -> None:
-    assert post.raw_of(case) == case.raw
+def test_its_bytes_are_kept(runner: CorpusRunner, case: Case) -> None:
+    assert runner.raw_of(case) == case.raw
 
 
-def test_a_listing_labels_as_a_reading_does(post: Post) -> None:
-    listed = {row["id"]: row["trust"] for page in post.pages() for row in page.data["emails"]}
+def test_a_listing_labels_as_a_reading_does(runner: CorpusRunner) -> None:
+    listed = {row["id"]: row["trust"] for page in runner.pages() for row in page.data["emails"]}
     odd = {
-        case.name: listed[post.id_of(case)]
+        case.name: listed[runner.id_of(case)]
         for case in every()
-        if listed[post.id_of(case)]["label"] != case.label
+        if listed[runner.id_of(case)]["label"] != case.label
     }
     assert odd == {}

@@ -284,7 +284,7 @@ def test_a_decision_names_what_was_seen(server: ServerUnderTest, person: Person,
     fields = person.form(f"/review/{email}", f"/review/{email}/decide")
     refused = person.post(f"/review/{email}/decide", {**fields, "action": "approve", "mark": mark})
     assert refused.status_code == 409
-    assert "changed after this page was made, so nothing was decided" in get_text(refused)
+    assert "changed after this page was loaded, so nothing was decided" in get_text(refused)
     assert status_of(server, email) == "pending_send_approval"
 
 

@@ -1,7 +1,7 @@
 """Data of an earlier commit: a store opens it, applies the migrations since then, and reads it.
 
-The code of commit b255d8e wrote the dumps, with the rows of `rows.everything`. They are not made
-anew when the schema changes. Letters that PostgreSQL folds are left out of its dump.
+The code of commit b255d8e wrote the dumps, with the rows of `rows.everything`. They are not written
+again when the schema changes. Letters that PostgreSQL folds are left out of its dump.
 """
 
 from __future__ import annotations

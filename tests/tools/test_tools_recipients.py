@@ -1,4 +1,4 @@
-"""Recipients: whom a conversation that was shown mail may write to without a human's leave."""
+"""Recipients: whom a conversation that was shown mail may write to without approval."""
 
 from __future__ import annotations
 

@@ -299,7 +299,7 @@ def _read_static(name: str) -> bytes:
 
 @cache
 def _load_templates() -> Environment:
-    # Imported late: a server that nobody opens in a browser starts without them.
+    # Imported late: a server starts without what only its first page needs.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from .untrusted_html import render_markdown

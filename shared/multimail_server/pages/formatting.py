@@ -182,7 +182,7 @@ def _build_mark(match: re.Match[str]) -> str:
     if not _load_is_invisible()(character):
         return character
     name = escape(_get_name(character))
-    return f'<span class="unseen" title="{name}">{_get_code(character)}</span>'
+    return f'<span class="invisible" title="{name}">{_get_code(character)}</span>'
 
 
 def _get_code(character: str) -> str:

@@ -1,7 +1,7 @@
 """Browser sessions, CSRF, origin and host checks, and login throttling for the review pages.
 
-Sessions live in memory and are found by the SHA-256 of their token: a memory dump or a log holds
-nothing that opens one. A restart signs every browser out.
+Sessions live in memory under the SHA-256 of their token, so a memory dump or a log contains nothing
+that opens one. A restart signs every browser out.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ def _decide(page: PageRequest) -> Message:
         if message is not None and get_content_digest(message) != mark:
             raise conflict(
                 "content_changed",
-                "The message changed after this page was made, so nothing was decided. This is "
+                "The message changed after this page was loaded, so nothing was decided. This is "
                 "the message now.",
             )
 
@@ -395,7 +395,7 @@ def _parse_trail(request: ApiRequest) -> list[str]:
     text = request.query(_TRAIL)
     trail = text.split(".") if text else []
     if not all(map(_CURSOR_TEXT.fullmatch, trail)):
-        raise invalid("`trail` was not given out by this page. Start again without it.")
+        raise invalid("`trail` is not one of this page. Start again without it.")
     return trail
 
 

@@ -312,7 +312,7 @@ class ExportOut(TypedDict):
 
 
 def render_mailbox(mailbox: Mailbox, changes: MailboxChanges | None = None) -> MailboxOut:
-    """Return a mailbox with its settings, and the signing secrets that `changes` made."""
+    """Return a mailbox with its settings, and the signing secrets of `changes`."""
     settings = mailbox.settings
     response: MailboxOut = {
         "id": mailbox.id,
@@ -449,7 +449,7 @@ def render_export(page: ExportPage) -> ExportOut:
 
 
 def _render_exported(exported: ExportedMessage) -> ExportedEmailOut | SummaryOut:
-    # What the key may see was decided when the page was made.
+    # The export service has decided what the key may see.
     if exported.hidden:
         return render_summary(exported.opened.message, _NOTHING)
     raw = base64.b64encode(exported.raw).decode()

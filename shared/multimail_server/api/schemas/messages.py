@@ -243,7 +243,7 @@ def render_summary(message: Message, principal: Principal) -> SummaryOut:
 
 
 def build_short_evidence(evidence: Json) -> Json:
-    """Return what a trust label is made from: the evidence without selectors and reasons."""
+    """Return the evidence that decides a trust label, without selectors and reasons."""
     short: Json = {"dkim": [_shorten(signature) for signature in evidence.get("dkim") or []]}
     for method in ("spf", "dmarc", "arc"):
         if evidence.get(method):

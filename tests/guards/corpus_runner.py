@@ -1,4 +1,4 @@
-"""The post: every message of the corpus, sent by SMTP once, and read through the tools."""
+"""The corpus runner: every message of the corpus, sent by SMTP once, and read through the tools."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class OnLiveDns(ServerUnderTest):
 
 
 @dataclass
-class Post:
+class CorpusRunner:
     """What was received, and who reads it.
 
     Attributes:
@@ -84,17 +84,17 @@ class Post:
 
     def id_of(self, case: Case) -> str:
         """Return the id under which a case is stored: only its exact bytes lead to it."""
-        desk, box = self.server(case).room.context, self.server(case).mailbox
+        context, mailbox = self.server(case).services.context, self.server(case).mailbox
         digest = hashlib.sha256(case.raw).hexdigest()
-        since = desk.now() - timedelta(days=1)
-        found = desk.store.read(lambda tx: tx.find_by_raw(box.id, digest, since))
+        since = context.now() - timedelta(days=1)
+        found = context.store.read(lambda tx: tx.find_by_raw(mailbox.id, digest, since))
         assert found is not None, f"not stored as it was sent: {self.refused.get(case.name)}"
         return found.id
 
     def raw_of(self, case: Case) -> bytes:
         """Return the bytes that the server keeps of a case."""
         email_id = self.id_of(case)
-        content = self.server(case).room.context.store.read(lambda tx: tx.content(email_id))
+        content = self.server(case).services.context.store.read(lambda tx: tx.content(email_id))
         assert content is not None
         return content.raw
 
@@ -156,7 +156,7 @@ def deliver(smtp: str, case: Case, raw: bytes) -> None:
 
 
 @contextmanager
-def received(cases: Sequence[Case], folder: Path) -> Iterator[Post]:
+def run_corpus(cases: Sequence[Case], folder: Path) -> Iterator[CorpusRunner]:
     """Run the servers, with every case received."""
     path = folder / "zone"
     path.write_text(zone(one for one in cases if not one.needs_network), "utf-8")
@@ -167,11 +167,11 @@ def received(cases: Sequence[Case], folder: Path) -> Iterator[Post]:
         ServerUnderTest(config) as plain,
         OnLiveDns(config, names.address) as live,
     ):
-        post = Post((plain, live))
+        runner = CorpusRunner((plain, live))
         for case in cases:
-            post.send(case)
-        yield post
-        post.close()
+            runner.send(case)
+        yield runner
+        runner.close()
 
 
 def without_nonce(text: str) -> str:
