@@ -84,17 +84,17 @@ class CorpusRunner:
 
     def id_of(self, case: Case) -> str:
         """Return the id under which a case is stored: only its exact bytes lead to it."""
-        desk, box = self.server(case).room.context, self.server(case).mailbox
+        context, mailbox = self.server(case).services.context, self.server(case).mailbox
         digest = hashlib.sha256(case.raw).hexdigest()
-        since = desk.now() - timedelta(days=1)
-        found = desk.store.read(lambda tx: tx.find_by_raw(box.id, digest, since))
-        assert found is not None, f"not stored as it was sent: {self.refused.get(case.name)}"
-        return found.id
+        since = context.now() - timedelta(days=1)
+        message = context.store.read(lambda tx: tx.find_by_raw(mailbox.id, digest, since))
+        assert message is not None, f"not stored as it was sent: {self.refused.get(case.name)}"
+        return message.id
 
     def raw_of(self, case: Case) -> bytes:
         """Return the bytes that the server keeps of a case."""
         email_id = self.id_of(case)
-        content = self.server(case).room.context.store.read(lambda tx: tx.content(email_id))
+        content = self.server(case).services.context.store.read(lambda tx: tx.content(email_id))
         assert content is not None
         return content.raw
 
