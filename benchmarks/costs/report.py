@@ -12,7 +12,7 @@ from .metrics import ROOT, Curve, Figure, Part
 PAGE = ROOT / "docs" / "benchmarks.md"
 _PICTURES = PAGE.parent / "pictures"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
-_HEADINGS = ("Figure", "MultiMail", "Against", "Theirs", "Ratio", "Target", "Met")
+_HEADINGS = ("Figure", "Ours", "Against", "Theirs", "Ratio", "Target", "Met")
 Measured = Sequence[tuple[Part, dict[str, str]]]
 
 

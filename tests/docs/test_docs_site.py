@@ -114,7 +114,7 @@ def test_a_recording_shows_each_line_at_its_time() -> None:
     lines = [recording.Line(text, moment) for text, moment in (("one [x", 0.0), ("two", 9.0))]
     folded = recording.wrap_lines(lines)
     assert [line.text.replace("\\", "") for line in folded] == ["one [x", "two"]
-    assert 1 < folded[1].moment - folded[0].moment < 2
+    assert 1 < folded[1].time - folded[0].time < 2
     picture = recording.render(folded)
     assert re.search(r'class="[^"]*\bl1"[^>]*>two<', picture)
     assert "@keyframes l1{" in picture

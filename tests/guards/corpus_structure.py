@@ -55,8 +55,11 @@ _TOPS: dict[str, tuple[bytes, str]] = {
     "a From with a blank before its colon": (f"From : {_CEO}\r\n".encode(), "before the colon"),
     "a From with a tab before its colon": (f"From\t: {_CEO}\r\n".encode(), "before the colon"),
     "a From folded before its colon": (f"From\r\n : {_CEO}\r\n".encode(), "not a field"),
-    "a first line that starts with a space": (b" X-First: 1\r\n", "first line"),
-    "a first line that starts with a tab": (f"\tFrom: {_CEO}\r\n".encode(), "first line"),
+    "a first line that starts with a space": (b" X-First: 1\r\n", "starts with white space"),
+    "a first line that starts with a tab": (
+        f"\tFrom: {_CEO}\r\n".encode(),
+        "starts with white space",
+    ),
     "a second Subject on top": (f"Subject: {MARK}\r\n".encode(), "Subject occurs 2 times"),
     "a second To": (b"To: agent@multimail.test\r\n", "To occurs 2 times"),
     "a second Date": (b"Date: Mon, 1 Jan 2024 00:00:00 +0000\r\n", "Date occurs 2 times"),

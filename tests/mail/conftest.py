@@ -1,9 +1,7 @@
-"""What the tests of mail share: keys, a zone to publish them in, and mail signed with them."""
+"""Fixtures for mail: keys, a zone that publishes them, and signed messages."""
 
 from __future__ import annotations
 
-import base64
-import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +12,14 @@ from multimail.trust.evidence import Authentication
 from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.auth.resolvers import zone_resolver
 from multimail_server.mail.compose import OutgoingMessage, compose
-from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
+from multimail_server.mail.signing import generate_key, generate_rsa_key, sign_dkim, zone_lines
 
 Key = tuple[bytes, str]
 Check = Callable[..., Authentication]
 
 
 def message(**changes: object) -> OutgoingMessage:
-    """Return an ordinary message, but for `changes`."""
+    """Return an ordinary message with `changes`."""
     ordinary: dict[str, object] = {
         "message_id": "<one@example.com>",
         "date": datetime(2026, 11, 21, 12, 0, tzinfo=UTC),
@@ -75,35 +73,7 @@ def check(key: Key, tmp_path: Path) -> Check:
     return run
 
 
-def _prime(bits: int, source: random.Random) -> int:
-    while True:
-        found = source.getrandbits(bits) | (3 << (bits - 2)) | 1
-        if found % 65537 != 1 and all(pow(base, found - 1, found) == 1 for base in (2, 3, 5, 7)):
-            return found
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 128:
-        return bytes((tag, size)) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + content
-
-
-def _sequence(*numbers: int) -> bytes:
-    coded = (_der(2, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in numbers)
-    return _der(0x30, b"".join(coded))
-
-
 @pytest.fixture(scope="session")
 def rsa_key() -> Key:
-    """An RSA key of 1,024 bits, for tests alone: its primes are the same every time."""
-    source = random.Random(2026)
-    p, q = _prime(512, source), _prime(512, source)
-    d = pow(65537, -1, (p - 1) * (q - 1))
-    private = _sequence(0, p * q, 65537, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
-    public = _sequence(p * q, 65537)
-    kind = b"RSA " + b"PRIVATE KEY"
-    body = base64.b64encode(private)
-    pem = b"-----BEGIN %s-----\n%s\n-----END %s-----\n" % (kind, body, kind)
-    return pem, f"v=DKIM1; k=rsa; p={base64.b64encode(public).decode()}"
+    """An RSA key of 1,024 bits, the shortest that verifies."""
+    return generate_rsa_key(1024)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import time
 from typing import Any
 
 import dkim
 import nacl.signing
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,6 +20,8 @@ from multimail_server.mail.auth.dkim_crypto import (
     VerificationError,
     load_public_key,
     parse_tag_list,
+    sign_digest,
+    verify_digest,
     verify_signature,
 )
 from multimail_server.mail.headers import read_headers
@@ -120,6 +125,17 @@ def test_dkimpy_verifies_what_is_signed_here(fields: list[bytes], body: bytes) -
 
 
 KEYS = [generate_key(), generate_rsa_key()]
+
+
+def test_an_rsa_key_may_be_published_without_its_algorithm() -> None:
+    """RFC 6376 says SubjectPublicKeyInfo and means, by an erratum, RSAPublicKey as well."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    for form in (PublicFormat.PKCS1, PublicFormat.SubjectPublicKeyInfo):
+        der = private.public_key().public_bytes(Encoding.DER, form)
+        key = load_public_key("rsa", base64.b64encode(der).decode())
+        digest = hashlib.sha256(b"x").digest()
+        assert verify_digest(digest, sign_digest(digest, private), key)
+        assert not verify_digest(digest[::-1], sign_digest(digest, private), key)
 
 
 def test_an_rsa_key_has_1024_to_8192_bits() -> None:

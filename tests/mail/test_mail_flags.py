@@ -107,7 +107,7 @@ def test_a_date_that_cannot_be_read_says_nothing(date: str) -> None:
 
 def test_a_message_id_that_was_there_before_is_named() -> None:
     assert found(seen=True) == (REPLAY,)
-    assert found(ours=True) == ("it bears the Message-ID of a message that this mailbox sent",)
+    assert found(ours=True) == ("it has the Message-ID of a message that this mailbox sent",)
 
 
 def letter(subject: str, to: str, message_id: str = "<one@example.com>") -> str:

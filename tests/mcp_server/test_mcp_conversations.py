@@ -68,4 +68,4 @@ def test_a_name_is_printable_and_one_word(name: str) -> None:
     with pytest.raises(ConfigurationError, match="valid conversation name"):
         Conversations(name)
     with pytest.raises(ConfigurationError, match="valid conversation name"):
-        Conversations().of(None, {"MultiMail-Conversation": name})
+        Conversations().resolve(None, {"MultiMail-Conversation": name})

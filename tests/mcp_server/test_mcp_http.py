@@ -96,7 +96,7 @@ REFUSED = [
     (("--host", "mail.example.com"), "", "it has no token"),
     (("--host", "0.0.0.0"), TOKEN, "host name that clients use"),
     ((), "short", "fewer than 20 characters"),
-    (("--per-session", "--stateless"), "", "--per-session goes with neither"),
+    (("--per-session", "--stateless"), "", "--per-session cannot be combined"),
     (("--conversation", "two words"), "", "valid conversation name"),
     (("--include", "decide_email"), "", "no tool decide_email"),
 ]

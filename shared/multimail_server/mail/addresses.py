@@ -82,7 +82,7 @@ def parse_addresses(values: list[bytes]) -> tuple[str, ...]:
 def _tokenize(text: str) -> list[str]:
     """Return specials, quoted strings and runs of other text; a comment becomes a space.
 
-    A quote that is not closed, or that stands in a comment, is left as a lone `"`.
+    A quote that is not closed, or that is in a comment, is left as a lone `"`.
     """
     pieces: list[str] = []
     depth = 0
@@ -207,7 +207,7 @@ def is_address(address: str) -> bool:
 
 
 def is_local_part(text: str) -> bool:
-    """Return whether `text` can stand before the @ of a new mailbox."""
+    """Return whether `text` can be the local part of a new mailbox."""
     return (
         len(text) <= _MAX_LOCAL_PART and _LOCAL_PART.fullmatch(text) is not None and "+" not in text
     )

@@ -114,7 +114,7 @@ def _parse_fields(block: bytes, faults: dict[str, None]) -> list[Field]:
             if values:
                 values[-1].append(text)
             else:
-                faults["the first line of the header starts with white space"] = None
+                faults["the header block starts with white space"] = None
             continue
         match = _FIELD.match(text)
         if match is None:
@@ -122,7 +122,7 @@ def _parse_fields(block: bytes, faults: dict[str, None]) -> list[Field]:
                 faults["a header line is not a field"] = None
             continue
         if match[2]:
-            faults["white space stands before the colon of a field"] = None
+            faults["a field has white space before the colon"] = None
         names.append(match[1])
         values.append([text[match.end() :]])
     joined = (b"\r\n".join(lines) for lines in values)
@@ -145,7 +145,7 @@ def decode_unstructured(value: bytes) -> str:
 def decode_words(text: str) -> str:
     """Return `text` with its encoded words decoded (RFC 2047) and on one line.
 
-    An encoded word that stands for a line break or another control character becomes a space.
+    An encoded word that encodes a line break or another control character becomes a space.
     """
     if "=?" not in text:
         return text

@@ -142,7 +142,7 @@ def _flag_display_name(message: ParsedMessage) -> list[str]:
 
 def _flag_message_id(arrival: Arrival) -> list[str]:
     if arrival.ours:
-        return ["it bears the Message-ID of a message that this mailbox sent"]
+        return ["it has the Message-ID of a message that this mailbox sent"]
     if arrival.seen:
         return ["a message with the same Message-ID came before"]
     return []

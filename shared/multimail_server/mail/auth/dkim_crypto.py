@@ -188,7 +188,7 @@ def verify_signature(
 
 
 def decode_base64(text: str) -> bytes:
-    """Return the bytes of a tag in base64; white space may stand anywhere (RFC 6376 section 3.2).
+    """Return the bytes of a tag in base64; white space is ignored (RFC 6376 section 3.2).
 
     Raises:
         VerificationError: The text is not base64.

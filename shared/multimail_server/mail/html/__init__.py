@@ -34,10 +34,10 @@ def html_to_markdown(html: str) -> Markdown:
     visible = extract_visible_html(html, MAX_HTML_CHARS)
     text = render_markdown(visible.html)
     lines = (line.rstrip() for line in text.replace("\xa0", " ").splitlines())
-    return Markdown(_few_blank_lines("\n".join(lines)).strip(), visible.removed)
+    return Markdown(_collapse_blank_lines("\n".join(lines)).strip(), visible.removed)
 
 
-def _few_blank_lines(text: str) -> str:
+def _collapse_blank_lines(text: str) -> str:
     kept: list[str] = []
     for line in text.split("\n"):
         if line or (kept and kept[-1]):
