@@ -55,8 +55,8 @@ def is_invisible(character: str) -> bool:
 
     Control and format characters (zero-width, bidirectional, tags), variation selectors, fillers,
     private-use and surrogate code points; not line feeds, tabs and spaces. Unassigned code points
-    count only where Unicode makes them ignorable: others can be emoji newer than this Python. `clean`
-    removes these characters for a model, and the server's review pages mark them for a person.
+    count only where Unicode makes them ignorable: others can be emoji newer than this Python.
+    `clean` removes these characters for a model; the server's review pages mark them for a person.
     """
     if character in "\n\t":
         return False
