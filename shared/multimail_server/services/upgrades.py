@@ -35,7 +35,7 @@ class UpgradeRequest:
 
 
 class UpgradeService:
-    """API: POST …/request-upgrade and …/upgrade; GET /v1/oversight/upgrade-requests (ours)."""
+    """API: POST …/request-upgrade and …/upgrade; GET /v1/oversight/upgrade-requests (embedded server only)."""
 
     def __init__(self, context: AppContext, codes: CodeCache) -> None:
         self._context = context
