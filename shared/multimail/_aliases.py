@@ -110,7 +110,7 @@ class DecideOptions(TypedDict, total=False):
     content_hash: str | None
 
 
-class SendEmail(Protocol[R_co]):
+class SendEmailMethod(Protocol[R_co]):
     """The forms of `send_email`."""
 
     @overload
@@ -123,7 +123,7 @@ class SendEmail(Protocol[R_co]):
     ) -> R_co: ...
 
 
-class ReplyEmail(Protocol[R_co]):
+class ReplyEmailMethod(Protocol[R_co]):
     """The forms of `reply_email`."""
 
     @overload
@@ -149,7 +149,7 @@ class OneMessage(Protocol[R_co]):
     def __call__(self, *, message_id: str, mailbox: str | None = None) -> R_co: ...
 
 
-class TagEmail(Protocol[R_co]):
+class TagEmailMethod(Protocol[R_co]):
     """The forms of `tag_email`."""
 
     @overload
@@ -162,7 +162,7 @@ class TagEmail(Protocol[R_co]):
     ) -> R_co: ...
 
 
-class DecideEmail(Protocol[R_co]):
+class DecideEmailMethod(Protocol[R_co]):
     """The forms of `decide_email`."""
 
     @overload

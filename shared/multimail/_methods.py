@@ -8,11 +8,11 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from . import endpoints as api
 from ._aliases import (
-    DecideEmail,
+    DecideEmailMethod,
     OneMessage,
-    ReplyEmail,
-    SendEmail,
-    TagEmail,
+    ReplyEmailMethod,
+    SendEmailMethod,
+    TagEmailMethod,
     resolve_aliases,
 )
 from ._call import Operation
@@ -143,11 +143,11 @@ class Methods:
     wait_for_email = endpoint(api.wait_for_email)
     download_attachment = endpoint(api.download_attachment)
 
-    send_email: aliased[SendEmail[SendResult], SendEmail[Awaitable[SendResult]]] = aliased(
-        api.send_email
+    send_email: aliased[SendEmailMethod[SendResult], SendEmailMethod[Awaitable[SendResult]]] = (
+        aliased(api.send_email)
     )
-    reply_email: aliased[ReplyEmail[SendResult], ReplyEmail[Awaitable[SendResult]]] = aliased(
-        api.reply_email
+    reply_email: aliased[ReplyEmailMethod[SendResult], ReplyEmailMethod[Awaitable[SendResult]]] = (
+        aliased(api.reply_email)
     )
     cancel_message: aliased[OneMessage[Cancellation], OneMessage[Awaitable[Cancellation]]] = (
         aliased(api.cancel_message)
@@ -156,7 +156,9 @@ class Methods:
 
     get_tags = endpoint(api.get_tags)
     set_tags = endpoint(api.set_tags)
-    tag_email: aliased[TagEmail[Tags], TagEmail[Awaitable[Tags]]] = aliased(api.tag_email)
+    tag_email: aliased[TagEmailMethod[Tags], TagEmailMethod[Awaitable[Tags]]] = aliased(
+        api.tag_email
+    )
     delete_tag = endpoint(api.delete_tag)
 
     list_spam = endpoint(api.list_spam)
@@ -164,8 +166,8 @@ class Methods:
     report_not_spam = endpoint(api.report_not_spam)
 
     list_pending = endpoint(api.list_pending)
-    decide_email: aliased[DecideEmail[Decision], DecideEmail[Awaitable[Decision]]] = aliased(
-        api.decide_email
+    decide_email: aliased[DecideEmailMethod[Decision], DecideEmailMethod[Awaitable[Decision]]] = (
+        aliased(api.decide_email)
     )
     get_approval = endpoint(api.get_approval)
     approve_by_token = endpoint(api.approve_by_token)

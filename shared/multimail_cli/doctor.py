@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from .context import KEY_VARIABLE, CommandContext, command, key_prefix
 from .output import console, document, plain_line
-from .session import KEY_VARIABLE, Session, command, key_prefix
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -38,7 +38,7 @@ _MARKS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN ", "info": " 
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """The result of one check.
 
     Attributes:
@@ -55,11 +55,11 @@ class Finding:
 
 
 @command(app)
-def doctor(session: Session) -> None:
+def doctor(context: CommandContext) -> None:
     """Check the configuration, the connection, the key and the installation."""
-    findings = list(_run_checks(session))
+    findings = list(_run_checks(context))
     healthy = all(item.state != "broken" for item in findings)
-    if session.as_json:
+    if context.as_json:
         document({"ok": healthy, "checks": [asdict(item) for item in findings]})
     else:
         _show(findings, healthy=healthy)
@@ -67,7 +67,7 @@ def doctor(session: Session) -> None:
         raise typer.Exit(1)
 
 
-def _show(findings: list[Finding], *, healthy: bool) -> None:
+def _show(findings: list[CheckResult], *, healthy: bool) -> None:
     screen = console()
     styles = {"broken": "bold red", "warning": "yellow"}
     for item in findings:
@@ -78,13 +78,13 @@ def _show(findings: list[Finding], *, healthy: bool) -> None:
     screen.print("Everything works." if healthy else "Something is broken: see above.")
 
 
-def _run_checks(session: Session) -> Iterator[Finding]:
+def _run_checks(context: CommandContext) -> Iterator[CheckResult]:
     yield from _check_packages()
-    yield from _check_configuration(session)
-    if not session.key:
+    yield from _check_configuration(context)
+    if not context.key:
         return
     try:
-        client = session.client()
+        client = context.client()
     except Exception as error:
         yield _broken("configuration", error)
         return
@@ -92,34 +92,34 @@ def _run_checks(session: Session) -> Iterator[Finding]:
         yield from _check_connection(client)
 
 
-def _check_packages() -> Iterator[Finding]:
-    yield Finding("python", "info", sys.version.split()[0])
+def _check_packages() -> Iterator[CheckResult]:
+    yield CheckResult("python", "info", sys.version.split()[0])
     for package in check_installation():
         state = "broken" if package.remedy else "info"
-        yield Finding(package.name, state, package.detail, package.remedy)
+        yield CheckResult(package.name, state, package.detail, package.remedy)
 
 
-def _check_configuration(session: Session) -> Iterator[Finding]:
+def _check_configuration(context: CommandContext) -> Iterator[CheckResult]:
     from multimail._config import DEFAULT_BASE_URL
 
-    if session.key:
-        detail = f"{key_prefix(session.key)} from {session.key_env}"
-        yield Finding("key", "ok", detail)
+    if context.key:
+        detail = f"{key_prefix(context.key)} from {context.key_env}"
+        yield CheckResult("key", "ok", detail)
     else:
-        remedy = f"export {session.key_env}=mm_…; `multimail serve` prints one for this machine."
-        yield Finding("key", "broken", f"{session.key_env} is not set", remedy)
-    if session.key_env == KEY_VARIABLE and session.key and not session.key.startswith("mm_"):
-        yield Finding(
+        remedy = f"export {context.key_env}=mm_…; `multimail serve` prints one for this machine."
+        yield CheckResult("key", "broken", f"{context.key_env} is not set", remedy)
+    if context.key_env == KEY_VARIABLE and context.key and not context.key.startswith("mm_"):
+        yield CheckResult(
             "key", "warning", "it does not start with mm_test_ or mm_live_", "Copy it again."
         )
-    yield Finding(
+    yield CheckResult(
         "url",
         "ok",
-        _describe_source("--url", session.url, ("MULTIMAIL_API_URL",), DEFAULT_BASE_URL),
+        _describe_source("--url", context.url, ("MULTIMAIL_API_URL",), DEFAULT_BASE_URL),
     )
     names = ("MULTIMAIL_MAILBOX", "MULTIMAIL_MAILBOX_ID")
-    yield Finding(
-        "mailbox", "ok", _describe_source("--mailbox", session.mailbox, names, "the only mailbox")
+    yield CheckResult(
+        "mailbox", "ok", _describe_source("--mailbox", context.mailbox, names, "the only mailbox")
     )
 
 
@@ -132,7 +132,7 @@ def _describe_source(option: str, value: str | None, names: tuple[str, ...], def
     return f"{default} (default)"
 
 
-def _check_connection(client: MultiMail) -> Iterator[Finding]:
+def _check_connection(client: MultiMail) -> Iterator[CheckResult]:
     server = _try("server", lambda: f"{client.base_url} is {client.get_health().status}")
     yield server
     if server.state == "broken":
@@ -141,36 +141,36 @@ def _check_connection(client: MultiMail) -> Iterator[Finding]:
     yield _try("mailbox in use", lambda: _describe_mailbox(client))
 
 
-def _try(about: str, check: Callable[[], str]) -> Finding:
+def _try(about: str, check: Callable[[], str]) -> CheckResult:
     try:
-        return Finding(about, "ok", check())
+        return CheckResult(about, "ok", check())
     except Exception as error:
         return _broken(about, error)
 
 
-def _broken(about: str, error: Exception) -> Finding:
+def _broken(about: str, error: Exception) -> CheckResult:
     remedy = getattr(error, "remedy", "") or "Check the configuration above."
-    return Finding(about, "broken", getattr(error, "message", str(error)), remedy)
+    return CheckResult(about, "broken", getattr(error, "message", str(error)), remedy)
 
 
-def _check_scopes(client: MultiMail) -> Iterator[Finding]:
+def _check_scopes(client: MultiMail) -> Iterator[CheckResult]:
     from multimail import MultiMailError, PermissionDeniedError
 
     try:
         key = client.get_account().key
     except PermissionDeniedError:
-        yield Finding("scopes", "info", "unknown, since this key cannot read the account")
+        yield CheckResult("scopes", "info", "unknown, since this key cannot read the account")
         return
     except MultiMailError as error:
         yield _broken("scopes", error)
         return
     if key is None or not key.scopes:
-        yield Finding("scopes", "info", "unknown, since the API does not return them")
+        yield CheckResult("scopes", "info", "unknown, since the API does not return them")
         return
-    yield Finding("scopes", "ok", ", ".join(key.scopes))
+    yield CheckResult("scopes", "ok", ", ".join(key.scopes))
     if {"send", "oversight"} <= set(key.scopes):
         remedy = "Create two keys: one with read and send, one with read and oversight."
-        yield Finding(
+        yield CheckResult(
             "oversight",
             "warning",
             "a key that can both send and decide lets an agent approve its own mail",
@@ -179,7 +179,7 @@ def _check_scopes(client: MultiMail) -> Iterator[Finding]:
     elif "admin" in key.scopes:
         remedy = "Give agents a key with only read and send."
         detail = "this key can create other keys, also keys that can decide"
-        yield Finding("oversight", "warning", detail, remedy)
+        yield CheckResult("oversight", "warning", detail, remedy)
 
 
 def _describe_mailbox(client: MultiMail) -> str:

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import typer
 
+from .context import CommandContext, command
 from .output import CommandError, format_addresses, plain_line, show_table, show_text
-from .session import Session, command
 
 if TYPE_CHECKING:
     from multimail import MultiMail
@@ -22,7 +22,7 @@ _SUFFIXES = (".eml", ".mbox")
 
 @command(app)
 def inject(
-    session: Session,
+    context: CommandContext,
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE…", help="A .eml, an mbox, or a directory of them.")
     ],
@@ -31,14 +31,14 @@ def inject(
     messages = [message for file in files for message in read_messages(file)]
     if not messages:
         raise CommandError("The files contain no message.", "Give .eml or mbox files.", "no_mail")
-    with session.client() as client:
+    with context.client() as client:
         mailbox_id = client.get_mailbox().id
         responses = [_inject(client, raw, mailbox_id) for _, raw in messages]
     rows = [
         {"file": name, **(response if isinstance(response, dict) else {"answer": response})}
         for (name, _), response in zip(messages, responses, strict=True)
     ]
-    session.answer({"injected": rows}, lambda: show_text(f"{len(rows)} messages delivered"))
+    context.answer({"injected": rows}, lambda: show_text(f"{len(rows)} messages delivered"))
 
 
 def _inject(client: MultiMail, raw: bytes, mailbox_id: str) -> Any:
@@ -95,11 +95,11 @@ def _read_mbox(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 @command(app)
-def outbox(session: Session) -> None:
+def outbox(context: CommandContext) -> None:
     """Show the messages that an embedded server has sent with test keys."""
-    with session.client() as client:
+    with context.client() as client:
         rows = get_outbox(client)
-    session.answer({"messages": rows}, lambda: _show_outbox(rows))
+    context.answer({"messages": rows}, lambda: _show_outbox(rows))
 
 
 def get_outbox(client: MultiMail) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .context import CommandContext, command, read_text
 from .output import (
     console,
     format_addresses,
@@ -17,7 +18,6 @@ from .output import (
     show_table,
     show_text,
 )
-from .session import Session, command, read_text
 
 if TYPE_CHECKING:
     from multimail import Email, EmailSummary, SendResult, Thread
@@ -44,17 +44,17 @@ AttachOption = Annotated[
 
 
 @command(app)
-def mailboxes(session: Session) -> None:
+def mailboxes(context: CommandContext) -> None:
     """List the mailboxes that the key can use."""
-    with session.client() as client:
+    with context.client() as client:
         boxes = client.list_mailboxes()
     rows = [(box.address, box.oversight_mode or "unknown", box.id) for box in boxes]
-    session.answer(_dump(boxes), lambda: show_table(("ADDRESS", "OVERSIGHT", "ID"), rows))
+    context.answer(_dump(boxes), lambda: show_table(("ADDRESS", "OVERSIGHT", "ID"), rows))
 
 
 @command(app)
 def inbox(
-    session: Session,
+    context: CommandContext,
     limit: Annotated[int, typer.Option(min=1, max=100, help="The most rows.")] = 20,
     unread: Annotated[bool, typer.Option("--unread", help="Only unread mail.")] = False,
     sender: Annotated[str | None, typer.Option("--from", help="Only from this address.")] = None,
@@ -64,7 +64,7 @@ def inbox(
     cursor: Annotated[str | None, typer.Option(help="The cursor of the page before.")] = None,
 ) -> None:
     """List a mailbox, newest first."""
-    with session.client() as client:
+    with context.client() as client:
         page = client.check_inbox(
             limit=limit,
             unread_only=unread,
@@ -75,7 +75,7 @@ def inbox(
             cursor=cursor,
         )
     data = {"emails": [_summary(item) for item in page], "cursor": page.cursor}
-    session.answer(data, lambda: _show_listing(page.items, page.cursor))
+    context.answer(data, lambda: _show_listing(page.items, page.cursor))
 
 
 def _show_listing(rows: list[EmailSummary], cursor: str | None) -> None:
@@ -116,20 +116,20 @@ def _summary(message: EmailSummary) -> dict[str, Any]:
 
 @command(app)
 def read(
-    session: Session,
+    context: CommandContext,
     email: EmailArgument,
     raw: Annotated[
         bool, typer.Option("--raw", help="Print the original message (RFC 5322).")
     ] = False,
 ) -> None:
     """Read one message; inbound mail is marked as read."""
-    with session.client() as client:
+    with context.client() as client:
         if raw:
             text = client.read_raw(email).decode("utf-8", "replace")
-            session.answer({"id": email, "raw": text}, lambda: show_text(text))
+            context.answer({"id": email, "raw": text}, lambda: show_text(text))
             return
         message = client.read_email(email)
-    session.answer(_summary(message), lambda: show_message(message))
+    context.answer(_summary(message), lambda: show_message(message))
 
 
 def show_message(message: Email) -> None:
@@ -159,7 +159,7 @@ def show_message(message: Email) -> None:
 
 @command(app)
 def thread(
-    session: Session,
+    context: CommandContext,
     thread_id: Annotated[
         str, typer.Argument(metavar="THREAD", help="The id of a thread, or of an email in it.")
     ],
@@ -167,10 +167,10 @@ def thread(
     """Show a thread, oldest message first."""
     from multimail.endpoints import get_thread_containing
 
-    with session.client() as client:
+    with context.client() as client:
         result = client.run(get_thread_containing(thread_id))
     data = {**result.model_dump(mode="json"), "messages": [_summary(m) for m in result.messages]}
-    session.answer(data, lambda: show_thread(result))
+    context.answer(data, lambda: show_thread(result))
 
 
 def show_thread(thread: Thread) -> None:
@@ -189,7 +189,7 @@ def show_thread(thread: Thread) -> None:
 
 @command(app)
 def send(
-    session: Session,
+    context: CommandContext,
     to: Annotated[list[str], typer.Option("--to", help="A recipient; repeatable.")],
     subject: Annotated[str, typer.Option("--subject", help="The subject, one line.")],
     body: BodyOption = None,
@@ -206,7 +206,7 @@ def send(
 ) -> None:
     """Send a new message; in a gated mailbox it waits for approval."""
     text = read_text(body, body_file)
-    with session.client() as client:
+    with context.client() as client:
         sent = client.send_email(
             to,
             subject,
@@ -217,12 +217,12 @@ def send(
             send_at=send_at,
             idempotency_key=idempotency_key,
         )
-    _show_sent(session, sent)
+    _show_sent(context, sent)
 
 
 @command(app)
 def reply(
-    session: Session,
+    context: CommandContext,
     email: EmailArgument,
     body: BodyOption = None,
     body_file: BodyFileOption = None,
@@ -238,7 +238,7 @@ def reply(
 ) -> None:
     """Reply to a message; in a gated mailbox the reply waits for approval."""
     text = read_text(body, body_file)
-    with session.client() as client:
+    with context.client() as client:
         sent = client.reply_email(
             email,
             text,
@@ -248,10 +248,10 @@ def reply(
             attachments=attach or None,
             idempotency_key=idempotency_key,
         )
-    _show_sent(session, sent)
+    _show_sent(context, sent)
 
 
-def _show_sent(session: Session, sent: SendResult) -> None:
+def _show_sent(context: CommandContext, sent: SendResult) -> None:
     def show() -> None:
         if sent.duplicate:
             state = "was accepted by an earlier call; nothing was sent again"
@@ -262,21 +262,21 @@ def _show_sent(session: Session, sent: SendResult) -> None:
             state = f"was accepted ({sent.status})"
         show_text(f"{sent.id} {state}")
 
-    session.answer(sent.model_dump(mode="json"), show)
+    context.answer(sent.model_dump(mode="json"), show)
 
 
 @command(app)
-def cancel(session: Session, email: EmailArgument) -> None:
+def cancel(context: CommandContext, email: EmailArgument) -> None:
     """Cancel a message that has not been sent."""
-    with session.client() as client:
+    with context.client() as client:
         result = client.cancel_message(email)
     data = {**result.model_dump(mode="json"), "id": result.id or email}
-    session.answer(data, lambda: show_text(f"{email} is {result.status or 'cancelled'}"))
+    context.answer(data, lambda: show_text(f"{email} is {result.status or 'cancelled'}"))
 
 
 @command(app)
 def wait(
-    session: Session,
+    context: CommandContext,
     timeout: Annotated[float, typer.Option(min=0, help="The most seconds to wait.")] = 60.0,
     sender: Annotated[str | None, typer.Option("--from", help="Only from this address.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only subjects that contain this.")] = None,
@@ -288,11 +288,11 @@ def wait(
     ] = None,
 ) -> None:
     """Wait for a new message that matches; exit status 1 if none arrives in time."""
-    with session.client() as client:
+    with context.client() as client:
         message = client.wait_for_email(
             timeout=timeout, since_id=since, sender=sender, subject_contains=subject
         )
-    session.answer(_summary(message), lambda: _show_listing([message], None))
+    context.answer(_summary(message), lambda: _show_listing([message], None))
 
 
 def _dump(rows: Iterable[Any]) -> list[Any]:

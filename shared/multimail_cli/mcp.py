@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .context import CommandContext, command
 from .output import CommandError, console
-from .session import Session, command
 
 if TYPE_CHECKING:
     from multimail._config import Secret
@@ -27,7 +27,7 @@ TOKEN_VARIABLE = "MULTIMAIL_MCP_TOKEN"  # noqa: S105 - the name of a variable
 
 @command(app)
 def mcp(
-    session: Session,
+    context: CommandContext,
     role: Annotated[
         Literal["agent", "approver"],
         typer.Option(help="Which tools: an agent's, or those of an approver."),
@@ -102,7 +102,7 @@ def mcp(
         raise typer.BadParameter(
             "--per-session cannot be combined with --stateless or --conversation."
         )
-    key = session.require_key()
+    key = context.require_key()
     _require_sdk()
     from multimail.sessions import SqliteSessionStore
     from multimail.tools import ApproverToolkit, Toolkit
@@ -112,8 +112,8 @@ def mcp(
     toolkit_class = ApproverToolkit if role == "approver" else Toolkit
     toolkit = toolkit_class(
         key,
-        base_url=session.url,
-        mailbox=session.mailbox,
+        base_url=context.url,
+        mailbox=context.mailbox,
         include=include or None,
         exclude=exclude or None,
         policy=TrustPolicy(policy, listed=listed or ()),
@@ -132,7 +132,7 @@ def mcp(
         allowed_origins=tuple(allowed_origin or ()),
         stateless=stateless,
     )
-    _serve_http(session, server, options)
+    _serve_http(context, server, options)
 
 
 def _refuse_http_options(**changed: object) -> None:
@@ -178,7 +178,7 @@ def _serve_stdio(server: McpServer) -> None:
     anyio.run(serve_stdio, server)
 
 
-def _serve_http(session: Session, server: McpServer, options: HttpOptions) -> None:
+def _serve_http(context: CommandContext, server: McpServer, options: HttpOptions) -> None:
     import anyio
 
     from multimail_mcp.http import serve_http
@@ -186,7 +186,7 @@ def _serve_http(session: Session, server: McpServer, options: HttpOptions) -> No
     _log_to_stderr()
 
     def ready(url: str) -> None:
-        if session.as_json:
+        if context.as_json:
             print(json.dumps({"url": url}), flush=True)
         else:
             console().print(f"multimail is ready for MCP clients at {url}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .context import CommandContext, command
 from .output import (
     CommandError,
     format_addresses,
@@ -18,7 +19,6 @@ from .output import (
     show_table,
     show_text,
 )
-from .session import Session, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +36,15 @@ HashOption = Annotated[
 
 @command(app)
 def pending(
-    session: Session, limit: Annotated[int, typer.Option(min=1, help="The most messages.")] = 20
+    context: CommandContext,
+    limit: Annotated[int, typer.Option(min=1, help="The most messages.")] = 20,
 ) -> None:
     """Show the messages that wait for approval, oldest first; the text needs a reviewer's key."""
-    with session.client() as client:
+    with context.client() as client:
         # Without a mailbox, a reviewer sees the pending messages of all mailboxes.
         page = client.list_pending(client.config.mailbox, limit=limit)
     data = {"pending": [item.model_dump(mode="json") for item in page]}
-    session.answer(data, lambda: _show_queue(page.items))
+    context.answer(data, lambda: _show_queue(page.items))
 
 
 def _show_queue(items: list[PendingEmail]) -> None:
@@ -92,18 +93,18 @@ def show_pending(message: PendingEmail, composer: str = "") -> None:
 
 @command(app)
 def approve(
-    session: Session,
+    context: CommandContext,
     email: PendingArgument,
     reason: Annotated[str | None, typer.Option(help="The reason, for the audit log.")] = None,
     content_hash: HashOption = None,
 ) -> None:
     """Approve a pending message, which sends it; needs a reviewer's key."""
-    _decide(session, email, "approve", reason, content_hash)
+    _decide(context, email, "approve", reason, content_hash)
 
 
 @command(app)
 def reject(
-    session: Session,
+    context: CommandContext,
     email: PendingArgument,
     reason: Annotated[
         str | None, typer.Option(help="The reason, which the author of the message sees.")
@@ -111,17 +112,17 @@ def reject(
     content_hash: HashOption = None,
 ) -> None:
     """Reject a pending message; needs a reviewer's key."""
-    _decide(session, email, "reject", reason, content_hash)
+    _decide(context, email, "reject", reason, content_hash)
 
 
 def _decide(
-    session: Session, email: str, action: str, reason: str | None, content_hash: str | None
+    context: CommandContext, email: str, action: str, reason: str | None, content_hash: str | None
 ) -> None:
-    with session.client() as client, _reviewers_only(session):
+    with context.client() as client, _reviewers_only(context):
         result = client.decide_email(email, action, reason=reason, content_hash=content_hash)
     data = result.model_dump(mode="json")
     data |= {"id": result.id or email, "delivered": result.delivered}
-    session.answer(data, lambda: show_text(_describe(email, action, result)))
+    context.answer(data, lambda: show_text(_describe(email, action, result)))
 
 
 def _describe(email: str, action: str, result: Decision) -> str:
@@ -134,7 +135,7 @@ def _describe(email: str, action: str, result: Decision) -> str:
 
 
 @contextmanager
-def _reviewers_only(session: Session) -> Iterator[None]:
+def _reviewers_only(context: CommandContext) -> Iterator[None]:
     from multimail import PermissionDeniedError
 
     try:
@@ -143,22 +144,22 @@ def _reviewers_only(session: Session) -> Iterator[None]:
         raise CommandError(
             error.message,
             "Only a reviewer's key (scope oversight, without send) can decide; the key in "
-            f"{session.key_env} is not one. Name the variable of a reviewer's key with --key-env.",
+            f"{context.key_env} is not one. Name the variable of a reviewer's key with --key-env.",
             error.code,
         ) from None
 
 
 @command(app)
 def audit(
-    session: Session,
+    context: CommandContext,
     limit: Annotated[int, typer.Option(min=1, max=100, help="The most rows.")] = 30,
     cursor: Annotated[str | None, typer.Option(help="The cursor of the page before.")] = None,
 ) -> None:
     """Show the audit log, newest first: what was done, and with which key."""
-    with session.client() as client:
+    with context.client() as client:
         page = client.get_audit_log(limit=limit, cursor=cursor)
     data = {"entries": [item.model_dump(mode="json") for item in page], "cursor": page.cursor}
-    session.answer(data, lambda: show_audit(page.items))
+    context.answer(data, lambda: show_audit(page.items))
 
 
 def show_audit(entries: list[AuditEntry], names: dict[str, str] | None = None) -> None:

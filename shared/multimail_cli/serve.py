@@ -17,8 +17,8 @@ import typer
 from multimail_server.clock import Clock
 from multimail_server.config import DeclaredSetting, ServerConfig, get_settings
 
+from .context import CommandContext, command
 from .output import CommandError, console
-from .session import Session, command
 
 if TYPE_CHECKING:
     from multimail_server.server import EmbeddedServer
@@ -112,7 +112,7 @@ def _convert(item: DeclaredSetting, value: Any) -> Any:
 
 @command(app, remote=False, options=build_options())
 def serve(
-    session: Session,
+    context: CommandContext,
     memory: Annotated[
         bool,
         typer.Option("--memory", help="Keep all data in memory, as without --data or --database."),
@@ -127,7 +127,7 @@ def serve(
         )
     stopped = _stop_on_signal()
     _import_server()
-    _run(session, build_config(settings, notify_operator=_show_on_terminal), stopped)
+    _run(context, build_config(settings, notify_operator=_show_on_terminal), stopped)
 
 
 def _show_on_terminal(line: str) -> None:
@@ -156,7 +156,7 @@ def _import_server() -> None:
     gc.freeze()
 
 
-def _run(session: Session, config: ServerConfig, stopped: threading.Event) -> None:
+def _run(context: CommandContext, config: ServerConfig, stopped: threading.Event) -> None:
     from multimail_server.config import ServerStartError
     from multimail_server.server import EmbeddedServer
     from multimail_server.testing import TestSupport
@@ -168,7 +168,7 @@ def _run(session: Session, config: ServerConfig, stopped: threading.Event) -> No
         raise CommandError(str(error), code="cannot_start") from None
     try:
         _tune_garbage_collection()
-        _announce(session, server, config)
+        _announce(context, server, config)
         stopped.wait()
     finally:
         server.stop()
@@ -184,8 +184,8 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(_GC_THRESHOLD)
 
 
-def _announce(session: Session, server: EmbeddedServer, config: ServerConfig) -> None:
-    if session.as_json:
+def _announce(context: CommandContext, server: EmbeddedServer, config: ServerConfig) -> None:
+    if context.as_json:
         print(json.dumps(server.ready()), flush=True)
         return
     screen = console()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .context import CommandContext, command
 from .output import format_datetime, show_fields, show_table, show_text
-from .session import Session, command
 
 if TYPE_CHECKING:
     from multimail.models import NewWebhook
@@ -18,19 +18,19 @@ WebhookArgument = Annotated[str, typer.Argument(metavar="WEBHOOK", help="The web
 
 
 @command(app, "list")
-def list_(session: Session) -> None:
+def list_(context: CommandContext) -> None:
     """List the webhooks."""
-    with session.client() as client:
+    with context.client() as client:
         hooks = client.list_webhooks()
     rows = [(hook.id, hook.status or "", ", ".join(hook.events), hook.url) for hook in hooks]
     data = {"webhooks": [hook.model_dump(mode="json") for hook in hooks]}
     heads = ("ID", "STATUS", "EVENTS", "URL")
-    session.answer(data, lambda: show_table(heads, rows) if rows else show_text("No webhooks."))
+    context.answer(data, lambda: show_table(heads, rows) if rows else show_text("No webhooks."))
 
 
 @command(app)
 def add(
-    session: Session,
+    context: CommandContext,
     target: Annotated[
         str, typer.Argument(metavar="URL", help="An https URL, or http on this machine.")
     ],
@@ -42,9 +42,9 @@ def add(
 
     With --mailbox, only the events of that mailbox are sent.
     """
-    with session.client() as client:
-        webhook = client.create_webhook(target, events, mailbox=session.mailbox)
-    session.answer(webhook.model_dump(mode="json"), lambda: _show_new(webhook))
+    with context.client() as client:
+        webhook = client.create_webhook(target, events, mailbox=context.mailbox)
+    context.answer(webhook.model_dump(mode="json"), lambda: _show_new(webhook))
 
 
 def _show_new(webhook: NewWebhook) -> None:
@@ -53,22 +53,22 @@ def _show_new(webhook: NewWebhook) -> None:
 
 
 @command(app)
-def remove(session: Session, webhook: WebhookArgument) -> None:
+def remove(context: CommandContext, webhook: WebhookArgument) -> None:
     """Remove a webhook; its pending deliveries are dropped."""
-    with session.client() as client:
+    with context.client() as client:
         result = client.delete_webhook(webhook)
-    session.answer(
+    context.answer(
         result.model_dump(mode="json"), lambda: show_text(f"Webhook {webhook} is removed.")
     )
 
 
 @command(app)
 def deliveries(
-    session: Session,
+    context: CommandContext,
     status: Annotated[str | None, typer.Option(help="pending, delivered or failed.")] = None,
 ) -> None:
     """Show the newest deliveries and their errors."""
-    with session.client() as client:
+    with context.client() as client:
         page = client.list_webhook_deliveries(status=status)
     data = {"deliveries": [row.model_dump(mode="json") for row in page]}
     heads = ("ID", "CREATED", "EVENT", "STATUS", "ATTEMPTS", "ERROR")
@@ -83,4 +83,4 @@ def deliveries(
         )
         for item in page
     ]
-    session.answer(data, lambda: show_table(heads, rows) if rows else show_text("No deliveries."))
+    context.answer(data, lambda: show_table(heads, rows) if rows else show_text("No deliveries."))

@@ -15,7 +15,7 @@ from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 
-from .server import McpServer, Report, Request, ResourceError
+from .server import McpRequest, McpServer, Report, ResourceError
 
 _SESSION_HEADER = "mcp-session-id"
 # Error codes of JSON-RPC, and the protocol's own code for a missing resource.
@@ -38,10 +38,10 @@ def build_sdk_server(server: McpServer, *, sessions: bool) -> Any:
 def _build_v1(server: McpServer, sessions: bool) -> Any:
     sdk_server: Any = Server(server.name, version=server.version, instructions=server.instructions)
 
-    def get_request() -> Request:
+    def get_request() -> McpRequest:
         context = sdk_server.request_context
         token = context.meta.progressToken if context.meta else None
-        return Request(
+        return McpRequest(
             _session_id(context.request) if sessions else None,
             _headers(context.request),
             None if token is None else _build_report_v1(context, token),
@@ -82,9 +82,9 @@ def _build_v2(server: McpServer, sessions: bool) -> Any:
         "mcp.types.version"
     ).HANDSHAKE_PROTOCOL_VERSIONS
 
-    def get_request(context: Any) -> Request:
+    def get_request(context: Any) -> McpRequest:
         has_session = sessions and context.protocol_version in versions_with_sessions
-        return Request(
+        return McpRequest(
             _session_id(context.request) if has_session else None,
             _headers(context.request),
             context.session.report_progress if "progress_token" in (context.meta or {}) else None,

@@ -27,7 +27,7 @@ _DEFAULT_WAIT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class McpRequest:
     """A request, apart from its parameters.
 
     Attributes:
@@ -91,7 +91,7 @@ class McpServer:
         """Return the resource templates for `resources/templates/list`."""
         return [resource.as_template() for resource in self._resources.values()]
 
-    async def call(self, name: str, arguments: Any, request: Request) -> dict[str, Any]:
+    async def call(self, name: str, arguments: Any, request: McpRequest) -> dict[str, Any]:
         """Call a tool and return its result for `tools/call`. An error is a result too.
 
         Args:
@@ -109,7 +109,7 @@ class McpServer:
             )
         return self._build_result(await run)
 
-    async def read(self, uri: str, request: Request) -> dict[str, Any]:
+    async def read(self, uri: str, request: McpRequest) -> dict[str, Any]:
         """Read a resource and return it for `resources/read`.
 
         What it contains counts as shown to the model, as with the tool.
@@ -136,7 +136,7 @@ class McpServer:
         """Close the connections to the API."""
         await self.toolkit.aclose()
 
-    def _conversation(self, request: Request) -> str:
+    def _conversation(self, request: McpRequest) -> str:
         return self._conversations.resolve(request.session_id, request.headers)
 
     def _build_result(self, result: ToolResult) -> dict[str, Any]:

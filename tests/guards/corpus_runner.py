@@ -87,9 +87,9 @@ class CorpusRunner:
         context, mailbox = self.server(case).services.context, self.server(case).mailbox
         digest = hashlib.sha256(case.raw).hexdigest()
         since = context.now() - timedelta(days=1)
-        found = context.store.read(lambda tx: tx.find_by_raw(mailbox.id, digest, since))
-        assert found is not None, f"not stored as it was sent: {self.refused.get(case.name)}"
-        return found.id
+        message = context.store.read(lambda tx: tx.find_by_raw(mailbox.id, digest, since))
+        assert message is not None, f"not stored as it was sent: {self.refused.get(case.name)}"
+        return message.id
 
     def raw_of(self, case: Case) -> bytes:
         """Return the bytes that the server keeps of a case."""

@@ -65,6 +65,8 @@ def _unmutated_nodes(tree: ast.Module) -> Iterator[ast.AST]:
             parts = [node.annotation]
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             parts = [node.returns, *node.decorator_list]
+        elif isinstance(node, ast.ClassDef):
+            parts = [*node.decorator_list]
         elif isinstance(node, ast.Assert | ast.JoinedStr) or (
             isinstance(node, ast.Expr) and "_log." in ast.unparse(node)
         ):

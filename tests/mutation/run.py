@@ -97,7 +97,8 @@ def run(targets: Mapping[str, Sequence[str]], count: int, seed: int, floor: floa
                 return 2
             checked.add(mutant.path)
             survived = workspace.survives(mutant, tests)
-            print(f"[{number}/{len(drawn)}] {'SURVIVED' if survived else 'noticed'} {mutant}")
+            outcome = "SURVIVED" if survived else "noticed"
+            print(f"[{number}/{len(drawn)}] {outcome} {mutant}", flush=True)
             survivors += [mutant] if survived else []
     share = 1 - len(survivors) / len(drawn) if drawn else 1.0
     print(f"\nSeed {seed}: {len(drawn) - len(survivors)} of {len(drawn)} noticed ({share:.0%}).")

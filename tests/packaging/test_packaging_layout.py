@@ -91,6 +91,18 @@ def test_no_import_runs_upward(floor: str) -> None:
     assert not upward
 
 
+def test_the_server_imports_no_test_support() -> None:
+    server = ROOT / "shared" / "multimail_server"
+    importing = [
+        f"{path.relative_to(server)} imports {name}"
+        for path in server.rglob("*.py")
+        if not path.is_relative_to(server / "testing")
+        for name in _imports(path)
+        if _is_module(name, "testing")
+    ]
+    assert not importing
+
+
 def _is_module(name: str, above: str) -> bool:
     parts, wanted = name.split("."), above.split(".")
     return any(parts[i : i + len(wanted)] == wanted for i in range(len(parts)))

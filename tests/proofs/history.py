@@ -95,7 +95,7 @@ class History:
             return self.entries.setdefault(token, Entry(token, inbound, self.now(), schedule))
 
     def stored(self, entry: Entry, email_id: str = "") -> None:
-        """Note that the server said it has the message."""
+        """Note that the server acknowledged the message."""
         entry.stored = True
         entry.id = email_id or entry.id
         if not entry.is_decided_late:
@@ -103,7 +103,7 @@ class History:
         self.on_acknowledged()
 
     def decided(self, entry: Entry, outcome: Outcome) -> None:
-        """Note that the server said what a decision has come to."""
+        """Note what the server answered to a decision."""
         entry.outcome = outcome
         self.on_acknowledged()
 

@@ -107,7 +107,9 @@ class Api:
     def undelivered(self) -> list[dict[str, Any]]:
         """Return events that wait for their delivery, or were given up."""
         path = "/v1/webhook-deliveries"
-        pages = [self._call("admin", "GET", path, query={"status": one}) for one in _UNDELIVERED]
+        pages = [
+            self._call("admin", "GET", path, query={"status": status}) for status in _UNDELIVERED
+        ]
         return [row for page in pages for row in page["deliveries"]]
 
     def advance(self, delta: timedelta) -> None:

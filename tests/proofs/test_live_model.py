@@ -50,7 +50,7 @@ class LiveServer(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="multimail-proof-"))
         self.clock = VirtualClock()
         self.count = 0
-        self.told: dict[str, str] = {}
+        self.statuses: dict[str, str] = {}
         self.gone: list[str] = []
 
     @initialize(target=messages, mode=st.sampled_from(LADDER[1:]))
@@ -150,8 +150,9 @@ class LiveServer(RuleBasedStateMachine):
         subject = self.new_subject()
         self.server.deliver("Hello", subject=subject)
         expected = self.model.receive()
-        self.model.mails[found := self.server.wait_for_message(subject)["id"]] = expected
-        return str(found)
+        email = str(self.server.wait_for_message(subject)["id"])
+        self.model.mails[email] = expected
+        return email
 
     @rule(email=messages)
     def approve(self, email: str) -> None:
@@ -238,13 +239,13 @@ class LiveServer(RuleBasedStateMachine):
         def look() -> bool | None:
             rows = self.ask("reviewer", "GET", f"{self.box}/emails?limit=100").json()["emails"]
             gone = self.ask("reviewer", "GET", "/v1/test/outbox").json()["emails"]
-            self.told = {row["id"]: row["status"] for row in rows}
+            self.statuses = {row["id"]: row["status"] for row in rows}
             self.gone = [row["id"] for row in gone]
-            settled = self.told == expected and set(self.gone) == left
+            settled = self.statuses == expected and set(self.gone) == left
             return settled or None
 
         if not self.server.services.context.commits.wait_for(look, 60):
-            assert self.told == expected
+            assert self.statuses == expected
         assert sorted(self.gone) == sorted(left)
 
     def stop(self) -> None:

@@ -156,10 +156,10 @@ def links(server: ServerUnderTest, ids: Json) -> Iterator[Step]:
     yield "agent", "GET", "/v1/mailboxes/{mailbox}/emails/{email}", held, {}
     with server.http("agent") as agent:
         raw = agent.get(f"/v1/test/outbox/{held['email']}/raw").text
-    found = re.search(r"/v1/unsubscribe/([^>]+)>", re.sub(r"\r?\n ", " ", raw))
-    assert found is not None
+    match = re.search(r"/v1/unsubscribe/([^>]+)>", re.sub(r"\r?\n ", " ", raw))
+    assert match is not None
     for method in ("GET", "POST"):
-        yield "agent", method, "/v1/unsubscribe/{token}", {"token": found[1]}, {}
+        yield "agent", method, "/v1/unsubscribe/{token}", {"token": match[1]}, {}
     yield "admin", "GET", "/v1/suppression", {}, {}
     both = {**mail, "to": ["zoe@example.com", "yan@example.com"]}
     yield "agent", "POST", "/send_email", {}, {"json": both}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
-from tests.support.server import Json, ServerFixture, Start, refusal
+from tests.support.server import ServerFixture, Start, accepted, refusal
 
 from multimail_server.testing.routes import ALL_ROUTES
 
@@ -13,12 +12,6 @@ from multimail_server.testing.routes import ALL_ROUTES
 def root(request: pytest.FixtureRequest) -> str:
     """Both places where the flat paths stand."""
     return str(request.param)
-
-
-def ok(response: httpx.Response) -> Json:
-    assert response.is_success, response.text
-    answer: Json = response.json()
-    return answer
 
 
 def test_every_flat_path_stands_at_the_root_and_below_v1() -> None:
@@ -36,18 +29,18 @@ def test_an_inbox_is_triaged_with_tags(start: Start, root: str) -> None:
         server.deliver(f"My invoice {number} is wrong.", subject=f"Invoice {number}")
     box = server.mailbox.address
     params: dict[str, str | int | bool] = {"mailbox": box, "unread": True, "limit": 2}
-    rows = ok(agent.get(f"{root}/check_inbox", params=params))["emails"]
+    rows = accepted(agent.get(f"{root}/check_inbox", params=params))["emails"]
     assert [row["subject"] for row in rows] == ["Invoice 2", "Invoice 1"]
-    email = ok(agent.get(f"{root}/read_email/{rows[0]['id']}"))
+    email = accepted(agent.get(f"{root}/read_email/{rows[0]['id']}"))
     assert (email["sender"], email["from"]) == ("sender@example.com",) * 2
     assert email["body"].strip() == "My invoice 2 is wrong."
     assert email["authentication"]["dkim"] == []
     for tag in ("billing", "urgent"):
         answer = agent.post(f"{root}/tag_email", json={"email_id": email["id"], "tag": tag})
-        assert ok(answer)["tag"] == tag
-    opened = ok(agent.get(f"{root}/read_email", params={"message_id": email["id"]}))
+        assert accepted(answer)["tag"] == tag
+    opened = accepted(agent.get(f"{root}/read_email", params={"message_id": email["id"]}))
     assert opened["tags"] == {"billing": "true", "urgent": "true"}
-    left = ok(agent.get(f"{root}/check_inbox", params={"unread_only": "true"}))
+    left = accepted(agent.get(f"{root}/check_inbox", params={"unread_only": "true"}))
     assert [row["subject"] for row in left["messages"]] == ["Invoice 1", "Invoice 0"]
     assert left["messages"] == left["emails"]
 
@@ -58,20 +51,20 @@ def test_a_reply_waits_is_seen_in_the_thread_and_leaves_when_approved(
     server = start()
     agent, reviewer = server.agent, server.reviewer
     server.deliver("How do I connect?", subject="Question", sender="priya@example.com")
-    asked = ok(agent.get(f"{root}/check_inbox"))["messages"][0]
+    asked = accepted(agent.get(f"{root}/check_inbox"))["messages"][0]
     draft = {"email_id": asked["id"], "body": "Hi Priya.", "from": server.mailbox.address}
     response = agent.post(f"{root}/reply_email", json=draft)
-    reply = ok(response)
+    reply = accepted(response)
     assert (response.status_code, reply["status"]) == (202, "pending_approval")
     assert reply["pending_id"] == reply["message_id"]
-    thread = ok(agent.get(f"{root}/get_thread", params={"thread_id": asked["thread_id"]}))
+    thread = accepted(agent.get(f"{root}/get_thread", params={"thread_id": asked["thread_id"]}))
     assert [row["body"].strip() for row in thread["messages"]] == ["How do I connect?", "Hi Priya."]
     assert thread["messages"][1]["status"] == "pending_send_approval"
-    assert ok(agent.get(f"{root}/get_thread/{asked['thread_id']}")) == thread
-    pending = ok(reviewer.get(f"{root}/list_pending"))
+    assert accepted(agent.get(f"{root}/get_thread/{asked['thread_id']}")) == thread
+    pending = accepted(reviewer.get(f"{root}/list_pending"))
     assert [item["message_id"] for item in pending["items"]] == [reply["message_id"]]
     assert pending["messages"][0]["to"] == ["priya@example.com"]
-    decided = ok(
+    decided = accepted(
         reviewer.post(
             f"{root}/decide_email", json={"message_id": reply["message_id"], "decision": "approve"}
         )
@@ -100,7 +93,7 @@ def test_a_send_takes_one_recipient_or_several_and_says_where_it_stands(
     assert first.json()["message_id"] == again.json()["message_id"]
     assert first.json()["status"] in ("sending", "sent")
     assert "pending_id" not in first.json()
-    held = ok(
+    held = accepted(
         agent.post(
             f"{root}/send_email",
             json={**mail, "to": ["a@example.com", "b@example.com"], "idempotency_key": "two",
@@ -109,7 +102,7 @@ def test_a_send_takes_one_recipient_or_several_and_says_where_it_stands(
     )  # fmt: skip
     assert (held["status"], held["oversight_mode"]) == ("pending_approval", "gated_send")
     assert held["to"] == ["a@example.com", "b@example.com"]
-    gone = ok(agent.post(f"{root}/cancel_message", json={"message_id": held["pending_id"]}))
+    gone = accepted(agent.post(f"{root}/cancel_message", json={"message_id": held["pending_id"]}))
     assert gone["status"] == "cancelled"
     sent = server.wait_for_message(lambda row: row["status"] == "sent", direction="outbound")
     assert sent["metadata"] == {"workflow": "onboarding"}
@@ -128,18 +121,20 @@ def test_a_key_that_sends_lists_what_it_has_pending_and_decides_nothing(
     agent, reviewer = server.agent, server.reviewer
     server.deliver("Psst.", subject="Held")
     mail = {"to": "a@example.com", "subject": "S", "body": "B"}
-    sent = ok(agent.post(f"{root}/send_email", json=mail))
-    rows = ok(agent.get(f"{root}/list_pending", params={"mailbox": server.mailbox.id}))["items"]
+    sent = accepted(agent.post(f"{root}/send_email", json=mail))
+    rows = accepted(agent.get(f"{root}/list_pending", params={"mailbox": server.mailbox.id}))[
+        "items"
+    ]
     assert [row["id"] for row in rows] == [sent["message_id"]]
     assert "body" not in rows[0]
     refused = agent.post(
         f"{root}/decide_email", json={"message_id": sent["message_id"], "action": "approve"}
     )
     assert refusal(refused) == (403, "missing_scope")
-    held = ok(reviewer.get(f"{root}/list_pending"))["items"]
+    held = accepted(reviewer.get(f"{root}/list_pending"))["items"]
     assert {row["subject"] for row in held} == {"Held", "S"}
     inbound = next(row for row in held if row["subject"] == "Held")
-    hidden = ok(agent.get(f"{root}/read_email/{inbound['id']}"))
+    hidden = accepted(agent.get(f"{root}/read_email/{inbound['id']}"))
     assert (hidden["content_hidden"], hidden["body"], hidden["sender"]) == (True, "", None)
     shut = agent.post(f"{root}/reply_email", json={"email_id": inbound["id"], "body": "Hi"})
     assert refusal(shut) == (409, "pending_approval")
@@ -151,8 +146,8 @@ def test_contacts_and_mailboxes(start: Start, root: str) -> None:
     for name in ("Ann", "Anna", "Bob"):
         agent.post("/v1/contacts", json={"email": f"{name}@example.com", "name": name})
     params: dict[str, str | int] = {"query": "ann", "limit": 1}
-    found = ok(agent.get(f"{root}/search_contacts", params=params))["contacts"]
-    assert [entry["name"] for entry in found] == ["Ann"]
+    contacts = accepted(agent.get(f"{root}/search_contacts", params=params))["contacts"]
+    assert [entry["name"] for entry in contacts] == ["Ann"]
     made = admin.post(
         f"{root}/create_mailbox",
         json={"address": "sales@multimail.test", "oversight_mode": "gated_all"},
@@ -166,9 +161,9 @@ def test_contacts_and_mailboxes(start: Start, root: str) -> None:
 def test_a_key_of_one_mailbox_reaches_no_other(start: Start) -> None:
     server = start()
     admin = server.admin
-    ok(admin.post("/create_mailbox", json={"address": "other"}))
+    accepted(admin.post("/create_mailbox", json={"address": "other"}))
     bound = {"name": "other", "scopes": ["read", "send"], "mailbox_id": "other@multimail.test"}
-    other = server.http(ok(admin.post("/v1/api-keys", json=bound))["key"])
+    other = server.http(accepted(admin.post("/v1/api-keys", json=bound))["key"])
     server.deliver("Mine.", subject="Mine")
     mine = server.wait_for_message("Mine")
     mail = {"from": server.mailbox.address, "to": "a@example.com", "subject": "S", "body": "B"}
@@ -185,15 +180,15 @@ def test_a_key_of_one_mailbox_reaches_no_other(start: Start) -> None:
     assert [(refused.status_code, refused.json()["code"]) for refused in tries] == [
         (404, "not_found")
     ] * len(tries)
-    assert ok(other.get("/check_inbox"))["messages"] == []
+    assert accepted(other.get("/check_inbox"))["messages"] == []
 
 
 def test_a_message_takes_fifty_tags_and_no_more(server: ServerFixture) -> None:
     server.deliver("Tag me.", subject="Tags")
     email = server.wait_for_message("Tags")["id"]
     for number in range(50):
-        ok(server.agent.post("/tag_email", json={"email_id": email, "tag": f"t{number}"}))
+        accepted(server.agent.post("/tag_email", json={"email_id": email, "tag": f"t{number}"}))
     full = server.agent.post("/tag_email", json={"email_id": email, "tag": "more"})
     again = server.agent.post("/tag_email", json={"email_id": email, "tag": "t1", "value": "x"})
     assert refusal(full) == (409, "too_many_tags")
-    assert ok(again)["tags"]["t1"] == "x"
+    assert accepted(again)["tags"]["t1"] == "x"

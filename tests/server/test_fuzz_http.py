@@ -52,7 +52,7 @@ def target() -> Iterator[ServerUnderTest]:
 
 
 @pytest.fixture(scope="module")
-def everybody(target: ServerUnderTest) -> Iterator[dict[str, httpx.Client]]:
+def by_scope(target: ServerUnderTest) -> Iterator[dict[str, httpx.Client]]:
     """A client for each scope."""
     agent, reviewer, admin = (target.http(role) for role in ("agent", "reviewer", "admin"))
     with agent, reviewer, admin:
@@ -91,7 +91,7 @@ def escaped(text: str) -> str:
 @settings(SETTINGS, max_examples=400)
 @given(route=st.sampled_from(WRITING), body=bodies, word=words, query=st.sampled_from(HOSTILE))
 def test_no_body_path_or_query_is_an_error_of_the_servers(
-    everybody: dict[str, httpx.Client],
+    by_scope: dict[str, httpx.Client],
     route: tuple[str, str, str],
     body: Any,
     word: str,
@@ -104,7 +104,7 @@ def test_no_body_path_or_query_is_an_error_of_the_servers(
     text = escaped(str(query))
     url += f"?limit={text}&cursor={text}&status={text}&date_after={text}&email_id={text}&q={text}"
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = everybody[scope].request(method, url[:8000], content=content)
+    answer = by_scope[scope].request(method, url[:8000], content=content)
     assert answer.status_code < 500, answer.text
     assert answer.headers["x-request-id"]
     if answer.is_error:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.support.server import Json, ServerFixture, accepted
 
 from multimail_server import ServerConfig
-from multimail_server.testing.server import ServerUnderTest
 
-Json = dict[str, Any]
 SETTINGS = settings(
     max_examples=150,
     derandomize=True,
@@ -67,39 +65,33 @@ bodies = st.lists(st.one_of(st.sampled_from(BODIES), st.binary(max_size=60)), ma
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerFixture]:
     """A server that asks no DNS server."""
     zone = tmp_path_factory.mktemp("dns") / "zone"
     zone.write_text("example.com. 60 IN A 192.0.2.1\n")
-    with ServerUnderTest(ServerConfig(port=0, smtp_port=0, dns_zone=Path(zone))) as running:
+    with ServerFixture(ServerConfig(port=0, smtp_port=0, dns_zone=Path(zone))) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def agent(target: ServerUnderTest) -> Iterator[httpx.Client]:
+def agent(target: ServerFixture) -> Iterator[httpx.Client]:
     with target.http("agent") as client:
         yield client
-
-
-def ok(answer: httpx.Response) -> Json:
-    assert answer.is_success, answer.text
-    found: Json = answer.json()
-    return found
 
 
 def shown_everywhere(agent: httpx.Client, email: Json) -> None:
     """Ask every route that shows something of a message."""
     root = f"/v1/mailboxes/{email['mailbox_id']}"
-    opened = ok(agent.get(f"{root}/emails/{email['id']}"))
-    assert ok(agent.get(f"/read_email/{email['id']}"))["markdown"] == opened["markdown"]
+    opened = accepted(agent.get(f"{root}/emails/{email['id']}"))
+    assert accepted(agent.get(f"/read_email/{email['id']}"))["markdown"] == opened["markdown"]
     for file in opened["attachments"]:
         assert "/" not in file["name"]
         for rest in ("", "/url"):
-            got = ok(agent.get(f"{root}/emails/{email['id']}/attachments/{file['id']}{rest}"))
+            got = accepted(agent.get(f"{root}/emails/{email['id']}/attachments/{file['id']}{rest}"))
             assert got["size"] == file["size"]
-    thread = ok(agent.get(f"/get_thread/{email['thread_id']}"))
+    thread = accepted(agent.get(f"/get_thread/{email['thread_id']}"))
     assert email["id"] in [row["id"] for row in thread["messages"]]
-    assert ok(agent.get("/check_inbox"))["messages"][0]["id"] == email["id"]
+    assert accepted(agent.get("/check_inbox"))["messages"][0]["id"] == email["id"]
 
 
 @SETTINGS
@@ -113,7 +105,7 @@ def test_any_message_is_kept_and_can_be_shown(
     agent: httpx.Client, head: list[bytes], body: list[bytes]
 ) -> None:
     raw = b"".join([*head, b"X-Number: %d\r\n\r\n" % next(NUMBERS), *body])
-    email = ok(agent.post("/v1/test/inbound", content=raw))
+    email = accepted(agent.post("/v1/test/inbound", content=raw))
     path = f"/v1/mailboxes/{email['mailbox_id']}/emails/{email['id']}/raw"
     assert agent.get(path).content == raw
     shown_everywhere(agent, email)
@@ -123,7 +115,7 @@ def test_any_message_is_kept_and_can_be_shown(
 @given(raw=st.binary(min_size=1, max_size=300))
 def test_any_bytes_are_kept(agent: httpx.Client, raw: bytes) -> None:
     raw = b"%d" % next(NUMBERS) + raw
-    email = ok(agent.post("/v1/test/inbound", content=raw))
+    email = accepted(agent.post("/v1/test/inbound", content=raw))
     path = f"/v1/mailboxes/{email['mailbox_id']}/emails/{email['id']}/raw"
     assert agent.get(path).content == raw
 
@@ -134,7 +126,7 @@ def test_any_message_can_be_answered_or_says_why_not(
     agent: httpx.Client, head: list[bytes], body: list[bytes]
 ) -> None:
     raw = b"".join([*head, b"X-Number: %d\r\n\r\n" % next(NUMBERS), *body])
-    email = ok(agent.post("/v1/test/inbound", content=raw))
+    email = accepted(agent.post("/v1/test/inbound", content=raw))
     reply = {"email_id": email["id"], "body": f"Answer {next(NUMBERS)}", "reply_all": True}
     answer = agent.post("/reply_email", json=reply)
     assert answer.status_code == 202 or answer.json()["code"] == "no_reply_address", answer.text

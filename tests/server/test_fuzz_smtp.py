@@ -126,26 +126,26 @@ LINES = st.one_of(
 
 
 @SETTINGS
-@given(said=st.lists(st.one_of(COMMANDS, JUNK), max_size=12))
+@given(commands=st.lists(st.one_of(COMMANDS, JUNK), max_size=12))
 def test_whatever_is_said_gets_replies_of_the_protocol(
-    target: ServerUnderTest, agent: httpx.Client, said: list[bytes]
+    target: ServerUnderTest, agent: httpx.Client, commands: list[bytes]
 ) -> None:
     before = stored(agent)
     with Client(target) as client:
-        answered = client.send_all_and_hang_up(b"\r\n".join(said) + b"\r\nQUIT\r\n")
+        answered = client.send_all_and_hang_up(b"\r\n".join(commands) + b"\r\nQUIT\r\n")
     assert REPLY.fullmatch(answered), answered
     assert stored(agent) == before
     assert target.services.context.store.read(lambda tx: tx.first_account()) is not None
 
 
 @SETTINGS
-@given(said=st.lists(COMMANDS, max_size=4), lines=st.lists(LINES, max_size=8))
+@given(commands=st.lists(COMMANDS, max_size=4), lines=st.lists(LINES, max_size=8))
 def test_what_is_acknowledged_is_stored_byte_for_byte(
-    target: ServerUnderTest, agent: httpx.Client, said: list[bytes], lines: list[bytes]
+    target: ServerUnderTest, agent: httpx.Client, commands: list[bytes], lines: list[bytes]
 ) -> None:
     raw = b"\r\n".join([b"X-Number: %d" % next(NUMBERS), *lines, b""])
     with Client(target) as client:
-        for command in said:
+        for command in commands:
             if b"\r" not in command and b"\n" not in command:
                 client.say(command)
         client.say(b"RSET")

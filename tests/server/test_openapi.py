@@ -37,7 +37,7 @@ def test_it_has_every_route_and_nothing_else(document: Json) -> None:
 
 
 def test_every_operation_has_a_name_of_its_own_and_a_summary(document: Json) -> None:
-    operations = [one for methods in document["paths"].values() for one in methods.values()]
+    operations = [spec for methods in document["paths"].values() for spec in methods.values()]
     names = [operation["operationId"] for operation in operations]
     assert len(set(names)) == len(names)
     assert all(operation["summary"] for operation in operations)

@@ -203,14 +203,14 @@ def test_every_sequence_of_four_events() -> None:
 
 WORDS = {
     State.CANCELLED: "It was cancelled",
-    State.EXPIRED: "Its time for a decision ran out, so it expired and can no longer be sent",
+    State.EXPIRED: "It expired before a decision and can no longer be sent",
     State.REJECTED: "It was rejected",
     State.SENT: "It has already been sent",
-    State.SENDING: "It is already on its way out",
-    State.SCHEDULED: "It was let through and is scheduled",
-    State.SCHEDULED_FIRST: "It enters the queue at its `send_at`",
+    State.SENDING: "It is being sent",
+    State.SCHEDULED: "It was approved and is scheduled",
+    State.SCHEDULED_FIRST: "It enters the approval queue at its `send_at`",
     State.SEND_FAILED: "Its delivery has failed",
-    State.DELETED: "Its time to be kept ran out, and its content is erased",
+    State.DELETED: "Its retention time ended and its content is erased",
 }
 
 

@@ -197,7 +197,7 @@ def test_a_new_revision_has_its_own_time(start: Start, clock: VirtualClock) -> N
     person.sign_in(server.keys.reviewer)
     late = person.post(f"/review/{email}/edit", {**form, "csrf": person.csrf(), "subject": "C"})
     assert late.status_code == 409
-    assert mail(server, email)["status"] == "expired"
+    server.wait_for_message(lambda row: row["id"] == email, direction="outbound", status="expired")
 
 
 def test_an_edit_against_an_approval_has_one_outcome(

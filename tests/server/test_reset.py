@@ -56,7 +56,7 @@ def test_a_reset_empties_mailboxes_and_keeps_keys_and_the_audit_log(start: Start
     assert agent.get("/v1/contacts").json()["contacts"] == []
     assert server.reviewer.get("/v1/oversight/pending").json()["emails"] == []
     entries = admin.get("/v1/audit-log").json()["entries"]
-    (done_at,) = [i for i, one in enumerate(entries) if one["action"] == "test.reset"]
+    (done_at,) = [i for i, entry in enumerate(entries) if entry["action"] == "test.reset"]
     # The line of the read that showed `before` came after what it showed.
     assert entries[done_at + 2 :] == before
 
@@ -144,7 +144,7 @@ def test_a_server_for_real_mail_is_never_emptied(start: Start, method: str, path
     with_live_key = start()
     body = {"name": "live", "scopes": ["read"], "live": True}
     with_live_key.admin.post("/v1/api-keys", json=body)
-    for server, said in (
+    for server, reason in (
         (open_to_all, "which others can reach"),
         (with_live_key, "it has a live key"),
         (start(live=True), "this key is live"),
@@ -152,7 +152,7 @@ def test_a_server_for_real_mail_is_never_emptied(start: Start, method: str, path
         url = f"http://127.0.0.1:{server.url.rpartition(':')[2]}{path}"
         refused = server.admin.request(method, url)
         assert refused.status_code == 403
-        assert said in refused.json()["error"]
+        assert reason in refused.json()["error"]
 
 
 def test_a_key_of_one_mailbox_does_not_reset_the_others(start: Start) -> None:

@@ -26,7 +26,7 @@ def letter(subject: str, to: str = "agent@multimail.test") -> bytes:
 
 def mbox(*letters: bytes) -> bytes:
     start = b"From ann@example.org Thu Jan  1 00:00:00 2026\n"
-    return b"".join(start + one.replace(b"\r\n", b"\n") + b"\n" for one in letters)
+    return b"".join(start + item.replace(b"\r\n", b"\n") + b"\n" for item in letters)
 
 
 def subjects(server: ServerFixture, mailbox: str | None = None) -> list[str]:
@@ -41,7 +41,7 @@ def post(server: ServerFixture, content: bytes | dict[str, Any]) -> httpx.Respon
 
 
 def test_a_server_starts_with_the_mail_of_a_directory(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "a.eml").write_bytes(letter("one"))
+    (tmp_path / "a.eml").write_bytes(letter("item"))
     (tmp_path / "b.mbox").write_bytes(mbox(letter("two"), letter("three")))
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "c.json").write_text(
@@ -50,7 +50,7 @@ def test_a_server_starts_with_the_mail_of_a_directory(start: Start, tmp_path: Pa
     (tmp_path / "notes.txt").write_text("no mail")
     server = start(seed_mail=tmp_path)
     assert subjects(server) == ["one", "two", "three", "four"]
-    first = server.wait_for_message("one")
+    first = server.wait_for_message("item")
     assert (first["from"], first["envelope"]["mail_from"]) == (
         "ann@example.org",
         "bounce@example.org",
@@ -71,7 +71,7 @@ def test_a_data_file_gets_its_seed_mail_once(start: Start, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message_part"),
     [
         ("a.json", b'{"messages": [{"subject": "x"}]}', "a.json: `messages.0.from`"),
         ("a.json", b'{"mail": []}', "`mail`"),
@@ -85,11 +85,11 @@ def test_a_data_file_gets_its_seed_mail_once(start: Start, tmp_path: Path) -> No
     ],
 )
 def test_seed_mail_that_cannot_be_used_stops_the_start(
-    start: Start, tmp_path: Path, name: str | None, content: bytes, said: str
+    start: Start, tmp_path: Path, name: str | None, content: bytes, message_part: str
 ) -> None:
     if name is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(ServerStartError, match=said):
+    with pytest.raises(ServerStartError, match=message_part):
         start(seed_mail=tmp_path / (name or "missing.eml"))
 
 
@@ -152,10 +152,10 @@ def test_the_json_form_in_full(start: Start) -> None:
         "Größe", "Ann Müller", "plain",
     )  # fmt: skip
     assert held["cc"] == ["bob@example.org"]
-    files = {one["name"]: one["content_type"] for one in held["attachments"]}
+    files = {item["name"]: item["content_type"] for item in held["attachments"]}
     assert files == {"a.txt": "text/plain", "b.pdf": "application/pdf"}
     assert subjects(server) == ["Order 7", "Re: Order 7", "Thanks"]
-    rows = [server.wait_for_message(one) for one in subjects(server)]
+    rows = [server.wait_for_message(item) for item in subjects(server)]
     assert len({row["thread_id"] for row in rows}) == 1
     raw = server.reviewer.get(f"/v1/mailboxes/{support['id']}/emails/{held['id']}/raw").text
     assert "Date: Wed, 24 Dec 2025 18:00:00 +0100" in raw

@@ -39,7 +39,7 @@ def test_ids_have_the_usual_form_and_increase() -> None:
     ids = SeededIds(SystemClock(), 1)
     made = [ids.new("msg") for _ in range(200)]
     assert made == sorted(set(made))
-    assert all(re.fullmatch(r"msg_[0-9A-Z]{26}", one) for one in made)
+    assert all(re.fullmatch(r"msg_[0-9A-Z]{26}", made_id) for made_id in made)
 
 
 def test_other_threads_do_not_change_the_ids_of_a_kind() -> None:
@@ -53,11 +53,11 @@ def test_other_threads_do_not_change_the_ids_of_a_kind() -> None:
 
 def test_keys_are_random_unless_seeded_keys_are_asked_for(start: Start) -> None:
     assert start(seed=7).keys != start(seed=7).keys
-    one, other = start(seed=7, seeded_keys=True), start(seed=7, seeded_keys=True)
-    assert one.keys == other.keys
-    assert len({one.keys.agent, one.keys.reviewer, one.keys.admin}) == 3
-    assert re.fullmatch(r"mm_test_[\w-]{32}", one.keys.agent)
-    assert one.agent.get("/v1/mailboxes").status_code == 200
+    first, second = start(seed=7, seeded_keys=True), start(seed=7, seeded_keys=True)
+    assert first.keys == second.keys
+    assert len({first.keys.agent, first.keys.reviewer, first.keys.admin}) == 3
+    assert re.fullmatch(r"mm_test_[\w-]{32}", first.keys.agent)
+    assert first.agent.get("/v1/mailboxes").status_code == 200
 
 
 def test_a_live_key_is_never_one_that_can_be_guessed(start: Start) -> None:

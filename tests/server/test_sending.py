@@ -66,14 +66,14 @@ def test_a_reply_stays_in_its_thread(server: ServerFixture, agent: httpx.Client)
     path = f"{server.box}/reply/{asked['id']}"
     answered = agent.post(path, json={"markdown": "Answer.", "reply_all": True})
     assert answered.status_code == 202
-    told = agent.get(f"{server.box}/emails/{answered.json()['id']}").json()
-    assert told["thread_id"] == asked["thread_id"]
-    assert told["to"] == ["desk@example.com"]
-    assert told["cc"] == ["carl@example.com"]
-    assert told["subject"] == "Re: Ask"
-    assert told["in_reply_to"] == asked["rfc_message_id"]
-    assert told["references"] == [asked["rfc_message_id"]]
-    raw = agent.get(f"{server.box}/emails/{told['id']}/raw").content
+    row = agent.get(f"{server.box}/emails/{answered.json()['id']}").json()
+    assert row["thread_id"] == asked["thread_id"]
+    assert row["to"] == ["desk@example.com"]
+    assert row["cc"] == ["carl@example.com"]
+    assert row["subject"] == "Re: Ask"
+    assert row["in_reply_to"] == asked["rfc_message_id"]
+    assert row["references"] == [asked["rfc_message_id"]]
+    raw = agent.get(f"{server.box}/emails/{row['id']}/raw").content
     parsed = message_from_bytes(raw, policy=policy.default)
     assert parsed["In-Reply-To"] == asked["rfc_message_id"]
     thread = agent.get(f"{server.box}/threads/{asked['thread_id']}").json()
@@ -99,8 +99,8 @@ def test_an_answer_to_our_reply_joins_the_thread(
     server: ServerFixture, agent: httpx.Client
 ) -> None:
     sent = server.sent(subject="Long talk")
-    told = agent.get(f"{server.box}/emails/{sent['id']}").json()
-    server.deliver("Back", subject="Whatever", headers={"In-Reply-To": told["rfc_message_id"]})
+    row = agent.get(f"{server.box}/emails/{sent['id']}").json()
+    server.deliver("Back", subject="Whatever", headers={"In-Reply-To": row["rfc_message_id"]})
     assert server.wait_for_message("Whatever")["thread_id"] == sent["thread_id"]
     follow = agent.post(f"{server.box}/reply/{sent['id']}", json={"markdown": "PS"}).json()
     more = agent.get(f"{server.box}/emails/{follow['id']}").json()

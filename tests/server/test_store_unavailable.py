@@ -46,7 +46,7 @@ def test_a_locked_database_is_a_503_that_can_be_tried_again(start: Start, tmp_pa
 
 
 def deliver(server: ServerFixture) -> int:
-    """Send a message by SMTP; return what was said to it."""
+    """Send a message by SMTP; return the reply code."""
     host, _, port = server.smtp.rpartition(":")
     with smtplib.SMTP(host, int(port), timeout=60) as client:
         client.ehlo()

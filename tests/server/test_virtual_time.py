@@ -60,7 +60,7 @@ def test_all_retries_of_a_relay_that_stays_away_happen_within_one_step(start: St
     server.advance(48 * HOUR)
     assert server.status(lost) == "send_failed"
     entries = server.admin.get("/v1/audit-log").json()["entries"]
-    tries = [one["created_at"] for one in entries if one["action"] == "email.retry"]
+    tries = [entry["created_at"] for entry in entries if entry["action"] == "email.retry"]
     assert len(tries) == 9
     assert tries[-2:] == ["2026-01-01T00:00:05.000Z", "2026-01-01T00:00:00.000Z"]
 
@@ -72,7 +72,7 @@ def test_the_clock_says_what_time_it_is(start: Start) -> None:
     assert server.advance(60) == datetime(2030, 5, 1, 6, 1, tzinfo=UTC)
     assert admin.get("/v1/test/clock").json() == {"now": "2030-05-01T06:01:00.000Z"}
     entries = admin.get("/v1/audit-log").json()["entries"]
-    assert [one["metadata"] for one in entries if one["action"] == "test.advance"] == [
+    assert [entry["metadata"] for entry in entries if entry["action"] == "test.advance"] == [
         {"seconds": 60.0}
     ]
 

@@ -10,55 +10,55 @@ from tests.support.server import ServerFixture
 
 
 @pytest.fixture
-def quiet(server: ServerFixture) -> ServerFixture:
+def empty(server: ServerFixture) -> ServerFixture:
     """The file's server, empty."""
     server.reset()
     return server
 
 
-def test_each_filter_alone_and_all_together(quiet: ServerFixture) -> None:
-    quiet.deliver("1", subject="One", sender="ann@example.org")
-    quiet.deliver("2", subject="Two", sender="bob@example.org")
-    out = quiet.sent(subject="Two")["id"]
-    assert quiet.wait_for_message(sender="Ann@Example.org")["subject"] == "One"
-    assert quiet.wait_for_message(subject="One")["from"] == "ann@example.org"
-    assert quiet.wait_for_message(direction="outbound")["id"] == out
-    assert quiet.wait_for_message(direction=None)["id"] == out
-    assert quiet.wait_for_message(direction=None, status="pending_send_approval")["id"] == out
-    found = quiet.wait_for_message(
+def test_each_filter_alone_and_all_together(empty: ServerFixture) -> None:
+    empty.deliver("1", subject="One", sender="ann@example.org")
+    empty.deliver("2", subject="Two", sender="bob@example.org")
+    out = empty.sent(subject="Two")["id"]
+    assert empty.wait_for_message(sender="Ann@Example.org")["subject"] == "One"
+    assert empty.wait_for_message(subject="One")["from"] == "ann@example.org"
+    assert empty.wait_for_message(direction="outbound")["id"] == out
+    assert empty.wait_for_message(direction=None)["id"] == out
+    assert empty.wait_for_message(direction=None, status="pending_send_approval")["id"] == out
+    match = empty.wait_for_message(
         lambda row: row["markdown"].strip() == "2",
         direction="inbound", sender="bob@example.org", subject="Two", status="unread",
     )  # fmt: skip
-    assert found["from"] == "bob@example.org"
+    assert match["from"] == "bob@example.org"
 
 
-def test_it_returns_when_a_status_comes_about(quiet: ServerFixture) -> None:
-    out = quiet.sent(subject="Held")["id"]
-    found: list[dict[str, Any]] = []
+def test_it_returns_when_a_status_comes_about(empty: ServerFixture) -> None:
+    out = empty.sent(subject="Held")["id"]
+    rows: list[dict[str, Any]] = []
     waiting = threading.Thread(
-        target=lambda: found.append(quiet.wait_for_message(direction="outbound", status="sent"))
+        target=lambda: rows.append(empty.wait_for_message(direction="outbound", status="sent"))
     )
     waiting.start()
     decision = {"email_id": out, "action": "approve"}
-    quiet.reviewer.post("/v1/oversight/decide", json=decision)
+    empty.reviewer.post("/v1/oversight/decide", json=decision)
     waiting.join()
-    assert found[0]["id"] == out
+    assert rows[0]["id"] == out
 
 
-def test_what_does_not_come_is_told_with_what_was_there(quiet: ServerFixture) -> None:
+def test_what_does_not_come_is_told_with_what_was_there(empty: ServerFixture) -> None:
     with pytest.raises(TimeoutError, match="none at all"):
-        quiet.wait_for_message("X", timeout=0)
-    quiet.deliver("1", subject="One", sender="ann@example.org")
-    quiet.sent(subject="Two")["id"]
+        empty.wait_for_message("X", timeout=0)
+    empty.deliver("1", subject="One", sender="ann@example.org")
+    empty.sent(subject="Two")["id"]
     with pytest.raises(TimeoutError) as problem:
-        quiet.wait_for_message(sender="bob@example.org", subject="One", timeout=0)
-    said = str(problem.value)
-    assert "direction 'inbound', sender 'bob@example.org', subject 'One'" in said
-    assert "inbound 'One' from ann@example.org, unread" in said
-    assert "outbound 'Two' from agent@multimail.test, pending_send_approval" in said
+        empty.wait_for_message(sender="bob@example.org", subject="One", timeout=0)
+    message = str(problem.value)
+    assert "direction 'inbound', sender 'bob@example.org', subject 'One'" in message
+    assert "inbound 'One' from ann@example.org, unread" in message
+    assert "outbound 'Two' from agent@multimail.test, pending_send_approval" in message
 
 
 @pytest.mark.parametrize("wrong", [{"direction": "sideways"}, {"status": "delivered"}])
-def test_what_can_never_come_is_not_waited_for(quiet: ServerFixture, wrong: dict[str, str]) -> None:
+def test_what_can_never_come_is_not_waited_for(empty: ServerFixture, wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong.values()))):
-        quiet.wait_for_message(**wrong, timeout=600)
+        empty.wait_for_message(**wrong, timeout=600)

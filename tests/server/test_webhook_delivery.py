@@ -230,8 +230,8 @@ def test_a_dead_endpoint_does_not_hold_up_another(start: Start, endpoint: Webhoo
         subscribe(server, endpoint.url)
         for number in range(3):
             server.deliver(subject=f"Mail {number}")
-        told = [posted.event["subject"] for posted in endpoint.wait(3)]
-        assert told == ["Mail 0", "Mail 1", "Mail 2"]
+        subjects = [posted.event["subject"] for posted in endpoint.wait(3)]
+        assert subjects == ["Mail 0", "Mail 1", "Mail 2"]
         assert len(stuck.wait(1)) == 1
 
 
@@ -342,5 +342,7 @@ def test_a_kill_between_commit_and_delivery_loses_nothing(
         with launcher.serve(*data):
             posted = endpoint.wait(6)
     assert (posted[1].id, posted[1].raw) == (first.id, first.raw)
-    told = [verify(one.raw, one.headers, hook["signing_secret"]) for one in posted[1:]]
-    assert [event.message_id for event in told] == [row["id"] for row in sent]
+    verified = [
+        verify(request.raw, request.headers, hook["signing_secret"]) for request in posted[1:]
+    ]
+    assert [event.message_id for event in verified] == [row["id"] for row in sent]

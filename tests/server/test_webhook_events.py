@@ -1,4 +1,4 @@
-"""Webhook events: who is told what, when, in which words, and how it is signed."""
+"""Webhook events: which are posted, when, with which fields, and how they are signed."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def test_received_mail_is_told_with_its_text_and_its_evidence(
     event = posted.event
     assert event["type"] == "message.received"
     assert event["id"] == posted.id
-    for told in (event, event["data"]):
-        assert told["message_id"] == told["email_id"] == stored["id"]
-        assert told["thread_id"] == stored["thread_id"]
-        assert (told["mailbox"], told["mailbox_id"]) == (
+    for fields in (event, event["data"]):
+        assert fields["message_id"] == fields["email_id"] == stored["id"]
+        assert fields["thread_id"] == stored["thread_id"]
+        assert (fields["mailbox"], fields["mailbox_id"]) == (
             server.mailbox.address,
             server.mailbox.id,
         )
-        assert (told["from"], told["subject"]) == ("ann@example.org", "Hello")
-        assert told["body_text"].strip() == "Are you there?"
-        assert told["authentication"] == stored["authentication"]
-        assert told["dkim_valid"] is False
+        assert (fields["from"], fields["subject"]) == ("ann@example.org", "Hello")
+        assert fields["body_text"].strip() == "Are you there?"
+        assert fields["authentication"] == stored["authentication"]
+        assert fields["dkim_valid"] is False
     assert posted.headers["content-type"] == "application/json"
     typed = verify(posted.raw, posted.headers, hook["signing_secret"])
     assert isinstance(typed, MessageReceived)
@@ -79,7 +79,7 @@ def test_the_time_that_is_signed_is_the_servers(
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "types"),
     [
         (["message.received"], ["message.received"]),
         (["email.received"], ["email.received"]),
@@ -87,14 +87,14 @@ def test_the_time_that_is_signed_is_the_servers(
     ],
 )
 def test_an_event_has_the_name_that_was_subscribed_to(
-    start: Start, endpoint: WebhookReceiver, names: list[str], told: list[str]
+    start: Start, endpoint: WebhookReceiver, names: list[str], types: list[str]
 ) -> None:
     server = start()
     subscribe(server, endpoint, *names)
     server.deliver()
-    posted = endpoint.wait(len(told))
-    assert [one.event["type"] for one in posted] == told
-    assert len({one.id for one in posted}) == len(told)
+    posted = endpoint.wait(len(types))
+    assert [request.event["type"] for request in posted] == types
+    assert len({request.id for request in posted}) == len(types)
 
 
 def test_a_gated_send_is_told_from_pending_to_delivered(
@@ -111,8 +111,8 @@ def test_a_gated_send_is_told_from_pending_to_delivered(
     assert typed.content_hash == sent["content_hash"]
     assert "body_text" not in pending.event
     server.decide(sent["id"], "approve", reason="fine")
-    told = [one.event for one in endpoint.wait(6)]
-    assert [event["type"] for event in told] == [
+    events = [request.event for request in endpoint.wait(6)]
+    assert [event["type"] for event in events] == [
         "oversight.pending",
         "oversight.approved",
         "email.approved",
@@ -120,8 +120,8 @@ def test_a_gated_send_is_told_from_pending_to_delivered(
         "message.delivered",
         "email.delivered",
     ]
-    assert told[1]["decision_reason"] == "fine"
-    assert told[-1]["data"]["delivered_at"]
+    assert events[1]["decision_reason"] == "fine"
+    assert events[-1]["data"]["delivered_at"]
 
 
 def test_a_rejection_is_told_with_its_reason(start: Start, endpoint: WebhookReceiver) -> None:
@@ -140,7 +140,7 @@ def test_a_repeated_decision_is_told_once(start: Start, endpoint: WebhookReceive
     for _ in range(3):
         assert server.decide(sent["id"], "reject").status_code == 200
     server.deliver()
-    assert [one.event["type"] for one in endpoint.wait(2)] == [
+    assert [request.event["type"] for request in endpoint.wait(2)] == [
         "oversight.rejected",
         "message.received",
     ]
@@ -162,7 +162,7 @@ def test_a_refused_recipient_is_a_bounce(start: Start, endpoint: WebhookReceiver
     assert data["reason"]
     # The first address is suppressed by now, so that nothing is tried there again.
     server.sent("no.one@other.test", "agent@other.test", subject="Both")
-    assert sorted(one.event["type"] for one in endpoint.wait(3)[1:]) == [
+    assert sorted(request.event["type"] for request in endpoint.wait(3)[1:]) == [
         "email.bounced",
         "message.delivered",
     ]
@@ -180,7 +180,7 @@ def test_held_inbound_mail_is_told_without_what_it_says(
         assert word not in pending.raw
     server.decide(pending.event["message_id"], "approve")
     posted = endpoint.wait(3)
-    assert [one.event["type"] for one in posted] == [
+    assert [request.event["type"] for request in posted] == [
         "oversight.pending",
         "oversight.approved",
         "message.received",
@@ -195,7 +195,7 @@ def test_rejected_inbound_mail_is_never_shown(start: Start, endpoint: WebhookRec
     server.decide(endpoint.wait(1)[0].event["message_id"], "reject")
     posted = endpoint.wait(3)
     assert sorted(endpoint.types) == ["email.rejected", "oversight.pending", "oversight.rejected"]
-    assert not any(b"Plan" in one.raw or b"example.org" in one.raw for one in posted)
+    assert not any(b"Plan" in request.raw or b"example.org" in request.raw for request in posted)
 
 
 def test_a_bound_webhook_gets_only_its_mailboxs_events(
@@ -235,9 +235,11 @@ def test_the_settings_of_a_mailbox_are_subscriptions(
         secrets = changed["signing_secrets"]
         assert "signing_secrets" not in admin.get(f"/v1/mailboxes/{box}").json()
         sent = server.sent(subject="Watched")
-        told = human.wait_for("message.sent")
-        assert told.event["message_id"] == sent["id"]
-        assert verify(told.raw, told.headers, secrets["oversight_webhook_url"]).id == told.id
+        watched = human.wait_for("message.sent")
+        assert watched.event["message_id"] == sent["id"]
+        assert (
+            verify(watched.raw, watched.headers, secrets["oversight_webhook_url"]).id == watched.id
+        )
         server.deliver(subject="In")
         received = endpoint.wait_for("message.received")
         assert verify(received.raw, received.headers, secrets["webhook_url"]).id == received.id
@@ -319,7 +321,7 @@ def test_what_is_undone_is_not_told(start: Start, endpoint: WebhookReceiver) -> 
     with pytest.raises(LookupError):
         context.write(fail)
     server.deliver()
-    assert [one.event["type"] for one in endpoint.wait(1)] == ["message.received"]
+    assert [request.event["type"] for request in endpoint.wait(1)] == ["message.received"]
 
 
 def test_the_clients_verbs_work(start: Start, endpoint: WebhookReceiver) -> None:

@@ -76,8 +76,8 @@ def test_only_proven_mail_wakes_the_agent(
         assert httpx.post(url, content=b"{}").status_code == 400
         forged_headers = {"X-MultiMail-Signature": "0" * 64}
         assert httpx.post(url, content=b"{}", headers=forged_headers).status_code == 400
-    said = [record.getMessage() for record in caplog.records if record.name == module.log.name]
-    assert sorted(said) == sorted(
+    messages = [record.getMessage() for record in caplog.records if record.name == module.log.name]
+    assert sorted(messages) == sorted(
         [
             f"{unsigned['id']}: hold (sender_unauthenticated)",
             f"{forged['id']}: refuse (sender_failed)",
@@ -89,14 +89,14 @@ def test_only_proven_mail_wakes_the_agent(
 
 
 class Failure(logging.Handler):
-    """Hears that an example could not handle something."""
+    """Notes that an example logged an error."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
-        self.told = threading.Event()
+        self.raised = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.told.set()
+        self.raised.set()
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_could_not_be_handled_can_be_replayed(
         monkeypatch.setenv("MULTIMAIL_API_KEY", "mm_test_revoked")
         fixture.receive("ann@example.com", signed=True)
         (row,) = fixture.deliveries("delivered", 1)
-        assert failed.told.wait(30)
+        assert failed.raised.wait(30)
         monkeypatch.setenv("MULTIMAIL_API_KEY", fixture.server.keys.agent)
         replay = f"/v1/webhook-deliveries/{row['id']}/replay"
         fixture.server.admin.post(replay).raise_for_status()

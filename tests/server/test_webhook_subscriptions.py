@@ -173,8 +173,8 @@ def test_the_history_is_paged_and_filtered(start: Start) -> None:
     server = start()
     admin = server.admin
     hook, other = make(admin).json()["id"], make(admin).json()["id"]
-    for one in (hook, other):
-        admin.patch(f"/v1/webhooks/{one}", json={"enabled": False})
+    for hook_id in (hook, other):
+        admin.patch(f"/v1/webhooks/{hook_id}", json={"enabled": False})
     for number in range(3):
         server.deliver(subject=f"Mail {number}")
     path = "/v1/webhook-deliveries"
@@ -205,7 +205,7 @@ def test_the_audit_log_names_the_host_and_no_more(start: Start) -> None:
 
 def _changes(admin: httpx.Client) -> list[str]:
     entries = admin.get("/v1/audit-log").json()["entries"]
-    return [one["id"] for one in entries if one["action"].startswith("webhook.")]
+    return [hook_id["id"] for hook_id in entries if hook_id["action"].startswith("webhook.")]
 
 
 def test_enabling_what_is_enabled_changes_nothing(admin: httpx.Client) -> None:

@@ -95,12 +95,12 @@ class QueueFixture:
         """Start workers, and wait until all take jobs."""
         new = [Worker() for _ in range(count)]
         self.workers.extend(new)
-        for one in new:
-            one.await_ready()
+        for worker in new:
+            worker.await_ready()
 
     def kill_busy_worker(self) -> None:
         """Kill the worker that runs a job at this moment."""
-        (busy,) = [one for one in self.workers if "received" in one.said]
+        (busy,) = [worker for worker in self.workers if "received" in worker.said]
         busy.kill()
         self.workers.remove(busy)
         with self._broker() as broker:  # the time for which the queue would wait for it has passed
@@ -157,8 +157,8 @@ def test_mail_is_answered_once_by_whichever_worker_takes_it(
         queue.fixture.await_tag(mail, "answered")
     queue.fixture.await_tag(unsigned, "needs-human")
     replies = queue.fixture.replies()
-    assert {one["status"] for one in replies} == {"pending_send_approval"}
-    assert sorted(one["thread_id"] for one in replies) == sorted(
+    assert {worker["status"] for worker in replies} == {"pending_send_approval"}
+    assert sorted(worker["thread_id"] for worker in replies) == sorted(
         mail["thread_id"] for mail in proven
     )
     queue.stop_workers()

@@ -121,7 +121,7 @@ class WebhookFixture:
         return self.server.wait_until(look)
 
     def await_tag(self, mail: Json, value: str) -> None:
-        """Wait until the example has said what became of a mail."""
+        """Wait until the example has tagged a mail with its result."""
 
         def is_tagged(row: Json) -> bool:
             return bool(row["id"] == mail["id"] and row["tags"].get("agent") == value)
@@ -133,8 +133,8 @@ class WebhookFixture:
         with self.server.http("reviewer") as reviewer:
             path = f"/v1/mailboxes/{self.server.mailbox.id}/emails"
             answer = reviewer.get(path, params={"direction": "outbound"}).raise_for_status()
-            found: list[Json] = answer.json()["emails"]
-            return found
+            rows: list[Json] = answer.json()["emails"]
+            return rows
 
 
 def _build_message(subject: str, sender: str, recipient: str) -> bytes:
@@ -161,7 +161,7 @@ class Answering:
     """A model that answers the mail it is asked to, in other words each time.
 
     Args:
-        at_turn: Is told of each turn before it is taken: the turn's number in its conversation.
+        at_turn: Called before each turn with its number in the conversation.
     """
 
     def __init__(self, at_turn: Callable[[int], None] = lambda turn: None) -> None:

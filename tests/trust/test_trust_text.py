@@ -29,7 +29,8 @@ from multimail.trust.text import Fence, clean, datamark, one_line, split_quoted
         ("a\u2800\u034f\u17b4\u17b5\u180b\u180f\U0001d173b", "ab", 7),
         ("a\ud800b\ue000c\U000f0000d", "abcd", 3),
         ("می\u200cخواهم 👩\u200d👧", "میخواهم 👩👧", 2),  # noqa: RUF001 - Persian
-        ("a\U0001d159b\u2065c\ufff0d\u0378e", "abcde", 4),
+        ("a\U0001d159b\u2065c\ufff0d", "abcd", 3),
+        ("unassigned \u0378, as a newer emoji is", "unassigned \u0378, as a newer emoji is", 0),
         ("a\u00a0b\u3000c", "a\u00a0b\u3000c", 0),
     ],
 )

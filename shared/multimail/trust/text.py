@@ -17,10 +17,17 @@ from typing import Protocol, cast
 
 _LINE_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _ASCII_CONTROL: dict[int, None] = dict.fromkeys([*range(9), *range(14, 32), 127])
-_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 # Characters of other categories that render as nothing: fillers, joiners, variation selectors.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U00016fe4\U0001d159")
-_BLANK_RANGES = (("\u180b", "\u180f"), ("\ufe00", "\ufe0f"), ("\U000e0000", "\U000e0fff"))
+_BLANK_RANGES = (
+    ("\u180b", "\u180f"),
+    ("\u2060", "\u206f"),
+    ("\ufdd0", "\ufdef"),  # noncharacters
+    ("\ufe00", "\ufe0f"),
+    ("\ufff0", "\ufff8"),
+    ("\U000e0000", "\U000e0fff"),
+)
 _MAX_CACHED = 20_000
 _MAX_INTRODUCTIONS = 100
 _MAX_INTRODUCTION_CHARS = 300
@@ -47,8 +54,9 @@ def is_invisible(character: str) -> bool:
     """Return whether a reader doesn't see a character, or only sees what it does to its neighbors.
 
     Control and format characters (zero-width, bidirectional, tags), variation selectors, fillers,
-    private-use, surrogate and unassigned code points; not line feeds, tabs and spaces. `clean`
-    removes these characters for a model, and the server's review pages mark them for a person.
+    private-use and surrogate code points; not line feeds, tabs and spaces. Unassigned code points
+    count only where Unicode makes them ignorable: others can be emoji newer than this Python.
+    `clean` removes these characters for a model; the server's review pages mark them for a person.
     """
     if character in "\n\t":
         return False

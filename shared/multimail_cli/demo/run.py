@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
+from ..context import CommandContext, command
 from ..embedded import get_outbox, get_sent_raw, read_messages
 from ..mail import get_trust, show_thread
 from ..output import CommandError, document, plain_line, show_fields, show_table, show_text
 from ..review import show_audit, show_pending
-from ..session import Session, command
 
 if TYPE_CHECKING:
     from multimail import MultiMail
@@ -101,7 +101,7 @@ class DemoResult:
 
 @command(app, remote=False)
 def demo(
-    session: Session,
+    context: CommandContext,
     decision: Annotated[
         str | None,
         typer.Option(help="approve, reject or none. Default: ask; without a terminal, approve."),
@@ -129,10 +129,10 @@ def demo(
     if base_url and not model:
         raise typer.BadParameter("--base-url needs --model.")
     options = DemoOptions(ModelChoice(model, base_url), decision, mail, dns_zone)
-    quiet = redirect_stdout(io.StringIO()) if session.as_json else nullcontext()
+    quiet = redirect_stdout(io.StringIO()) if context.as_json else nullcontext()
     with isolated_environment(), quiet:
         result = run_demo(options)
-    if session.as_json:
+    if context.as_json:
         document(asdict(result))
     if not result.ok:
         raise typer.Exit(1)

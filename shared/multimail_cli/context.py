@@ -1,4 +1,4 @@
-"""The session of a command: the API, the key and the mailbox that it uses, and its output."""
+"""The context of a command: the API, the key and the mailbox that it uses, and its output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KeyOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class CommandContext:
     """The shared options of a command.
 
     Attributes:
@@ -150,8 +150,8 @@ def command(
 
     def register(function: Command) -> Command:
         def wrapper(**arguments: Any) -> None:
-            session = Session(**{key: arguments.pop(key) for key in shared})
-            _run_command(session, function, arguments)
+            context = CommandContext(**{key: arguments.pop(key) for key in shared})
+            _run_command(context, function, arguments)
 
         wrapper.__name__ = function.__name__
         wrapper.__doc__ = inspect.getdoc(function)
@@ -165,9 +165,9 @@ def command(
     return register
 
 
-def _run_command(session: Session, function: Command, arguments: dict[str, Any]) -> None:
+def _run_command(context: CommandContext, function: Command, arguments: dict[str, Any]) -> None:
     try:
-        function(session, **arguments)
+        function(context, **arguments)
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except BrokenPipeError:
@@ -175,7 +175,7 @@ def _run_command(session: Session, function: Command, arguments: dict[str, Any])
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except Exception as error:
-        session.show_error(error)
+        context.show_error(error)
         raise typer.Exit(1) from None
 
 
