@@ -157,7 +157,10 @@ def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozens
 
 
 class RevisionService:
-    """API: POST /v1/oversight/revise (embedded server only) and PATCH …/emails/{id}/schedule with new content."""
+    """API: PATCH …/emails/{id}/schedule with new content, and POST /v1/oversight/revise.
+
+    The latter exists in the embedded server only.
+    """
 
     def __init__(self, context: AppContext) -> None:
         self._context = context

@@ -1,7 +1,7 @@
 """Routes for tests, for `mm_test_` keys: inbound mail, deliveries, virtual time, seeds and faults.
 
-Injecting mail needs only `read`: it needs no more right than the SMTP port, which anyone can reach. Injected mail is
-authenticated the same way, except for SPF, which evaluates the client of an SMTP connection.
+Injecting mail needs only `read`: it takes no more right than the SMTP port, which anyone can reach.
+Injected mail is authenticated the same way, except for SPF, which evaluates an SMTP client.
 """
 
 from __future__ import annotations
