@@ -41,7 +41,7 @@ def test_a_person_approves(
     page.get_by_role("button", name="Approve and send").click()
     expect(page.get_by_role("status").first).to_have_text("Approved: “Offer” was sent.")
     expect(page.get_by_text("Nothing awaits a decision.")).to_be_visible()
-    assert [one["id"] for one in server.outbox()] == [email]
+    assert [mail["id"] for mail in server.outbox()] == [email]
 
 
 @WITH_AND_WITHOUT

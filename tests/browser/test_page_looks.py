@@ -108,9 +108,9 @@ def test_axe_finds_nothing_serious(
 def _serious(page: Any) -> list[str]:
     report = axe.Axe().run(page).response
     return [
-        f"{one['id']}: {one['nodes'][0]['html'][:200]}"
-        for one in report["violations"]
-        if one["impact"] in ("serious", "critical")
+        f"{violation['id']}: {violation['nodes'][0]['html'][:200]}"
+        for violation in report["violations"]
+        if violation["impact"] in ("serious", "critical")
     ]
 
 

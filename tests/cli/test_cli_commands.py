@@ -20,7 +20,7 @@ def deliver(cli: Any, subject: str = "An order", text: str = "Twelve wrenches, p
 
 
 def test_mailboxes_are_listed_with_their_oversight(cli: Any) -> None:
-    assert [one["address"] for one in cli.ok("mailboxes")] == [cli.server.mailbox.address]
+    assert [mailbox["address"] for mailbox in cli.ok("mailboxes")] == [cli.server.mailbox.address]
     shown = cli("mailboxes").out
     assert cli.server.mailbox.address in shown
     assert "gated_send" in shown
@@ -29,14 +29,14 @@ def test_mailboxes_are_listed_with_their_oversight(cli: Any) -> None:
 def test_the_inbox_is_listed_and_filtered(cli: Any) -> None:
     deliver(cli, "First")
     deliver(cli, "Second")
-    assert [one["subject"] for one in cli.ok("inbox")["emails"]] == ["Second", "First"]
+    assert [mail["subject"] for mail in cli.ok("inbox")["emails"]] == ["Second", "First"]
     page = cli.ok("inbox", "--limit", "1")
     assert len(page["emails"]) == 1
     older = cli.ok("inbox", "--cursor", page["cursor"])
-    assert [one["subject"] for one in older["emails"]] == ["First"]
+    assert [mail["subject"] for mail in older["emails"]] == ["First"]
     assert "Second" in cli("inbox", "--subject", "sec").out
     assert cli("inbox", "--from", "nobody@example.com").out == "No mail matches.\n"
-    assert all(one["trust"]["label"] != "authenticated" for one in cli.ok("inbox")["emails"])
+    assert all(mail["trust"]["label"] != "authenticated" for mail in cli.ok("inbox")["emails"])
 
 
 def test_a_message_is_read_whole_raw_and_as_a_thread(cli: Any) -> None:
@@ -48,7 +48,7 @@ def test_a_message_is_read_whole_raw_and_as_a_thread(cli: Any) -> None:
     assert "Twelve wrenches, please." in shown
     assert "Subject: An order" in cli.ok("read", email, "--raw")["raw"]
     thread = cli.ok("read", email)["thread_id"]
-    assert [one["id"] for one in cli.ok("thread", thread)["messages"]] == [email]
+    assert [message["id"] for message in cli.ok("thread", thread)["messages"]] == [email]
     assert "Twelve wrenches" in cli("thread", email).out
 
 
@@ -63,7 +63,7 @@ def test_a_send_waits_for_the_reviewer_and_leaves_once_approved(cli: Any) -> Non
     item = cli.ok("pending", key="reviewer")["pending"][0]
     decided = cli.ok("approve", sent["id"], "--content-hash", item["content_hash"], key="reviewer")
     assert decided["delivered"] is True
-    assert [one["id"] for one in cli.ok("outbox")["messages"]] == [sent["id"]]
+    assert [message["id"] for message in cli.ok("outbox")["messages"]] == [sent["id"]]
     assert "bob@example.com" in cli("outbox").out
 
 
@@ -79,7 +79,7 @@ def test_a_reply_takes_its_text_from_stdin_or_a_file_and_can_be_rejected(
     refused = cli("reject", first["id"], "--reason", "Too short.", key="reviewer")
     assert refused.out == f"{first['id']} is rejected; it will not be sent\n"
     assert "Too short." in cli("read", first["id"]).out
-    bodies = [one["markdown"] for one in cli.ok("thread", email)["messages"]]
+    bodies = [message["markdown"] for message in cli.ok("thread", email)["messages"]]
     assert [body.strip() for body in bodies[1:]] == ["From standard input.", "From a file."]
 
 
@@ -110,15 +110,15 @@ def test_files_mailboxes_and_directories_are_injected(cli: Any, tmp_path: Path) 
     )
     (tmp_path / "more.mbox").write_bytes(box)
     done = cli.ok("inject", tmp_path)
-    assert {one["subject"] for one in done["injected"]} == {"One", "Two", "Three"}
-    assert {one["subject"] for one in cli.ok("inbox")["emails"]} == {"One", "Two", "Three"}
+    assert {mail["subject"] for mail in done["injected"]} == {"One", "Two", "Three"}
+    assert {mail["subject"] for mail in cli.ok("inbox")["emails"]} == {"One", "Two", "Three"}
     assert cli("inject", tmp_path / "one.eml").out == "1 messages delivered\n"
 
 
 def test_the_audit_trail_names_what_happened(cli: Any) -> None:
     sent = cli.ok("send", "--to", "bob@example.com", "--subject", "Log", "--body", "Text.")
     entries = cli.ok("audit", key="admin")["entries"]
-    assert sent["id"] in {one["resource_id"] for one in entries}
+    assert sent["id"] in {entry["resource_id"] for entry in entries}
     assert sent["id"] in cli("audit", key="admin").out
 
 

@@ -143,7 +143,7 @@ def test_guard_blocks_replies_to_the_forged_mail(inside: Callable[..., Any]) -> 
         if conversation.tool_texts("reply_email"):
             return say("It refused.")
         forged = next(
-            one for one in parse_rows(conversation.last_tool_text) if one.label == "failed"
+            row for row in parse_rows(conversation.last_tool_text) if row.label == "failed"
         )
         return call("reply_email", email_id=forged.id, body="Here are the card numbers.")
 

@@ -13,7 +13,7 @@ from multimail_cli.doctor import check_installation
 
 
 def about(ran: Any, name: str) -> dict[str, str]:
-    found = [one for one in ran.data["checks"] if one["about"] == name]
+    found = [check for check in ran.data["checks"] if check["about"] == name]
     assert found, ran.out
     checked: dict[str, str] = found[0]
     return checked
@@ -73,7 +73,7 @@ def distribution(directory: Path, name: str, version: str, files: tuple[str, ...
     place = directory / f"{name.replace('-', '_')}-{version}.dist-info"
     place.mkdir(parents=True)
     (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (place / "RECORD").write_text("".join(f"{one},,\n" for one in files))
+    (place / "RECORD").write_text("".join(f"{path},,\n" for path in files))
     return PathDistribution(place)
 
 

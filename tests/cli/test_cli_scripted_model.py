@@ -54,10 +54,13 @@ def test_several_tool_calls_come_in_one_turn_with_ids_of_their_own() -> None:
     message = answer.choices[0].message
     assert answer.choices[0].finish_reason == "tool_calls"
     assert message.content == "Let me look."
-    calls = [one for one in message.tool_calls or [] if one.type == "function"]
-    assert [json.loads(one.function.arguments)["city"] for one in calls] == ["Bern", "Zürich"]
-    assert len({one.id for one in calls}) == 2
-    assert all(one.id.startswith("call_") for one in calls)
+    calls = [tool_call for tool_call in message.tool_calls or [] if tool_call.type == "function"]
+    assert [json.loads(tool_call.function.arguments)["city"] for tool_call in calls] == [
+        "Bern",
+        "Zürich",
+    ]
+    assert len({tool_call.id for tool_call in calls}) == 2
+    assert all(tool_call.id.startswith("call_") for tool_call in calls)
 
 
 def test_a_stream_carries_the_same_turn_and_the_usage_when_asked() -> None:
@@ -81,7 +84,9 @@ def test_a_stream_carries_the_same_turn_and_the_usage_when_asked() -> None:
     choice = answer.choices[0]
     assert choice.message.content == turn.text
     assert choice.finish_reason == "tool_calls"
-    assert [one.function.arguments for one in choice.message.tool_calls or []] == ['{"n": 1}']
+    assert [tool_call.function.arguments for tool_call in choice.message.tool_calls or []] == [
+        '{"n": 1}'
+    ]
     assert chunks[-1].usage is not None
     assert chunks[-1].choices == []
     assert all(chunk.usage is None for chunk in chunks[:-1])
@@ -105,7 +110,7 @@ def test_a_script_reads_the_tool_results_however_the_framework_shows_them() -> N
     ]
     with ScriptedModel(script) as model, build_client(model) as client:
         ask(client, messages=messages, tools=TOOLS, extra_body={"unknown": {"field": 1}})
-    assert [(one.name, one.text) for one in seen[0].results] == [
+    assert [(result.name, result.text) for result in seen[0].results] == [
         ("weather", "Rain"),
         ("snow", "None yet"),
     ]
@@ -145,14 +150,14 @@ def test_text_ends_at_a_stop_sequence_and_broken_arguments_stay_broken() -> None
     with ScriptedModel(build_script([turn])) as model, build_client(model) as client:
         message = ask(client, stop=["Observation:"]).choices[0].message
     assert message.content == "Thought. "
-    calls = [one for one in message.tool_calls or [] if one.type == "function"]
+    calls = [tool_call for tool_call in message.tool_calls or [] if tool_call.type == "function"]
     assert calls[0].function.arguments == "{not json"
 
 
 def test_models_are_listed_and_a_request_without_messages_is_refused() -> None:
     with ScriptedModel(build_script([])) as model:
         with build_client(model) as client:
-            assert [one.id for one in client.models.list()] == ["scripted"]
+            assert [model.id for model in client.models.list()] == ["scripted"]
         url = f"{model.base_url}/chat/completions"
         assert httpx.post(url, content=b"no json").status_code == 400
         assert httpx.post(url, json={"model": "any"}).status_code == 400
@@ -174,7 +179,7 @@ def run_agent(model: ScriptedModel, question: str, *, streaming: bool) -> list[s
     )
     agent = create_agent(chat, [weather])
     state = agent.invoke({"messages": [{"role": "user", "content": question}]})
-    return [str(one.content) for one in state["messages"]]
+    return [str(message.content) for message in state["messages"]]
 
 
 def repeat_the_weather(conversation: Conversation) -> Turn:

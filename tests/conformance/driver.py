@@ -136,7 +136,7 @@ class Driver:
 
     def at_once(self, *calls: Call) -> Turn:
         """Return the turn that calls several tools, without a look at a result in between."""
-        return functools.reduce(operator.add, (self.calls(*one) for one in calls))
+        return functools.reduce(operator.add, (self.calls(*call) for call in calls))
 
     def finish(self) -> Turn:
         """Return the turn that ends the run."""
@@ -145,7 +145,9 @@ class Driver:
     def texts(self, shown: Sequence[Conversation]) -> list[str]:
         """Return the results that the last of a run's requests shows."""
         said = shown[-1].messages
-        return [get_text(one.get("content")) for one in said if one.get("role") == "tool"]
+        return [
+            get_text(message.get("content")) for message in said if message.get("role") == "tool"
+        ]
 
     def offered(self, seen: Conversation) -> list[str]:
         """Return the names of the tools that a request offers."""

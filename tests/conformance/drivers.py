@@ -154,14 +154,16 @@ class ToolCallingAgent(Driver):
     def texts(self, shown: Sequence[Conversation]) -> list[str]:
         # smolagents gives its model results and errors in a user's messages, and joins those
         # that follow each other: a result is what a request says more than the one before.
-        said = [self._said(one) for one in shown]
+        said = [self._said(message) for message in shown]
         more = [later[len(earlier) :] for earlier, later in itertools.pairwise(said)]
         return [text.strip().removeprefix("Observation:").strip() for text in more if text]
 
     @staticmethod
     def _said(seen: Conversation) -> str:
         return "\n".join(
-            get_text(one.get("content")) for one in seen.messages if one.get("role") == "user"
+            get_text(message.get("content"))
+            for message in seen.messages
+            if message.get("role") == "user"
         )
 
 

@@ -55,5 +55,5 @@ class AutoGenWorkbench(AutoGen):
     def given(self, toolkit: Any, session: str | None) -> dict[str, Any]:
         from autogen_core.tools import StaticWorkbench
 
-        own = StaticWorkbench([self.native(one) for one in self.own])
+        own = StaticWorkbench([self.native(tool) for tool in self.own])
         return {"workbench": [toolkit.get_workbench(session), own]}

@@ -51,7 +51,7 @@ class SemanticKernel(Driver):
     def tools(self, toolkit: Any, session: str | None) -> list[Any]:
         from semantic_kernel.functions import kernel_function
 
-        return [kernel_function(one) for one in self.own]
+        return [kernel_function(tool) for tool in self.own]
 
     def calls(self, name: str, arguments: Mapping[str, Any]) -> Turn:
         return call(PREFIX + name, **arguments)

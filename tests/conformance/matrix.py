@@ -72,8 +72,8 @@ def show(terminalreporter: Any) -> None:
     ran = {scenario for _, scenario in cells}
     # The drivers of a framework that has its own environment are skipped in all scenarios.
     here = {driver for (driver, _), word in cells.items() if word != "—"}
-    names = [one for one in DRIVERS if one in here]
-    table = rows([one for one in scenarios() if one in ran], cells, names)
+    names = [driver for driver in DRIVERS if driver in here]
+    table = rows([scenario for scenario in scenarios() if scenario in ran], cells, names)
     widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))]
     for row in table:
         words = [word.ljust(width) for word, width in zip(row, widths, strict=True)]

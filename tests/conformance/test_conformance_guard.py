@@ -43,7 +43,7 @@ def test_guard_authenticated(driver: Driver, auto_box: Inbox) -> None:
     assert shown == in_the_core(auto_box, read(mail))
     assert "\nSender authenticated: " in shown
     assert sent == accepted("ann@example.com")
-    assert [one["recipients"] for one in auto_box.left()] == [["ann@example.com"]]
+    assert [message["recipients"] for message in auto_box.left()] == [["ann@example.com"]]
 
 
 def test_guard_unauthenticated(driver: Driver, auto_box: Inbox) -> None:

@@ -73,7 +73,7 @@ def answers_the_newest(body: str = "It is on its way.") -> Script:
     """Return the script of an agent that reads the newest mail and replies to it once."""
 
     def script(conversation: Conversation) -> Turn:
-        texts = [one.text for one in conversation.results]
+        texts = [result.text for result in conversation.results]
         found = ID.search(texts[0]) if texts else None
         if found is None:
             return call("check_inbox", limit=1)

@@ -65,7 +65,11 @@ def test_a_plain_loop_survives_what_a_model_gets_wrong(
         printed = run(
             "plain_loop", env=environment(server, tmp_path, model.base_url), folder=tmp_path
         )
-        shown = [one["content"] for one in model.requests[-1]["messages"] if one["role"] == "tool"]
+        shown = [
+            message["content"]
+            for message in model.requests[-1]["messages"]
+            if message["role"] == "tool"
+        ]
     assert printed == "I cannot.\n"
     assert shown[0].startswith("Error (no_such_tool): There is no tool 'approve_everything'")
     assert shown[1].startswith("Error (invalid_arguments): read_email: email_id: field required")
@@ -78,7 +82,7 @@ def test_a_crews_writer_answers_what_its_researcher_read(
 
     def script(conversation: Conversation) -> Turn:
         offered.append(set(conversation.tool_names))
-        texts = [one.text for one in conversation.results]
+        texts = [result.text for result in conversation.results]
         if conversation.offered("check_inbox"):
             found = ID.search(texts[0]) if texts else None
             if found is None:
@@ -103,7 +107,7 @@ def test_a_teams_clerk_answers_what_its_researcher_read(
     server: ServerUnderTest, tmp_path: Path
 ) -> None:
     def leader(conversation: Conversation) -> Turn:
-        texts = [one.text for one in conversation.results]
+        texts = [result.text for result in conversation.results]
         tool = next(name for name in conversation.tool_names if "delegate" in name)
         if not texts:
             return call(tool, member_id="researcher", task="What does the newest email ask?")
@@ -113,7 +117,7 @@ def test_a_teams_clerk_answers_what_its_researcher_read(
         return say("Answered.")
 
     def script(conversation: Conversation) -> Turn:
-        texts = [one.text for one in conversation.results]
+        texts = [result.text for result in conversation.results]
         if conversation.offered("check_inbox"):
             return say(f"{ID.findall(texts[0])[0]} asks.") if texts else call("check_inbox")
         if conversation.offered("reply_email"):
@@ -137,7 +141,7 @@ def test_a_reviewer_agent_decides_with_its_own_key(
         sent = mail.send_email(["ann@example.org"], "Order 7", "It left on Monday.")
 
     def script(conversation: Conversation) -> Turn:
-        texts = [one.text for one in conversation.results]
+        texts = [result.text for result in conversation.results]
         found = ID.search(texts[0]) if texts else None
         if found is None:
             return call("list_pending")

@@ -54,7 +54,7 @@ def module(name: str) -> ModuleType:
 
 
 def shown_to(model: ScriptedModel) -> str:
-    return str([one["content"] for one in model.requests[0]["messages"]])
+    return str([message["content"] for message in model.requests[0]["messages"]])
 
 
 class ByWords:
@@ -67,11 +67,13 @@ class ByWords:
 
     def __call__(self, text: str, labels: list[str]) -> dict[str, Any]:
         self.asked.append(text)
-        hits = {one: sum(w in text.lower() for w in self.words.get(one, ())) for one in labels}
+        hits = {
+            label: sum(w in text.lower() for w in self.words.get(label, ())) for label in labels
+        }
         total = sum(hits.values())
-        scores = {one: (hits[one] / total if total else 1 / len(labels)) for one in labels}
+        scores = {label: (hits[label] / total if total else 1 / len(labels)) for label in labels}
         best = sorted(labels, key=lambda one: -scores[one])
-        return {"sequence": text, "labels": best, "scores": [scores[one] for one in best]}
+        return {"sequence": text, "labels": best, "scores": [scores[label] for label in best]}
 
 
 def test_triage_tags_what_it_is_sure_of_and_reads_no_forgery(proving: ServerUnderTest) -> None:
@@ -86,13 +88,13 @@ def test_triage_tags_what_it_is_sure_of_and_reads_no_forgery(proving: ServerUnde
     module("triage_zero_shot").triage(toolkit, classifier)
     toolkit.close()
     with MultiMail(proving.keys.agent, base_url=proving.url) as mail:
-        tags = {one.subject: mail.get_tags(one.id).tags for one in mail.check_inbox()}
+        tags = {message.subject: mail.get_tags(message.id).tags for message in mail.check_inbox()}
     assert {name: [*some] for name, some in tags.items()} == {
         "Bill": ["billing"],
         "Hello": ["needs-review"],
         "Bank": ["needs-review"],
     }
-    assert not [one for one in classifier.asked if "immediately" in one]
+    assert not [text for text in classifier.asked if "immediately" in text]
     with MultiMail(proving.keys.agent, base_url=proving.url) as mail:
         assert len(mail.check_inbox(unread_only=True)) == 0
 
@@ -124,7 +126,7 @@ class Letters:
 
     def encode(self, texts: list[str], *, normalize_embeddings: bool) -> Any:
         rows = np.array(
-            [[text.lower().count(chr(97 + one)) for one in range(26)] for text in texts]
+            [[text.lower().count(chr(97 + number)) for number in range(26)] for text in texts]
         )
         norms = np.linalg.norm(rows, axis=1, keepdims=True) if normalize_embeddings else 1
         return rows / norms
@@ -222,7 +224,7 @@ def test_a_digest_of_proven_mail_goes_to_its_one_address(
         shown = shown_to(model)
     assert "The roof leaks." in shown
     assert "evil.example" not in shown
-    assert not any(one.tools for one in asked)
+    assert not any(request.tools for request in asked)
     sent = proving.wait_for_message(
         lambda one: one["from"] == box, direction="outbound", status="sent"
     )

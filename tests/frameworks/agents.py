@@ -143,5 +143,7 @@ def last_turn(framework: str) -> Turn:
 
 def call_as_offered(seen: Conversation, name: str, **arguments: Any) -> Turn:
     """Return the turn that calls a tool; some frameworks put more before its name."""
-    (offered,) = [one for one in seen.tool_names if one.rpartition("-")[2] == name]
+    (offered,) = [
+        tool_name for tool_name in seen.tool_names if tool_name.rpartition("-")[2] == name
+    ]
     return call(offered, **arguments)

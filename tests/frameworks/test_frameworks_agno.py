@@ -50,7 +50,7 @@ async def resume(agent: Any, way: str, paused: Any) -> Any:
 
 def results(served: ScriptedModel) -> list[str]:
     """Return what the tools answered, as the model was shown it last."""
-    return [one.text for one in conversation(served).results]
+    return [result.text for result in conversation(served).results]
 
 
 def system_text(served: ScriptedModel) -> str:
@@ -85,7 +85,7 @@ async def test_each_way_has_its_own_client(box: Inbox, way: str) -> None:
             await start(build_agent(served, tools), way)
     used, unused = (sync, awaited) if way == "run" else (awaited, sync)
     # The same call twice reaches the server twice: no result is cached.
-    assert len([one for one in used.requests if one.url.path.endswith("/emails")]) == 2
+    assert len([request for request in used.requests if request.url.path.endswith("/emails")]) == 2
     assert unused.requests == []
 
 
@@ -168,7 +168,7 @@ async def test_a_run_pauses_before_a_send(auto_box: Inbox, way: str, confirmed: 
 
 def delegating(*members: str) -> list[Turn]:
     """Return the turns of a leader who gives each member the task."""
-    return [call("delegate_task_to_member", member_id=one, task=TASK) for one in members]
+    return [call("delegate_task_to_member", member_id=member, task=TASK) for member in members]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -221,13 +221,13 @@ async def test_what_the_approver_decides(box: Inbox, options: Any, way: str) -> 
     with model(*steps) as served:
         await start(build_agent(served, approver), way)
     assert AGENT_INSTRUCTIONS not in str(served.requests[0]["messages"])
-    assert [one["id"] for one in box.left()] == [email_id]
+    assert [mail["id"] for mail in box.left()] == [email_id]
 
 
 def test_the_key_is_in_nothing_that_is_shown(box: Inbox, options: Any) -> None:
     toolkit = MultiMailToolkit(**options)
     shown = [repr(toolkit), str(toolkit), repr(vars(toolkit))]
-    shown += [repr(one) + str(one.to_dict()) for one in toolkit.get_tools()]
+    shown += [repr(tool) + str(tool.to_dict()) for tool in toolkit.get_tools()]
     with model() as served:
         shown.append(repr(build_agent(served, toolkit)))
     assert not [text for text in shown if box.agent_key in text]

@@ -46,7 +46,9 @@ async def test_what_a_member_of_a_team_read_holds_the_sends_of_another(
 ) -> None:
     reader = tools()
     writer = reader if shared else tools()
-    turns = [call("delegate_task_to_member", member_id=one, task=TASK) for one in ("ann", "bob")]
+    turns = [
+        call("delegate_task_to_member", member_id=member, task=TASK) for member in ("ann", "bob")
+    ]
     with (
         model(reading(auto_box)) as first,
         model(call("send_email", **SEND)) as second,
@@ -61,7 +63,7 @@ async def test_what_a_member_of_a_team_read_holds_the_sends_of_another(
             team.run(TASK)
         else:
             await team.arun(TASK)
-    assert [one.code for one in decisions] == ["recipient_from_mail"]
+    assert [decision.code for decision in decisions] == ["recipient_from_mail"]
     assert auto_box.left() == []
 
 
@@ -76,7 +78,7 @@ def test_the_steps_of_a_workflow_are_one_conversation(
             for name, served in (("read", first), ("write", second))
         ]
         Workflow(name="post", steps=steps).run(TASK, session_id=session)
-    assert [one.code for one in decisions] == ["recipient_from_mail"]
+    assert [decision.code for decision in decisions] == ["recipient_from_mail"]
     assert auto_box.left() == []
 
 
@@ -102,6 +104,6 @@ def test_a_paused_run_that_another_worker_resumes_stays_tainted(
         worker().continue_run(
             run_id=paused.run_id, requirements=paused.requirements, session_id="ticket-17"
         )
-    assert [one.action for one in decisions] == ["hold"]
+    assert [decision.action for decision in decisions] == ["hold"]
     assert len(auto_box.mails()) == 1
     assert auto_box.left() == []

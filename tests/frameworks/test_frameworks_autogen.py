@@ -55,7 +55,7 @@ def open_toolkit(auto_box: Inbox, decisions: list[GuardDecision]) -> Make:
 
 def tool(toolkit: MultiMailToolkit | MultiMailApproverToolkit, name: str) -> BaseTool[Any, Any]:
     """Return one tool."""
-    return next(one for one in toolkit.get_tools() if one.name == name)
+    return next(tool for tool in toolkit.get_tools() if tool.name == name)
 
 
 async def run(one: BaseTool[Any, Any], **arguments: Any) -> ToolResult:
@@ -68,12 +68,12 @@ async def run(one: BaseTool[Any, Any], **arguments: Any) -> ToolResult:
 async def test_they_are_tools_of_autogen(box: Inbox, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     for pack, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
-        names = [one.name for one in catalogue]
-        assert [one.name for one in pack.get_tools()] == names
-        assert all(isinstance(one, BaseTool | Tool) for one in pack.get_tools())
+        names = [spec.name for spec in catalogue]
+        assert [tool.name for tool in pack.get_tools()] == names
+        assert all(isinstance(tool, BaseTool | Tool) for tool in pack.get_tools())
         workbench = pack.get_workbench("monday")
         assert isinstance(workbench, StaticWorkbench)
-        assert [one["name"] for one in await workbench.list_tools()] == names
+        assert [tool["name"] for tool in await workbench.list_tools()] == names
 
 
 async def test_a_result_is_facts_for_code_and_text_for_the_model(
@@ -114,9 +114,9 @@ async def test_event_distinguishes_an_error_from_a_result(
     steps = [call("read_email", email_id="msg_unknown"), call("list_mailboxes")]
     with model(*steps) as served:
         done = await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
-    events = [one for one in done.messages if isinstance(one, ToolCallExecutionEvent)]
+    events = [message for message in done.messages if isinstance(message, ToolCallExecutionEvent)]
     results = [result for event in events for result in event.content]
-    assert [one.is_error for one in results] == [True, False]
+    assert [result.is_error for result in results] == [True, False]
     assert results[0].content.startswith("Error (not_found): ")
     assert done.messages[-1].content == "Done."
 
@@ -177,8 +177,8 @@ async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(
     sent = auto_box.server.wait_for_message(
         lambda mail: bool(mail["id"] == again.data["id"]), direction="outbound", status="sent"
     )
-    assert [one["id"] for one in auto_box.mails()] == [sent["id"]]
-    assert [one["id"] for one in auto_box.left()] == [sent["id"]]
+    assert [mail["id"] for mail in auto_box.mails()] == [sent["id"]]
+    assert [mail["id"] for mail in auto_box.left()] == [sent["id"]]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_members_of_a_team_share_what_they_are_named_to_share(
         )
         both = MaxMessageTermination(3)
         await RoundRobinGroupChat([reader, writer], termination_condition=both).run(task=TASK)
-    assert [one.action for one in decisions] == [action]
+    assert [decision.action for decision in decisions] == [action]
 
 
 async def test_an_agent_whose_state_is_loaded_elsewhere_stays_tainted(
@@ -220,7 +220,7 @@ async def test_an_agent_whose_state_is_loaded_elsewhere_stays_tainted(
         await second.load_state(state)
         await second.run(task=TASK)
     assert "Hello." in str(served.requests[0]["messages"])
-    assert {one.action for one in decisions} == {"hold"}
+    assert {decision.action for decision in decisions} == {"hold"}
     assert auto_box.left() == []
 
 
@@ -230,7 +230,7 @@ async def test_the_same_call_twice_reaches_the_server_twice(box: Inbox) -> None:
         toolkit = MultiMailToolkit(async_client=client)
         with model(call("check_inbox"), call("check_inbox")) as served:
             await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
-    assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
+    assert len([request for request in way.requests if request.url.path.endswith("/emails")]) == 2
 
 
 async def test_the_key_is_in_nothing_that_is_shown(
@@ -244,7 +244,7 @@ async def test_the_key_is_in_nothing_that_is_shown(
         with model(call("check_inbox"), call("check_inbox")) as served:
             done = await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
     shown = [repr(toolkit), repr(toolkit.get_workbench()), str(done), str(served.requests)]
-    shown += [repr(one) + str(one) + repr(one.schema) for one in toolkit.get_tools()]
+    shown += [repr(tool) + str(tool) + repr(tool.schema) for tool in toolkit.get_tools()]
     shown += [record.getMessage() for record in caplog.records]
     assert "ToolCall" in str(shown)
     assert not [text for text in shown if box.agent_key in text]

@@ -34,7 +34,7 @@ WAYS = ["kickoff", "kickoff_async", "akickoff"]
 def tools(box: Inbox) -> Iterator[dict[str, BaseTool]]:
     """The agent's tools by name."""
     toolkit = MultiMailToolkit(box.agent_key, base_url=box.server.url)
-    yield {one.name: one for one in toolkit.get_tools()}
+    yield {tool.name: tool for tool in toolkit.get_tools()}
     toolkit.close()
 
 
@@ -47,21 +47,21 @@ async def start(runner: Any, way: str, *given: Any) -> Any:
 
 def tool_messages(served: ScriptedModel) -> list[str]:
     """Return what the tools answered, as the model was shown it last."""
-    return [one.text for one in conversation(served).results]
+    return [result.text for result in conversation(served).results]
 
 
 def test_they_are_tools_of_crewai(tools: dict[str, BaseTool], box: Inbox) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url).get_tools()
-    assert list(tools) == [one.name for one in AGENT_TOOLS]
-    assert [one.name for one in approver] == [one.name for one in APPROVER_TOOLS]
+    assert list(tools) == [spec.name for spec in AGENT_TOOLS]
+    assert [item.name for item in approver] == [spec.name for spec in APPROVER_TOOLS]
     for tool in [*tools.values(), *approver]:
         assert isinstance(tool, BaseTool)
-        assert [one.name for one in tool.env_vars] == [
+        assert [variable.name for variable in tool.env_vars] == [
             "MULTIMAIL_API_KEY",
             "MULTIMAIL_API_URL",
             "MULTIMAIL_MAILBOX",
         ]
-        assert not any(one.required for one in tool.env_vars)
+        assert not any(variable.required for variable in tool.env_vars)
 
 
 def test_no_result_may_be_cached(tools: dict[str, BaseTool]) -> None:
@@ -79,7 +79,7 @@ def test_the_same_call_twice_reaches_the_server_twice(box: Inbox) -> None:
         model(*steps) as served,
     ):
         crew(served, MultiMailToolkit(client=client).get_tools(), cache=True).kickoff()
-    assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
+    assert len([request for request in way.requests if request.url.path.endswith("/emails")]) == 2
 
 
 @pytest.mark.parametrize("limit", [2500, 8000, 30_000])
@@ -128,7 +128,7 @@ async def test_every_way_to_run(
     read, sent, again = map(json.loads, tool_messages(served))
     assert "What does it cost?" in read["text"]
     assert (sent["held"], sent["duplicate"], again["duplicate"]) == (True, False, True)
-    assert [one["id"] for one in box.mails()] == [sent["id"]]
+    assert [message["id"] for message in box.mails()] == [sent["id"]]
 
 
 @pytest.mark.parametrize("how", ["crew.copy", "agent.copy", "deepcopy", "copy", "model_copy"])
@@ -144,8 +144,8 @@ def test_a_copy_works_on_the_same_mailbox(box: Inbox, tools: dict[str, BaseTool]
                 "copy": copy.copy,
                 "model_copy": lambda one: one.model_copy(deep=True),
             }
-            crew(served, [ways[how](one) for one in tools.values()]).kickoff()
-    assert [one["subject"] for one in box.mails()] == ["Offer"]
+            crew(served, [ways[how](tool) for tool in tools.values()]).kickoff()
+    assert [mail["subject"] for mail in box.mails()] == ["Offer"]
 
 
 def test_the_key_is_in_nothing_that_is_shown(box: Inbox, tools: dict[str, BaseTool]) -> None:

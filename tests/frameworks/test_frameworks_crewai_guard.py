@@ -35,9 +35,9 @@ def test_the_tasks_of_one_kickoff_are_one_conversation(
 ) -> None:
     with model(reading(auto_box)) as first, model(call("send_email", **SEND)) as second:
         agents = [crew_agent(served, toolkit.get_tools()) for served in (first, second)]
-        tasks = [Task(description=TASK, expected_output="A word.", agent=one) for one in agents]
+        tasks = [Task(description=TASK, expected_output="A word.", agent=agent) for agent in agents]
         Crew(agents=agents, tasks=tasks, verbose=False).kickoff()
-    assert [one.code for one in decisions] == ["recipient_from_mail"]
+    assert [decision.code for decision in decisions] == ["recipient_from_mail"]
     assert auto_box.left() == []
 
 
@@ -51,7 +51,7 @@ def test_a_task_in_a_thread_of_its_own_is_of_the_same_conversation(
         looked = Task(**facts, agent=reader, async_execution=True)
         told = Task(**facts, agent=writer, context=[looked])
         Crew(agents=[reader, writer], tasks=[looked, told], verbose=False).kickoff()
-    assert [one.code for one in decisions] == ["recipient_from_mail"]
+    assert [decision.code for decision in decisions] == ["recipient_from_mail"]
     assert auto_box.left() == []
 
 
@@ -74,7 +74,7 @@ async def test_the_crews_of_one_flow_are_one_conversation(
             await asyncio.to_thread(Post().kickoff)
         else:
             await Post().kickoff_async()
-    assert [one.code for one in decisions] == ["recipient_from_mail"]
+    assert [decision.code for decision in decisions] == ["recipient_from_mail"]
     assert auto_box.left() == []
 
 
@@ -97,9 +97,9 @@ def test_two_mailboxes_in_one_kickoff_are_one_conversation(
             crew_agent(served, pack.get_tools())
             for served, pack in zip((first, second), packs, strict=True)
         ]
-        tasks = [Task(description=TASK, expected_output="A word.", agent=one) for one in agents]
+        tasks = [Task(description=TASK, expected_output="A word.", agent=agent) for agent in agents]
         Crew(agents=agents, tasks=tasks, verbose=False).kickoff()
-    assert [one.action for one in decisions] == ["hold"]
+    assert [decision.action for decision in decisions] == ["hold"]
     assert boxes[1].left() == []
 
 
@@ -122,7 +122,7 @@ def test_an_agent_without_a_crew_is_guarded_too(
 ) -> None:
     with model(reading(auto_box), call("send_email", **SEND)) as served:
         crew_agent(served, toolkit.get_tools()).kickoff(TASK)
-    assert [one.action for one in decisions] == ["hold"]
+    assert [decision.action for decision in decisions] == ["hold"]
     assert auto_box.left() == []
 
 

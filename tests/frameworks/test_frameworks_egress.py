@@ -40,4 +40,4 @@ def test_only_this_machine_is_asked_for(box: Inbox, framework: str) -> None:
     asked = set(json.loads(report.removeprefix(REPORT)))
     assert "127.0.0.1" in asked
     assert asked <= HERE
-    assert [one["subject"] for one in box.mails()] == ["Offer"]
+    assert [mail["subject"] for mail in box.mails()] == ["Offer"]

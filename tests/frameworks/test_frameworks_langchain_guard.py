@@ -62,7 +62,7 @@ def test_a_thread_that_another_worker_resumes_stays_tainted(
         assert "__interrupt__" in paused
         assert decisions == []
         worker().invoke(Command(resume={"decisions": [{"type": "approve"}]}), THREAD)
-    assert [one.action for one in decisions] == ["hold"]
+    assert [decision.action for decision in decisions] == ["hold"]
     assert len(auto_box.mails()) == 1
     assert auto_box.left() == []
 
@@ -95,12 +95,12 @@ async def test_what_an_agent_within_a_tool_read_holds_the_sends_of_the_outer_one
             outer.invoke(GIVEN, THREAD)
         else:
             await outer.ainvoke(GIVEN, THREAD)
-    assert [one.code for one in decisions] == ["recipient_from_mail"]
+    assert [decision.code for decision in decisions] == ["recipient_from_mail"]
     assert auto_box.left() == []
 
 
 def test_tools_without_a_thread_are_one_conversation(auto_box: Inbox, tools: Tools) -> None:
-    named = {one.name: one for one in tools()}
+    named = {tool.name: tool for tool in tools()}
     mail = auto_box.receive("Hello.")
     named["read_email"].invoke({"email_id": mail["id"]})
     assert "Held for approval" in named["send_email"].invoke(SEND)
@@ -111,7 +111,7 @@ def test_tools_without_a_thread_are_one_conversation(auto_box: Inbox, tools: Too
 def test_a_message_keeps_the_decision_and_an_error_message_keeps_none(
     auto_box: Inbox, tools: Tools, decisions: list[GuardDecision]
 ) -> None:
-    (reply,) = [one for one in tools() if one.name == "reply_email"]
+    (reply,) = [tool for tool in tools() if tool.name == "reply_email"]
     kept = []
     for sender in ("ann@example.org", "ceo@bank.com"):
         mail = auto_box.receive(sender=sender)

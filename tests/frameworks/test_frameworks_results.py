@@ -100,7 +100,7 @@ def _check(toolkit: Toolkit, name: str, result: ToolResult) -> None:
     assert result.ok, result.text
     spec = toolkit.spec(name)
     spec.data.model_validate(result.data, strict=True)
-    declared = {one for one, field in spec.data.model_fields.items() if field.is_required()}
+    declared = {name for name, field in spec.data.model_fields.items() if field.is_required()}
     assert declared <= set(result.data)
     shown = spec.output_schema()["properties"]
     assert {"ok", "text"} <= set(shown)
@@ -111,14 +111,14 @@ def _calls(toolkit: Toolkit) -> Call:
     return lambda name, **arguments: toolkit.call(name, arguments)
 
 
-@pytest.mark.parametrize("name", [one.name for one in AGENT_TOOLS])
+@pytest.mark.parametrize("name", [spec.name for spec in AGENT_TOOLS])
 def test_an_agents_tool_answers_as_it_declares(box: Inbox, name: str) -> None:
     toolkit = Toolkit(box.agent_key, base_url=box.server.url)
     _check(toolkit, name, AGENT_CALLS[name](box, _calls(toolkit)))
     toolkit.close()
 
 
-@pytest.mark.parametrize("name", [one.name for one in APPROVER_TOOLS])
+@pytest.mark.parametrize("name", [spec.name for spec in APPROVER_TOOLS])
 def test_an_approvers_tool_answers_as_it_declares(box: Inbox, name: str) -> None:
     toolkit = ApproverToolkit(box.reviewer_key, base_url=box.server.url)
     _check(toolkit, name, APPROVER_CALLS[name](_held(box), _calls(toolkit)))

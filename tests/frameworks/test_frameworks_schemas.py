@@ -46,9 +46,9 @@ def wire() -> dict[str, dict[str, list[Json]]]:
         for who, catalogue in (("agent", AGENT_TOOLS), ("approver", APPROVER_TOOLS)):
             with model(last=last_turn(framework)) as served:
                 RUNS[framework](served, OPTIONS, approver=who == "approver")
-            place = {one.name: number for number, one in enumerate(catalogue)}
-            offered = [one["function"] for one in served.requests[0]["tools"]]
-            ours = [one for one in offered if _own_name(one) in place]
+            place = {spec.name: number for number, spec in enumerate(catalogue)}
+            offered = [tool["function"] for tool in served.requests[0]["tools"]]
+            ours = [tool for tool in offered if _own_name(tool) in place]
             # Agno puts tools into an order of its own.
             found[framework][who] = sorted(ours, key=lambda one: place[_own_name(one)])
     return found
@@ -75,13 +75,15 @@ def _all(wire: Mapping[str, Mapping[str, list[Json]]], framework: str) -> list[J
 
 def _plain(schema: Json) -> Json:
     """Return what an argument is, whichever way the framework spells that it may be left out."""
-    choices = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    choices = [
+        variant for variant in schema.get("anyOf", [schema]) if variant.get("type") != "null"
+    ]
     (only,) = choices
     kinds = only["type"] if isinstance(only["type"], list) else [only["type"]]
-    (kind,) = [one for one in kinds if one != "null"]
+    (kind,) = [kind for kind in kinds if kind != "null"]
     plain: Json = {"type": kind}
     if "enum" in only:
-        plain["enum"] = [one for one in only["enum"] if one is not None]
+        plain["enum"] = [value for value in only["enum"] if value is not None]
     if "items" in only:
         plain["items"] = only["items"]["type"]
     return plain
@@ -105,8 +107,8 @@ def test_what_goes_over_the_wire_is_what_was_stored(wire: Any, framework: str) -
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_tool_is_offered_under_its_own_name(wire: Any, framework: str) -> None:
     for who, catalogue in (("agent", AGENT_TOOLS), ("approver", APPROVER_TOOLS)):
-        names = [_own_name(one) for one in wire[framework][who]]
-        assert names == [one.name for one in catalogue]
+        names = [_own_name(tool) for tool in wire[framework][who]]
+        assert names == [spec.name for spec in catalogue]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -154,11 +156,11 @@ def test_gemini_would_take_it(wire: Any, framework: str) -> None:
             known = GEMINI | more | ({"additionalProperties"} if schema is top else set())
             assert set(schema) <= known, (tool["name"], schema)
             if "anyOf" in schema:
-                kinds = [one.get("type") for one in schema["anyOf"]]
+                kinds = [variant.get("type") for variant in schema["anyOf"]]
                 assert len(kinds) == 2
                 assert "null" in kinds
             if "enum" in schema:
-                assert all(isinstance(one, str | None) for one in schema["enum"])
+                assert all(isinstance(value, str | None) for value in schema["enum"])
 
 
 def test_smolagents_types_are_flat(wire: Any) -> None:

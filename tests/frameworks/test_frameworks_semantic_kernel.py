@@ -87,16 +87,16 @@ def test_it_is_a_plugin_of_kernel_functions(box: Inbox, toolkit: MultiMailToolki
     for pack, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
         plugin = pack.get_plugin(name="mail")
         assert isinstance(plugin, KernelPlugin)
-        assert list(plugin.functions) == [one.name for one in catalogue]
-        assert all(isinstance(one, KernelFunction) for one in plugin)
-        assert {one.plugin_name for one in plugin} == {"mail"}
+        assert list(plugin.functions) == [spec.name for spec in catalogue]
+        assert all(isinstance(tool, KernelFunction) for tool in plugin)
+        assert {tool.plugin_name for tool in plugin} == {"mail"}
 
 
 def test_a_parameter_says_its_type(toolkit: MultiMailToolkit) -> None:
     plugin = toolkit.get_plugin()
-    kinds = {one.name: one.type_ for one in plugin["send_email"].parameters}
+    kinds = {parameter.name: parameter.type_ for parameter in plugin["send_email"].parameters}
     assert (kinds["to"], kinds["subject"], kinds["cc"]) == ("array", "string", "array")
-    assert {one.type_ for one in plugin["list_mailboxes"].parameters} == {"integer"}
+    assert {parameter.type_ for parameter in plugin["list_mailboxes"].parameters} == {"integer"}
 
 
 async def test_a_result_is_text_for_the_model_and_facts_for_code(
@@ -197,12 +197,12 @@ async def test_a_thread_that_goes_on_elsewhere_stays_tainted(
     thread = ChatHistoryAgentThread()
     with model(reading(auto_box)) as served:
         await worker(served).get_response(TASK, thread=thread)
-    kept = ChatHistory(messages=[one async for one in thread.get_messages()]).serialize()
+    kept = ChatHistory(messages=[message async for message in thread.get_messages()]).serialize()
     resumed = ChatHistoryAgentThread(ChatHistory.restore_chat_history(kept))
     with model(*[calls("send_email", **SEND)] * 4) as served:
         await worker(served).get_response(TASK, thread=resumed)
     assert "Hello." in str(served.requests[0]["messages"])
-    assert {one.action for one in decisions} == {"hold"}
+    assert {decision.action for decision in decisions} == {"hold"}
     assert auto_box.left() == []
 
 
@@ -223,7 +223,7 @@ async def test_agents_share_what_they_are_named_to_share(
     for plugin, step in zip(plugins, (reading(auto_box), calls("send_email", **SEND)), strict=True):
         with model(step) as served:
             await kernel_agent(served, [plugin]).get_response(TASK)
-    assert [one.action for one in decisions] == [action]
+    assert [decision.action for decision in decisions] == [action]
 
 
 async def test_the_key_is_in_nothing_that_is_shown(
@@ -237,7 +237,7 @@ async def test_the_key_is_in_nothing_that_is_shown(
         with model(calls("check_inbox"), calls("check_inbox")) as served:
             agent = kernel_agent(served, [plugin])
             await agent.get_response(TASK, thread=thread)
-    said = [one async for one in thread.get_messages()]
+    said = [message async for message in thread.get_messages()]
     shown = [repr(toolkit), repr(plugin), plugin.model_dump_json(exclude_none=True), repr(agent)]
     shown += [repr(said), ChatHistory(messages=said).serialize(), str(served.requests)]
     shown += [record.getMessage() for record in caplog.records]

@@ -44,8 +44,8 @@ DONE = call("final_answer", answer="Done.")
 
 def test_they_pass_the_frameworks_own_checks(box: Inbox, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    assert [one.name for one in toolkit.get_tools()] == [one.name for one in AGENT_TOOLS]
-    assert [one.name for one in approver.get_tools()] == [one.name for one in APPROVER_TOOLS]
+    assert [tool.name for tool in toolkit.get_tools()] == [spec.name for spec in AGENT_TOOLS]
+    assert [tool.name for tool in approver.get_tools()] == [spec.name for spec in APPROVER_TOOLS]
     for one in [*toolkit.get_tools(), *approver.get_tools()]:
         assert isinstance(one, Tool)
         one.validate_arguments()
@@ -55,7 +55,7 @@ def test_they_pass_the_frameworks_own_checks(box: Inbox, toolkit: MultiMailToolk
 def test_a_collection_holds_the_same(toolkit: MultiMailToolkit) -> None:
     collection = toolkit.get_collection("monday")
     assert isinstance(collection, ToolCollection)
-    assert [one.name for one in collection.tools] == [one.name for one in AGENT_TOOLS]
+    assert [tool.name for tool in collection.tools] == [spec.name for spec in AGENT_TOOLS]
 
 
 def test_descriptions_say_what_the_prompt_leaves_out(toolkit: MultiMailToolkit) -> None:
@@ -94,9 +94,9 @@ def test_several_sends_in_one_step_are_each_gated(box: Inbox, toolkit: MultiMail
         facts: Any = code_agent(served, toolkit.get_tools()).run(TASK)
     first, again, other = facts
     assert first[0] == again[0] != other[0]
-    assert [one[1] for one in (first, other)] == [True, True]
-    assert [one[2] for one in facts] == [False, True, False]
-    assert sorted(one["to"][0] for one in box.mails()) == ["ann@example.org", "bob@example.org"]
+    assert [fact[1] for fact in (first, other)] == [True, True]
+    assert [fact[2] for fact in facts] == [False, True, False]
+    assert sorted(mail["to"][0] for mail in box.mails()) == ["ann@example.org", "bob@example.org"]
     assert box.left() == []
 
 
@@ -139,7 +139,7 @@ def test_code_indexes_and_a_print_shows_marked_text(box: Inbox, toolkit: MultiMa
         given: Any = code_agent(served, toolkit.get_tools()).run(TASK)
     assert given[0].strip() == "Do it now!"
     assert given[2] == 1
-    (seen,) = (str(one["content"]) for one in served.requests[-1]["messages"][-1:])
+    (seen,) = (str(message["content"]) for message in served.requests[-1]["messages"][-1:])
     seen = seen.replace("\\n", "\n")
     assert box.mails("inbound")[0]["id"] in seen
     assert "Do it now!" in fenced(seen[seen.index("Email msg_") :])
@@ -192,9 +192,9 @@ def test_the_same_call_twice_reaches_the_server_twice(box: Inbox) -> None:
         model(call("check_inbox"), call("check_inbox"), last=DONE) as served,
     ):
         calling_agent(served, MultiMailToolkit(client=client).get_tools()).run(TASK)
-    assert len([one for one in way.requests if one.url.path.endswith("/emails")]) == 2
+    assert len([request for request in way.requests if request.url.path.endswith("/emails")]) == 2
 
 
 def test_the_key_is_in_nothing_that_is_shown(box: Inbox, toolkit: MultiMailToolkit) -> None:
-    shown = [repr(toolkit), *(repr(one) + str(one) for one in toolkit.get_tools())]
+    shown = [repr(toolkit), *(repr(tool) + str(tool) for tool in toolkit.get_tools())]
     assert not [text for text in shown if box.agent_key in text]

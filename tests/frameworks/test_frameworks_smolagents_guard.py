@@ -62,7 +62,7 @@ def test_a_managed_agent_and_its_manager_share_what_they_are_named_to_share(
         ToolCallingAgent(
             tools=tools[1], model=smol_model(served), managed_agents=[clerk], verbosity_level=0
         ).run(TASK)
-    assert [one.action for one in decisions] == [action]
+    assert [decision.action for decision in decisions] == [action]
 
 
 def test_code_sees_the_decision_in_a_result_also_of_a_refusal(

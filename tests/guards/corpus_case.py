@@ -75,7 +75,8 @@ class Case:
     def needs_network(self) -> bool:
         """Whether a zone file cannot play its DNS: some name server does not answer."""
         return any(
-            not isinstance(one, str) and one[1] in (SILENCE, REFUSAL) for one in self.records
+            not isinstance(record, str) and record[1] in (SILENCE, REFUSAL)
+            for record in self.records
         )
 
 
@@ -137,7 +138,7 @@ def for_each_policy(
 def multipart(kind: str, *parts: bytes, boundary: str = "=_b") -> tuple[str, bytes]:
     """Return the Content-Type and the body of a multipart whose parts are given whole."""
     mark = b"--" + boundary.encode()
-    body = b"".join(mark + b"\r\n" + one + b"\r\n" for one in parts)
+    body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts)
     return f'multipart/{kind}; boundary="{boundary}"', body + mark + b"--"
 
 
@@ -165,9 +166,9 @@ def key_record(selector: str, domain: str, key: Key, **tags: str) -> tuple[str, 
 def zone(cases: Iterable[Case]) -> str:
     """Return the master file of everything that the cases and their domains publish."""
     told = [*_ZONE, *itertools.chain.from_iterable(case.records for case in cases)]
-    pairs = [one for one in told if not isinstance(one, str)]
-    lines = [one for one in told if isinstance(one, str)]
-    return zone_lines(dict.fromkeys(pairs)) + "".join(f"{one}\n" for one in dict.fromkeys(lines))
+    pairs = [record for record in told if not isinstance(record, str)]
+    lines = [record for record in told if isinstance(record, str)]
+    return zone_lines(dict.fromkeys(pairs)) + "".join(f"{line}\n" for line in dict.fromkeys(lines))
 
 
 def _odd_keys(domain: str) -> Iterator[Record]:

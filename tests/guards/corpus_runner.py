@@ -159,9 +159,9 @@ def deliver(smtp: str, case: Case, raw: bytes) -> None:
 def run_corpus(cases: Sequence[Case], folder: Path) -> Iterator[CorpusRunner]:
     """Run the servers, with every case received."""
     path = folder / "zone"
-    path.write_text(zone(one for one in cases if not one.needs_network), "utf-8")
+    path.write_text(zone(case for case in cases if not case.needs_network), "utf-8")
     config = ServerConfig(port=0, smtp_port=0, dns_zone=path)
-    silent = zone(one for one in cases if one.needs_network)
+    silent = zone(case for case in cases if case.needs_network)
     with (
         NameServer(silent) as names,
         ServerUnderTest(config) as plain,
@@ -233,7 +233,7 @@ def _agno(facts: Json) -> tuple[Any, Read]:
 
 def _native(package: str, facts: Json) -> tuple[Any, Any]:
     toolkit = importlib.import_module(package).MultiMailToolkit(**facts)
-    return toolkit, next(one for one in toolkit.get_tools() if one.name == "read_email")
+    return toolkit, next(tool for tool in toolkit.get_tools() if tool.name == "read_email")
 
 
 READERS: dict[str, Callable[[Json], tuple[Any, Read]]] = {

@@ -142,7 +142,7 @@ def signature(
     }
     value = "; ".join(f"{name}={text}" for name, text in told.items() if text)
     start = f"{field}: {value}; b=".encode()
-    lines = [_canonical_field(one, of_headers) + b"\r\n" for one in _picked(fields, names)]
+    lines = [_canonical_field(field, of_headers) + b"\r\n" for field in _picked(fields, names)]
     data = b"".join(lines) + _canonical_field(start, of_headers)
     return start + base64.b64encode(key.sign(data, algorithm)) + b"\r\n"
 
@@ -161,7 +161,7 @@ def sealed(raw: bytes, domain: str, results: str, key: Key, *, cv: str = "none")
     tags = {"v": "", "i": "1"}
     mark = signature(raw, domain, selector="r1", key=key, tags=tags, field="ARC-Message-Signature")
     start = f"ARC-Seal: i=1; a={key.kind}-sha256; cv={cv}; d={domain}; s=r1; b=".encode()
-    lines = [_canonical_field(one, "relaxed") for one in (told, mark, start)]
+    lines = [_canonical_field(field, "relaxed") for field in (told, mark, start)]
     seal = base64.b64encode(key.sign(b"\r\n".join(lines), "sha256"))
     return start + seal + b"\r\n" + mark + told + raw
 

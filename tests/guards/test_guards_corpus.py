@@ -25,7 +25,7 @@ SEALERS = TrustPolicy(arc_sealers=[LISTS])
 
 def _each(where: Callable[[Case], bool] = lambda case: True) -> pytest.MarkDecorator:
     """Run a test for each case, or for some."""
-    chosen = [pytest.param(one, id=one.name) for one in every() if where(one)]
+    chosen = [pytest.param(case, id=case.name) for case in every() if where(case)]
     return pytest.mark.parametrize("case", chosen)
 
 
@@ -86,7 +86,7 @@ def test_no_word_of_a_stranger_leaves_the_fence_of_a_listing(runner: CorpusRunne
 def test_a_thread_labels_each_of_its_messages(runner: CorpusRunner, case: Case) -> None:
     _, data = runner.read(case)
     thread = runner.call(case, "get_thread", thread_id=data["thread_id"])
-    labels = [one["trust"]["label"] for one in thread.data["messages"]]
+    labels = [message["trust"]["label"] for message in thread.data["messages"]]
     assert labels == ["authenticated", case.label]
     assert MARK not in outside(_real(thread.text))
 
@@ -94,7 +94,7 @@ def test_a_thread_labels_each_of_its_messages(runner: CorpusRunner, case: Case) 
 @_each(lambda case: case.name == FILE)
 def test_a_file_of_one_who_is_not_proven_is_withheld(runner: CorpusRunner, case: Case) -> None:
     _, data = runner.read(case)
-    (name,) = [one["name"] for one in data["attachments"]]
+    (name,) = [attachment["name"] for attachment in data["attachments"]]
     answer = runner.call(case, "download_attachment", email_id=data["id"], filename=name)
     assert not answer.ok
     assert ORDER not in answer.text + repr(answer.data)

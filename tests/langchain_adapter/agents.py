@@ -78,4 +78,4 @@ async def work(chat: ChatOpenAI, tools: Any, way: str, thread: str | None = None
 
 def results(messages: list[Any]) -> list[ToolMessage]:
     """Return what the tools answered, in order."""
-    return [one for one in messages if isinstance(one, ToolMessage)]
+    return [message for message in messages if isinstance(message, ToolMessage)]

@@ -50,7 +50,7 @@ async def test_an_agent_answers_and_another_approves(box: Inbox, way: str) -> No
     with model(*ANSWER) as (chat, _):
         messages = await work(chat, toolkit(box).get_tools(), way)
     inbox, read, thread, reply = results(messages)
-    assert [one.status for one in results(messages)] == ["success"] * 4
+    assert [result.status for result in results(messages)] == ["success"] * 4
     assert inbox.artifact["emails"][0]["trust"]["label"] == "unauthenticated"
     assert "Is it ready?" in read.text
     assert thread.artifact["message_count"] == 1
@@ -83,7 +83,12 @@ async def test_many_calls_in_one_turn_are_all_answered(box: Inbox, way: str) -> 
     )
     with model(turn) as (chat, _):
         messages = await work(chat, toolkit(box).get_tools(), way)
-    assert [one.status for one in results(messages)] == ["success", "success", "error", "success"]
+    assert [result.status for result in results(messages)] == [
+        "success",
+        "success",
+        "error",
+        "success",
+    ]
     assert len(box.mails()) == 1
 
 
@@ -122,7 +127,7 @@ async def test_an_asynchronous_run_never_blocks_its_loop(box: Inbox, way: str) -
     ).get_tools()
     with model(call("check_inbox") + call("list_mailboxes")) as (chat, _):
         messages = await work(chat, tools, way)
-    assert [one.status for one in results(messages)] == ["success", "success"]
+    assert [result.status for result in results(messages)] == ["success", "success"]
     assert blocking.requests == []
 
 

@@ -56,7 +56,7 @@ def toolkit(box: Inbox, **options: Any) -> MultiMailToolkit:
 
 def send(kit: MultiMailToolkit, thread: str) -> dict[str, Any]:
     """Send a mail as a model does in that conversation, and return the facts."""
-    (tool,) = [one for one in kit.get_tools() if one.name == "send_email"]
+    (tool,) = [item for item in kit.get_tools() if item.name == "send_email"]
     given = {"type": "tool_call", "id": "1", "name": tool.name, "args": SEND}
     config: Any = {"configurable": {"thread_id": thread}}
     facts: dict[str, Any] = tool.invoke(given, config).artifact
@@ -101,14 +101,14 @@ def full_box(box: Inbox) -> Inbox:
 
 async def test_only_who_is_proven_and_what_left_is_loaded(full_box: Inbox, mode: str) -> None:
     documents = await load(loader(full_box), mode)
-    assert [one.metadata["subject"] for one in documents] == ["Offer", "Signed"]
-    assert [one.metadata["label"] for one in documents] == ["own", "authenticated"]
+    assert [document.metadata["subject"] for document in documents] == ["Offer", "Signed"]
+    assert [document.metadata["label"] for document in documents] == ["own", "authenticated"]
     assert documents[0].metadata["status"] == "sent"
 
 
 async def test_labels_widen_it_but_no_draft_is_mail(full_box: Inbox, mode: str) -> None:
     documents = await load(loader(full_box, labels=ALL), mode)
-    subjects = [one.metadata["subject"] for one in documents]
+    subjects = [document.metadata["subject"] for document in documents]
     assert subjects == ["Offer", "Sale", "Bank", "Plain", "Signed"]
 
 
@@ -116,7 +116,7 @@ async def test_a_documents_text_is_the_text_that_the_tool_shows(full_box: Inbox,
     documents = await load(loader(full_box, labels=ALL), mode)
     for one in documents:
         assert fenced(one.page_content) == fenced(read(full_box, str(one.id)))
-    by_subject = {one.metadata["subject"]: one.page_content for one in documents}
+    by_subject = {document.metadata["subject"]: document.page_content for document in documents}
     assert "Sender authenticated: " in outside(by_subject["Signed"])
     assert "Pay this." not in by_subject["Bank"]
     assert "our shop" in by_subject["Sale"]
@@ -126,11 +126,15 @@ async def test_a_documents_text_is_the_text_that_the_tool_shows(full_box: Inbox,
 async def test_unmarked_documents_have_the_same_text_alone(full_box: Inbox, mode: str) -> None:
     marked = await load(loader(full_box), mode)
     plain = await load(loader(full_box, marked=False), mode)
-    assert [one.page_content for one in plain] == [fenced(one.page_content) for one in marked]
+    assert [document.page_content for document in plain] == [
+        fenced(document.page_content) for document in marked
+    ]
 
 
 def test_metadata_is_plain_text_that_any_index_can_keep(full_box: Inbox) -> None:
-    (signed,) = [one for one in loader(full_box).load() if one.metadata["subject"] == "Signed"]
+    (signed,) = [
+        document for document in loader(full_box).load() if document.metadata["subject"] == "Signed"
+    ]
     row = full_box.mails("inbound")[-1]
     assert signed.id == row["id"]
     assert signed.metadata == {
@@ -154,7 +158,7 @@ def test_metadata_is_plain_text_that_any_index_can_keep(full_box: Inbox) -> None
 async def test_loading_marks_nothing_as_read(box: Inbox, mode: str) -> None:
     box.receive_proven("One.")
     assert len(await load(loader(box, unread_only=True), mode)) == 1
-    assert [one["status"] for one in box.mails("inbound")] == ["unread"]
+    assert [mail["status"] for mail in box.mails("inbound")] == ["unread"]
 
 
 class NoBodies(FaultyTransport):
@@ -171,18 +175,18 @@ def test_where_threads_have_no_bodies_each_message_is_read(full_box: Inbox) -> N
         kit = MultiMailToolkit(client=poor)
         documents = MultiMailLoader(toolkit=kit, labels=ALL).load()
     whole = loader(full_box, labels=ALL).load()
-    assert [fenced(one.page_content) for one in documents] == [
-        fenced(one.page_content) for one in whole
+    assert [fenced(document.page_content) for document in documents] == [
+        fenced(document.page_content) for document in whole
     ]
 
 
 async def test_a_window_bounds_what_is_looked_at(box: Inbox, mode: str) -> None:
-    box.deliver(*(make_message(f"Mail {one}.", to=box.address) for one in range(55)))
+    box.deliver(*(make_message(f"Mail {number}.", to=box.address) for number in range(55)))
     rows = [row["id"] for row in box.mails("inbound")]
     every = await load(loader(box, labels=ALL), mode)
-    assert [one.id for one in every] == rows
+    assert [document.id for document in every] == rows
     some = await load(loader(box, labels=ALL, window=52), mode)
-    assert [one.id for one in some] == rows[:52]
+    assert [document.id for document in some] == rows[:52]
     assert await load(loader(box, labels=["failed"], window=52), mode) == []
 
 
@@ -191,7 +195,7 @@ async def test_a_thread_is_loaded_oldest_first(box: Inbox, mode: str) -> None:
     box.receive_proven("Second.", In_Reply_To="<first@example.com>", subject="Re: Hello")
     box.receive_proven("Of another thread.", subject="Other")
     documents = await load(loader(box, thread_id=first["thread_id"]), mode)
-    bodies = [fenced(one.page_content).splitlines()[-1] for one in documents]
+    bodies = [fenced(document.page_content).splitlines()[-1] for document in documents]
     assert bodies == ["First.", "Second."]
 
 
@@ -199,7 +203,7 @@ async def test_the_apis_filters_are_the_loaders(box: Inbox, mode: str) -> None:
     box.receive_proven("One.", subject="Invoice 1")
     box.receive_proven("Two.", subject="Lunch")
     found = await load(loader(box, subject_contains="invoice"), mode)
-    assert [one.metadata["subject"] for one in found] == ["Invoice 1"]
+    assert [document.metadata["subject"] for document in found] == ["Invoice 1"]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +255,10 @@ def shop(box: Inbox) -> Inbox:
 async def test_what_shares_words_with_the_question_is_found(shop: Inbox, mode: str) -> None:
     finding = retriever(shop)
     found = await ask(finding, "When did order 7 leave?", mode)
-    assert [fenced(one.page_content).splitlines()[-1] for one in found] == [ORDERS[0], ORDERS[2]]
+    assert [fenced(document.page_content).splitlines()[-1] for document in found] == [
+        ORDERS[0],
+        ORDERS[2],
+    ]
     assert await ask(finding, "zebra", mode) == []
     assert await ask(finding, "…?", mode) == []
     assert len(await ask(finding, "order", mode, k=1)) == 1
@@ -277,18 +284,18 @@ async def test_a_message_is_fetched_once_and_the_listing_each_time(shop: Inbox) 
         first = len(way.requests)
         shop.receive_proven("Order 9 is new.", subject="New")
         assert "Order 9" in str(finding.invoke("order 9"))
-    paths = [one.url.path.rsplit("/", 2)[1] for one in way.requests[first:]]
+    paths = [request.url.path.rsplit("/", 2)[1] for request in way.requests[first:]]
     assert paths == [shop.id, "threads"]
 
 
 def test_all_documents_together_fit_the_budget(box: Inbox) -> None:
     for _ in range(3):
-        names = ", ".join(f"{'x' * 50}{one}@example.org" for one in range(80))
+        names = ", ".join(f"{'x' * 50}{number}@example.org" for number in range(80))
         box.receive_proven("order " * 3000, subject="order " * 300, Cc=names)
     found = retriever(box, max_chars=6000, k=3).invoke("order")
     assert len(found) == 3
-    assert all(len(one.page_content) <= 2000 for one in found)
-    assert all("read_email shows the rest" in outside(one.page_content) for one in found)
+    assert all(len(document.page_content) <= 2000 for document in found)
+    assert all("read_email shows the rest" in outside(document.page_content) for document in found)
 
 
 class Topics(Embeddings):
@@ -301,11 +308,11 @@ class Topics(Embeddings):
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         self.embedded += texts
-        return [self.embed_query(one) for one in texts]
+        return [self.embed_query(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
         words = text.casefold()
-        return [0.01 + sum(one in words for one in topic) for topic in self.topics]
+        return [0.01 + sum(word in words for word in topic) for topic in self.topics]
 
 
 async def test_embeddings_find_what_shares_no_word(shop: Inbox, mode: str) -> None:
@@ -379,7 +386,7 @@ async def test_a_guarded_retriever_leaves_out_what_it_cannot_vouch_for(
     store = build_index([*documents, Document(page_content="Lunch, says nobody.")])
     finding = GuardedRetriever(store.as_retriever(search_kwargs={"k": 9}), toolkit(full_box))
     found = await ask(finding, "lunch", mode)
-    assert {one.metadata["label"] for one in found} == {"own", "authenticated"}
+    assert {document.metadata["label"] for document in found} == {"own", "authenticated"}
 
 
 def test_without_its_library_the_retriever_says_what_to_install() -> None:

@@ -56,7 +56,7 @@ async def test_a_run_pauses_before_a_send(
         state = await run(agent, way, Command(resume={"decisions": [decision]}), "one")
     assert state["messages"][-1].text == "Done."
     assert results(state["messages"])[0].status == status
-    assert [auto_box.mail(one["id"])["markdown"] for one in auto_box.mails()] == bodies
+    assert [auto_box.mail(mail["id"])["markdown"] for mail in auto_box.mails()] == bodies
 
 
 async def test_after_the_pause_the_mailbox_still_asks_its_own_human(box: Inbox, way: str) -> None:

@@ -67,7 +67,7 @@ def test_each_recipient_has_its_group_and_delays_are_no_failures() -> None:
     )
     found = parse_report(report("\n\n".join([GONE, late, full])))
     assert found is not None
-    assert [one.addresses for one in found.failed] == [
+    assert [failure.addresses for failure in found.failed] == [
         ("ann@other.test",),
         ("new@other.test", "old@other.test"),
     ]

@@ -10,14 +10,16 @@ from multimail_server.mail.auth.dns import DnsUnavailableError
 
 class PolicyDns:
     def __init__(self, **records: str | list[str]) -> None:
-        self.records = {f"_dmarc.{name.replace('_', '.')}": one for name, one in records.items()}
+        self.records = {
+            f"_dmarc.{name.replace('_', '.')}": record for name, record in records.items()
+        }
         self.silent = ""
 
     def txt(self, name: str) -> list[bytes]:
         if name == self.silent:
             raise DnsUnavailableError("DNS did not answer")
         found = self.records.get(name, [])
-        return [one.encode() for one in ([found] if isinstance(found, str) else found)]
+        return [record.encode() for record in ([found] if isinstance(found, str) else found)]
 
     def hosts(self, name: str, kind: str) -> list[str]:
         raise AssertionError(f"DMARC asked for {kind} of {name}")

@@ -147,7 +147,7 @@ class SlowDns:
         return [name.encode()]
 
     def hosts(self, name: str, kind: str) -> list[str]:
-        return [one.decode() for one in self.txt(f"{name}/{kind}")]
+        return [record.decode() for record in self.txt(f"{name}/{kind}")]
 
 
 def test_nothing_is_asked_twice() -> None:

@@ -125,7 +125,7 @@ def test_a_replay_is_flagged_in_the_mailbox_that_saw_it(multimail_server: Server
     for subject in ("First", "Second"):
         server.deliver(letter(subject, home).encode())
     server.deliver(letter("Third", "bob@example.net", "<two@example.com>").encode())
-    rows = {one: server.wait_for_message(one) for one in ("First", "Second", "Third")}
+    rows = {subject: server.wait_for_message(subject) for subject in ("First", "Second", "Third")}
     told = {subject: row["authentication"].get("flags", []) for subject, row in rows.items()}
     assert told == {"First": [], "Second": [REPLAY], "Third": [ELSEWHERE]}
 

@@ -47,11 +47,16 @@ class SuiteDns:
 
     def txt(self, name: str) -> list[bytes]:
         found = self._values(name, "TXT")
-        return [("".join(one) if isinstance(one, list) else one).encode() for one in found]
+        return [
+            ("".join(record) if isinstance(record, list) else record).encode() for record in found
+        ]
 
     def hosts(self, name: str, kind: str) -> list[str]:
         found = self._values(name, kind)
-        return [(one[1] if isinstance(one, list) else one).removesuffix(".") for one in found]
+        return [
+            (record[1] if isinstance(record, list) else record).removesuffix(".")
+            for record in found
+        ]
 
     def _values(self, name: str, kind: str, depth: int = 0) -> list[Any]:
         records = self._zone.get(name.lower().removesuffix("."), [])
@@ -137,7 +142,9 @@ def test_the_samples_of_rfc_6376_and_8463_pass(source: Callable[[str, str], byte
     dns = FootballDns(source(DKIMPY, "tests/data/test.txt").decode())
     for sample in (raw, crlf(raw)):
         evidence = authenticate(sample, dns, now=THEN)
-        assert [(one.result, one.aligned) for one in evidence.dkim] == [(AuthResult.PASS, True)] * 2
+        assert [(signature.result, signature.aligned) for signature in evidence.dkim] == [
+            (AuthResult.PASS, True)
+        ] * 2
         assert assess(evidence).label is Label.AUTHENTICATED
 
 
@@ -157,4 +164,4 @@ def test_broken_samples_do_not_pass(source: Callable[[str, str], bytes], name: s
     dns = FootballDns(source(DKIMPY, "tests/data/test.txt").decode())
     evidence = authenticate(raw, dns, now=THEN)
     assert evidence.dkim
-    assert all(one.result is not AuthResult.PASS for one in evidence.dkim)
+    assert all(signature.result is not AuthResult.PASS for signature in evidence.dkim)

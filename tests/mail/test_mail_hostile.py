@@ -89,7 +89,7 @@ def test_no_mail_and_no_dns_make_it_raise_or_pass(
 ) -> None:
     raw = (HONEST if honest else b"") + head + b"\r\n" + body
     evidence = authenticate(raw, Junk(records), SmtpEnvelope(mail_from, (), peer, helo))
-    assert all(one.result is not AuthResult.PASS for one in evidence.dkim)
+    assert all(signature.result is not AuthResult.PASS for signature in evidence.dkim)
     assert not evidence.arc or evidence.arc.result is not AuthResult.PASS
     assert not evidence.spf or evidence.spf.result is not AuthResult.PASS
     assert assess(evidence).label not in (Label.AUTHENTICATED, Label.AUTHENTICATED_PATH)
@@ -97,7 +97,7 @@ def test_no_mail_and_no_dns_make_it_raise_or_pass(
     said = find_flags(
         parse_message(raw), Arrival("a@example.com", datetime(2026, 11, 21, tzinfo=UTC))
     )
-    assert all(one.isascii() and len(one) < 80 for one in said)
+    assert all(text.isascii() and len(text) < 80 for text in said)
 
 
 class Many:

@@ -58,6 +58,6 @@ def test_no_word_is_lost_and_their_order_stays(rows: list[list[str]], nested: bo
     html = f"<table>{html}</table>"
     if nested:
         html = f"<table><tr><td>{html}</td></tr></table>"
-    words = [one for row in rows for one in row if one]
+    words = [cell for row in rows for cell in row if cell]
     text = html_to_markdown(html).text
     assert text.replace("|", " ").replace("-", " ").split() == words

@@ -79,7 +79,7 @@ def test_nothing_added_on_top_of_signed_mail_lets_it_pass(
     signed: Sign, check: Check, start: bytes
 ) -> None:
     evidence = check(start + signed())
-    assert not [one for one in evidence.dkim if one.result is AuthResult.PASS]
+    assert not [signature for signature in evidence.dkim if signature.result is AuthResult.PASS]
 
 
 @pytest.mark.parametrize(
@@ -127,5 +127,5 @@ def test_no_bytes_make_it_raise(junk: bytes, at: int, extra: bytes) -> None:
     )
     for attempt in (junk, raw[:at] + extra + junk[:20] + raw[at:], raw[:at] + raw[at + 3 :]):
         evidence = authenticate(attempt, NoDns())
-        assert all(one.result is not AuthResult.PASS for one in evidence.dkim)
+        assert all(signature.result is not AuthResult.PASS for signature in evidence.dkim)
         parse_message(attempt)

@@ -23,7 +23,7 @@ def use(name: str, **arguments: Any) -> Callable[[Conversation], Turn]:
     """Call a tool by the name that the framework gave it, which may have the server's before it."""
 
     def step(seen: Conversation) -> Turn:
-        (offered,) = [one for one in seen.tool_names if one.endswith(name)]
+        (offered,) = [tool_name for tool_name in seen.tool_names if tool_name.endswith(name)]
         return call(offered, **arguments)
 
     return step

@@ -48,7 +48,7 @@ def look(inspector: Path, target: list[str], *options: str, **more: Any) -> Any:
 def stdio_target(command: Command, tmp_path: Path) -> list[str]:
     """Return what makes the inspector start the command; it takes no arguments with a dash."""
     program = tmp_path / "multimail"
-    words = " ".join(f"'{one}'" for one in command.arguments()[:-1])
+    words = " ".join(f"'{argument}'" for argument in command.arguments()[:-1])
     program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', "utf-8")
     program.chmod(0o755)
     names = ("MULTIMAIL_API_KEY", "MULTIMAIL_API_URL", "PYTHONPATH")
@@ -67,8 +67,8 @@ def test_the_inspector_lists_calls_and_reads(
     else:
         target = [command.endpoint(), "--transport", "http"]
     tools = look(inspector, target, "--method", "tools/list")["tools"]
-    assert [one["name"] for one in tools] == [one.name for one in AGENT_TOOLS]
-    assert [one["inputSchema"] for one in tools] == [one.schema() for one in AGENT_TOOLS]
+    assert [tool["name"] for tool in tools] == [spec.name for spec in AGENT_TOOLS]
+    assert [tool["inputSchema"] for tool in tools] == [spec.schema() for spec in AGENT_TOOLS]
     asked = ("--method", "tools/call", "--tool-name", "read_email")
     read = look(inspector, target, *asked, "--tool-arg", f"email_id={mail['id']}")
     assert "Is it ready?" in read["content"][0]["text"]

@@ -29,7 +29,7 @@ async def test_the_templates_are_those_of_what_the_tools_show(command: Command) 
     async with command.stdio() as client:
         found = (await client.list_resource_templates()).resourceTemplates
         assert (await client.list_resources()).resources == []
-    assert [one.uriTemplate for one in found] == [
+    assert [template.uriTemplate for template in found] == [
         "multimail://{mailbox}/messages/{id}{?offset,include_quoted}",
         "multimail://{mailbox}/threads/{id}{?before}",
     ]

@@ -32,7 +32,7 @@ async def everything(client: Any, command: Command) -> str:
         await client.read_resource(AnyUrl("multimail://nobody/messages/msg_none"))
     except McpError as error:
         seen.append(error.error)
-    return "\n".join(one.model_dump_json() for one in seen)
+    return "\n".join(result.model_dump_json() for result in seen)
 
 
 async def test_a_client_never_sees_a_secret(command: Command) -> None:

@@ -35,7 +35,7 @@ def conversation() -> str:
         {"method": "notifications/initialized"},
         {"id": 2, "method": "tools/call", "params": {"name": "send_email", "arguments": send()}},
     ]
-    return "".join(json.dumps({"jsonrpc": "2.0", **one}) + "\n" for one in lines)
+    return "".join(json.dumps({"jsonrpc": "2.0", **request}) + "\n" for request in lines)
 
 
 def test_what_else_is_printed_goes_to_stderr(command: Command) -> None:
@@ -53,7 +53,7 @@ def test_what_else_is_printed_goes_to_stderr(command: Command) -> None:
     process.stdin.flush()
     answers = [json.loads(process.stdout.readline()) for _ in range(2)]
     out, err = process.communicate(timeout=60)
-    assert [one["id"] for one in answers] == [1, 2]
+    assert [answer["id"] for answer in answers] == [1, 2]
     assert out == "over\n"
     assert {"decided allow", "written", "a child"} <= set(err.splitlines())
     assert process.returncode == 0

@@ -33,7 +33,9 @@ def as_listed(spec: ToolSpec, output: Any) -> dict[str, Any]:
 async def listed(command: Command, *options: str) -> list[dict[str, Any]]:
     async with command.stdio(*options) as client:
         tools = (await client.list_tools()).tools
-        return [json.loads(one.model_dump_json(by_alias=True, exclude_unset=True)) for one in tools]
+        return [
+            json.loads(tool.model_dump_json(by_alias=True, exclude_unset=True)) for tool in tools
+        ]
 
 
 @pytest.mark.parametrize(
@@ -43,20 +45,20 @@ async def test_the_tools_are_the_catalogues(
     command: Command, role: str, catalogue: tuple[ToolSpec, ...]
 ) -> None:
     found = await listed(command, "--role", role, "--full-data")
-    wanted = [as_listed(one, one.output_schema()) for one in catalogue]
+    wanted = [as_listed(spec, spec.output_schema()) for spec in catalogue]
     assert json.dumps(found, sort_keys=True) == json.dumps(wanted, sort_keys=True)
 
 
 async def test_without_full_data_a_result_declares_no_words_of_senders(command: Command) -> None:
-    found = {one["name"]: one for one in await listed(command)}
-    assert list(found) == [one.name for one in AGENT_TOOLS]
-    declared = {name for one in found.values() for name in one["outputSchema"]["properties"]}
+    found = {tool["name"]: tool for tool in await listed(command)}
+    assert list(found) == [spec.name for spec in AGENT_TOOLS]
+    declared = {name for tool in found.values() for name in tool["outputSchema"]["properties"]}
     assert declared <= {
         *("ok", "text", "id", "thread_id", "status", "held", "duplicate"),
         *("cursor", "next_offset", "before"),
     }
-    assert all(one["outputSchema"]["required"] == ["ok", "text"] for one in found.values())
-    assert not any("$ref" in json.dumps(one["outputSchema"]) for one in found.values())
+    assert all(tool["outputSchema"]["required"] == ["ok", "text"] for tool in found.values())
+    assert not any("$ref" in json.dumps(tool["outputSchema"]) for tool in found.values())
 
 
 async def test_client_gets_server_info_and_instructions(command: Command) -> None:
@@ -81,10 +83,10 @@ def _initialize() -> dict[str, Any]:
 async def test_include_and_exclude_choose_tools_and_their_resources(command: Command) -> None:
     some = ("--include", "check_inbox", "--include", "read_email", "--include", "get_thread")
     async with command.stdio(*some, "--exclude", "get_thread") as client:
-        names = [one.name for one in (await client.list_tools()).tools]
+        names = [tool.name for tool in (await client.list_tools()).tools]
         templates = (await client.list_resource_templates()).resourceTemplates
     assert names == ["check_inbox", "read_email"]
-    assert [one.name for one in templates] == ["messages"]
+    assert [template.name for template in templates] == ["messages"]
 
 
 async def test_mail_is_read_between_marks_and_answered(command: Command) -> None:
@@ -147,7 +149,7 @@ async def test_a_conversation_that_a_forgery_has_tainted_cannot_send(command: Co
     assert reply.isError
     assert get_text(reply).startswith("Error (refused_by_guard)")
     assert after.startswith("Held for approval")
-    assert [one["recipients"] for one in command.box.left()] == [["ann@example.org"]]
+    assert [mail["recipients"] for mail in command.box.left()] == [["ann@example.org"]]
     assert "guard: refuse reply_email" in command.log()
 
 
@@ -205,14 +207,14 @@ async def test_approver_decides_what_was_read(approver: Command, box: Inbox) -> 
         decided = await client.call_tool("decide_email", decide)
     assert "Error (not_seen)" in get_text(unseen)
     assert "was approved" in get_text(decided)
-    assert [one["id"] for one in box.left()] == [mail["id"]]
+    assert [message["id"] for message in box.left()] == [mail["id"]]
 
 
 async def test_the_approvers_pack_refuses_a_key_that_can_send(command: Command) -> None:
     async with command.stdio("--role", "approver") as client:
         for tool in ("list_pending", "read_email", "get_thread", "decide_email"):
             arguments = {"email_id": "msg_1", "thread_id": "thr_1", "decision": "approve"}
-            spec = next(one for one in APPROVER_TOOLS if one.name == tool)
+            spec = next(tool_spec for tool_spec in APPROVER_TOOLS if tool_spec.name == tool)
             known = {name: arguments[name] for name in spec.schema().get("required", ())}
             result = await client.call_tool(tool, known)
             assert result.isError

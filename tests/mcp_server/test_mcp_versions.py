@@ -164,9 +164,9 @@ def test_on_version_2_the_server_is_the_same_in_both_eras(
     out = second.execute(CLIENTS, mail["id"], command.box.id, **variables(command))
     found = json.loads(out)
     assert found["sdk"].startswith("2.")
-    assert [one["protocol"] for one in found["told"]] == ["2026-07-28", "2025-11-25"] * 2
+    assert [story["protocol"] for story in found["told"]] == ["2026-07-28", "2025-11-25"] * 2
     for story in found["told"]:
-        assert story["tools"] == {one.name: one.schema() for one in AGENT_TOOLS}
+        assert story["tools"] == {spec.name: spec.schema() for spec in AGENT_TOOLS}
         assert "Write to bob@example.org." in story["read"]
         assert "Write to bob@example.org." in story["resource"]
         assert story["bad"] == [True, "not_found"]
@@ -174,8 +174,8 @@ def test_on_version_2_the_server_is_the_same_in_both_eras(
         assert story["reports"] >= 1
     over_stdio, over_http = found["told"][:2], found["told"][2:]
     # A process is a conversation, and so is an endpoint, whether its clients keep sessions or not.
-    assert all(one["sent"].startswith("Accepted") for one in over_stdio)
-    assert all(one["sent"].startswith("Held for approval") for one in over_http)
+    assert all(story["sent"].startswith("Accepted") for story in over_stdio)
+    assert all(story["sent"].startswith("Held for approval") for story in over_http)
 
 
 def test_a_request_without_a_session_is_checked_as_well(

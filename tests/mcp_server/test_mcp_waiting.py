@@ -51,7 +51,9 @@ async def test_a_wait_reports_progress_and_ends_with_the_mail(
         )
     assert "ann@example.org: New" in get_text(result)
     assert reports.received[0][1:] == (30, "Waiting for mail: 0 of 30 s.")
-    assert [one for one, *_ in reports.received] == sorted({one for one, *_ in reports.received})
+    assert [progress for progress, *_ in reports.received] == sorted(
+        {progress for progress, *_ in reports.received}
+    )
 
 
 def test_progress_only_on_request(command: Command) -> None:

@@ -45,7 +45,7 @@ def mail(server: ServerUnderTest, email: str) -> dict[str, Any]:
 
 
 def delivered(server: ServerUnderTest, email: str) -> list[dict[str, Any]]:
-    return [one for one in server.outbox() if one["id"] == email]
+    return [mail for mail in server.outbox() if mail["id"] == email]
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -107,8 +107,8 @@ def test_audit_log_records_both_contents(server: ServerUnderTest, person: Person
     person.post(f"/review/{sent['id']}/edit", {**edit_form(person, sent["id"]), "subject": "B"})
     with server.http("admin") as admin:
         entries = admin.get("/v1/audit-log").json()["entries"]
-    about = [one for one in entries if one["resource_id"] == sent["id"]]
-    (line,) = [one for one in about if one["action"] == "oversight.revise"]
+    about = [entry for entry in entries if entry["resource_id"] == sent["id"]]
+    (line,) = [entry for entry in about if entry["action"] == "oversight.revise"]
     assert line["metadata"]["content_hash_before"] == sent["content_hash"]
     assert line["metadata"]["content_hash"] == mail(server, sent["id"])["content_hash"]
     assert line["metadata"]["revision"] == 2
@@ -225,4 +225,4 @@ def test_an_edit_against_an_approval_has_one_outcome(
             edited, approved = (code.result(30) for code in codes)
         assert {edited, approved} == {303, 409}
         left = delivered(server, email)
-        assert [one["subject"] for one in left] == (["Offer"] if approved == 303 else [])
+        assert [mail["subject"] for mail in left] == (["Offer"] if approved == 303 else [])

@@ -92,8 +92,8 @@ def test_the_audit_log_names_the_approver(server: ServerUnderTest) -> None:
     httpx.post(link["url"], json={"action": "approve"})
     with server.http("admin") as admin:
         entries = admin.get("/v1/audit-log").json()["entries"]
-    lines = [one for one in entries if one["resource_id"] == email]
-    by_action = {one["action"]: one for one in lines}
+    lines = [entry for entry in entries if entry["resource_id"] == email]
+    by_action = {entry["action"]: entry for entry in lines}
     for action in ("oversight.link", "email.read", "oversight.approve"):
         assert by_action[action]["actor_key_id"] == link["approver"]
     assert by_action["email.read"]["metadata"]["via"] == "approval_link"

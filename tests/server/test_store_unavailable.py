@@ -37,7 +37,7 @@ def test_a_locked_database_is_a_503_that_can_be_tried_again(start: Start, tmp_pa
     lock.execute("ROLLBACK")
     lock.close()
     assert agent.get("/check_inbox").json()["messages"] == []
-    done = [one["action"] for one in agent.get("/v1/audit-log").json()["entries"]]
+    done = [entry["action"] for entry in agent.get("/v1/audit-log").json()["entries"]]
     assert not {"email.send", "email.receive"} & set(done)
     again = agent.post("/send_email", json=mail(1, idempotency_key="k"))
     assert (again.status_code, "idempotent" in again.json()) == (202, False)

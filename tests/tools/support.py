@@ -110,7 +110,7 @@ class Inbox:
     def left(self) -> list[Json]:
         """Return what left the mailbox, newest first, with its bytes as `raw`."""
         assert get_test_service(self.server.services).drain(), "the outbox is still at work"
-        return [one for one in self.server.outbox() if one["mailbox_id"] == self.id]
+        return [mail for mail in self.server.outbox() if mail["mailbox_id"] == self.id]
 
     def decide(self, email_id: str, action: str = "approve") -> None:
         """Decide as another reviewer would, in another place."""
@@ -171,7 +171,7 @@ class FaultyTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @property
     def posts(self) -> list[httpx.Request]:
-        return [one for one in self.requests if one.method == "POST"]
+        return [request for request in self.requests if request.method == "POST"]
 
     def _fault(self, request: httpx.Request) -> Fault | None:
         self.requests.append(request)

@@ -282,7 +282,7 @@ def test_what_a_mailbox_cannot_hold_is_refused_and_not_counted() -> None:
     assert (refused.action, refused.codes) == (R, ("recipient_from_mail", "cannot_hold"))
     assert finalize(judge, "b").action is H
     assert finalize(judge, "c").codes == ("cap_per_session", "recipient_from_mail")
-    assert [one.action for one in told] == [R, H, R]
+    assert [decision.action for decision in told] == [R, H, R]
 
 
 def test_a_conversation_is_capped_and_a_repeat_is_counted_once() -> None:

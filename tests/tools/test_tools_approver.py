@@ -170,7 +170,7 @@ async def test_the_key_is_asked_about_once(box: Inbox, connect: Connect) -> None
     approver = connect.approver(box)
     for _ in range(3):
         await approver("list_pending")
-    paths = [one.url.path for one in approver.way.requests]
+    paths = [request.url.path for request in approver.way.requests]
     assert paths.count("/v1/account") == 1
 
 

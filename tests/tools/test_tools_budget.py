@@ -105,7 +105,7 @@ def heap(create_mailbox: Callable[..., Inbox]) -> Heap:
                     "markdown": f"{number}",
                 },
             ).raise_for_status()
-    rows = [one["id"] for one in thread if one["thread_id"] == thread_id][::-1]
+    rows = [mail["id"] for mail in thread if mail["thread_id"] == thread_id][::-1]
     return Heap(box, newsletter, small, one_line, crowd, clips, tagged, thread_id, rows, file, word)
 
 
@@ -245,7 +245,7 @@ async def test_every_contact_is_shown_once(heap: Heap, tools: Tools, max_chars: 
             await tools("search_contacts", query=heap.contacts, limit=100, offset=len(seen)),
             max_chars,
         )
-        seen += [one["email"] for one in page.data["contacts"]]
+        seen += [contact["email"] for contact in page.data["contacts"]]
         assert "200 contacts" in page.text
         if len(seen) == 200:
             break
@@ -267,7 +267,7 @@ async def test_everything_that_waits_is_shown_once(
             assert "30 await a human" in page.text
             assert page.data["pending"]
             seen += ids(page.data["pending"])
-        waiting = [one for one in heap.box.mails() if one["status"] == "pending_send_approval"]
+        waiting = [mail for mail in heap.box.mails() if mail["status"] == "pending_send_approval"]
         assert seen == ids(waiting)[::-1]
 
 
@@ -316,7 +316,7 @@ async def test_many_mailboxes_are_shown_once(
     while True:
         page = await tools("list_mailboxes", offset=len(seen))
         assert len(page.text) <= max_chars
-        seen += [one["id"] for one in page.data["mailboxes"]]
+        seen += [mailbox["id"] for mailbox in page.data["mailboxes"]]
         if "more: offset=" not in page.text:
             break
         assert f"offset={len(seen)}." in page.text
@@ -367,7 +367,7 @@ class Elsewhere(httpx.MockTransport):
             return httpx.Response(200, json={"thread_id": "t" * 64, "emails": self.rows})
         if len(parts) == 3:
             return httpx.Response(200, json={"emails": self.rows, "cursor": "c" * 150})
-        row = next(one for one in self.rows if one["id"] == parts[3])
+        row = next(line for line in self.rows if line["id"] == parts[3])
         more = {"tags": {"k" * 60: "v" * 200}, "decision_reason": "r" * 1000}
         return httpx.Response(200, json={**row, **more, "markdown": "b" * 2000})
 

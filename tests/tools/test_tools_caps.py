@@ -91,5 +91,5 @@ async def test_calls_at_the_same_time_share_one_cap(auto_box: Inbox, connect: Co
 
         some = await asyncio.gather(*(asyncio.to_thread(one, number) for number in range(8)))
         decisions = [decided(result) for result in some]
-    assert [one.action for one in decisions].count(Action.ALLOW) == 3
+    assert [decision.action for decision in decisions].count(Action.ALLOW) == 3
     assert len(auto_box.mails()) == 3

@@ -40,7 +40,7 @@ async def test_on_decision_gets_every_write(auto_box: Inbox, connect: Connect) -
         await tools("add_contact", email=EVE, name="Eve"),
         await tools("cancel_message", email_id=sent.data["id"]),
     ]
-    assert [one.operation for one in told] == [
+    assert [decision.operation for decision in told] == [
         *("send_email", "reply_email", "tag_email", "add_contact", "cancel_message"),
     ]
     assert told[:4] == [decided(result) for result in results[:4]]
@@ -58,11 +58,11 @@ async def test_every_decision_is_in_the_log(
             "reply_email", email_id=auto_box.receive(sender="ceo@bank.com")["id"], body="y"
         ),
     ]
-    records = [one for one in caplog.records if one.name == "multimail.guard"]
-    assert [vars(one)["guard_decision"] for one in records] == [
+    records = [record for record in caplog.records if record.name == "multimail.guard"]
+    assert [vars(record)["guard_decision"] for record in records] == [
         decided(result).as_data() for result in results
     ]
-    assert [one.levelname for one in records] == ["DEBUG", "INFO", "INFO"]
+    assert [record.levelname for record in records] == ["DEBUG", "INFO", "INFO"]
     assert "hold reply_email (sender_unauthenticated)" in records[1].getMessage()
 
 
@@ -101,7 +101,7 @@ async def test_unknown_mode_holds_nothing(
     tools.way.hides = hidden
     result = await reply_to_plain(box, tools)
     assert (result.error is None) is held
-    assert [one["status"] for one in box.mails()] == ["pending_send_approval"] * held
+    assert [mail["status"] for mail in box.mails()] == ["pending_send_approval"] * held
 
 
 class Earlier(FaultyTransport):
@@ -123,7 +123,7 @@ async def test_hold_persists_when_the_mailbox_is_loosened(
 ) -> None:
     result = await reply_to_plain(auto_box, connect(auto_box, way=Earlier()))
     assert decided(result).action is H
-    assert [one["status"] for one in auto_box.mails()] == ["pending_send_approval"]
+    assert [mail["status"] for mail in auto_box.mails()] == ["pending_send_approval"]
 
 
 async def test_off_is_reported_and_never_holds(
@@ -133,7 +133,9 @@ async def test_off_is_reported_and_never_holds(
     tools = connect(auto_box, policy="off", on_decision=told.append)
     assert "The trust policy is off" in caplog.text
     assert (await reply_to_plain(auto_box, tools)).data["held"] is False
-    assert [(one.policy, one.action, one.code) for one in told] == [("off", A, "allowed")]
+    assert [(decision.policy, decision.action, decision.code) for decision in told] == [
+        ("off", A, "allowed")
+    ]
 
 
 async def test_the_environment_cannot_turn_the_guard_off(
@@ -169,14 +171,14 @@ async def test_a_decision_repeats_no_secret(
         await tools("reply_email", email_id=mail["id"], body=f"Code 918273, {LINK}"),
         await tools("send_email", to=EVE, subject="918273", body=LINK),
     ]
-    said = [decided(one).as_data() for one in results]
-    said += [auto_box.mail(one.data["id"])["metadata"] for one in results]
-    guard = [vars(one) for one in caplog.records if one.name.startswith("multimail")]
+    said = [decided(result).as_data() for result in results]
+    said += [auto_box.mail(result.data["id"])["metadata"] for result in results]
+    guard = [vars(record) for record in caplog.records if record.name.startswith("multimail")]
     assert guard
     for secret in ("918273", "s3cr3t", "X-Amz-Signature", auto_box.agent_key):
         assert secret not in repr(said)
         assert secret not in repr(guard)
-        assert secret not in repr([decided(one) for one in results])
+        assert secret not in repr([decided(result) for result in results])
     assert auto_box.agent_key not in caplog.text
 
 

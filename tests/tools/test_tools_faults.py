@@ -156,7 +156,7 @@ async def test_a_bug_is_an_answer_and_a_line_in_the_log(
     assert not result.error.retryable
     assert "RuntimeError" in result.text
     assert "boom" not in result.text
-    (line,) = [one for one in caplog.records if one.name == "multimail.tools"]
+    (line,) = [record for record in caplog.records if record.name == "multimail.tools"]
     assert name in line.getMessage()
     assert line.exc_info
     assert box.agent_key not in caplog.text

@@ -66,7 +66,7 @@ async def test_a_header_that_speaks_against_a_reply_reaches_the_guard(
     result = await connect(auto_box)("reply_email", email_id=mail["id"], body="Paid.")
     assert result.decision is not None
     assert (result.decision.code, result.decision.action) == (code, action)
-    statuses = [one["status"] for one in auto_box.mails()]
+    statuses = [message["status"] for message in auto_box.mails()]
     assert statuses == ["pending_send_approval"] * (action == "hold")
 
 

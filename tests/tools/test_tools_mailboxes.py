@@ -83,7 +83,7 @@ async def test_pinned_tools_keep_to_their_mailbox(
     )
     assert get_error_code(result) == "other_mailbox"
     listed = await tools("list_mailboxes")
-    assert [one["id"] for one in listed.data["mailboxes"]] == [mine.id]
+    assert [mailbox["id"] for mailbox in listed.data["mailboxes"]] == [mine.id]
     assert (await tools("read_email", email_id=mail["id"])).ok
     assert (await tools("get_thread", thread_id=mail["thread_id"])).ok
     for name, arguments in (
@@ -134,7 +134,7 @@ async def test_a_key_of_one_mailbox_opens_no_other(
     assert get_error_code(await tools("read_email", email_id=secret["id"])) == "not_found"
     assert not (await tools("check_inbox", mailbox=two[1].id)).ok
     listed = await tools("list_mailboxes")
-    assert [one["id"] for one in listed.data["mailboxes"]] == [two[0].id]
+    assert [mailbox["id"] for mailbox in listed.data["mailboxes"]] == [two[0].id]
 
 
 async def test_the_approver_sees_every_mailbox_or_the_one_that_is_named(

@@ -183,7 +183,7 @@ async def test_a_large_attachment_comes_by_its_link_which_no_log_shows(
     mail = box.receive_proven(files={"large.bin": content})
     result = await connect(box)("download_attachment", email_id=mail["id"], filename="large.bin")
     assert result.files[0].content == content
-    (link,) = [one for one in caplog.messages if "/v1/attachments/" in one]
+    (link,) = [message for message in caplog.messages if "/v1/attachments/" in message]
     assert "?" not in link
 
 

@@ -24,14 +24,16 @@ ASCII = st.text(st.characters(max_codepoint=127))
 
 @given(st.text(st.sampled_from("ab.@<>,: \n\u00e9\u200b"), max_size=60))
 def test_addresses_are_found_as_in_the_whole_text(text: str) -> None:
-    found = [one.group() for one in ADDRESS.finditer(clean(text).text)]
-    assert find_addresses(text) == {normalize_address(one.strip(".`*_~!?")) for one in found}
+    found = [match.group() for match in ADDRESS.finditer(clean(text).text)]
+    assert find_addresses(text) == {
+        normalize_address(address.strip(".`*_~!?")) for address in found
+    }
 
 
 @given(st.integers(60, 70), st.integers(250, 260), st.sampled_from(["", "@", "x@y.z ", "@@ "]))
 def test_long_addresses_are_cut_as_in_the_whole_text(local: int, domain: int, before: str) -> None:
     text = f"{before}{'l' * local}@{'d' * domain}@x"
-    assert find_addresses(text) == {normalize_address(one) for one in ADDRESS.findall(text)}
+    assert find_addresses(text) == {normalize_address(address) for address in ADDRESS.findall(text)}
 
 
 @pytest.mark.parametrize("piece", ["@", "a@", "@ ", "a@b ", "a@@b", "a" * 70 + "@"])
@@ -41,7 +43,7 @@ def test_the_time_to_find_addresses_grows_as_the_text_does(piece: str) -> None:
 
 @given(st.text(st.sampled_from("ab:/.,!? \n\t\u3000\u3002\u00e9"), max_size=60))
 def test_links_are_looked_for_in_every_word_that_could_hold_one(text: str) -> None:
-    words = [one.span() for one in re.finditer(r"\S+", text) if HINT.search(one.group())]
+    words = [match.span() for match in re.finditer(r"\S+", text) if HINT.search(match.group())]
     assert list(_candidates(text)) == words
 
 

@@ -42,7 +42,7 @@ TIERS = {
     (Label.FAILED, Standing.NEW): Tier.FAILED,
 }
 ASSESSMENTS = [Assessment(label, standing=standing) for label, standing in TIERS]
-INBOUND = [one for one in ASSESSMENTS if one.label is not Label.OWN]
+INBOUND = [assessment for assessment in ASSESSMENTS if assessment.label is not Label.OWN]
 
 TABLE: dict[tuple[PolicyName, str], tuple[Action, Action, Action, Action]] = {
     ("standard", "reply"): (A, A, H, R),
@@ -190,8 +190,8 @@ def test_an_address_is_as_doubtful_as_the_best_mail_that_names_it() -> None:
 )
 def test_lists_compare_exactly(entry: str, inside: list[str], outside: list[str]) -> None:
     policy = TrustPolicy(listed=[entry])
-    assert [policy.standing(one) for one in inside] == [Standing.LISTED] * len(inside)
-    assert [policy.standing(one) for one in outside] == [Standing.NEW] * len(outside)
+    assert [policy.standing(address) for address in inside] == [Standing.LISTED] * len(inside)
+    assert [policy.standing(address) for address in outside] == [Standing.NEW] * len(outside)
 
 
 def test_a_display_name_is_never_an_identity() -> None:
