@@ -20,12 +20,12 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 def chromium() -> Iterator[Any]:
     """A running Chromium: the one on PATH, not one that Playwright downloads."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    if found is None:
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    if path is None:
         pytest.skip(f"No browser on PATH ({', '.join(_NAMES)}): apt install chromium")
     with sync_api.sync_playwright() as playwright:
         # Chromium's own sandbox wants rights that root in a container does not have.
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -96,13 +96,13 @@ def test_axe_finds_nothing_serious(
 ) -> None:
     page = new_page(signed_in=False, **options)
     page.goto("/")
-    found = {"sign-in": _serious(page)}
+    violations = {"sign-in": _serious(page)}
     page = new_page(**options)
     for name, path in items.items():
         page.goto(path)
         open_all(page)
-        found[name] = _serious(page)
-    assert not {name: problems for name, problems in found.items() if problems}
+        violations[name] = _serious(page)
+    assert not {name: problems for name, problems in violations.items() if problems}
 
 
 def _serious(page: Any) -> list[str]:
@@ -149,8 +149,8 @@ def test_hostile_mail_neither_runs_nor_fetches_nor_moves(
     items: dict[str, str], new_page: NewPage, server: ServerUnderTest
 ) -> None:
     page = new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     page.goto(items["held mail"])
     title = page.title()
     open_all(page)
@@ -160,17 +160,17 @@ def test_hostile_mail_neither_runs_nor_fetches_nor_moves(
     expect(frame.locator("form, script, link, meta[http-equiv]")).to_have_count(0)
     assert page.title() == title
     assert title.startswith("Look <script>")
-    assert [url for url in asked if not url.startswith(server.url)] == []
+    assert [url for url in requests if not url.startswith(server.url)] == []
 
 
 def test_no_page_asks_the_browser_for_anything_that_its_policy_forbids(
     items: dict[str, str], new_page: NewPage
 ) -> None:
     page = new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     for path in items.values():
         page.goto(path)
     expected = "the server responded with a status of 404"
-    assert [line for line in said if expected not in line] == []
+    assert [line for line in messages if expected not in line] == []

@@ -43,8 +43,8 @@ class Ran:
     @property
     def error(self) -> dict[str, str]:
         """The JSON document of the error on stderr."""
-        found: dict[str, str] = json.loads(self.err)
-        return found
+        report: dict[str, str] = json.loads(self.err)
+        return report
 
     @property
     def last_line(self) -> str:

@@ -125,8 +125,8 @@ def test_the_audit_trail_names_what_happened(cli: Any) -> None:
 def test_waiting_ends_with_the_message_or_with_a_clear_error(cli: Any) -> None:
     before = deliver(cli, "Before")
     deliver(cli, "After")
-    found = cli.ok("wait", "--since", before, "--timeout", "5")
-    assert found["subject"] == "After"
+    message = cli.ok("wait", "--since", before, "--timeout", "5")
+    assert message["subject"] == "After"
     late = cli.inside("wait", "--timeout", "0", "--json")
     assert late.status == 1
     assert late.error["code"] == "timeout"

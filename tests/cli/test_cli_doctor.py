@@ -13,9 +13,9 @@ from multimail_cli.doctor import check_installation
 
 
 def about(ran: Any, name: str) -> dict[str, str]:
-    found = [check for check in ran.data["checks"] if check["about"] == name]
-    assert found, ran.out
-    checked: dict[str, str] = found[0]
+    checks = [check for check in ran.data["checks"] if check["about"] == name]
+    assert checks, ran.out
+    checked: dict[str, str] = checks[0]
     return checked
 
 
@@ -77,8 +77,8 @@ def distribution(directory: Path, name: str, version: str, files: tuple[str, ...
     return PathDistribution(place)
 
 
-def problems(*found: Distribution) -> list[str]:
-    return [part.detail for part in check_installation(found) if part.remedy]
+def problems(*distributions: Distribution) -> list[str]:
+    return [part.detail for part in check_installation(distributions) if part.remedy]
 
 
 def test_leftovers_of_the_retired_packages_are_found(tmp_path: Path) -> None:

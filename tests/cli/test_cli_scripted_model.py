@@ -191,8 +191,8 @@ def repeat_the_weather(conversation: Conversation) -> Turn:
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_langchain_agent_runs_its_own_loop(streaming: bool) -> None:
     with ScriptedModel(repeat_the_weather) as model:
-        said = run_agent(model, "Bern", streaming=streaming)
-    assert said[-1] == "They say: It rains in Bern."
+        answer = run_agent(model, "Bern", streaming=streaming)
+    assert answer[-1] == "They say: It rains in Bern."
     assert Conversation.from_request(model.requests[0]).tool_names == ["weather"]
 
 

@@ -58,8 +58,8 @@ def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(end: signal
         assert set(banner["mailbox"]) == {"id", "address"}
         assert set(banner["keys"]) == {"agent", "reviewer", "admin"}
         headers = {"Authorization": f"Bearer {banner['keys']['agent']}"}
-        found = httpx.get(f"{banner['url']}/v1/mailboxes", headers=headers).json()
-        assert found["mailboxes"][0]["address"] == banner["mailbox"]["address"]
+        mailboxes = httpx.get(f"{banner['url']}/v1/mailboxes", headers=headers).json()
+        assert mailboxes["mailboxes"][0]["address"] == banner["mailbox"]["address"]
         process.send_signal(end)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0
@@ -132,7 +132,7 @@ def test_a_virtual_clock_seeded_keys_and_mail_make_two_runs_alike(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--clock", "sundial"), "virtual:2026-01-01T00:00:00Z"),
         (("--seed-keys",), "--seed"),
@@ -141,11 +141,11 @@ def test_a_virtual_clock_seeded_keys_and_mail_make_two_runs_alike(tmp_path: Path
     ],
 )
 def test_a_comfort_that_cannot_be_had_is_a_clear_error(
-    multimail: Callable[..., Any], options: tuple[str, ...], said: str
+    multimail: Callable[..., Any], options: tuple[str, ...], message: str
 ) -> None:
     ran = multimail("serve", *FREE, *options)
     assert ran.status != 0
-    assert said in ran.err.replace("\n", "").replace("│", "").replace("  ", "")
+    assert message in ran.err.replace("\n", "").replace("│", "").replace("  ", "")
 
 
 def test_database_keeps_keys_and_its_password_is_never_shown(database_url: str) -> None:

@@ -27,8 +27,8 @@ def ask_for_a_key(process: subprocess.Popen[str]) -> str:
         return {"Authorization": f"Bearer {banner['keys'][role]}"}
 
     url = banner["url"]
-    asked = httpx.post(f"{url}/v1/api-keys", json={"name": "n"}, headers=headers("admin"))
-    assert asked.status_code == 202
+    response = httpx.post(f"{url}/v1/api-keys", json={"name": "n"}, headers=headers("admin"))
+    assert response.status_code == 202
     reply = httpx.get(f"{url}/v1/oversight/approval-codes", headers=headers("reviewer"))
     return str(reply.json()["approval_codes"][0]["code"])
 

@@ -10,14 +10,14 @@ URL = "https://hooks.example/in"
 
 def test_webhooks_are_made_listed_and_removed(cli: Any) -> None:
     assert cli.inside("webhooks", "list", key="admin").out == "No webhooks.\n"
-    made = cli.ok("webhooks", "add", URL, "email.received", "email.bounced", key="admin")
-    assert made["signing_secret"].startswith("whsec_")
+    webhook = cli.ok("webhooks", "add", URL, "email.received", "email.bounced", key="admin")
+    assert webhook["signing_secret"].startswith("whsec_")
     [listed] = cli.ok("webhooks", "list", key="admin")["webhooks"]
-    assert (listed["id"], listed["url"], listed["status"]) == (made["id"], URL, "enabled")
+    assert (listed["id"], listed["url"], listed["status"]) == (webhook["id"], URL, "enabled")
     assert "signing_secret" not in listed
     shown = cli.inside("webhooks", "list", key="admin").out
     assert "email.received, email.bounced" in shown
-    assert cli.ok("webhooks", "remove", made["id"], key="admin")["status"] == "deleted"
+    assert cli.ok("webhooks", "remove", webhook["id"], key="admin")["status"] == "deleted"
     assert cli.ok("webhooks", "list", key="admin")["webhooks"] == []
 
 

@@ -119,8 +119,8 @@ class _EchoHandler(BaseHTTPRequestHandler):
         assert isinstance(self.server, Echo)
         self.server.count()
         last = self.path.rpartition("/")[2]
-        found = {"mailboxes": [{"id": "mb_1", "address": "ann@x.test"}]}
-        reply = found if last == "mailboxes" else {"id": last, "markdown": f"Text of {last}"}
+        payload = {"mailboxes": [{"id": "mb_1", "address": "ann@x.test"}]}
+        reply = payload if last == "mailboxes" else {"id": last, "markdown": f"Text of {last}"}
         body = json.dumps(reply).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

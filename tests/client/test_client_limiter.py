@@ -103,8 +103,8 @@ async def test_more_reads_than_connections_are_all_answered() -> None:
         async with AsyncMultiMail(KEY, base_url=server.url, retry=AT_ONCE) as client:
             await client.list_mailboxes()
             ids = [f"em_{n}" for n in range(250)]
-            found = await asyncio.gather(*(client.read_email(email_id) for email_id in ids))
-    assert [email.id for email in found] == ids
+            messages = await asyncio.gather(*(client.read_email(email_id) for email_id in ids))
+    assert [email.id for email in messages] == ids
 
 
 async def test_pool_timeout_is_a_network_error() -> None:

@@ -97,8 +97,8 @@ class Arriving:
 async def test_wait_returns_the_oldest_new_message(connect: Connect) -> None:
     inbox = Arriving()
     api = connect(inbox, mailbox="mb_1")
-    found = await api.wait_for_email(subject_contains="code", poll_interval=0, timeout=30)
-    assert found.id == "em_1"
+    message = await api.wait_for_email(subject_contains="code", poll_interval=0, timeout=30)
+    assert message.id == "em_1"
     assert [params.get("since_id") for params in inbox.requests] == [
         None,
         "em_old",

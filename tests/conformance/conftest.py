@@ -59,6 +59,6 @@ def driver(
     reason = EXCEPTIONS.get((driver_name, scenario))
     if reason:
         pytest.skip(reason)
-    made = DRIVERS[driver_name]()
-    yield made
-    made.close()
+    instance = DRIVERS[driver_name]()
+    yield instance
+    instance.close()

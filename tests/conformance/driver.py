@@ -28,7 +28,7 @@ _ID = re.compile(r"(msg|thr)_[0-9A-Z]{26}(?![0-9A-Z])")  # in JSON, `\n` may sta
 
 def ids_in(text: str, kind: str = "msg") -> list[str]:
     """Return the ids of that kind that a model can read in a text."""
-    return [found[0] for found in _ID.finditer(text) if found[1] == kind]
+    return [match[0] for match in _ID.finditer(text) if match[1] == kind]
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ class Driver:
         """Return the framework's toolkit."""
         module = importlib.import_module(self.package)
         kind = module.MultiMailApproverToolkit if approver else module.MultiMailToolkit
-        made = kind(key, **options)
-        self.open.append(self.core(made))
-        return made
+        kit = kind(key, **options)
+        self.open.append(self.core(kit))
+        return kit
 
     def core(self, toolkit: Any) -> Any:
         """Return the one that can be closed."""
@@ -86,8 +86,8 @@ class Driver:
 
     def close(self) -> None:
         """Close what is open."""
-        for one in self.open:
-            one.close()
+        for client in self.open:
+            client.close()
 
     def run(self, toolkit: Any, *steps: Step, session: str | None = None) -> Run:
         """Let an agent with these tools take the steps, and then end.
@@ -144,9 +144,11 @@ class Driver:
 
     def texts(self, shown: Sequence[Conversation]) -> list[str]:
         """Return the results that the last of a run's requests shows."""
-        said = shown[-1].messages
+        messages = shown[-1].messages
         return [
-            get_text(message.get("content")) for message in said if message.get("role") == "tool"
+            get_text(message.get("content"))
+            for message in messages
+            if message.get("role") == "tool"
         ]
 
     def offered(self, seen: Conversation) -> list[str]:

@@ -154,8 +154,8 @@ class ToolCallingAgent(Driver):
     def texts(self, shown: Sequence[Conversation]) -> list[str]:
         # smolagents gives its model results and errors in a user's messages, and joins those
         # that follow each other: a result is what a request says more than the one before.
-        said = [self._said(message) for message in shown]
-        more = [later[len(earlier) :] for earlier, later in itertools.pairwise(said)]
+        messages = [self._said(message) for message in shown]
+        more = [later[len(earlier) :] for earlier, later in itertools.pairwise(messages)]
         return [text.strip().removeprefix("Observation:").strip() for text in more if text]
 
     @staticmethod
@@ -184,7 +184,7 @@ class CodeAgent(ToolCallingAgent):
 
     def texts(self, shown: Sequence[Conversation]) -> list[str]:
         return [
-            found[1] if (found := _PRINTED.match(text)) else text for text in super().texts(shown)
+            match[1] if (match := _PRINTED.match(text)) else text for text in super().texts(shown)
         ]
 
     def offered(self, seen: Conversation) -> list[str]:
@@ -240,9 +240,9 @@ class Mcp(LangChain):
     framework, way, package = "mcp", "http", "multimail_mcp"
 
     def toolkit(self, key: str | None = None, *, approver: bool = False, **options: Any) -> Any:
-        made = (ApproverToolkit if approver else Toolkit)(key, **options)
-        self.open.append(made)
-        return made
+        kit = (ApproverToolkit if approver else Toolkit)(key, **options)
+        self.open.append(kit)
+        return kit
 
     def ask(self, toolkit: Any, url: str, session: str | None) -> str:
         from langchain.agents import create_agent

@@ -47,13 +47,13 @@ class Guarded:
 
     def run(self, *steps: Step, session: str | None = None) -> list[str]:
         """Let the agent take the steps, and return the result of each that its model got."""
-        return said(self.driver.run(self.toolkit, *steps, session=session))
+        return get_plain_results(self.driver.run(self.toolkit, *steps, session=session))
 
     def decided(self) -> GuardDecision:
         """Return the one decision that was made since this was asked last."""
-        (found,) = self.decisions
+        (decisions,) = self.decisions
         self.decisions.clear()
-        return found
+        return decisions
 
 
 def guarded(driver: Driver, box: Inbox, **options: Any) -> Guarded:
@@ -69,25 +69,25 @@ def decision(
     action: str,
     operation: str,
     label: str,
-    *found: tuple[str, str],
+    *reasons: tuple[str, str],
     message_id: str | None = None,
     standing: str = "new",
     policy: PolicyName = "standard",
 ) -> GuardDecision:
-    """Return a whole decision; what was found is codes and their reasons, most severe first."""
+    """Return a whole decision; the reasons are pairs of code and text, most severe first."""
     return GuardDecision(
         action=Action(action),
         operation=operation,
         label=Label(label),
         standing=Standing(standing),
-        reasons=tuple(reason for _, reason in found),
-        codes=tuple(code for code, _ in found),
+        reasons=tuple(reason for _, reason in reasons),
+        codes=tuple(code for code, _ in reasons),
         policy=policy,
         message_id=message_id,
     )
 
 
-def said(run: Run) -> list[str]:
+def get_plain_results(run: Run) -> list[str]:
     """Return a result as a model got it, without volatile parts or a framework's frame."""
     return [plain(text) for text in run.texts]
 
@@ -97,7 +97,7 @@ def plain(text: str) -> str:
     # CrewAI's models are shown JSON, in which the text is one of the fields; and to an error's
     # text CrewAI adds the code once more.
     words = str(json.loads(text)["text"]) if text.startswith("{") else _CODE.sub("", text)
-    words = _ID.sub(lambda found: f"<{found[1]}>", words)
+    words = _ID.sub(lambda match: f"<{match[1]}>", words)
     return _TIME.sub("<time>", _NONCE.sub("<nonce>", words))
 
 
@@ -130,32 +130,32 @@ def accepted(to: str) -> str:
     return ACCEPTED.format(to=to)
 
 
-def held(to: str, made: GuardDecision) -> str:
+def held(to: str, guard_decision: GuardDecision) -> str:
     """Return the result of a send that waits for a human."""
-    return HELD.format(to=to, code=made.code, why=_why(made))
+    return HELD.format(to=to, code=guard_decision.code, why=_why(guard_decision))
 
 
-def _why(made: GuardDecision) -> str:
+def _why(guard_decision: GuardDecision) -> str:
     """Return the reasons as a model gets them: no name that a sender chose."""
-    reasons = "; ".join(made.reasons[:3])
+    reasons = "; ".join(guard_decision.reasons[:3])
     return reasons.replace("bank.com", "a domain").replace("example.com", "a domain")
 
 
-def refused(what: str, made: GuardDecision) -> str:
+def refused(what: str, guard_decision: GuardDecision) -> str:
     """Return the result of a send that was refused."""
-    return REFUSED.format(what=what, code=made.code, why=_why(made))
+    return REFUSED.format(what=what, code=guard_decision.code, why=_why(guard_decision))
 
 
-def waits(box: Inbox, made: GuardDecision) -> None:
+def waits(box: Inbox, guard_decision: GuardDecision) -> None:
     """Assert that the newest send waits for a human, who sees the decision."""
     mail = box.mails()[0]
     assert mail["status"] == "pending_send_approval"
     assert box.mail(mail["id"])["metadata"] == {
         "guard_action": "hold",
-        "guard_code": made.code,
-        "guard_label": made.label.value,
-        "guard_standing": made.standing.value,
-        "guard_reasons": "; ".join(made.reasons),
-        "guard_policy": made.policy,
+        "guard_code": guard_decision.code,
+        "guard_label": guard_decision.label.value,
+        "guard_standing": guard_decision.standing.value,
+        "guard_reasons": "; ".join(guard_decision.reasons),
+        "guard_policy": guard_decision.policy,
     }
     assert box.left() == []

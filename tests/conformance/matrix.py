@@ -84,15 +84,15 @@ def show(terminalreporter: Any) -> None:
 
 def page_tables() -> str:
     """Return what `docs/conformance.md` says of the suite, where every scenario holds."""
-    told = scenarios()
-    cells = {(driver, scenario): "ok" for driver in DRIVERS for scenario in told}
-    head, *body = rows(told, cells)
+    descriptions = scenarios()
+    cells = {(driver, scenario): "ok" for driver in DRIVERS for scenario in descriptions}
+    head, *body = rows(descriptions, cells)
     ways = ["Scenario", *(f"{kind.framework} `{kind.way}`" for kind in DRIVERS.values())]
     lines = [_line(ways), _line(["---"] * len(head))]
     lines += [_line([f"`{row[0]}`", *row[1:]]) for row in body]
     lines += ["", *footnotes(), *([""] if EXCEPTIONS else [])]
     lines += ["| Scenario | What happens |", "| --- | --- |"]
-    lines += [_line([f"`{name}`", said]) for name, said in told.items()]
+    lines += [_line([f"`{name}`", description]) for name, description in descriptions.items()]
     return "\n".join(lines)
 
 

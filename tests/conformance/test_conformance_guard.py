@@ -50,12 +50,12 @@ def test_guard_unauthenticated(driver: Driver, auto_box: Inbox) -> None:
     """Mail without proof is answered: `hold`, with the reasons for the reviewer; nothing leaves."""
     mail, agent = auto_box.receive(BODY), guarded(driver, auto_box)
     shown, sent = agent.run(read(mail), reply(mail))
-    made = decision("hold", "reply_email", "unauthenticated", UNPROVEN, message_id=mail["id"])
-    assert agent.decided() == made
+    expected = decision("hold", "reply_email", "unauthenticated", UNPROVEN, message_id=mail["id"])
+    assert agent.decided() == expected
     assert shown == in_the_core(auto_box, read(mail))
     assert "\nSender unauthenticated: " in shown
-    assert sent == held("ann@example.org", made)
-    waits(auto_box, made)
+    assert sent == held("ann@example.org", expected)
+    waits(auto_box, expected)
 
 
 def test_guard_failed(driver: Driver, auto_box: Inbox) -> None:
@@ -65,11 +65,11 @@ def test_guard_failed(driver: Driver, auto_box: Inbox) -> None:
     fetch = "download_attachment", {"email_id": mail["id"], "filename": "invoice.txt"}
     shown, file, sent = agent.run(read(mail), fetch, reply(mail))
     why = "the sender is failed: DMARC fail: the policy of bank.com is reject"
-    kept, made = agent.decisions
+    kept, decisions = agent.decisions
     assert kept == decision(
         "refuse", "download_attachment", "failed", ("sender_failed", why), message_id=mail["id"]
     )
-    assert made == decision(
+    assert decisions == decision(
         "refuse",
         "reply_email",
         "failed",
@@ -79,7 +79,7 @@ def test_guard_failed(driver: Driver, auto_box: Inbox) -> None:
     assert shown == in_the_core(auto_box, read(mail))
     assert file == in_the_core(auto_box, fetch)
     assert BODY not in shown + file
-    assert sent == refused(REPLY, made)
+    assert sent == refused(REPLY, decisions)
     assert auto_box.mails() == []
 
 
@@ -107,16 +107,16 @@ def test_guard_reply_to(driver: Driver, auto_box: Inbox) -> None:
     mail = auto_box.receive_proven(BODY, Reply_To="eve@example.net")
     agent = guarded(driver, auto_box)
     _, sent = agent.run(read(mail), reply(mail))
-    made = decision(
+    expected = decision(
         "hold",
         "reply_email",
         "authenticated",
         ("reply_to_differs", "Reply-To is not the address in From"),
         message_id=mail["id"],
     )
-    assert agent.decided() == made
-    assert sent == held("eve@example.net", made)
-    waits(auto_box, made)
+    assert agent.decided() == expected
+    assert sent == held("eve@example.net", expected)
+    waits(auto_box, expected)
 
 
 def test_guard_automatic(driver: Driver, auto_box: Inbox) -> None:
@@ -150,10 +150,10 @@ def test_guard_reply_all(driver: Driver, auto_box: Inbox) -> None:
     """Proven mail with a stranger in Cc, answered to all: `hold`; to its sender alone: `allow`."""
     mail, agent = auto_box.receive_proven(BODY, Cc="eve@example.net"), guarded(driver, auto_box)
     _, to_all = agent.run(read(mail), reply(mail, reply_all=True))
-    made = decision("hold", "reply_email", "authenticated", STRANGER, message_id=mail["id"])
-    assert agent.decided() == made
-    assert to_all == held("ann@example.com", made)
-    waits(auto_box, made)
+    expected = decision("hold", "reply_email", "authenticated", STRANGER, message_id=mail["id"])
+    assert agent.decided() == expected
+    assert to_all == held("ann@example.com", expected)
+    waits(auto_box, expected)
     (to_one,) = agent.run(reply(mail))
     assert agent.decided().action == "allow"
     assert to_one == accepted("ann@example.com")
@@ -164,7 +164,7 @@ def test_guard_strict(driver: Driver, auto_box: Inbox) -> None:
     proven, unproven = auto_box.receive_proven(BODY), auto_box.receive(BODY)
     agent = guarded(driver, auto_box, policy="strict")
     first, second, sent = agent.run(read(proven), read(unproven), reply(proven))
-    made = decision(
+    expected = decision(
         "hold",
         "reply_email",
         "authenticated",
@@ -173,21 +173,21 @@ def test_guard_strict(driver: Driver, auto_box: Inbox) -> None:
         message_id=proven["id"],
         policy="strict",
     )
-    assert agent.decided() == made
+    assert agent.decided() == expected
     assert first == in_the_core(auto_box, read(proven), policy="strict")
     assert second == in_the_core(auto_box, read(unproven), policy="strict")
     assert (BODY in first, BODY in second) == (True, False)
-    assert sent == held("ann@example.com", made)
-    waits(auto_box, made)
+    assert sent == held("ann@example.com", expected)
+    waits(auto_box, expected)
 
 
 def test_guard_off(driver: Driver, auto_box: Inbox) -> None:
     """Code turns the guard off, and even a forgery is answered; a model's argument cannot."""
     mail = auto_box.receive(BODY, sender="ceo@bank.com")
     agent = guarded(driver, auto_box)
-    asked, sent = agent.run(reply(mail, policy="off"), reply(mail))
+    results, sent = agent.run(reply(mail, policy="off"), reply(mail))
     assert agent.decided().action == "refuse"
-    assert "policy" in asked
+    assert "policy" in results
     assert sent.startswith("Error (refused_by_guard)")
     assert auto_box.mails() == []
     open_agent = guarded(driver, auto_box, policy="off")

@@ -15,13 +15,15 @@ def test_the_page_holds_the_suites_tables() -> None:
 
 
 def test_every_scenario_has_a_description() -> None:
-    told = matrix.scenarios()
-    assert all(told.values()), [name for name, said in told.items() if not said]
+    descriptions = matrix.scenarios()
+    assert all(descriptions.values()), [
+        name for name, description in descriptions.items() if not description
+    ]
 
 
 def test_an_exception_is_of_a_driver_and_a_scenario_and_has_a_reason() -> None:
-    told = matrix.scenarios()
+    descriptions = matrix.scenarios()
     for (driver, scenario), reason in matrix.EXCEPTIONS.items():
         assert driver in DRIVERS
-        assert scenario in told
+        assert scenario in descriptions
         assert reason.endswith(".")

@@ -152,10 +152,10 @@ class Watched(FaultyTransport):
         self.waits = threading.Event()
 
     def _fault(self, request: httpx.Request) -> Fault | None:
-        found = super()._fault(request)
+        fault = super()._fault(request)
         if len(self.requests) >= 3:
             self.waits.set()
-        return found
+        return fault
 
 
 def test_wait_for_email(driver: Driver, box: Inbox) -> None:

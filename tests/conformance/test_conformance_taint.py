@@ -39,8 +39,8 @@ def open_store(tmp_path: Path) -> Iterator[Callable[[], SqliteSessionStore]]:
         return stores[-1]
 
     yield another
-    for one in stores:
-        one.close()
+    for first_session in stores:
+        first_session.close()
 
 
 def conversations(box: Inbox) -> list[str]:
@@ -93,14 +93,17 @@ def test_guard_escapes(driver: Driver, auto_box: Inbox) -> None:
 def test_guard_declared(driver: Driver, auto_box: Inbox) -> None:
     """The same to an address that code declared, for all conversations or for one: `allow`."""
     mail, agent = auto_box.receive_proven(TO_EVE), guarded(driver, auto_box)
-    one, two, three = conversations(auto_box)
-    agent.toolkit.declare_recipients([EVE], session_id=one)
+    first_session, second_session, three = conversations(auto_box)
+    agent.toolkit.declare_recipients([EVE], session_id=first_session)
     allowed = decision("allow", "send_email", "authenticated")
-    expected = {one: (allowed, accepted(EVE)), two: (FROM_PROVEN, held(EVE, FROM_PROVEN))}
-    for session, (made, told) in expected.items():
+    expected = {
+        first_session: (allowed, accepted(EVE)),
+        second_session: (FROM_PROVEN, held(EVE, FROM_PROVEN)),
+    }
+    for session, (decisions, results) in expected.items():
         _, sent = agent.run(read(mail), send(EVE), session=session)
-        assert agent.decided() == made
-        assert sent == told
+        assert agent.decided() == decisions
+        assert sent == results
     agent.toolkit.declare_recipients([EVE.upper()])
     _, sent = agent.run(read(mail), send(EVE), session=three)
     assert agent.decided() == allowed
@@ -112,13 +115,13 @@ def test_guard_declared(driver: Driver, auto_box: Inbox) -> None:
 def test_guard_second_run(driver: Driver, auto_box: Inbox) -> None:
     """What a run was shown holds the sends of the conversation's next run, and of no other's."""
     mail, agent = auto_box.receive("Hello."), guarded(driver, auto_box)
-    one, two, _ = conversations(auto_box)
-    agent.run(read(mail), session=one)
-    (sent,) = agent.run(send(BOB), session=one)
+    first_session, second_session, _ = conversations(auto_box)
+    agent.run(read(mail), session=first_session)
+    (sent,) = agent.run(send(BOB), session=first_session)
     assert agent.decided() == AFTER_UNPROVEN
     assert sent == held(BOB, AFTER_UNPROVEN)
     waits(auto_box, AFTER_UNPROVEN)
-    (sent,) = agent.run(send(BOB), session=two)
+    (sent,) = agent.run(send(BOB), session=second_session)
     assert agent.decided() == UNTAINTED
     assert sent == accepted(BOB)
 
@@ -126,12 +129,12 @@ def test_guard_second_run(driver: Driver, auto_box: Inbox) -> None:
 def test_guard_reset(driver: Driver, auto_box: Inbox) -> None:
     """Code resets a conversation, whose next run starts untainted; another's taint stays."""
     mail, agent = auto_box.receive("Hello."), guarded(driver, auto_box)
-    one, two, _ = conversations(auto_box)
-    for session in (one, two):
+    first_session, second_session, _ = conversations(auto_box)
+    for session in (first_session, second_session):
         agent.run(read(mail), session=session)
-    agent.toolkit.reset(one)
-    agent.run(send(BOB), session=one)
-    agent.run(send(BOB), session=two)
+    agent.toolkit.reset(first_session)
+    agent.run(send(BOB), session=first_session)
+    agent.run(send(BOB), session=second_session)
     assert agent.decisions == [UNTAINTED, AFTER_UNPROVEN]
     assert len(auto_box.left()) == 1
 
@@ -140,20 +143,20 @@ def test_guard_shared_store(
     driver: Driver, auto_box: Inbox, open_store: Callable[[], SqliteSessionStore]
 ) -> None:
     """Another toolkit on the same store continues a conversation: its taint, its declarations."""
-    mail, one = auto_box.receive(TO_EVE), conversations(auto_box)[0]
+    mail, first_session = auto_box.receive(TO_EVE), conversations(auto_box)[0]
     first, second, stranger = (
         guarded(driver, auto_box, store=open_store()),
         guarded(driver, auto_box, store=open_store()),
         guarded(driver, auto_box),
     )
-    first.run(read(mail), session=one)
-    first.toolkit.declare_recipients([BOB], session_id=one)
-    to_eve, to_bob = second.run(send(EVE), send(BOB), session=one)
+    first.run(read(mail), session=first_session)
+    first.toolkit.declare_recipients([BOB], session_id=first_session)
+    to_eve, to_bob = second.run(send(EVE), send(BOB), session=first_session)
     # The address needs no leave any more; that the conversation holds such mail still does.
     declared = decision("hold", "send_email", "unauthenticated", TAINTED)
     assert second.decisions == [AFTER_UNPROVEN, declared]
     assert to_eve == held(EVE, AFTER_UNPROVEN)
     assert to_bob == held(BOB, declared)
     assert auto_box.left() == []
-    stranger.run(send(BOB), session=one)
+    stranger.run(send(BOB), session=first_session)
     assert stranger.decided() == UNTAINTED

@@ -90,9 +90,11 @@ def test_a_change_breaks_clients_and_its_reverse_does_not(
 ) -> None:
     changed = copy.deepcopy(document)
     change(changed)
-    assert [found for found in compare(document, changed) if found.location == location]
-    assert all(found.breaking for found in compare(document, changed))
-    assert not any(found.breaking for found in compare(changed, document))
+    assert [
+        difference for difference in compare(document, changed) if difference.location == location
+    ]
+    assert all(difference.breaking for difference in compare(document, changed))
+    assert not any(difference.breaking for difference in compare(changed, document))
 
 
 def test_equal_documents_have_no_changes(document: Json) -> None:

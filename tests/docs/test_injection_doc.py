@@ -30,7 +30,7 @@ def _rows(text: str) -> list[list[str]]:
 
 def _ends(policy: PolicyName) -> dict[str, str]:
     case = Case(Evidence.AUTHENTICATED, policy, MODES[0])
-    return {found.attack.name: found.end for found in run_own_attacks(case, SOME)}
+    return {finding.attack.name: finding.end for finding in run_own_attacks(case, SOME)}
 
 
 def test_page_lists_exactly_the_attacks() -> None:
@@ -89,9 +89,11 @@ def test_the_tables_replace_what_stood_between_the_marks(tmp_path: Path) -> None
     page = tmp_path / "page.md"
     page.write_text(f"Before.\n{BEGIN}\nold\n{END}\nAfter.\n", "utf-8")
     case = Case(Evidence.FAILED, "off", MODES[0])
-    found = Results(about=["a machine"], own=[Finding(attack, case, "left") for attack in ATTACKS])
-    write(found, page)
-    assert page.read_text("utf-8") == f"Before.\n{BEGIN}\n{render(found)}\n{END}\nAfter.\n"
+    results = Results(
+        about=["a machine"], own=[Finding(attack, case, "left") for attack in ATTACKS]
+    )
+    write(results, page)
+    assert page.read_text("utf-8") == f"Before.\n{BEGIN}\n{render(results)}\n{END}\nAfter.\n"
 
 
 def test_the_page_names_every_option_of_the_script() -> None:

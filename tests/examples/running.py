@@ -63,10 +63,10 @@ def run(name: str, *arguments: str, env: dict[str, str], folder: Path, status: i
 
 def held(server: ServerUnderTest, subject: str) -> dict[str, object]:
     """Return the message of that subject that awaits a human; nothing must have left."""
-    found = server.wait_for_message(subject, direction="outbound")
-    assert found["status"] == "pending_send_approval"
+    message = server.wait_for_message(subject, direction="outbound")
+    assert message["status"] == "pending_send_approval"
     assert server.outbox() == []
-    return found
+    return message
 
 
 def answers_the_newest(body: str = "It is on its way.") -> Script:
@@ -74,13 +74,13 @@ def answers_the_newest(body: str = "It is on its way.") -> Script:
 
     def script(conversation: Conversation) -> Turn:
         texts = [result.text for result in conversation.results]
-        found = ID.search(texts[0]) if texts else None
-        if found is None:
+        match = ID.search(texts[0]) if texts else None
+        if match is None:
             return call("check_inbox", limit=1)
         if len(texts) == 1:
-            return call("read_email", email_id=found[0])
+            return call("read_email", email_id=match[0])
         if len(texts) == 2:
-            return call("reply_email", email_id=found[0], body=body)
+            return call("reply_email", email_id=match[0], body=body)
         return say("Answered.")
 
     return script

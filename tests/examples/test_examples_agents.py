@@ -84,12 +84,12 @@ def test_a_crews_writer_answers_what_its_researcher_read(
         offered.append(set(conversation.tool_names))
         texts = [result.text for result in conversation.results]
         if conversation.offered("check_inbox"):
-            found = ID.search(texts[0]) if texts else None
-            if found is None:
+            match = ID.search(texts[0]) if texts else None
+            if match is None:
                 return call("check_inbox", limit=1)
             if len(texts) == 1:
-                return call("read_email", email_id=found[0])
-            return say(f"Final Answer: {found[0]} asks where order 7 is.")
+                return call("read_email", email_id=match[0])
+            return say(f"Final Answer: {match[0]} asks where order 7 is.")
         if not texts:
             (email_id,) = set(ID.findall(conversation.last_user_text))
             return call("reply_email", email_id=email_id, body="It left on Monday.")
@@ -123,8 +123,8 @@ def test_a_teams_clerk_answers_what_its_researcher_read(
         if conversation.offered("reply_email"):
             if texts:
                 return say("Held for approval.")
-            found = ID.findall(conversation.last_user_text)
-            return call("reply_email", email_id=found[0], body="It left on Monday.")
+            matches = ID.findall(conversation.last_user_text)
+            return call("reply_email", email_id=matches[0], body="It left on Monday.")
         return leader(conversation)
 
     with ScriptedModel(script) as model:
@@ -142,13 +142,13 @@ def test_a_reviewer_agent_decides_with_its_own_key(
 
     def script(conversation: Conversation) -> Turn:
         texts = [result.text for result in conversation.results]
-        found = ID.search(texts[0]) if texts else None
-        if found is None:
+        match = ID.search(texts[0]) if texts else None
+        if match is None:
             return call("list_pending")
         if len(texts) == 1:
-            return call("read_email", email_id=found[0])
+            return call("read_email", email_id=match[0])
         if len(texts) == 2:
-            return call("decide_email", email_id=found[0], decision=decision, reason="By the rule.")
+            return call("decide_email", email_id=match[0], decision=decision, reason="By the rule.")
         return say("Reviewed.")
 
     reviewer = {"MULTIMAIL_REVIEWER_KEY": server.keys.reviewer, "MULTIMAIL_API_KEY": ""}
@@ -159,7 +159,7 @@ def test_a_reviewer_agent_decides_with_its_own_key(
         assert "send_email" not in str(model.requests[0]["tools"])
     assert "Reviewed." in printed
     status = {"approve": "sent", "reject": "rejected"}[decision]
-    server.wait_for_message(lambda one: one["id"] == sent.id, direction="outbound", status=status)
+    server.wait_for_message(lambda row: row["id"] == sent.id, direction="outbound", status=status)
     assert len(server.outbox()) == left
 
 

@@ -33,13 +33,13 @@ def test_another_process_decides_on_what_one_process_left_waiting(
         reply = held(server, "Re: Order 7")
         assert "ticket-1 waits for a decision" in printed
         assert "It is on its way." in printed
-        asked = len(model.requests)
+        before = len(model.requests)
     reviewer = {**agent, "MULTIMAIL_REVIEWER_KEY": server.keys.reviewer, "MULTIMAIL_API_KEY": ""}
     run(NAME, verb, "ticket-1", env=reviewer, folder=tmp_path)
     decided = server.wait_for_message("Re: Order 7", direction="outbound", status=status)
     assert decided["id"] == reply["id"]
     assert len(server.outbox()) == (status == "sent")
-    assert len(model.requests) == asked
+    assert len(model.requests) == before
     again = run(NAME, verb, "ticket-1", env=reviewer, folder=tmp_path, status=1)
     assert "ticket-1 does not wait" in again
 

@@ -36,8 +36,8 @@ def marks(framework: str) -> list[pytest.MarkDecorator]:
 
 def find_framework(path: Path) -> str | None:
     """Return the framework that a module of tests is about, by its name."""
-    found = [name for name in (*TOGETHER, *APART) if f"_{name}" in path.stem]
-    return found[0] if found else None
+    names = [name for name in (*TOGETHER, *APART) if f"_{name}" in path.stem]
+    return names[0] if names else None
 
 
 FRAMEWORKS = [pytest.param(name, marks=marks(name)) for name in (*TOGETHER, *APART)]

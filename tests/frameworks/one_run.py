@@ -11,7 +11,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-asked: set[str] = set()
+addresses: set[str] = set()
 REPORT = "asked for: "
 
 
@@ -19,16 +19,18 @@ def record(event: str, arguments: tuple[Any, ...]) -> None:
     """Write down who is looked up and who is connected to."""
     if event == "socket.connect":
         address = arguments[1]
-        asked.add(str(address[0]) if isinstance(address, tuple) else f"unix:{address!r}")
+        addresses.add(str(address[0]) if isinstance(address, tuple) else f"unix:{address!r}")
     elif event == "socket.sendto":
-        asked.add(str(arguments[1][0]))
+        addresses.add(str(arguments[1][0]))
     elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        asked.add(arguments[0].decode() if isinstance(arguments[0], bytes) else str(arguments[0]))
+        addresses.add(
+            arguments[0].decode() if isinstance(arguments[0], bytes) else str(arguments[0])
+        )
 
 
 def report() -> None:
     """Print what was written down."""
-    sys.stdout.write("\n" + REPORT + json.dumps(sorted(asked)) + "\n")
+    sys.stdout.write("\n" + REPORT + json.dumps(sorted(addresses)) + "\n")
 
 
 if __name__ == "__main__":

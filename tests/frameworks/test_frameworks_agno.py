@@ -92,12 +92,12 @@ async def test_each_way_has_its_own_client(box: Inbox, way: str) -> None:
 async def test_it_is_a_toolkit_of_agno(box: Inbox, options: Any) -> None:
     toolkit = MultiMailToolkit(**options)
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    for one, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
-        assert isinstance(one, AgnoToolkit)
+    for kit, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
+        assert isinstance(kit, AgnoToolkit)
         names = [spec.name for spec in catalogue]
-        assert list(one.functions) == list(one.async_functions) == names
-        assert [function.name for function in one.get_tools()] == names
-        assert not any(function.cache_results for function in one.get_tools())
+        assert list(kit.functions) == list(kit.async_functions) == names
+        assert [function.name for function in kit.get_tools()] == names
+        assert not any(function.cache_results for function in kit.get_tools())
 
 
 def test_tools_are_chosen_by_name(options: Any) -> None:
@@ -179,19 +179,19 @@ async def test_members_of_a_team_send_the_same_once(
     first = MultiMailToolkit(**options)
     second = first if shared else MultiMailToolkit(**options)
     with (
-        model(call("send_email", **SEND)) as one,
+        model(call("send_email", **SEND)) as kit,
         model(call("send_email", **SEND)) as two,
         model(*delegating("ann", "bob")) as leader,
     ):
         members: Any = [
-            build_agent(one, first, id="ann", name="Ann"),
+            build_agent(kit, first, id="ann", name="Ann"),
             build_agent(two, second, id="bob", name="Bob"),
         ]
         team = Team(members=members, model=agno_model(leader))
         done = await start(team, way)
     assert done.content == "Done."
     (mail,) = box.mails()
-    assert MESSAGE_ID.findall(results(one)[-1])[0] == mail["id"]
+    assert MESSAGE_ID.findall(results(kit)[-1])[0] == mail["id"]
     assert MESSAGE_ID.findall(results(two)[-1])[0] == mail["id"]
     assert re.search(r"nothing|already|before", results(two)[-1], re.IGNORECASE)
 

@@ -99,8 +99,8 @@ def test_a_paused_run_that_another_worker_resumes_stays_tainted(
         paused: Any = worker().run(TASK, session_id="ticket-17")
         assert paused.is_paused
         assert decisions == []
-        for one in paused.active_requirements:
-            one.confirm()
+        for requirement in paused.active_requirements:
+            requirement.confirm()
         worker().continue_run(
             run_id=paused.run_id, requirements=paused.requirements, session_id="ticket-17"
         )

@@ -58,9 +58,9 @@ def tool(toolkit: MultiMailToolkit | MultiMailApproverToolkit, name: str) -> Bas
     return next(tool for tool in toolkit.get_tools() if tool.name == name)
 
 
-async def run(one: BaseTool[Any, Any], **arguments: Any) -> ToolResult:
+async def run(base_tool: BaseTool[Any, Any], **arguments: Any) -> ToolResult:
     """Run a tool as a loop of one's own does."""
-    result = await one.run_json(arguments, CancellationToken())
+    result = await base_tool.run_json(arguments, CancellationToken())
     assert isinstance(result, ToolResult)
     return result
 
@@ -80,15 +80,15 @@ async def test_a_result_is_facts_for_code_and_text_for_the_model(
     box: Inbox, toolkit: MultiMailToolkit
 ) -> None:
     mail = box.receive_proven("Do it now!")
-    one = tool(toolkit, "read_email")
-    result = await run(one, email_id=mail["id"])
+    read_email = tool(toolkit, "read_email")
+    result = await run(read_email, email_id=mail["id"])
     assert result.data["body"].strip() == "Do it now!"
     assert result.data["trust"]["label"] == "authenticated"
-    assert "Do it now!" in fenced(one.return_value_as_string(result))
+    assert "Do it now!" in fenced(read_email.return_value_as_string(result))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ({"email_id": "msg_unknown"}, "not_found", "msg_unknown"),
         ({"email_id": 7}, "invalid_arguments", "email_id"),
@@ -97,13 +97,13 @@ async def test_a_result_is_facts_for_code_and_text_for_the_model(
     ],
 )
 async def test_an_error_has_a_code_for_code_and_a_text_for_the_model(
-    toolkit: MultiMailToolkit, arguments: Any, code: str, said: str
+    toolkit: MultiMailToolkit, arguments: Any, code: str, message: str
 ) -> None:
-    one = tool(toolkit, "read_email")
-    with pytest.raises(MultiMailToolError, match=said) as caught:
-        await one.run_json(arguments, CancellationToken())
+    read_email = tool(toolkit, "read_email")
+    with pytest.raises(MultiMailToolError, match=message) as caught:
+        await read_email.run_json(arguments, CancellationToken())
     assert caught.value.error.code == code
-    in_workbench = await toolkit.get_workbench().call_tool(one.name, arguments)
+    in_workbench = await toolkit.get_workbench().call_tool(read_email.name, arguments)
     assert in_workbench.is_error
     assert in_workbench.to_text() == str(caught.value)
 
@@ -129,10 +129,10 @@ class Watched(FaultyTransport):
         self.waits = asyncio.Event()
 
     def _fault(self, request: httpx.Request) -> Fault | None:
-        found = super()._fault(request)
+        fault = super()._fault(request)
         if len(self.requests) >= 3:
             self.waits.set()
-        return found
+        return fault
 
 
 async def test_a_token_cancels_a_call_that_waits(box: Inbox) -> None:
@@ -146,9 +146,9 @@ async def test_a_token_cancels_a_call_that_waits(box: Inbox) -> None:
         token.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        asked = len(way.requests)
+        before = len(way.requests)
         assert (await run(tool(toolkit, "check_inbox"))).ok
-        assert len(way.requests) == asked + 1
+        assert len(way.requests) == before + 1
 
 
 async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(

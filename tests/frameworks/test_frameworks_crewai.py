@@ -103,10 +103,10 @@ def test_a_failure_is_recorded_with_the_task(box: Inbox, tools: dict[str, BaseTo
     with model(call("read_email", email_id="msg_none"), call("check_inbox")) as served:
         done: Any = crew(served, tools.values()).kickoff()
     (failure,) = done.tasks_output[0].tool_failures
-    told = failure.failure
-    assert (failure.tool_name, told.code, told.retryable) == ("read_email", "not_found", False)
-    said, _ = tool_messages(served)
-    assert said.startswith("Error (not_found): ")
+    error = failure.failure
+    assert (failure.tool_name, error.code, error.retryable) == ("read_email", "not_found", False)
+    message, _ = tool_messages(served)
+    assert message.startswith("Error (not_found): ")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -142,7 +142,7 @@ def test_a_copy_works_on_the_same_mailbox(box: Inbox, tools: dict[str, BaseTool]
             ways: Any = {
                 "deepcopy": copy.deepcopy,
                 "copy": copy.copy,
-                "model_copy": lambda one: one.model_copy(deep=True),
+                "model_copy": lambda original: original.model_copy(deep=True),
             }
             crew(served, [ways[how](tool) for tool in tools.values()]).kickoff()
     assert [mail["subject"] for mail in box.mails()] == ["Offer"]

@@ -49,8 +49,8 @@ def test_a_task_in_a_thread_of_its_own_is_of_the_same_conversation(
         writer = crew_agent(second, toolkit.get_tools(), max_execution_time=60)
         facts: Any = {"description": TASK, "expected_output": "A word."}
         looked = Task(**facts, agent=reader, async_execution=True)
-        told = Task(**facts, agent=writer, context=[looked])
-        Crew(agents=[reader, writer], tasks=[looked, told], verbose=False).kickoff()
+        second_task = Task(**facts, agent=writer, context=[looked])
+        Crew(agents=[reader, writer], tasks=[looked, second_task], verbose=False).kickoff()
     assert [decision.code for decision in decisions] == ["recipient_from_mail"]
     assert auto_box.left() == []
 
@@ -134,5 +134,5 @@ def test_refusal_is_recorded_with_the_task_and_passed_to_code(
         done: Any = crew(served, toolkit.get_tools()).kickoff()
     (failure,) = done.tasks_output[0].tool_failures
     assert (failure.failure.code, failure.failure.retryable) == ("refused_by_guard", False)
-    (told,) = decisions
-    assert (told.action, told.message_id) == ("refuse", mail["id"])
+    (decision,) = decisions
+    assert (decision.action, decision.message_id) == ("refuse", mail["id"])

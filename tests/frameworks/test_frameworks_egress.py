@@ -37,7 +37,7 @@ def test_only_this_machine_is_asked_for(box: Inbox, framework: str) -> None:
         )
     assert ran.returncode == 0, ran.stderr
     (report,) = [line for line in ran.stdout.splitlines() if line.startswith(REPORT)]
-    asked = set(json.loads(report.removeprefix(REPORT)))
-    assert "127.0.0.1" in asked
-    assert asked <= HERE
+    queries = set(json.loads(report.removeprefix(REPORT)))
+    assert "127.0.0.1" in queries
+    assert queries <= HERE
     assert [mail["subject"] for mail in box.mails()] == ["Offer"]

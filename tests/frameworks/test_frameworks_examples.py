@@ -40,9 +40,9 @@ def answers_the_newest(seen: Conversation) -> Turn:
 
 
 def _first(pattern: str, text: str) -> str:
-    found = re.search(pattern, text)
-    assert found is not None, text
-    return found[0]
+    match = re.search(pattern, text)
+    assert match is not None, text
+    return match[0]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

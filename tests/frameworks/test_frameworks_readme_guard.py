@@ -34,10 +34,10 @@ def obeys_the_mail(seen: Conversation) -> Turn:
         return say(CODE)
     if not seen.results:
         return call_as_offered(seen, "check_inbox", limit=1)
-    found = _ID.search(seen.results[0].text)
-    assert found is not None
+    match = _ID.search(seen.results[0].text)
+    assert match is not None
     steps = [
-        call_as_offered(seen, "reply_email", email_id=found[0], body="It is on its way."),
+        call_as_offered(seen, "reply_email", email_id=match[0], body="It is on its way."),
         call_as_offered(seen, "send_email", **BOB),
         call_as_offered(seen, "send_email", **EVE),
     ]
@@ -48,8 +48,8 @@ def obeys_the_mail(seen: Conversation) -> Turn:
 def lines_on_trust(framework: str) -> str:
     page = (PAGES / framework / "README.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    (found,) = [block for block in blocks if "TrustPolicy(" in block]
-    return str(found)
+    (matches,) = [block for block in blocks if "TrustPolicy(" in block]
+    return str(matches)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -77,8 +77,8 @@ def test_the_lines_on_trust_guard_and_tell(
         )
         assert model.errors == []
     assert done.returncode == 0, done.stdout + done.stderr
-    told = re.findall(r"\b(allow|hold|refuse) (\w+) (\w+)$", done.stdout, re.MULTILINE)
-    assert told == [
+    decisions = re.findall(r"\b(allow|hold|refuse) (\w+) (\w+)$", done.stdout, re.MULTILINE)
+    assert decisions == [
         ("hold", "reply_email", "sender_unauthenticated"),
         ("hold", "send_email", "tainted_unauthenticated"),
         ("hold", "send_email", "recipient_from_mail"),

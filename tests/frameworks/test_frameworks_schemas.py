@@ -40,9 +40,9 @@ GEMINI = frozenset(
 @pytest.fixture(scope="module")
 def wire() -> dict[str, dict[str, list[Json]]]:
     """Run an agent and an approver of each framework for one turn; return what was offered."""
-    found: dict[str, dict[str, list[Json]]] = {}
+    schemas: dict[str, dict[str, list[Json]]] = {}
     for framework in HERE:
-        found[framework] = {}
+        schemas[framework] = {}
         for who, catalogue in (("agent", AGENT_TOOLS), ("approver", APPROVER_TOOLS)):
             with model(last=last_turn(framework)) as served:
                 RUNS[framework](served, OPTIONS, approver=who == "approver")
@@ -50,8 +50,8 @@ def wire() -> dict[str, dict[str, list[Json]]]:
             offered = [tool["function"] for tool in served.requests[0]["tools"]]
             ours = [tool for tool in offered if _own_name(tool) in place]
             # Agno puts tools into an order of its own.
-            found[framework][who] = sorted(ours, key=lambda one: place[_own_name(one)])
-    return found
+            schemas[framework][who] = sorted(ours, key=lambda schema: place[_own_name(schema)])
+    return schemas
 
 
 def _own_name(tool: Json) -> str:
@@ -65,8 +65,8 @@ def _schemas(schema: Any) -> Iterator[Json]:
     inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ())]
     if isinstance(schema.get("items"), dict):
         inner.append(schema["items"])
-    for one in inner:
-        yield from _schemas(one)
+    for part in inner:
+        yield from _schemas(part)
 
 
 def _all(wire: Mapping[str, Mapping[str, list[Json]]], framework: str) -> list[Json]:

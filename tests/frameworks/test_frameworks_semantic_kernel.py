@@ -49,9 +49,9 @@ def toolkit(box: Inbox) -> MultiMailToolkit:
 @pytest.fixture
 def kernel(toolkit: MultiMailToolkit) -> Kernel:
     """A kernel with the plugin."""
-    made = Kernel()
-    made.add_plugin(toolkit.get_plugin())
-    return made
+    instance = Kernel()
+    instance.add_plugin(toolkit.get_plugin())
+    return instance
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ async def test_a_stream_is_the_same_result(box: Inbox, kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ({"email_id": "msg_unknown"}, "not_found", "msg_unknown"),
         ({"email_id": 7}, "invalid_arguments", "email_id"),
@@ -124,11 +124,11 @@ async def test_a_stream_is_the_same_result(box: Inbox, kernel: Kernel) -> None:
     ],
 )
 async def test_an_error_is_a_result(
-    kernel: Kernel, arguments: dict[str, Any], code: str, said: str
+    kernel: Kernel, arguments: dict[str, Any], code: str, message: str
 ) -> None:
     result = await invoke(kernel, "read_email", **arguments)
     assert str(result).startswith(f"Error ({code}): ")
-    assert said in str(result)
+    assert message in str(result)
     assert not result.metadata["ok"]
     assert result.metadata["error"]["code"] == code
 
@@ -237,9 +237,9 @@ async def test_the_key_is_in_nothing_that_is_shown(
         with model(calls("check_inbox"), calls("check_inbox")) as served:
             agent = kernel_agent(served, [plugin])
             await agent.get_response(TASK, thread=thread)
-    said = [message async for message in thread.get_messages()]
+    messages = [message async for message in thread.get_messages()]
     shown = [repr(toolkit), repr(plugin), plugin.model_dump_json(exclude_none=True), repr(agent)]
-    shown += [repr(said), ChatHistory(messages=said).serialize(), str(served.requests)]
+    shown += [repr(messages), ChatHistory(messages=messages).serialize(), str(served.requests)]
     shown += [record.getMessage() for record in caplog.records]
     assert "check_inbox" in str(shown)
     assert not [text for text in shown if box.agent_key in text]

@@ -19,9 +19,9 @@ from smolagents_multimail import MultiMailApproverToolkit, MultiMailToolkit, Rep
 @pytest.fixture
 def toolkit(box: Inbox) -> Iterator[MultiMailToolkit]:
     """The agent's toolkit."""
-    made = MultiMailToolkit(box.agent_key, base_url=box.server.url)
-    yield made
-    made.close()
+    kit = MultiMailToolkit(box.agent_key, base_url=box.server.url)
+    yield kit
+    kit.close()
 
 
 def code(*lines: str) -> Turn:
@@ -46,10 +46,10 @@ def test_they_pass_the_frameworks_own_checks(box: Inbox, toolkit: MultiMailToolk
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     assert [tool.name for tool in toolkit.get_tools()] == [spec.name for spec in AGENT_TOOLS]
     assert [tool.name for tool in approver.get_tools()] == [spec.name for spec in APPROVER_TOOLS]
-    for one in [*toolkit.get_tools(), *approver.get_tools()]:
-        assert isinstance(one, Tool)
-        one.validate_arguments()
-        assert one.output_type == "object"
+    for agent_tool in [*toolkit.get_tools(), *approver.get_tools()]:
+        assert isinstance(agent_tool, Tool)
+        agent_tool.validate_arguments()
+        assert agent_tool.output_type == "object"
 
 
 def test_a_collection_holds_the_same(toolkit: MultiMailToolkit) -> None:
@@ -59,14 +59,14 @@ def test_a_collection_holds_the_same(toolkit: MultiMailToolkit) -> None:
 
 
 def test_descriptions_say_what_the_prompt_leaves_out(toolkit: MultiMailToolkit) -> None:
-    for spec, one in zip(AGENT_TOOLS, toolkit.get_tools(), strict=True):
+    for spec, agent_tool in zip(AGENT_TOOLS, toolkit.get_tools(), strict=True):
         needed = spec.schema().get("required", [])
-        inputs: Any = one.inputs
+        inputs: Any = agent_tool.inputs
         for name, shape in inputs.items():
-            said = shape["description"]
-            assert said.startswith("List of text. ") == (shape["type"] == "array")
-            assert all(choice in said for choice in shape.get("enum", ()))
-            says_so = "Default" in said or said.endswith(" Optional.")
+            description = shape["description"]
+            assert description.startswith("List of text. ") == (shape["type"] == "array")
+            assert all(choice in description for choice in shape.get("enum", ()))
+            says_so = "Default" in description or description.endswith(" Optional.")
             assert says_so == (name not in needed), (spec.name, name)
             assert ("nullable" in shape) == (name not in needed)
 

@@ -74,10 +74,10 @@ def test_code_sees_the_decision_in_a_result_also_of_a_refusal(
         agent: Any = CodeAgent(
             tools=toolkit.get_tools(), model=smol_model(served), verbosity_level=0
         )
-        found = agent.run(TASK)
-    (told,) = decisions
-    assert found == told.as_data()
-    assert found["action"] == "refuse"
+        result = agent.run(TASK)
+    (decision,) = decisions
+    assert result == decision.as_data()
+    assert result["action"] == "refuse"
 
 
 @pytest.mark.parametrize("reach", REACHES)

@@ -51,10 +51,10 @@ def errors(*command: str) -> list[str]:
     return [line.strip() for line in done.stdout.splitlines() if " error: " in line]
 
 
-def expect_only(found: list[str], mistakes: Path) -> None:
+def expect_only(lines: list[str], mistakes: Path) -> None:
     """Assert that a checker complains of the mistakes and of nothing else."""
-    assert [line for line in found if mistakes.name not in line] == []
-    assert {int(line.split(f"{mistakes.name}:")[1].split(":")[0]) for line in found} == {3, 4, 5}
+    assert [line for line in lines if mistakes.name not in line] == []
+    assert {int(line.split(f"{mistakes.name}:")[1].split(":")[0]) for line in lines} == {3, 4, 5}
 
 
 def test_mypy_finds_mistakes_in_the_use_of_an_adapter_and_none_in_it(

@@ -14,5 +14,5 @@ from tests.tools.conftest import bare_environment  # noqa: F401
 @pytest.fixture(scope="session")
 def runner(tmp_path_factory: pytest.TempPathFactory, crew_storage: None) -> Iterator[CorpusRunner]:  # noqa: F811
     """Every case, received."""
-    with run_corpus(corpus.every(), tmp_path_factory.mktemp("corpus")) as made:
-        yield made
+    with run_corpus(corpus.every(), tmp_path_factory.mktemp("corpus")) as corpus_runner:
+        yield corpus_runner

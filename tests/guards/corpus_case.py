@@ -131,8 +131,8 @@ def for_each_policy(
         (SHOP, "none", "unauthenticated"),
         (CLUB, "no record", "unauthenticated"),
     ):
-        told = (f"policy of {domain} is {policy}", *says) if label == "failed" else says
-        yield Case(f"{name} [{policy}]", make(domain), label, told, number=number, **more)
+        reasons = (f"policy of {domain} is {policy}", *says) if label == "failed" else says
+        yield Case(f"{name} [{policy}]", make(domain), label, reasons, number=number, **more)
 
 
 def multipart(kind: str, *parts: bytes, boundary: str = "=_b") -> tuple[str, bytes]:
@@ -165,9 +165,9 @@ def key_record(selector: str, domain: str, key: Key, **tags: str) -> tuple[str, 
 
 def zone(cases: Iterable[Case]) -> str:
     """Return the master file of everything that the cases and their domains publish."""
-    told = [*_ZONE, *itertools.chain.from_iterable(case.records for case in cases)]
-    pairs = [record for record in told if not isinstance(record, str)]
-    lines = [record for record in told if isinstance(record, str)]
+    records = [*_ZONE, *itertools.chain.from_iterable(case.records for case in cases)]
+    pairs = [record for record in records if not isinstance(record, str)]
+    lines = [record for record in records if isinstance(record, str)]
     return zone_lines(dict.fromkeys(pairs)) + "".join(f"{line}\n" for line in dict.fromkeys(lines))
 
 

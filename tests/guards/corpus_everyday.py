@@ -34,8 +34,8 @@ def _bodies() -> Iterator[Case]:
     encoded = base64.encodebytes("Grüße aus Köln".encode()).replace(b"\n", b"\r\n")
     yield good("base64", ann(encoded, Content_Transfer_Encoding="base64"), BANK, "Grüße")
     quoted = quopri.encodestring("Grüße = Köln".encode()).replace(b"\n", b"\r\n")
-    made = ann(quoted, Content_Transfer_Encoding="quoted-printable")
-    yield good("quoted-printable", made, BANK, "Grüße = Köln")
+    message = ann(quoted, Content_Transfer_Encoding="quoted-printable")
+    yield good("quoted-printable", message, BANK, "Grüße = Köln")
 
 
 _PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
@@ -111,13 +111,13 @@ def _international() -> Iterator[Case]:
         ("utf-8", "नमस्ते 🙂"),
     ):
         coded = base64.b64encode(text.encode(charset)).decode()
-        made = ann(
+        message = ann(
             text.encode(charset),
             Subject=f"=?{charset}?b?{coded}?=",
             From=f"=?{charset}?b?{coded}?= <{ANN}>",
             Content_Type=f"text/plain; charset={charset}",
         )
-        yield good(f"words in {charset}", made, BANK, text[:2], sender=ANN)
+        yield good(f"words in {charset}", message, BANK, text[:2], sender=ANN)
     for name, value in (
         ("with a comma", f'"Doe, Ann" <{ANN}>'),
         ("with a quote", f'"Ann \\"Doc\\" Doe" <{ANN}>'),

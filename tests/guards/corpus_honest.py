@@ -58,8 +58,8 @@ def _signatures() -> Iterator[Case]:
     raw = letter(HELLO, From=ANN)
     for selector, key in (("s1", ED25519), ("r1", rsa_key())):
         for c in _FORMS:
-            made = signed(raw, BANK, selector=selector, key=key, c=c)
-            yield good(f"signed with {key.kind}, {c}", made, BANK, "at noon", sender=ANN)
+            message = signed(raw, BANK, selector=selector, key=key, c=c)
+            yield good(f"signed with {key.kind}, {c}", message, BANK, "at noon", sender=ANN)
     yield good("signed, c= left out", signed(raw, BANK, c="simple/simple", tags={"c": ""}))
     more = {
         "i": f"ann@mail.{BANK}",
@@ -99,8 +99,8 @@ def _several() -> Iterator[Case]:
     yield good("the domain above signs", below, BANK, sender=f"ann@{sub}")
     for name, domain in (("none", SHOP), ("no record", CLUB)):
         only = signed(letter(HELLO, From=f"ann@{domain}"), _SERVICE)
-        told = f"signed by {_SERVICE}"
-        yield plain(f"only a service signs, policy {name}", only, told, "at noon", records=esp)
+        reasons = f"signed by {_SERVICE}"
+        yield plain(f"only a service signs, policy {name}", only, reasons, "at noon", records=esp)
 
 
 _TALK = "<talk.lists.example>"

@@ -145,8 +145,8 @@ def _parts() -> Iterator[Case]:
 def _signatures() -> Iterator[Case]:
     size = str(len(ORDER) + 2)
     for spelled in ("l ", " l", "l\r\n\t"):
-        made = signed(letter(), BANK, tags={spelled: size}) + b"More.\r\n"
-        yield Case(f"l= spelled {spelled!r}", made, "failed", ("part of the body",))
+        message = signed(letter(), BANK, tags={spelled: size}) + b"More.\r\n"
+        yield Case(f"l= spelled {spelled!r}", message, "failed", ("part of the body",))
     for name, value in (
         ("nothing", ""),
         ("semicolons", ";" * 900),

@@ -122,13 +122,13 @@ class CorpusRunner:
 
     def pages(self) -> list[ToolResult]:
         """Return listings of all that came."""
-        found: list[ToolResult] = []
+        listings: list[ToolResult] = []
         for server in self.servers:
             arguments: Json = {"limit": 50}
             while "cursor" not in arguments or arguments["cursor"]:
-                found.append(self._toolkit(server).call("check_inbox", arguments))
-                arguments["cursor"] = found[-1].data["cursor"]
-        return found
+                listings.append(self._toolkit(server).call("check_inbox", arguments))
+                arguments["cursor"] = listings[-1].data["cursor"]
+        return listings
 
     def _toolkit(self, server: ServerUnderTest) -> Toolkit:
         if server not in self._toolkits:
@@ -143,8 +143,8 @@ class CorpusRunner:
 
     def close(self) -> None:
         """Close the readers' connections."""
-        for one in self._open:
-            one.close()
+        for toolkit in self._open:
+            toolkit.close()
 
 
 def deliver(smtp: str, case: Case, raw: bytes) -> None:

@@ -101,7 +101,9 @@ def _coverage() -> Iterator[Case]:
     )
     for name, number, field in (("From", 12, "From"), ("Subject", 13, "Subject")):
         left = [
-            one for one in ("from", "to", "subject", "date", "content-type") if one != field.lower()
+            header
+            for header in ("from", "to", "subject", "date", "content-type")
+            if header != field.lower()
         ]
         yield from for_each_policy(
             f"{name} unsigned",
@@ -125,21 +127,21 @@ _FEW = ("from", "to", "subject", "date", "message-id")
 
 
 def _with_reply_to(domain: str) -> bytes:
-    made = signed(letter(From=f"ceo@{domain}"), domain, headers=[*_FEW, "content-type"])
-    return f"Reply-To: {MARK}@{EVIL}\r\n".encode() + made
+    raw = signed(letter(From=f"ceo@{domain}"), domain, headers=[*_FEW, "content-type"])
+    return f"Reply-To: {MARK}@{EVIL}\r\n".encode() + raw
 
 
 def _with_type(domain: str) -> bytes:
     html = "text/html; charset=utf-8"
-    made = signed(letter(f"<p>{ORDER}</p>", From=f"ceo@{domain}"), domain, headers=_FEW)
-    return made.replace(b"text/plain; charset=utf-8", html.encode(), 1)
+    raw = signed(letter(f"<p>{ORDER}</p>", From=f"ceo@{domain}"), domain, headers=_FEW)
+    return raw.replace(b"text/plain; charset=utf-8", html.encode(), 1)
 
 
 def _with_boundary() -> bytes:
     kind, body = multipart("mixed", part("Fine."), part(ORDER), boundary="in")
     outer, whole = multipart("mixed", part(body, kind), boundary="out")
-    made = signed(letter(whole, Content_Type=outer), BANK, headers=_FEW)
-    return made.replace(b'boundary="out"', b'boundary="in"', 1)
+    raw = signed(letter(whole, Content_Type=outer), BANK, headers=_FEW)
+    return raw.replace(b'boundary="out"', b'boundary="in"', 1)
 
 
 def _changes() -> Iterator[Case]:

@@ -66,8 +66,8 @@ def rsa_key(bits: int = 1024) -> Key:
     size = bits // 8
 
     def sign(data: bytes, algorithm: str) -> bytes:
-        told = _DIGEST_INFO[algorithm] + hashlib.new(algorithm, data).digest()
-        padded = b"\0\1" + b"\xff" * (size - len(told) - 3) + b"\0" + told
+        digest_info = _DIGEST_INFO[algorithm] + hashlib.new(algorithm, data).digest()
+        padded = b"\0\1" + b"\xff" * (size - len(digest_info) - 3) + b"\0" + digest_info
         return pow(int.from_bytes(padded), d, n).to_bytes(size)
 
     numbers = _der(0x30, _der(2, b"\0" + n.to_bytes(size)) + _der(2, b"\1\0\1"))
@@ -77,9 +77,11 @@ def rsa_key(bits: int = 1024) -> Key:
 
 def _prime(bits: int, source: random.Random) -> int:
     while True:
-        found = source.getrandbits(bits) | (3 << (bits - 2)) | 1
-        if found % 65537 != 1 and all(pow(base, found - 1, found) == 1 for base in (2, 3, 5, 7)):
-            return found
+        candidate = source.getrandbits(bits) | (3 << (bits - 2)) | 1
+        if candidate % 65537 != 1 and all(
+            pow(base, candidate - 1, candidate) == 1 for base in (2, 3, 5, 7)
+        ):
+            return candidate
 
 
 def _der(tag: int, content: bytes) -> bytes:
@@ -125,11 +127,11 @@ def signature(
         field: The field's name; that of ARC is made alike.
     """
     block, _, body = raw.partition(b"\r\n\r\n")
-    fields = [found for found in _FIELD.findall(block + b"\r\n") if found]
+    fields = [text_line for text_line in _FIELD.findall(block + b"\r\n") if text_line]
     names = _ordinary(fields) if headers is None else headers
     of_headers, _, of_body = c.partition("/")
     hashed = _canonical_body(body, of_body or "simple")[:covers]
-    told = {
+    tag_values = {
         "i": "",  # where ARC has its number, first
         "v": "1",
         "a": f"{key.kind}-{algorithm}",
@@ -140,7 +142,7 @@ def signature(
         "bh": base64.b64encode(hashlib.new(algorithm, hashed).digest()).decode(),
         **(tags or {}),
     }
-    value = "; ".join(f"{name}={text}" for name, text in told.items() if text)
+    value = "; ".join(f"{name}={text}" for name, text in tag_values.items() if text)
     start = f"{field}: {value}; b=".encode()
     lines = [_canonical_field(field, of_headers) + b"\r\n" for field in _picked(fields, names)]
     data = b"".join(lines) + _canonical_field(start, of_headers)
@@ -157,13 +159,13 @@ def sealed(raw: bytes, domain: str, results: str, key: Key, *, cv: str = "none")
         key: What it is sealed with.
         cv: Tag `cv=`.
     """
-    told = f"ARC-Authentication-Results: i=1; {domain}; {results}\r\n".encode()
+    results_field = f"ARC-Authentication-Results: i=1; {domain}; {results}\r\n".encode()
     tags = {"v": "", "i": "1"}
     mark = signature(raw, domain, selector="r1", key=key, tags=tags, field="ARC-Message-Signature")
     start = f"ARC-Seal: i=1; a={key.kind}-sha256; cv={cv}; d={domain}; s=r1; b=".encode()
-    lines = [_canonical_field(field, "relaxed") for field in (told, mark, start)]
+    lines = [_canonical_field(field, "relaxed") for field in (results_field, mark, start)]
     seal = base64.b64encode(key.sign(b"\r\n".join(lines), "sha256"))
-    return start + seal + b"\r\n" + mark + told + raw
+    return start + seal + b"\r\n" + mark + results_field + raw
 
 
 def _name(field: bytes) -> str:

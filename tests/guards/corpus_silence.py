@@ -113,7 +113,7 @@ def _exhaustion() -> Iterator[Case]:
 
 
 def _signed_in_silence() -> Iterator[Case]:
-    told = (f"signed by {SHOP}",)
+    reasons = (f"signed by {SHOP}",)
     raw = letter("Hello.", From=f"ann@{SHOP}")
     both = signature(raw, SHOP, selector="refusal") + signed(raw, SHOP)
     records: tuple[Record, ...] = ((f"refusal._domainkey.{SHOP}", REFUSAL),)
@@ -121,7 +121,7 @@ def _signed_in_silence() -> Iterator[Case]:
         "a good key beside one of which DNS is silent",
         both,
         "authenticated",
-        told,
+        reasons,
         records=records,
         hostile=False,
     )

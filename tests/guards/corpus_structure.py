@@ -103,8 +103,8 @@ _NUMBERED = {
 def cases() -> Iterator[Case]:
     """Return the cases."""
     for case in (*_each(), *_others()):
-        found = [number for start, number in _NUMBERED.items() if case.name.startswith(start)]
-        yield replace(case, number=sum(found))
+        numbers = [number for start, number in _NUMBERED.items() if case.name.startswith(start)]
+        yield replace(case, number=sum(numbers))
 
 
 def _each() -> Iterator[Case]:

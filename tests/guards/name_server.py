@@ -59,16 +59,16 @@ class NameServer:
 
     def _reply(self, query: dns.message.Message) -> dns.message.Message | None:
         reply = dns.message.make_response(query)
-        asked = query.question[0]
-        node = self._zone.get_node(asked.name)
+        question = query.question[0]
+        node = self._zone.get_node(question.name)
         if node is None:
             reply.set_rcode(dns.rcode.NXDOMAIN)
             return reply
-        for found in node:
-            if SILENCE in found.to_text():
+        for rdataset in node:
+            if SILENCE in rdataset.to_text():
                 return None
-            if REFUSAL in found.to_text():
+            if REFUSAL in rdataset.to_text():
                 reply.set_rcode(dns.rcode.SERVFAIL)
-            elif found.rdtype in (asked.rdtype, dns.rdatatype.CNAME):
-                reply.answer.append(dns.rrset.from_rdata_list(asked.name, 300, list(found)))
+            elif rdataset.rdtype in (question.rdtype, dns.rdatatype.CNAME):
+                reply.answer.append(dns.rrset.from_rdata_list(question.name, 300, list(rdataset)))
         return reply

@@ -22,7 +22,7 @@ _ID = re.compile(r"\b(msg|thr)_[0-9A-Z]{26}\b")
 
 def ids_in(text: str, kind: str = "msg") -> list[str]:
     """Return the ids of that kind that a model can read in a text."""
-    return [found[0] for found in _ID.finditer(text) if found[1] == kind]
+    return [match[0] for match in _ID.finditer(text) if match[1] == kind]
 
 
 @contextmanager
@@ -71,9 +71,9 @@ async def run(agent: Any, way: str, given: Any = TASK, thread: str | None = None
 async def work(chat: ChatOpenAI, tools: Any, way: str, thread: str | None = None) -> list[Any]:
     """Run an agent with these tools; return its messages."""
     state = await run(create_agent(chat, tools), way, thread=thread)
-    found: list[AnyMessage] = state["messages"]
-    assert found[-1].text == "Done."
-    return found
+    messages: list[AnyMessage] = state["messages"]
+    assert messages[-1].text == "Done."
+    return messages
 
 
 def results(messages: list[Any]) -> list[ToolMessage]:

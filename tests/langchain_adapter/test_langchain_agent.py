@@ -149,7 +149,7 @@ def test_a_tool_says_who_may_hold_it(box: Inbox) -> None:
 def test_the_attachments_bytes_are_in_the_artifact(box: Inbox) -> None:
     mail = box.receive_proven(files={"a.bin": b"\x00\xff"})
     (tool,) = toolkit(box, include=["download_attachment"]).get_tools()
-    found = tool.invoke(
+    result = tool.invoke(
         {
             "type": "tool_call",
             "id": "1",
@@ -157,8 +157,8 @@ def test_the_attachments_bytes_are_in_the_artifact(box: Inbox) -> None:
             "args": {"email_id": mail["id"], "filename": "a.bin"},
         }
     )
-    assert found.artifact["files"][0]["content_base64"] == "AP8="
-    assert "AP8=" not in found.text
+    assert result.artifact["files"][0]["content_base64"] == "AP8="
+    assert "AP8=" not in result.text
 
 
 async def test_the_schemas_arrive_as_they_were_written(box: Inbox, way: str) -> None:

@@ -50,8 +50,8 @@ async def test_a_run_pauses_before_a_send(
         )
         await run(agent, way, thread="one")
         waiting = agent.get_state({"configurable": {"thread_id": "one"}})
-        (asked,) = waiting.interrupts[0].value["action_requests"]
-        assert (asked["name"], asked["args"]) == ("send_email", SEND)
+        (request,) = waiting.interrupts[0].value["action_requests"]
+        assert (request["name"], request["args"]) == ("send_email", SEND)
         assert auto_box.mails() == []
         state = await run(agent, way, Command(resume={"decisions": [decision]}), "one")
     assert state["messages"][-1].text == "Done."

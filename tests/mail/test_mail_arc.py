@@ -34,10 +34,10 @@ class SealerDns:
 
     def __init__(self, record: str, silent: str = "nobody") -> None:
         self.record, self.silent = record, silent
-        self.asked: list[str] = []
+        self.queries: list[str] = []
 
     def txt(self, name: str) -> list[bytes]:
-        self.asked.append(name)
+        self.queries.append(name)
         if self.silent in name:
             raise DnsUnavailableError("DNS did not answer")
         if name.startswith("_dmarc."):
@@ -53,10 +53,10 @@ def seal(rsa_key: Key) -> Seal:
     """Add an ARC set, as `domain` would that has checked the message before."""
 
     def add(raw: bytes, domain: bytes = b"list.example", fields: list[bytes] = FIELDS) -> bytes:
-        said = b"pass" if b"ARC-Seal" in raw else b"none"
+        result = b"pass" if b"ARC-Seal" in raw else b"none"
         results = b"Authentication-Results: %s; arc=%s; dkim=pass header.d=example.com\r\n"
         lines = dkim.arc_sign(
-            results % (domain, said) + raw, b"s1", domain, rsa_key[0], domain,
+            results % (domain, result) + raw, b"s1", domain, rsa_key[0], domain,
             include_headers=fields,
         )  # fmt: skip
         assert len(lines) == 3
@@ -66,22 +66,22 @@ def seal(rsa_key: Key) -> Seal:
 
 
 def checked(raw: bytes, dns: SealerDns) -> ArcEvidence:
-    found = check_arc(CanonicalMessage(raw, read_headers(raw)), dns, NOW)
-    assert found is not None
-    return found
+    result = check_arc(CanonicalMessage(raw, read_headers(raw)), dns, NOW)
+    assert result is not None
+    return result
 
 
-def reason(found: ArcEvidence) -> str:
-    return str(found.model_dump()["reason"])
+def reason(evidence: ArcEvidence) -> str:
+    return str(evidence.model_dump()["reason"])
 
 
 def test_a_whole_chain_passes_and_names_its_last_sealer(seal: Seal, rsa_key: Key) -> None:
     raw = PLAIN
     for count in range(1, 4):
         raw = seal(raw, b"list%d.example" % count)
-        found = checked(raw, SealerDns(rsa_key[1]))
-        assert (found.result, found.sealer) == (AuthResult.PASS, f"list{count}.example")
-        assert reason(found) == ""
+        result = checked(raw, SealerDns(rsa_key[1]))
+        assert (result.result, result.sealer) == (AuthResult.PASS, f"list{count}.example")
+        assert reason(result) == ""
 
 
 def test_mail_without_a_chain_has_no_arc(rsa_key: Key) -> None:
@@ -126,32 +126,32 @@ def test_a_chain_that_was_touched_fails(
     raw = seal(seal(PLAIN))
     touched = re.sub(pattern, lambda _: replacement, raw, count=1)
     assert touched != raw
-    found = checked(touched, SealerDns(rsa_key[1]))
-    assert found.result is AuthResult.FAIL
-    assert reason(found)
+    result = checked(touched, SealerDns(rsa_key[1]))
+    assert result.result is AuthResult.FAIL
+    assert reason(result)
 
 
 def test_a_sealer_who_leaves_out_what_a_reader_sees_does_not_pass(seal: Seal, rsa_key: Key) -> None:
     fields = [name for name in FIELDS if name != b"subject"]
-    found = checked(seal(PLAIN, fields=fields), SealerDns(rsa_key[1]))
-    assert (found.result, "Subject" in reason(found)) == (AuthResult.FAIL, True)
+    result = checked(seal(PLAIN, fields=fields), SealerDns(rsa_key[1]))
+    assert (result.result, "Subject" in reason(result)) == (AuthResult.FAIL, True)
 
 
 def test_a_chain_has_at_most_fifty_sets(rsa_key: Key) -> None:
     names = (b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results")
     sets = b"".join(b"%s: i=%d; a=b\r\n" % (name, i) for i in range(1, 52) for name in names)
     dns = SealerDns(rsa_key[1])
-    found = checked(sets + PLAIN, dns)
-    assert (found.result, reason(found)) == (AuthResult.FAIL, "there are more than 50 ARC sets")
-    assert dns.asked == []
+    result = checked(sets + PLAIN, dns)
+    assert (result.result, reason(result)) == (AuthResult.FAIL, "there are more than 50 ARC sets")
+    assert dns.queries == []
 
 
 def test_silence_is_temperror(seal: Seal, rsa_key: Key) -> None:
     raw = seal(seal(PLAIN, b"first.example"), b"second.example")
     for silent in ("first.example", "second.example"):
-        found = checked(raw, SealerDns(rsa_key[1], silent))
-        assert found.result is AuthResult.TEMPERROR
-        assert reason(found) == "no key was found: DNS did not answer"
+        result = checked(raw, SealerDns(rsa_key[1], silent))
+        assert result.result is AuthResult.TEMPERROR
+        assert reason(result) == "no key was found: DNS did not answer"
 
 
 @pytest.mark.parametrize("record", ["", "v=DKIM1; p=", "v=DKIM1; k=rsa; p=AAAA", "junk"])

@@ -51,12 +51,12 @@ def report(groups: str = GONE, kind: str = "text/rfc822-headers") -> bytes:
 
 @pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822"])
 def test_a_failure_is_read_with_its_code_and_status(kind: str) -> None:
-    found = parse_report(report(kind=kind))
-    assert found is not None
-    assert (found.complaint, found.message_id) == (False, "<1@here.test>")
+    parsed = parse_report(report(kind=kind))
+    assert parsed is not None
+    assert (parsed.complaint, parsed.message_id) == (False, "<1@here.test>")
     text = "550 5.1.1 <ann@other.test>: no such user"
-    assert found.failed == (FailedRecipient(("ann@other.test",), "5.1.1", 550, text),)
-    assert found.failed[0].kind == "hard"
+    assert parsed.failed == (FailedRecipient(("ann@other.test",), "5.1.1", 550, text),)
+    assert parsed.failed[0].kind == "hard"
 
 
 def test_each_recipient_has_its_group_and_delays_are_no_failures() -> None:
@@ -65,13 +65,13 @@ def test_each_recipient_has_its_group_and_delays_are_no_failures() -> None:
         "Original-Recipient: rfc822; old@other.test\nFinal-Recipient: rfc822; new@other.test\n"
         "Action: failed (mailbox)\nStatus: 5.2.2 (full)"
     )
-    found = parse_report(report("\n\n".join([GONE, late, full])))
-    assert found is not None
-    assert [failure.addresses for failure in found.failed] == [
+    parsed = parse_report(report("\n\n".join([GONE, late, full])))
+    assert parsed is not None
+    assert [failure.addresses for failure in parsed.failed] == [
         ("ann@other.test",),
         ("new@other.test", "old@other.test"),
     ]
-    assert (found.failed[1].kind, found.failed[1].code) == ("soft", None)
+    assert (parsed.failed[1].kind, parsed.failed[1].code) == ("soft", None)
 
 
 @pytest.mark.parametrize(
@@ -119,5 +119,5 @@ def test_no_damage_makes_it_raise(cuts: list[tuple[int, bytes]], end: int) -> No
     raw = report()
     for at, piece in cuts:
         raw = raw[:at] + piece + raw[at:]
-    found = parse_report(raw[:end])
-    assert found is None or len(found.failed) <= 100
+    parsed = parse_report(raw[:end])
+    assert parsed is None or len(parsed.failed) <= 100

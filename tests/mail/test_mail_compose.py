@@ -27,9 +27,9 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3
 
 def library_reading(raw: bytes) -> EmailMessage:
     """Read with the standard library, as other people's programs do."""
-    found = email.message_from_bytes(raw, policy=email.policy.default)
-    assert isinstance(found, EmailMessage)
-    return found
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
 
 
 def squeezed(text: str) -> str:
@@ -88,7 +88,7 @@ def test_what_is_composed_reads_back(
     assert message.date == date
     lines = markdown.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     assert message.markdown == lines or not lines.strip()
-    assert [found.content for found in message.attachments] == [content]
+    assert [part.content for part in message.attachments] == [content]
     theirs = library_reading(raw)
     assert squeezed(theirs["Subject"]) == squeezed(subject)
     (attached,) = theirs.iter_attachments()
@@ -157,8 +157,8 @@ def test_html_shows_raw_html_as_text_and_images_by_their_description() -> None:
 
 def test_a_message_as_attachment_is_sent_as_bytes(make: Make) -> None:
     file = OutgoingAttachment("old.eml", "message/rfc822", b"From: a@b\r\n\r\nhi")
-    (found,) = parse_message(compose(make(attachments=(file,)))).attachments
-    assert (found.name, found.content) == ("old.eml", file.content)
+    (attachment,) = parse_message(compose(make(attachments=(file,)))).attachments
+    assert (attachment.name, attachment.content) == ("old.eml", file.content)
 
 
 def test_there_is_never_a_bcc(make: Make) -> None:

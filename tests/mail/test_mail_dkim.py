@@ -44,9 +44,9 @@ def own_signature(raw: bytes, key: Key, **changes: object) -> bytes:
 
 
 def find_header(raw: bytes, name: bytes) -> bytes:
-    found = re.search(rb"^%s:(?:.*\r\n)(?:[ \t].*\r\n)*" % name, raw, re.MULTILINE)
-    assert found
-    return found[0]
+    match = re.search(rb"^%s:(?:.*\r\n)(?:[ \t].*\r\n)*" % name, raw, re.MULTILINE)
+    assert match
+    return match[0]
 
 
 class SilentDns:
@@ -57,8 +57,8 @@ class SilentDns:
     def txt(self, name: str) -> list[bytes]:
         if self.silent in name:
             raise DnsUnavailableError(name)
-        found = self.records.get(name)
-        return [] if found is None else [found.encode()]
+        records = self.records.get(name)
+        return [] if records is None else [records.encode()]
 
     def hosts(self, name: str, kind: str) -> list[str]:
         raise DnsUnavailableError(f"{kind} of {name}")
@@ -262,15 +262,15 @@ def test_from_must_be_signed(signed: Sign, check: Check) -> None:
 
 def test_a_signature_expires_by_the_clock_of_the_server(signed: Sign, key: Key) -> None:
     raw = signed()
-    found = re.search(rb"; t=(\d+);", raw)
-    assert found
-    made = datetime.fromtimestamp(int(found[1]), UTC)
-    ends = b"; x=%d" % (int(found[1]) + 3600)
+    match = re.search(rb"; t=(\d+);", raw)
+    assert match
+    signed_at = datetime.fromtimestamp(int(match[1]), UTC)
+    ends = b"; x=%d" % (int(match[1]) + 3600)
     limited = raw.replace(b"; q=dns/txt;", ends + b"; q=dns/txt;", 1)
     dns = SilentDns("silent", {"s1._domainkey.example.com": key[1]})
 
     def judged(age: timedelta) -> tuple[AuthResult, str]:
-        result, _, reason = the_one(authenticate(limited, dns, now=made + age))
+        result, _, reason = the_one(authenticate(limited, dns, now=signed_at + age))
         return result, reason
 
     assert judged(timedelta(minutes=61)) == (AuthResult.POLICY, "it has expired")
@@ -278,11 +278,11 @@ def test_a_signature_expires_by_the_clock_of_the_server(signed: Sign, key: Key) 
     assert judged(timedelta(minutes=59)) == judged(timedelta(days=-300)) == in_time
 
 
-@pytest.mark.parametrize(("made", "ends"), [(10, 10), (20, 10)])
+@pytest.mark.parametrize(("signed_at", "expires_at"), [(10, 10), (20, 10)])
 def test_a_signature_that_never_was_valid_is_permerror(
-    signed: Sign, check: Check, made: int, ends: int
+    signed: Sign, check: Check, signed_at: int, expires_at: int
 ) -> None:
-    raw = re.sub(rb"; t=\d+;", b"; t=%d; x=%d;" % (made, ends), signed(), count=1)
+    raw = re.sub(rb"; t=\d+;", b"; t=%d; x=%d;" % (signed_at, expires_at), signed(), count=1)
     assert the_one(check(raw))[0::2] == (AuthResult.PERMERROR, "it expires before it was made")
 
 

@@ -18,8 +18,8 @@ class PolicyDns:
     def txt(self, name: str) -> list[bytes]:
         if name == self.silent:
             raise DnsUnavailableError("DNS did not answer")
-        found = self.records.get(name, [])
-        return [record.encode() for record in ([found] if isinstance(found, str) else found)]
+        records = self.records.get(name, [])
+        return [record.encode() for record in ([records] if isinstance(records, str) else records)]
 
     def hosts(self, name: str, kind: str) -> list[str]:
         raise AssertionError(f"DMARC asked for {kind} of {name}")
@@ -101,15 +101,15 @@ def test_a_subdomain_has_its_own_record_or_that_of_its_organisation() -> None:
 def test_alignment_is_strict_only_where_the_record_says_so(
     tags: str, dkim: bool, spf: bool
 ) -> None:
-    found = look_up_policy("example.com", PolicyDns(example_com=f"v=DMARC1; p=none{tags}"))
-    assert (found.strict_dkim, found.strict_spf) == (dkim, spf)
+    policy = look_up_policy("example.com", PolicyDns(example_com=f"v=DMARC1; p=none{tags}"))
+    assert (policy.strict_dkim, policy.strict_spf) == (dkim, spf)
 
 
 @pytest.mark.parametrize("silent", ["_dmarc.a.example.com", "_dmarc.example.com"])
 def test_silence_is_distinguished_from_absence(silent: str) -> None:
     dns = PolicyDns()
     dns.silent = silent
-    found = look_up_policy("a.example.com", dns)
-    assert found.dns_failure == "DNS did not answer"
-    assert (found.policy, found.strict_dkim, found.strict_spf) == ("", None, None)
+    policy = look_up_policy("a.example.com", dns)
+    assert policy.dns_failure == "DNS did not answer"
+    assert (policy.policy, policy.strict_dkim, policy.strict_spf) == ("", None, None)
     assert NOTHING.dns_failure == ""

@@ -134,14 +134,14 @@ class SlowDns:
 
     def __init__(self) -> None:
         self.time = 0.0
-        self.asked: list[str] = []
+        self.queries: list[str] = []
 
     def clock(self) -> float:
         return self.time
 
     def txt(self, name: str) -> list[bytes]:
         self.time += 1
-        self.asked.append(name)
+        self.queries.append(name)
         if name.startswith("silent"):
             raise DnsUnavailableError("DNS did not answer")
         return [name.encode()]
@@ -158,7 +158,7 @@ def test_nothing_is_asked_twice() -> None:
     for _ in range(2):
         with pytest.raises(DnsUnavailableError, match="did not answer"):
             budget.txt("silent.x")
-    assert dns.asked == ["a.x", "a.x/A", "silent.x"]
+    assert dns.queries == ["a.x", "a.x/A", "silent.x"]
 
 
 def test_look_ups_are_counted_and_what_is_known_stays_known() -> None:
@@ -169,7 +169,7 @@ def test_look_ups_are_counted_and_what_is_known_stays_known() -> None:
     with pytest.raises(DnsUnavailableError, match="look-ups allowed for one message are used up"):
         budget.txt("b.x")
     assert budget.txt("a.x") == [b"a.x"]
-    assert dns.asked == ["a.x", "a.x/MX"]
+    assert dns.queries == ["a.x", "a.x/MX"]
 
 
 def test_only_time_spent_on_its_own_look_ups_is_counted() -> None:
@@ -181,7 +181,7 @@ def test_only_time_spent_on_its_own_look_ups_is_counted() -> None:
     budget.txt("b.x")
     with pytest.raises(DnsUnavailableError, match="time allowed for one message"):
         budget.txt("c.x")
-    assert dns.asked == ["a.x", "b.x"]
+    assert dns.queries == ["a.x", "b.x"]
 
 
 def test_strangers_do_not_use_up_what_is_for_the_domain_in_from() -> None:

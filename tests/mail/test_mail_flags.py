@@ -23,7 +23,7 @@ REPLAY = "a message with the same Message-ID came before"
 ELSEWHERE = "neither To nor Cc names this mailbox"
 
 
-def found(
+def get_flags(
     sender: str = "ann@example.com",
     to: str = MAILBOX,
     date: str = "Sat, 21 Nov 2026 11:00:00 +0000",
@@ -35,7 +35,7 @@ def found(
 
 
 def test_ordinary_mail_bears_no_flag() -> None:
-    assert found() == ()
+    assert get_flags() == ()
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_ordinary_mail_bears_no_flag() -> None:
     ],
 )
 def test_a_display_name_that_shows_another_address_is_named(sender: str) -> None:
-    assert found(sender) == (DISGUISE,)
+    assert get_flags(sender) == (DISGUISE,)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_display_name_that_shows_another_address_is_named(sender: str) -> None
     ],
 )
 def test_other_names_are_not(sender: str) -> None:
-    assert found(sender) == ()
+    assert get_flags(sender) == ()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_other_names_are_not(sender: str) -> None:
     ],
 )
 def test_mail_that_is_addressed_to_others_is_named(to: str, extra: str, flagged: bool) -> None:
-    assert found(to=to, extra=extra) == ((ELSEWHERE,) if flagged else ())
+    assert get_flags(to=to, extra=extra) == ((ELSEWHERE,) if flagged else ())
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,17 @@ def test_mail_that_is_addressed_to_others_is_named(to: str, extra: str, flagged:
     ],
 )
 def test_old_and_future_mail_is_named(age: timedelta, flag: tuple[str, ...]) -> None:
-    assert found(date=format_datetime(NOW - age)) == flag
+    assert get_flags(date=format_datetime(NOW - age)) == flag
 
 
 @pytest.mark.parametrize("date", ["", "junk", "Sat, 21 Nov 99999 11:00:00 +0000", "\x01"])
 def test_a_date_that_cannot_be_read_says_nothing(date: str) -> None:
-    assert found(date=date) == ()
+    assert get_flags(date=date) == ()
 
 
 def test_a_message_id_that_was_there_before_is_named() -> None:
-    assert found(seen=True) == (REPLAY,)
-    assert found(ours=True) == ("it has the Message-ID of a message that this mailbox sent",)
+    assert get_flags(seen=True) == (REPLAY,)
+    assert get_flags(ours=True) == ("it has the Message-ID of a message that this mailbox sent",)
 
 
 def letter(subject: str, to: str, message_id: str = "<one@example.com>") -> str:
@@ -126,8 +126,8 @@ def test_a_replay_is_flagged_in_the_mailbox_that_saw_it(multimail_server: Server
         server.deliver(letter(subject, home).encode())
     server.deliver(letter("Third", "bob@example.net", "<two@example.com>").encode())
     rows = {subject: server.wait_for_message(subject) for subject in ("First", "Second", "Third")}
-    told = {subject: row["authentication"].get("flags", []) for subject, row in rows.items()}
-    assert told == {"First": [], "Second": [REPLAY], "Third": [ELSEWHERE]}
+    flags = {subject: row["authentication"].get("flags", []) for subject, row in rows.items()}
+    assert flags == {"First": [], "Second": [REPLAY], "Third": [ELSEWHERE]}
 
 
 def test_read_list_and_thread_tell_the_same(multimail_server: ServerUnderTest) -> None:
@@ -151,8 +151,10 @@ def test_read_list_and_thread_tell_the_same(multimail_server: ServerUnderTest) -
 
 def judged(evidence: dict[str, Any]) -> tuple[Any, ...]:
     read = parse_authentication({"authentication": evidence})
-    found = assess(Authentication.model_validate(read), arc_sealers=frozenset({"list.example"}))
-    return found.label, found.standing
+    assessment = assess(
+        Authentication.model_validate(read), arc_sealers=frozenset({"list.example"})
+    )
+    return assessment.label, assessment.standing
 
 
 RESULTS = ("pass", "fail", "temperror", "none", "policy")
@@ -178,5 +180,5 @@ def test_the_short_form_leads_to_the_same_label(dkim: str | None, spf: str | Non
 
 
 def found_by(method: str, result: str, aligned: bool | None) -> dict[str, Any]:
-    one = {"domain": "example.com", "result": result, "aligned": aligned, "reason": "because"}
-    return {**one, "selector": "s1"} if method == "dkim" else one
+    verdict = {"domain": "example.com", "result": result, "aligned": aligned, "reason": "because"}
+    return {**verdict, "selector": "s1"} if method == "dkim" else verdict

@@ -46,36 +46,36 @@ class SuiteDns:
         self._zone = {name.lower(): records for name, records in zone.items()}
 
     def txt(self, name: str) -> list[bytes]:
-        found = self._values(name, "TXT")
+        records = self._values(name, "TXT")
         return [
-            ("".join(record) if isinstance(record, list) else record).encode() for record in found
+            ("".join(record) if isinstance(record, list) else record).encode() for record in records
         ]
 
     def hosts(self, name: str, kind: str) -> list[str]:
-        found = self._values(name, kind)
+        records = self._values(name, kind)
         return [
             (record[1] if isinstance(record, list) else record).removesuffix(".")
-            for record in found
+            for record in records
         ]
 
     def _values(self, name: str, kind: str, depth: int = 0) -> list[Any]:
         records = self._zone.get(name.lower().removesuffix("."), [])
-        found: list[Any] = []
+        values: list[Any] = []
         # Records of the old type SPF stand for TXT records, unless there are some.
         stand_in = kind == "TXT" and not any("TXT" in record for record in records)
         for record in records:
             if record == "TIMEOUT":
-                if not found:
+                if not values:
                     raise DnsUnavailableError("DNS did not answer")
                 continue
             ((type_, value),) = record.items()
             if type_ == "CNAME" and depth < 8:
-                found += self._values(value, kind, depth + 1)
+                values += self._values(value, kind, depth + 1)
             elif type_ == kind or (stand_in and type_ == "SPF"):
                 if value == "TIMEOUT":
                     raise DnsUnavailableError("DNS did not answer")
-                found += [value] if value != "NONE" else []
-        return found
+                values += [value] if value != "NONE" else []
+        return values
 
 
 def test_the_rfc_7208_suite_comes_out_right(source: Callable[[str, str], bytes]) -> None:
@@ -85,15 +85,15 @@ def test_the_rfc_7208_suite_comes_out_right(source: Callable[[str, str], bytes])
         dns = SuiteDns(scenario["zonedata"])
         for name, case in scenario["tests"].items():
             envelope = SmtpEnvelope(case["mailfrom"], (), str(case["host"]), case["helo"])
-            found = check_spf(envelope, dns, aligned=None)
-            assert found is not None, name
+            result = check_spf(envelope, dns, aligned=None)
+            assert result is not None, name
             wanted = case["result"]
-            results[name] = found.result, wanted if isinstance(wanted, list) else [wanted]
+            results[name] = result.result, wanted if isinstance(wanted, list) else [wanted]
     open_ = {name for name, (got, _) in results.items() if got is AuthResult.POLICY}
     assert open_ == LET_ANYBODY_SEND
     assert all("pass" in results[name][1] for name in open_)
-    judged = {name: found for name, found in results.items() if name not in open_}
-    assert {name: found for name, found in judged.items() if found[0] not in found[1]} == {}
+    judged = {name: result for name, result in results.items() if name not in open_}
+    assert {name: result for name, result in judged.items() if result[0] not in result[1]} == {}
     assert len(results) >= 200
 
 

@@ -146,9 +146,9 @@ HIDDEN = {
 
 @pytest.mark.parametrize("html", HIDDEN.values(), ids=HIDDEN)
 def test_what_people_do_not_see_is_left_out(html: str) -> None:
-    found = html_to_markdown(f"<p>Dear Ann,</p>{html}")
-    assert "SECRET" not in found.text
-    assert "Dear Ann" in found.text or found.removed
+    converted = html_to_markdown(f"<p>Dear Ann,</p>{html}")
+    assert "SECRET" not in converted.text
+    assert "Dear Ann" in converted.text or converted.removed
 
 
 SEEN = {
@@ -221,35 +221,39 @@ u + .body .gmail{display:block!important}
 
 
 def test_a_newsletter_keeps_its_text_and_loses_its_preview_words() -> None:
-    found = html_to_markdown(NEWSLETTER)
+    converted = html_to_markdown(NEWSLETTER)
     for words in (
         "The Weekly", "Three stories", "[a link](https://news.example/1)", "- Second story",
         "[Read more](https://news.example/more)", "Wide layout", "Example Ltd", "Unsubscribe",
     ):  # fmt: skip
-        assert words in found.text
-    assert "Preview words" not in found.text
-    assert "Narrow layout" not in found.text
-    assert found.removed == ("2 hidden elements", "1 comment")
+        assert words in converted.text
+    assert "Preview words" not in converted.text
+    assert "Narrow layout" not in converted.text
+    assert converted.removed == ("2 hidden elements", "1 comment")
 
 
 def test_what_was_removed_is_counted() -> None:
     html = '<p hidden>a</p><i hidden> </i><!--b--><!--c--><img alt=d><p style="color:#fff">e</p>f'
-    found = html_to_markdown(html)
-    assert found.text == "f"
-    assert found.removed == ("2 hidden elements", "2 comments", "1 alternative text of an image")
+    converted = html_to_markdown(html)
+    assert converted.text == "f"
+    assert converted.removed == (
+        "2 hidden elements",
+        "2 comments",
+        "1 alternative text of an image",
+    )
     assert html_to_markdown("<p>plain").removed == ()
 
 
 def test_what_cannot_be_checked_is_left_out_and_said() -> None:
-    found = html_to_markdown("<i>x</i> " * MAX_TAGS + "END")
-    assert found.text.startswith("x x x")
-    assert "END" not in found.text
-    assert found.removed == ("the rest, which is too large to check for hidden text",)
+    converted = html_to_markdown("<i>x</i> " * MAX_TAGS + "END")
+    assert converted.text.startswith("x x x")
+    assert "END" not in converted.text
+    assert converted.removed == ("the rest, which is too large to check for hidden text",)
 
 
 def test_a_mail_of_too_many_rules_is_left_out_and_said() -> None:
-    found = html_to_markdown("<style>.a .b{color:red}</style><p class='a b'><i class=b>x" * 999)
-    assert found.removed == ("the rest, which is too large to check for hidden text",)
+    converted = html_to_markdown("<style>.a .b{color:red}</style><p class='a b'><i class=b>x" * 999)
+    assert converted.removed == ("the rest, which is too large to check for hidden text",)
 
 
 def test_message_reports_removed_text(multimail_server: ServerUnderTest) -> None:
@@ -289,8 +293,8 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=40).map("".join))
 @example("<p hidden>x")
 def test_nothing_is_too_odd_to_be_read(html: str) -> None:
-    found = extract_visible_html(html, 10_000)
-    again = extract_visible_html(found.html, 100_000)
+    converted = extract_visible_html(html, 10_000)
+    again = extract_visible_html(converted.html, 100_000)
     assert not [what for what in again.removed if "comment" in what or "alternative" in what]
 
 

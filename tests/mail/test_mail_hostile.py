@@ -94,27 +94,27 @@ def test_no_mail_and_no_dns_make_it_raise_or_pass(
     assert not evidence.spf or evidence.spf.result is not AuthResult.PASS
     assert assess(evidence).label not in (Label.AUTHENTICATED, Label.AUTHENTICATED_PATH)
     evidence.model_dump_json()
-    said = find_flags(
+    flags = find_flags(
         parse_message(raw), Arrival("a@example.com", datetime(2026, 11, 21, tzinfo=UTC))
     )
-    assert all(text.isascii() and len(text) < 80 for text in said)
+    assert all(text.isascii() and len(text) < 80 for text in flags)
 
 
 class Many:
     """A domain of nine mail servers for each of its names, within the limits of SPF itself."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.queries = 0
 
     def txt(self, name: str) -> list[bytes]:
-        self.asked += 1
+        self.queries += 1
         if name == "_dmarc.example.com":
             return [b"v=DMARC1; p=reject"]
         mechanisms = " ".join(f"mx:{number}.attacker.test" for number in range(10))
         return [f"v=spf1 {mechanisms} -all".encode()] if name == "attacker.test" else []
 
     def hosts(self, name: str, kind: str) -> list[str]:
-        self.asked += 1
+        self.queries += 1
         return [f"{number}.{name}" for number in range(9)] if kind == "MX" else ["198.51.100.1"]
 
 
@@ -127,7 +127,7 @@ def test_a_used_up_budget_is_temperror_and_says_so() -> None:
     assert evidence.spf.result is AuthResult.TEMPERROR
     assert evidence.spf.reason == "the DNS look-ups allowed for one message are used up"
     assert assess(evidence).label is Label.FAILED
-    assert dns.asked == MAX_LOOKUPS + 1  # the one is for the policy of the domain in From
+    assert dns.queries == MAX_LOOKUPS + 1  # the one is for the policy of the domain in From
 
 
 class EndlessDns:
@@ -135,14 +135,14 @@ class EndlessDns:
 
     def __init__(self, term: str) -> None:
         self.record = ("v=spf1 include:x.%{d} " + term * (8000 // len(term)))[:8190].encode()
-        self.asked = 0
+        self.queries = 0
 
     def txt(self, name: str) -> list[bytes]:
-        self.asked += 1
+        self.queries += 1
         return [] if name.startswith("_dmarc") else [self.record]
 
     def hosts(self, name: str, kind: str) -> list[str]:
-        self.asked += 1
+        self.queries += 1
         return [f"{number}.{name}"[-250:] for number in range(20)]
 
 
@@ -154,4 +154,4 @@ def test_a_domain_cannot_have_the_server_ask_without_end() -> None:
         evidence = authenticate(raw, dns, envelope)
         assert evidence.spf
         assert evidence.spf.result is AuthResult.PERMERROR
-        assert dns.asked <= 60
+        assert dns.queries <= 60

@@ -30,9 +30,9 @@ LATE = {
 
 @pytest.mark.parametrize("html", LATE.values(), ids=LATE)
 def test_text_beyond_the_limits_hides_text_before(html: str) -> None:
-    found = html_to_markdown(html)
-    assert "SECRET" not in found.text
-    assert REST in found.removed
+    converted = html_to_markdown(html)
+    assert "SECRET" not in converted.text
+    assert REST in converted.removed
 
 
 @pytest.mark.parametrize("before", range(-len(RULE), 3))
@@ -43,14 +43,14 @@ def test_a_style_across_the_end_of_what_is_read_hides_too(before: int) -> None:
 
 
 def test_text_before_the_tag_limit_is_shown() -> None:
-    found = html_to_markdown(f"<style>.x{{color:red}}</style><p class=x>seen</p>{TAGS}<i>END")
-    assert (found.text, found.removed) == ("seen", (REST,))
+    converted = html_to_markdown(f"<style>.x{{color:red}}</style><p class=x>seen</p>{TAGS}<i>END")
+    assert (converted.text, converted.removed) == ("seen", (REST,))
 
 
 @pytest.mark.parametrize("rest", [LONG, DEEP])
 def test_nothing_is_shown_where_the_end_is_not_known(rest: str) -> None:
-    found = html_to_markdown(f"text<p>more</p>{rest}<i>END")
-    assert (found.text, found.removed) == ("", (REST,))
+    converted = html_to_markdown(f"text<p>more</p>{rest}<i>END")
+    assert (converted.text, converted.removed) == ("", (REST,))
 
 
 def test_a_tag_that_is_never_complete_is_no_limit() -> None:
@@ -59,9 +59,11 @@ def test_a_tag_that_is_never_complete_is_no_limit() -> None:
 
 
 def test_depth_is_no_limit_where_nothing_can_hide() -> None:
-    found = html_to_markdown("<p>first" + "<div>" * (DEPTH_CHECK_INTERVAL + 1) + "a<p>b</div>last")
-    assert found.text.split() == ["first", "ablast"]
-    assert found.removed == ()
+    converted = html_to_markdown(
+        "<p>first" + "<div>" * (DEPTH_CHECK_INTERVAL + 1) + "a<p>b</div>last"
+    )
+    assert converted.text.split() == ["first", "ablast"]
+    assert converted.removed == ()
     many = "<div><p title=''>x</p></div>" * (DEPTH_CHECK_INTERVAL // 2)
     assert html_to_markdown(f"{many}END").text.endswith("END")
     assert MAX_OPEN_ELEMENTS < DEPTH_CHECK_INTERVAL

@@ -54,7 +54,7 @@ CELLS = st.lists(st.lists(st.text("abc", max_size=4), min_size=1, max_size=4), m
 
 @given(CELLS, st.booleans())
 def test_no_word_is_lost_and_their_order_stays(rows: list[list[str]], nested: bool) -> None:
-    html = "".join(f"<tr>{''.join(f'<td>{one}</td>' for one in row)}</tr>" for row in rows)
+    html = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     html = f"<table>{html}</table>"
     if nested:
         html = f"<table><tr><td>{html}</td></tr></table>"

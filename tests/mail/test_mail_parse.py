@@ -67,8 +67,8 @@ def test_what_is_absent_or_unusable_is_nothing() -> None:
     [b"Sat, 21 Nov 2026 12:00:00 +9999", b"1 Jan 0001 00:00:00 +1400", b"99999999999999", b"\xff"],
 )
 def test_an_absurd_date_is_no_date(date: bytes) -> None:
-    found = parse_message(b"Date: " + date + b"\r\n\r\n").date
-    assert found is None or found.tzinfo is not None
+    parsed_date = parse_message(b"Date: " + date + b"\r\n\r\n").date
+    assert parsed_date is None or parsed_date.tzinfo is not None
 
 
 def test_a_subject_has_no_line_breaks_whatever_its_words_decode_to() -> None:

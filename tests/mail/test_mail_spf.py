@@ -57,9 +57,9 @@ def envelope(mail_from: str, peer: str = PEER, helo: str = "mail.example.com") -
 
 
 def checked(dns: Resolver, mail_from: str, **where: str) -> SpfEvidence:
-    found = check_spf(envelope(mail_from, **where), dns, aligned=None)
-    assert found is not None
-    return found
+    result = check_spf(envelope(mail_from, **where), dns, aligned=None)
+    assert result is not None
+    return result
 
 
 class Silent:
@@ -67,10 +67,10 @@ class Silent:
 
     def __init__(self, dns: Resolver, *silent: str) -> None:
         self.dns, self.silent = dns, silent
-        self.asked: list[str] = []
+        self.queries: list[str] = []
 
     def _hear(self, name: str) -> None:
-        self.asked.append(name)
+        self.queries.append(name)
         if name.startswith(self.silent):
             raise DnsUnavailableError("DNS did not answer")
 
@@ -111,15 +111,15 @@ class Silent:
 def test_the_domain_of_the_return_path_is_asked(
     dns: Resolver, mail_from: str, result: AuthResult, reason: str
 ) -> None:
-    found = checked(dns, mail_from)
-    assert found.result is result
-    assert reason in found.reason
-    assert bool(found.reason) is (result is not AuthResult.PASS)
+    outcome = checked(dns, mail_from)
+    assert outcome.result is result
+    assert reason in outcome.reason
+    assert bool(outcome.reason) is (result is not AuthResult.PASS)
 
 
 def test_another_client_fails(dns: Resolver) -> None:
-    found = checked(dns, "ann@example.com", peer="203.0.113.9")
-    assert (found.result, found.domain) == (AuthResult.FAIL, "example.com")
+    result = checked(dns, "ann@example.com", peer="203.0.113.9")
+    assert (result.result, result.domain) == (AuthResult.FAIL, "example.com")
 
 
 @pytest.mark.parametrize("peer", ["2001:db8::1", "2001:DB8:0::1%eth0"])
@@ -142,14 +142,14 @@ def test_what_did_not_come_by_smtp_has_no_spf(dns: Resolver) -> None:
 
 def test_silence_is_temperror_and_neither_none_nor_fail(dns: Resolver) -> None:
     for sender, name in (("example.com", "example.com"), ("hosts.example", "mx.hosts")):
-        found = checked(Silent(dns, name), f"ann@{sender}")
-        assert (found.result, found.reason) == (AuthResult.TEMPERROR, "DNS did not answer")
+        result = checked(Silent(dns, name), f"ann@{sender}")
+        assert (result.result, result.reason) == (AuthResult.TEMPERROR, "DNS did not answer")
 
 
 def test_spf_ignores_unresolvable_ptr_names(dns: Resolver) -> None:
     for silent in ("1.2.0.192", "relay"):
-        found = checked(Silent(dns, silent), "ann@named.example")
-        assert found.result is AuthResult.FAIL
+        result = checked(Silent(dns, silent), "ann@named.example")
+        assert result.result is AuthResult.FAIL
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_hostile_record_is_permerror_and_never_a_pass(dns: Resolver, record: s
 
     hostile = Hostile(dns)
     assert checked(hostile, "ann@example.com").result is AuthResult.PERMERROR
-    assert len(hostile.asked) <= 12
+    assert len(hostile.queries) <= 12
 
 
 def test_records_are_not_followed_for_ever(dns: Resolver) -> None:
@@ -186,7 +186,7 @@ def test_records_are_not_followed_for_ever(dns: Resolver) -> None:
 
         endless = EndlessPolicy(dns)
         assert checked(endless, "ann@endless.example").result is AuthResult.PERMERROR
-        assert len(endless.asked) <= 12
+        assert len(endless.queries) <= 12
 
 
 @pytest.mark.parametrize(
@@ -251,11 +251,11 @@ def test_mail_by_smtp_is_checked_and_injected_mail_is_not(tmp_path: Path) -> Non
     path.write_text('example.com. TXT "v=spf1 ip4:127.0.0.1 ip6:::1 -all"\n', "utf-8")
     with ServerUnderTest(ServerConfig(port=0, smtp_port=0, dns_zone=path)) as server:
         server.deliver("Hi.", subject="By SMTP", sender="ann@example.com")
-        told = server.wait_for_message("By SMTP")["authentication"]
-        assert (told["spf"]["result"], told["spf"]["aligned"]) == ("pass", True)
+        evidence = server.wait_for_message("By SMTP")["authentication"]
+        assert (evidence["spf"]["result"], evidence["spf"]["aligned"]) == ("pass", True)
         server.deliver(b"From: ann@example.com\nSubject: Path\n\nHi.\n", sender="ann@other.test")
-        told = server.wait_for_message("Path")["authentication"]
-        assert (told["spf"]["domain"], told["spf"]["aligned"]) == ("other.test", False)
+        evidence = server.wait_for_message("Path")["authentication"]
+        assert (evidence["spf"]["domain"], evidence["spf"]["aligned"]) == ("other.test", False)
         with server.http("agent") as client:
             raw = b"From: ann@example.com\r\nSubject: Injected\r\n\r\nHi.\r\n"
             query = {"mail_from": "ann@example.com"}

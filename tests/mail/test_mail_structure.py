@@ -58,7 +58,7 @@ REST = b"To: b@example.net\r\nSubject: hi\r\nMIME-Version: 1.0\r\n\r\nbody\r\n"
 )
 def test_a_forged_header_block_is_named(check: Check, start: bytes, fault: str) -> None:
     evidence = check(start + REST)
-    assert any(fault in found for found in evidence.structure), evidence.structure
+    assert any(fault in reason for reason in evidence.structure), evidence.structure
     assert evidence.dmarc
     assert evidence.dmarc.result is AuthResult.PERMERROR
 

@@ -21,14 +21,14 @@ from tests.tools.support import Inbox
 @pytest.fixture
 def command(auto_box: Inbox) -> Iterator[Command]:  # noqa: F811 (the fixture)
     """The command, with the agent's key of a mailbox whose sends leave at once."""
-    made = Command(auto_box, auto_box.agent_key)
-    yield made
-    made.close()
+    instance = Command(auto_box, auto_box.agent_key)
+    yield instance
+    instance.close()
 
 
 @pytest.fixture
 def approver(box: Inbox) -> Iterator[Command]:  # noqa: F811 (the fixture)
     """The command with the reviewer's pack and key, of a mailbox whose sends await him."""
-    made = Command(box, box.reviewer_key, "--role", "approver")
-    yield made
-    made.close()
+    command = Command(box, box.reviewer_key, "--role", "approver")
+    yield command
+    command.close()

@@ -50,11 +50,11 @@ async def test_a_header_names_one_that_outlives_its_sessions(
     command: Command, options: tuple[str, ...]
 ) -> None:
     url = command.endpoint(*options)
-    one, two = {"MultiMail_Conversation": "one"}, {"MultiMail_Conversation": "two"}
-    await read_in(url, command, **one)
-    assert (await send_in(url, **one)).startswith(HELD)
-    assert "Already done" in await send_in(url, **one)
-    assert (await send_in(url, **two)).startswith(ACCEPTED)
+    first, second = {"MultiMail_Conversation": "one"}, {"MultiMail_Conversation": "two"}
+    await read_in(url, command, **first)
+    assert (await send_in(url, **first)).startswith(HELD)
+    assert "Already done" in await send_in(url, **first)
+    assert (await send_in(url, **second)).startswith(ACCEPTED)
 
 
 async def test_an_operator_who_pins_the_conversation_has_the_last_word(command: Command) -> None:

@@ -69,8 +69,8 @@ def test_the_inspector_lists_calls_and_reads(
     tools = look(inspector, target, "--method", "tools/list")["tools"]
     assert [tool["name"] for tool in tools] == [spec.name for spec in AGENT_TOOLS]
     assert [tool["inputSchema"] for tool in tools] == [spec.schema() for spec in AGENT_TOOLS]
-    asked = ("--method", "tools/call", "--tool-name", "read_email")
-    read = look(inspector, target, *asked, "--tool-arg", f"email_id={mail['id']}")
+    arguments = ("--method", "tools/call", "--tool-name", "read_email")
+    read = look(inspector, target, *arguments, "--tool-arg", f"email_id={mail['id']}")
     assert "Is it ready?" in read["content"][0]["text"]
     templates = look(inspector, target, "--method", "resources/templates/list")
     assert len(templates["resourceTemplates"]) == 2

@@ -27,9 +27,9 @@ async def read(client: object, at: AnyUrl) -> str:
 
 async def test_the_templates_are_those_of_what_the_tools_show(command: Command) -> None:
     async with command.stdio() as client:
-        found = (await client.list_resource_templates()).resourceTemplates
+        templates = (await client.list_resource_templates()).resourceTemplates
         assert (await client.list_resources()).resources == []
-    assert [template.uriTemplate for template in found] == [
+    assert [template.uriTemplate for template in templates] == [
         "multimail://{mailbox}/messages/{id}{?offset,include_quoted}",
         "multimail://{mailbox}/threads/{id}{?before}",
     ]

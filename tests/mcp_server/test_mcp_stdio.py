@@ -65,10 +65,10 @@ def test_a_line_that_is_no_json_ends_nothing(command: Command) -> None:
     assert process.stdout is not None
     process.stdin.write("not json\n" + conversation())
     process.stdin.flush()
-    found = [json.loads(process.stdout.readline())]
-    while found[-1].get("id") != 2:
-        found.append(json.loads(process.stdout.readline()))
-    assert "Accepted" in found[-1]["result"]["content"][0]["text"]
+    answers = [json.loads(process.stdout.readline())]
+    while answers[-1].get("id") != 2:
+        answers.append(json.loads(process.stdout.readline()))
+    assert "Accepted" in answers[-1]["result"]["content"][0]["text"]
     process.communicate(timeout=60)
     assert process.returncode == 0
 

@@ -44,29 +44,29 @@ async def listed(command: Command, *options: str) -> list[dict[str, Any]]:
 async def test_the_tools_are_the_catalogues(
     command: Command, role: str, catalogue: tuple[ToolSpec, ...]
 ) -> None:
-    found = await listed(command, "--role", role, "--full-data")
+    actual = await listed(command, "--role", role, "--full-data")
     wanted = [as_listed(spec, spec.output_schema()) for spec in catalogue]
-    assert json.dumps(found, sort_keys=True) == json.dumps(wanted, sort_keys=True)
+    assert json.dumps(actual, sort_keys=True) == json.dumps(wanted, sort_keys=True)
 
 
 async def test_without_full_data_a_result_declares_no_words_of_senders(command: Command) -> None:
-    found = {tool["name"]: tool for tool in await listed(command)}
-    assert list(found) == [spec.name for spec in AGENT_TOOLS]
-    declared = {name for tool in found.values() for name in tool["outputSchema"]["properties"]}
+    by_name = {tool["name"]: tool for tool in await listed(command)}
+    assert list(by_name) == [spec.name for spec in AGENT_TOOLS]
+    declared = {name for tool in by_name.values() for name in tool["outputSchema"]["properties"]}
     assert declared <= {
         *("ok", "text", "id", "thread_id", "status", "held", "duplicate"),
         *("cursor", "next_offset", "before"),
     }
-    assert all(tool["outputSchema"]["required"] == ["ok", "text"] for tool in found.values())
-    assert not any("$ref" in json.dumps(tool["outputSchema"]) for tool in found.values())
+    assert all(tool["outputSchema"]["required"] == ["ok", "text"] for tool in by_name.values())
+    assert not any("$ref" in json.dumps(tool["outputSchema"]) for tool in by_name.values())
 
 
 async def test_client_gets_server_info_and_instructions(command: Command) -> None:
     async with command.stdio() as client:
-        told = client.get_server_capabilities()
-    assert told is not None
-    assert told.tools is not None
-    assert told.resources is not None
+        capabilities = client.get_server_capabilities()
+    assert capabilities is not None
+    assert capabilities.tools is not None
+    assert capabilities.resources is not None
     process = command.start()
     out, _ = process.communicate(json.dumps(_initialize()) + "\n", timeout=60)
     answer = json.loads(out)["result"]

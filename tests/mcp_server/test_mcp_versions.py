@@ -146,15 +146,17 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with version 2, and Agno, whose client needs it."""
-    made = Environment(tmp_path_factory.mktemp("sdk") / "2")
-    made.install("mcp>=2.1,<3", "agno[mcp]>=3.1,<4", "openai", "httpx", "pydantic", "typer", "rich")
-    return made
+    environment = Environment(tmp_path_factory.mktemp("sdk") / "2")
+    environment.install(
+        "mcp>=2.1,<3", "agno[mcp]>=3.1,<4", "openai", "httpx", "pydantic", "typer", "rich"
+    )
+    return environment
 
 
 def variables(command: Command) -> dict[str, str]:
     names = ("MULTIMAIL_API_KEY", "MULTIMAIL_API_URL")
-    found = {name: command.environment[name] for name in names}
-    return {**found, "PYTHONPATH": str(SHARED), "AGNO_TELEMETRY": "false"}
+    present = {name: command.environment[name] for name in names}
+    return {**present, "PYTHONPATH": str(SHARED), "AGNO_TELEMETRY": "false"}
 
 
 def test_on_version_2_the_server_is_the_same_in_both_eras(
@@ -162,17 +164,17 @@ def test_on_version_2_the_server_is_the_same_in_both_eras(
 ) -> None:
     mail = command.box.receive("Write to bob@example.org.")
     out = second.execute(CLIENTS, mail["id"], command.box.id, **variables(command))
-    found = json.loads(out)
-    assert found["sdk"].startswith("2.")
-    assert [story["protocol"] for story in found["told"]] == ["2026-07-28", "2025-11-25"] * 2
-    for story in found["told"]:
+    output = json.loads(out)
+    assert output["sdk"].startswith("2.")
+    assert [story["protocol"] for story in output["told"]] == ["2026-07-28", "2025-11-25"] * 2
+    for story in output["told"]:
         assert story["tools"] == {spec.name: spec.schema() for spec in AGENT_TOOLS}
         assert "Write to bob@example.org." in story["read"]
         assert "Write to bob@example.org." in story["resource"]
         assert story["bad"] == [True, "not_found"]
         assert story["missing"] == -32002
         assert story["reports"] >= 1
-    over_stdio, over_http = found["told"][:2], found["told"][2:]
+    over_stdio, over_http = output["told"][:2], output["told"][2:]
     # A process is a conversation, and so is an endpoint, whether its clients keep sessions or not.
     assert all(story["sent"].startswith("Accepted") for story in over_stdio)
     assert all(story["sent"].startswith("Held for approval") for story in over_http)

@@ -44,8 +44,8 @@ async def test_a_wait_reports_progress_and_ends_with_the_mail(
     # What came before the wait is not what it waits for.
     since = command.box.receive(subject="Old")["id"]
     reports = Reports(command.box)
-    made = command.stdio() if transport == "stdio" else connected(command.endpoint())
-    async with made as client:
+    context = command.stdio() if transport == "stdio" else connected(command.endpoint())
+    async with context as client:
         result = await client.call_tool(
             "wait_for_email", {**WAIT, "since_id": since}, progress_callback=reports
         )

@@ -194,8 +194,8 @@ class Race:
 
     def key(self, *scopes: str) -> tuple[str, httpx.Client]:
         """Create a key; return its id and a client that uses it."""
-        made = self.server.create_key(*scopes)
-        return made["id"], self.server.http(made["key"])
+        new_key = self.server.create_key(*scopes)
+        return new_key["id"], self.server.http(new_key["key"])
 
     def run(self, first: tuple[Writer, Call], second: tuple[Writer, Call]) -> list[Any]:
         """Hold both writes, then let them in, in this test's order; return the calls' results.

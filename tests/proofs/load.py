@@ -101,8 +101,8 @@ class Api:
     def subscribe(self, url: str, events: tuple[str, ...], signature_format: str) -> str:
         """Subscribe a URL to events; return the secret that signs them."""
         body = {"url": url, "events": list(events), "signature_format": signature_format}
-        made = self._call("admin", "POST", "/v1/webhooks", body)
-        return str(made["signing_secret"])
+        webhook = self._call("admin", "POST", "/v1/webhooks", body)
+        return str(webhook["signing_secret"])
 
     def undelivered(self) -> list[dict[str, Any]]:
         """Return events that wait for their delivery, or were given up."""

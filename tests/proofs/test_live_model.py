@@ -219,8 +219,8 @@ class LiveServer(RuleBasedStateMachine):
         self.model.revoked.add(self.agent_id)
         self.agree(self.ask("agent", "GET", "/v1/account"), 401)
         wish = {"name": "agent", "scopes": ["read", "send"]}
-        made = self.ask("admin", "POST", "/v1/api-keys", wish).json()
-        self.agent_id, self.keys["agent"] = made["id"], made["key"]
+        key = self.ask("admin", "POST", "/v1/api-keys", wish).json()
+        self.agent_id, self.keys["agent"] = key["id"], key["key"]
 
     @rule()
     def restart(self) -> None:

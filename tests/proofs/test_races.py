@@ -175,14 +175,14 @@ def test_a_reviewer_whose_key_is_taken_away_decides_nothing_after_it(
 def test_an_admin_whose_key_is_revoked_leaves_no_key_behind(race: Race) -> None:
     key, admin = race.key("read", "admin")
     wish = {"name": "a way back", "scopes": ["admin"]}
-    revoked, made = race.run(
+    revoked, created = race.run(
         (Writer.REQUESTS, lambda: race.admin.delete(f"/v1/api-keys/{key}")),
         (Writer.REQUESTS, lambda: admin.post("/v1/api-keys", json=wish)),
     )
     assert revoked.status_code == 200
     names = [row["name"] for row in race.admin.get("/v1/api-keys").json()["api_keys"]]
-    assert ("a way back" in names) == (made.status_code == 201)
-    if made.status_code == 201:
+    assert ("a way back" in names) == (created.status_code == 201)
+    if created.status_code == 201:
         assert race.actions("api_key.create", "api_key.revoke")[-1] == "api_key.revoke"
 
 
@@ -306,18 +306,18 @@ def test_what_enters_the_queue_at_its_moment(race: Race, request_name: str) -> N
         "cancel": lambda: race.cancel(email),
         "reschedule": lambda: race.reschedule(email, 3),
     }
-    asked, _ = race.run(
+    results, _ = race.run(
         (Writer.REQUESTS, calls[request_name]),
         (Writer.OUTBOX, lambda: race.clock.advance(timedelta(hours=2))),
     )
     entered = "email.hold" in race.actions("email.hold")
-    if asked.status_code == 409:
+    if results.status_code == 409:
         assert request_name in ("approve", "reject")
-        assert asked.json()["code"] == "not_yet"
+        assert results.json()["code"] == "not_yet"
         race.server.wait_for_message(direction="outbound", status="pending_send_approval")
         assert race.actions("email.hold", *DECISIONS) == ["email.hold"]
     else:
-        assert asked.status_code == 200
+        assert results.status_code == 200
         expected = {
             "approve": "sent",
             "reject": "rejected",
@@ -325,7 +325,7 @@ def test_what_enters_the_queue_at_its_moment(race: Race, request_name: str) -> N
             "reschedule": "pending_send_approval" if entered else "scheduled",
         }
         assert race.settled_status(email) == expected[request_name]
-    sent = asked.status_code == 200 and request_name == "approve"
+    sent = results.status_code == 200 and request_name == "approve"
     assert len(race.server.outbox()) == sent
 
 

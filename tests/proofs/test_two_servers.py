@@ -122,10 +122,10 @@ def test_each_message_is_handed_over_once_and_both_show_the_same(two: Two, sink:
 def test_a_key_revoked_in_one_is_dead_in_the_other_at_once(two: Two, sink: SmtpSink) -> None:
     with two.http("first", "admin") as admin, two.http("second", "reviewer") as reviewer:
         key = {"name": "more", "scopes": ["read", "send"]}
-        made = accepted(admin.post("/v1/api-keys", json=key))
-        with two.http("second", made["key"]) as agent:
+        new_key = accepted(admin.post("/v1/api-keys", json=key))
+        with two.http("second", new_key["key"]) as agent:
             held = accepted(agent.post(f"{two.box}/send", json=mail("Late")))["id"]
-            assert admin.delete(f"/v1/api-keys/{made['id']}").status_code == 200
+            assert admin.delete(f"/v1/api-keys/{new_key['id']}").status_code == 200
             assert agent.get(f"{two.box}/emails").status_code == 401
         decision = {"email_id": held, "action": "approve"}
         reply = accepted(reviewer.post("/v1/oversight/decide", json=decision))

@@ -76,9 +76,9 @@ class Person:
         page = self.get(path)
         reader = _Reader()
         reader.feed(page.text)
-        (found,) = [form for form in reader.forms if form.action == action]
+        (forms,) = [form for form in reader.forms if form.action == action]
         fields: dict[str, str | list[str]] = {}
-        for name, value in found.fields:
+        for name, value in forms.fields:
             known = fields.get(name)
             if known is None:
                 fields[name] = value

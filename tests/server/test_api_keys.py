@@ -18,12 +18,12 @@ def own_id(client: httpx.Client) -> str:
 def test_a_key_is_shown_once_and_revoked_for_good(
     server: ServerFixture, admin: httpx.Client
 ) -> None:
-    made = server.create_key("read")
-    client = server.http(made["key"])
+    key = server.create_key("read")
+    client = server.http(key["key"])
     assert client.get("/v1/account").json()["key"]["scopes"] == ["read"]
-    assert made["key"] not in admin.get("/v1/api-keys").text
-    assert admin.delete(f"/v1/api-keys/{made['id']}").json()["status"] == "revoked"
-    assert admin.delete(f"/v1/api-keys/{made['id']}").status_code == 200
+    assert key["key"] not in admin.get("/v1/api-keys").text
+    assert admin.delete(f"/v1/api-keys/{key['id']}").json()["status"] == "revoked"
+    assert admin.delete(f"/v1/api-keys/{key['id']}").status_code == 200
     assert client.get("/v1/account").status_code == 401
 
 
@@ -71,10 +71,10 @@ def test_a_key_gives_no_key_the_other_half(server: ServerFixture, mine: str, the
 def test_a_key_never_decides_on_its_own_send_whatever_its_scopes_become(
     server: ServerFixture, admin: httpx.Client
 ) -> None:
-    made = server.create_key("read", "send")
-    composer = server.http(made["key"])
+    key = server.create_key("read", "send")
+    composer = server.http(key["key"])
     sent = server.sent(by=composer)
-    changed = admin.patch(f"/v1/api-keys/{made['id']}", json={"scopes": ["read", "oversight"]})
+    changed = admin.patch(f"/v1/api-keys/{key['id']}", json={"scopes": ["read", "oversight"]})
     assert changed.status_code == 200
     assert refusal(server.decide(sent["id"], by=composer)) == (403, "self_approval")
     assert server.status(sent["id"]) == "pending_send_approval"
@@ -92,9 +92,9 @@ def test_a_key_that_sends_and_administers_cannot_loosen_oversight(server: Server
 
 def test_what_a_revoked_key_composed_is_not_sent(start: Start) -> None:
     server = start()
-    made = server.create_key("read", "send")
-    sent = server.sent(by=server.http(made["key"]))
-    server.admin.delete(f"/v1/api-keys/{made['id']}")
+    key = server.create_key("read", "send")
+    sent = server.sent(by=server.http(key["key"]))
+    server.admin.delete(f"/v1/api-keys/{key['id']}")
     assert server.decide(sent["id"]).json()["message_status"] == "send_failed"
     assert "revoked" in server.wait_for_status(sent["id"], "send_failed")["bounce_reason"]
     assert server.outbox() == []

@@ -51,16 +51,16 @@ def test_a_reply_waits_is_seen_in_the_thread_and_leaves_when_approved(
     server = start()
     agent, reviewer = server.agent, server.reviewer
     server.deliver("How do I connect?", subject="Question", sender="priya@example.com")
-    asked = accepted(agent.get(f"{root}/check_inbox"))["messages"][0]
-    draft = {"email_id": asked["id"], "body": "Hi Priya.", "from": server.mailbox.address}
+    question = accepted(agent.get(f"{root}/check_inbox"))["messages"][0]
+    draft = {"email_id": question["id"], "body": "Hi Priya.", "from": server.mailbox.address}
     response = agent.post(f"{root}/reply_email", json=draft)
     reply = accepted(response)
     assert (response.status_code, reply["status"]) == (202, "pending_approval")
     assert reply["pending_id"] == reply["message_id"]
-    thread = accepted(agent.get(f"{root}/get_thread", params={"thread_id": asked["thread_id"]}))
+    thread = accepted(agent.get(f"{root}/get_thread", params={"thread_id": question["thread_id"]}))
     assert [row["body"].strip() for row in thread["messages"]] == ["How do I connect?", "Hi Priya."]
     assert thread["messages"][1]["status"] == "pending_send_approval"
-    assert accepted(agent.get(f"{root}/get_thread/{asked['thread_id']}")) == thread
+    assert accepted(agent.get(f"{root}/get_thread/{question['thread_id']}")) == thread
     pending = accepted(reviewer.get(f"{root}/list_pending"))
     assert [item["message_id"] for item in pending["items"]] == [reply["message_id"]]
     assert pending["messages"][0]["to"] == ["priya@example.com"]
@@ -148,11 +148,11 @@ def test_contacts_and_mailboxes(start: Start, root: str) -> None:
     params: dict[str, str | int] = {"query": "ann", "limit": 1}
     contacts = accepted(agent.get(f"{root}/search_contacts", params=params))["contacts"]
     assert [entry["name"] for entry in contacts] == ["Ann"]
-    made = admin.post(
+    mailbox = admin.post(
         f"{root}/create_mailbox",
         json={"address": "sales@multimail.test", "oversight_mode": "gated_all"},
     )
-    assert (made.status_code, made.json()["oversight_mode"]) == (201, "gated_all")
+    assert (mailbox.status_code, mailbox.json()["oversight_mode"]) == (201, "gated_all")
     unnamed = agent.get(f"{root}/check_inbox")
     assert unnamed.status_code == 400
     assert "2 mailboxes" in unnamed.json()["error"]

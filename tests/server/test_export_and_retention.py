@@ -130,11 +130,11 @@ def test_retention_keeps_what_still_waits(monthly: ServerFixture, clock: Virtual
 def test_a_shorter_retention_counts_at_once_and_in_a_deleted_mailbox(
     monthly: ServerFixture, clock: VirtualClock
 ) -> None:
-    one = monthly.receive(subject="One")["id"]
+    first = monthly.receive(subject="One")["id"]
     clock.advance(timedelta(days=5))
     two = monthly.receive(subject="Two")["id"]
     assert monthly.configure(retention_days=3).status_code == 200
-    wait_until_erased(monthly, one)
+    wait_until_erased(monthly, first)
     assert not is_erased(monthly, two)
     assert monthly.admin.delete(monthly.box).status_code == 200
     clock.advance(timedelta(days=3))

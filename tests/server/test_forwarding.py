@@ -188,7 +188,7 @@ def test_which_keys_may_forward_and_where_to(start: Start) -> None:
 
 def test_a_new_mailbox_can_forward_from_its_start(start: Start) -> None:
     server = start()
-    made = server.create_mailbox("desk", forward_inbound=[BOSS])
-    assert made["forward_inbound"] == [BOSS]
-    server.deliver(subject="To the desk", to=made["address"])
+    mailbox = server.create_mailbox("desk", forward_inbound=[BOSS])
+    assert mailbox["forward_inbound"] == [BOSS]
+    server.deliver(subject="To the desk", to=mailbox["address"])
     assert forwarded(server, 1)[0]["recipients"] == [BOSS]

@@ -143,10 +143,10 @@ def test_tightening_ends_a_code_for_good(gated: ServerFixture) -> None:
 
 
 def test_revoking_the_key_that_asked_ends_the_code(gated: ServerFixture) -> None:
-    made = gated.create_key("send")
-    request(gated, by=gated.http(made["key"]))
+    key = gated.create_key("send")
+    request(gated, by=gated.http(key["key"]))
     code = requests(gated)[0]["code"]
-    gated.admin.delete(f"/v1/api-keys/{made['id']}")
+    gated.admin.delete(f"/v1/api-keys/{key['id']}")
     assert refusal(redeem(gated, code)) == (409, "key_revoked")
     assert mode(gated) == "gated_send"
 

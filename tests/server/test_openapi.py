@@ -87,7 +87,7 @@ def test_every_field_of_every_real_answer_is_described(
     zone = tmp_path / "empty.zone"
     zone.write_text("")
     server = start(clock=VirtualClock(), dns_zone=zone)
-    seen = asked(document, server, conversation(server))
+    seen = call_all(document, server, conversation(server))
     flat_twins = {(method, f"/v1{path}") for method, path in seen}
     served = {(route.method, route.openapi_path) for route in ALL_ROUTES}
     assert served - seen - flat_twins == {("GET", "/v1/attachments/{attachment}")}
@@ -107,13 +107,13 @@ def test_a_change_that_waits_for_a_code_is_described(document: Json, start: Star
         ("admin", "POST", "/v1/webhooks", {}, {"json": hook}),
         ("reviewer", "GET", "/v1/oversight/approval-codes", {}, {}),
     ]
-    asked(document, server, steps)
+    call_all(document, server, steps)
     codes = server.reviewer.get("/v1/oversight/approval-codes").json()["approval_codes"]
     assert len(codes) == len(steps) - 1
 
 
-def asked(document: Json, server: ServerFixture, steps: Iterable[Step]) -> set[tuple[str, str]]:
-    """Make the requests, compare each answer with the document, and return what was asked."""
+def call_all(document: Json, server: ServerFixture, steps: Iterable[Step]) -> set[tuple[str, str]]:
+    """Make the requests, compare the responses with the document, and return the operations."""
     seen: set[tuple[str, str]] = set()
     for key, method, path, values, more in steps:
         with server.http(key) as client:

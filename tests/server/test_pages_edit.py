@@ -22,9 +22,9 @@ Start = Callable[..., ServerUnderTest]
 @pytest.fixture
 def person(server: ServerUnderTest) -> Person:
     """Somebody who is signed in."""
-    made = Person(server)
-    made.sign_in(server.keys.reviewer)
-    return made
+    browser = Person(server)
+    browser.sign_in(server.keys.reviewer)
+    return browser
 
 
 def send(server: ServerUnderTest, **more: Any) -> dict[str, Any]:

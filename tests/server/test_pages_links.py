@@ -40,9 +40,9 @@ def anonymous(server: ServerUnderTest) -> Person:
 
 def test_a_link_shows_the_item_and_decides_once(server: ServerUnderTest, anonymous: Person) -> None:
     email = send(server)
-    made = make(server, email)
-    assert made.status_code == 201
-    link = made.json()
+    created = make(server, email)
+    assert created.status_code == 201
+    link = created.json()
     path = link["url"].removeprefix(server.url)
     assert path == f"/v1/approve/{link['token']}"
     for _ in range(3):

@@ -27,9 +27,9 @@ def full() -> Iterator[ServerUnderTest]:
 @pytest.fixture
 def person(full: ServerUnderTest) -> Person:
     """Somebody who is signed in."""
-    made = Person(full)
-    made.sign_in(full.keys.reviewer)
-    return made
+    browser = Person(full)
+    browser.sign_in(full.keys.reviewer)
+    return browser
 
 
 def find_rows(page: str) -> list[str]:
@@ -39,18 +39,18 @@ def find_rows(page: str) -> list[str]:
 
 
 def link(page: str, rel: str) -> str | None:
-    found = re.search(rf'rel="{rel}" href="([^"]+)"', page)
-    return unescape(found[1]) if found else None
+    match = re.search(rf'rel="{rel}" href="([^"]+)"', page)
+    return unescape(match[1]) if match else None
 
 
 def walked(person: Person, path: str, rel: str) -> list[tuple[str, list[str]]]:
     """Follow a link from page to page; return each page's address and rows."""
-    found, address = [], path
+    rows, address = [], path
     while address:
         page = person.get(address).text
-        found.append((address, find_rows(page)))
+        rows.append((address, find_rows(page)))
         address = link(page, rel) or ""
-    return found
+    return rows
 
 
 @pytest.mark.parametrize(("path", "pages"), [("/", 3), ("/inbox", 5)])

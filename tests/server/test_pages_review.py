@@ -30,9 +30,9 @@ Content-Type: text/html
 @pytest.fixture
 def person(server: ServerUnderTest) -> Person:
     """Somebody who is signed in."""
-    made = Person(server)
-    made.sign_in(server.keys.reviewer)
-    return made
+    browser = Person(server)
+    browser.sign_in(server.keys.reviewer)
+    return browser
 
 
 def send(server: ServerUnderTest, **more: Any) -> str:

@@ -20,9 +20,9 @@ HELD = "pending_send_approval"
 @pytest.fixture
 def person(server: ServerUnderTest) -> Person:
     """Somebody who is signed in."""
-    made = Person(server)
-    assert made.sign_in(server.keys.reviewer).status_code == 303
-    return made
+    browser = Person(server)
+    assert browser.sign_in(server.keys.reviewer).status_code == 303
+    return browser
 
 
 @pytest.fixture

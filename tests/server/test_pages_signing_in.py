@@ -75,8 +75,8 @@ def test_sign_in_leads_to_our_own_pages_only(server: ServerUnderTest, wanted: st
 
 def test_sign_in_leads_back_to_the_item(server: ServerUnderTest) -> None:
     person = Person(server)
-    asked = person.get("/review/msg_1")
-    assert asked.status_code == 401
+    response = person.get("/review/msg_1")
+    assert response.status_code == 401
     wanted = str(person.form("/review/msg_1", "/sign-in")["wanted"])
     assert person.sign_in(server.keys.reviewer, wanted).headers["location"] == "/review/msg_1"
 
@@ -106,14 +106,14 @@ def test_a_key_that_is_revoked_or_may_send_ends_its_session(start: Start) -> Non
     with server.http("admin") as admin:
         for change, status in (({"scopes": ["read", "send"]}, 403), (None, 401)):
             body = {"name": "eve", "scopes": ["read", "oversight"]}
-            made = admin.post("/v1/api-keys", json=body).json()
+            key = admin.post("/v1/api-keys", json=body).json()
             person = Person(server)
-            person.sign_in(made["key"])
+            person.sign_in(key["key"])
             assert person.get("/").status_code == 200
             if change:
-                admin.patch(f"/v1/api-keys/{made['id']}", json=change)
+                admin.patch(f"/v1/api-keys/{key['id']}", json=change)
             else:
-                admin.delete(f"/v1/api-keys/{made['id']}")
+                admin.delete(f"/v1/api-keys/{key['id']}")
             assert person.get("/audit").status_code == status
             assert person.get("/audit").status_code == 401
 

@@ -32,18 +32,18 @@ def test_an_unexpected_error_is_a_page_that_names_the_request(
     clock.broken = True
     page = person.get("/")
     posted = person.post("/sign-out", {"csrf": "x"})
-    told = person.client.get("/", headers={"Accept": "application/json"})
+    as_json = person.client.get("/", headers={"Accept": "application/json"})
     api = person.client.get("/v1/account", headers={"X-API-Key": server.keys.agent})
     clock.broken = False
-    assert page.status_code == posted.status_code == told.status_code == 500
+    assert page.status_code == posted.status_code == as_json.status_code == 500
     assert is_page(page)
     assert is_page(posted)
-    said = get_text(page)
-    assert "Something went wrong" in said
-    assert page.headers["x-request-id"] in said
+    text = get_text(page)
+    assert "Something went wrong" in text
+    assert page.headers["x-request-id"] in text
     assert page.headers["x-request-id"] in caplog.text
-    assert "clock" not in said
-    assert told.json()["code"] == api.json()["code"] == "internal_error"
+    assert "clock" not in text
+    assert as_json.json()["code"] == api.json()["code"] == "internal_error"
 
 
 def test_an_unknown_page_is_a_page(server: ServerUnderTest) -> None:

@@ -34,20 +34,20 @@ def test_scheduled_mail_awaiting_a_decision_is_marked() -> None:
 
 
 def _evidence() -> list[dict[str, Any]]:
-    made = []
+    combinations = []
     for dkim, aligned, spf, policy in itertools.product(
         _RESULTS, (True, False), _RESULTS, ("", "none", "reject")
     ):
         passes = (dkim == "pass" and aligned) or spf == "pass"
         dmarc = {"result": "pass" if passes else "fail", "domain": "a.example", "policy": policy}
-        made.append(
+        combinations.append(
             {
                 "dkim": [{"result": dkim, "domain": "a.example", "aligned": aligned}],
                 "spf": {"result": spf, "domain": "a.example", "aligned": True},
                 "dmarc": dmarc if policy else {"result": "none"},
             }
         )
-    return [*made, {"structure": ["From occurs 2 times"]}, {}]
+    return [*combinations, {"structure": ["From occurs 2 times"]}, {}]
 
 
 def test_reviewer_and_agent_see_the_same_label() -> None:

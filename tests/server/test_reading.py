@@ -280,10 +280,10 @@ def test_hostile_mail_is_stored_and_shown(
     server: ServerFixture, agent: httpx.Client, raw: bytes
 ) -> None:
     where = {"mailbox": server.mailbox.id}
-    made = agent.post("/v1/test/inbound", params=where, content=raw)
-    assert made.status_code in (201, 400), made.text
-    if made.status_code == 201:
-        email_id = made.json()["id"]
+    response = agent.post("/v1/test/inbound", params=where, content=raw)
+    assert response.status_code in (201, 400), response.text
+    if response.status_code == 201:
+        email_id = response.json()["id"]
         assert agent.get(f"{server.box}/emails/{email_id}").status_code == 200
         assert agent.get(f"{server.box}/emails/{email_id}/raw").content == raw
         reply = agent.post(f"{server.box}/reply/{email_id}", json={"markdown": "?"})

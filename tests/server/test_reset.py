@@ -86,10 +86,10 @@ def test_after_a_reset_the_same_test_runs_again(start: Start) -> None:
 def test_everything_retires_what_tests_made(start: Start) -> None:
     server = start()
     admin = server.admin
-    made = admin.post("/v1/mailboxes", json={"address": "second"}).json()
+    mailbox = admin.post("/v1/mailboxes", json={"address": "second"}).json()
     extra = admin.post("/v1/api-keys", json={"name": "extra", "scopes": ["read"]}).json()
     server.reset()
-    assert server.http(extra["key"]).get(f"/v1/mailboxes/{made['id']}").status_code == 200
+    assert server.http(extra["key"]).get(f"/v1/mailboxes/{mailbox['id']}").status_code == 200
     server.reset(everything=True)
     assert server.http(extra["key"]).get("/v1/mailboxes").status_code == 401
     rows = admin.get("/v1/mailboxes").json()["mailboxes"]

@@ -75,8 +75,8 @@ class Place:
 
     def headers(self, case: schemathesis.Case[Any]) -> dict[str, str]:
         """Return the header of a key that may do what the case asks for."""
-        asked = case.operation.definition.raw["security"]
-        scopes = {scope for way in asked for names in way.values() for scope in names}
+        security = case.operation.definition.raw["security"]
+        scopes = {scope for way in security for names in way.values() for scope in names}
         role = "reviewer" if "oversight" in scopes and "read" not in scopes else "owner"
         return {"Authorization": f"Bearer {self.keys[role]}"}
 

@@ -142,9 +142,9 @@ def test_the_json_form_in_full(start: Start) -> None:
             }
         ],
     }
-    made = post(server, seed)
-    assert made.status_code == 201, made.text
-    (support,) = made.json()["mailboxes"]
+    response = post(server, seed)
+    assert response.status_code == 201, response.text
+    (support,) = response.json()["mailboxes"]
     assert (support["display_name"], support["oversight_mode"]) == ("Support", "gated_all")
     held = server.wait_for_message(sender="ann@example.org")
     assert held["status"] == "pending_inbound_approval"

@@ -37,18 +37,18 @@ def test_the_same_seed_gives_the_same_ids(start: Start) -> None:
 
 def test_ids_have_the_usual_form_and_increase() -> None:
     ids = SeededIds(SystemClock(), 1)
-    made = [ids.new("msg") for _ in range(200)]
-    assert made == sorted(set(made))
-    assert all(re.fullmatch(r"msg_[0-9A-Z]{26}", made_id) for made_id in made)
+    new_ids = [ids.new("msg") for _ in range(200)]
+    assert new_ids == sorted(set(new_ids))
+    assert all(re.fullmatch(r"msg_[0-9A-Z]{26}", made_id) for made_id in new_ids)
 
 
 def test_other_threads_do_not_change_the_ids_of_a_kind() -> None:
     alone, beside = SeededIds(SystemClock(), 3), SeededIds(VirtualClock(), 3)
     noise = threading.Thread(target=lambda: [beside.new("req") for _ in range(500)])
     noise.start()
-    made = [beside.new("msg") for _ in range(100)]
+    ids = [beside.new("msg") for _ in range(100)]
     noise.join()
-    assert made == [alone.new("msg") for _ in range(100)]
+    assert ids == [alone.new("msg") for _ in range(100)]
 
 
 def test_keys_are_random_unless_seeded_keys_are_asked_for(start: Start) -> None:
@@ -61,16 +61,16 @@ def test_keys_are_random_unless_seeded_keys_are_asked_for(start: Start) -> None:
 
 
 def test_a_live_key_is_never_one_that_can_be_guessed(start: Start) -> None:
-    made = [
+    live_keys = [
         start(seed=7, seeded_keys=True)
         .http("admin")
         .post("/v1/api-keys", json={"name": "more", "scopes": ["read"], "live": live})
         .json()["key"]
         for live in (True, True, False, False)
     ]
-    assert made[0].startswith("mm_live_")
-    assert made[0] != made[1]
-    assert made[2] == made[3]
+    assert live_keys[0].startswith("mm_live_")
+    assert live_keys[0] != live_keys[1]
+    assert live_keys[2] == live_keys[3]
 
 
 @pytest.mark.parametrize(

@@ -62,21 +62,21 @@ def test_a_reply_stays_in_its_thread(server: ServerFixture, agent: httpx.Client)
         sender="bob@example.com",
         headers={"Reply-To": "desk@example.com", "Cc": "carl@example.com"},
     )
-    asked = server.wait_for_message("Ask")
-    path = f"{server.box}/reply/{asked['id']}"
+    question = server.wait_for_message("Ask")
+    path = f"{server.box}/reply/{question['id']}"
     answered = agent.post(path, json={"markdown": "Answer.", "reply_all": True})
     assert answered.status_code == 202
     row = agent.get(f"{server.box}/emails/{answered.json()['id']}").json()
-    assert row["thread_id"] == asked["thread_id"]
+    assert row["thread_id"] == question["thread_id"]
     assert row["to"] == ["desk@example.com"]
     assert row["cc"] == ["carl@example.com"]
     assert row["subject"] == "Re: Ask"
-    assert row["in_reply_to"] == asked["rfc_message_id"]
-    assert row["references"] == [asked["rfc_message_id"]]
+    assert row["in_reply_to"] == question["rfc_message_id"]
+    assert row["references"] == [question["rfc_message_id"]]
     raw = agent.get(f"{server.box}/emails/{row['id']}/raw").content
     parsed = message_from_bytes(raw, policy=policy.default)
-    assert parsed["In-Reply-To"] == asked["rfc_message_id"]
-    thread = agent.get(f"{server.box}/threads/{asked['thread_id']}").json()
+    assert parsed["In-Reply-To"] == question["rfc_message_id"]
+    thread = agent.get(f"{server.box}/threads/{question['thread_id']}").json()
     assert thread["message_count"] == 2
     assert thread["has_unanswered_inbound"] is False
 
@@ -85,8 +85,8 @@ def test_the_same_reply_within_a_minute_is_refused(start: Start, clock: VirtualC
     server = start(clock=clock)
     agent = server.agent
     server.deliver(subject="Ask")
-    asked = server.wait_for_message("Ask")
-    path = f"{server.box}/reply/{asked['id']}"
+    question = server.wait_for_message("Ask")
+    path = f"{server.box}/reply/{question['id']}"
     assert agent.post(path, json={"markdown": "Yes."}).status_code == 202
     again = agent.post(path, json={"markdown": "Yes."})
     assert refusal(again) == (409, "duplicate_reply")

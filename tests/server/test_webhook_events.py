@@ -271,11 +271,11 @@ def test_a_setting_that_is_removed_ends_its_subscription(
 def test_a_mailbox_can_be_made_with_its_webhook(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     body = {"address": "second", "webhook_url": endpoint.url}
-    made = server.admin.post("/v1/mailboxes", json=body).json()
+    mailbox = server.admin.post("/v1/mailboxes", json=body).json()
     server.deliver(subject="Elsewhere")
-    server.deliver(subject="Here", to=made["address"])
+    server.deliver(subject="Here", to=mailbox["address"])
     [posted] = endpoint.wait(1)
-    secret = made["signing_secrets"]["webhook_url"]
+    secret = mailbox["signing_secrets"]["webhook_url"]
     assert verify(posted.raw, posted.headers, secret).subject == "Here"
 
 
@@ -323,21 +323,21 @@ def test_rolled_back_change_emits_no_event(start: Start, endpoint: WebhookReceiv
 def test_the_clients_verbs_work(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     with MultiMail(server.keys.admin, base_url=server.url) as client:
-        made = client.create_webhook(
+        webhook = client.create_webhook(
             endpoint.url, ["email.received"], mailbox=server.mailbox.address
         )
-        assert made.signing_secret.startswith("whsec_")
-        assert made.mailbox_id == server.mailbox.id
-        assert [hook.id for hook in client.list_webhooks()] == [made.id]
-        assert client.get_webhook(made.id).events == ["email.received"]
+        assert webhook.signing_secret.startswith("whsec_")
+        assert webhook.mailbox_id == server.mailbox.id
+        assert [hook.id for hook in client.list_webhooks()] == [webhook.id]
+        assert client.get_webhook(webhook.id).events == ["email.received"]
         server.deliver(subject="Read me")
         [posted] = endpoint.wait(1)
-        event = verify(posted.raw, posted.headers, made.signing_secret)
+        event = verify(posted.raw, posted.headers, webhook.signing_secret)
         read = client.read_email(event.message_id, mailbox=event.mailbox_id)
         assert read.subject == "Read me"
         server.wait_until(lambda: list(client.list_webhook_deliveries(status="delivered")))
         [delivery] = client.list_webhook_deliveries(status="delivered")
         assert (delivery.id, delivery.attempts, delivery.response_status) == (event.id, 1, 200)
         assert not client.list_webhook_deliveries(status="failed").items
-        client.delete_webhook(made.id)
+        client.delete_webhook(webhook.id)
         assert client.list_webhooks() == []

@@ -25,11 +25,11 @@ def make(admin: httpx.Client, **more: Any) -> httpx.Response:
 
 
 def test_the_secret_is_shown_once(admin: httpx.Client) -> None:
-    made = make(admin)
-    assert made.status_code == 201
-    secret = made.json()["signing_secret"]
+    webhook = make(admin)
+    assert webhook.status_code == 201
+    secret = webhook.json()["signing_secret"]
     assert secret.startswith("whsec_")
-    hook = made.json()["id"]
+    hook = webhook.json()["id"]
     listed = admin.get("/v1/webhooks").json()
     assert listed["subscriptions"] == listed["webhooks"]
     row = next(row for row in listed["webhooks"] if row["id"] == hook)
@@ -58,9 +58,9 @@ def test_no_secret_is_in_the_log_or_in_a_repr(
 
 
 def test_every_name_can_be_subscribed_to(admin: httpx.Client) -> None:
-    made = make(admin, events=[*EVENT_KINDS, *EVENT_KINDS]).json()
-    assert made["events"] == list(EVENT_KINDS)
-    assert len(made["events"]) == 13
+    webhook = make(admin, events=[*EVENT_KINDS, *EVENT_KINDS]).json()
+    assert webhook["events"] == list(EVENT_KINDS)
+    assert len(webhook["events"]) == 13
 
 
 @pytest.mark.parametrize("events", [[], ["email.opened"], ["email.received", "x" * 100], ["*"]])

@@ -52,20 +52,20 @@ class Worker:
             text=True,
             start_new_session=True,
         )
-        self._said: list[str] = []
+        self._output: list[str] = []
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._listen, daemon=True)
         self._reader.start()
 
     @property
-    def said(self) -> str:
-        """All that it has said so far."""
-        return "".join(self._said)
+    def output(self) -> str:
+        """Its output so far."""
+        return "".join(self._output)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._said.append(line)
+            self._output.append(line)
             if " ready." in line:
                 self._ready.set()
         self._ready.set()
@@ -73,7 +73,7 @@ class Worker:
     def await_ready(self) -> None:
         """Wait until it takes jobs."""
         assert self._ready.wait(300)
-        assert self._process.poll() is None, self.said
+        assert self._process.poll() is None, self.output
 
     def kill(self) -> None:
         """End it, and the process in which it runs jobs, by SIGKILL."""
@@ -100,7 +100,7 @@ class QueueFixture:
 
     def kill_busy_worker(self) -> None:
         """Kill the worker that runs a job at this moment."""
-        (busy,) = [worker for worker in self.workers if "received" in worker.said]
+        (busy,) = [worker for worker in self.workers if "received" in worker.output]
         busy.kill()
         self.workers.remove(busy)
         with self._broker() as broker:  # the time for which the queue would wait for it has passed

@@ -173,6 +173,6 @@ class Answering:
         if conversation.turns:
             return say("Answered.")
         self._begun += 1
-        asked = re.search(r"msg_\w+", conversation.last_user_text)
-        assert asked is not None
-        return call("reply_email", email_id=asked[0], body=f"We are on it ({self._begun}).")
+        match = re.search(r"msg_\w+", conversation.last_user_text)
+        assert match is not None
+        return call("reply_email", email_id=match[0], body=f"We are on it ({self._begun}).")

@@ -60,9 +60,9 @@ def test_empty_taint_changes_nothing(store: SessionStore) -> None:
 @pytest.mark.parametrize("label", Label)
 @pytest.mark.parametrize("standing", Standing)
 def test_every_assessment_is_stored(store: SessionStore, label: Label, standing: Standing) -> None:
-    found = Assessment(label, standing=standing)
-    store.merge_taint("s", Taint.from_assessment(found))
-    assert store.taint("s").worst == found
+    assessment = Assessment(label, standing=standing)
+    store.merge_taint("s", Taint.from_assessment(assessment))
+    assert store.taint("s").worst == assessment
 
 
 def test_an_address_keeps_the_best_tier_that_named_it(store: SessionStore) -> None:

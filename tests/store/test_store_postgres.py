@@ -57,8 +57,8 @@ def test_the_schema_has_the_tables_columns_and_indexes_of_sqlite(
         "WHERE table_schema = 'public'",
     )
     assert sorted(row for row in columns if row[0] not in own) == sorted(tables)
-    made = run_sql(database_url, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")
-    assert {*indexes} <= {*made}
+    rows = run_sql(database_url, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")
+    assert {*indexes} <= {*rows}
 
 
 def test_casefold_is_that_of_python(store: PostgresStore, database_url: str) -> None:

@@ -72,8 +72,8 @@ class CuttingProxy:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        for one in (self._listener, *self._open):
-            one.close()
+        for connection in (self._listener, *self._open):
+            connection.close()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

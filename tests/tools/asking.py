@@ -33,10 +33,10 @@ class WithoutEvidence(FaultyTransport):
         return httpx.Response(real.status_code, json=body)
 
 
-async def asked(
+async def get_send_decision(
     tools: Tools, to: str = "nobody-named@elsewhere.example", **more: Any
 ) -> GuardDecision:
-    """Return what the guard says to a new mail, which is another one each time."""
+    """Send a new mail, another each time, and return the decision of the guard."""
     facts = {"to": to, "subject": f"No. {next(NUMBERS)}", "body": "Hello.", **more}
     return decided(await tools("send_email", **facts))
 

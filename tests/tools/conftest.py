@@ -60,19 +60,19 @@ def create_mailbox(
 
         def key(name: str, scopes: list[str], mailbox: str) -> str:
             body = {"name": name, "scopes": scopes, "mailbox_id": mailbox}
-            made = admin.post("/v1/api-keys", json=body).raise_for_status().json()
-            return str(made["key"])
+            new_key = admin.post("/v1/api-keys", json=body).raise_for_status().json()
+            return str(new_key["key"])
 
         def make(mode: str = "gated_send", **settings: Any) -> Inbox:
             body = {"address": f"box-{next(numbers)}", "oversight_mode": mode, **settings}
-            made = admin.post("/v1/mailboxes", json=body).raise_for_status().json()
+            new_key = admin.post("/v1/mailboxes", json=body).raise_for_status().json()
             return Inbox(
                 server_fixture,
                 reviewer,
-                made["id"],
-                made["address"],
-                key("agent", ["read", "send"], made["id"]),
-                key("reviewer", ["read", "oversight"], made["id"]),
+                new_key["id"],
+                new_key["address"],
+                key("agent", ["read", "send"], new_key["id"]),
+                key("reviewer", ["read", "oversight"], new_key["id"]),
                 signed,
             )
 
@@ -82,17 +82,17 @@ def create_mailbox(
 @pytest.fixture
 def box(create_mailbox: Callable[..., Inbox]) -> Iterator[Inbox]:
     """A mailbox whose sends await a human."""
-    made = create_mailbox()
-    yield made
-    made.settle()
+    mailbox = create_mailbox()
+    yield mailbox
+    mailbox.settle()
 
 
 @pytest.fixture
 def auto_box(create_mailbox: Callable[..., Inbox]) -> Iterator[Inbox]:
     """A mailbox whose sends leave at once."""
-    made = create_mailbox("autonomous")
-    yield made
-    made.settle()
+    mailbox = create_mailbox("autonomous")
+    yield mailbox
+    mailbox.settle()
 
 
 @pytest.fixture
@@ -111,6 +111,6 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def connect(mode: str) -> AsyncIterator[Connect]:
     """A maker of tools."""
-    made = Connect(mode)
-    yield made
-    await made.close()
+    connection = Connect(mode)
+    yield connection
+    await connection.close()

@@ -84,8 +84,8 @@ class Inbox:
         """Receive mail in one real SMTP conversation."""
         host, _, port = self.server.smtp.rpartition(":")
         with smtplib.SMTP(host, int(port), timeout=60) as connection:
-            for one in letters:
-                connection.sendmail(sender, [self.address], one)
+            for letter in letters:
+                connection.sendmail(sender, [self.address], letter)
 
     def receive(self, body: str = "Hello.", **more: Any) -> Json:
         """Receive one mail and return it as a reviewer sees it."""
@@ -100,8 +100,8 @@ class Inbox:
 
     def mails(self, direction: str = "outbound") -> list[Json]:
         """Return what the mailbox holds, newest first."""
-        found: list[Json] = self._get("/emails", direction=direction, limit=100)["emails"]
-        return found
+        rows: list[Json] = self._get("/emails", direction=direction, limit=100)["emails"]
+        return rows
 
     def mail(self, email_id: str) -> Json:
         """Return one message with its body."""
@@ -119,15 +119,15 @@ class Inbox:
 
     def settle(self) -> None:
         """Reject what still awaits a human: all tests share the account's one queue."""
-        for one in self.mails():
-            if one["status"] == "pending_send_approval":
-                self.decide(one["id"], "reject")
+        for mail in self.mails():
+            if mail["status"] == "pending_send_approval":
+                self.decide(mail["id"], "reject")
 
     def _get(self, path: str, **query: Any) -> Json:
         answer = self.reviewer.get(f"/v1/mailboxes/{self.id}{path}", params=query)
         answer.raise_for_status()
-        found: Json = answer.json()
-        return found
+        data: Json = answer.json()
+        return data
 
 
 @dataclass(frozen=True)

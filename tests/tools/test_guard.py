@@ -36,7 +36,7 @@ class Api:
 
     def __init__(self, *messages: Email) -> None:
         self.messages = {message.id: message for message in messages}
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
 
     def run(self, steps: Generator[Any, Any, T]) -> T:
         """Run an operation of the guard to its end."""
@@ -44,7 +44,7 @@ class Api:
             call = next(steps)
             while True:
                 email_id = call.path.rpartition("/")[2]
-                self.asked.append(email_id)
+                self.lookups.append(email_id)
                 message = self.messages.get(email_id)
                 if message is None:
                     call = steps.throw(NotFoundError("There is none.", status_code=404))
@@ -200,8 +200,8 @@ def test_what_an_index_kept_taints_when_it_is_shown() -> None:
 def test_declarations_are_of_one_conversation_and_reset_forgets_them() -> None:
     judge = guard()
     other = Guard(judge.policy, judge.store, session_id="two")
-    for one in (judge, other):
-        one.mark_shown(mail(authentication=PROVEN))
+    for conversation in (judge, other):
+        conversation.mark_shown(mail(authentication=PROVEN))
     judge.declare([f"Bob <{BOB.upper()}>"])
     assert send(judge, BOB).action is A
     assert send(other, BOB).action is H
@@ -216,10 +216,10 @@ def test_an_approved_send_makes_its_recipients_known() -> None:
     judge.mark_shown(mail(authentication=PROVEN))
     judge.record_send("msg_9", BOX, [BOB], held=True)
     assert send(judge, EVE, api=api).action is H
-    assert api.asked == []  # only held sends to this address are looked up
+    assert api.lookups == []  # only held sends to this address are looked up
     assert send(judge, BOB, api=api).action is A
     assert send(judge, BOB, api=api).action is A
-    assert api.asked == ["msg_9"]
+    assert api.lookups == ["msg_9"]
 
 
 @pytest.mark.parametrize("status", ["rejected", "cancelled", "expired"])
@@ -228,7 +228,7 @@ def test_a_send_that_no_human_approved_is_forgotten(status: str) -> None:
     judge.mark_shown(mail(authentication=PROVEN))
     judge.record_send("msg_9", BOX, [BOB], held=True)
     assert [send(judge, BOB, api=api).action for _ in range(2)] == [H, H]
-    assert api.asked == ["msg_9"]
+    assert api.lookups == ["msg_9"]
 
 
 def test_at_most_ten_held_sends_are_looked_up() -> None:
@@ -238,11 +238,11 @@ def test_at_most_ten_held_sends_are_looked_up() -> None:
         judge.record_send(f"msg_{number}", BOX, [BOB], held=True)
     waiting = Api(*(own(f"msg_{n}", BOB, status="pending_send_approval") for n in range(12)))
     assert send(judge, BOB, api=waiting).action is H
-    assert len(waiting.asked) == 10
-    assert set(waiting.asked) == {f"msg_{number}" for number in range(2, 12)}  # the latest
+    assert len(waiting.lookups) == 10
+    assert set(waiting.lookups) == {f"msg_{number}" for number in range(2, 12)}  # the latest
     gone = Api()
     assert send(judge, BOB, api=gone).action is H  # a message that is gone is no error
-    assert len(gone.asked) == 10
+    assert len(gone.lookups) == 10
 
 
 def test_taint_is_the_conversations_and_a_known_address_the_mailboxs() -> None:
@@ -263,7 +263,7 @@ def test_reading_a_senders_mail_refreshes_whether_they_are_known() -> None:
     assert judge.assess(message).standing == "new"
     for _ in range(2):
         api.run(judge.refresh_known(message))
-    assert api.asked == ["msg_9"]
+    assert api.lookups == ["msg_9"]
     assert judge.assess(message).standing == "known"
     assert judge.assess(mail()).standing == "new"  # unproven mail is from no known sender
 
@@ -275,14 +275,14 @@ def finalize(
 
 
 def test_what_a_mailbox_cannot_hold_is_refused_and_not_counted() -> None:
-    told: list[GuardDecision] = []
-    judge = guard(TrustPolicy(sends_per_session=1), observer=told.append)
+    decisions: list[GuardDecision] = []
+    judge = guard(TrustPolicy(sends_per_session=1), observer=decisions.append)
     judge.mark_shown(mail(authentication=PROVEN))
     refused = finalize(judge, "a", CANNOT_HOLD)
     assert (refused.action, refused.codes) == (R, ("recipient_from_mail", "cannot_hold"))
     assert finalize(judge, "b").action is H
     assert finalize(judge, "c").codes == ("cap_per_session", "recipient_from_mail")
-    assert [decision.action for decision in told] == [R, H, R]
+    assert [decision.action for decision in decisions] == [R, H, R]
 
 
 def test_a_conversation_is_capped_and_a_repeat_is_counted_once() -> None:
@@ -317,12 +317,12 @@ def test_what_cannot_wait_for_a_human_is_refused() -> None:
 
 
 def test_attachments_of_unproven_mail_are_withheld_and_only_that_is_emitted() -> None:
-    told: list[GuardDecision] = []
-    judge = guard(observer=told.append)
+    decisions: list[GuardDecision] = []
+    judge = guard(observer=decisions.append)
     assert judge.on_attachment(mail(authentication=PROVEN)).action is A
     refused = judge.on_attachment(mail("msg_2"))
     assert (refused.action, refused.code, refused.message_id) == (R, "sender_unknown", "msg_2")
-    assert told == [refused]
+    assert decisions == [refused]
 
 
 def test_a_store_that_fails_after_a_send_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,8 +23,8 @@ async def held(tools: Tools, body: str = "It is ready.", **more: object) -> str:
     arguments = {"to": ["ann@example.org"], "subject": "Offer", "body": body, **more}
     sent = await tools.call("send_email", arguments)
     assert sent.data["held"], sent.text
-    found: str = sent.data["id"]
-    return found
+    email_id: str = sent.data["id"]
+    return email_id
 
 
 async def test_approved_mail_leaves(box: Inbox, connect: Connect) -> None:

@@ -196,8 +196,8 @@ async def test_a_model_may_be_loose_where_nothing_is_in_doubt(box: Inbox, connec
         ["carol@example.org"],
     )
     assert mail["subject"] == "Hi"
-    found = await tools("check_inbox", limit="1", unread_only="false", direction="outbound")
-    assert ids(found.data["emails"]) == [mail["id"]]
+    result = await tools("check_inbox", limit="1", unread_only="false", direction="outbound")
+    assert ids(result.data["emails"]) == [mail["id"]]
     one_of_ours = await tools("read_email", email_id=f" {mail['id']} ")
     assert one_of_ours.ok
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from typing import Any
 
-from tests.tools.asking import asked
+from tests.tools.asking import get_send_decision
 from tests.tools.support import (
     ONE_TRY,
     Connect,
@@ -34,7 +34,7 @@ async def replied(tools: Tools, mail: dict[str, Any], body: str = "", **more: An
 
 async def test_a_conversation_sends_no_more_than_it_may(auto_box: Inbox, connect: Connect) -> None:
     tools = connect(auto_box, policy=TrustPolicy(sends_per_session=2))
-    assert [(await asked(tools)).action for _ in range(2)] == [Action.ALLOW] * 2
+    assert [(await get_send_decision(tools)).action for _ in range(2)] == [Action.ALLOW] * 2
     result = await tools("send_email", to="bob@example.org", subject="3", body="Hello.")
     assert get_error_code(result) == "refused_by_guard"
     assert "this conversation has sent as many messages as it may" in result.text
@@ -54,7 +54,7 @@ async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
     assert "this thread has as many messages within 24 hours as it may" in result.text
     assert decided(result).code == "cap_per_thread"
     assert decided(await replied(tools, other, session_id="three")).action is Action.ALLOW
-    assert (await asked(tools)).action is Action.ALLOW
+    assert (await get_send_decision(tools)).action is Action.ALLOW
 
 
 async def test_repeat_after_the_cap_gets_the_first_result(
@@ -63,7 +63,7 @@ async def test_repeat_after_the_cap_gets_the_first_result(
     tools = connect(auto_box, policy=TrustPolicy(sends_per_session=1))
     send = {"to": "bob@example.org", "subject": "x", "body": "y"}
     first = await tools.call("send_email", send)
-    assert (await asked(tools)).action is Action.REFUSE
+    assert (await get_send_decision(tools)).action is Action.REFUSE
     again = await tools.call("send_email", send)
     assert (again.data["duplicate"], again.data["id"]) == (True, first.data["id"])
 
@@ -82,14 +82,14 @@ async def test_a_send_that_the_network_lost_counts_once(auto_box: Inbox, connect
 async def test_calls_at_the_same_time_share_one_cap(auto_box: Inbox, connect: Connect) -> None:
     tools = connect(auto_box, policy=TrustPolicy(sends_per_session=3))
     if tools.mode == "async":
-        decisions = await asyncio.gather(*(asked(tools) for _ in range(8)))
+        decisions = await asyncio.gather(*(get_send_decision(tools) for _ in range(8)))
     else:
 
-        def one(number: int) -> ToolResult:
+        def send_one(number: int) -> ToolResult:
             send = {"to": "bob@example.org", "subject": f"P {number}", "body": "y"}
             return tools.toolkit.call("send_email", send)
 
-        some = await asyncio.gather(*(asyncio.to_thread(one, number) for number in range(8)))
+        some = await asyncio.gather(*(asyncio.to_thread(send_one, number) for number in range(8)))
         decisions = [decided(result) for result in some]
     assert [decision.action for decision in decisions].count(Action.ALLOW) == 3
     assert len(auto_box.mails()) == 3

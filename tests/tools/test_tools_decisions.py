@@ -26,12 +26,12 @@ A, H, R = Action.ALLOW, Action.HOLD, Action.REFUSE
 
 
 async def test_on_decision_gets_every_write(auto_box: Inbox, connect: Connect) -> None:
-    told: list[GuardDecision] = []
-    tools = connect(auto_box, on_decision=told.append)
+    decisions: list[GuardDecision] = []
+    tools = connect(auto_box, on_decision=decisions.append)
     mail = auto_box.receive_proven()
     for name in ("check_inbox", "list_pending", "list_mailboxes"):
         await shown(tools, name)
-    assert told == []
+    assert decisions == []
     sent = await tools("send_email", to=BOB, subject="x", body="y")
     results = [
         sent,
@@ -40,10 +40,10 @@ async def test_on_decision_gets_every_write(auto_box: Inbox, connect: Connect) -
         await tools("add_contact", email=EVE, name="Eve"),
         await tools("cancel_message", email_id=sent.data["id"]),
     ]
-    assert [decision.operation for decision in told] == [
+    assert [decision.operation for decision in decisions] == [
         *("send_email", "reply_email", "tag_email", "add_contact", "cancel_message"),
     ]
-    assert told[:4] == [decided(result) for result in results[:4]]
+    assert decisions[:4] == [decided(result) for result in results[:4]]
 
 
 async def test_every_decision_is_in_the_log(
@@ -129,11 +129,11 @@ async def test_hold_persists_when_the_mailbox_is_loosened(
 async def test_off_is_reported_and_never_holds(
     auto_box: Inbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[GuardDecision] = []
-    tools = connect(auto_box, policy="off", on_decision=told.append)
+    decisions: list[GuardDecision] = []
+    tools = connect(auto_box, policy="off", on_decision=decisions.append)
     assert "The trust policy is off" in caplog.text
     assert (await reply_to_plain(auto_box, tools)).data["held"] is False
-    assert [(decision.policy, decision.action, decision.code) for decision in told] == [
+    assert [(decision.policy, decision.action, decision.code) for decision in decisions] == [
         ("off", A, "allowed")
     ]
 
@@ -171,12 +171,12 @@ async def test_a_decision_repeats_no_secret(
         await tools("reply_email", email_id=mail["id"], body=f"Code 918273, {LINK}"),
         await tools("send_email", to=EVE, subject="918273", body=LINK),
     ]
-    said = [decided(result).as_data() for result in results]
-    said += [auto_box.mail(result.data["id"])["metadata"] for result in results]
+    outputs = [decided(result).as_data() for result in results]
+    outputs += [auto_box.mail(result.data["id"])["metadata"] for result in results]
     guard = [vars(record) for record in caplog.records if record.name.startswith("multimail")]
     assert guard
     for secret in ("918273", "s3cr3t", "X-Amz-Signature", auto_box.agent_key):
-        assert secret not in repr(said)
+        assert secret not in repr(outputs)
         assert secret not in repr(guard)
         assert secret not in repr([decided(result) for result in results])
     assert auto_box.agent_key not in caplog.text
@@ -193,8 +193,8 @@ async def test_large_attachment_url_is_not_exposed(
     # It was fetched from an address that opens without a key.
     signed = str(tools.way.requests[-1].url.query, "ascii")
     assert signed
-    for said in (file.text, repr(file), str(file.as_data()), caplog.text):
-        assert signed not in said
+    for output in (file.text, repr(file), str(file.as_data()), caplog.text):
+        assert signed not in output
 
 
 @pytest.mark.parametrize("tag", ["d", "s"])

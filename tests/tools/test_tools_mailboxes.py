@@ -149,8 +149,8 @@ async def test_the_approver_sees_every_mailbox_or_the_one_that_is_named(
     while page := ids((await approver("list_pending", offset=len(queue))).data["pending"]):
         queue += page
     assert set(sent) <= set(queue)
-    one = await approver("list_pending", mailbox=two[1].address)
-    assert ids(one.data["pending"]) == [sent[1]]
+    of_second = await approver("list_pending", mailbox=two[1].address)
+    assert ids(of_second.data["pending"]) == [sent[1]]
     pinned = connect.approver(two[0], key=server_fixture.keys.reviewer, mailbox=two[0].address)
     assert ids((await pinned("list_pending")).data["pending"]) == [sent[0]]
     assert get_error_code(await pinned("list_pending", mailbox=two[1].id)) == "other_mailbox"

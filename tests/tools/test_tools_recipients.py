@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.tools.asking import asked, shown, tainted
+from tests.tools.asking import get_send_decision, shown, tainted
 from tests.tools.support import Connect, Inbox, Json, Tools, decided, get_error_code
 
 from multimail.trust import Action
@@ -37,7 +37,7 @@ async def test_the_sender_may_be_answered_but_not_written_to_anew(
     mail = await tainted(auto_box, tools)
     reply = await tools("reply_email", email_id=mail["id"], body="Yes.")
     assert decided(reply).action is Action.ALLOW
-    assert (await asked(tools, ANN)).action is Action.HOLD
+    assert (await get_send_decision(tools, ANN)).action is Action.HOLD
 
 
 @pytest.mark.parametrize("place", ["cc", "bcc"])
@@ -97,7 +97,7 @@ async def test_the_address_book_allows_nothing(auto_box: Inbox, connect: Connect
     assert decided(result).action is Action.ALLOW
     await tainted(auto_box, tools)
     await shown(tools, "search_contacts", query="dora")
-    assert (await asked(tools, "dora@example.org")).action is Action.HOLD
+    assert (await get_send_decision(tools, "dora@example.org")).action is Action.HOLD
 
 
 async def test_an_address_from_mail_does_not_get_into_the_address_book(
@@ -127,9 +127,9 @@ async def test_a_reply_to_oneself_is_no_way_round_a_hold(
     tools.toolkit.declare_recipients([BOB])
     sent = await tools("send_email", to=BOB, subject="x", body="y")
     auto_box.server.wait_for_message(
-        lambda one: one["id"] == sent.data["id"] and one["status"] == "sent",
+        lambda mail: mail["id"] == sent.data["id"] and mail["status"] == "sent",
         direction="outbound",
     )
     await shown(tools, "read_email", email_id=auto_box.receive()["id"])
-    assert (await asked(tools, BOB)).code == "tainted_unauthenticated"
+    assert (await get_send_decision(tools, BOB)).code == "tainted_unauthenticated"
     assert await reply_after(tools, {"id": sent.data["id"]}) is Action.HOLD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.tools.asking import asked, shown, tainted
+from tests.tools.asking import get_send_decision, shown, tainted
 from tests.tools.support import Connect, Inbox, Tools, decided
 
 from multimail.trust import Action
@@ -24,10 +24,10 @@ async def test_whom_a_human_allowed_once_is_known(auto_box: Inbox, connect: Conn
     tools = connect(auto_box)
     await tainted(auto_box, tools)
     email_id = await held_send(tools)
-    assert (await asked(tools, BOB)).action is Action.HOLD
+    assert (await get_send_decision(tools, BOB)).action is Action.HOLD
     auto_box.decide(email_id)
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-    assert (await asked(tools, CAROL)).action is Action.HOLD
+    assert (await get_send_decision(tools, BOB)).action is Action.ALLOW
+    assert (await get_send_decision(tools, CAROL)).action is Action.HOLD
 
 
 async def test_everybody_whom_the_approved_message_went_to_is_known(
@@ -36,8 +36,8 @@ async def test_everybody_whom_the_approved_message_went_to_is_known(
     tools = connect(auto_box)
     await tainted(auto_box, tools)
     auto_box.decide(await held_send(tools, cc=CAROL, bcc="dora@example.org"))
-    for one in (CAROL, "dora@example.org", BOB):
-        assert (await asked(tools, one)).action is Action.ALLOW
+    for address in (CAROL, "dora@example.org", BOB):
+        assert (await get_send_decision(tools, address)).action is Action.ALLOW
 
 
 async def test_whom_an_approved_reply_copied_in_is_known(auto_box: Inbox, connect: Connect) -> None:
@@ -46,7 +46,7 @@ async def test_whom_an_approved_reply_copied_in_is_known(auto_box: Inbox, connec
     reply = await tools("reply_email", email_id=mail["id"], body="Yes.", cc=CAROL)
     assert reply.data["held"] is True
     auto_box.decide(reply.data["id"])
-    assert (await asked(tools, CAROL)).action is Action.ALLOW
+    assert (await get_send_decision(tools, CAROL)).action is Action.ALLOW
 
 
 async def test_a_mailbox_that_holds_everything_teaches_the_guard_too(
@@ -57,8 +57,8 @@ async def test_a_mailbox_that_holds_everything_teaches_the_guard_too(
     assert decided(sent).action is Action.ALLOW
     box.decide(sent.data["id"])
     await tainted(box, tools)
-    assert (await asked(tools, BOB)).action is Action.ALLOW
-    assert (await asked(tools, CAROL)).action is Action.HOLD
+    assert (await get_send_decision(tools, BOB)).action is Action.ALLOW
+    assert (await get_send_decision(tools, CAROL)).action is Action.HOLD
 
 
 async def test_unapproved_sends_make_no_address_known(auto_box: Inbox, connect: Connect) -> None:
@@ -67,7 +67,7 @@ async def test_unapproved_sends_make_no_address_known(auto_box: Inbox, connect: 
     assert sent.data["held"] is False
     await shown(tools, "read_email", email_id=sent.data["id"])
     await tainted(auto_box, tools)
-    assert (await asked(tools, BOB)).action is Action.HOLD
+    assert (await get_send_decision(tools, BOB)).action is Action.HOLD
 
 
 async def test_an_approved_message_that_is_read_makes_its_recipients_known(
@@ -80,9 +80,9 @@ async def test_an_approved_message_that_is_read_makes_its_recipients_known(
     # A memory of its own: only the message holds it.
     second = connect(auto_box)
     await tainted(auto_box, second)
-    assert (await asked(second, BOB)).action is Action.HOLD
+    assert (await get_send_decision(second, BOB)).action is Action.HOLD
     await shown(second, "read_email", email_id=email_id)
-    assert (await asked(second, BOB)).action is Action.ALLOW
+    assert (await get_send_decision(second, BOB)).action is Action.ALLOW
 
 
 async def test_mail_from_whom_a_human_allowed_is_from_a_known_sender(
@@ -91,7 +91,7 @@ async def test_mail_from_whom_a_human_allowed_is_from_a_known_sender(
     tools = connect(auto_box)
     await tainted(auto_box, tools)
     auto_box.decide(await held_send(tools, to="ann@example.com"))
-    assert (await asked(tools, "ann@example.com")).action is Action.ALLOW
+    assert (await get_send_decision(tools, "ann@example.com")).action is Action.ALLOW
     proven, forged = auto_box.receive_proven(), auto_box.receive(sender="ann@example.com")
     read = await shown(tools, "read_email", email_id=proven["id"])
     assert read.data["trust"]["standing"] == "known"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.tools.asking import WithoutEvidence, asked, received, shown
+from tests.tools.asking import WithoutEvidence, get_send_decision, received, shown
 from tests.tools.support import Connect, Inbox, Json, decided, get_error_code
 
 from multimail.trust import Action
@@ -25,7 +25,7 @@ FILES: dict[str, str | bytes] = {"note.txt": "Buy now.", "logo.bin": b"\x00\x01"
 
 async def test_new_conversation_may_write_to_any_address(auto_box: Inbox, connect: Connect) -> None:
     auto_box.receive()
-    decision = await asked(connect(auto_box))
+    decision = await get_send_decision(connect(auto_box))
     assert (decision.action, decision.code) == (Action.ALLOW, "allowed")
     assert (decision.label, decision.standing) == ("own", "listed")
     assert (decision.reasons, decision.message_id) == ((), None)
@@ -38,7 +38,7 @@ async def test_whatever_shows_mail_taints(
 ) -> None:
     mail, tools = received(auto_box, proven=proven), connect(auto_box)
     await shown(tools, name, **arguments(mail))
-    decision = await asked(tools)
+    decision = await get_send_decision(tools)
     assert decision.action is Action.HOLD
     assert decision.label == ("authenticated" if proven else "unauthenticated")
     codes = ["recipient_from_mail", *(["tainted_unauthenticated"] if not proven else [])]
@@ -49,7 +49,7 @@ async def test_whatever_shows_mail_taints(
 async def test_an_attachment_taints(auto_box: Inbox, connect: Connect, filename: str) -> None:
     mail, tools = auto_box.receive_proven(files=FILES), connect(auto_box)
     await shown(tools, "download_attachment", email_id=mail["id"], filename=filename)
-    assert (await asked(tools)).action is Action.HOLD
+    assert (await get_send_decision(tools)).action is Action.HOLD
 
 
 async def test_a_withheld_attachment_shows_and_taints_nothing(
@@ -58,7 +58,7 @@ async def test_a_withheld_attachment_shows_and_taints_nothing(
     mail, tools = auto_box.receive(files=FILES), connect(auto_box)
     file = {"email_id": mail["id"], "filename": "note.txt"}
     assert get_error_code(await tools.call("download_attachment", file)) == "withheld"
-    assert (await asked(tools)).action is Action.ALLOW
+    assert (await get_send_decision(tools)).action is Action.ALLOW
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ async def test_what_shows_no_mail_taints_nothing(
     auto_box.receive()
     tools = connect(auto_box)
     await shown(tools, name, **arguments)
-    assert (await asked(tools)).action is Action.ALLOW
+    assert (await get_send_decision(tools)).action is Action.ALLOW
 
 
 async def test_a_wait_in_vain_taints_nothing(auto_box: Inbox, connect: Connect) -> None:
     tools = connect(auto_box)
     assert get_error_code(await tools("wait_for_email", timeout_seconds=0)) == "timeout"
-    assert (await asked(tools)).action is Action.ALLOW
+    assert (await get_send_decision(tools)).action is Action.ALLOW
 
 
 async def test_mail_that_only_reviewers_may_see_taints_nothing(
@@ -94,7 +94,7 @@ async def test_mail_that_only_reviewers_may_see_taints_nothing(
     listed = await shown(tools, "check_inbox")
     assert len(listed.data["emails"]) == 1
     assert "Secret" not in listed.text
-    assert (await asked(tools)).action is Action.ALLOW
+    assert (await get_send_decision(tools)).action is Action.ALLOW
 
 
 async def test_only_the_rows_that_were_shown_taint(auto_box: Inbox, connect: Connect) -> None:
@@ -102,26 +102,26 @@ async def test_only_the_rows_that_were_shown_taint(auto_box: Inbox, connect: Con
     auto_box.receive_proven()
     tools = connect(auto_box)
     await shown(tools, "check_inbox", direction="inbound", limit=1)
-    assert (await asked(tools)).label == "authenticated"
+    assert (await get_send_decision(tools)).label == "authenticated"
     await shown(tools, "check_inbox", direction="inbound", limit=2)
-    assert (await asked(tools)).label == "failed"
+    assert (await get_send_decision(tools)).label == "failed"
 
 
 async def test_all_toolkits_of_a_process_share_a_memory_unless_given_their_own(
     auto_box: Inbox, connect: Connect
 ) -> None:
     mail, session = auto_box.receive(), f"shared-{auto_box.id}"
-    one, two = (connect(auto_box, store=None) for _ in range(2))
-    await shown(one, "read_email", email_id=mail["id"], session_id=session)
-    assert (await asked(two, session_id=session)).action is Action.HOLD
-    assert (await asked(connect(auto_box), session_id=session)).action is Action.ALLOW
+    first, second = (connect(auto_box, store=None) for _ in range(2))
+    await shown(first, "read_email", email_id=mail["id"], session_id=session)
+    assert (await get_send_decision(second, session_id=session)).action is Action.HOLD
+    assert (await get_send_decision(connect(auto_box), session_id=session)).action is Action.ALLOW
 
 
 async def test_own_mail_shown_again_is_own(auto_box: Inbox, connect: Connect) -> None:
     tools = connect(auto_box)
     sent = await tools("send_email", to="bob@example.org", subject="Hi", body="Hello.")
     await shown(tools, "read_email", email_id=sent.data["id"])
-    decision = await asked(tools)
+    decision = await get_send_decision(tools)
     # It may quote what an earlier conversation was shown.
     assert (decision.label, decision.codes) == ("own", ("recipient_from_mail",))
 
@@ -144,9 +144,9 @@ async def test_an_address_from_failed_mail_is_refused(
     mail = received(auto_box, sender="ceo@bank.com", **FAILED[where])
     tools = connect(auto_box)
     await shown(tools, name, **arguments(mail))
-    assert (await asked(tools, STRANGER)).action is Action.REFUSE
-    assert (await asked(tools, "ceo@bank.com")).action is Action.REFUSE
-    assert (await asked(tools)).action is Action.HOLD
+    assert (await get_send_decision(tools, STRANGER)).action is Action.REFUSE
+    assert (await get_send_decision(tools, "ceo@bank.com")).action is Action.REFUSE
+    assert (await get_send_decision(tools)).action is Action.HOLD
 
 
 @pytest.mark.parametrize("where", FAILED_IN_FULL)
@@ -157,7 +157,7 @@ async def test_an_address_anywhere_in_a_failed_header_is_refused(
     mail = auto_box.receive(sender="ceo@bank.com", **FAILED_IN_FULL[where])
     tools = connect(auto_box)
     await shown(tools, name, **dict(READS)[name](mail))
-    decision = await asked(tools, STRANGER)
+    decision = await get_send_decision(tools, STRANGER)
     assert (decision.action, decision.code) == (Action.REFUSE, "recipient_from_mail")
     assert decision.reasons[0] == "1 address may come only from mail that failed"
 
@@ -170,7 +170,7 @@ async def test_an_address_in_a_failed_mails_file_name_is_refused(
     mail, tools = auto_box.receive(sender="ceo@bank.com", files=files), connect(auto_box)
     read = await shown(tools, name, **dict(READS)[name](mail))
     assert STRANGER in read.text
-    assert (await asked(tools, STRANGER)).action is Action.REFUSE
+    assert (await get_send_decision(tools, STRANGER)).action is Action.REFUSE
 
 
 async def test_an_api_that_reports_nothing_is_unknown(auto_box: Inbox, connect: Connect) -> None:
@@ -178,7 +178,7 @@ async def test_an_api_that_reports_nothing_is_unknown(auto_box: Inbox, connect: 
     tools = connect(auto_box, way=WithoutEvidence())
     read = await shown(tools, "read_email", email_id=mail["id"])
     assert read.data["trust"]["label"] == "unknown"
-    decision = await asked(tools)
+    decision = await get_send_decision(tools)
     assert (decision.action, decision.label) == (Action.HOLD, "unknown")
     reply = await tools("reply_email", email_id=mail["id"], body="Yes.")
     assert decided(reply).codes == ("sender_unknown",)

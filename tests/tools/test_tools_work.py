@@ -128,12 +128,12 @@ async def test_a_page_of_a_thread_is_its_ten_newest_messages(box: Inbox, connect
 
 async def test_wait_for_email_returns_when_mail_comes(box: Inbox, connect: Connect) -> None:
     box.receive("Old.", subject="Old")
-    tools, asked = connect(box), threading.Event()
+    tools, event = connect(box), threading.Event()
     listings: list[httpx.Request] = tools.way.requests
 
     def deliver_once_it_waits() -> None:
         while len(listings) < 3:  # the mailbox, the newest now, the first look
-            asked.wait(0.005)
+            event.wait(0.005)
         box.deliver(make_message(subject="Other", sender="bob@example.org", to=box.address))
         box.deliver(make_message(subject="New", to=box.address))
 
@@ -194,9 +194,9 @@ async def test_contacts_are_added_and_found(box: Inbox, connect: Connect) -> Non
     assert added.text == f"Added Carol <{who}> to the contacts."
     again = await tools("add_contact", email=who, name="Carol", tags=["friend"])
     assert again.data["contact"]["id"] == added.data["contact"]["id"]
-    found = await tools("search_contacts", query=box.id.lower())
-    assert fenced(found.text) == f"{who} | Carol"
-    assert found.data["contacts"] == [added.data["contact"]]
+    result = await tools("search_contacts", query=box.id.lower())
+    assert fenced(result.text) == f"{who} | Carol"
+    assert result.data["contacts"] == [added.data["contact"]]
     stored = box.reviewer.get("/v1/contacts", params={"q": who}).json()["contacts"]
     assert stored[0]["tags"] == ["friend"]
     no_match = await tools("search_contacts", query="no such person")
@@ -362,7 +362,7 @@ async def test_a_toolkit_takes_its_settings_from_the_environment(
     monkeypatch.setenv("MULTIMAIL_MAILBOX", multimail_server.mailbox.address)
     multimail_server.deliver("Are you there?", subject="Hello", sender="ann@example.org")
     toolkit = Toolkit()
-    found = toolkit.call("check_inbox", {})
-    assert (await toolkit.acall("check_inbox", {})).data == found.data
-    assert found.data["emails"][0]["subject"] == "Hello"
+    result = toolkit.call("check_inbox", {})
+    assert (await toolkit.acall("check_inbox", {})).data == result.data
+    assert result.data["emails"][0]["subject"] == "Hello"
     await toolkit.aclose()

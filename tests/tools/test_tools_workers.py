@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from tests.sessions.support import Durable, open_store_at
 from tests.support.redis_server import RedisServer
-from tests.tools.asking import asked, tainted
+from tests.tools.asking import get_send_decision, tainted
 from tests.tools.support import Connect, Inbox, Json, decided, get_error_code
 
 from multimail.sessions import MemorySessionStore
@@ -38,33 +38,33 @@ def durable(where: str) -> Iterator[list[Durable]]:
     """Two workers' views of one store."""
     both = [open_store_at(where) for _ in range(2)]
     yield both
-    for one in both:
-        one.close()
+    for store in both:
+        store.close()
 
 
 async def test_two_workers_share_taint_and_what_is_known(
     auto_box: Inbox, connect: Connect, durable: list[Durable]
 ) -> None:
-    one, two = (connect(auto_box, store=store) for store in durable)
-    assert (await asked(two, BOB, session_id="s")).action is Action.ALLOW
-    await tainted(auto_box, one, "s")
-    assert (await asked(two, BOB, session_id="s")).action is Action.HOLD
-    held = await one("send_email", to=BOB, subject="First", body="Hello.", session_id="s")
+    first, second = (connect(auto_box, store=store) for store in durable)
+    assert (await get_send_decision(second, BOB, session_id="s")).action is Action.ALLOW
+    await tainted(auto_box, first, "s")
+    assert (await get_send_decision(second, BOB, session_id="s")).action is Action.HOLD
+    held = await first("send_email", to=BOB, subject="First", body="Hello.", session_id="s")
     auto_box.decide(held.data["id"])
-    assert (await asked(two, BOB, session_id="s")).action is Action.ALLOW
-    one.toolkit.declare_recipients([CAROL], session_id="s")
-    assert (await asked(two, CAROL, session_id="s")).action is Action.ALLOW
-    two.toolkit.reset("s")
-    assert (await asked(one, EVE, session_id="s")).action is Action.ALLOW
+    assert (await get_send_decision(second, BOB, session_id="s")).action is Action.ALLOW
+    first.toolkit.declare_recipients([CAROL], session_id="s")
+    assert (await get_send_decision(second, CAROL, session_id="s")).action is Action.ALLOW
+    second.toolkit.reset("s")
+    assert (await get_send_decision(first, EVE, session_id="s")).action is Action.ALLOW
 
 
 async def test_two_workers_share_one_cap(
     auto_box: Inbox, connect: Connect, durable: list[Durable]
 ) -> None:
     policy = TrustPolicy(sends_per_session=3)
-    one, two = (connect(auto_box, store=store, policy=policy) for store in durable)
-    workers = (one, two, one, two)
-    codes = [(await asked(worker, session_id="s")).code for worker in workers]
+    first, second = (connect(auto_box, store=store, policy=policy) for store in durable)
+    workers = (first, second, first, second)
+    codes = [(await get_send_decision(worker, session_id="s")).code for worker in workers]
     assert codes == ["allowed", "allowed", "allowed", "cap_per_session"]
 
 
@@ -96,8 +96,8 @@ def other_process(box: Inbox, where: str, *calls: tuple[str, Json]) -> list[Json
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    found: list[Json] = json.loads(done.stdout)
-    return found
+    result: list[Json] = json.loads(done.stdout)
+    return result
 
 
 def test_a_conversation_that_goes_on_in_another_process_is_as_guarded(

@@ -24,9 +24,9 @@ ASCII = st.text(st.characters(max_codepoint=127))
 
 @given(st.text(st.sampled_from("ab.@<>,: \n\u00e9\u200b"), max_size=60))
 def test_addresses_are_found_as_in_the_whole_text(text: str) -> None:
-    found = [match.group() for match in ADDRESS.finditer(clean(text).text)]
+    matches = [match.group() for match in ADDRESS.finditer(clean(text).text)]
     assert find_addresses(text) == {
-        normalize_address(address.strip(".`*_~!?")) for address in found
+        normalize_address(address.strip(".`*_~!?")) for address in matches
     }
 
 
@@ -73,6 +73,6 @@ taints = st.builds(
 @given(st.lists(taints, max_size=5))
 def test_taints_are_united_as_they_would_grow(some: list[Taint]) -> None:
     grown = Taint()
-    for one in some:
-        grown = grown.merge(one)
+    for taint in some:
+        grown = grown.merge(taint)
     assert merge_all(some) == grown

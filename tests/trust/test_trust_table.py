@@ -257,7 +257,7 @@ def test_decisions_are_json_with_all_that_a_log_needs() -> None:
     }
 
 
-ordered = st.sampled_from(sorted(INBOUND, key=lambda one: one.tier))
+ordered = st.sampled_from(sorted(INBOUND, key=lambda assessment: assessment.tier))
 named = st.lists(st.sampled_from([STRANGER, SENDER, "bob@acme.example"]), max_size=3)
 taints = st.builds(Taint.from_assessment, ordered, named)
 
@@ -268,9 +268,9 @@ def severity(decision: GuardDecision) -> int:
 
 @given(st.sampled_from(POLICIES), ordered, ordered, named, taints)
 def test_a_reply_never_loosens_when_evidence_worsens(
-    name: PolicyName, one: Assessment, other: Assessment, recipients: list[str], taint: Taint
+    name: PolicyName, first: Assessment, other: Assessment, recipients: list[str], taint: Taint
 ) -> None:
-    better, worse = sorted((one, other), key=lambda found: found.tier)
+    better, worse = sorted((first, other), key=lambda assessment: assessment.tier)
     policy = TrustPolicy(name)
 
     def ask(assessment: Assessment) -> int:
@@ -282,15 +282,15 @@ def test_a_reply_never_loosens_when_evidence_worsens(
 
 @given(st.sampled_from(POLICIES), ordered, ordered, named, named)
 def test_a_send_never_loosens_when_the_evidence_of_what_was_shown_worsens(
-    name: PolicyName, one: Assessment, other: Assessment, seen: list[str], to: list[str]
+    name: PolicyName, first: Assessment, other: Assessment, seen: list[str], to: list[str]
 ) -> None:
-    better, worse = sorted((one, other), key=lambda found: found.tier)
+    better, worse = sorted((first, other), key=lambda assessment: assessment.tier)
     policy = TrustPolicy(name)
-    asked = [
-        severity(policy.on_send(to, Taint.from_assessment(found, seen)))
-        for found in (better, worse)
+    severities = [
+        severity(policy.on_send(to, Taint.from_assessment(worst, seen)))
+        for worst in (better, worse)
     ]
-    assert asked == sorted(asked)
+    assert severities == sorted(severities)
 
 
 @given(taints, taints, st.sampled_from(POLICIES))
