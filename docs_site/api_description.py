@@ -42,7 +42,7 @@ def find_changes() -> list[Change]:
 
 
 def build_parity(page: str) -> str:
-    """Return docs/parity.md with its tables made anew from the routes."""
+    """Return docs/parity.md with its tables regenerated from the routes."""
     return _TABLE.sub(
         lambda match: f"<!-- table: {match[1]} -->\n{_build_table(match[1])}\n<!-- end -->", page
     )

@@ -135,7 +135,7 @@ def command(
     remote: bool = True,
     options: Sequence[inspect.Parameter] = (),
 ) -> Callable[[Command], Command]:
-    """Register a function as a command, with a `Session` as its first argument.
+    """Register a function as a command, with a `CommandContext` as its first argument.
 
     Every command gets `--json`; a remote command also gets `--url`, `--mailbox` and `--key-env`.
     An error becomes one line on stderr and exit status 1.

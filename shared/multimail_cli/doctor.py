@@ -250,7 +250,7 @@ def _parse_release(version: str) -> tuple[int, ...]:
 
 
 def _find_shared_files(installed: list[tuple[str, Distribution]]) -> Iterator[InstalledPackage]:
-    """Find files that two distributions own: uninstalling item removes them from the other."""
+    """Find files that two distributions own: uninstalling one removes them from the other."""
     owners: dict[str, set[str]] = defaultdict(set)
     for name, item in installed:
         if _PACKAGE in name:

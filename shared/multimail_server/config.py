@@ -144,8 +144,8 @@ class ServerConfig:
     approval_codes: Annotated[
         bool,
         Setting(
-            "Ask for an approval code before keys, webhooks and mailboxes are made, as the hosted "
-            "service does."
+            "Ask for an approval code before keys, webhooks and mailboxes are created, as the "
+            "hosted service does."
         ),
     ] = False
     requests_per_minute: Annotated[
@@ -241,7 +241,7 @@ class DeclaredSetting(NamedTuple):
     name: str
     type: Any
     value: Any
-    """The default; None where a setting has none or makes it anew."""
+    """The default; None if there is none or it is built for each server."""
     setting: Setting
 
 

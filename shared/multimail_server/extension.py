@@ -1,4 +1,8 @@
-"""The seam through which test support plugs into a server; production imports none of it."""
+"""The seam through which test support plugs into a server.
+
+The server imports nothing of `multimail_server.testing` outside of that package; the code that
+starts it, such as `multimail serve`, passes the extension.
+"""
 
 from __future__ import annotations
 

@@ -108,6 +108,11 @@ def test_the_architecture_picture_matches_its_source() -> None:
     labels = re.findall(r'label="\s*([^"]+)"', source)
     assert labels
     assert not [line for label in labels for line in label.split("\\n") if line not in drawn]
+    server = ROOT / "shared/multimail_server"
+    cluster = source.partition("cluster_server")[2].partition("}")[0]
+    nodes = re.findall(r"^ +(\w+) \[label=", cluster, re.MULTILINE)
+    assert nodes
+    assert not [node for node in nodes if not (server / node).is_dir()]
 
 
 def test_a_recording_shows_each_line_at_its_time() -> None:

@@ -44,7 +44,10 @@ def update_account(**fields: Any) -> Call[Account]:
 
 
 def delete_account() -> Call[Ack]:
-    """Delete the account and everything in it. API: DELETE /v1/account."""
+    """Close the account and revoke its keys. API: DELETE /v1/account.
+
+    The embedded server erases nothing.
+    """
     return Call("delete_account", "DELETE", "/v1/account", Ack.model_validate)
 
 

@@ -37,7 +37,7 @@ MAX_HEADER_CHARS = 1500
 _FIT_ATTEMPTS = 3
 _TAIL_CHARS = 120
 _UNDECIDED = frozenset({"pending_send_approval", "pending_inbound_approval", "pending_approval"})
-_HEADER_NOTE = "Header lines that were shortened stand in full after the body."
+_HEADER_NOTE = "Shortened header lines are repeated in full after the body."
 _MAILBOX_FACTS = {"id", "address", "display_name", "oversight_mode"}
 _ROW_FACTS = {
     "id",

@@ -28,7 +28,7 @@ class Action(StrEnum):
 
 
 class Treatment(StrEnum):
-    """How much of a message's text a model is shown. All of it stands between marks."""
+    """How much of a message's text a model is shown. It is always delimited by marks."""
 
     MARKED = "marked"
     """All of it."""
@@ -94,7 +94,7 @@ class Finding:
     """One reason for or against an operation.
 
     Attributes:
-        action: The action that it requires by itself.
+        action: The action that this reason alone requires.
         code: A machine-readable word.
         reason: The same in plain words.
     """

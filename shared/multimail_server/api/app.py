@@ -230,7 +230,9 @@ def _require_scope(route: Route, principal: Principal) -> None:
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:
     too_large = ApiError(
-        413, "body_too_large", f"The body is larger than the {max_bytes:,} bytes that fit here."
+        413,
+        "body_too_large",
+        f"The body is larger than the {max_bytes:,} bytes that this route accepts.",
     )
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:

@@ -117,7 +117,7 @@ def _parse_cursor(text: str) -> str:
     except (binascii.Error, ValueError):
         last_id = ""
     if _ID.fullmatch(last_id) is None:
-        raise invalid("`cursor` is not one of this API. Start again without it.")
+        raise invalid("`cursor` is invalid. Start again without it.")
     return last_id
 
 

@@ -1,8 +1,8 @@
 """Routes, each declared once: everything else about a route derives from its declaration.
 
 The app takes methods, paths, limits, scopes and approval codes from it, `openapi` the description
-of the API, `audit` the lines of reads, `testing` the names of operations, and scripts/openapi the
-tables of docs/parity.md.
+of the API, `audit` the entries for reads, `testing` the names of operations, and scripts/openapi
+the tables of docs/parity.md.
 
     route = Router("Mail")
 

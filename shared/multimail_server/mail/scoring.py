@@ -120,7 +120,7 @@ class Arrival:
 
 
 def find_flags(message: ParsedMessage, arrival: Arrival) -> tuple[str, ...]:
-    """Return what a reader should know of a message, in plain words, the gravest first."""
+    """Return what a reader should know of a message, in plain words, the most serious first."""
     return (
         *_flag_display_name(message),
         *_flag_message_id(arrival),

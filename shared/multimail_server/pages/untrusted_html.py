@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
+from ..api.schemas.base import MAX_MARKDOWN
 from ..mail.html.source import HtmlSource, parse_tree
 from ..mail.mime import Part, parse_parts
 from .formatting import reveal
@@ -23,7 +24,6 @@ from .formatting import reveal
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-MAX_MARKDOWN = 262_144
 _MAX_HTML = 1_000_000
 _HEADING_OFFSET = 2
 """Headings of a message stand below those of the page."""
@@ -81,7 +81,8 @@ def _sanitize(root: LexborNode) -> str:
     for node in root.css("*"):
         for name, value in node.attributes.items():
             is_remote = name in _FETCHING_ATTRIBUTES and not (value or "").startswith("data:image/")
-            if is_remote or (name == "style" and _FETCHING_STYLE.search(value or "")):
+            is_handler = name.startswith("on")
+            if is_remote or is_handler or (name == "style" and _FETCHING_STYLE.search(value or "")):
                 del node.attrs[name]
     body = root.css_first("body")
     return (body.html if body is not None else None) or "<body></body>"

@@ -14,7 +14,14 @@ from urllib.parse import quote, urlencode
 from pydantic import ValidationError
 
 from ..api.request import CURSOR, ApiRequest, ApiResponse, build_cursor, query_str
-from ..api.schemas.base import Markdown, RequestModel, Subject, ensure_model_built
+from ..api.schemas.base import (
+    MAX_MARKDOWN,
+    MAX_SUBJECT,
+    Markdown,
+    RequestModel,
+    Subject,
+    ensure_model_built,
+)
 from ..api.schemas.oversight import MAX_REASON
 from ..api_keys import digest_key
 from ..errors import ApiError, conflict, forbidden, invalid
@@ -266,6 +273,7 @@ def _render_edit(page: PageRequest, status: int, error: str, texts: dict[str, st
     texts = texts or {"subject": message.subject, "markdown": item.content.markdown}
     return render_session_page(
         page, "edit.html", status, error=error, item=item, message=message,
+        max_subject=MAX_SUBJECT, max_markdown=MAX_MARKDOWN,
         mark=get_content_digest(message), **texts,
     )  # fmt: skip
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ..api_keys import SCOPES
-from ..errors import conflict, forbidden, invalid, not_found
+from ..errors import conflict, invalid, not_found
 from ..oversight import Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Account, AuditEntry, Key, Mailbox
-from .auth import require_grantable
+from .auth import require_account_wide, require_grantable
 from .context import AppContext, Principal, find_mailbox
 from .webhooks import delete_webhook
 
@@ -119,7 +119,7 @@ class AccountService:
 
         Nothing is erased but the signing secrets of the webhooks.
         """
-        _require_account_wide(principal)
+        require_account_wide(principal)
         context, now = self._context, self._context.now()
 
         def work(tx: Tx) -> Account:
@@ -287,10 +287,3 @@ def _key(tx: Reader, principal: Principal, key_id: str) -> Key:
     if key is None or key.account_id != principal.account_id or not principal.sees(key.mailbox_id):
         raise not_found("API key", key_id)
     return key
-
-
-def _require_account_wide(principal: Principal) -> None:
-    if principal.mailbox_id is not None:
-        raise forbidden(
-            "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
-        )

@@ -37,7 +37,10 @@ def get_content_digest(message: Message) -> str:
 
 
 class ApprovalLinkService:
-    """API: POST /v1/oversight/{email}/approval-link (ours), GET and POST /v1/approve/{token}."""
+    """API: GET and POST /v1/approve/{token}, and POST /v1/oversight/{email}/approval-link.
+
+    The latter exists in the embedded server only.
+    """
 
     def __init__(self, context: AppContext, decisions: DecisionService) -> None:
         self._context = context

@@ -47,6 +47,18 @@ def require_mode_allowed(principal: Principal, mode: Mode) -> None:
         )
 
 
+def require_account_wide(principal: Principal) -> None:
+    """Require a key that isn't bound to one mailbox.
+
+    Raises:
+        ApiError: It is (403).
+    """
+    if principal.mailbox_id is not None:
+        raise forbidden(
+            "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
+        )
+
+
 def require_approver(key: Key | None) -> Principal:
     """Return the principal of a key that can approve.
 
@@ -59,17 +71,20 @@ def require_approver(key: Key | None) -> Principal:
     """
     if key is None or key.revoked_at is not None:
         raise ApiError(
-            401, "invalid_key", "This key is unknown here, or it was revoked. Check the key."
+            401,
+            "invalid_key",
+            "This key is unknown or was revoked. Nothing was decided; use another key.",
         )
     if "send" in key.scopes:
         raise forbidden(
             "self_approval",
-            "A key that can send cannot decide on what is sent. Use the reviewer's key.",
+            "A key that can send cannot decide on what is sent. Nothing was decided; use the "
+            "reviewer's key.",
         )
     if "oversight" not in key.scopes:
         raise forbidden(
             "missing_scope",
-            "This key has no oversight scope, so it cannot decide. Use the reviewer's key.",
+            "This key has no oversight scope. Nothing was decided; use the reviewer's key.",
         )
     scopes = frozenset(key.scopes)
     return Principal(key.id, key.account_id, key.name, scopes, key.live, key.mailbox_id)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The API key on whose behalf an operation runs."""
+    """Who an operation is attributed to: an API key, or the server itself (`system`)."""
 
     key_id: str
     account_id: str

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 from multimail.trust.addresses import ascii_domain
 
-from ..errors import conflict, forbidden, invalid, not_found
+from ..errors import conflict, invalid, not_found
 from ..mail.auth.alignment import is_public_suffix
 from ..store.protocol import Reader, Tx
 from ..store.records import Domain
+from .auth import require_account_wide
 from .context import AppContext, Principal
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class DomainService:
         Raises:
             ApiError: It is not a registrable domain (400), or is taken (409).
         """
-        _require_account_wide(principal)
+        require_account_wide(principal)
         host = ascii_domain(name)
         if host is None or "." not in host or is_public_suffix(host):
             raise invalid(f"`domain` {name[:80]!r} is not a domain like example.com.")
@@ -151,7 +152,7 @@ class DomainService:
         Raises:
             ApiError: It still has a mailbox (409).
         """
-        _require_account_wide(principal)
+        require_account_wide(principal)
 
         def work(tx: Tx) -> Domain:
             domain = _find(tx, principal, id_or_name)
@@ -248,10 +249,3 @@ def _find(tx: Reader, principal: Principal, id_or_name: str) -> Domain:
 
 def _taken(host: str) -> Exception:
     return conflict("domain_taken", f"{host} was already added to this server.")
-
-
-def _require_account_wide(principal: Principal) -> None:
-    if principal.mailbox_id is not None:
-        raise forbidden(
-            "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
-        )

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ..errors import ApiError, conflict
+from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from ..oversight import Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
 from .context import AppContext
+
+MAX_RECIPIENTS = 50
+"""The most recipients of each of To, Cc and Bcc."""
+MAX_ENVELOPE_RECIPIENTS = 3 * MAX_RECIPIENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +126,6 @@ def add_signature(draft: Draft, mailbox: Mailbox) -> str:
     return "\n\n".join(parts) if len(parts) > 1 else draft.markdown
 
 
-MAX_RECIPIENTS = 50
-
-
 @dataclass(frozen=True, slots=True)
 class ComposedMessage:
     """A message that has not left, with everything it is composed from."""
@@ -219,3 +220,16 @@ def _outgoing(
         references=message.refs,
         attachments=files,
     )
+
+
+def require_recipient_limit(recipients: Sequence[str]) -> None:
+    """Require that a message has at most 150 envelope recipients.
+
+    Raises:
+        ApiError: It has more (400).
+    """
+    if len(recipients) > MAX_ENVELOPE_RECIPIENTS:
+        raise invalid(
+            f"There are more than {MAX_ENVELOPE_RECIPIENTS} recipients in all. Send several "
+            "messages."
+        )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ..errors import forbidden
 from ..store.protocol import Reader
 from ..store.records import Account, AuditEntry, Contact, Key, Mailbox, Message
+from .auth import require_account_wide
 from .context import AppContext, Principal
 from .messages import OpenedMessage, may_see
 
@@ -52,10 +52,7 @@ class ExportService:
             principal: An account-wide admin key. A key that can send gets no hidden content.
             after_id: `last_id` of the previous page.
         """
-        if principal.mailbox_id is not None:
-            raise forbidden(
-                "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
-            )
+        require_account_wide(principal)
         return self._context.store.read(lambda tx: _page(tx, principal, after_id))
 
 

@@ -10,7 +10,7 @@ from ..mail.addresses import is_local_part
 from ..oversight import Event, Mode, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox
-from .auth import keeps_inbound_hold, require_mode_allowed
+from .auth import keeps_inbound_hold, require_account_wide, require_mode_allowed
 from .context import AppContext, Principal, find_mailbox
 from .domains import require_mailbox_domain
 from .forwarding import forwarding_settings
@@ -61,10 +61,7 @@ class MailboxService:
             ApiError: The address is unusable (400) or taken (409).
         """
         address = self._parse_address(name)
-        if principal.mailbox_id is not None:
-            raise forbidden(
-                "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
-            )
+        require_account_wide(principal)
         require_mode_allowed(principal, changes.mode or Mode.GATED_SEND)
         settings = forwarding_settings(self._context, principal, address, changes.settings)
         mailbox = Mailbox(

@@ -13,7 +13,7 @@ UPGRADE_REQUEST = "upgrade_request"
 
 
 class NotificationService:
-    """API: GET /v1/notifications (ours)."""
+    """API: GET /v1/notifications (embedded server only)."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context

@@ -224,6 +224,12 @@ def apply_delivery_report(
 
 
 def _is_credible(report: Report, envelope: SmtpEnvelope, evidence: dict[str, Any]) -> bool:
+    """Return whether a report may change a message, since anyone can write one.
+
+    A bounce counts only with an empty return path (RFC 5321 section 4.5.5); it must also reach the
+    mailbox that sent the message and name its Message-ID, which has 80 random bits, and a recipient
+    that the relay accepted. A complaint must be authenticated.
+    """
     if report.complaint:
         return (evidence.get("dmarc") or {}).get("result") == "pass"
     return envelope.mail_from == ""

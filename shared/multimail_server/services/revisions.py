@@ -18,7 +18,6 @@ from ..store.records import Content, Mailbox, Message, Revision
 from .auth import require_approver
 from .context import AppContext, Principal, find_mailbox, find_message
 from .drafts import (
-    MAX_RECIPIENTS,
     ComposedMessage,
     Draft,
     add_signature,
@@ -27,6 +26,7 @@ from .drafts import (
     insert_files,
     load_draft,
     recompose,
+    require_recipient_limit,
 )
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import apply_event, require_not_expired
@@ -157,7 +157,10 @@ def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozens
 
 
 class RevisionService:
-    """API: POST /v1/oversight/revise (ours) and PATCH …/emails/{id}/schedule with new content."""
+    """API: PATCH …/emails/{id}/schedule with new content, and POST /v1/oversight/revise.
+
+    The latter exists in the embedded server only.
+    """
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
@@ -346,8 +349,7 @@ def _check_changes(principal: Principal, before: ComposedMessage, edited: Messag
             "other_kind_of_key",
             f"Message {edited.id} was sent with a {kind} key. Edit it with a {kind} key.",
         )
-    if len(edited.recipients) > 3 * MAX_RECIPIENTS:
-        raise invalid("There are more than 150 recipients in all. Send several messages.")
+    require_recipient_limit(edited.recipients)
 
 
 def _get_stricter_mode(before: ComposedMessage) -> Mode:

@@ -27,6 +27,7 @@ from .drafts import (
     fingerprint,
     get_envelope_recipients,
     insert_files,
+    require_recipient_limit,
 )
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
@@ -170,8 +171,7 @@ class SendService:
                 f"Mailbox {mailbox.address} has `scheduling_enabled` set to false. Send without "
                 "`send_at`, or change the setting with an admin key.",
             )
-        if len(get_envelope_recipients(draft, mailbox)) > 3 * MAX_RECIPIENTS:
-            raise invalid("There are more than 150 recipients in all. Send several messages.")
+        require_recipient_limit(get_envelope_recipients(draft, mailbox))
 
     def _compose(
         self, principal: Principal, mailbox: Mailbox, draft: Draft, digest: str

@@ -14,9 +14,6 @@ from ..store.records import Mailbox, Message, MessageFilter
 from .context import AppContext, Principal, find_message
 from .transitions import apply_event
 
-FILTERS = ("off", "flag", "quarantine")
-"""Values of a mailbox's `spam_filter`; the default is `off`."""
-
 _VERDICTS = {Event.REPORTED_SPAM: "reported_spam", Event.REPORTED_CLEAN: "reported_clean"}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import ApiError, forbidden, not_found
+from ..errors import ApiError, not_found
 from ..oversight import State
 from ..store.protocol import Reader, Tx
 from ..store.records import Message, Suppression
+from .auth import require_account_wide
 from .context import AppContext, Principal
 
 BOUNCE, COMPLAINT, UNSUBSCRIBE = "bounce", "complaint", "unsubscribe"
@@ -123,7 +124,7 @@ class SuppressionService:
         self, principal: Principal, before_id: str | None, limit: int
     ) -> list[Suppression]:
         """Return up to `limit` + 1 entries, newest first."""
-        _require_account_wide(principal)
+        require_account_wide(principal)
         return self._context.store.read(
             lambda tx: tx.suppressions(principal.account_id, before_id, limit + 1)
         )
@@ -134,7 +135,7 @@ class SuppressionService:
         Raises:
             ApiError: It is not on the list (404), or the key belongs to one mailbox (403).
         """
-        _require_account_wide(principal)
+        require_account_wide(principal)
 
         def work(tx: Tx) -> Suppression:
             entry = tx.suppression(principal.account_id, address)
@@ -194,11 +195,3 @@ class SuppressionService:
         only = message.recipients[0].lower() if len(message.recipients) == 1 else None
         suppressed = only is not None and tx.suppression(message.account_id, only) is not None
         return UnsubscribeRequest(message.from_address, only, suppressed)
-
-
-def _require_account_wide(principal: Principal) -> None:
-    if principal.mailbox_id is not None:
-        raise forbidden(
-            "bound_key",
-            "This key belongs to one mailbox. Use an account-wide admin key.",
-        )

@@ -35,7 +35,10 @@ class UpgradeRequest:
 
 
 class UpgradeService:
-    """API: POST …/request-upgrade and …/upgrade; GET /v1/oversight/upgrade-requests (ours)."""
+    """API: POST …/request-upgrade, …/upgrade, and GET /v1/oversight/upgrade-requests.
+
+    The latter exists in the embedded server only.
+    """
 
     def __init__(self, context: AppContext, codes: CodeCache) -> None:
         self._context = context

@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from ..config import MAX_SMTP_CONNECTIONS, MAX_SMTP_CONNECTIONS_PER_MINUTE
+from ..config import MAX_MESSAGE_BYTES, MAX_SMTP_CONNECTIONS, MAX_SMTP_CONNECTIONS_PER_MINUTE
 from ..mail.envelope import SmtpEnvelope
 from ..rate_limit import RateLimiter
 
@@ -66,7 +66,7 @@ class InboundSmtp:
         *,
         knows_recipient: Callable[[str], bool],
         receive: Callable[[SmtpEnvelope, bytes], None],
-        max_bytes: int = 25 * 1024 * 1024,
+        max_bytes: int = MAX_MESSAGE_BYTES,
         fault: Callable[[str], str | None] = lambda _: None,
         limits: SmtpLimits | None = None,
         recipient_lookup_is_fast: bool = False,

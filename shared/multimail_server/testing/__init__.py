@@ -1,7 +1,8 @@
 """Test support: a server for tests, its pytest fixture, seeded mail, a virtual clock, faults.
 
 The pytest plugin `multimail_server.testing.plugin` registers the fixture `multimail_server`.
-Production code doesn't import this package; it accepts the parts that this package injects.
+The rest of the server doesn't import this package: the code that starts a server, such as
+`multimail serve`, plugs in `TestSupport`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Routes for tests, for `mm_test_` keys: inbound mail, deliveries, virtual time, seeds and faults.
 
-Injecting mail needs only `read`, since anyone can reach the SMTP port as well. Injected mail is
-authenticated the same way, except for SPF, which evaluates the client of an SMTP connection.
+Injecting mail needs only `read`: it takes no more right than the SMTP port, which anyone can reach.
+Injected mail is authenticated the same way, except for SPF, which evaluates an SMTP client.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ..api.routing import JSON, LARGE_BODY, Router, get_operations
 from ..api.schemas.account import MailboxOut, render_mailbox
 from ..api.schemas.base import Address, Json, Line, RequestModel, Time, to_wire_time
 from ..api.schemas.messages import SummaryOut, render_summary
-from ..errors import forbidden, invalid
+from ..errors import invalid
 from ..mail.addresses import find_address_fault
 from ..mail.envelope import SmtpEnvelope
+from ..services.auth import require_account_wide
 from ..store.records import Message, TestDelivery
 from .faults import RELAY, SMTP, Fault, same_path
 from .seeding import SeedDocument, SeedError, parse_seed
@@ -225,8 +226,7 @@ def get_clock(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def advance_clock(request: ApiRequest) -> ApiResponse:
     """Advance virtual time; what falls due by then has happened when this responds."""
-    if request.principal.mailbox_id is not None:
-        raise forbidden("bound_key", "This key belongs to one mailbox; it cannot do that.")
+    require_account_wide(request.principal)
     delta = timedelta(seconds=request.parse_body(AdvanceIn).seconds)
     now = get_test_service(request.services).advance(request.principal, delta)
     response: ClockOut = {"now": to_wire_time(now)}

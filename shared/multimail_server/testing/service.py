@@ -13,6 +13,7 @@ from ..errors import ApiError, conflict, forbidden, not_found
 from ..extension import Worker
 from ..mail.envelope import SmtpEnvelope
 from ..services import AppContext, Principal, Services
+from ..services.auth import require_account_wide
 from ..services.context import find_mailbox
 from ..services.mailboxes import MailboxChanges, MailboxService
 from ..services.receiving import InboundService
@@ -178,10 +179,7 @@ class TestService:
         def live_keys(tx: Reader) -> bool:
             return any(key.live and key.revoked_at is None for key in tx.keys(principal.account_id))
 
-        if principal.mailbox_id is not None:
-            raise forbidden(
-                "bound_key", "This key belongs to one mailbox. Use an account-wide admin key."
-            )
+        require_account_wide(principal)
         reason = self._disabled_reason
         if reason is None and self._context.store.read(live_keys):
             reason = "it has a live key"
@@ -254,7 +252,7 @@ class TestService:
             return self._context.store.read(lambda tx: find_mailbox(tx, principal, full))
         boxes = self._mailboxes.list_mailboxes(principal)
         if not boxes:
-            raise conflict("no_mailbox", "There is no mailbox that could get the mail. Make one.")
+            raise conflict("no_mailbox", "There is no mailbox. Create one first.")
         return boxes[0]
 
 

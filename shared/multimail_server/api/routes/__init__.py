@@ -48,7 +48,7 @@ def build_routes(extra: Sequence[Route] = ()) -> tuple[Route, ...]:
         return describe(routes)
 
     def get_openapi(request: ApiRequest) -> ApiResponse:
-        """Return this description of what is served: OpenAPI 3.1."""
+        """Return this OpenAPI 3.1 document."""
         return ApiResponse({**build_document(), "servers": [{"url": request.base_url}]})
 
     routes.append(Route("GET", "/openapi.json", get_openapi, {200: JSON}))

@@ -45,7 +45,7 @@ def health(request: ApiRequest) -> ApiResponse:
     note="`key`, what the calling key may do, is E",
 )  # fmt: skip
 def get_account(request: ApiRequest) -> ApiResponse:
-    """Return the account, and what the key of the request may do."""
+    """Return the account and the scopes of the request's key."""
     account = request.services.accounts.account(request.principal)
     return ApiResponse(render_account(account, request.principal))
 
@@ -120,7 +120,7 @@ def revoke_key(request: ApiRequest) -> ApiResponse:
     client=("get_usage",), source="S",
 )  # fmt: skip
 def get_usage(request: ApiRequest) -> ApiResponse:
-    """Return what the account used."""
+    """Return the account's usage."""
     return ApiResponse(render_usage(request.services.accounts.usage(request.principal)))
 
 

@@ -256,7 +256,7 @@ def get_thread(request: ApiRequest) -> ApiResponse:
     note="only `spam_flagged` and `spam_quarantined`, and `spam` (E) for both; the score is E's",
 )  # fmt: skip
 def list_spam(request: ApiRequest) -> ApiResponse:
-    """List what the scan set aside as spam in all mailboxes, newest first."""
+    """List messages that are flagged or quarantined as spam, in all mailboxes, newest first."""
     limit = request.query(LIMIT)
     states = _SPAM_STATUSES[request.query(_SPAM_STATUS) or "spam_flagged"]
     messages = request.services.spam_filter.list_messages(
@@ -281,7 +281,7 @@ def report_spam(request: ApiRequest) -> ApiResponse:
     note="what is quarantined needs `oversight` (E)",
 )  # fmt: skip
 def report_not_spam(request: ApiRequest) -> ApiResponse:
-    """Report a message as no spam; a quarantined one needs the oversight scope."""
+    """Report a message as not spam; a quarantined one needs the oversight scope."""
     return _report(request, spam=False)
 
 

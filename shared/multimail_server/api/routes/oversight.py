@@ -135,7 +135,7 @@ def list_approval_codes(request: ApiRequest) -> ApiResponse:
     responses={200: NotificationsOut}, audit="notice.list",
 )  # fmt: skip
 def list_notifications(request: ApiRequest) -> ApiResponse:
-    """List what the human should know and need not decide, newest first."""
+    """List notifications, newest first."""
     limit = request.query(LIMIT)
     notices = request.services.notifications.list_notifications(
         request.principal, request.query(CURSOR), limit

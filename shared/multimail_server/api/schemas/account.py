@@ -385,7 +385,7 @@ def render_revoked_key(key: Key) -> RevokedKeyOut:
 
 
 def render_account(account: Account, principal: Principal) -> AccountOut:
-    """Return the account, and what the key of the request may do."""
+    """Render the account and the scopes of the request's key."""
     return {
         "id": account.id,
         "account_id": account.id,
@@ -402,7 +402,7 @@ def render_account(account: Account, principal: Principal) -> AccountOut:
 
 
 def render_usage(usage: Usage) -> UsageOut:
-    """Return what the account used."""
+    """Render the account's usage."""
     return {
         "period_days": usage.since_days,
         "emails_sent": usage.counts.get("outbound", 0),

@@ -128,7 +128,7 @@ def to_optional_time(value: datetime | None) -> str | None:
 
 
 class RecipientOut(TypedDict):
-    """What became of a message for one recipient."""
+    """The delivery result of one recipient."""
 
     address: str
     status: Annotated[
@@ -163,5 +163,5 @@ class DeletedOut(TypedDict):
 
 
 def render_deleted(resource_id: str) -> DeletedOut:
-    """Return what a deletion answers."""
+    """Render the response to a deletion."""
     return {"id": resource_id, "status": "deleted"}

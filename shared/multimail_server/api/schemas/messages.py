@@ -123,7 +123,7 @@ class OpenedOut(SummaryOut, DetailsOut):
 
 
 class ResultsOut(TypedDict, total=False):
-    """What became of an outbound message for each recipient."""
+    """The delivery results of an outbound message."""
 
     recipients: list[RecipientOut]
 
@@ -398,7 +398,7 @@ def render_tags(tags: dict[str, str]) -> TagsOut:
 
 
 def render_status(message: Message) -> StatusOut:
-    """Return where a message stands after a cancellation, an edit or a rescheduling."""
+    """Render the status of a message after a cancellation, an edit or a rescheduling."""
     return {
         "id": message.id,
         "message_id": message.id,
@@ -410,5 +410,5 @@ def render_status(message: Message) -> StatusOut:
 
 
 def render_spam_report(message: Message) -> SpamReportOut:
-    """Return where a message stands after a report."""
+    """Render the status of a message after a report."""
     return {**render_status(message), "spam_verdict": message.spam_verdict}

@@ -57,7 +57,7 @@ class ReviseIn(RequestModel):
     )
 
     def build_edit(self) -> ReviewerEdit:
-        """Return what is to change."""
+        """Return the edit that the body describes."""
         return ReviewerEdit(self.subject, self.markdown, frozenset(map(str.lower, self.drop)))
 
 
@@ -115,7 +115,7 @@ class QueueOut(TypedDict):
 
 
 class DecidedOut(TypedDict):
-    """What every way of deciding answers, except for `status`."""
+    """Fields that all decision responses share, except `status`."""
 
     id: str
     message_id: str
@@ -260,7 +260,7 @@ def render_pending(item: PendingItem, principal: Principal) -> PendingItemOut:
 
 
 def render_decided(message: Message) -> DecidedOut:
-    """Return what a decision answers, without `status`."""
+    """Render the response to a decision, without `status`."""
     return {
         "id": message.id,
         "message_id": message.id,
@@ -271,7 +271,7 @@ def render_decided(message: Message) -> DecidedOut:
 
 
 def render_decision(message: Message, *, approve: bool) -> DecisionOut:
-    """Return what a decision answers."""
+    """Render the response to a decision."""
     status: Literal["approved", "approved_and_sent", "rejected"] = "rejected"
     if approve:
         left = message.direction is Direction.OUTBOUND and message.delivered_at is not None

@@ -97,7 +97,7 @@ class ReplyIn(RequestModel):
         return self
 
     def build_draft(self, to: tuple[str, ...] = (), subject: str = "") -> Draft:
-        """Return what is to be sent."""
+        """Return the draft that the body describes."""
         return Draft(
             to=to,
             subject=subject,
@@ -145,7 +145,7 @@ class ScheduleIn(RequestModel):
         return self
 
     def build_edit(self) -> DraftEdit:
-        """Return what is to change."""
+        """Return the edit that the body describes."""
         files = self.attachments
         return DraftEdit(
             to=_to_tuple(self.to),
@@ -163,7 +163,7 @@ def _to_tuple(addresses: list[str] | None) -> tuple[str, ...] | None:
 
 
 class AcceptedOut(TypedDict):
-    """What every way of sending answers, except for `status`."""
+    """Fields that all send responses share, except `status`."""
 
     id: str
     message_id: str
@@ -184,13 +184,13 @@ class AcceptedOut(TypedDict):
 
 
 class SentOut(AcceptedOut):
-    """A message that was accepted; `message_status` says where it stands."""
+    """A message that was accepted; `message_status` is its status."""
 
     status: Literal["pending_scan", "already_sent"]
 
 
 def render_accepted(result: Sent, public_url: str) -> AcceptedOut:
-    """Return what a send or a reply answers; the approval URL begins with `public_url`."""
+    """Render the response to a send or reply; the approval URL begins with `public_url`."""
     message = result.message
     held = message.status is State.PENDING_SEND_APPROVAL
     response: AcceptedOut = {

@@ -24,7 +24,7 @@ def get_organisational_domain(domain: str) -> str:
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Return whether anybody may register names directly under `domain`."""
+    """Return whether anyone can register names directly under `domain`."""
     return _get_public_suffixes().privatesuffix(domain) is None
 
 
