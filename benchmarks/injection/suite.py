@@ -218,12 +218,12 @@ def _build_step(call: Any, env: Any) -> Step:
     if tool == "search_contacts_by_name":
         return Step(tool, query=args["query"])
     if tool == "get_unread_emails":
-        found = [item for item in env.inbox.received if not item.read]
+        messages = [item for item in env.inbox.received if not item.read]
     else:
-        found = env.inbox.search_emails(args["query"], args.get("sender"))
+        messages = env.inbox.search_emails(args["query"], args.get("sender"))
         # Our mailbox does not have the suite's sent mail.
-        found = [item for item in found if item in env.inbox.received]
-    return Step(tool, tuple(dict.fromkeys((item.sender, item.subject) for item in found)))
+        messages = [item for item in messages if item in env.inbox.received]
+    return Step(tool, tuple(dict.fromkeys((item.sender, item.subject) for item in messages)))
 
 
 def _iter_leaks(task: Any, env: Any) -> Iterator[Callable[[Agent], object]]:

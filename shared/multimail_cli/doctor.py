@@ -212,14 +212,13 @@ def check_installation(
     """
     from importlib import metadata
 
-    found = metadata.distributions() if distributions is None else distributions
-    installed = _deduplicate(found)
+    installed = _deduplicate(metadata.distributions() if distributions is None else distributions)
     return [*_get_versions(installed), *_find_retired(installed), *_find_shared_files(installed)]
 
 
-def _deduplicate(found: Iterable[Distribution]) -> list[tuple[str, Distribution]]:
+def _deduplicate(distributions: Iterable[Distribution]) -> list[tuple[str, Distribution]]:
     seen: dict[tuple[str, str], Distribution] = {}
-    for item in found:
+    for item in distributions:
         name = _normalize(item.name or "")
         seen.setdefault((name, str(item.locate_file(f"{name}-{item.version}"))), item)
     return [(name, item) for (name, _), item in seen.items()]

@@ -188,7 +188,7 @@ def test_an_approval_link_works_in_a_browser_that_is_not_signed_in(
     expect(page.get_by_role("alert")).to_contain_text("was used")
 
 
-def test_a_site_of_somebody_else_cannot_decide(
+def test_foreign_site_cannot_decide(
     server: ServerUnderTest, agent: httpx.Client, new_page: NewPage
 ) -> None:
     """The cookie is SameSite=Strict, the origin is checked, and the page is in no frame."""

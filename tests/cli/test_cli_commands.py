@@ -133,7 +133,7 @@ def test_waiting_ends_with_the_message_or_with_a_clear_error(cli: Any) -> None:
     assert late.out == ""
 
 
-def test_the_agents_key_cannot_decide_and_is_told_whose_can(cli: Any) -> None:
+def test_agent_key_cannot_decide_and_the_error_names_a_key_that_can(cli: Any) -> None:
     sent = cli.ok("send", "--to", "bob@example.com", "--subject", "Mine", "--body", "Text.")
     refused = cli("approve", sent["id"])
     assert refused.status == 1

@@ -136,7 +136,7 @@ def _answer_twice(conversation: Any) -> Turn:
     )
 
 
-def test_the_guard_lets_nobody_answer_the_forged_mail(inside: Callable[..., Any]) -> None:
+def test_guard_blocks_replies_to_the_forged_mail(inside: Callable[..., Any]) -> None:
     def obey_the_forger(conversation: Any) -> Turn:
         if not conversation.results:
             return call("check_inbox")

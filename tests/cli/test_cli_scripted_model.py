@@ -29,7 +29,7 @@ ASK = [{"role": "user", "content": "What is the weather?"}]
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
 
-def client_of(model: ScriptedModel, retries: int = 0) -> openai.OpenAI:
+def build_client(model: ScriptedModel, retries: int = 0) -> openai.OpenAI:
     return openai.OpenAI(base_url=model.base_url, api_key="none", max_retries=retries)
 
 
@@ -39,7 +39,7 @@ def ask(client: openai.OpenAI, **more: object) -> ChatCompletion:
 
 
 def test_text_is_answered_with_usage_and_a_finish_reason() -> None:
-    with ScriptedModel(build_script([say("Sunny.")])) as model, client_of(model) as client:
+    with ScriptedModel(build_script([say("Sunny.")])) as model, build_client(model) as client:
         answer = ask(client)
     assert answer.choices[0].message.content == "Sunny."
     assert answer.choices[0].finish_reason == "stop"
@@ -49,7 +49,7 @@ def test_text_is_answered_with_usage_and_a_finish_reason() -> None:
 
 def test_several_tool_calls_come_in_one_turn_with_ids_of_their_own() -> None:
     turn = say("Let me look.") + call("weather", city="Bern") + call("weather", city="Zürich")
-    with ScriptedModel(build_script([turn])) as model, client_of(model) as client:
+    with ScriptedModel(build_script([turn])) as model, build_client(model) as client:
         answer = ask(client, tools=TOOLS, tool_choice="auto", parallel_tool_calls=True)
     message = answer.choices[0].message
     assert answer.choices[0].finish_reason == "tool_calls"
@@ -62,7 +62,7 @@ def test_several_tool_calls_come_in_one_turn_with_ids_of_their_own() -> None:
 
 def test_a_stream_carries_the_same_turn_and_the_usage_when_asked() -> None:
     turn = say("A sentence that is longer than one chunk of the stream.") + call("weather", n=1)
-    with ScriptedModel(build_script([turn])) as model, client_of(model) as client:
+    with ScriptedModel(build_script([turn])) as model, build_client(model) as client:
         stream = client.chat.completions.stream(
             model="any", messages=[{"role": "user", "content": "Hi"}]
         )
@@ -103,7 +103,7 @@ def test_a_script_reads_the_tool_results_however_the_framework_shows_them() -> N
         {"role": "assistant", "content": "Calling tools:\n[{'function': {'name': 'snow'}}]"},
         {"role": "user", "content": [{"type": "text", "text": "Observation:\nNone yet"}]},
     ]
-    with ScriptedModel(script) as model, client_of(model) as client:
+    with ScriptedModel(script) as model, build_client(model) as client:
         ask(client, messages=messages, tools=TOOLS, extra_body={"unknown": {"field": 1}})
     assert [(one.name, one.text) for one in seen[0].results] == [
         ("weather", "Rain"),
@@ -121,9 +121,9 @@ def test_a_script_reads_the_tool_results_however_the_framework_shows_them() -> N
 def test_a_failure_is_answered_once_and_the_client_gets_the_turn_at_its_next_try() -> None:
     script = build_script([fail(429, {"retry-after-ms": "1"}), fail(503), say("Back again.")])
     with ScriptedModel(script) as model:
-        with client_of(model) as impatient, pytest.raises(openai.RateLimitError):
+        with build_client(model) as impatient, pytest.raises(openai.RateLimitError):
             ask(impatient)
-        with client_of(model, retries=3) as patient:
+        with build_client(model, retries=3) as patient:
             answer = ask(patient)
     assert answer.choices[0].message.content == "Back again."
     assert len(model.requests) == 3
@@ -132,7 +132,7 @@ def test_a_failure_is_answered_once_and_the_client_gets_the_turn_at_its_next_try
 def test_a_script_that_ends_too_early_says_so_and_is_not_asked_again() -> None:
     with (
         ScriptedModel(build_script([])) as model,
-        client_of(model, retries=3) as client,
+        build_client(model, retries=3) as client,
         pytest.raises(openai.BadRequestError, match="0 turns, and one more was requested"),
     ):
         ask(client)
@@ -142,7 +142,7 @@ def test_a_script_that_ends_too_early_says_so_and_is_not_asked_again() -> None:
 
 def test_text_ends_at_a_stop_sequence_and_broken_arguments_stay_broken() -> None:
     turn = Turn("Thought. Observation: none", (ToolCall("weather", "{not json"),))
-    with ScriptedModel(build_script([turn])) as model, client_of(model) as client:
+    with ScriptedModel(build_script([turn])) as model, build_client(model) as client:
         message = ask(client, stop=["Observation:"]).choices[0].message
     assert message.content == "Thought. "
     calls = [one for one in message.tool_calls or [] if one.type == "function"]
@@ -151,7 +151,7 @@ def test_text_ends_at_a_stop_sequence_and_broken_arguments_stay_broken() -> None
 
 def test_models_are_listed_and_a_request_without_messages_is_refused() -> None:
     with ScriptedModel(build_script([])) as model:
-        with client_of(model) as client:
+        with build_client(model) as client:
             assert [one.id for one in client.models.list()] == ["scripted"]
         url = f"{model.base_url}/chat/completions"
         assert httpx.post(url, content=b"no json").status_code == 400

@@ -1,4 +1,4 @@
-"""`multimail serve` says where it is, works, keeps what it should, and ends when told to."""
+"""`multimail serve` prints its address, serves, keeps its data and stops on a signal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def serving(*options: str, **environment: str) -> Iterator[subprocess.Popen[str]
         process.communicate()
 
 
-def banner_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+def read_banner(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     banner: dict[str, Any] = json.loads(process.stdout.readline())
     return banner
@@ -53,7 +53,7 @@ def banner_of(process: subprocess.Popen[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(end: signal.Signals) -> None:
     with serving(*FREE, "--json") as process:
-        banner = banner_of(process)
+        banner = read_banner(process)
         assert set(banner) == {"url", "smtp", "mailbox", "keys"}
         assert set(banner["mailbox"]) == {"id", "address"}
         assert set(banner["keys"]) == {"agent", "reviewer", "admin"}
@@ -66,7 +66,7 @@ def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(end: signal
         assert (out, err) == ("", "")
 
 
-def test_the_banner_tells_a_person_what_to_copy() -> None:
+def test_banner_shows_what_to_copy() -> None:
     with serving(*FREE) as process:
         assert process.stdout is not None
         lines: list[str] = []
@@ -89,7 +89,7 @@ def test_a_data_file_keeps_the_mailbox_and_shows_the_keys_once(tmp_path: Path) -
     banners = []
     for _ in range(2):
         with serving(*FREE, "--data", data, "--json") as process:
-            banners.append(banner_of(process))
+            banners.append(read_banner(process))
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
     first, second = banners
@@ -118,7 +118,7 @@ def test_a_virtual_clock_seeded_keys_and_mail_make_two_runs_alike(tmp_path: Path
     runs = []
     for _ in range(2):
         with serving(*FREE, *options, "--seed-mail", str(mail), "--json") as process:
-            banner = banner_of(process)
+            banner = read_banner(process)
             admin = {"Authorization": f"Bearer {banner['keys']['admin']}"}
             url = banner["url"]
             step = {"seconds": 60}
@@ -148,9 +148,9 @@ def test_a_comfort_that_cannot_be_had_is_a_clear_error(
     assert said in ran.err.replace("\n", "").replace("│", "").replace("  ", "")
 
 
-def test_a_database_keeps_the_keys_and_its_password_is_told_nowhere(database_url: str) -> None:
+def test_database_keeps_keys_and_its_password_is_never_shown(database_url: str) -> None:
     with serving(*FREE, "--json", "--database", database_url) as process:
-        first = banner_of(process)
+        first = read_banner(process)
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=30) == ("", "")
     with serving(*FREE, MULTIMAIL_DATABASE_URL=database_url) as process:

@@ -48,7 +48,7 @@ def test_deliveries_say_why_they_failed(cli: Any) -> None:
     assert "ConnectError" in cli.inside("webhooks", "deliveries", key="admin").out
 
 
-def test_another_key_is_told_what_it_lacks(cli: Any) -> None:
+def test_error_names_the_missing_scope(cli: Any) -> None:
     refused = cli.inside("webhooks", "list", key="agent")
     assert refused.status == 1
     assert "admin" in refused.err

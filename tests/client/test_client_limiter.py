@@ -13,7 +13,7 @@ from multimail import AsyncMultiMail, NetworkError, Retry
 from multimail._limiter import RequestLimiter
 
 
-class Slow(httpx.AsyncBaseTransport):
+class SlowTransport(httpx.AsyncBaseTransport):
     """Responds once `release` is set, and counts concurrent requests."""
 
     def __init__(self) -> None:
@@ -39,13 +39,13 @@ def build_options(
     return {"request": client.build_request("GET", f"https://x.test{path}", timeout=timeout)}
 
 
-async def under_way(slow: Slow, count: int) -> None:
+async def under_way(slow: SlowTransport, count: int) -> None:
     for _ in range(count):
         await slow.came.get()
 
 
 async def test_limits_concurrent_requests() -> None:
-    slow, limiter = Slow(), RequestLimiter(3)
+    slow, limiter = SlowTransport(), RequestLimiter(3)
     async with httpx.AsyncClient(transport=slow) as client:
         work = [
             asyncio.create_task(limiter.send(client, build_options(client, f"/{n}")))
@@ -61,7 +61,7 @@ async def test_limits_concurrent_requests() -> None:
 
 
 async def test_pool_timeout_does_not_block_others() -> None:
-    slow, limiter = Slow(), RequestLimiter(1)
+    slow, limiter = SlowTransport(), RequestLimiter(1)
     async with httpx.AsyncClient(transport=slow) as client:
         first = asyncio.create_task(limiter.send(client, build_options(client, "/1")))
         await under_way(slow, 1)
@@ -74,7 +74,7 @@ async def test_pool_timeout_does_not_block_others() -> None:
 
 
 async def test_cancelled_request_frees_its_slot() -> None:
-    slow, limiter = Slow(), RequestLimiter(1)
+    slow, limiter = SlowTransport(), RequestLimiter(1)
     async with httpx.AsyncClient(transport=slow) as client:
         first = asyncio.create_task(limiter.send(client, build_options(client, "/1")))
         waiting = asyncio.create_task(limiter.send(client, build_options(client, "/2")))

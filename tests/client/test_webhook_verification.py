@@ -72,7 +72,7 @@ def both() -> dict[str, str]:
     return {**legacy(), **standard()}
 
 
-def code_of(raw: Any, headers: Any, secrets: Any = SECRET, **options: Any) -> str:
+def get_error_code(raw: Any, headers: Any, secrets: Any = SECRET, **options: Any) -> str:
     with pytest.raises(WebhookError) as caught:
         verify(raw, headers, secrets, **{"now": NOW, **options})
     return caught.value.code
@@ -102,9 +102,9 @@ def test_the_sample_of_standard_webhooks_is_accepted() -> None:
     }
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     then = datetime.fromtimestamp(1614265330, UTC)
-    assert code_of(raw, headers, secret, now=then) == "not_an_event"
+    assert get_error_code(raw, headers, secret, now=then) == "not_an_event"
     headers["webhook-signature"] = headers["webhook-signature"].replace("g0h", "g0i")
-    assert code_of(raw, headers, secret, now=then) == "bad_signature"
+    assert get_error_code(raw, headers, secret, now=then) == "bad_signature"
 
 
 @pytest.mark.parametrize("prefix", ["sha256=", ""])
@@ -112,13 +112,13 @@ def test_legacy_header_has_two_forms_and_no_replay_protection(prefix: str) -> No
     event = verify(RAW, legacy(prefix=prefix), SECRET, now=NOW)
     assert (event.id, event.replay_protected, event.signed_at) == ("evt_1", False, None)
     wanted = {"require_replay_protection": True}
-    assert code_of(RAW, legacy(prefix=prefix), **wanted) == "not_replay_protected"
+    assert get_error_code(RAW, legacy(prefix=prefix), **wanted) == "not_replay_protected"
 
 
 def test_a_legacy_secret_need_not_be_base64() -> None:
     secret = "your_webhook_signing_secret"
     assert verify(RAW, legacy(secret=secret), secret, now=NOW).message_id == "msg_1"
-    assert code_of(RAW, standard(), secret) == "no_secret"
+    assert get_error_code(RAW, standard(), secret) == "no_secret"
 
 
 def test_signed_id_and_time_protect_from_replay() -> None:
@@ -128,7 +128,7 @@ def test_signed_id_and_time_protect_from_replay() -> None:
 
 @pytest.mark.parametrize("drift", [timedelta(seconds=301), timedelta(seconds=-301)])
 def test_the_window_has_two_sides(drift: timedelta) -> None:
-    assert code_of(RAW, both(), now=NOW + drift) == "outside_window"
+    assert get_error_code(RAW, both(), now=NOW + drift) == "outside_window"
     wide = timedelta(seconds=302)
     assert verify(RAW, both(), SECRET, now=NOW + drift, tolerance=wide).id == "evt_1"
 
@@ -140,30 +140,30 @@ def test_the_machines_time_is_the_default() -> None:
 
 
 def test_naive_now_is_rejected() -> None:
-    assert code_of(RAW, standard(), now=datetime(2026, 1, 2)) == "outside_window"  # noqa: DTZ001
+    assert get_error_code(RAW, standard(), now=datetime(2026, 1, 2)) == "outside_window"  # noqa: DTZ001
 
 
 def test_secrets_rotate() -> None:
     for old, new in ((SECRET, OTHER), (OTHER, SECRET)):
         assert verify(RAW, both(), [old, new], now=NOW).id == "evt_1"
-    assert code_of(RAW, both(), [OTHER]) == "bad_signature"
+    assert get_error_code(RAW, both(), [OTHER]) == "bad_signature"
     twice = f"{standard(secret=OTHER)['webhook-signature']} {standard()['webhook-signature']}"
     assert verify(RAW, {**standard(), "webhook-signature": twice}, SECRET, now=NOW)
 
 
 @pytest.mark.parametrize("secrets", ["", " ", "whsec_", [], [""], [SECRET, ""], None, [b"k" * 32]])
 def test_an_empty_secret_is_refused(secrets: Any) -> None:
-    assert code_of(RAW, legacy(secret=""), secrets) == "no_secret"
+    assert get_error_code(RAW, legacy(secret=""), secrets) == "no_secret"
 
 
 def test_a_short_key_signs_nothing() -> None:
     weak = "whsec_" + base64.b64encode(b"short").decode()
-    assert code_of(RAW, standard(secret=weak), weak) == "no_secret"
+    assert get_error_code(RAW, standard(secret=weak), weak) == "no_secret"
 
 
 @pytest.mark.parametrize("raw", [RAW.decode(), bytearray(RAW), memoryview(RAW), EVENT, None])
 def test_only_bytes_are_verified(raw: Any) -> None:
-    assert code_of(raw, both()) == "not_bytes"
+    assert get_error_code(raw, both()) == "not_bytes"
 
 
 def test_the_size_is_checked_before_anything_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,8 +171,8 @@ def test_the_size_is_checked_before_anything_is_hashed(monkeypatch: pytest.Monke
         raise AssertionError("the body was hashed")
 
     monkeypatch.setattr(hmac, "digest", hashes)
-    assert code_of(b"x" * 1_048_577, both()) == "too_large"
-    assert code_of(RAW, both(), max_bytes=10) == "too_large"
+    assert get_error_code(b"x" * 1_048_577, both()) == "too_large"
+    assert get_error_code(RAW, both(), max_bytes=10) == "too_large"
 
 
 def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_malformed_header_is_refused(headers: Any, code: str) -> None:
-    assert code_of(RAW, headers) == code
+    assert get_error_code(RAW, headers) == code
 
 
 def test_a_signed_time_beyond_the_calendar_is_refused() -> None:
@@ -228,7 +228,7 @@ def test_a_signed_time_beyond_the_calendar_is_refused() -> None:
     signature = hmac.new(key, f"evt_1.{seconds}.".encode() + RAW, hashlib.sha256).digest()
     signed = "v1," + base64.b64encode(signature).decode()
     headers = {"webhook-id": "evt_1", "webhook-timestamp": seconds, "webhook-signature": signed}
-    assert code_of(RAW, headers) == "outside_window"
+    assert get_error_code(RAW, headers) == "outside_window"
 
 
 def test_every_frameworks_headers_are_read() -> None:
@@ -250,13 +250,13 @@ def test_a_repeated_header_is_refused_in_every_framework() -> None:
     pairs = [*legacy().items()] * 2
     raw_pairs = [(name.lower().encode(), value.encode()) for name, value in pairs]
     for headers in (httpx.Headers(pairs), StarletteHeaders(raw=raw_pairs), FlaskHeaders(pairs)):
-        assert code_of(RAW, headers) == "bad_header"
+        assert get_error_code(RAW, headers) == "bad_header"
 
 
 def test_seen_store_rejects_a_replay() -> None:
     seen = MemorySeenStore(lambda: NOW)
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
-    assert code_of(RAW, both(), seen=seen) == "replayed"
+    assert get_error_code(RAW, both(), seen=seen) == "replayed"
     seen.forget("evt_1")
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
 
@@ -267,12 +267,12 @@ def test_later_delivery_of_an_event_is_a_replay() -> None:
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
     moment[0] += timedelta(hours=27, minutes=35)
     late = {**legacy(), **standard(at=moment[0])}
-    assert code_of(RAW, late, now=moment[0], seen=seen) == "replayed"
+    assert get_error_code(RAW, late, now=moment[0], seen=seen) == "replayed"
 
 
 def test_a_forged_repeat_does_not_count_as_seen() -> None:
     seen = MemorySeenStore(lambda: NOW)
-    assert code_of(RAW, {**standard(), **legacy(secret=OTHER)}, seen=seen) == "bad_signature"
+    assert get_error_code(RAW, {**standard(), **legacy(secret=OTHER)}, seen=seen) == "bad_signature"
     assert verify(RAW, both(), SECRET, now=NOW, seen=seen).id == "evt_1"
 
 
@@ -291,7 +291,7 @@ def test_memory_seen_store_expires() -> None:
             b'{"type": "x", "n": ' + b"1" * 5000 + b"}"]
 )  # fmt: skip
 def test_a_signed_body_that_is_no_event_is_refused(raw: bytes) -> None:
-    assert code_of(raw, {**legacy(raw), **standard(raw)}) == "not_an_event"
+    assert get_error_code(raw, {**legacy(raw), **standard(raw)}) == "not_an_event"
 
 
 def test_every_name_of_both_vocabularies_has_its_class() -> None:
@@ -347,9 +347,9 @@ def test_any_change_of_the_body_is_rejected(data: st.DataObject) -> None:
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != RAW[position]))
     changed = RAW[:position] + bytes([byte]) + RAW[position + 1 :]
     for headers in (legacy(), standard(), both()):
-        assert code_of(changed, headers) == "bad_signature"
+        assert get_error_code(changed, headers) == "bad_signature"
     for cut in (RAW[:position], RAW + changed[position:]):
-        assert code_of(cut, both()) == "bad_signature"
+        assert get_error_code(cut, both()) == "bad_signature"
 
 
 @settings(max_examples=500, deadline=None)
@@ -360,7 +360,7 @@ def test_any_change_of_a_header_is_rejected(data: st.DataObject) -> None:
     value = data.draw(st.text(max_size=100) | _edited(headers[name]))
     if _says_the_same(name, value, headers[name]):
         return
-    assert code_of(RAW, {**headers, name: value}) in ("bad_signature", "bad_header")
+    assert get_error_code(RAW, {**headers, name: value}) in ("bad_signature", "bad_header")
 
 
 def _edited(text: str) -> st.SearchStrategy[str]:

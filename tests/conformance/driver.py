@@ -38,7 +38,7 @@ class Run:
     Attributes:
         answer: What the agent answered to the one who asked.
         texts: What each call returned, oldest first, as the model was shown it.
-        offered: The names of the tools that the model was told of.
+        offered: The names of the tools that the model was offered.
         requests: How many requests the model server had.
     """
 

@@ -64,7 +64,7 @@ class AsyncLangChain(LangChain):
 
 
 class CrewAI(Driver):
-    """A crew of one agent with one task; a kickoff goes on in a conversation that is named."""
+    """A crew of one agent with one task; a kickoff continues a conversation that is named."""
 
     framework, way, package = "crewai", "kickoff", "crewai_multimail"
 
@@ -152,7 +152,7 @@ class ToolCallingAgent(Driver):
         return call("final_answer", answer=DONE)
 
     def texts(self, shown: Sequence[Conversation]) -> list[str]:
-        # smolagents tells its model of results and of errors in a user's messages, and joins those
+        # smolagents gives its model results and errors in a user's messages, and joins those
         # that follow each other: a result is what a request says more than the one before.
         said = [self._said(one) for one in shown]
         more = [later[len(earlier) :] for earlier, later in itertools.pairwise(said)]
@@ -186,7 +186,7 @@ class CodeAgent(ToolCallingAgent):
         ]
 
     def offered(self, seen: Conversation) -> list[str]:
-        # Its model is told of the tools in the system message, as of functions of Python.
+        # Its model gets the tools in the system message, as of functions of Python.
         return re.findall(r"^def (\w+)\(", get_text(seen.messages[0].get("content")), re.MULTILINE)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tests.conformance.driver import TASK, Driver
 
 MODEL = "gpt-4o-mini-2024-07-18"  # AutoGen asks for one that it knows
-MOST_STEPS = 20
+MAX_STEPS = 20
 
 
 class AutoGen(Driver):
@@ -26,7 +26,7 @@ class AutoGen(Driver):
 
         client = OpenAIChatCompletionClient(model=MODEL, base_url=url, api_key="x")
         given: Any = self.given(toolkit, session)
-        agent = AssistantAgent("clerk", client, **given, max_tool_iterations=MOST_STEPS)
+        agent = AssistantAgent("clerk", client, **given, max_tool_iterations=MAX_STEPS)
         try:
             done: Any = (await agent.run(task=TASK)).messages[-1]
             return str(done.content)

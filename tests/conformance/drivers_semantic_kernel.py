@@ -10,7 +10,7 @@ from tests.conformance.driver import TASK, Driver
 
 from multimail_cli.demo.scripted_model import Conversation, Turn, call
 
-MOST_STEPS = 20
+MAX_STEPS = 20
 PREFIX = "multimail-"
 """What stands before a function's name: its plugin's."""
 
@@ -36,7 +36,7 @@ class SemanticKernel(Driver):
                 service=OpenAIChatCompletion(ai_model_id="scripted", async_client=client),
                 plugins=[plugin],
                 function_choice_behavior=FunctionChoiceBehavior.Auto(
-                    maximum_auto_invoke_attempts=MOST_STEPS
+                    maximum_auto_invoke_attempts=MAX_STEPS
                 ),
             )
             try:

@@ -38,7 +38,7 @@ class Guarded:
     Attributes:
         driver: The framework, and the way to run it.
         toolkit: The framework's toolkit.
-        decisions: Each decision, oldest first, as `on_decision` was told it.
+        decisions: Each decision, oldest first, as passed to `on_decision`.
     """
 
     driver: Driver
@@ -46,7 +46,7 @@ class Guarded:
     decisions: list[GuardDecision] = field(default_factory=list)
 
     def run(self, *steps: Step, session: str | None = None) -> list[str]:
-        """Let the agent take the steps, and return what its model was told of each."""
+        """Let the agent take the steps, and return the result of each that its model got."""
         return said(self.driver.run(self.toolkit, *steps, session=session))
 
     def decided(self) -> GuardDecision:
@@ -88,7 +88,7 @@ def decision(
 
 
 def said(run: Run) -> list[str]:
-    """Return what a model was told, without what is another each time or a framework's frame."""
+    """Return a result as a model got it, without volatile parts or a framework's frame."""
     return [plain(text) for text in run.texts]
 
 
@@ -102,7 +102,7 @@ def plain(text: str) -> str:
 
 
 def in_the_core(box: Inbox, step: Call, **options: Any) -> str:
-    """Return what a model without a framework would be told; only of a call that reads."""
+    """Return the result that a model without a framework gets; only of a call that reads."""
     with_core = Toolkit(box.agent_key, base_url=box.server.url, **options)
     try:
         return plain(with_core.call(*step).text)
@@ -126,28 +126,28 @@ def send(to: str, **more: Any) -> Call:
 
 
 def accepted(to: str) -> str:
-    """Return what a model is told of a send that may leave."""
+    """Return the result of a send that may leave."""
     return ACCEPTED.format(to=to)
 
 
 def held(to: str, made: GuardDecision) -> str:
-    """Return what a model is told of a send that waits for a human."""
+    """Return the result of a send that waits for a human."""
     return HELD.format(to=to, code=made.code, why=_why(made))
 
 
 def _why(made: GuardDecision) -> str:
-    """Return what a model is told of the reasons: no name that a sender chose."""
+    """Return the reasons as a model gets them: no name that a sender chose."""
     reasons = "; ".join(made.reasons[:3])
     return reasons.replace("bank.com", "a domain").replace("example.com", "a domain")
 
 
 def refused(what: str, made: GuardDecision) -> str:
-    """Return what a model is told of a send that was refused."""
+    """Return the result of a send that was refused."""
     return REFUSED.format(what=what, code=made.code, why=_why(made))
 
 
 def waits(box: Inbox, made: GuardDecision) -> None:
-    """Assert that the newest send waits for a human, who is told of the decision."""
+    """Assert that the newest send waits for a human, who sees the decision."""
     mail = box.mails()[0]
     assert mail["status"] == "pending_send_approval"
     assert box.mail(mail["id"])["metadata"] == {

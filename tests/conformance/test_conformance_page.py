@@ -14,7 +14,7 @@ def test_the_page_holds_the_suites_tables() -> None:
     assert matrix.page_tables() in PAGE.read_text("utf-8"), matrix.page_tables()
 
 
-def test_every_scenario_is_told() -> None:
+def test_every_scenario_has_a_description() -> None:
     told = matrix.scenarios()
     assert all(told.values()), [name for name, said in told.items() if not said]
 

@@ -145,7 +145,7 @@ def test_cancel(driver: Driver, box: Inbox) -> None:
 
 
 class Watched(FaultyTransport):
-    """The network, which tells when the third request is on it: the first look of a wait."""
+    """The network, which signals the third request: the first poll of a wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ def test_wait_for_email(driver: Driver, box: Inbox) -> None:
 
 
 def test_attachments(driver: Driver, box: Inbox) -> None:
-    """A text attachment is shown; of a binary one the model is told that it is one."""
+    """A text attachment is shown; for a binary one the result says so."""
     mail = box.receive_proven(files={"note.txt": "Bring the keys.\n", "photo.bin": b"\x00\xff"})
     steps: list[Call] = [
         ("download_attachment", {"email_id": mail["id"], "filename": name})
@@ -193,7 +193,7 @@ def test_attachments(driver: Driver, box: Inbox) -> None:
 
 
 def test_repeated_send(driver: Driver, auto_box: Inbox) -> None:
-    """The model sends the same twice; one email leaves, and the model is told."""
+    """The model sends the same twice; one email leaves, and the second result says so."""
     run = driver.run(agent(driver, auto_box), SEND, SEND)
     first, second = run.texts
     assert run.answer == DONE
@@ -228,7 +228,7 @@ def test_api_failure(driver: Driver, auto_box: Inbox) -> None:
 
 
 def test_missing_scope(driver: Driver, box: Inbox) -> None:
-    """A key that cannot send; the model is told why, and the run goes on."""
+    """A key that cannot send; the result says why, and the run continues."""
     toolkit = driver.toolkit(box.reviewer_key, base_url=box.server.url)
     run = driver.run(toolkit, SEND, ("list_mailboxes", {}))
     assert run.answer == DONE
@@ -238,7 +238,7 @@ def test_missing_scope(driver: Driver, box: Inbox) -> None:
 
 
 def test_unknown_id(driver: Driver, box: Inbox) -> None:
-    """An id that does not exist; the model is told which, and the run goes on."""
+    """An id that does not exist; the result names it, and the run continues."""
     steps: list[Call] = [
         ("read_email", {"email_id": "msg_unknown"}),
         ("reply_email", {"email_id": "msg_unknown", "body": "Yes."}),
@@ -323,7 +323,7 @@ UNKNOWN_TOOL = (
 
 
 def test_no_self_approval(driver: Driver, box: Inbox) -> None:
-    """An agent asks for `decide_email`; it has none, nothing is decided, the run goes on."""
+    """An agent asks for `decide_email`; it has none, nothing is decided, and the run continues."""
     run = driver.run(
         agent(driver, box),
         SEND,

@@ -83,7 +83,7 @@ def test_guard_escapes(driver: Driver, auto_box: Inbox) -> None:
     _, *tried, sent = agent.run(read(mail), *attempts, send(EVE))
     waiting = held(EVE, FROM_PROVEN)
     for text, more in zip(tried, ESCAPES, strict=True):
-        # Agno drops an argument that has the name of one of its own, and goes on.
+        # Agno drops an argument that has the name of one of its own, and continues.
         assert text == waiting or all(name in text for name in more)
     assert set(agent.decisions) == {FROM_PROVEN}
     assert sent == waiting
@@ -139,7 +139,7 @@ def test_guard_reset(driver: Driver, auto_box: Inbox) -> None:
 def test_guard_shared_store(
     driver: Driver, auto_box: Inbox, open_store: Callable[[], SqliteSessionStore]
 ) -> None:
-    """Another toolkit on the same store goes on in a conversation: its taint, its declarations."""
+    """Another toolkit on the same store continues a conversation: its taint, its declarations."""
     mail, one = auto_box.receive(TO_EVE), conversations(auto_box)[0]
     first, second, stranger = (
         guarded(driver, auto_box, store=open_store()),

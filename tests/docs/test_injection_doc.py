@@ -33,7 +33,7 @@ def _ends(policy: PolicyName) -> dict[str, str]:
     return {found.attack.name: found.end for found in run_own_attacks(case, SOME)}
 
 
-def test_every_attack_stands_on_the_page_and_no_other() -> None:
+def test_page_lists_exactly_the_attacks() -> None:
     heads = {row[0] for row in _rows(TEXT) if len(row) == 1 + len(POLICIES)}
     assert heads - {"Attack", "---"} == set(BY_NAME)
 

@@ -27,7 +27,7 @@ _QUIET = {
 def environment(
     server: ServerUnderTest, folder: Path, model: str = "", **more: str
 ) -> dict[str, str]:
-    """Return what the example is told by its environment: one server, one model, nothing else."""
+    """Return the environment of the example: one server, one model, nothing else."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("MULTIMAIL_")}
     return {
         **own,

@@ -137,7 +137,7 @@ THREAD = (
 )
 
 
-def thread_of(server: ServerUnderTest, signed: Signer) -> str:
+def deliver_thread(server: ServerUnderTest, signed: Signer) -> str:
     """Deliver a thread of three messages and return its id."""
     proven(server, signed, THREAD[0], Message_ID="<one@example.com>")
     for text in THREAD[1:]:
@@ -151,7 +151,7 @@ def test_a_threads_messages_are_ranked(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    thread = thread_of(proving, signed)
+    thread = deliver_thread(proving, signed)
     monkeypatch.setenv("MULTIMAIL_API_KEY", proving.keys.agent)
     monkeypatch.setenv("MULTIMAIL_API_URL", proving.url)
     module("thread_search").main(thread, THREAD[2], Letters())
@@ -172,7 +172,7 @@ def test_a_real_model_finds_a_message_by_its_meaning(
     env = environment(
         proving, tmp_path, EMBEDDING_MODEL=str(Path(folder) / "model"), HF_HUB_OFFLINE="1"
     )
-    thread = thread_of(proving, signed)
+    thread = deliver_thread(proving, signed)
     for question, text in (("when will it be delivered?", THREAD[0]), ("lunch", THREAD[1])):
         printed = run("thread_search", thread, question, env=env, folder=tmp_path)
         first = printed[printed.index("msg_") :].splitlines()[1]

@@ -34,7 +34,7 @@ def marks(framework: str) -> list[pytest.MarkDecorator]:
     return [pytest.mark.skip(reason=reason)] if reason else []
 
 
-def framework_of(path: Path) -> str | None:
+def find_framework(path: Path) -> str | None:
     """Return the framework that a module of tests is about, by its name."""
     found = [name for name in (*TOGETHER, *APART) if f"_{name}" in path.stem]
     return found[0] if found else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from tests.frameworks.apart import elsewhere, framework_of
+from tests.frameworks.apart import elsewhere, find_framework
 from tests.tools.conftest import (  # noqa: F401  (fixtures)
     auto_box,
     bare_environment,
@@ -43,12 +43,12 @@ class Elsewhere(pytest.File):
     """
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        pytest.skip(elsewhere(framework_of(self.path) or "") or "")
+        pytest.skip(elsewhere(find_framework(self.path) or "") or "")
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> Elsewhere | None:
     """Leave out modules about frameworks that are not here, and say so."""
-    framework = framework_of(module_path)
+    framework = find_framework(module_path)
     if framework is None or elsewhere(framework) is None:
         return None
     return Elsewhere.from_parent(parent, path=module_path)
@@ -56,5 +56,5 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 @pytest.fixture
 def decisions() -> list[GuardDecision]:
-    """What `on_decision` was told."""
+    """The decisions that `on_decision` received."""
     return []

@@ -27,7 +27,7 @@ def options(box: Inbox) -> Any:
     return {"api_key": box.agent_key, "base_url": box.server.url}
 
 
-def agent_of(served: ScriptedModel, *tools: Any, **more: Any) -> Agent:
+def build_agent(served: ScriptedModel, *tools: Any, **more: Any) -> Agent:
     """Return an agent with these tools."""
     return Agent(model=agno_model(served), tools=list(tools), **more)
 
@@ -63,7 +63,7 @@ async def test_a_mail_is_read_and_answered_once(box: Inbox, options: Any, way: s
     mail = box.receive("What does it cost?")
     reply = call("reply_email", email_id=mail["id"], body="Nothing.")
     with model(call("read_email", email_id=mail["id"]), reply, reply) as served:
-        done = await start(agent_of(served, MultiMailToolkit(**options)), way)
+        done = await start(build_agent(served, MultiMailToolkit(**options)), way)
     assert done.content == "Done."
     read, sent, again = results(served)
     assert "What does it cost?" in read
@@ -82,7 +82,7 @@ async def test_each_way_has_its_own_client(box: Inbox, way: str) -> None:
     ):
         async with AsyncMultiMail(box.agent_key, transport=awaited, **facts) as async_client:
             tools = MultiMailToolkit(client=client, async_client=async_client)
-            await start(agent_of(served, tools), way)
+            await start(build_agent(served, tools), way)
     used, unused = (sync, awaited) if way == "run" else (awaited, sync)
     # The same call twice reaches the server twice: no result is cached.
     assert len([one for one in used.requests if one.url.path.endswith("/emails")]) == 2
@@ -127,13 +127,13 @@ def test_confirmation_of_a_tool_left_out_is_an_error(options: Any) -> None:
 
 def test_the_system_message_says_how_to_treat_mail(options: Any) -> None:
     with model() as served:
-        agent_of(served, MultiMailToolkit(**options)).run(TASK)
+        build_agent(served, MultiMailToolkit(**options)).run(TASK)
     assert AGENT_INSTRUCTIONS in system_text(served)
     with model() as served:
-        agent_of(served, MultiMailToolkit(**options, instructions="Be brief.")).run(TASK)
+        build_agent(served, MultiMailToolkit(**options, instructions="Be brief.")).run(TASK)
     assert "Be brief." in system_text(served)
     with model() as served:
-        agent_of(served, MultiMailToolkit(**options, add_instructions=False)).run(TASK)
+        build_agent(served, MultiMailToolkit(**options, add_instructions=False)).run(TASK)
     assert AGENT_INSTRUCTIONS not in str(served.requests[0]["messages"])
 
 
@@ -147,7 +147,7 @@ async def test_a_run_pauses_before_a_send(auto_box: Inbox, way: str, confirmed: 
     )
     with model(call("check_inbox"), call("send_email", **SEND)) as served:
         database: Any = InMemoryDb  # it has no types
-        agent = agent_of(served, toolkit, db=database())
+        agent = build_agent(served, toolkit, db=database())
         paused = await start(agent, way, session_id="monday")
         assert paused.is_paused
         (wanted,) = paused.active_requirements
@@ -184,8 +184,8 @@ async def test_members_of_a_team_send_the_same_once(
         model(*delegating("ann", "bob")) as leader,
     ):
         members: Any = [
-            agent_of(one, first, id="ann", name="Ann"),
-            agent_of(two, second, id="bob", name="Bob"),
+            build_agent(one, first, id="ann", name="Ann"),
+            build_agent(two, second, id="bob", name="Bob"),
         ]
         team = Team(members=members, model=agno_model(leader))
         done = await start(team, way)
@@ -198,14 +198,14 @@ async def test_members_of_a_team_send_the_same_once(
 
 def test_a_copied_agent_works_on_the_same_mailbox(box: Inbox, options: Any) -> None:
     with model(call("send_email", **SEND)) as served:
-        agent_of(served, MultiMailToolkit(**options)).deep_copy().run(TASK)
+        build_agent(served, MultiMailToolkit(**options)).deep_copy().run(TASK)
     assert len(box.mails()) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_what_the_approver_decides(box: Inbox, options: Any, way: str) -> None:
     with model(call("send_email", **SEND)) as served:
-        await start(agent_of(served, MultiMailToolkit(**options)), way)
+        await start(build_agent(served, MultiMailToolkit(**options)), way)
     email_id = box.mails()[0]["id"]
 
     def read(seen: Conversation) -> Turn:
@@ -219,7 +219,7 @@ async def test_what_the_approver_decides(box: Inbox, options: Any, way: str) -> 
     ]
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
     with model(*steps) as served:
-        await start(agent_of(served, approver), way)
+        await start(build_agent(served, approver), way)
     assert AGENT_INSTRUCTIONS not in str(served.requests[0]["messages"])
     assert [one["id"] for one in box.left()] == [email_id]
 
@@ -229,5 +229,5 @@ def test_the_key_is_in_nothing_that_is_shown(box: Inbox, options: Any) -> None:
     shown = [repr(toolkit), str(toolkit), repr(vars(toolkit))]
     shown += [repr(one) + str(one.to_dict()) for one in toolkit.get_tools()]
     with model() as served:
-        shown.append(repr(agent_of(served, toolkit)))
+        shown.append(repr(build_agent(served, toolkit)))
     assert not [text for text in shown if box.agent_key in text]

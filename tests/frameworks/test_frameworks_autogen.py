@@ -108,7 +108,9 @@ async def test_an_error_has_a_code_for_code_and_a_text_for_the_model(
     assert in_workbench.to_text() == str(caught.value)
 
 
-async def test_an_event_tells_an_error_from_a_result(box: Inbox, toolkit: MultiMailToolkit) -> None:
+async def test_event_distinguishes_an_error_from_a_result(
+    box: Inbox, toolkit: MultiMailToolkit
+) -> None:
     steps = [call("read_email", email_id="msg_unknown"), call("list_mailboxes")]
     with model(*steps) as served:
         done = await autogen_agent(served, toolkit.get_tools()).run(task=TASK)
@@ -120,7 +122,7 @@ async def test_an_event_tells_an_error_from_a_result(box: Inbox, toolkit: MultiM
 
 
 class Watched(FaultyTransport):
-    """The network, which tells when the first look of a wait is on it."""
+    """The network, which signals the first request of a wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,7 +156,7 @@ async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(
 ) -> None:
     token = CancellationToken()
 
-    class Slow(FaultyTransport):
+    class LostResponse(FaultyTransport):
         """The network, on which the answer to the first send is lost to its caller."""
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -165,7 +167,7 @@ async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(
                 await asyncio.Event().wait()
             return real
 
-    facts: Any = {"base_url": auto_box.server.url, "transport": Slow()}
+    facts: Any = {"base_url": auto_box.server.url, "transport": LostResponse()}
     async with AsyncMultiMail(auto_box.agent_key, **facts) as client:
         send = tool(MultiMailToolkit(async_client=client), "send_email")
         with pytest.raises(asyncio.CancelledError):

@@ -126,7 +126,7 @@ def test_an_agent_without_a_crew_is_guarded_too(
     assert auto_box.left() == []
 
 
-def test_a_refusal_is_recorded_with_the_task_and_told_to_code(
+def test_refusal_is_recorded_with_the_task_and_passed_to_code(
     auto_box: Inbox, toolkit: MultiMailToolkit, decisions: list[GuardDecision]
 ) -> None:
     mail = auto_box.receive(sender="ceo@bank.com")

@@ -153,7 +153,7 @@ def test_a_printed_list_of_results_shows_marked_text_only(box: Inbox) -> None:
 
 def test_tools_of_ones_own_beside_them(box: Inbox, toolkit: MultiMailToolkit) -> None:
     @tool  # type: ignore[untyped-decorator, unused-ignore]
-    def price_of(item: str) -> str:
+    def get_price(item: str) -> str:
         """Tell a price.
 
         Args:
@@ -161,14 +161,14 @@ def test_tools_of_ones_own_beside_them(box: Inbox, toolkit: MultiMailToolkit) ->
         """
         return f"{item}: 5"
 
-    lines = ["text = price_of('Tea')", "send_email(['ann@example.org'], 'Price', text)"]
+    lines = ["text = get_price('Tea')", "send_email(['ann@example.org'], 'Price', text)"]
     with model(last=code(*lines, "final_answer(text)")) as served:
-        code_agent(served, [*toolkit.get_tools(), price_of]).run(TASK)
+        code_agent(served, [*toolkit.get_tools(), get_price]).run(TASK)
     assert box.mail(box.mails()[0]["id"])["markdown"] == "Tea: 5"
-    with model(call("price_of", item="Tea"), call("check_inbox"), last=DONE) as served:
-        calling_agent(served, [*toolkit.get_tools(), price_of]).run(TASK)
+    with model(call("get_price", item="Tea"), call("check_inbox"), last=DONE) as served:
+        calling_agent(served, [*toolkit.get_tools(), get_price]).run(TASK)
     assert "Tea: 5" in str(served.requests[-1]["messages"])
-    assert {"price_of", "check_inbox"} <= set(conversation(served).tool_names)
+    assert {"get_price", "check_inbox"} <= set(conversation(served).tool_names)
 
 
 def test_each_get_tools_is_a_conversation(auto_box: Inbox) -> None:

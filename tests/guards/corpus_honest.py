@@ -36,7 +36,7 @@ def good(name: str, raw: bytes, domain: str = BANK, *shows: str, **more: Any) ->
 
 
 def plain(name: str, raw: bytes, says: str, *shows: str, **more: Any) -> Case:
-    """Return a case that nobody vouches for."""
+    """Return a case without authentication."""
     return Case(name, raw, "unauthenticated", (says,), shows, hostile=False, **more)
 
 

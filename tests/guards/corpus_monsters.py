@@ -1,4 +1,4 @@
-"""Monsters: mail made to break whoever reads it. It is stored, labelled and shown all the same."""
+"""Malformed mail that must be stored and labelled without an error."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _talking() -> Iterator[Case]:
         yield Case(f"words in {name}", raw, "unauthenticated", records=records, mail_from=sender)
 
 
-# One field each, in a message that nobody vouches for.
+# One field each, in an unauthenticated message.
 _FIELDS: dict[str, dict[str, str]] = {
     "a Message-ID that crashes parsers": {"Message_ID": "<[x@y>"},
     "a Message-ID of nothing": {"Message_ID": "<@>"},

@@ -82,7 +82,7 @@ class CorpusRunner:
             except smtplib.SMTPException as error:
                 self.refused[case.name] = error  # only the tests of this case are to fail
 
-    def id_of(self, case: Case) -> str:
+    def get_id(self, case: Case) -> str:
         """Return the id under which a case is stored: only its exact bytes lead to it."""
         context, mailbox = self.server(case).services.context, self.server(case).mailbox
         digest = hashlib.sha256(case.raw).hexdigest()
@@ -91,9 +91,9 @@ class CorpusRunner:
         assert message is not None, f"not stored as it was sent: {self.refused.get(case.name)}"
         return message.id
 
-    def raw_of(self, case: Case) -> bytes:
+    def get_raw(self, case: Case) -> bytes:
         """Return the bytes that the server keeps of a case."""
-        email_id = self.id_of(case)
+        email_id = self.get_id(case)
         content = self.server(case).services.context.store.read(lambda tx: tx.content(email_id))
         assert content is not None
         return content.raw
@@ -113,7 +113,7 @@ class CorpusRunner:
             self._open.append(toolkit)
         seen = (key, case.name)
         if seen not in self._seen:
-            self._seen[seen] = self._readers[key](self.id_of(case))
+            self._seen[seen] = self._readers[key](self.get_id(case))
         return self._seen[seen]
 
     def call(self, case: Case, name: str, **arguments: Any) -> ToolResult:

@@ -41,7 +41,7 @@ def cases() -> Iterator[Case]:
 
 
 def _by(domain: str, **how: Any) -> bytes:
-    """Return a message of a domain, signed as told, as that domain unless told otherwise."""
+    """Return a message of a domain, signed with the options; by default as that domain."""
     signer = how.pop("signer", domain)
     return signed(letter(From=f"ceo@{domain}"), signer, **how)
 

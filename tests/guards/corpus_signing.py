@@ -1,4 +1,4 @@
-"""A DKIM signer that does what it is told, so that a case can be wrong in one respect (RFC 6376).
+"""A DKIM signer that checks nothing, so that a case can be wrong in one respect (RFC 6376).
 
 The product's own signer refuses to be careless, and shares its code with the verifier.
 """

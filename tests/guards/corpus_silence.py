@@ -1,4 +1,4 @@
-"""Silence: what DNS does not tell is unknown, and earns nobody the benefit of the doubt."""
+"""DNS failures give no credit to a sender."""
 
 from __future__ import annotations
 

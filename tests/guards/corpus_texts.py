@@ -214,7 +214,7 @@ def _header_tricks() -> Iterator[Case]:
     )
 
 
-# Parts of an HTML body that nobody sees.
+# Parts of an HTML body that are not visible.
 _UNSEEN = (
     f'<div style="display:none">{ORDER}</div>',
     f'<p style="DISPLAY : none !important">{ORDER}</p>',

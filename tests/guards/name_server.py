@@ -1,4 +1,4 @@
-"""A name server on the loopback that answers from a zone, or keeps silent where it is told to."""
+"""A name server on the loopback that answers from a zone, or is silent about some names."""
 
 from __future__ import annotations
 

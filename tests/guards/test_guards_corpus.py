@@ -58,9 +58,7 @@ def test_it_is_labelled_by_its_evidence(runner: CorpusRunner, case: Case) -> Non
 
 
 @_each()
-def test_its_reader_sees_who_sent_it_and_no_more_than_he_may(
-    runner: CorpusRunner, case: Case
-) -> None:
+def test_reader_sees_sender_and_allowed_content(runner: CorpusRunner, case: Case) -> None:
     text, data = runner.read(case)
     if case.sender is not None:
         assert data["sender"] == case.sender
@@ -165,14 +163,14 @@ def test_it_saves_nothing_else(runner: CorpusRunner, case: Case) -> None:
 
 @_each()
 def test_its_bytes_are_kept(runner: CorpusRunner, case: Case) -> None:
-    assert runner.raw_of(case) == case.raw
+    assert runner.get_raw(case) == case.raw
 
 
 def test_a_listing_labels_as_a_reading_does(runner: CorpusRunner) -> None:
     listed = {row["id"]: row["trust"] for page in runner.pages() for row in page.data["emails"]}
     odd = {
-        case.name: listed[runner.id_of(case)]
+        case.name: listed[runner.get_id(case)]
         for case in every()
-        if listed[runner.id_of(case)]["label"] != case.label
+        if listed[runner.get_id(case)]["label"] != case.label
     }
     assert odd == {}

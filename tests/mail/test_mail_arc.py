@@ -29,7 +29,7 @@ PLAIN = (
 )
 
 
-class Dns:
+class SealerDns:
     """Publishes a key for every sealer, unless it is silent about a name."""
 
     def __init__(self, record: str, silent: str = "nobody") -> None:
@@ -65,7 +65,7 @@ def seal(rsa_key: Key) -> Seal:
     return add
 
 
-def checked(raw: bytes, dns: Dns) -> ArcEvidence:
+def checked(raw: bytes, dns: SealerDns) -> ArcEvidence:
     found = check_arc(CanonicalMessage(raw, read_headers(raw)), dns, NOW)
     assert found is not None
     return found
@@ -79,15 +79,15 @@ def test_a_whole_chain_passes_and_names_its_last_sealer(seal: Seal, rsa_key: Key
     raw = PLAIN
     for count in range(1, 4):
         raw = seal(raw, b"list%d.example" % count)
-        found = checked(raw, Dns(rsa_key[1]))
+        found = checked(raw, SealerDns(rsa_key[1]))
         assert (found.result, found.sealer) == (AuthResult.PASS, f"list{count}.example")
         assert reason(found) == ""
 
 
 def test_mail_without_a_chain_has_no_arc(rsa_key: Key) -> None:
     message = CanonicalMessage(PLAIN, read_headers(PLAIN))
-    assert check_arc(message, Dns(rsa_key[1]), NOW) is None
-    assert authenticate(PLAIN, Dns(rsa_key[1])).arc is None
+    assert check_arc(message, SealerDns(rsa_key[1]), NOW) is None
+    assert authenticate(PLAIN, SealerDns(rsa_key[1])).arc is None
 
 
 @pytest.mark.parametrize(
@@ -126,21 +126,21 @@ def test_a_chain_that_was_touched_fails(
     raw = seal(seal(PLAIN))
     touched = re.sub(pattern, lambda _: replacement, raw, count=1)
     assert touched != raw
-    found = checked(touched, Dns(rsa_key[1]))
+    found = checked(touched, SealerDns(rsa_key[1]))
     assert found.result is AuthResult.FAIL
     assert reason(found)
 
 
 def test_a_sealer_who_leaves_out_what_a_reader_sees_does_not_pass(seal: Seal, rsa_key: Key) -> None:
     fields = [name for name in FIELDS if name != b"subject"]
-    found = checked(seal(PLAIN, fields=fields), Dns(rsa_key[1]))
+    found = checked(seal(PLAIN, fields=fields), SealerDns(rsa_key[1]))
     assert (found.result, "Subject" in reason(found)) == (AuthResult.FAIL, True)
 
 
 def test_a_chain_has_at_most_fifty_sets(rsa_key: Key) -> None:
     names = (b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results")
     sets = b"".join(b"%s: i=%d; a=b\r\n" % (name, i) for i in range(1, 52) for name in names)
-    dns = Dns(rsa_key[1])
+    dns = SealerDns(rsa_key[1])
     found = checked(sets + PLAIN, dns)
     assert (found.result, reason(found)) == (AuthResult.FAIL, "there are more than 50 ARC sets")
     assert dns.asked == []
@@ -149,20 +149,20 @@ def test_a_chain_has_at_most_fifty_sets(rsa_key: Key) -> None:
 def test_silence_is_temperror(seal: Seal, rsa_key: Key) -> None:
     raw = seal(seal(PLAIN, b"first.example"), b"second.example")
     for silent in ("first.example", "second.example"):
-        found = checked(raw, Dns(rsa_key[1], silent))
+        found = checked(raw, SealerDns(rsa_key[1], silent))
         assert found.result is AuthResult.TEMPERROR
         assert reason(found) == "no key was found: DNS did not answer"
 
 
 @pytest.mark.parametrize("record", ["", "v=DKIM1; p=", "v=DKIM1; k=rsa; p=AAAA", "junk"])
 def test_a_key_that_is_no_key_fails(seal: Seal, record: str) -> None:
-    assert checked(seal(PLAIN), Dns(record)).result is AuthResult.FAIL
+    assert checked(seal(PLAIN), SealerDns(record)).result is AuthResult.FAIL
 
 
 def test_a_pass_counts_only_for_a_sealer_that_the_operator_believes(
     seal: Seal, rsa_key: Key
 ) -> None:
-    evidence = authenticate(seal(PLAIN), Dns(rsa_key[1]))
+    evidence = authenticate(seal(PLAIN), SealerDns(rsa_key[1]))
     assert evidence.arc
     assert evidence.arc.result is AuthResult.PASS
     assert assess(evidence).label is Label.FAILED
@@ -186,10 +186,10 @@ def test_only_the_body_hash_of_the_newest_signature_is_computed(seal: Seal, rsa_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dkim_crypto, "relaxed_body", count)
-        assert checked(raw, Dns(rsa_key[1])).result is AuthResult.PASS
+        assert checked(raw, SealerDns(rsa_key[1])).result is AuthResult.PASS
     assert len(hashed) == 1
 
 
 def test_a_signature_that_has_expired_does_not_pass(seal: Seal, rsa_key: Key) -> None:
     raw = seal(PLAIN).replace(b"ARC-Message-Signature: i=1; ", b"ARC-Message-Signature: i=1; x=9; ")
-    assert reason(checked(raw, Dns(rsa_key[1]))) == "the ARC signature has expired"
+    assert reason(checked(raw, SealerDns(rsa_key[1]))) == "the ARC signature has expired"

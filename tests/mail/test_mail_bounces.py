@@ -95,7 +95,7 @@ def test_hard_means_that_the_address_is_no_good(code: int | None, status: str, k
     assert classify_failure(code, status) == kind
 
 
-def test_a_status_stands_at_the_start_of_a_reply() -> None:
+def test_status_is_at_the_start_of_a_reply() -> None:
     assert parse_status("5.1.1 who?") == "5.1.1"
     assert parse_status("who? 5.1.1") == ""
     assert parse_status("5.1.1.1 is an address") == ""

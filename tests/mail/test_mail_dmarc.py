@@ -8,7 +8,7 @@ from multimail_server.mail.auth.dmarc import DmarcRecord, look_up_policy
 from multimail_server.mail.auth.dns import DnsUnavailableError
 
 
-class Dns:
+class PolicyDns:
     def __init__(self, **records: str | list[str]) -> None:
         self.records = {f"_dmarc.{name.replace('_', '.')}": one for name, one in records.items()}
         self.silent = ""
@@ -46,15 +46,15 @@ NOTHING = DmarcRecord()
     ],
 )
 def test_a_malformed_record_is_no_record(record: str) -> None:
-    assert look_up_policy("example.com", Dns(example_com=record)) == NOTHING
+    assert look_up_policy("example.com", PolicyDns(example_com=record)) == NOTHING
 
 
 def test_several_records_are_none_but_other_records_beside_one_do_no_harm() -> None:
     twice = ["v=DMARC1; p=reject", "v=DMARC1; p=none"]
-    assert look_up_policy("example.com", Dns(example_com=twice)) == NOTHING
+    assert look_up_policy("example.com", PolicyDns(example_com=twice)) == NOTHING
     beside = ["v=DMARC1; p=reject", "v=spf1 -all", "verification=1"]
-    assert look_up_policy("example.com", Dns(example_com=beside)).policy == "reject"
-    below = Dns(a_example_com=twice, example_com="v=DMARC1; p=reject")
+    assert look_up_policy("example.com", PolicyDns(example_com=beside)).policy == "reject"
+    below = PolicyDns(a_example_com=twice, example_com="v=DMARC1; p=reject")
     assert look_up_policy("a.example.com", below) == NOTHING
 
 
@@ -71,15 +71,17 @@ def test_several_records_are_none_but_other_records_beside_one_do_no_harm() -> N
     ],
 )
 def test_the_policy_is_read_whole(record: str, policy: str) -> None:
-    assert look_up_policy("example.com", Dns(example_com=record)).policy == policy
+    assert look_up_policy("example.com", PolicyDns(example_com=record)).policy == policy
 
 
 def test_a_subdomain_has_its_own_record_or_that_of_its_organisation() -> None:
-    dns = Dns(example_com="v=DMARC1; p=reject; sp=none", own_example_com="v=DMARC1; p=quarantine")
+    dns = PolicyDns(
+        example_com="v=DMARC1; p=reject; sp=none", own_example_com="v=DMARC1; p=quarantine"
+    )
     assert look_up_policy("example.com", dns).policy == "reject"
     assert look_up_policy("a.b.example.com", dns).policy == "none"
     assert look_up_policy("own.example.com", dns).policy == "quarantine"
-    tenants = Dns(github_io="v=DMARC1; p=reject", one_github_io="v=DMARC1; p=none")
+    tenants = PolicyDns(github_io="v=DMARC1; p=reject", one_github_io="v=DMARC1; p=none")
     assert look_up_policy("x.one.github.io", tenants).policy == "none"
     assert look_up_policy("two.github.io", tenants) == NOTHING
 
@@ -97,13 +99,13 @@ def test_a_subdomain_has_its_own_record_or_that_of_its_organisation() -> None:
 def test_alignment_is_strict_only_where_the_record_says_so(
     tags: str, dkim: bool, spf: bool
 ) -> None:
-    found = look_up_policy("example.com", Dns(example_com=f"v=DMARC1; p=none{tags}"))
+    found = look_up_policy("example.com", PolicyDns(example_com=f"v=DMARC1; p=none{tags}"))
     assert (found.strict_dkim, found.strict_spf) == (dkim, spf)
 
 
 @pytest.mark.parametrize("silent", ["_dmarc.a.example.com", "_dmarc.example.com"])
-def test_silence_is_told_from_absence(silent: str) -> None:
-    dns = Dns()
+def test_silence_is_distinguished_from_absence(silent: str) -> None:
+    dns = PolicyDns()
     dns.silent = silent
     found = look_up_policy("a.example.com", dns)
     assert found.dns_failure == "DNS did not answer"

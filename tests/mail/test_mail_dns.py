@@ -1,4 +1,4 @@
-"""DNS: a zone file is all the world there is, and live DNS tells silence from absence."""
+"""DNS: a zone file answers alone, and live DNS distinguishes silence from absence."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def name_server() -> Iterator[tuple[str, int]]:
         thread.join()
 
 
-def test_live_dns_tells_silence_from_absence(name_server: tuple[str, int]) -> None:
+def test_live_dns_distinguishes_silence_from_absence(name_server: tuple[str, int]) -> None:
     resolver = live_resolver(0.5, server=name_server)
     assert resolver.txt("there.example") == [b"onetwo"]
     assert resolver.txt("absent.example") == []
@@ -129,7 +129,7 @@ def test_addresses_and_hosts_are_found(tmp_path: Path) -> None:
     assert dns.hosts("a.x", "MX") == dns.hosts("c.x", "A") == dns.hosts("..", "A") == []
 
 
-class Slow:
+class SlowDns:
     """DNS where each look-up takes a second of a clock of its own."""
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class Slow:
 
 
 def test_nothing_is_asked_twice() -> None:
-    dns = Slow()
+    dns = SlowDns()
     budget = DnsBudget(dns)
     assert budget.txt("a.x") == budget.txt("A.X.") == [b"a.x"]
     assert budget.hosts("a.x", "A") == budget.hosts("a.X", "A") == ["a.x/A"]
@@ -162,7 +162,7 @@ def test_nothing_is_asked_twice() -> None:
 
 
 def test_look_ups_are_counted_and_what_is_known_stays_known() -> None:
-    dns = Slow()
+    dns = SlowDns()
     budget = DnsBudget(dns, max_lookups=2)
     budget.txt("a.x")
     budget.hosts("a.x", "MX")
@@ -173,7 +173,7 @@ def test_look_ups_are_counted_and_what_is_known_stays_known() -> None:
 
 
 def test_only_time_spent_on_its_own_look_ups_is_counted() -> None:
-    dns = Slow()
+    dns = SlowDns()
     budget = DnsBudget(dns, max_seconds=2.0, clock=dns.clock)
     dns.time += 100
     budget.txt("a.x")
@@ -185,7 +185,7 @@ def test_only_time_spent_on_its_own_look_ups_is_counted() -> None:
 
 
 def test_strangers_do_not_use_up_what_is_for_the_domain_in_from() -> None:
-    budgets = DnsBudgets(Slow())
+    budgets = DnsBudgets(SlowDns())
     for number in range(MAX_LOOKUPS):
         budgets.choose(False).txt(f"{number}.attacker.test")
     with pytest.raises(DnsUnavailableError, match="used up"):

@@ -252,7 +252,7 @@ def test_a_mail_of_too_many_rules_is_left_out_and_said() -> None:
     assert found.removed == ("the rest, which is too large to check for hidden text",)
 
 
-def test_what_was_removed_is_told_with_the_message(multimail_server: ServerUnderTest) -> None:
+def test_message_reports_removed_text(multimail_server: ServerUnderTest) -> None:
     multimail_server.deliver(
         b"From: ann@example.com\nSubject: Hi\nMIME-Version: 1.0\nContent-Type: text/html\n\n"
         b"<p>seen<span style='display:none'>unseen</span><!-- unseen --></p>\n"

@@ -130,7 +130,7 @@ def test_a_used_up_budget_is_temperror_and_says_so() -> None:
     assert dns.asked == MAX_LOOKUPS + 1  # the one is for the policy of the domain in From
 
 
-class Endless:
+class EndlessDns:
     """A domain whose every record is as long as the limits let it be, and names more domains."""
 
     def __init__(self, term: str) -> None:
@@ -150,7 +150,7 @@ def test_a_domain_cannot_have_the_server_ask_without_end() -> None:
     raw = b"From: ann@example.com\r\n\r\nhi\r\n"
     envelope = SmtpEnvelope("a@attacker.test", (), "192.0.2.1", "attacker.test")
     for term in ("mx:%{d} ", "a:" + "a" * 500 + " ", "exists:" + "%{s}" * 100 + " ", "ptr "):
-        dns = Endless(term)
+        dns = EndlessDns(term)
         evidence = authenticate(raw, dns, envelope)
         assert evidence.spf
         assert evidence.spf.result is AuthResult.PERMERROR

@@ -29,7 +29,7 @@ LATE = {
 
 
 @pytest.mark.parametrize("html", LATE.values(), ids=LATE)
-def test_what_stands_beyond_the_limits_hides_what_stands_before(html: str) -> None:
+def test_text_beyond_the_limits_hides_text_before(html: str) -> None:
     found = html_to_markdown(html)
     assert "SECRET" not in found.text
     assert REST in found.removed
@@ -42,7 +42,7 @@ def test_a_style_across_the_end_of_what_is_read_hides_too(before: int) -> None:
     assert "SECRET" not in extract_visible_html(html, MAX_HTML_CHARS).html
 
 
-def test_what_stands_before_the_limit_of_tags_is_shown() -> None:
+def test_text_before_the_tag_limit_is_shown() -> None:
     found = html_to_markdown(f"<style>.x{{color:red}}</style><p class=x>seen</p>{TAGS}<i>END")
     assert (found.text, found.removed) == ("seen", (REST,))
 

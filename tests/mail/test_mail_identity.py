@@ -19,7 +19,7 @@ def signed(key: IdentityKey) -> bytes:
     return key.build_field(RAW, CLAIM) + RAW
 
 
-def test_a_signed_message_tells_its_claim(key: IdentityKey) -> None:
+def test_signed_message_carries_its_claim(key: IdentityKey) -> None:
     assert verify_identity(signed(key), key.public_pem()) == CLAIM
 
 

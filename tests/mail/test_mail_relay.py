@@ -1,4 +1,4 @@
-"""The relay, against real SMTP servers: what was taken, what was not, and what nobody knows."""
+"""The relay, against real SMTP servers: accepted, refused and unknown results."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_lost_answer_is_unknown_and_not_failed(run: Run) -> None:
     assert len(server.taken) == 1
 
 
-def test_nobody_there_is_unavailable() -> None:
+def test_unreachable_relay_is_unavailable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

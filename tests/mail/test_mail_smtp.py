@@ -64,7 +64,7 @@ def test_a_bounce_has_no_sender(listen: Open) -> None:
     assert stored[0][0].mail_from == ""
 
 
-def test_nobody_else_is_relayed(listen: Open) -> None:
+def test_other_domains_are_not_relayed(listen: Open) -> None:
     port, stored = listen()
     with smtplib.SMTP("127.0.0.1", port) as client:
         refused = client.sendmail("a@example.net", ["box@here.test", "x@else.test"], RAW)
@@ -126,7 +126,7 @@ def test_250_comes_only_after_storing(listen: Open) -> None:
         client.sock.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.sock.recv(10)
-        # Another client is served meanwhile.
+        # Another client is served at the same time.
         with smtplib.SMTP("127.0.0.1", port) as other:
             assert other.ehlo()[0] == 250
         release.set()

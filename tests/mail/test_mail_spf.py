@@ -1,4 +1,4 @@
-"""SPF: who handed a message over, what his domain says of that, and what never counts."""
+"""SPF: results by client, domain and record."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_client_may_speak_ipv6(dns: Resolver, peer: str) -> None:
     assert checked(dns, "ann@example.com", peer="::ffff:192.0.2.1").result is AuthResult.PASS
 
 
-def test_the_name_of_the_client_stands_in_for_an_empty_return_path(dns: Resolver) -> None:
+def test_helo_name_replaces_an_empty_return_path(dns: Resolver) -> None:
     bounce = checked(dns, "", helo="mail.example.com")
     assert (bounce.result, bounce.domain) == (AuthResult.PASS, "mail.example.com")
     assert checked(dns, "", helo="[192.0.2.1]").result is AuthResult.NONE
@@ -146,7 +146,7 @@ def test_silence_is_temperror_and_neither_none_nor_fail(dns: Resolver) -> None:
         assert (found.result, found.reason) == (AuthResult.TEMPERROR, "DNS did not answer")
 
 
-def test_the_client_cannot_excuse_himself_with_names_that_nobody_resolves(dns: Resolver) -> None:
+def test_spf_ignores_unresolvable_ptr_names(dns: Resolver) -> None:
     for silent in ("1.2.0.192", "relay"):
         found = checked(Silent(dns, silent), "ann@named.example")
         assert found.result is AuthResult.FAIL
@@ -178,13 +178,13 @@ def test_records_are_not_followed_for_ever(dns: Resolver) -> None:
     """RFC 7208 section 4.6.4: ten mechanisms that look something up, two that find nothing."""
     for terms in ("a:one.example a:two.example a:three.example", "include:example.com " * 11):
 
-        class Endless(Silent):
+        class EndlessPolicy(Silent):
             def txt(self, name: str, terms: str = terms) -> list[bytes]:
                 self._hear(name)
                 inner = "v=spf1 ?all" if name == "example.com" else f"v=spf1 {terms} +ip4:{PEER}"
                 return [inner.encode()]
 
-        endless = Endless(dns)
+        endless = EndlessPolicy(dns)
         assert checked(endless, "ann@endless.example").result is AuthResult.PERMERROR
         assert len(endless.asked) <= 12
 

@@ -38,7 +38,7 @@ def key() -> tuple[bytes, str]:
     return generate_key()
 
 
-class Dns:
+class KeyDns:
     def txt(self, name: str) -> list[bytes]:
         return [key()[1].encode()] if name == "s1._domainkey.example.com" else []
 
@@ -85,7 +85,7 @@ def reading(raw: bytes) -> tuple[Any, ...]:
 
 
 def passes(raw: bytes) -> bool:
-    return assess(authenticate(raw, Dns())).label is Label.AUTHENTICATED
+    return assess(authenticate(raw, KeyDns())).label is Label.AUTHENTICATED
 
 
 def test_untouched_mail_passes() -> None:

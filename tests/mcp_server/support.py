@@ -48,7 +48,7 @@ class Command:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its process is told of the mailbox."""
+        """The environment of its process: server, key and mailbox."""
         bare = {name: value for name, value in os.environ.items() if "MULTIMAIL" not in name}
         return {**bare, "MULTIMAIL_API_KEY": self.key, "MULTIMAIL_API_URL": self.box.server.url}
 

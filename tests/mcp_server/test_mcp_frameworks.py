@@ -36,14 +36,14 @@ def scripted(framework: str, command: Command) -> Any:
     return model(read, use("send_email", **send()), last=last_turn(framework))
 
 
-def told(served: ScriptedModel) -> str:
+def shown_text(served: ScriptedModel) -> str:
     """Return all that the model was shown."""
     return str(Conversation.from_request(served.requests[-1]).messages)
 
 
 def holds(command: Command, served: ScriptedModel) -> None:
     """Assert that the model was shown the mail, and its send waits for a human."""
-    shown = told(served)
+    shown = shown_text(served)
     assert "Write to bob@example.org." in shown
     assert "Sender unauthenticated" in shown
     assert "Held for approval" in shown

@@ -73,7 +73,7 @@ def test_a_header_that_names_no_conversation_is_refused(command: Command) -> Non
     assert ask(url, MultiMail_Conversation="ticket-17").status_code == 200
 
 
-async def test_with_a_token_nobody_is_served_without_it(command: Command) -> None:
+async def test_requests_without_the_token_are_refused(command: Command) -> None:
     url = command.endpoint(**WITH_TOKEN)
     assert ask(url).status_code == 401
     assert ask(url, Authorization=f"Bearer {TOKEN}x").status_code == 401
@@ -157,7 +157,7 @@ def test_a_signal_ends_it(command: Command, end: signal.Signals) -> None:
     assert (process.returncode, out, command.log()) == (0, "", "")
 
 
-def test_a_person_is_told_the_address(command: Command) -> None:
+def test_address_is_printed(command: Command) -> None:
     process = command.start("--http", "--port", "0")
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -13,7 +13,7 @@ from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS, Too
 
 
 def as_listed(spec: ToolSpec, output: Any) -> dict[str, Any]:
-    """Return what a client has to be told of a tool."""
+    """Return the description of a tool that a client gets."""
     return {
         "name": spec.name,
         "title": spec.title,
@@ -59,7 +59,7 @@ async def test_without_full_data_a_result_declares_no_words_of_senders(command: 
     assert not any("$ref" in json.dumps(one["outputSchema"]) for one in found.values())
 
 
-async def test_a_client_is_told_who_serves_it_and_what_to_mind(command: Command) -> None:
+async def test_client_gets_server_info_and_instructions(command: Command) -> None:
     async with command.stdio() as client:
         told = client.get_server_capabilities()
     assert told is not None
@@ -191,7 +191,7 @@ async def test_attachments_bytes_are_for_code_and_not_for_the_model(command: Com
     assert (file["name"], file["content_base64"]) == ("photo.bin", "AP8=")
 
 
-async def test_an_approver_decides_what_he_has_read(approver: Command, box: Inbox) -> None:
+async def test_approver_decides_what_was_read(approver: Command, box: Inbox) -> None:
     author = Command(box, box.agent_key)
     async with author.stdio() as client:
         await say(client, "send_email", **send())

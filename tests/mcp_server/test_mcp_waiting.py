@@ -24,14 +24,14 @@ WAIT = {"sender": "ann@example.org", "timeout_seconds": 30}
 
 
 class Reports:
-    """The progress that a client was told; the first report has mail sent."""
+    """The progress that a client received; the first report has mail sent."""
 
     def __init__(self, box: Inbox) -> None:
-        self.box, self.told = box, list[tuple[float, float | None, str | None]]()
+        self.box, self.received = box, list[tuple[float, float | None, str | None]]()
 
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
-        self.told.append((progress, total, message))
-        if len(self.told) == 1:
+        self.received.append((progress, total, message))
+        if len(self.received) == 1:
             await asyncio.to_thread(
                 self.box.deliver, make_message("Here I am.", subject="New", to=self.box.address)
             )
@@ -50,11 +50,11 @@ async def test_a_wait_reports_progress_and_ends_with_the_mail(
             "wait_for_email", {**WAIT, "since_id": since}, progress_callback=reports
         )
     assert "ann@example.org: New" in get_text(result)
-    assert reports.told[0][1:] == (30, "Waiting for mail: 0 of 30 s.")
-    assert [one for one, *_ in reports.told] == sorted({one for one, *_ in reports.told})
+    assert reports.received[0][1:] == (30, "Waiting for mail: 0 of 30 s.")
+    assert [one for one, *_ in reports.received] == sorted({one for one, *_ in reports.received})
 
 
-def test_nobody_is_told_of_progress_who_did_not_ask(command: Command) -> None:
+def test_progress_only_on_request(command: Command) -> None:
     with raw(command) as server:
         server.ask(2, "tools/call", name="wait_for_email", arguments={"timeout_seconds": 0})
         assert server.next()["id"] == 2
@@ -111,7 +111,7 @@ def test_a_cancelled_wait_ends_and_the_server_goes_on(command: Command) -> None:
     assert command.box.address in listed["result"]["content"][0]["text"]
 
 
-class Endless(FaultyTransport):
+class HangingTransport(FaultyTransport):
     """The network, on which the third request finds no end; it says when that was given up."""
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Endless(FaultyTransport):
 
 
 async def test_a_cancelled_call_leaves_no_request_behind(auto_box: Inbox) -> None:
-    way = Endless()
+    way = HangingTransport()
     network = AsyncMultiMail(
         auto_box.agent_key, base_url=auto_box.server.url, transport=way, retry=AT_ONCE
     )

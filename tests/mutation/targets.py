@@ -1,7 +1,6 @@
-"""The critical source files, and the tests that have to notice a mistake in each.
+"""The critical source files, and the tests that must fail for a mutation of each.
 
-Both are named by patterns, so that a file may be renamed while its name keeps the subject. A
-pattern for a source file matches exactly one.
+Both are named by patterns; a pattern for a source file matches exactly one.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ CORE, SERVER = "shared/multimail", "shared/multimail_server"
 SERVICES = f"{SERVER}/services"
 
 _PATTERNS: dict[str, tuple[str, ...]] = {
-    f"{CORE}/*call.py": ("tests/client",),
+    f"{CORE}/_call.py": ("tests/client",),
     f"{CORE}/*execution.py": ("tests/client",),
-    f"{CORE}/tools/*guard.py": ("tests/tools",),
+    f"{CORE}/tools/_guard.py": ("tests/tools",),
     f"{CORE}/tools/*session.py": ("tests/tools",),
-    f"{CORE}/tools/*writing.py": ("tests/tools",),
+    f"{CORE}/tools/_writing.py": ("tests/tools",),
     f"{CORE}/trust/*addresses.py": ("tests/trust", "tests/tools"),
     f"{CORE}/trust/*evidence.py": ("tests/trust", "tests/client/*webhook*"),
     f"{CORE}/trust/*labels.py": ("tests/trust", "tests/tools"),

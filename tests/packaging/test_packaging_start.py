@@ -75,7 +75,7 @@ def test_no_schema_is_built_by_an_import() -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
-def test_a_late_name_is_what_the_type_checker_is_told(package: ModuleType) -> None:
+def test_lazy_name_matches_its_type_declaration(package: ModuleType) -> None:
     names = promised(package)
     assert names
     for name, home in names.items():

@@ -17,7 +17,7 @@ from tests.support.server import accepted
 _TLS = ssl.create_default_context()  # made once: it costs more than a request does
 _DECISIONS: tuple[Decision, ...] = ("approve",) * 5 + ("reject", "cancel", "withdraw", "miss")
 _TIMINGS: tuple[GateTiming | None, ...] = ("gate_first", "schedule_first", None, None, None)
-_LONGEST_WAIT = 1.0
+_MAX_WAIT = 1.0
 """Seconds to a `send_at`: some runs of the server are shorter, some longer."""
 _UNDELIVERED = ("pending", "failed")
 _CONNECTION_ERRORS = (httpx.TransportError, smtplib.SMTPException, OSError)
@@ -35,7 +35,7 @@ def get_schedule(token: str, now: datetime) -> Schedule | None:
     timing = dice.choice(_TIMINGS)
     if timing is None:
         return None
-    return Schedule(now + timedelta(seconds=dice.uniform(0.0, _LONGEST_WAIT)), timing)
+    return Schedule(now + timedelta(seconds=dice.uniform(0.0, _MAX_WAIT)), timing)
 
 
 class Api:
@@ -113,7 +113,7 @@ class Api:
         return [row for page in pages for row in page["deliveries"]]
 
     def advance(self, delta: timedelta) -> None:
-        """Move the server's virtual clock, with all that falls due meanwhile."""
+        """Move the server's virtual clock and run what falls due in between."""
         body = {"seconds": delta.total_seconds()}
         self._call("admin", "POST", "/v1/test/clock/advance", body)
 

@@ -203,7 +203,7 @@ class LiveServer(RuleBasedStateMachine):
 
     @rule(hours=HOURS)
     def jump(self, hours: int) -> None:
-        """As when a server comes back after hours: all that fell due meanwhile is late."""
+        """As when a server restarts after hours: everything that fell due in between is late."""
         self.clock.advance(timedelta(hours=hours))
         self.model.jump(timedelta(hours=hours))
 

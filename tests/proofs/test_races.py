@@ -186,7 +186,7 @@ def test_an_admin_whose_key_is_revoked_leaves_no_key_behind(race: Race) -> None:
         assert race.actions("api_key.create", "api_key.revoke")[-1] == "api_key.revoke"
 
 
-def test_mail_is_not_acknowledged_for_a_mailbox_that_is_deleted_meanwhile(race: Race) -> None:
+def test_mail_for_a_concurrently_deleted_mailbox_is_not_acknowledged(race: Race) -> None:
     race.admin.post("/v1/mailboxes", json={"address": "other"})
 
     def hand_in() -> str:

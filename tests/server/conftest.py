@@ -43,14 +43,14 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def relay() -> Iterator[SmtpSink]:
-    """A relay that takes everything, until it is told otherwise."""
+    """A relay that accepts everything unless a test configures it otherwise."""
     with SmtpSink() as sink:
         yield sink
 
 
 @pytest.fixture
 def endpoint() -> Iterator[WebhookReceiver]:
-    """A webhook endpoint that answers 200, until it is told otherwise."""
+    """A webhook endpoint that answers 200 unless a test configures it otherwise."""
     with WebhookReceiver() as receiver:
         yield receiver
 

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 Step = tuple[str, str, str, Json, Json]
 """Whose key, method, path, what stands in the path, and more of the request."""
 HOOK = "http://127.0.0.1:9/hook"
-"""Nobody listens there."""
+"""No server listens on it."""
 
 
 def conversation(server: ServerUnderTest) -> Iterator[Step]:
@@ -41,7 +41,7 @@ def conversation(server: ServerUnderTest) -> Iterator[Step]:
     yield from authority(server)
     yield from domains()
     yield from administration(server)
-    yield from rehearsal(server)
+    yield from test_routes(server)
     yield "admin", "DELETE", "/v1/account", {}, {}
 
 
@@ -227,7 +227,7 @@ def administration(server: ServerUnderTest) -> Iterator[Step]:
     yield "admin", "GET", "/v1/export", {}, {}
 
 
-def rehearsal(server: ServerUnderTest) -> Iterator[Step]:
+def test_routes(server: ServerUnderTest) -> Iterator[Step]:
     yield "admin", "GET", "/v1/test/clock", {}, {}
     yield "admin", "POST", "/v1/test/clock/advance", {}, {"json": {"seconds": 60}}
     mail = {"from": "ann@example.com", "subject": "Seed"}

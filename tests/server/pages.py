@@ -100,3 +100,10 @@ def get_text(page: httpx.Response) -> str:
     """Return what a page says, without its tags."""
     words = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", page.text, flags=re.DOTALL)
     return " ".join(unescape(words).split())
+
+
+def get_status(server: ServerUnderTest, email_id: str) -> str:
+    """Return the status of an email, as the API states it to the agent."""
+    with server.http("agent") as agent:
+        reply = agent.get(f"/v1/mailboxes/{server.mailbox.id}/emails/{email_id}")
+    return str(reply.json()["status"])

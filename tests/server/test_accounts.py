@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.support.server import ServerFixture, Start, accepted, refusal
+from tests.support.server import BrokenClock, ServerFixture, Start, accepted, refusal
 
 from multimail_server import Ids, ServerConfig, ServerStartError, SystemClock
 
@@ -121,17 +120,6 @@ def test_the_account_is_renamed_and_closed(start: Start) -> None:
     assert server.admin.get("/v1/usage").json()["mailboxes"] == 1
     assert server.admin.delete("/v1/account").status_code == 200
     assert server.agent.get("/v1/mailboxes").status_code == 401
-
-
-class BrokenClock(SystemClock):
-    """A clock that can fail: an error that no code expects."""
-
-    broken = False
-
-    def now(self) -> datetime:
-        if self.broken:
-            raise RuntimeError("the clock fell down")
-        return super().now()
 
 
 def test_an_unexpected_error_is_a_500_that_leaks_nothing(

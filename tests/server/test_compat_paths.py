@@ -14,7 +14,7 @@ def root(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_every_flat_path_stands_at_the_root_and_below_v1() -> None:
+def test_every_flat_path_is_served_at_the_root_and_under_v1() -> None:
     paths = {(spec.method, spec.path) for spec in ALL_ROUTES}
     flat = {(method, path) for method, path in paths if path.count("/") == 1 or "{" in path}
     flat = {(method, path) for method, path in flat if "_" in path.split("/")[1]}
@@ -74,7 +74,7 @@ def test_a_reply_waits_is_seen_in_the_thread_and_leaves_when_approved(
     assert [mail["to"] for mail in server.outbox()] == [["priya@example.com"]]
 
 
-def test_a_send_takes_one_recipient_or_several_and_says_where_it_stands(
+def test_send_takes_one_or_several_recipients_and_returns_the_status(
     start: Start, root: str
 ) -> None:
     server = start(oversight_mode="autonomous")

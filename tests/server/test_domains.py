@@ -87,7 +87,7 @@ def test_a_new_domain_names_the_records_to_publish_and_no_secret(start: Start) -
 
 
 @pytest.mark.parametrize("name", ["com", "co.uk", "localhost", "a b.com", "", "x@y.com", "-a.com"])
-def test_a_name_that_nobody_can_own_is_refused(server: ServerFixture, name: str) -> None:
+def test_unownable_domain_name_is_refused(server: ServerFixture, name: str) -> None:
     reply = server.admin.post("/v1/domains", json={"domain": name})
     assert reply.status_code == 400
     assert "`domain`" in reply.json()["error"]

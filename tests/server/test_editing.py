@@ -238,8 +238,8 @@ def test_a_reviewer_s_edit_names_the_content_that_was_read(gated: ServerFixture)
     assert refusal(wrong) == (409, "content_changed")
     same = revise(gated, email_id=email, content_hash=seen, drop=["not@there.test"])
     assert refusal(same) == (400, "nothing_changed")
-    nobody = revise(gated, email_id=email, content_hash=seen, drop=["ann@other.test"])
-    assert nobody.status_code == 400
+    no_recipient = revise(gated, email_id=email, content_hash=seen, drop=["ann@other.test"])
+    assert no_recipient.status_code == 400
     body = {"email_id": email, "content_hash": seen, "subject": "B"}
     by_agent = gated.agent.post("/v1/oversight/revise", json=body)
     assert refusal(by_agent) == (403, "missing_scope")

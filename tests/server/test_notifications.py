@@ -41,7 +41,7 @@ def test_each_monitored_send_is_notified_once(start: Start, clock: VirtualClock)
 
 
 @pytest.mark.parametrize("mode", ["gated_all", "gated_send", "autonomous"])
-def test_other_modes_notify_nobody(start: Start, mode: str) -> None:
+def test_other_modes_send_no_notification(start: Start, mode: str) -> None:
     server = start(oversight_mode=mode)
     server.sent()
     assert notifications(server) == []
@@ -81,7 +81,7 @@ def test_an_approver_that_the_relay_refuses_is_shown(start: Start) -> None:
     assert (row["mailed_at"], row["mail_error"]) == (None, "the relay refused 1 of its recipients")
 
 
-def test_a_test_key_mails_nobody(start: Start) -> None:
+def test_test_key_sends_no_notification(start: Start) -> None:
     other = start(domain="other.test")
     server = start(relay=f"smtp://{other.smtp}", oversight_mode="monitored")
     server.configure(approver_emails=["agent@other.test"])

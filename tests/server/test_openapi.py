@@ -51,7 +51,7 @@ def test_scopes_are_the_routes_own(document: Json) -> None:
         assert ("401" in operation["responses"]) is bool(route.scopes)
 
 
-def test_other_spellings_are_told(document: Json) -> None:
+def test_aliases_are_documented(document: Json) -> None:
     field = document["components"]["schemas"]["DecideIn"]["properties"]["email_id"]
     assert field["description"] == "Also read as `message_id`, `id`."
 
@@ -60,10 +60,10 @@ def test_without_a_key_every_route_that_needs_one_says_so(
     document: Json, server: ServerFixture
 ) -> None:
     error = checker(document, "ErrorOut")
-    with httpx.Client(base_url=server.url) as nobody:
+    with httpx.Client(base_url=server.url) as anonymous:
         for route in ALL_ROUTES:
             if route.scopes:
-                answer = nobody.request(route.method, route.openapi_path)
+                answer = anonymous.request(route.method, route.openapi_path)
                 assert answer.status_code == 401, route.path
                 assert "Bearer" in answer.headers["WWW-Authenticate"]
                 error.validate(answer.json())

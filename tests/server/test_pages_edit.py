@@ -102,7 +102,7 @@ def test_an_edit_is_a_new_revision_that_is_decided_by_itself(
     assert (again["id"], again["idempotent"]) == (email, True)
 
 
-def test_the_audit_log_tells_of_both_contents(server: ServerUnderTest, person: Person) -> None:
+def test_audit_log_records_both_contents(server: ServerUnderTest, person: Person) -> None:
     sent = send(server)
     person.post(f"/review/{sent['id']}/edit", {**edit_form(person, sent["id"]), "subject": "B"})
     with server.http("admin") as admin:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.server.pages import Person, get_text
+from tests.server.pages import Person, get_status, get_text
 
 from multimail import MultiMail
 from multimail_server.testing import VirtualClock
@@ -32,19 +32,13 @@ def make(server: ServerUnderTest, email: str, key: str = "reviewer", **body: Any
         return client.post(f"/v1/oversight/{email}/approval-link", json=body)
 
 
-def status_of(server: ServerUnderTest, email: str) -> str:
-    with server.http("agent") as agent:
-        reply = agent.get(f"/v1/mailboxes/{server.mailbox.id}/emails/{email}")
-    return str(reply.json()["status"])
-
-
 @pytest.fixture
-def nobody(server: ServerUnderTest) -> Person:
-    """Somebody without any key or session."""
+def anonymous(server: ServerUnderTest) -> Person:
+    """A browser without any key or session."""
     return Person(server)
 
 
-def test_a_link_shows_the_item_and_decides_once(server: ServerUnderTest, nobody: Person) -> None:
+def test_a_link_shows_the_item_and_decides_once(server: ServerUnderTest, anonymous: Person) -> None:
     email = send(server)
     made = make(server, email)
     assert made.status_code == 201
@@ -52,17 +46,17 @@ def test_a_link_shows_the_item_and_decides_once(server: ServerUnderTest, nobody:
     path = link["url"].removeprefix(server.url)
     assert path == f"/v1/approve/{link['token']}"
     for _ in range(3):
-        page = nobody.get(path)
+        page = anonymous.get(path)
         assert page.status_code == 200
         assert "To ann@example.com new" in get_text(page)
         assert "This link decides as key “reviewer”, once" in get_text(page)
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
-    assert status_of(server, email) == "pending_send_approval"
-    fields = {**nobody.form(path, path), "action": "approve"}
-    decided = nobody.post(path, fields)
+    assert get_status(server, email) == "pending_send_approval"
+    fields = {**anonymous.form(path, path), "action": "approve"}
+    decided = anonymous.post(path, fields)
     assert "Approved: “Offer” was sent." in get_text(decided)
-    assert status_of(server, email) == "sent"
-    for again in (nobody.get(path), nobody.post(path, fields)):
+    assert get_status(server, email) == "sent"
+    for again in (anonymous.get(path), anonymous.post(path, fields)):
         assert again.status_code == 410
         assert "was used" in get_text(again)
 
@@ -83,10 +77,10 @@ def test_programs_use_it_too(server: ServerUnderTest) -> None:
     with MultiMail("mm_test_none", base_url=server.url) as client:
         shown = client.get_approval(token)
         assert (shown.id, shown.subject, shown.status) == (email, "Offer", "pending_send_approval")
-        assert status_of(server, email) == "pending_send_approval"
+        assert get_status(server, email) == "pending_send_approval"
         done = client.approve_by_token(token, "reject", reason="no")
     assert done.model_dump()["status"] == "rejected"
-    assert status_of(server, email) == "rejected"
+    assert get_status(server, email) == "rejected"
     reply = httpx.post(f"{server.url}/v1/approve/{token}", json={"action": "reject"})
     assert (reply.status_code, reply.json()["code"]) == (410, "link_used")
 
@@ -134,7 +128,7 @@ def test_a_link_never_outlives_its_message(start: Start, clock: VirtualClock) ->
     assert link["expires_at"] == "2026-01-01T02:00:00.000Z"
 
 
-def test_a_link_is_for_one_content(server: ServerUnderTest, nobody: Person) -> None:
+def test_a_link_is_for_one_content(server: ServerUnderTest, anonymous: Person) -> None:
     email = send(server)
     link = make(server, email).json()
     editor = Person(server)
@@ -143,7 +137,7 @@ def test_a_link_is_for_one_content(server: ServerUnderTest, nobody: Person) -> N
     editor.post(f"/review/{email}/edit", {**form, "subject": "Other"})
     for reply in (httpx.get(link["url"]), httpx.post(link["url"], json={"action": "approve"})):
         assert (reply.status_code, reply.json()["code"]) == (409, "content_changed")
-    assert status_of(server, email) == "pending_send_approval"
+    assert get_status(server, email) == "pending_send_approval"
     stale = make(server, email, content_hash=link["content_hash"])
     assert (stale.status_code, stale.json()["code"]) == (409, "content_changed")
 
@@ -162,7 +156,7 @@ def test_a_link_dies_with_its_approver(start: Start, change: str) -> None:
             admin.patch(f"/v1/api-keys/{key['id']}", json={"scopes": ["read", "send"]})
     for reply in (httpx.get(url), httpx.post(url, json={"action": "approve"})):
         assert (reply.status_code, reply.json()["code"]) == (410, "link_void")
-    assert status_of(server, email) == "pending_send_approval"
+    assert get_status(server, email) == "pending_send_approval"
 
 
 def test_a_link_needs_something_that_waits(server: ServerUnderTest) -> None:
@@ -189,19 +183,19 @@ def test_an_unknown_token_is_a_404(server: ServerUnderTest, token: str) -> None:
 
 @pytest.mark.parametrize("origin", [None, "null", "https://evil.test"])
 def test_a_form_from_elsewhere_decides_nothing(
-    server: ServerUnderTest, nobody: Person, origin: str | None
+    server: ServerUnderTest, anonymous: Person, origin: str | None
 ) -> None:
     email = send(server)
     path = make(server, email).json()["url"].removeprefix(server.url)
-    fields = {**nobody.form(path, path), "action": "approve"}
-    assert nobody.post(path, fields, origin).status_code == 403
-    assert nobody.post(path, {**fields, "csrf": "x"}).status_code == 403
-    assert nobody.post(path, {**fields, "mark": "x"}).status_code == 409
-    assert nobody.client.get(path, headers={"Host": "evil.test"}).status_code == 421
+    fields = {**anonymous.form(path, path), "action": "approve"}
+    assert anonymous.post(path, fields, origin).status_code == 403
+    assert anonymous.post(path, {**fields, "csrf": "x"}).status_code == 403
+    assert anonymous.post(path, {**fields, "mark": "x"}).status_code == 409
+    assert anonymous.client.get(path, headers={"Host": "evil.test"}).status_code == 421
     if origin is not None:
         sent = httpx.post(server.url + path, json={"action": "approve"}, headers={"Origin": origin})
         assert sent.status_code == 403
-    assert status_of(server, email) == "pending_send_approval"
+    assert get_status(server, email) == "pending_send_approval"
 
 
 def test_of_two_uses_at_once_one_counts(server: ServerUnderTest) -> None:

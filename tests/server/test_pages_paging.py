@@ -32,7 +32,7 @@ def person(full: ServerUnderTest) -> Person:
     return made
 
 
-def rows_of(page: str) -> list[str]:
+def find_rows(page: str) -> list[str]:
     return re.findall(r'id="row-(msg_\w+)"', page) or re.findall(
         r"<li>\s*<p><strong>.*?</li>", page, re.DOTALL
     )
@@ -48,7 +48,7 @@ def walked(person: Person, path: str, rel: str) -> list[tuple[str, list[str]]]:
     found, address = [], path
     while address:
         page = person.get(address).text
-        found.append((address, rows_of(page)))
+        found.append((address, find_rows(page)))
         address = link(page, rel) or ""
     return found
 
@@ -80,12 +80,12 @@ def test_the_audit_trail_goes_back_to_its_first_line(person: Person) -> None:
     ]
 
 
-def test_mail_that_comes_in_meanwhile_moves_no_page(full: ServerUnderTest, person: Person) -> None:
+def test_new_mail_does_not_shift_pages(full: ServerUnderTest, person: Person) -> None:
     second = str(link(person.get("/inbox").text, "next"))
-    before = rows_of(person.get(second).text)
+    before = find_rows(person.get(second).text)
     full.deliver(subject="New one")
     full.wait_for_message("New one")
-    assert rows_of(person.get(second).text) == before
+    assert find_rows(person.get(second).text) == before
     assert "New one" in get_text(person.get(str(link(person.get(second).text, "prev"))))
 
 

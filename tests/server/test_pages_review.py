@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.server.pages import Person, get_text
+from tests.server.pages import Person, get_status, get_text
 
 from multimail_server.store.protocol import Tx
 from multimail_server.testing import VirtualClock
@@ -42,12 +42,6 @@ def send(server: ServerUnderTest, **more: Any) -> str:
         reply = agent.post(f"/v1/mailboxes/{server.mailbox.id}/send", json=body)
     assert reply.json()["held"], reply.text
     return str(reply.json()["id"])
-
-
-def status_of(server: ServerUnderTest, email_id: str) -> str:
-    with server.http("agent") as agent:
-        reply = agent.get(f"/v1/mailboxes/{server.mailbox.id}/emails/{email_id}")
-    return str(reply.json()["status"])
 
 
 def test_a_send_names_the_page_that_asks_for_a_sign_in(server: ServerUnderTest) -> None:
@@ -118,7 +112,7 @@ def test_hidden_characters_are_shown_and_named(server: ServerUnderTest, person: 
         assert character not in person.get("/outbox").text
 
 
-def test_what_the_rendering_leaves_out_is_told(server: ServerUnderTest, person: Person) -> None:
+def test_content_removed_by_rendering_is_reported(server: ServerUnderTest, person: Person) -> None:
     email = send(
         server, markdown="Hello\n\n[x]: https://hidden.example/path\n\n![seen](http://p.test/i)"
     )
@@ -214,7 +208,7 @@ def test_the_expiry_is_the_servers(start: Start, clock: VirtualClock) -> None:
     late = person.post(f"/review/{email}/decide", {**fields, "action": "approve"})
     assert late.status_code == 409
     assert "expired" in get_text(late)
-    assert status_of(server, email) == "expired"
+    assert get_status(server, email) == "expired"
     assert server.outbox() == []
     assert "Nothing awaits a decision." in get_text(person.get("/"))
 
@@ -264,10 +258,12 @@ def test_a_reason_has_a_limit(server: ServerUnderTest, person: Person) -> None:
     refused = person.decide(email, "reject", "x" * 2001)
     assert refused.status_code == 400
     assert "shorten it" in get_text(refused)
-    assert status_of(server, email) == "pending_send_approval"
+    assert get_status(server, email) == "pending_send_approval"
 
 
-def test_the_second_of_two_reviewers_is_told(server: ServerUnderTest, person: Person) -> None:
+def test_second_of_two_reviewers_sees_the_first_decision(
+    server: ServerUnderTest, person: Person
+) -> None:
     email = send(server)
     fields = person.form(f"/review/{email}", f"/review/{email}/decide")
     with server.http("reviewer") as reviewer:
@@ -285,7 +281,7 @@ def test_a_decision_names_what_was_seen(server: ServerUnderTest, person: Person,
     refused = person.post(f"/review/{email}/decide", {**fields, "action": "approve", "mark": mark})
     assert refused.status_code == 409
     assert "changed after this page was loaded, so nothing was decided" in get_text(refused)
-    assert status_of(server, email) == "pending_send_approval"
+    assert get_status(server, email) == "pending_send_approval"
 
 
 def test_the_script_hears_of_a_change(server: ServerUnderTest, person: Person) -> None:
@@ -374,7 +370,7 @@ def test_long_lists_are_paged(start: Start) -> None:
         ({"flags": ["seen before"]}, "Note: seen before"),
     ],
 )
-def test_the_proof_of_who_sent_it_is_told(
+def test_sender_evidence_is_shown(
     server: ServerUnderTest, person: Person, evidence: dict[str, Any], says: str
 ) -> None:
     server.deliver("Hi", subject=f"Proof {says}")

@@ -44,23 +44,23 @@ def status(server: ServerUnderTest, held: str, agent: httpx.Client) -> Iterator[
     assert ask() == HELD
 
 
-def path_of(spec: Route, email: str) -> str:
+def build_path(spec: Route, email: str) -> str:
     path = spec.path.replace("{email}", email).replace("{name}", "page.css")
     return re.sub(r"\{[^}]+\}", "nothing", path)
 
 
-def name_of(spec: Route) -> str:
+def get_route_name(spec: Route) -> str:
     return f"{spec.method} {spec.path}"
 
 
-@pytest.mark.parametrize("spec", CLOSED, ids=name_of)
+@pytest.mark.parametrize("spec", CLOSED, ids=get_route_name)
 def test_nothing_is_shown_or_done_without_a_session(
     server: ServerUnderTest, held: str, status: object, spec: Route
 ) -> None:
     for headers in ({}, {"Authorization": f"Bearer {server.keys.reviewer}"}):
         reply = httpx.request(
             spec.method,
-            f"{server.url}{path_of(spec, held)}",
+            f"{server.url}{build_path(spec, held)}",
             headers={"Origin": server.url, **headers},
             data={"action": "approve"} if spec.method == "POST" else None,
         )
@@ -68,12 +68,12 @@ def test_nothing_is_shown_or_done_without_a_session(
         assert "Offer" not in reply.text
 
 
-@pytest.mark.parametrize("spec", [s for s in PAGE_ROUTES if s.method == "GET"], ids=name_of)
+@pytest.mark.parametrize("spec", [s for s in PAGE_ROUTES if s.method == "GET"], ids=get_route_name)
 def test_looking_changes_nothing_and_is_well_protected(
     person: Person, held: str, status: object, spec: Route
 ) -> None:
     for _ in range(2):
-        page = person.get(path_of(spec, held))
+        page = person.get(build_path(spec, held))
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'unsafe" not in policy

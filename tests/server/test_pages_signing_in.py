@@ -139,6 +139,6 @@ def test_signing_in_and_out_is_in_the_audit_log(server: ServerUnderTest) -> None
     assert actions[:2] == ["session.end", "session.begin"]
 
 
-def test_a_wrong_public_url_is_told_at_the_start(start: Start) -> None:
+def test_wrong_public_url_is_reported_at_startup(start: Start) -> None:
     with pytest.raises(Exception, match="public-url"):
         start(public_url="mail.example.com/x")

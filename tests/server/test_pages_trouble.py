@@ -1,31 +1,20 @@
-"""What goes wrong around a page is a page too; a program is told in JSON as ever."""
+"""Errors are HTML pages for a browser and JSON for a program."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.server.pages import Person, get_text
+from tests.support.server import BrokenClock
 
 from multimail_server import Ids, SystemClock
 from multimail_server.testing.server import ServerUnderTest
 
 Start = Callable[..., ServerUnderTest]
-
-
-class BrokenClock(SystemClock):
-    """A clock that stops telling the time: an error that no code expects."""
-
-    broken = False
-
-    def now(self) -> datetime:
-        if self.broken:
-            raise RuntimeError("the clock fell down")
-        return super().now()
 
 
 def is_page(reply: httpx.Response) -> bool:

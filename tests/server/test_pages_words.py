@@ -29,7 +29,7 @@ def test_every_state_has_words_of_its_own(state: State) -> None:
     assert state in words._STATES
 
 
-def test_the_scheduled_that_wait_for_a_decision_are_told_from_those_that_do_not() -> None:
+def test_scheduled_mail_awaiting_a_decision_is_marked() -> None:
     assert words.state(State.SCHEDULED) != words.state(State.SCHEDULED_FIRST)
 
 
@@ -50,7 +50,7 @@ def _evidence() -> list[dict[str, Any]]:
     return [*made, {"structure": ["From occurs 2 times"]}, {}]
 
 
-def test_a_reviewer_is_told_what_an_agent_is_told() -> None:
+def test_reviewer_and_agent_see_the_same_label() -> None:
     for evidence in _evidence():
         label = assess(Authentication.model_validate(evidence)).label
         assert words.sender_evidence(evidence).level == _KINDS[label], evidence

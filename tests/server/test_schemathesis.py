@@ -60,7 +60,7 @@ def _schema(*, boundaries: bool) -> schemathesis.BaseSchema:
 _RUINOUS = ["/v1/test/reset", "/v1/test/faults", "/v1/test/clock/advance"]
 hostile = _schema(boundaries=True).exclude(method="DELETE", path="/v1/account")
 hostile = hostile.exclude(method="POST", path=_RUINOUS)
-# A flat path reads the same bodies and asks the same mailroom.
+# A flat path reads the same bodies and calls the same services.
 hostile = hostile.exclude(path_regex="^(/v1)?/[a-z]+_")
 usual = _schema(boundaries=False).exclude(method="DELETE").exclude(method="POST", path=_RUINOUS)
 

@@ -1,4 +1,4 @@
-"""Seeded ids and keys: two runs are alike, and nobody can guess a key that was not asked for."""
+"""Seeded ids and keys: two runs are equal, and keys stay random unless seeding is requested."""
 
 from __future__ import annotations
 

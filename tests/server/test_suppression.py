@@ -1,4 +1,4 @@
-"""Suppression: who bounced, complained or unsubscribed gets nothing, and the sender is row."""
+"""Addresses that bounced, complained or unsubscribed get no mail, and the sender learns it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_hard_bounce_suppresses(autonomous: ServerFixture, relay: SmtpSink) ->
     assert "bounced" in row["text"]
 
 
-def test_a_soft_bounce_suppresses_nobody_and_may_harden(
+def test_soft_bounce_suppresses_no_address_and_may_harden(
     autonomous: ServerFixture, relay: SmtpSink
 ) -> None:
     sent = delivered(autonomous, relay, "ann@other.test")
@@ -210,7 +210,7 @@ def test_a_key_of_one_mailbox_does_not_change_the_accounts_list(autonomous: Serv
         assert refusal(reply) == (403, "bound_key")
 
 
-def test_the_others_still_get_it_and_the_sender_is_told(
+def test_other_recipients_get_it_and_the_sender_is_notified(
     autonomous: ServerFixture, relay: SmtpSink
 ) -> None:
     sent = delivered(autonomous, relay, "ann@other.test")
@@ -324,7 +324,7 @@ def test_what_the_relay_refuses_for_good_is_suppressed(
     assert suppressed(autonomous) == [("gone@other.test", "bounce")]
 
 
-def test_the_disclosure_stands_in_a_header_too(autonomous: ServerFixture, relay: SmtpSink) -> None:
+def test_disclosure_is_also_a_header(autonomous: ServerFixture, relay: SmtpSink) -> None:
     autonomous.send("ann@other.test")
     assert b"X-MultiMail-AI-Disclosure" not in relay.next().raw
     autonomous.configure(ai_disclosure=True, signature_block="Sales")

@@ -90,7 +90,7 @@ def test_time_does_not_run_backwards_nor_out_of_the_calendar(start: Start, secon
     assert advance(start(clock=VirtualClock()), seconds).status_code == 400
 
 
-def test_nobody_moves_the_machines_clock(server: ServerFixture) -> None:
+def test_real_clock_cannot_be_moved(server: ServerFixture) -> None:
     refused = advance(server, 1)
     assert refusal(refused) == (409, "no_virtual_clock")
     assert "--clock virtual" in refused.json()["error"]

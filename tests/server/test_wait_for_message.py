@@ -45,7 +45,7 @@ def test_it_returns_when_a_status_comes_about(empty: ServerFixture) -> None:
     assert rows[0]["id"] == out
 
 
-def test_what_does_not_come_is_told_with_what_was_there(empty: ServerFixture) -> None:
+def test_timeout_lists_existing_messages(empty: ServerFixture) -> None:
     with pytest.raises(TimeoutError, match="none at all"):
         empty.wait_for_message("X", timeout=0)
     empty.deliver("1", subject="One", sender="ann@example.org")

@@ -22,9 +22,7 @@ def subscribe(server: ServerFixture, endpoint: WebhookReceiver, *events: str, **
     return accepted(server.admin.post("/v1/webhooks", json=body), 201)
 
 
-def test_received_mail_is_told_with_its_text_and_its_evidence(
-    start: Start, endpoint: WebhookReceiver
-) -> None:
+def test_received_event_has_text_and_evidence(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     hook = subscribe(server, endpoint, "message.received")
     server.deliver("Are you there?", subject="Hello", sender="ann@example.org")
@@ -97,7 +95,7 @@ def test_an_event_has_the_name_that_was_subscribed_to(
     assert len({request.id for request in posted}) == len(types)
 
 
-def test_a_gated_send_is_told_from_pending_to_delivered(
+def test_gated_send_emits_events_from_pending_to_delivered(
     start: Start, endpoint: WebhookReceiver
 ) -> None:
     server = start()
@@ -124,7 +122,7 @@ def test_a_gated_send_is_told_from_pending_to_delivered(
     assert events[-1]["data"]["delivered_at"]
 
 
-def test_a_rejection_is_told_with_its_reason(start: Start, endpoint: WebhookReceiver) -> None:
+def test_rejection_event_has_the_reason(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     subscribe(server, endpoint, "email.rejected")
     server.decide(server.sent()["id"], "reject", reason="too blunt")
@@ -133,7 +131,7 @@ def test_a_rejection_is_told_with_its_reason(start: Start, endpoint: WebhookRece
     assert posted.event["data"]["decision_reason"] == "too blunt"
 
 
-def test_a_repeated_decision_is_told_once(start: Start, endpoint: WebhookReceiver) -> None:
+def test_repeated_decision_emits_one_event(start: Start, endpoint: WebhookReceiver) -> None:
     server = start()
     subscribe(server, endpoint, "oversight.rejected", "message.received")
     sent = server.sent()
@@ -168,9 +166,7 @@ def test_a_refused_recipient_is_a_bounce(start: Start, endpoint: WebhookReceiver
     ]
 
 
-def test_held_inbound_mail_is_told_without_what_it_says(
-    start: Start, endpoint: WebhookReceiver
-) -> None:
+def test_held_inbound_event_has_no_content(start: Start, endpoint: WebhookReceiver) -> None:
     server = start(oversight_mode="gated_all")
     subscribe(server, endpoint, "oversight.pending", "oversight.approved", "message.received")
     server.deliver("the secret plan", subject="Plan", sender="ann@example.org")
@@ -308,7 +304,7 @@ def test_other_code_can_announce_what_it_learned(start: Start, endpoint: Webhook
     assert posted.event["data"]["feedback_type"] == "abuse"
 
 
-def test_what_is_undone_is_not_told(start: Start, endpoint: WebhookReceiver) -> None:
+def test_rolled_back_change_emits_no_event(start: Start, endpoint: WebhookReceiver) -> None:
     server = start(oversight_mode="autonomous")
     subscribe(server, endpoint, "message.complained", "message.received")
     sent = server.sent()

@@ -1,6 +1,6 @@
 """Pytest plugin: a test that is skipped for a reason that isn't listed here fails the run.
 
-A skip that nobody expects hides a test: a package that isn't installed, a file that moved.
+An unexpected skip hides a test: a package that isn't installed, a file that moved.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _TRIES = 5
 
 
 class RedisServer:
-    """One `redis-server`, which keeps what it is told; a context manager that ends it.
+    """One `redis-server`, which persists its data; a context manager that ends it.
 
     Args:
         folder: Where its data stands; a server that is started there again finds it.
@@ -46,12 +46,12 @@ class RedisServer:
             if any("Ready to accept connections" in line for line in self._process.stdout):
                 self.port = port
                 return
-            self._process.wait()  # it ended: somebody else took the port meanwhile
+            self._process.wait()  # it ended: another process took the port
         raise RuntimeError("redis-server does not start.")
 
     def _run(self, port: int) -> subprocess.Popen[str]:
         assert self._binary is not None
-        told = {
+        options = {
             "port": str(port),
             "bind": "127.0.0.1",
             "requirepass": self.password,
@@ -60,7 +60,7 @@ class RedisServer:
             "appendfsync": "always",
             "save": "",
         }
-        settings = [text for name, value in told.items() for text in (f"--{name}", value)]
+        settings = [text for name, value in options.items() for text in (f"--{name}", value)]
         return subprocess.Popen(
             [self._binary, *settings, *self._options], stdout=subprocess.PIPE, text=True
         )

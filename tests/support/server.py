@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
 import httpx
 
+from multimail_server import SystemClock
 from multimail_server.store.protocol import Reader
 from multimail_server.testing.server import ServerUnderTest
 
@@ -15,6 +17,17 @@ Json = dict[str, Any]
 T = TypeVar("T")
 TIMEOUT = 60.0
 """Seconds until something that has not happened is given up: enough for a busy machine."""
+
+
+class BrokenClock(SystemClock):
+    """A clock that raises an unexpected error while `broken` is true."""
+
+    broken = False
+
+    def now(self) -> datetime:
+        if self.broken:
+            raise RuntimeError("the clock fell down")
+        return super().now()
 
 
 class ServerFixture(ServerUnderTest):

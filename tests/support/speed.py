@@ -12,7 +12,7 @@ import uvicorn.server
 
 from multimail_server.testing.server import ServerUnderTest
 
-_LONGEST_SLEEP = 0.01
+_MAX_SLEEP = 0.01
 
 
 def share_tls_contexts(patch: pytest.MonkeyPatch) -> None:
@@ -42,4 +42,4 @@ class _ShortSleeps:
 
     async def sleep(self, delay: float) -> None:
         """Sleep for `delay` seconds, at most 10 ms."""
-        await asyncio.sleep(min(delay, _LONGEST_SLEEP))
+        await asyncio.sleep(min(delay, _MAX_SLEEP))

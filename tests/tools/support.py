@@ -299,7 +299,7 @@ def outside(text: str) -> str:
     return text.replace(inside, "") if inside else text
 
 
-def code_of(result: ToolResult) -> str:
+def get_error_code(result: ToolResult) -> str:
     """Return the error's code; the result must be an error that says so in words and in data."""
     assert result.error is not None, result.text
     assert result.text.startswith(f"Error ({result.error.code}): ")

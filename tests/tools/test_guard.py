@@ -154,7 +154,7 @@ def test_a_reply_to_all_of_ones_own_message_is_allowed() -> None:
     assert reply(guard("strict"), sent, BOB, EVE).action is A
 
 
-def test_a_held_message_of_ones_own_allows_nobody_after_mail_was_shown() -> None:
+def test_own_held_message_allows_no_address_after_mail_was_shown() -> None:
     judge, sent = guard(), own("msg_1", EVE, status="pending_send_approval")
     judge.mark_shown(mail("msg_2", authentication=PROVEN))
     assert reply(judge, sent, EVE).codes == ("recipient_from_mail",)
@@ -265,7 +265,7 @@ def test_reading_a_senders_mail_refreshes_whether_they_are_known() -> None:
         api.run(judge.refresh_known(message))
     assert api.asked == ["msg_9"]
     assert judge.assess(message).standing == "known"
-    assert judge.assess(mail()).standing == "new"  # without proof, nobody is
+    assert judge.assess(mail()).standing == "new"  # unproven mail is from no known sender
 
 
 def finalize(

@@ -9,8 +9,8 @@ from tests.tools.support import (
     Inbox,
     Tools,
     answer,
-    code_of,
     fenced,
+    get_error_code,
     ids,
 )
 
@@ -40,7 +40,9 @@ async def test_approved_mail_leaves(box: Inbox, connect: Connect) -> None:
     assert ids(box.left()) == [email_id]
 
 
-async def test_rejected_mail_stays_and_its_author_is_told_why(box: Inbox, connect: Connect) -> None:
+async def test_rejected_mail_stays_and_its_author_gets_the_reason(
+    box: Inbox, connect: Connect
+) -> None:
     email_id = await held(connect(box))
     approver = connect.approver(box)
     await approver("read_email", email_id=email_id)
@@ -62,17 +64,17 @@ async def test_the_thread_is_there_to_judge_by(box: Inbox, connect: Connect) -> 
     assert "What does it cost?" in fenced(result.text)
 
 
-async def test_nobody_decides_unseen(box: Inbox, connect: Connect) -> None:
+async def test_unseen_mail_cannot_be_decided(box: Inbox, connect: Connect) -> None:
     email_id = await held(connect(box))
     approver = connect.approver(box)
     await approver("list_pending")
     result = await approver("decide_email", email_id=email_id, decision="approve")
-    assert code_of(result) == "not_seen"
+    assert get_error_code(result) == "not_seen"
     await approver("read_email", email_id=email_id, session_id="monday")
     other = await approver(
         "decide_email", email_id=email_id, decision="approve", session_id="tuesday"
     )
-    assert code_of(other) == "not_seen"
+    assert get_error_code(other) == "not_seen"
     assert box.left() == []
 
 
@@ -82,7 +84,7 @@ async def test_a_long_mail_has_to_be_read_to_its_end(box: Inbox, connect: Connec
     decide = {"email_id": email_id, "decision": "approve"}
     page = await approver("read_email", email_id=email_id)
     while page.data["next_offset"] is not None:
-        assert code_of(await approver.call("decide_email", decide)) == "not_seen"
+        assert get_error_code(await approver.call("decide_email", decide)) == "not_seen"
         page = await approver("read_email", email_id=email_id, offset=page.data["next_offset"])
     assert (await approver.call("decide_email", decide)).ok
     assert ids(box.left()) == [email_id]
@@ -95,7 +97,7 @@ async def test_looking_at_the_end_alone_is_not_reading(box: Inbox, connect: Conn
     for offset in (10**9, 3800, 3000):
         await approver("read_email", email_id=email_id, offset=offset)
     result = await approver("decide_email", email_id=email_id, decision="approve")
-    assert code_of(result) == "not_seen"
+    assert get_error_code(result) == "not_seen"
     assert box.left() == []
 
 
@@ -123,7 +125,7 @@ async def test_another_decision_came_first(box: Inbox, connect: Connect) -> None
     await approver("read_email", email_id=email_id)
     box.decide(email_id, "reject")
     result = await approver("decide_email", email_id=email_id, decision="approve")
-    assert code_of(result) == "already_decided"
+    assert get_error_code(result) == "already_decided"
     assert box.left() == []
 
 
@@ -145,7 +147,7 @@ async def test_a_message_that_changed_has_to_be_read_again(box: Inbox, connect: 
     with box.server.http(box.agent_key) as author:
         path = f"/v1/mailboxes/{box.id}/emails/{email_id}/schedule"
         author.patch(path, json={"send_at": tuesday}).raise_for_status()
-    assert code_of(await approver.call("decide_email", decide)) == "content_changed"
+    assert get_error_code(await approver.call("decide_email", decide)) == "content_changed"
     assert box.mail(email_id)["status"] == "pending_send_approval"
     assert "2027-03-02" in (await approver("read_email", email_id=email_id)).text
     assert (await approver.call("decide_email", decide)).data["status"] == "scheduled"
@@ -160,7 +162,7 @@ async def test_a_key_that_can_send_decides_nothing(box: Inbox, connect: Connect)
         ("get_thread", {"thread_id": "thr_1"}),
         ("decide_email", {"email_id": email_id, "decision": "approve"}),
     ):
-        assert code_of(await sneaky.call(name, arguments)) == "key_can_send"
+        assert get_error_code(await sneaky.call(name, arguments)) == "key_can_send"
     assert box.left() == []
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.tools.support import Connect, Inbox, code_of, ids
+from tests.tools.support import Connect, Inbox, get_error_code, ids
 
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ToolSpec
 from multimail.trust import TrustPolicy
@@ -128,7 +128,7 @@ async def test_a_wrong_argument_is_named(
 ) -> None:
     result = await connect(box).call(name, arguments)
     assert problem in result.text, result.text
-    assert code_of(result) != "internal"
+    assert get_error_code(result) != "internal"
     assert result.error is not None
     assert not result.error.retryable
     assert result.error.next_step or "." in result.error.message
@@ -142,7 +142,7 @@ async def test_a_wrong_argument_of_the_approver_is_named(
 ) -> None:
     result = await connect.approver(box).call(name, arguments)
     assert problem in result.text, result.text
-    assert code_of(result) != "internal"
+    assert get_error_code(result) != "internal"
 
 
 @pytest.mark.parametrize("spec", [*AGENT_TOOLS, *APPROVER_TOOLS], ids=lambda spec: spec.name)
@@ -151,13 +151,13 @@ async def test_what_is_no_set_of_arguments_is_an_answer_too(
     box: Inbox, connect: Connect, spec: ToolSpec, shape: Any
 ) -> None:
     tools = connect.approver(box) if spec.access == "approve" else connect(box)
-    assert code_of(await tools.call(spec.name, shape)) == "invalid_arguments"
+    assert get_error_code(await tools.call(spec.name, shape)) == "invalid_arguments"
 
 
 async def test_no_arguments_at_all_are_none(box: Inbox, connect: Connect) -> None:
     tools = connect(box)
     assert (await tools.call("list_mailboxes", None)).ok
-    assert code_of(await tools.call("send_email", None)) == "invalid_arguments"
+    assert get_error_code(await tools.call("send_email", None)) == "invalid_arguments"
 
 
 async def test_every_optional_argument_may_be_null(box: Inbox, connect: Connect) -> None:
@@ -177,7 +177,7 @@ async def test_every_optional_argument_may_be_null(box: Inbox, connect: Connect)
             continue
         nulls: dict[str, Any] = dict.fromkeys(spec.args.model_fields)
         result = await tools.call(spec.name, nulls | needed.get(spec.name, {}))
-        assert result.ok or code_of(result) == "timeout", result.text
+        assert result.ok or get_error_code(result) == "timeout", result.text
     assert len(box.mails()) == 2
 
 
@@ -205,7 +205,7 @@ async def test_a_model_may_be_loose_where_nothing_is_in_doubt(box: Inbox, connec
 async def test_a_message_that_is_not_of_the_thread_is_named(box: Inbox, connect: Connect) -> None:
     mail = box.receive()
     result = await connect(box)("get_thread", thread_id=mail["thread_id"], before="msg_1")
-    assert code_of(result) == "not_found"
+    assert get_error_code(result) == "not_found"
     assert "msg_1" in result.text
 
 
@@ -214,7 +214,7 @@ async def test_an_attachment_that_is_not_there_is_named(box: Inbox, connect: Con
     tools = connect(box)
     for name in ("b.txt", "../a.txt", "a.txt/../a.txt", "a.txt?x", "x" * 300):
         result = await tools("download_attachment", email_id=mail["id"], filename=name)
-        assert code_of(result) == "not_found"
+        assert get_error_code(result) == "not_found"
         assert result.files == ()
 
 
@@ -227,5 +227,5 @@ async def test_arguments_may_be_json_text_as_models_apis_give_it(
     assert box.mail(sent.data["id"])["subject"] == "Hi"
     broken = ('{"to": ["ann@example.org"', "[1]", '"send"', '{"to": "\ud800"}', "{} {}")
     for text in broken:
-        assert code_of(await tools.call("send_email", text)) == "invalid_arguments"
+        assert get_error_code(await tools.call("send_email", text)) == "invalid_arguments"
     assert len(box.mails()) == 1

@@ -15,8 +15,8 @@ from tests.tools.support import (
     Inbox,
     Tools,
     answer,
-    code_of,
     decided,
+    get_error_code,
 )
 
 from multimail.tools import ToolResult
@@ -36,7 +36,7 @@ async def test_a_conversation_sends_no_more_than_it_may(auto_box: Inbox, connect
     tools = connect(auto_box, policy=TrustPolicy(sends_per_session=2))
     assert [(await asked(tools)).action for _ in range(2)] == [Action.ALLOW] * 2
     result = await tools("send_email", to="bob@example.org", subject="3", body="Hello.")
-    assert code_of(result) == "refused_by_guard"
+    assert get_error_code(result) == "refused_by_guard"
     assert "this conversation has sent as many messages as it may" in result.text
     assert (decided(result).action, decided(result).code) == (Action.REFUSE, "cap_per_session")
     assert len(auto_box.mails()) == 2
@@ -50,14 +50,14 @@ async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
     for session in ("one", "two"):
         assert decided(await replied(tools, mail, session_id=session)).action is Action.ALLOW
     result = await replied(tools, mail, session_id="three")
-    assert code_of(result) == "refused_by_guard"
+    assert get_error_code(result) == "refused_by_guard"
     assert "this thread has as many messages within 24 hours as it may" in result.text
     assert decided(result).code == "cap_per_thread"
     assert decided(await replied(tools, other, session_id="three")).action is Action.ALLOW
     assert (await asked(tools)).action is Action.ALLOW
 
 
-async def test_a_repeat_after_the_cap_is_told_what_became_of_the_first(
+async def test_repeat_after_the_cap_gets_the_first_result(
     auto_box: Inbox, connect: Connect
 ) -> None:
     tools = connect(auto_box, policy=TrustPolicy(sends_per_session=1))

@@ -1,4 +1,4 @@
-"""The packs: which tools there are, what a model is told of them, and how few words it takes."""
+"""The packs: the tools, their descriptions for a model, and the size of those."""
 
 from __future__ import annotations
 

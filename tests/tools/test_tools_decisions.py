@@ -25,7 +25,7 @@ BOB, EVE = "bob@example.org", "eve@evil.example"
 A, H, R = Action.ALLOW, Action.HOLD, Action.REFUSE
 
 
-async def test_the_app_is_told_of_every_write(auto_box: Inbox, connect: Connect) -> None:
+async def test_on_decision_gets_every_write(auto_box: Inbox, connect: Connect) -> None:
     told: list[GuardDecision] = []
     tools = connect(auto_box, on_decision=told.append)
     mail = auto_box.receive_proven()
@@ -71,7 +71,7 @@ async def reply_to_plain(box: Inbox, tools: Tools) -> ToolResult:
     return await tools("reply_email", email_id=box.receive()["id"], body="Yes.")
 
 
-async def test_a_hold_tells_the_reviewer_why(auto_box: Inbox, connect: Connect) -> None:
+async def test_reviewer_sees_the_reason_of_a_hold(auto_box: Inbox, connect: Connect) -> None:
     result = await reply_to_plain(auto_box, connect(auto_box))
     (pending,) = (await connect.approver(auto_box)("list_pending")).data["pending"]
     assert pending["id"] == result.data["id"]
@@ -94,7 +94,7 @@ async def test_what_is_allowed_adds_nothing_to_the_message(box: Inbox, connect: 
     ("hidden", "held"),
     [({"oversight_mode"}, True), ({"oversight_mode", "per_message_oversight"}, False)],
 )
-async def test_a_mailbox_whose_mode_nobody_tells_is_taken_for_one_that_holds_nothing(
+async def test_unknown_mode_holds_nothing(
     box: Inbox, connect: Connect, hidden: set[str], held: bool
 ) -> None:
     tools = connect(box)
@@ -105,7 +105,7 @@ async def test_a_mailbox_whose_mode_nobody_tells_is_taken_for_one_that_holds_not
 
 
 class Earlier(FaultyTransport):
-    """A network that tells of mailboxes what was true before they were loosened."""
+    """A network that serves the mailboxes as they were before they were loosened."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class Earlier(FaultyTransport):
         return httpx.Response(real.status_code, json=body)
 
 
-async def test_a_hold_holds_even_if_the_mailbox_is_loosened_meanwhile(
+async def test_hold_persists_when_the_mailbox_is_loosened(
     auto_box: Inbox, connect: Connect
 ) -> None:
     result = await reply_to_plain(auto_box, connect(auto_box, way=Earlier()))
@@ -126,7 +126,7 @@ async def test_a_hold_holds_even_if_the_mailbox_is_loosened_meanwhile(
     assert [one["status"] for one in auto_box.mails()] == ["pending_send_approval"]
 
 
-async def test_off_is_told_and_never_holds(
+async def test_off_is_reported_and_never_holds(
     auto_box: Inbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     told: list[GuardDecision] = []
@@ -180,7 +180,7 @@ async def test_a_decision_repeats_no_secret(
     assert auto_box.agent_key not in caplog.text
 
 
-async def test_the_address_of_a_large_attachment_is_told_to_nobody(
+async def test_large_attachment_url_is_not_exposed(
     auto_box: Inbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "multimail")

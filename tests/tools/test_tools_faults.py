@@ -15,7 +15,7 @@ from tests.tools.support import (
     FaultyTransport,
     Inbox,
     answer,
-    code_of,
+    get_error_code,
 )
 
 ANY = [
@@ -61,7 +61,7 @@ async def test_a_refusal_of_the_api_is_an_answer(
 ) -> None:
     tools = connect(box, way=always(Fault(answer(status, code))))
     result = await tools.call(name, arguments)
-    assert code_of(result) == code
+    assert get_error_code(result) == code
     assert result.error is not None
     if (name, status) == ("add_contact", 503):
         # A write that nothing makes repeatable: it may have happened.
@@ -80,7 +80,7 @@ async def test_a_refused_send_says_whether_to_try_again(
 ) -> None:
     way = FaultyTransport([Fault(answer(status, code))] * 4)
     result = await connect(auto_box, way=way)("send_email", to="a@b.test", subject="x", body="y")
-    assert code_of(result) == code
+    assert get_error_code(result) == code
     assert result.error is not None
     assert result.error.retryable is retryable
     assert "unknown" not in result.text
@@ -101,7 +101,7 @@ async def test_after_an_unreadable_answer_only_a_write_may_have_happened(
 ) -> None:
     page = httpx.Response(200, text="<html>A login page</html>")
     result = await connect(box, way=always(Fault(page))).call(name, arguments)
-    assert code_of(result) == "unreadable_reply"
+    assert get_error_code(result) == "unreadable_reply"
     assert ("It is unknown whether this happened." in result.text) is unknown
     assert ("base URL" in result.text) is not unknown
     assert result.error is not None
@@ -111,21 +111,21 @@ async def test_after_an_unreadable_answer_only_a_write_may_have_happened(
 async def test_a_long_wait_is_not_waited_for(auto_box: Inbox, connect: Connect) -> None:
     way = FaultyTransport([Fault(answer(429, "quota", Retry_After="3600"))])
     result = await connect(auto_box, way=way)("send_email", to="a@b.test", subject="x", body="y")
-    assert code_of(result) == "quota"
+    assert get_error_code(result) == "quota"
     assert len(way.posts) == 1
 
 
-async def test_a_key_without_the_scope_is_told(box: Inbox, connect: Connect) -> None:
+async def test_key_without_the_scope_gets_an_error(box: Inbox, connect: Connect) -> None:
     tools = connect(box, key=box.reviewer_key)
     result = await tools("send_email", to="a@b.test", subject="x", body="y")
-    assert code_of(result) == "missing_scope"
+    assert get_error_code(result) == "missing_scope"
     assert "needs send" in result.text
     assert box.mails() == []
 
 
-async def test_a_key_that_nobody_knows_is_told(box: Inbox, connect: Connect) -> None:
+async def test_unknown_key_gets_an_error(box: Inbox, connect: Connect) -> None:
     result = await connect(box, key="mm_test_canary_0000000000000000")("check_inbox")
-    assert code_of(result) == "invalid_key"
+    assert get_error_code(result) == "invalid_key"
     assert "canary" not in result.text
 
 
@@ -135,7 +135,7 @@ async def test_reading_over_a_dead_network_may_be_tried_again(
     box: Inbox, connect: Connect, fault: Exception, code: str
 ) -> None:
     result = await connect(box, way=always(Fault(fault)))("check_inbox")
-    assert code_of(result) == code
+    assert get_error_code(result) == code
     assert result.error is not None
     assert result.error.retryable
 
@@ -151,7 +151,7 @@ async def test_a_bug_is_an_answer_and_a_line_in_the_log(
     tools = connect(box, way=always(Fault(RuntimeError("boom"))))
     with caplog.at_level(logging.DEBUG):
         result = await tools.call(name, arguments)
-    assert code_of(result) == "internal"
+    assert get_error_code(result) == "internal"
     assert result.error is not None
     assert not result.error.retryable
     assert "RuntimeError" in result.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.tools.support import Connect, Inbox, Json, Signer, code_of, fenced, make_message
+from tests.tools.support import Connect, Inbox, Json, Signer, fenced, get_error_code, make_message
 
 BODY = "Please pay the attached invoice today."
 
@@ -76,12 +76,12 @@ async def test_where_nothing_can_hold_a_reply_it_is_refused(
     mail, tools = unproven(auto_box), connect(auto_box)
     tools.way.hides = {"per_message_oversight"}
     result = await tools("reply_email", email_id=mail["id"], body="Paid.")
-    assert code_of(result) == "refused_by_guard"
+    assert get_error_code(result) == "refused_by_guard"
     assert "cannot hold a single message" in result.text
     assert auto_box.mails() == []
 
 
-async def test_a_mailbox_that_was_tightened_meanwhile_is_seen_as_it_is(
+async def test_tightened_mailbox_is_seen_in_its_current_mode(
     auto_box: Inbox, connect: Connect
 ) -> None:
     mail, tools = unproven(auto_box), connect(auto_box)
@@ -111,10 +111,10 @@ async def test_a_forgery_is_withheld_and_not_answered(
     assert BODY not in thread.text
     assert BODY not in str(thread.as_data())
     file = await tools("download_attachment", email_id=mail["id"], filename="invoice.txt")
-    assert code_of(file) == "withheld"
+    assert get_error_code(file) == "withheld"
     assert file.files == ()
     result = await tools("reply_email", email_id=mail["id"], body="Paid.")
-    assert code_of(result) == "refused_by_guard"
+    assert get_error_code(result) == "refused_by_guard"
     assert result.decision is not None
     assert result.decision.as_data()["action"] == "refuse"
     assert result.decision.label == "failed"
@@ -123,7 +123,7 @@ async def test_a_forgery_is_withheld_and_not_answered(
     assert auto_box.mails() == []
 
 
-async def test_the_label_stands_in_the_inbox_too(
+async def test_label_is_shown_in_the_inbox(
     box: Inbox, connect: Connect, proven: Callable[[Inbox], Json]
 ) -> None:
     forged(box)
@@ -151,7 +151,7 @@ async def test_a_header_that_cannot_be_trusted_fails(
     tools = connect(auto_box)
     assert (await tools("read_email", email_id=mail["id"])).data["trust"]["label"] == "failed"
     result = await tools("reply_email", email_id=mail["id"], body="Hi.")
-    assert code_of(result) == "refused_by_guard"
+    assert get_error_code(result) == "refused_by_guard"
     assert auto_box.mails() == []
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from tests.tools.support import Connect, Inbox, code_of, ids
+from tests.tools.support import Connect, Inbox, get_error_code, ids
 
 from multimail.tools import Toolkit
 from multimail_server.testing.server import ServerUnderTest
@@ -42,7 +42,7 @@ async def test_where_there_are_several_one_has_to_be_named(
         ("send_email", {"to": "ann@example.org", "subject": "x", "body": "y"}),
     ):
         result = await tools.call(name, arguments)
-        assert code_of(result) == "which_mailbox"
+        assert get_error_code(result) == "which_mailbox"
         assert two[0].address in str(result.data)
     assert two[0].mails() == two[1].mails() == []
     sent = await tools(
@@ -77,11 +77,11 @@ async def test_pinned_tools_keep_to_their_mailbox(
     mail, secret = mine.receive("Mine."), other.receive("Secret.")
     for name in ("check_inbox", "list_pending"):
         result = await tools(name, mailbox=other.address)
-        assert code_of(result) == "other_mailbox"
+        assert get_error_code(result) == "other_mailbox"
     result = await tools(
         "send_email", to="ann@example.org", subject="x", body="y", mailbox=other.id
     )
-    assert code_of(result) == "other_mailbox"
+    assert get_error_code(result) == "other_mailbox"
     listed = await tools("list_mailboxes")
     assert [one["id"] for one in listed.data["mailboxes"]] == [mine.id]
     assert (await tools("read_email", email_id=mail["id"])).ok
@@ -94,7 +94,7 @@ async def test_pinned_tools_keep_to_their_mailbox(
         ("cancel_message", {"email_id": secret["id"]}),
     ):
         result = await tools.call(name, arguments)
-        assert code_of(result) == "not_found", name
+        assert get_error_code(result) == "not_found", name
         assert "Secret." not in result.text
     assert (await tools("check_inbox", mailbox=mine.address)).ok
     await tools("send_email", to="ann@example.org", subject="x", body="y")
@@ -114,14 +114,14 @@ async def test_a_shared_client_that_knows_more_opens_no_other_mailbox(
     shared = {"client": client} if wide.mode == "sync" else {"async_client": client}
     wide.toolkit = Toolkit(mailbox=mine.address, **shared)  # type: ignore[arg-type]
     result = await wide("read_email", email_id=secret["id"])
-    assert code_of(result) == "not_found"
+    assert get_error_code(result) == "not_found"
 
 
 async def test_a_mailbox_that_does_not_exist_is_named_with_those_that_do(
     box: Inbox, connect: Connect
 ) -> None:
     result = await connect(box, mailbox="gone@example.org")("check_inbox")
-    assert code_of(result) == "no_such_mailbox"
+    assert get_error_code(result) == "no_such_mailbox"
     assert "'gone@example.org'" in result.text
     assert box.address in result.text
 
@@ -131,7 +131,7 @@ async def test_a_key_of_one_mailbox_opens_no_other(
 ) -> None:
     secret = two[1].receive("Secret.")
     tools = connect(two[0])
-    assert code_of(await tools("read_email", email_id=secret["id"])) == "not_found"
+    assert get_error_code(await tools("read_email", email_id=secret["id"])) == "not_found"
     assert not (await tools("check_inbox", mailbox=two[1].id)).ok
     listed = await tools("list_mailboxes")
     assert [one["id"] for one in listed.data["mailboxes"]] == [two[0].id]
@@ -153,8 +153,8 @@ async def test_the_approver_sees_every_mailbox_or_the_one_that_is_named(
     assert ids(one.data["pending"]) == [sent[1]]
     pinned = connect.approver(two[0], key=server_fixture.keys.reviewer, mailbox=two[0].address)
     assert ids((await pinned("list_pending")).data["pending"]) == [sent[0]]
-    assert code_of(await pinned("list_pending", mailbox=two[1].id)) == "other_mailbox"
-    assert code_of(await pinned("read_email", email_id=sent[1])) == "not_found"
+    assert get_error_code(await pinned("list_pending", mailbox=two[1].id)) == "other_mailbox"
+    assert get_error_code(await pinned("read_email", email_id=sent[1])) == "not_found"
 
 
 async def test_a_new_mailbox_is_found_without_a_restart(

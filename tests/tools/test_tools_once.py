@@ -1,4 +1,4 @@
-"""One send is one email: whoever repeats it, the model, a framework or the network."""
+"""One send is one email, also when the model, a framework or the network repeats it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.tools.support import (
     Inbox,
     Tools,
     answer,
-    code_of,
+    get_error_code,
     ids,
 )
 
@@ -169,7 +169,7 @@ async def test_a_fault_on_the_way_is_overcome(
     [Fault(RESET, served=True), Fault(LATE, served=True), Fault(answer(503), served=True)],
     ids=["reset", "late", "503"],
 )
-async def test_what_nobody_knows_is_called_unknown(
+async def test_ambiguous_send_is_reported_as_unknown(
     auto_box: Inbox, connect: Connect, fault: Fault
 ) -> None:
     tools = connect(auto_box, way=FaultyTransport([fault]), retry=ONE_TRY)
@@ -187,7 +187,7 @@ async def test_what_nobody_knows_is_called_unknown(
     assert len(auto_box.mails()) == 1
 
 
-async def test_an_answer_that_nobody_can_read_is_called_unknown(
+async def test_unreadable_response_is_reported_as_unknown(
     auto_box: Inbox, connect: Connect
 ) -> None:
     page = httpx.Response(200, content=b"<html>Welcome</html>")
@@ -213,7 +213,7 @@ async def test_a_refused_connection_means_that_nothing_happened(
 ) -> None:
     tools = connect(auto_box, way=FaultyTransport([Fault(REFUSED)] * 4))
     result = await tools.call("send_email", SEND)
-    assert code_of(result) == "network"
+    assert get_error_code(result) == "network"
     assert result.error is not None
     assert result.error.retryable
     assert "unknown" not in result.text

@@ -61,9 +61,7 @@ async def test_a_mailbox_that_holds_everything_teaches_the_guard_too(
     assert (await asked(tools, CAROL)).action is Action.HOLD
 
 
-async def test_what_left_without_a_human_makes_nobody_known(
-    auto_box: Inbox, connect: Connect
-) -> None:
+async def test_unapproved_sends_make_no_address_known(auto_box: Inbox, connect: Connect) -> None:
     tools = connect(auto_box)
     sent = await tools("send_email", to=BOB, subject="First", body="Hello.")
     assert sent.data["held"] is False
@@ -79,7 +77,7 @@ async def test_an_approved_message_that_is_read_makes_its_recipients_known(
     await tainted(auto_box, first)
     email_id = await held_send(first)
     auto_box.decide(email_id)
-    # A memory of its own: nothing but the message tells it.
+    # A memory of its own: only the message holds it.
     second = connect(auto_box)
     await tainted(auto_box, second)
     assert (await asked(second, BOB)).action is Action.HOLD

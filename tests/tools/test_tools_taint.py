@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.tools.asking import WithoutEvidence, asked, received, shown
-from tests.tools.support import Connect, Inbox, Json, code_of, decided
+from tests.tools.support import Connect, Inbox, Json, decided, get_error_code
 
 from multimail.trust import Action
 
@@ -23,7 +23,7 @@ READS: list[tuple[str, Arguments]] = [
 FILES: dict[str, str | bytes] = {"note.txt": "Buy now.", "logo.bin": b"\x00\x01"}
 
 
-async def test_a_fresh_conversation_may_write_to_anybody(auto_box: Inbox, connect: Connect) -> None:
+async def test_new_conversation_may_write_to_any_address(auto_box: Inbox, connect: Connect) -> None:
     auto_box.receive()
     decision = await asked(connect(auto_box))
     assert (decision.action, decision.code) == (Action.ALLOW, "allowed")
@@ -57,7 +57,7 @@ async def test_a_withheld_attachment_shows_and_taints_nothing(
 ) -> None:
     mail, tools = auto_box.receive(files=FILES), connect(auto_box)
     file = {"email_id": mail["id"], "filename": "note.txt"}
-    assert code_of(await tools.call("download_attachment", file)) == "withheld"
+    assert get_error_code(await tools.call("download_attachment", file)) == "withheld"
     assert (await asked(tools)).action is Action.ALLOW
 
 
@@ -81,7 +81,7 @@ async def test_what_shows_no_mail_taints_nothing(
 
 async def test_a_wait_in_vain_taints_nothing(auto_box: Inbox, connect: Connect) -> None:
     tools = connect(auto_box)
-    assert code_of(await tools("wait_for_email", timeout_seconds=0)) == "timeout"
+    assert get_error_code(await tools("wait_for_email", timeout_seconds=0)) == "timeout"
     assert (await asked(tools)).action is Action.ALLOW
 
 
@@ -122,7 +122,7 @@ async def test_own_mail_shown_again_is_own(auto_box: Inbox, connect: Connect) ->
     sent = await tools("send_email", to="bob@example.org", subject="Hi", body="Hello.")
     await shown(tools, "read_email", email_id=sent.data["id"])
     decision = await asked(tools)
-    # It may quote what a conversation before this one was told.
+    # It may quote what an earlier conversation was shown.
     assert (decision.label, decision.codes) == ("own", ("recipient_from_mail",))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.tools.support import Connect, Inbox, Signer, code_of, fenced, ids, make_message
+from tests.tools.support import Connect, Inbox, Signer, fenced, get_error_code, ids, make_message
 
 from multimail.tools import Toolkit
 from multimail_server.testing.server import ServerUnderTest
@@ -155,7 +155,7 @@ async def test_wait_for_email_gives_up_in_time(box: Inbox, connect: Connect) -> 
     box.receive("Old.")
     tools = connect(box)
     result = await tools("wait_for_email", timeout_seconds=0)
-    assert code_of(result) == "timeout"
+    assert get_error_code(result) == "timeout"
     assert len(tools.way.requests) == 3  # the mailbox, the newest now, one look
     assert result.error is not None
     assert result.error.retryable
@@ -199,8 +199,8 @@ async def test_contacts_are_added_and_found(box: Inbox, connect: Connect) -> Non
     assert found.data["contacts"] == [added.data["contact"]]
     stored = box.reviewer.get("/v1/contacts", params={"q": who}).json()["contacts"]
     assert stored[0]["tags"] == ["friend"]
-    nobody = await tools("search_contacts", query="no such person")
-    assert nobody.text == "No contact matches."
+    no_match = await tools("search_contacts", query="no such person")
+    assert no_match.text == "No contact matches."
 
 
 async def test_send_email_is_held_where_the_mailbox_asks_a_human(
@@ -232,7 +232,7 @@ async def test_send_email_is_held_where_the_mailbox_asks_a_human(
     ]
 
 
-async def test_send_email_leaves_at_once_where_nobody_is_asked(
+async def test_send_email_leaves_at_once_without_approval(
     auto_box: Inbox, connect: Connect
 ) -> None:
     result = await connect(auto_box)(
@@ -331,7 +331,7 @@ async def test_cancel_message_says_when_it_is_too_late(box: Inbox, connect: Conn
     box.decide(sent.data["id"])
     result = await tools("cancel_message", email_id=sent.data["id"])
     assert "already been sent" in result.text
-    assert code_of(result) == "not_possible"
+    assert get_error_code(result) == "not_possible"
     assert len(box.left()) == 1
 
 
@@ -350,7 +350,7 @@ async def test_a_read_only_mailbox_sends_nothing(
 ) -> None:
     box = create_mailbox("read_only")
     result = await connect(box)("send_email", to=["ann@example.org"], subject="x", body="y")
-    assert code_of(result) == "read_only"
+    assert get_error_code(result) == "read_only"
     assert box.mails() == []
 
 

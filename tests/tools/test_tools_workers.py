@@ -14,7 +14,7 @@ import pytest
 from tests.sessions.support import Durable, open_store_at
 from tests.support.redis_server import RedisServer
 from tests.tools.asking import asked, tainted
-from tests.tools.support import Connect, Inbox, Json, code_of, decided
+from tests.tools.support import Connect, Inbox, Json, decided, get_error_code
 
 from multimail.sessions import MemorySessionStore
 from multimail.trust import Action, TrustPolicy
@@ -144,7 +144,7 @@ async def test_a_guard_that_cannot_remember_shows_and_sends_nothing(
         ("tag_email", {"email_id": mail["id"], "tags": ["seen"]}),
     ]:
         result = await tools.call(name, arguments)
-        assert code_of(result) == code
+        assert get_error_code(result) == code
         assert "secret" not in str(result.as_data())
     assert auto_box.mails() == []
     assert auto_box.mail(mail["id"])["tags"] == {}

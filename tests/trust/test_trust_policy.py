@@ -123,7 +123,7 @@ def test_an_operator_can_believe_more(
     assert policy.assess(row.authentication, "a@acme.example").label is label
 
 
-def test_flags_are_told_and_change_no_label() -> None:
+def test_flags_are_reported_and_change_no_label() -> None:
     evidence = Authentication.model_validate({"dkim": [ALIGNED], "flags": ["dated 90 days ago"]})
     assert assess(evidence).label is Label.AUTHENTICATED
     assert assess(evidence).reasons[-1] == "dated 90 days ago"

@@ -37,7 +37,7 @@ WHOLE = [
 
 
 @pytest.mark.parametrize(("body", "new"), [*MARKED, *KNOWN])
-def test_history_is_told_apart(body: str, new: str) -> None:
+def test_history_is_separated(body: str, new: str) -> None:
     pytest.importorskip("quotequail")
     written, history = split_quoted(body)
     assert written == new
@@ -49,7 +49,7 @@ def test_what_the_author_may_have_written_is_never_history(body: str) -> None:
     assert split_quoted(body) == (body, "")
 
 
-def test_without_the_library_marked_history_is_still_told_apart(
+def test_marked_history_is_separated_without_the_library(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text._load_quotequail.cache_clear()

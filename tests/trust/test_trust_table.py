@@ -135,7 +135,7 @@ def test_what_else_speaks_against_a_reply(
     assert TrustPolicy("off").on_reply(changed, UNTAINTED).action is A
 
 
-def test_all_reasons_are_told_and_the_most_severe_first() -> None:
+def test_all_reasons_are_listed_most_severe_first() -> None:
     facts = ReplyFacts(
         "msg_1",
         Assessment(Label.UNAUTHENTICATED, ("no signature",)),
@@ -165,7 +165,7 @@ def test_a_reply_to_all_of_ones_own_message_is_allowed_while_untainted() -> None
     assert TrustPolicy().on_reply(facts, tainted).action is H
 
 
-def test_an_address_that_nobody_was_seen_to_name_is_held_too() -> None:
+def test_address_without_a_known_source_is_held() -> None:
     taint = Taint.from_assessment(Assessment(Label.FAILED), [])
     assert TrustPolicy().on_send(["spelled.out@evil.example"], taint).action is H
 
