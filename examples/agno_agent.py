@@ -1,6 +1,6 @@
 """An agent that answers mail. Its replies wait for approval: see `multimail pending`.
 
-pip install "multimail[agno]" openai
+pip install ".[agno]" openai
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model

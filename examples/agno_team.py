@@ -2,11 +2,11 @@
 
 All members share the session of the team's run, so mail that one reads taints what another sends.
 
-pip install "multimail[agno]" openai
+pip install ".[agno]" openai
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
-python agno_team.py
+python examples/agno_team.py
 """
 
 import os

@@ -1,6 +1,6 @@
 """A crew that answers mail. Its replies wait for approval: see `multimail pending`.
 
-pip install "multimail[crewai]"
+pip install ".[crewai]"
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model

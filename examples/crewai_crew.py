@@ -1,10 +1,10 @@
 """A crew of two: a researcher that can only read, and a writer whose replies wait for approval.
 
-pip install "multimail[crewai]"
+pip install ".[crewai]"
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
-python crewai_crew.py
+python examples/crewai_crew.py
 """
 
 import os

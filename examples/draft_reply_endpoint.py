@@ -2,13 +2,13 @@
 
 The model gets no tools: it writes text, and this program sends the text as a reply.
 
-pip install "multimail" huggingface_hub
+pip install "." huggingface_hub
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export HF_TOKEN=hf_…
 export MODEL=…                          # default mistralai/Mistral-7B-Instruct-v0.3
 export HF_ENDPOINT_URL=…                # your own endpoint, or any OpenAI-compatible server
-python draft_reply_endpoint.py
+python examples/draft_reply_endpoint.py
 """
 
 import os

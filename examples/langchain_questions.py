@@ -3,11 +3,11 @@
 The retriever uses only mail with an authenticated sender, so forged mail cannot become an answer.
 It ranks the newest 100 messages by their words; pass `embeddings=` to rank by meaning.
 
-pip install "multimail[retrieval]" langchain-openai
+pip install ".[retrieval]" langchain-openai
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
-python langchain_questions.py "Which order is late?"
+python examples/langchain_questions.py "Which order is late?"
 """
 
 import os

@@ -3,11 +3,11 @@
 The agent replies, the server holds the reply, the graph interrupts. A person reads the held reply
 and resumes the graph from another process, with a key that the agent's process never has.
 
-pip install "multimail[langchain]" langchain-openai langgraph-checkpoint-sqlite
+pip install ".[langchain]" langchain-openai langgraph-checkpoint-sqlite
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints the lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
-python langgraph_inbox.py start ticket-1      # after a crash, it continues
+python examples/langgraph_inbox.py start ticket-1      # after a crash, it continues
 MULTIMAIL_REVIEWER_KEY=mm_test_… python langgraph_inbox.py approve ticket-1      # or reject
 """
 

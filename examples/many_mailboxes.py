@@ -1,13 +1,13 @@
 """Several agents, one mailbox each: every agent has a key for its own mailbox only.
 
-pip install "multimail[langchain]" langchain-openai
+pip install ".[langchain]" langchain-openai
 The admin's key creates each agent's mailbox, and a key that is bound to it:
     box = MultiMail(admin_key).create_mailbox("sales")
     key = MultiMail(admin_key).create_api_key("sales", ["read", "send"], mailbox=box.address)
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export SALES_KEY=mm_test_… SUPPORT_KEY=mm_test_…
 export OPENAI_API_KEY=…                   # and OPENAI_BASE_URL for your own model
-python many_mailboxes.py sales@example.com=SALES_KEY support@example.com=SUPPORT_KEY
+python examples/many_mailboxes.py sales@example.com=SALES_KEY support@example.com=SUPPORT_KEY
 """
 
 import asyncio

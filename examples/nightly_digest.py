@@ -4,12 +4,12 @@ The model sees only mail with an authenticated sender; the rest is counted. The 
 the environment, never from mail. In a gated mailbox the digest waits for approval like any message;
 once you trust it, give it its own mailbox with the mode `monitored`.
 
-pip install "multimail[langchain]" langchain-openai
+pip install ".[langchain]" langchain-openai
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export DIGEST_TO=boss@example.com
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
-python nightly_digest.py                # from cron: 0 1 * * *
+python examples/nightly_digest.py                # from cron: 0 1 * * *
 """
 
 import os

@@ -1,10 +1,10 @@
 """An agent without a framework: the toolkit, the openai client, and a short loop.
 
-pip install "multimail" openai
+pip install "." openai
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
-python plain_loop.py
+python examples/plain_loop.py
 """
 
 import os

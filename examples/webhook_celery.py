@@ -1,6 +1,6 @@
 """A webhook that queues mail for agents in Celery workers, on one machine or several.
 
-pip install "multimail[langchain,redis]" langchain-openai "celery[redis]" fastapi uvicorn
+pip install ".[langchain,redis]" langchain-openai "celery[redis]" fastapi uvicorn
 export MULTIMAIL_API_KEY=mm_test_…
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # shown once in the response to POST /v1/webhooks

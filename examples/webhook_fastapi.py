@@ -1,6 +1,6 @@
 """A webhook that starts an agent in FastAPI, for mail whose sender is proven by DKIM.
 
-pip install "multimail[langchain]" langchain-openai fastapi uvicorn
+pip install ".[langchain]" langchain-openai fastapi uvicorn
 export MULTIMAIL_API_KEY=mm_test_…
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # shown once in the response to POST /v1/webhooks

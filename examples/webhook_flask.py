@@ -1,6 +1,6 @@
 """A webhook that starts an agent in Flask, for mail whose sender is proven by DKIM.
 
-pip install "multimail[agno]" openai flask
+pip install ".[agno]" openai flask
 export MULTIMAIL_API_KEY=mm_test_…
 export MULTIMAIL_API_URL=http://127.0.0.1:8025
 export MULTIMAIL_WEBHOOK_SECRET=whsec_…        # shown once in the response to POST /v1/webhooks

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from .output import CommandError, document, show_error
+from .output import CommandError, document, is_terminal, show_error
 
 if TYPE_CHECKING:
     from multimail import MultiMail
@@ -114,7 +114,7 @@ def _describe_error(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, CommandError):
         return error.message, error.remedy, error.code
     if isinstance(error, MultiMailError):
-        return error.message, error.remedy, error.code
+        return error.message, error.advice, error.code
     if isinstance(error, ModuleNotFoundError):
         remedy = 'Install it: pip install "multimail[server,cli,demo]".'
         return f"This command needs the package {error.name!r}.", remedy, "not_installed"
@@ -229,6 +229,8 @@ def read_text(body: str | None, body_file: Path | None) -> str:
 def _read_body(body_file: Path | None) -> str:
     if body_file is not None and str(body_file) != "-":
         return body_file.read_text(encoding="utf-8")
-    if sys.stdin.isatty():
+    if sys.stdin is None:  # It was closed.
+        return ""
+    if is_terminal(sys.stdin):
         print("Write the message and end it with Ctrl-D.", file=sys.stderr)
     return sys.stdin.buffer.read().decode("utf-8")

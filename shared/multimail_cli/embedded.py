@@ -38,7 +38,7 @@ def inject(
         {"file": name, **(response if isinstance(response, dict) else {"answer": response})}
         for (name, _), response in zip(messages, responses, strict=True)
     ]
-    context.answer({"injected": rows}, lambda: show_text(f"{len(rows)} messages delivered"))
+    context.answer({"injected": rows}, lambda: show_text(f"Delivered: {len(rows)}"))
 
 
 def _inject(client: MultiMail, raw: bytes, mailbox_id: str) -> Any:

@@ -8,12 +8,13 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDTH_WITHOUT_TERMINAL = 160
+_MIN_LAST_COLUMN = 40
 # Whole CSI and OSC sequences, so that their parameters do not remain as text (ECMA-48).
 _ESCAPE_SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x9b[0-?]*[ -/]*[@-~]"
@@ -62,29 +63,43 @@ def document(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=True, default=str), flush=True)
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal; a closed one is None and isn't."""
+    return stream is not None and stream.isatty()
+
+
 def console(*, errors: bool = False) -> Console:
     """Return a console that prints text unchanged: no markup, no emoji codes, no highlighting."""
     from rich.console import Console
 
     stream = sys.stderr if errors else sys.stdout
-    width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
+    width = None if is_terminal(stream) else _WIDTH_WITHOUT_TERMINAL
     return Console(
         file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True
     )
 
 
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a compact table; the last column gets the remaining width."""
+    """Print a compact table; the last column gets the remaining width.
+
+    A terminal that is too narrow wraps the lines: no cell is cut, so that ids can be copied.
+    """
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[plain_line(cell) for cell in row] for row in rows]
+    screen = console()
+    fixed = sum(
+        max(map(len, column)) + 1 for column in list(zip(headings, *cells, strict=True))[:-1]
+    )
+    screen.width = max(screen.width, fixed + _MIN_LAST_COLUMN)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, heading in enumerate(headings):
         last = index == len(headings) - 1
         table.add_column(heading, no_wrap=not last, overflow="fold", ratio=1 if last else None)
-    for row in rows:
-        table.add_row(*(Text(plain_line(cell)) for cell in row))
-    console().print(table, soft_wrap=False)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    screen.print(table, soft_wrap=False)
 
 
 def show_fields(fields: Iterable[tuple[str, str]]) -> None:

@@ -18,7 +18,7 @@ from multimail_server.clock import Clock
 from multimail_server.config import DeclaredSetting, ServerConfig, get_settings
 
 from .context import CommandContext, command
-from .output import CommandError, console
+from .output import CommandError, console, is_terminal
 
 if TYPE_CHECKING:
     from multimail_server.server import EmbeddedServer
@@ -132,7 +132,7 @@ def serve(
 
 def _show_on_terminal(line: str) -> None:
     """Show a line with a one-time code to the person at the terminal; never to a log file."""
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         print(line, file=sys.stderr, flush=True)
 
 

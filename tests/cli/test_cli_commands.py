@@ -112,7 +112,7 @@ def test_files_mailboxes_and_directories_are_injected(cli: Any, tmp_path: Path) 
     done = cli.ok("inject", tmp_path)
     assert {mail["subject"] for mail in done["injected"]} == {"One", "Two", "Three"}
     assert {mail["subject"] for mail in cli.ok("inbox")["emails"]} == {"One", "Two", "Three"}
-    assert cli("inject", tmp_path / "one.eml").out == "1 messages delivered\n"
+    assert cli("inject", tmp_path / "one.eml").out == "Delivered: 1\n"
 
 
 def test_the_audit_trail_names_what_happened(cli: Any) -> None:

@@ -201,9 +201,6 @@ class Agno(Driver):
 
     framework, way, package = "agno", "run", "agno_multimail"
 
-    def core(self, toolkit: Any) -> Any:
-        return toolkit._multimail
-
     def ask(self, toolkit: Any, url: str, session: str | None) -> str:
         return str(self.agent(toolkit, url).run(TASK, session_id=session).content)
 

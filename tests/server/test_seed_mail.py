@@ -41,7 +41,7 @@ def post(server: ServerFixture, content: bytes | dict[str, Any]) -> httpx.Respon
 
 
 def test_a_server_starts_with_the_mail_of_a_directory(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "a.eml").write_bytes(letter("item"))
+    (tmp_path / "a.eml").write_bytes(letter("one"))
     (tmp_path / "b.mbox").write_bytes(mbox(letter("two"), letter("three")))
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "c.json").write_text(
@@ -50,7 +50,7 @@ def test_a_server_starts_with_the_mail_of_a_directory(start: Start, tmp_path: Pa
     (tmp_path / "notes.txt").write_text("no mail")
     server = start(seed_mail=tmp_path)
     assert subjects(server) == ["one", "two", "three", "four"]
-    first = server.wait_for_message("item")
+    first = server.wait_for_message("one")
     assert (first["from"], first["envelope"]["mail_from"]) == (
         "ann@example.org",
         "bounce@example.org",

@@ -20,7 +20,15 @@ import typer
 from ..context import CommandContext, command
 from ..embedded import get_outbox, get_sent_raw, read_messages
 from ..mail import get_trust, show_thread
-from ..output import CommandError, document, plain_line, show_fields, show_table, show_text
+from ..output import (
+    CommandError,
+    document,
+    is_terminal,
+    plain_line,
+    show_fields,
+    show_table,
+    show_text,
+)
 from ..review import show_audit, show_pending
 
 if TYPE_CHECKING:
@@ -349,7 +357,7 @@ def _get_composer(pending: PendingEmail) -> str:
 
 def _choose_decision(option: str | None) -> tuple[str, str | None]:
     """Return the decision and its reason: from the option, else typed, else approval."""
-    if option is None and sys.stdin.isatty() and sys.stdout.isatty():
+    if option is None and is_terminal(sys.stdin) and is_terminal(sys.stdout):
         return _ask_decision()
     if option is None:
         show_text("There is no terminal to ask on, so the reply is approved; see --decision.")
@@ -364,10 +372,11 @@ def _ask_decision() -> tuple[str, str | None]:
         typed = typer.prompt("[a]pprove, [r]eject or [l]eave it?", default="a").strip().lower()
         decision = decisions.get(typed[:1])
         if decision == "reject":
-            reason = typer.prompt("Why?", default="", show_default=False)
+            reason = typer.prompt("Reason", default="", show_default=False)
             return decision, plain_line(reason) or None
         if decision:
             return decision, None
+        show_text("Type a, r or l.")
 
 
 def _show_title(text: str) -> None:
