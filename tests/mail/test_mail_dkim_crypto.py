@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from multimail_server.mail.auth.dkim_crypto import (
     CanonicalMessage,
     VerificationError,
+    decode_base64,
     load_public_key,
     parse_tag_list,
     sign_digest,
@@ -168,3 +169,10 @@ def test_a_field_of_many_lines_takes_linear_time() -> None:
         return min(times)
 
     assert seconds(60_000) <= 20 * max(seconds(6_000), 0.002)
+
+
+@pytest.mark.parametrize("byte", "\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0")
+def test_base64_ignores_no_bytes_but_white_space(byte: str) -> None:
+    assert decode_base64("QU\r\n\t JD") == b"ABC"
+    with pytest.raises(VerificationError):
+        decode_base64(f"QU{byte}JD")
