@@ -37,7 +37,7 @@ class McpRequest:
     """
 
     session_id: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     report: Report | None = None
 
 

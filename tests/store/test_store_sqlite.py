@@ -217,7 +217,7 @@ QUERIES = [
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_no_query_reads_a_whole_table(name: str, explaining: ExplainingConnection) -> None:
-    hints = typing.get_type_hints(getattr(Reader, name), vars(protocol))
+    hints = typing.get_type_hints(getattr(Reader, name), dict(vars(protocol)))
     hints.pop("return")
     for arguments in itertools.product(*(ARGUMENTS[hint] for hint in hints.values())):
         getattr(SqlReader(explaining, SQLITE), name)(*arguments)

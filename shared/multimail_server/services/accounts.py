@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from ..api_keys import SCOPES
@@ -21,7 +21,7 @@ class NewKey:
     """A new API key with its secret, which is shown once."""
 
     key: Key
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

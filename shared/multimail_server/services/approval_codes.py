@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ApiError, forbidden
@@ -34,7 +34,7 @@ class SensitiveChange:
     """
 
     subject: str
-    body: dict[str, Any]
+    body: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,9 @@ def verify_signature(
         raise VerificationError("the signature does not match the header")
 
 
+_NO_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
+
+
 def decode_base64(text: str) -> bytes:
     """Return the bytes of a tag in base64; white space is ignored (RFC 6376 section 3.2).
 
@@ -194,7 +197,8 @@ def decode_base64(text: str) -> bytes:
         VerificationError: The text is not base64.
     """
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        # Not `split()`: it also drops control characters and NBSP, which are not white space here.
+        return base64.b64decode(text.translate(_NO_WHITE_SPACE), validate=True)
     except (binascii.Error, ValueError):
         raise VerificationError("the signature is malformed") from None
 
