@@ -136,7 +136,7 @@ def test_the_keyboard_alone_is_enough(
     expect(page.get_by_role("heading", name="Second")).to_be_visible()
     expect(page.get_by_text("Keyboard")).to_be_visible()
     page.keyboard.press("?")
-    page.get_by_label("Keys are on").uncheck()
+    page.get_by_label("Shortcuts enabled").uncheck()
     page.keyboard.press("u")
     page.get_by_role("link", name="Back to the queue").focus()
     page.keyboard.press("e")
