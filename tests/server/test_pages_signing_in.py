@@ -61,7 +61,7 @@ def test_a_key_that_may_not_decide_is_refused_with_a_sentence(
 def test_an_unknown_key_is_refused_and_not_shown(server: ServerUnderTest, key: str) -> None:
     refused = Person(server).sign_in(key)
     assert refused.status_code == 401
-    assert "is unknown here" in get_text(refused)
+    assert "is unknown or was revoked" in get_text(refused)
     assert not key or key not in refused.text
 
 

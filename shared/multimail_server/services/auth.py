@@ -70,21 +70,16 @@ def require_approver(key: Key | None) -> Principal:
         ApiError: It is unknown or revoked (401), has the scope `send`, or lacks `oversight` (403).
     """
     if key is None or key.revoked_at is not None:
-        raise ApiError(
-            401,
-            "invalid_key",
-            "This key is unknown or was revoked. Nothing was decided; use another key.",
-        )
+        raise ApiError(401, "invalid_key", "This key is unknown or was revoked. Use another key.")
     if "send" in key.scopes:
         raise forbidden(
             "self_approval",
-            "A key that can send cannot decide on what is sent. Nothing was decided; use the "
-            "reviewer's key.",
+            "A key that can send cannot decide on what is sent. Use the reviewer's key.",
         )
     if "oversight" not in key.scopes:
         raise forbidden(
             "missing_scope",
-            "This key has no oversight scope. Nothing was decided; use the reviewer's key.",
+            "This key has no oversight scope, so it cannot decide. Use the reviewer's key.",
         )
     scopes = frozenset(key.scopes)
     return Principal(key.id, key.account_id, key.name, scopes, key.live, key.mailbox_id)
