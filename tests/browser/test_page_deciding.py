@@ -1,4 +1,4 @@
-"""The human's page in a real Chromium: a person signs in, looks, and decides."""
+"""The review page in a real Chromium: a person signs in, looks, and decides."""
 
 from __future__ import annotations
 

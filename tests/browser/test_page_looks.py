@@ -1,4 +1,4 @@
-"""The human's page in a real Chromium: hostile mail, narrow screens, dark rooms, and axe."""
+"""The review page in a real Chromium: hostile mail, narrow screens, dark rooms, and axe."""
 
 from __future__ import annotations
 

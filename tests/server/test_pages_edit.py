@@ -1,4 +1,4 @@
-"""The human's page: an edit is a new revision, which needs a decision of its own."""
+"""The review page: an edit is a new revision, which needs a decision of its own."""
 
 from __future__ import annotations
 

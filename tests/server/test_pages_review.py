@@ -1,4 +1,4 @@
-"""The human's page: what an approver sees before deciding, and what a decision does."""
+"""The review page: what an approver sees before deciding, and what a decision does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The human's page: what it must withstand, whatever is asked of it."""
+"""The review page: what it must withstand, whatever is asked of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.server.pages import Person, get_text
 
 from multimail_server.api.routing import Route
+from multimail_server.pages.untrusted_html import sanitize_for_iframe
 from multimail_server.pages.views import PAGE_ROUTES
 from multimail_server.testing.server import ServerUnderTest
 
@@ -189,3 +190,11 @@ def test_a_key_that_only_decides_reads_no_other_mail(
         assert refused.status_code == 403
         assert "read scope" in get_text(refused)
         assert "Secret" not in refused.text
+
+
+def test_the_frame_of_a_mail_holds_no_event_handlers() -> None:
+    html = '<p onclick="a()" class="b">text</p><img src="data:image/png;base64,AA" ONERROR="c()">'
+    frame = sanitize_for_iframe(html)
+    assert b'<p class="b">text</p>' in frame
+    assert b"a()" not in frame
+    assert b"c()" not in frame

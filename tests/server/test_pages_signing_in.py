@@ -1,4 +1,4 @@
-"""The human's page: who gets in, for how long, and how often one may guess."""
+"""The review page: who gets in, for how long, and how often one may guess."""
 
 from __future__ import annotations
 
