@@ -23,8 +23,6 @@ import psycopg
 from psycopg import IsolationLevel, errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from .changes import SqlTx
-from .dialects import POSTGRES, Cursor
 from .group_commit import GroupCommit, Job
 from .migrate import load_migrations
 from .postgres_connections import (
@@ -37,7 +35,8 @@ from .postgres_connections import (
     unavailable,
 )
 from .protocol import CommitOutcomeUnknownError, Reader, StoreUnavailableError, Tx
-from .queries import SqlReader
+from .queries import SqlReader, SqlTx
+from .sql import POSTGRES, Cursor
 
 T = TypeVar("T")
 Outcome = tuple[Job, Any, BaseException | None]

@@ -16,12 +16,11 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from .changes import SqlTx
-from .dialects import SQLITE
 from .group_commit import GroupCommit, Job
 from .migrate import load_migrations
 from .protocol import Reader, StoreUnavailableError, Tx
-from .queries import SqlReader
+from .queries import SqlReader, SqlTx
+from .sql import SQLITE
 
 if sys.platform != "win32":
     import fcntl
