@@ -19,7 +19,7 @@ from multimail_server.mail.auth.dns import Resolver
 from multimail_server.mail.auth.resolvers import zone_resolver
 from multimail_server.mail.headers import read_headers
 from multimail_server.mail.html import html_to_markdown
-from multimail_server.mail.mime import parse_message
+from multimail_server.mail.message import parse_message
 from multimail_server.mail.signing import generate_key, generate_rsa_key, sign_dkim, zone_lines
 
 from .dataset import DOMAIN, HTML, MIME, text_mail

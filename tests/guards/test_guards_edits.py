@@ -17,7 +17,7 @@ from multimail.trust.labels import assess
 from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.auth.dns import Resolver
 from multimail_server.mail.auth.resolvers import zone_resolver
-from multimail_server.mail.mime import parse_message
+from multimail_server.mail.message import parse_message
 
 _FEW = ("mime-version", "from", "date", "message-id", "subject", "to", "reply-to")
 _TWO = multipart("alternative", part("Hello there."), part("<p>Hello there.</p>", "text/html"))

@@ -18,7 +18,7 @@ from multimail_server.mail.compose import (
     compose,
     markdown_to_html,
 )
-from multimail_server.mail.mime import parse_message
+from multimail_server.mail.message import parse_message
 
 Make = Callable[..., OutgoingMessage]
 LINE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=120)

@@ -12,7 +12,7 @@ import pytest
 from multimail.trust.evidence import Authentication, parse_authentication
 from multimail.trust.labels import assess
 from multimail_server.api.schemas.messages import build_short_evidence
-from multimail_server.mail.mime import parse_message
+from multimail_server.mail.message import parse_message
 from multimail_server.mail.scoring import Arrival, find_flags
 from multimail_server.testing.server import ServerUnderTest
 

@@ -12,7 +12,7 @@ from multimail.trust.labels import Label, assess
 from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.auth.dns import MAX_LOOKUPS, DnsUnavailableError
 from multimail_server.mail.envelope import SmtpEnvelope
-from multimail_server.mail.mime import parse_message
+from multimail_server.mail.message import parse_message
 from multimail_server.mail.scoring import Arrival, find_flags
 
 HASH = b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="

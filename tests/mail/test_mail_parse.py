@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from multimail_server.mail.mime import ParsedMessage, parse_message
+from multimail_server.mail.message import ParsedMessage, parse_message
 
 TOP = b"From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from multimail.trust.evidence import Authentication, AuthResult
 from multimail_server.mail.auth.authenticate import authenticate
-from multimail_server.mail.mime import parse_message
+from multimail_server.mail.message import parse_message
 
 Check = Callable[..., Authentication]
 Sign = Callable[..., bytes]

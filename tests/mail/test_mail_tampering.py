@@ -15,7 +15,7 @@ from tests.mail.conftest import message
 from multimail.trust.labels import Label, assess
 from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.compose import compose
-from multimail_server.mail.mime import parse_message
+from multimail_server.mail.message import parse_message
 from multimail_server.mail.signing import generate_key, sign_dkim
 
 LINES = (

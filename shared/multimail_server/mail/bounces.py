@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .headers import HeaderBlock, read_headers, unfold
-from .mime import Part, get_parameter, parse_message, parse_parts
+from .message import parse_message
+from .mime import Part, get_parameter, parse_parts
 
 BounceType: TypeAlias = Literal["hard", "soft"]
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .addresses import to_mailbox_address
-from .mime import ParsedMessage
+from .message import ParsedMessage
 
 SUSPECT_SCORE = 3.0
 SPAM_SCORE = 5.0

@@ -13,7 +13,7 @@ from ..mail.addresses import to_mailbox_address
 from ..mail.bounces import FailedRecipient, Report, parse_report
 from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
-from ..mail.mime import ParsedMessage, parse_message
+from ..mail.message import ParsedMessage, parse_message
 from ..mail.scoring import Arrival, SpamScore, find_flags, score_message
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Tx

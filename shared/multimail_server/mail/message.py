@@ -1,0 +1,202 @@
+"""A message as a mailbox shows it: its header fields, the text of its body, its files.
+
+Nothing here raises, whatever the bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from itertools import chain
+
+from .addresses import InvalidMailboxError, Mailbox, parse_addresses, parse_from
+from .filenames import make_filename_unique, sanitize_filename
+from .headers import HeaderBlock, decode_unstructured, read_headers, unfold
+from .html import Markdown, html_to_markdown
+from .mime import Part, parse_parts
+
+MAX_REFERENCES = 200
+_MAX_IDS = 32 * 1024
+_MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,400}>")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAttachment:
+    """A file in a message.
+
+    Attributes:
+        name: A name without path and control characters, unique within the message.
+        content_type: Its media type in lower case, without parameters.
+        content: Its content, decoded.
+        content_id: Its Content-ID without angle brackets, if it has one.
+        sha256: The SHA-256 of `content`, in hex.
+    """
+
+    name: str
+    content_type: str
+    content: bytes
+    content_id: str | None
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMessage:
+    """What a message says about itself. None of it is proven: see `auth.authenticate`.
+
+    Attributes:
+        message_id: With its angle brackets; None if it is absent or unusable.
+        in_reply_to: The Message-IDs of the messages that it replies to.
+        references: The Message-IDs of its thread, oldest first; at most 200.
+        from_address: The address in From; empty unless it is exactly one.
+        from_name: The display name beside it.
+        reply_to: Usable addresses of Reply-To.
+        to: Usable addresses of To.
+        cc: Usable addresses of Cc.
+        subject: Decoded, on one line.
+        date: Date, aware; None if it is absent or unusable.
+        markdown: The text: text/plain unchanged, else HTML converted.
+        removed: What was left out of HTML because a reader would not see it, in words.
+        attachments: Every part that is not text of the body.
+        auto_submitted: Auto-Submitted, RFC 3834.
+        list_id: List-Id, RFC 2919.
+        precedence: Precedence.
+    """
+
+    message_id: str | None
+    in_reply_to: tuple[str, ...]
+    references: tuple[str, ...]
+    from_address: str
+    from_name: str
+    reply_to: tuple[str, ...]
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    subject: str
+    date: datetime | None
+    markdown: str
+    removed: tuple[str, ...]
+    attachments: tuple[ParsedAttachment, ...]
+    auto_submitted: str
+    list_id: str
+    precedence: str
+
+
+def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessage:
+    """Parse a message. Sources: RFC 5322, RFC 2045 to 2049.
+
+    Args:
+        raw: The whole message.
+        headers: Its header block, if it was already parsed.
+    """
+    headers = headers or read_headers(raw)
+    sender = _parse_sender(headers)
+    tree = parse_parts(raw, headers)
+    own = _parse_message_ids(headers.all("message-id"))
+    texts = _collect_texts(tree)
+    return ParsedMessage(
+        message_id=own[0] if len(own) == 1 else None,
+        in_reply_to=_parse_message_ids(headers.all("in-reply-to")),
+        references=_parse_message_ids(headers.all("references")),
+        from_address=sender.address,
+        from_name=sender.name,
+        reply_to=parse_addresses(headers.all("reply-to")),
+        to=parse_addresses(headers.all("to")),
+        cc=parse_addresses(headers.all("cc")),
+        subject=decode_unstructured(headers.first("subject")),
+        date=_parse_date(headers.first("date")),
+        markdown="\n\n".join(filter(None, (text.text for text in texts))),
+        removed=tuple(dict.fromkeys(reason for text in texts for reason in text.removed)),
+        attachments=_collect_attachments(tree),
+        auto_submitted=_get_word(headers, "auto-submitted"),
+        list_id=_get_word(headers, "list-id"),
+        precedence=_get_word(headers, "precedence"),
+    )
+
+
+def _parse_sender(headers: HeaderBlock) -> Mailbox:
+    values = headers.all("from")
+    try:
+        return parse_from(values[0]) if len(values) == 1 else Mailbox("")
+    except InvalidMailboxError:
+        return Mailbox("")
+
+
+def _parse_message_ids(values: list[bytes]) -> tuple[str, ...]:
+    found = (_MESSAGE_ID.findall(unfold(value[:_MAX_IDS])) for value in values)
+    ids = tuple(dict.fromkeys(chain.from_iterable(found)))
+    return ids[:1] + ids[1:][-(MAX_REFERENCES - 1) :]
+
+
+def _parse_date(value: bytes) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(unfold(value[:200]))
+        aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+        aware.astimezone(UTC)
+    except Exception:
+        return None  # which of half a dozen types is raised depends on the Python version
+    return aware
+
+
+def _get_word(headers: HeaderBlock, name: str) -> str:
+    return decode_unstructured(headers.first(name)[:1000])
+
+
+def _collect_texts(part: Part) -> list[Markdown]:
+    """Return the texts of the body in their order, one of each set of alternatives."""
+    if part.content_type == "multipart/alternative" and part.children:
+        return _choose_alternative(part.children)
+    if part.children:
+        return [text for child in part.children for text in _collect_texts(child)]
+    if part.is_attachment:
+        return []
+    text = part.text()
+    if part.content_type == "text/html":
+        return [html_to_markdown(text)]
+    return [Markdown(text.strip("\n"), ())]
+
+
+def _choose_alternative(alternatives: list[Part]) -> list[Markdown]:
+    """Return the plain text unless it is empty, else the last alternative that is not."""
+    plain = [part for part in alternatives if part.content_type == "text/plain"]
+    others = [part for part in reversed(alternatives) if part.content_type != "text/plain"]
+    for part in (*plain, *others):
+        texts = _collect_texts(part)
+        if any(text.text.strip() for text in texts):
+            return texts
+    return []
+
+
+def _collect_attachments(tree: Part) -> tuple[ParsedAttachment, ...]:
+    taken: set[str] = set()
+    leaves = [part for part in _get_leaves(tree) if part.is_attachment and not _is_empty(part)]
+    return tuple(_to_attachment(part, number, taken) for number, part in enumerate(leaves, 1))
+
+
+def _is_empty(part: Part) -> bool:
+    """Return whether a multipart has no parts at all, as in a truncated message."""
+    return (
+        part.content_type.startswith("multipart/") and not part.raw[part.start : part.end].strip()
+    )
+
+
+def _get_leaves(part: Part) -> list[Part]:
+    if not part.children:
+        return [part]
+    return [leaf for child in part.children for leaf in _get_leaves(child)]
+
+
+def _to_attachment(part: Part, number: int, taken: set[str]) -> ParsedAttachment:
+    content = part.content()
+    name = part.file_name()
+    if part.content_type == "message/rfc822" and not name.lower().endswith(".eml"):
+        name = f"{name or f'message-{number}'}.eml"
+    content_id = unfold(part.headers.first("content-id")[:500]).strip("<> ")
+    return ParsedAttachment(
+        name=make_filename_unique(sanitize_filename(name, part.content_type, number), taken),
+        content_type=part.content_type,
+        content=content,
+        content_id=content_id or None,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
