@@ -23,6 +23,7 @@ import psycopg
 from psycopg import IsolationLevel, errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from .changes import SqlTx
 from .group_commit import GroupCommit, Job
 from .migrate import load_migrations
 from .postgres_connections import (
@@ -35,7 +36,7 @@ from .postgres_connections import (
     unavailable,
 )
 from .protocol import CommitOutcomeUnknownError, Reader, StoreUnavailableError, Tx
-from .queries import SqlReader, SqlTx
+from .queries import SqlReader
 from .sql import POSTGRES, Cursor
 
 T = TypeVar("T")

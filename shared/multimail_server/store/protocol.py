@@ -1,7 +1,7 @@
 """The store protocol: the queries and changes that the server makes, whatever the database.
 
-SQLite and PostgreSQL implement it (`sqlite`, `postgres`), with the same SQL (`queries`), and
-pass the same tests. To add a query, declare it in `Reader` or `Tx`, and write its SQL in `queries`.
+SQLite and PostgreSQL implement it (`sqlite`, `postgres`), with the same SQL (`queries`, `changes`),
+and pass the same tests. To add one, declare it in `Reader` or `Tx`, and write its SQL there.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .records import (
     Mailbox,
     Message,
     MessageFilter,
+    MessageReference,
     Notification,
     OneTimeCode,
     OutboxRow,
@@ -77,6 +78,16 @@ class Reader(Protocol):
 
     def find_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> Message | None:
         """Return the newest message that has one of these Message-IDs."""
+        ...
+
+    def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
+        """Return the thread of the newest message with each of these Message-IDs, by the id."""
+        ...
+
+    def message_references(
+        self, mailbox_id: str, rfc_ids: Sequence[str]
+    ) -> dict[str, MessageReference]:
+        """Return what these ids refer to, by the id."""
         ...
 
     def find_by_raw(self, mailbox_id: str, sha256: str, after: datetime) -> Message | None:
@@ -216,6 +227,14 @@ class Tx(Reader, Protocol):
     def insert_message(self, message: Message, content: Content) -> None: ...
     def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
         """Change a message if its status is still `message.status`; return None if it is not."""
+        ...
+
+    def remove_message_references(self, mailbox_id: str, thread_id: str, rfc_id: str) -> None:
+        """Remove what a thread waits for, and what any thread does under this Message-ID."""
+        ...
+
+    def merge_thread(self, mailbox_id: str, thread_id: str, into: str) -> int:
+        """Move all messages and references of a thread into another; return how many messages."""
         ...
 
     def insert_attachment(self, attachment: Attachment, content: bytes) -> None: ...

@@ -1,14 +1,12 @@
-"""The queries and changes of the store in SQL: a method for each of `protocol.Reader` and `Tx`.
+"""The queries of the store in SQL: a method for each query of `protocol.Reader`.
 
-To add one, declare it in `protocol` and write it here. A query that searches messages or other
-tables that grow must use an index: a test reads its plan. A new table that holds mail goes into
-`_MAIL_TABLES`, and one that refers to a message into `_PURGE_CONTENT`.
+To add a query, declare it in `protocol` and write it here. Where it searches messages or other
+tables that grow, it must use an index: a test reads its plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -21,13 +19,13 @@ from .records import (
     Contact,
     Content,
     DeliveryFilter,
-    DeliveryStatus,
     Domain,
     IdempotencyRow,
     Key,
     Mailbox,
     Message,
     MessageFilter,
+    MessageReference,
     Notification,
     OneTimeCode,
     OutboxRow,
@@ -46,13 +44,10 @@ from .sql import (
     Dialect,
     decode_record,
     encode_all,
-    encode_record,
     from_microseconds,
-    insert_statement,
     optional,
     placeholders,
     select_statement,
-    upsert_statement,
     where_clause,
 )
 
@@ -65,42 +60,6 @@ _AWAITS_DECISION = "status IN ('pending_send_approval', 'pending_inbound_approva
 _IS_VISIBLE = "(direction = 'outbound' OR status NOT IN ({}))".format(
     ", ".join(f"'{state.value}'" for state in sorted(HIDDEN))
 )
-
-_MAIL_TABLES = (
-    "contents",
-    "attachment_contents",
-    "attachments",
-    "tags",
-    "idempotency",
-    "outbox",
-    "test_deliveries",
-    "revisions",
-    "approval_links",
-    "stamps",
-    "notices",
-    "messages",
-    "contacts",
-    "webhook_bodies",
-    "webhook_deliveries",
-    "approved_recipients",
-)
-"""The tables that hold mail, each before those that it refers to."""
-
-_PURGE_CONTENT = (
-    """DELETE FROM attachment_contents
-    WHERE attachment_id IN (SELECT id FROM attachments WHERE message_id = ?)""",
-    "DELETE FROM attachments WHERE message_id = ?",
-    "DELETE FROM tags WHERE message_id = ?",
-    "DELETE FROM test_deliveries WHERE message_id = ?",
-    "DELETE FROM idempotency WHERE message_id = ?",
-    "DELETE FROM contents WHERE message_id = ?",
-    "DELETE FROM webhook_deliveries WHERE message_id = ?",
-    "DELETE FROM approval_links WHERE message_id = ?",
-    "DELETE FROM revisions WHERE message_id = ?",
-    "DELETE FROM stamps WHERE message_id = ?",
-    "UPDATE notices SET facts = '{}', recipients = '[]', due_at = NULL WHERE message_id = ?",
-)
-"""Removes the content of one message, in the order that foreign keys allow."""
 
 
 class SqlReader:
@@ -196,6 +155,28 @@ class SqlReader:
             f"WHERE mailbox_id = ? AND rfc_message_id IN ({placeholders(rfc_ids)})"
         )
         return self._one(Message, f"WHERE id = ({newest})", mailbox_id, *rfc_ids)
+
+    def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
+        rfc_ids = rfc_ids[:MAX_REFERENCES]
+        if not rfc_ids:
+            return {}
+        newest = (
+            f"SELECT max(id) FROM messages {self._dialect.use_index('message_rfc_id')} "  # noqa: S608
+            f"WHERE mailbox_id = ? AND rfc_message_id IN ({placeholders(rfc_ids)}) "
+            "GROUP BY rfc_message_id"
+        )
+        sql = f"SELECT rfc_message_id, thread_id FROM messages WHERE id IN ({newest})"  # noqa: S608
+        return dict(self._connection.execute(sql, (mailbox_id, *rfc_ids)).fetchall())
+
+    def message_references(
+        self, mailbox_id: str, rfc_ids: Sequence[str]
+    ) -> dict[str, MessageReference]:
+        rfc_ids = rfc_ids[: 2 * MAX_REFERENCES]
+        if not rfc_ids:
+            return {}
+        rest = f"WHERE mailbox_id = ? AND rfc_id IN ({placeholders(rfc_ids)})"
+        references = self._all(MessageReference, rest, mailbox_id, *rfc_ids)
+        return {reference.rfc_id: reference for reference in references}
 
     def find_by_raw(self, mailbox_id: str, sha256: str, after: datetime) -> Message | None:
         rest = (
@@ -465,96 +446,6 @@ class SqlReader:
 
     def next_webhook_due(self, now: datetime) -> datetime | None:
         return self._moment("SELECT min(due_at) FROM webhook_deliveries WHERE due_at > ?", now)
-
-
-class SqlTx(SqlReader):
-    """Queries and changes. See `protocol.Tx`."""
-
-    def insert(self, record: Record) -> None:
-        self._connection.execute(insert_statement(type(record)), encode_record(record))
-
-    def put(self, record: Record) -> None:
-        self._connection.execute(upsert_statement(type(record)), encode_record(record))
-
-    def _run(self, sql: str, *values: Any) -> int:
-        """Run a statement; return how many rows it changed."""
-        return self._connection.execute(sql, encode_all(values)).rowcount
-
-    def set_setting(self, name: str, value: str) -> None:
-        sql = (
-            "INSERT INTO settings VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        )
-        self._run(sql, name, value)
-
-    def remove_contact(self, contact_id: str) -> None:
-        self._run("DELETE FROM contacts WHERE id = ?", contact_id)
-
-    def insert_message(self, message: Message, content: Content) -> None:
-        self.insert(message)
-        self.insert(content)
-
-    def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
-        changed = replace(message, status=to, **changes)
-        names = ["status", *changes]
-        assignments = ", ".join(f'"{name}" = ?' for name in names)
-        sql = f"UPDATE messages SET {assignments} WHERE id = ? AND status = ?"  # noqa: S608
-        values = [getattr(changed, name) for name in names]
-        return changed if self._run(sql, *values, message.id, message.status) == 1 else None
-
-    def insert_attachment(self, attachment: Attachment, content: bytes) -> None:
-        self.insert(attachment)
-        self._run("INSERT INTO attachment_contents VALUES (?, ?)", attachment.id, content)
-
-    def remove_attachments(self, message_id: str) -> None:
-        for sql in _PURGE_CONTENT[:2]:
-            self._run(sql, message_id)
-
-    def set_tags(self, message_id: str, tags: dict[str, str]) -> None:
-        self._run("DELETE FROM tags WHERE message_id = ?", message_id)
-        rows = [(message_id, name, value) for name, value in tags.items()]
-        self._connection.executemany("INSERT INTO tags VALUES (?, ?, ?)", rows)
-
-    def add_approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> None:
-        sql = "INSERT INTO approved_recipients VALUES (?, ?) ON CONFLICT DO NOTHING"
-        rows = [(mailbox_id, address.lower()) for address in addresses]
-        self._connection.executemany(sql, rows)
-
-    def purge_idempotency(self, before: datetime) -> None:
-        self._run("DELETE FROM idempotency WHERE created_at < ?", before)
-
-    def remove_outbox(self, message_id: str) -> None:
-        self._run("DELETE FROM outbox WHERE message_id = ?", message_id)
-
-    def remove_domain(self, domain_id: str) -> None:
-        self._run("DELETE FROM domains WHERE id = ?", domain_id)
-
-    def remove_suppression(self, account_id: str, address: str) -> None:
-        sql = "DELETE FROM suppressions WHERE account_id = ? AND address = ?"
-        self._run(sql, account_id, address.lower())
-
-    def insert_webhook_delivery(self, delivery: WebhookDelivery, body: bytes) -> None:
-        self.insert(delivery)
-        self._run("INSERT INTO webhook_bodies VALUES (?, ?)", delivery.id, body)
-
-    def fail_webhook_deliveries(self, webhook_id: str, error: str) -> None:
-        sql = (
-            "UPDATE webhook_deliveries SET status = ?, due_at = NULL, error = ? "
-            "WHERE webhook_id = ? AND due_at IS NOT NULL"
-        )
-        self._run(sql, DeliveryStatus.FAILED, error, webhook_id)
-
-    def purge_webhook_deliveries(self, before: datetime) -> None:
-        sql = "DELETE FROM webhook_deliveries WHERE due_at IS NULL AND created_at < ?"
-        self._run(sql, before)
-
-    def purge_content(self, message_id: str) -> None:
-        for sql in _PURGE_CONTENT:
-            self._run(sql, message_id)
-
-    def purge_mail(self) -> None:
-        for table in _MAIL_TABLES:
-            self._run(f"DELETE FROM {table}")  # noqa: S608
 
 
 def _message_conditions(where: MessageFilter, dialect: Dialect) -> list[Condition | None]:

@@ -16,10 +16,11 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from .changes import SqlTx
 from .group_commit import GroupCommit, Job
 from .migrate import load_migrations
 from .protocol import Reader, StoreUnavailableError, Tx
-from .queries import SqlReader, SqlTx
+from .queries import SqlReader
 from .sql import SQLITE
 
 if sys.platform != "win32":

@@ -1,0 +1,157 @@
+"""The changes of the store in SQL: a method for each change of `protocol.Tx`.
+
+A table that holds mail goes into `_MAIL_TABLES`, and one that refers to a message into
+`_PURGE_CONTENT`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ..oversight import State
+from .queries import SqlReader
+from .records import Attachment, Content, DeliveryStatus, Message, Record, WebhookDelivery
+from .sql import encode_all, encode_record, insert_statement, upsert_statement
+
+_MAIL_TABLES = (
+    "contents",
+    "attachment_contents",
+    "attachments",
+    "tags",
+    "idempotency",
+    "outbox",
+    "test_deliveries",
+    "revisions",
+    "approval_links",
+    "stamps",
+    "notices",
+    "message_references",
+    "messages",
+    "contacts",
+    "webhook_bodies",
+    "webhook_deliveries",
+    "approved_recipients",
+)
+"""The tables that hold mail, each before those that it refers to."""
+
+_PURGE_CONTENT = (
+    """DELETE FROM attachment_contents
+    WHERE attachment_id IN (SELECT id FROM attachments WHERE message_id = ?)""",
+    "DELETE FROM attachments WHERE message_id = ?",
+    "DELETE FROM tags WHERE message_id = ?",
+    "DELETE FROM test_deliveries WHERE message_id = ?",
+    "DELETE FROM idempotency WHERE message_id = ?",
+    "DELETE FROM contents WHERE message_id = ?",
+    "DELETE FROM webhook_deliveries WHERE message_id = ?",
+    "DELETE FROM approval_links WHERE message_id = ?",
+    "DELETE FROM revisions WHERE message_id = ?",
+    "DELETE FROM stamps WHERE message_id = ?",
+    "DELETE FROM message_references WHERE message_id = ?",
+    "UPDATE notices SET facts = '{}', recipients = '[]', due_at = NULL WHERE message_id = ?",
+)
+"""Removes the content of one message, in the order that foreign keys allow."""
+
+
+class SqlTx(SqlReader):
+    """The changes. See `protocol.Tx`."""
+
+    def insert(self, record: Record) -> None:
+        self._connection.execute(insert_statement(type(record)), encode_record(record))
+
+    def put(self, record: Record) -> None:
+        self._connection.execute(upsert_statement(type(record)), encode_record(record))
+
+    def _run(self, sql: str, *values: Any) -> int:
+        """Run a statement; return how many rows it changed."""
+        return self._connection.execute(sql, encode_all(values)).rowcount
+
+    def set_setting(self, name: str, value: str) -> None:
+        sql = (
+            "INSERT INTO settings VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        )
+        self._run(sql, name, value)
+
+    def remove_contact(self, contact_id: str) -> None:
+        self._run("DELETE FROM contacts WHERE id = ?", contact_id)
+
+    def insert_message(self, message: Message, content: Content) -> None:
+        self.insert(message)
+        self.insert(content)
+
+    def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
+        changed = replace(message, status=to, **changes)
+        names = ["status", *changes]
+        assignments = ", ".join(f'"{name}" = ?' for name in names)
+        sql = f"UPDATE messages SET {assignments} WHERE id = ? AND status = ?"  # noqa: S608
+        values = [getattr(changed, name) for name in names]
+        return changed if self._run(sql, *values, message.id, message.status) == 1 else None
+
+    def remove_message_references(self, mailbox_id: str, thread_id: str, rfc_id: str) -> None:
+        sql = (
+            "DELETE FROM message_references WHERE mailbox_id = ? AND (thread_id = ? OR rfc_id = ?) "
+            "AND kind IN ('parent', 'root')"
+        )
+        self._run(sql, mailbox_id, thread_id, rfc_id)
+
+    def merge_thread(self, mailbox_id: str, thread_id: str, into: str) -> int:
+        where = "SET thread_id = ? WHERE mailbox_id = ? AND thread_id = ?"
+        self._run(f"UPDATE message_references {where}", into, mailbox_id, thread_id)
+        return self._run(f"UPDATE messages {where}", into, mailbox_id, thread_id)
+
+    def insert_attachment(self, attachment: Attachment, content: bytes) -> None:
+        self.insert(attachment)
+        self._run("INSERT INTO attachment_contents VALUES (?, ?)", attachment.id, content)
+
+    def remove_attachments(self, message_id: str) -> None:
+        for sql in _PURGE_CONTENT[:2]:
+            self._run(sql, message_id)
+
+    def set_tags(self, message_id: str, tags: dict[str, str]) -> None:
+        self._run("DELETE FROM tags WHERE message_id = ?", message_id)
+        rows = [(message_id, name, value) for name, value in tags.items()]
+        self._connection.executemany("INSERT INTO tags VALUES (?, ?, ?)", rows)
+
+    def add_approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> None:
+        sql = "INSERT INTO approved_recipients VALUES (?, ?) ON CONFLICT DO NOTHING"
+        rows = [(mailbox_id, address.lower()) for address in addresses]
+        self._connection.executemany(sql, rows)
+
+    def purge_idempotency(self, before: datetime) -> None:
+        self._run("DELETE FROM idempotency WHERE created_at < ?", before)
+
+    def remove_outbox(self, message_id: str) -> None:
+        self._run("DELETE FROM outbox WHERE message_id = ?", message_id)
+
+    def remove_domain(self, domain_id: str) -> None:
+        self._run("DELETE FROM domains WHERE id = ?", domain_id)
+
+    def remove_suppression(self, account_id: str, address: str) -> None:
+        sql = "DELETE FROM suppressions WHERE account_id = ? AND address = ?"
+        self._run(sql, account_id, address.lower())
+
+    def insert_webhook_delivery(self, delivery: WebhookDelivery, body: bytes) -> None:
+        self.insert(delivery)
+        self._run("INSERT INTO webhook_bodies VALUES (?, ?)", delivery.id, body)
+
+    def fail_webhook_deliveries(self, webhook_id: str, error: str) -> None:
+        sql = (
+            "UPDATE webhook_deliveries SET status = ?, due_at = NULL, error = ? "
+            "WHERE webhook_id = ? AND due_at IS NOT NULL"
+        )
+        self._run(sql, DeliveryStatus.FAILED, error, webhook_id)
+
+    def purge_webhook_deliveries(self, before: datetime) -> None:
+        sql = "DELETE FROM webhook_deliveries WHERE due_at IS NULL AND created_at < ?"
+        self._run(sql, before)
+
+    def purge_content(self, message_id: str) -> None:
+        for sql in _PURGE_CONTENT:
+            self._run(sql, message_id)
+
+    def purge_mail(self) -> None:
+        for table in _MAIL_TABLES:
+            self._run(f"DELETE FROM {table}")  # noqa: S608
