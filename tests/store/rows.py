@@ -21,10 +21,12 @@ from multimail_server.store.records import (
     Key,
     Mailbox,
     Message,
+    MessageReference,
     Notification,
     OneTimeCode,
     OutboxRow,
     Purpose,
+    ReferenceKind,
     Revision,
     SignedHeaders,
     Suppression,
@@ -156,6 +158,13 @@ def delivery(number: int) -> TestDelivery:
                         ("a@example.com",), hours(number))  # fmt: skip
 
 
+def reference(number: int, rfc_id: str, kind: str = "parent", thread: str = "1") -> Any:
+    """Return what a Message-ID that no message has leads to."""
+    return MessageReference(
+        "mbx_1", rfc_id, ReferenceKind(kind), f"thr_{thread}", f"msg_{number:04}"
+    )
+
+
 def duplicate_key() -> Key:
     """Return another key with the same digest."""
     return replace(KEY, id="key_2")
@@ -174,6 +183,7 @@ def everything(tx: Tx) -> None:
     """Insert a row into every table. The dumps of `test_store_old_data` hold these."""
     tx.set_setting("name", WORDS)
     insert(tx, message(1), message(2, replies_to_id="msg_0001"))
+    tx.put_message_reference(reference(1, "<0@example.com>"))
     tx.insert_attachment(attachment(1, 0), b"file")
     tx.set_tags("msg_0001", {"a": "b"})
     tx.put_idempotency(idempotency("key", 1))

@@ -501,6 +501,35 @@ def test_approved_recipients_domains_and_suppressions(store: Store) -> None:
     assert store.read(lambda tx: tx.messages_in_states("mbx_1", ())) == []
 
 
+def test_references_lead_to_threads_and_move_with_them(store: Store) -> None:
+    twin = message(3, thread_id="thr_3", rfc_message_id="<1@example.com>")
+    insert(store, message(1), message(2, thread_id="thr_2"), twin)
+    names = [f"<{name}@example.com>" for name in ("parent", "root", "alias")]
+    parent, root, alias = (
+        rows.reference(2, names[0], "parent", "2"), rows.reference(2, names[1], "root", "2"),
+        rows.reference(1, names[2], "alias", "1"),
+    )  # fmt: skip
+    write_each(store, "put_message_reference", rows.reference(1, names[0]), parent, root, alias)
+
+    def lead(tx: Reader) -> dict[str, str]:
+        wanted = ["<1@example.com>", "<2@example.com>", *names, "<nothing>"]
+        assert tx.threads_by_rfc_ids("mbx_2", wanted) == tx.threads_by_rfc_ids("mbx_1", []) == {}
+        assert tx.message_references("mbx_2", wanted) == tx.message_references("mbx_1", []) == {}
+        references = tx.message_references("mbx_1", wanted)
+        return tx.threads_by_rfc_ids("mbx_1", wanted) | {
+            rfc_id: reference.thread_id for rfc_id, reference in references.items()
+        }
+
+    before = {"<1@example.com>": "thr_3", "<2@example.com>": "thr_2"}
+    assert store.read(lead) == before | dict(zip(names, ["thr_2", "thr_2", "thr_1"], strict=True))
+    assert store.write(lambda tx: tx.merge_thread("mbx_1", "thr_2", "thr_1")) == 1
+    assert store.read(lead) == {**before, **dict.fromkeys(["<2@example.com>", *names], "thr_1")}
+    store.write(lambda tx: tx.remove_message_references("mbx_1", "thr_9", names[1]))
+    assert store.read(lead).keys() & set(names) == {names[0], names[2]}
+    store.write(lambda tx: tx.remove_message_references("mbx_1", "thr_1", "<nothing>"))
+    assert store.read(lambda tx: tx.message_references("mbx_1", names)) == {names[2]: alias}
+
+
 def test_purge_content_removes_what_belongs_to_a_message(store: Store) -> None:
     store.write(rows.everything)
     assert store.read(lambda tx: tx.revisions("msg_0001")) == [rows.REVISION]
@@ -514,7 +543,9 @@ def test_purge_content_removes_what_belongs_to_a_message(store: Store) -> None:
         id_ = "msg_0001"
         return [tx.content(id_), tx.attachments(id_), tx.tags(id_), tx.revisions(id_),
                 tx.signed_headers(id_), tx.test_delivery(id_), tx.approval_link("5ha"),
-                tx.count_webhook_deliveries(id_), tx.idempotency("mbx_1", "key")]  # fmt: skip
+                tx.count_webhook_deliveries(id_),
+                tx.message_references("mbx_1", ["<0@example.com>"]),
+                tx.idempotency("mbx_1", "key")]  # fmt: skip
 
     assert not any(store.read(left))
     notice = replace(rows.NOTIFICATION, facts={}, recipients=(), due_at=None)

@@ -26,6 +26,7 @@ from .records import (
     Key,
     Mailbox,
     Message,
+    MessageReference,
     Notification,
     OneTimeCode,
     OutboxRow,
@@ -51,6 +52,7 @@ _MAIL_TABLES = (
     "approval_links",
     "stamps",
     "notices",
+    "message_references",
     "messages",
     "contacts",
     "webhook_bodies",
@@ -71,6 +73,7 @@ _PURGE_CONTENT = (
     "DELETE FROM approval_links WHERE message_id = ?",
     "DELETE FROM revisions WHERE message_id = ?",
     "DELETE FROM stamps WHERE message_id = ?",
+    "DELETE FROM message_references WHERE message_id = ?",
     "UPDATE notices SET facts = '{}', recipients = '[]', due_at = NULL WHERE message_id = ?",
 )
 """Removes the content of one message, in the order that foreign keys allow."""
@@ -123,6 +126,21 @@ class SqlTx(SqlReader):
         sql = f"UPDATE messages SET {assignments} WHERE id = ? AND status = ?"  # noqa: S608
         values = [getattr(changed, name) for name in names]
         return changed if self._run(sql, *values, message.id, message.status) == 1 else None
+
+    def put_message_reference(self, reference: MessageReference) -> None:
+        self._put(reference)
+
+    def remove_message_references(self, mailbox_id: str, thread_id: str, rfc_id: str) -> None:
+        sql = (
+            "DELETE FROM message_references WHERE mailbox_id = ? AND (thread_id = ? OR rfc_id = ?) "
+            "AND kind IN ('parent', 'root')"
+        )
+        self._run(sql, mailbox_id, thread_id, rfc_id)
+
+    def merge_thread(self, mailbox_id: str, thread_id: str, into: str) -> int:
+        where = "SET thread_id = ? WHERE mailbox_id = ? AND thread_id = ?"
+        self._run(f"UPDATE message_references {where}", into, mailbox_id, thread_id)
+        return self._run(f"UPDATE messages {where}", into, mailbox_id, thread_id)
 
     def replace_content(self, content: Content) -> None:
         self._put(content)

@@ -26,6 +26,7 @@ from .records import (
     Mailbox,
     Message,
     MessageFilter,
+    MessageReference,
     Notification,
     OneTimeCode,
     OutboxRow,
@@ -76,6 +77,16 @@ class Reader(Protocol):
 
     def find_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> Message | None:
         """Return the newest message that has one of these Message-IDs."""
+        ...
+
+    def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
+        """Return the thread of the newest message with each of these Message-IDs, by the id."""
+        ...
+
+    def message_references(
+        self, mailbox_id: str, rfc_ids: Sequence[str]
+    ) -> dict[str, MessageReference]:
+        """Return what these ids refer to, by the id."""
         ...
 
     def find_by_raw(self, mailbox_id: str, sha256: str, after: datetime) -> Message | None:
@@ -211,6 +222,15 @@ class Tx(Reader, Protocol):
     def insert_message(self, message: Message, content: Content) -> None: ...
     def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
         """Change a message if its status is still `message.status`; return None if it is not."""
+        ...
+
+    def put_message_reference(self, reference: MessageReference) -> None: ...
+    def remove_message_references(self, mailbox_id: str, thread_id: str, rfc_id: str) -> None:
+        """Remove what a thread waits for, and what any thread does under this Message-ID."""
+        ...
+
+    def merge_thread(self, mailbox_id: str, thread_id: str, into: str) -> int:
+        """Move all messages and references of a thread into another; return how many messages."""
         ...
 
     def replace_content(self, content: Content) -> None: ...

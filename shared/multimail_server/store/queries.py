@@ -26,6 +26,7 @@ from .records import (
     Mailbox,
     Message,
     MessageFilter,
+    MessageReference,
     Notification,
     OneTimeCode,
     OutboxRow,
@@ -144,6 +145,28 @@ class SqlReader:
             f"WHERE mailbox_id = ? AND rfc_message_id IN ({placeholders(rfc_ids)})"
         )
         return self._one(Message, f"WHERE id = ({newest})", mailbox_id, *rfc_ids)
+
+    def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
+        rfc_ids = rfc_ids[:MAX_REFERENCES]
+        if not rfc_ids:
+            return {}
+        newest = (
+            f"SELECT max(id) FROM messages {self._dialect.use_index('message_rfc_id')} "  # noqa: S608
+            f"WHERE mailbox_id = ? AND rfc_message_id IN ({placeholders(rfc_ids)}) "
+            "GROUP BY rfc_message_id"
+        )
+        sql = f"SELECT rfc_message_id, thread_id FROM messages WHERE id IN ({newest})"  # noqa: S608
+        return dict(self._connection.execute(sql, (mailbox_id, *rfc_ids)).fetchall())
+
+    def message_references(
+        self, mailbox_id: str, rfc_ids: Sequence[str]
+    ) -> dict[str, MessageReference]:
+        rfc_ids = rfc_ids[: 2 * MAX_REFERENCES]
+        if not rfc_ids:
+            return {}
+        rest = f"WHERE mailbox_id = ? AND rfc_id IN ({placeholders(rfc_ids)})"
+        references = self._all(MessageReference, rest, mailbox_id, *rfc_ids)
+        return {reference.rfc_id: reference for reference in references}
 
     def find_by_raw(self, mailbox_id: str, sha256: str, after: datetime) -> Message | None:
         rest = (

@@ -105,10 +105,39 @@ class Message:
     auto_submitted: str | None = None
     list_id: str | None = None
     precedence: str | None = None
+    automatic: str | None = None
+    """The sign that a program sent it, by `multimail.trust.automation`."""
+    bulk: bool = False
+    """Whether it came through a mailing list or a bulk sender."""
     authentication: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     delivery: dict[str, Any] = field(default_factory=dict)
     """The relay's reply, by recipient."""
+
+
+class ReferenceKind(StrEnum):
+    """What a Message-ID that no message here has leads to."""
+
+    ALIAS = "alias"
+    """A sent message, which the relay gave this id."""
+    PARENT = "parent"
+    """A thread that waits for the message with this id: its first message here answers it."""
+    ROOT = "root"
+    """A thread whose first message here names this id as the beginning of the conversation."""
+    MERGED = "merged"
+    """The thread into which the thread with this id was merged; not a Message-ID."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReference:
+    """A Message-ID that leads to a thread of a mailbox, though no message here has it."""
+
+    mailbox_id: str
+    rfc_id: str
+    kind: ReferenceKind
+    thread_id: str
+    message_id: str
+    """The message that named the id, or that has it as an alias."""
 
 
 @dataclass(frozen=True, slots=True)
