@@ -228,7 +228,7 @@ def apply_placement(context: AppContext, tx: Tx, message: Message, placement: Pl
     if placement.merged_thread is not None:
         _merge(context, tx, message, placement.merged_thread)
     if placement.keeps is not None:
-        tx.put_message_reference(placement.keeps)
+        tx.put(placement.keeps)
     for rfc_id, kind in (placement.waits_for or {}).items():
         _put(tx, message, rfc_id, kind)
     joined = own.replace(" ", "")
@@ -268,6 +268,4 @@ def add_alias(tx: Tx, message: Message, rfc_id: str) -> None:
 
 
 def _put(tx: Tx, message: Message, rfc_id: str, kind: ReferenceKind) -> None:
-    tx.put_message_reference(
-        MessageReference(message.mailbox_id, rfc_id, kind, message.thread_id, message.id)
-    )
+    tx.put(MessageReference(message.mailbox_id, rfc_id, kind, message.thread_id, message.id))
