@@ -69,10 +69,10 @@ def test_an_address_keeps_the_best_tier_that_named_it(store: SessionStore) -> No
     store.merge_taint("s", Taint.from_assessment(FORGED, [EVE, BOB]))
     store.merge_taint("s", Taint.from_assessment(PLAIN, [BOB]))
     store.merge_taint("s", Taint.from_assessment(FORGED, [BOB, ANN]))
-    named = store.taint("s", [ANN, BOB, EVE, "unseen@x.example"]).addresses
+    named = store.taint("s", [ANN, BOB, EVE, "unseen@x.example"]).named
     assert named == {ANN: Tier.FAILED, BOB: Tier.UNPROVEN, EVE: Tier.FAILED}
-    assert store.taint("s", [BOB]).addresses == {BOB: Tier.UNPROVEN}
-    assert store.taint("s").addresses == {}
+    assert store.taint("s", [BOB]).named == {BOB: Tier.UNPROVEN}
+    assert store.taint("s").named == {}
 
 
 def test_conversations_are_separate(store: SessionStore) -> None:
@@ -81,7 +81,7 @@ def test_conversations_are_separate(store: SessionStore) -> None:
     assert store.taint("two", [EVE]) == UNTAINTED
     assert store.declared("two") == frozenset()
     store.reset("two")
-    assert store.taint("one", [EVE]).addresses == {EVE: Tier.FAILED}
+    assert store.taint("one", [EVE]).named == {EVE: Tier.FAILED}
 
 
 def test_declared_addresses_add_up(store: SessionStore) -> None:
@@ -186,7 +186,7 @@ def test_concurrent_taint_keeps_the_worst(store: SessionStore) -> None:
         list(pool.map(grow, range(len(some))))
     taint = store.taint("s", [f"a{number}@x.example" for number in range(len(some))])
     assert taint.worst == FORGED
-    assert len(taint.addresses) == len(some)
+    assert len(taint.named) == len(some)
 
 
 LABELS = st.sampled_from([PROVEN, LISTED, PLAIN, FORGED])
@@ -249,7 +249,7 @@ def test_memory_evicts_addresses_of_old_conversations() -> None:
     store = MemorySessionStore()
     for number in range(1034):
         store.merge_taint(f"s{number}", Taint.from_assessment(FORGED, [EVE]))
-    kept = [n for n in range(1034) if store.taint(f"s{n}", [EVE]).addresses]
+    kept = [n for n in range(1034) if store.taint(f"s{n}", [EVE]).named]
     assert kept == list(range(10, 1034))
     assert all(store.taint(f"s{n}").worst == FORGED for n in range(1034))
 
@@ -258,5 +258,5 @@ def test_memory_evicts_addresses_of_old_conversations() -> None:
 def test_values_are_not_interpreted(store: SessionStore, odd: str) -> None:
     store.merge_taint(odd, Taint.from_assessment(PLAIN, [odd]))
     store.declare(odd, [odd])
-    assert store.taint(odd, [odd]).addresses == {odd: Tier.UNPROVEN}
+    assert store.taint(odd, [odd]).named == {odd: Tier.UNPROVEN}
     assert store.declared(odd) == {odd}

@@ -69,7 +69,7 @@ def decided(policy: TrustPolicy, row: str, assessment: Assessment) -> GuardDecis
         return policy.on_reply(ReplyFacts("msg_1", assessment, SENDER, (), (SENDER,)), UNTAINTED)
     if row == "introduce":
         # Another message's taint would say more: only the address is asked about.
-        return policy.on_send([STRANGER], Taint(INBOUND[0], taint.addresses))
+        return policy.on_send([STRANGER], Taint(INBOUND[0], taint.named))
     if row == "change":
         return policy.on_send(["bob@acme.example"], taint, {"bob@acme.example"})
     return policy.on_internal_change("tag_email", taint)
@@ -296,7 +296,7 @@ def test_a_send_never_loosens_when_the_evidence_of_what_was_shown_worsens(
 @given(taints, taints, st.sampled_from(POLICIES))
 def test_taint_never_shrinks(taint: Taint, more: Taint, name: PolicyName) -> None:
     grown = taint.merge(more)
-    assert set(grown.addresses) >= set(taint.addresses) | set(more.addresses)
+    assert set(grown.named) >= set(taint.named) | set(more.named)
     assert grown.tier is not None
     assert taint.tier is not None
     assert grown.tier >= taint.tier

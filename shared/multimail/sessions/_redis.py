@@ -98,8 +98,8 @@ class RedisSessionStore:
             if more.worst is not None:
                 assessment = f"{more.worst.label.value} {more.worst.standing.value}"
                 pipe.sadd(self._connection.key("taint", session), assessment)
-            if more.addresses:
-                tiers = {address: int(tier) for address, tier in more.addresses.items()}
+            if more.named:
+                tiers = {address: int(tier) for address, tier in more.named.items()}
                 pipe.zadd(self._connection.key("named", session), tiers, lt=True)
             pipe.execute()
 

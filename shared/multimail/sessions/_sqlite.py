@@ -106,7 +106,7 @@ class SqliteSessionStore:
             db.executemany(
                 "INSERT INTO named VALUES (?, ?, ?) ON CONFLICT (session, address)"
                 " DO UPDATE SET tier = min(tier, excluded.tier)",
-                [(session, address, int(tier)) for address, tier in more.addresses.items()],
+                [(session, address, int(tier)) for address, tier in more.named.items()],
             )
 
     def declare(self, session: str, addresses: Iterable[str]) -> None:

@@ -125,7 +125,7 @@ class MemorySessionStore:
         with self._lock:
             state = self._sessions[session]
             merged = Taint(state.worst, self._named.get(session, {})).merge(more)
-            state.worst, self._named[session] = merged.worst, merged.addresses
+            state.worst, self._named[session] = merged.worst, merged.named
             self._named.move_to_end(session)
             while len(self._named) > _MAX_SESSIONS_WITH_ADDRESSES:
                 self._named.popitem(last=False)

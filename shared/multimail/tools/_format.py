@@ -79,10 +79,12 @@ def format_row(message: EmailSummary, assessment: Assessment, treatment: Treatme
     other = one_line(extract_address(message.sender), 100)
     if message.direction == "outbound":
         other = "to " + one_line(", ".join(message.to), 100)
+    subject = format_subject(message, treatment, 120)
+    is_hidden = not (message.sender or message.to or message.subject)
     return (
         f"{one_line(message.id, 64)} | {one_line(message.status, 40)}"
         f" | {format_time(message.received_at)} | {label}{clip}\n"
-        f"  {other}: {format_subject(message, treatment, 120)}"
+        f"  {'not shown: read_email opens it' if is_hidden else f'{other}: {subject}'}"
     )
 
 
@@ -290,6 +292,7 @@ def _list_fields(message: Email, treatment: Treatment) -> list[tuple[str, list[s
         ),
         ("Subject", [format_subject(message, treatment, 2000)]),
         ("Attachments", files),
+        ("Tags", [one_line(f"{name}={value}", 300) for name, value in message.tags.items()]),
     ]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -25,8 +26,18 @@ from ..trust import (
     TrustPolicy,
 )
 from ..trust.addresses import find_addresses, normalize_address, normalize_addresses, strip_tag
-from ..trust.labels import Label, Standing
+from ..trust.labels import Label, Standing, Tier
+from ..trust.payment import find_payment_details
+from ..trust.provenance import (
+    build_names,
+    get_organisation,
+    get_signed_fields,
+    list_names,
+    name_message,
+    name_payment,
+)
 from ..trust.taint import merge_all
+from ._conversation import get_process_conversation
 
 log = logging.getLogger("multimail.guard")
 
@@ -39,6 +50,9 @@ _CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
 _MAX_LOOKUPS = 10
 _CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
 _CANNOT_WAIT = "it cannot wait for a human"
+_OPENED_EARLIER = (
+    "it may have been opened earlier in this process: give each job its own conversation"
+)
 _CAPS = {
     "session": "this conversation has sent as many messages as it may",
     "thread": "this thread has as many messages within 24 hours as it may",
@@ -89,6 +103,10 @@ class Guard:
         known = self.store.known(self._scope(message.mailbox_id), (sender,))
         return self.policy.assess(message.authentication, message.sender, known)
 
+    def assess_content(self, message: EmailSummary) -> Assessment:
+        """Return how far the words of a message are believed: a reply repeats what it answers."""
+        return self.assess(message)
+
     def mark_shown(self, message: EmailSummary, *texts: str) -> Assessment:
         """Record that a message is being shown, and return its assessment.
 
@@ -101,26 +119,59 @@ class Guard:
             # A human approved every word and recipient of it.
             self.store.add_known(self._scope(message.mailbox_id), _get_envelope(message))
             return assessment
-        self._add_taint(_build_taint(message, assessment, *texts))
+        if message.subject or message.sender or any(texts):
+            names = self._list_names(message, assessment, *texts)
+            self._add_taint(Taint.from_assessment(assessment, names))
         return assessment
+
+    def _list_names(
+        self, message: EmailSummary, assessment: Assessment, *texts: str
+    ) -> frozenset[str]:
+        """Return what is shown of a message names and proves."""
+        names = find_addresses(message.subject, message.sender, *texts) | _get_envelope(message)
+        if message.direction != "outbound":
+            names |= {name_payment(one) for one in find_payment_details(message.subject, *texts)}
+            names |= {
+                *build_names(
+                    assessment.label,
+                    message.sender,
+                    message.authentication,
+                    _list_unsigned(message),
+                    self.policy.public_providers,
+                )
+            }
+        return names | {name_message(message.id)} if isinstance(message, Email) else names
 
     def mark_rows_shown(self, rows: Iterable[tuple[EmailSummary, Assessment]]) -> None:
         """Record that rows of a listing are being shown, in one write to the store.
 
         Args:
-            rows: Each message with its assessment.
+            rows: Each message with its assessment; not those whose row shows no word of it.
         """
-        addresses: defaultdict[tuple[Label, Standing], set[str]] = defaultdict(set)
+        named: defaultdict[tuple[Label, Standing], set[str]] = defaultdict(set)
         for message, assessment in rows:
             if message.subject or message.sender:
                 key = (assessment.label, assessment.standing)
-                addresses[key] |= _get_named_addresses(message)
+                named[key] |= self._list_names(message, assessment)
         self._add_taint(
             merge_all(
-                Taint.from_assessment(Assessment(label, standing=standing), named)
-                for (label, standing), named in addresses.items()
+                Taint.from_assessment(Assessment(label, standing=standing), names)
+                for (label, standing), names in named.items()
             )
         )
+
+    def hides_row(self, assessment: Assessment, mailbox: Mailbox | None) -> bool:
+        """Return whether a listing's row may show no word of a message's sender.
+
+        Where nothing waits for a human by itself, a row of unproven mail would taint every
+        conversation that lists the inbox.
+
+        Args:
+            assessment: Of the message.
+            mailbox: The mailbox that lists it; None if it is unknown.
+        """
+        holds = mailbox is not None and mailbox.holds_sends
+        return self.policy.name != "off" and not holds and assessment.tier >= Tier.UNPROVEN
 
     def mark_indexed_shown(self, assessment: Assessment, *texts: str) -> None:
         """Record that text of a message is being shown which app code kept, such as an index.
@@ -129,7 +180,9 @@ class Guard:
             assessment: Of the message, when it was kept.
             texts: What is shown of it, its header included.
         """
-        taint = Taint.from_assessment(assessment, find_addresses(*texts))
+        names = find_addresses(*texts)
+        names |= {name_payment(one) for one in find_payment_details(*texts)}
+        taint = Taint.from_assessment(assessment, names)
         self.store.merge_taint(self.session_id, taint)
 
     def refresh_known(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
@@ -138,25 +191,37 @@ class Guard:
         if message.direction != "outbound" and not self.store.known(scope, (sender,)):
             yield from self._look_up_held(scope, {sender})
 
-    def on_send(self, recipients: Sequence[str], mailbox: Mailbox) -> Decide:
+    def on_send(self, recipients: Sequence[str], mailbox: Mailbox, *texts: str) -> Decide:
         """Decide on a new message; pass the decision to `finalize`.
 
         Args:
             recipients: All of its recipients.
             mailbox: The mailbox that sends.
+            texts: Its subject and its text.
         """
-        taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id))
-        return self.policy.on_send(recipients, taint, allowed)
+        payments = find_payment_details(*texts)
+        names = map(name_payment, payments)
+        taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id), *names)
+        return self._explain(self.policy.on_send(recipients, taint, allowed, payments))
 
-    def on_reply(self, original: Email, recipients: Sequence[str], mailbox: Mailbox) -> Decide:
+    def on_reply(
+        self, original: Email, recipients: Sequence[str], mailbox: Mailbox, text: str = ""
+    ) -> Decide:
         """Decide on a reply; pass the decision to `finalize`.
 
         Args:
             original: The message that is answered.
             recipients: All recipients of the reply.
             mailbox: The mailbox that sends.
+            text: The reply's text.
         """
-        taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id))
+        payments = find_payment_details(text) - find_payment_details(original.markdown)
+        names = map(name_payment, payments)
+        scope = self._scope(mailbox.id)
+        taint, allowed = yield from self._load_state(recipients, scope, *names)
+        allowed |= self.store.known(
+            f"{scope}|{original.thread_id}", normalize_addresses(recipients)
+        )
         assessment = self.assess(original)
         if assessment is OWN and original.status in LEFT_STATUSES:
             allowed |= _get_envelope(original)
@@ -168,11 +233,33 @@ class Guard:
             reply_to=tuple(original.reply_to) if inbound else (),
             recipients=tuple(recipients),
             auto_reply=_get_auto_reply(original, mailbox) if inbound else AutoReplyHeaders(),
+            organisation=self._get_organisation(original, assessment),
+            signed=_list_signed(original),
+            payments=payments,
         )
-        return self.policy.on_reply(facts, taint, allowed | {normalize_address(mailbox.address)})
+        allowed |= {normalize_address(mailbox.address)}
+        return self._explain(self.policy.on_reply(facts, taint, allowed))
+
+    def _get_organisation(self, message: Email, assessment: Assessment) -> str:
+        if assessment.label is not Label.AUTHENTICATED:
+            return ""
+        return get_organisation(message.authentication, self.policy.public_providers)
+
+    def _explain(self, decision: GuardDecision) -> GuardDecision:
+        """Say where the mail may come from of which a conversation without an id was shown."""
+        if decision.action is Action.ALLOW or self.session_id != get_process_conversation():
+            return decision
+        if not any(code.startswith("tainted_") for code in decision.codes):
+            return decision
+        return replace(decision, reasons=(*decision.reasons, _OPENED_EARLIER))
 
     def finalize(
-        self, decision: GuardDecision, mailbox: Mailbox, key: str, thread: str | None = None
+        self,
+        decision: GuardDecision,
+        mailbox: Mailbox,
+        key: str,
+        recipients: Sequence[str],
+        thread: str | None = None,
     ) -> GuardDecision:
         """Apply the mailbox's capabilities to a decision on a send, count it and emit it.
 
@@ -180,8 +267,10 @@ class Guard:
             decision: Of `on_send` or `on_reply`.
             mailbox: The mailbox in its current state; what it cannot hold is refused.
             key: The idempotency key of the send: a repeat is not counted again.
+            recipients: All of its recipients.
             thread: The thread of a reply.
         """
+        decision = self._count_free(decision, mailbox, key, recipients)
         if decision.action is Action.HOLD and not can_hold(mailbox):
             decision = decision.as_refusal("cannot_hold", _CANNOT_HOLD)
         thread_key = f"{self.api}|{thread}" if thread else ""
@@ -192,10 +281,15 @@ class Guard:
         taint, allowed = yield from self._load_state([address], self._scope(None))
         return self._emit(_refuse_hold(self.policy.on_add_contact(address, taint, allowed)))
 
-    def on_internal_change(self, operation: str) -> GuardDecision:
-        """Decide on a change that reaches no other person; a hold becomes a refusal."""
+    def on_cancel(self) -> GuardDecision:
+        """Decide on the withdrawal of a message; a hold becomes a refusal."""
         taint = self.store.taint(self.session_id)
-        return self._emit(_refuse_hold(self.policy.on_internal_change(operation, taint)))
+        return self._emit(_refuse_hold(self._explain(self.policy.on_cancel(taint))))
+
+    def on_tag(self, email_id: str, tags: Mapping[str, str]) -> GuardDecision:
+        """Decide on tags of a message; a hold becomes a refusal."""
+        taint = self.store.taint(self.session_id, (name_message(email_id),))
+        return self._emit(_refuse_hold(self._explain(self.policy.on_tag(email_id, tags, taint))))
 
     def on_attachment(self, message: Email) -> GuardDecision:
         """Decide whether to show an attachment of a message; only a refusal is emitted."""
@@ -224,11 +318,12 @@ class Guard:
         return f"{self.api}|{mailbox_id or self.pinned}".casefold()
 
     def _load_state(
-        self, recipients: Iterable[str], scope: str
+        self, recipients: Iterable[str], scope: str, *names: str
     ) -> Generator[Call[Any] | Pause, Any, tuple[Taint, frozenset[str]]]:
         """Return the taint and the allowed ones of the recipients; ask the API where needed."""
         wanted = normalize_addresses(recipients)
-        taint = self.store.taint(self.session_id, wanted)
+        about = {name for address in wanted for name in list_names(address)}
+        taint = self.store.taint(self.session_id, {*about, *names})
         allowed = self.declared | self.store.declared(self.declared_key)
         allowed |= self.store.known(scope, wanted)
         unknown = {address for address in wanted - allowed if address not in self.policy.listed}
@@ -251,6 +346,27 @@ class Guard:
                 self.store.add_known(scope, _get_envelope(message))
             if message.approved_at is not None or message.status in _CLOSED_STATUSES:
                 self.store.remove_held(scope, email_id)
+
+    def _count_free(
+        self, decision: GuardDecision, mailbox: Mailbox, key: str, recipients: Iterable[str]
+    ) -> GuardDecision:
+        """Count mail that leaves without a human for each address; hold what is over the cap.
+
+        A robot that answers every mail with a new thread would otherwise be answered for ever.
+        """
+        if decision.action is not Action.ALLOW or mailbox.holds_sends or self.policy.name == "off":
+            return decision
+        for recipient in {strip_tag(one) for one in recipients if one not in self.policy.listed}:
+            name = f"{self.api}|to:{recipient}"
+            token = SendToken(name, name, key)
+            if self.store.count_send(token, sys.maxsize, self.policy.free_per_address):
+                return replace(
+                    decision,
+                    action=Action.HOLD,
+                    reasons=("this address got as much mail today as leaves without a human",),
+                    codes=("cap_per_address",),
+                )
+        return decision
 
     def _count_send(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
         """Count a send against the caps; return a refusal where one is reached."""
@@ -298,16 +414,21 @@ def _refuse_hold(decision: GuardDecision) -> GuardDecision:
     return decision.as_refusal("cannot_wait", _CANNOT_WAIT) if held else decision
 
 
-def _build_taint(message: EmailSummary, assessment: Assessment, *texts: str) -> Taint:
-    """Return the taint of what is shown of a message: its header, and texts of it."""
-    if not (message.subject or message.sender or any(texts)):
-        return UNTAINTED  # a message that awaits a reviewer is a row without any of its content
-    return Taint.from_assessment(assessment, _get_named_addresses(message, *texts))
+def _list_signed(message: Email) -> frozenset[str]:
+    """Return the addresses of a message's fields that an aligned signature covers."""
+    signed = get_signed_fields(message.authentication)
+    fields = {"to": message.to, "cc": message.cc, "reply-to": message.reply_to}
+    listed = [one for name, addresses in fields.items() if name in signed for one in addresses]
+    return normalize_addresses([*listed, message.sender])
 
 
-def _get_named_addresses(message: EmailSummary, *texts: str) -> frozenset[str]:
-    """Return the addresses in a message's header and in texts of it, normalized."""
-    return find_addresses(message.subject, message.sender, *texts) | _get_envelope(message)
+def _list_unsigned(message: EmailSummary) -> list[str]:
+    """Return the addresses of a message's fields that no aligned signature covers."""
+    signed = get_signed_fields(message.authentication)
+    fields = {"to": message.to}
+    if isinstance(message, Email):
+        fields |= {"cc": message.cc, "reply-to": message.reply_to}
+    return [one for name, addresses in fields.items() if name not in signed for one in addresses]
 
 
 def _get_envelope(message: EmailSummary) -> frozenset[str]:

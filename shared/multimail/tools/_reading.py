@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 from .. import endpoints as api
 from ..endpoints import list_held_sends
 from ..errors import WaitTimeoutError
-from ..models import Email, EmailSummary, Page, PendingEmail
+from ..models import Email, EmailSummary, Mailbox, Page, PendingEmail
 from ..trust import Action, Assessment, Treatment
 from ..trust.text import Fence, clean, one_line
 from . import schemas
@@ -83,10 +83,11 @@ def list_mailboxes(args: schemas.ListMailboxes, context: ToolContext) -> ToolRun
 
 def check_inbox(args: schemas.CheckInbox, context: ToolContext) -> ToolRun:
     """List mail, newest first; rows that do not fit are left to the next page."""
-    page = yield from _fetch_inbox(args, context, args.limit or 20)
+    mailbox = yield from context.mailbox(args.mailbox)
+    page = yield from _fetch_inbox(args, mailbox, args.limit or 20)
     if not page.items:
         return ToolResult("No mail matches.", {"emails": [], "cursor": None})
-    assessed = _assess_all(page, context)
+    assessed = assess_rows(page, mailbox, context)
     rows = _format_rows(assessed, context)
     longest_tail = _format_cursor("c" * max(200, len(page.cursor or "")))
     room = room_for_rows(_format_inbox_head(rows), longest_tail, context.max_chars)
@@ -95,8 +96,8 @@ def check_inbox(args: schemas.CheckInbox, context: ToolContext) -> ToolRun:
         if fits >= len(rows):
             break
         # The next page has to begin after the last row shown, so the API is asked for fewer.
-        page = yield from _fetch_inbox(args, context, fits)
-        assessed = _assess_all(page, context)
+        page = yield from _fetch_inbox(args, mailbox, fits)
+        assessed = assess_rows(page, mailbox, context)
         rows = _format_rows(assessed, context)
     fits = max(1, count_fitting(rows, room))
     cursor, tail = page.cursor, _format_cursor(page.cursor)
@@ -108,10 +109,30 @@ def check_inbox(args: schemas.CheckInbox, context: ToolContext) -> ToolRun:
     return ToolResult(text, {"emails": facts, "cursor": cursor})
 
 
-def _assess_all(
-    messages: Iterable[EmailSummary], context: ToolContext
+def assess_rows(
+    messages: Iterable[EmailSummary], mailbox: Mailbox | None, context: ToolContext
 ) -> list[tuple[EmailSummary, Assessment]]:
-    return [(message, context.guard.assess(message)) for message in messages]
+    """Return the messages of a listing with their assessments.
+
+    A message of which a row may show nothing has no sender, no recipient and no subject.
+
+    Args:
+        messages: The messages.
+        mailbox: The mailbox that lists them; None for several.
+        context: Of the tool call.
+    """
+    assessed = [(message, context.guard.assess_content(message)) for message in messages]
+    return [
+        (
+            _hide_row(message) if context.guard.hides_row(assessment, mailbox) else message,
+            assessment,
+        )
+        for message, assessment in assessed
+    ]
+
+
+def _hide_row(message: EmailSummary) -> EmailSummary:
+    return message.model_copy(update={"sender": "", "to": [], "subject": ""})
 
 
 def _format_rows(
@@ -125,9 +146,8 @@ def _format_rows(
 
 
 def _fetch_inbox(
-    args: schemas.CheckInbox, context: ToolContext, limit: int
+    args: schemas.CheckInbox, mailbox: Mailbox, limit: int
 ) -> Steps[Page[EmailSummary]]:
-    mailbox = yield from context.mailbox(args.mailbox)
     return (
         yield from api.check_inbox(
             mailbox.id,
@@ -249,9 +269,6 @@ def _list_state_lines(message: Email, max_chars: int) -> list[str]:
     status = one_line(message.status, 40)
     state = f"{direction}, {status}, {format_time(message.received_at)}."
     lines = [f"Email {one_line(message.id, 64)}, {state}"]
-    if message.tags:
-        tags = ", ".join(f"{name}={value}" for name, value in message.tags.items())
-        lines.append(f"Tags: {one_line(tags, min(300, max_chars))}.")
     if message.decision_reason:
         reason = one_line(message.decision_reason, min(500, max_chars))
         lines.append(f"The reviewer said: {reason}")
@@ -282,10 +299,11 @@ def wait_for_email(args: schemas.WaitForEmail, context: ToolContext) -> ToolRun:
         return ToolResult.failure(
             ToolError("timeout", error.message, True, "Call again to go on waiting.")
         )
-    rows = _format_rows(_assess_all([message], context), context)
+    assessed = assess_rows([message], mailbox, context)
+    rows = _format_rows(assessed, context)
     text = format_listing("It came: id | status | received | sender label.", rows, "")
-    facts = _build_row_facts(message, context.guard.mark_shown(message))
-    return ToolResult(text, {"email": facts})
+    context.guard.mark_rows_shown(assessed)
+    return ToolResult(text, {"email": _build_row_facts(*assessed[0])})
 
 
 def download_attachment(args: schemas.DownloadAttachment, context: ToolContext) -> ToolRun:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import weakref
 from collections import OrderedDict
@@ -24,6 +23,7 @@ from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
 from ..trust.addresses import normalize_addresses
+from ._conversation import get_conversation, get_process_conversation
 from ._guard import Guard, Observer
 from ._spec import UNKNOWN_OUTCOME, Steps, ToolArgs, ToolError, ToolResult, ToolSpec
 
@@ -157,7 +157,8 @@ class ToolSession:
             toolkits in it share.
         on_decision: Is called with every `GuardDecision`, in the thread of the tool call.
         max_chars: The most characters of a result's text, at least 1,000.
-        session: The id of conversations for which the framework passes none; default a new one.
+        session: The conversation of calls for which the framework passes none; default one that
+            all toolkits of this process share.
         timeout: Seconds for each request.
         retry: How often and how long to retry a request.
         client: A client to use; the caller closes it.
@@ -193,7 +194,7 @@ class ToolSession:
         self._client: MultiMail | None = None
         self._by_loop: weakref.WeakKeyDictionary[Any, AsyncMultiMail] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._session_id = session or f"toolkit-{secrets.token_hex(8)}"
+        self._session_id = session
         pinned = mailbox or self._config.mailbox
         guard = Guard(
             policy=trust_policy,
@@ -202,7 +203,7 @@ class ToolSession:
             pinned=pinned or "",
             observer=on_decision,
         )
-        self._context = ToolContext(self._session_id, guard, max_chars, pinned)
+        self._context = ToolContext(session or "", guard, max_chars, pinned)
         if trust_policy.name == "off":
             log.warning("The trust policy is off: forged mail is not detected.")
 
@@ -242,7 +243,10 @@ class ToolSession:
         Args:
             session_id: The conversation; default the session's own.
         """
-        return replace(self._context.guard, session_id=session_id or self._session_id)
+        conversation = (
+            get_conversation() or session_id or self._session_id or get_process_conversation()
+        )
+        return replace(self._context.guard, session_id=conversation)
 
     def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None

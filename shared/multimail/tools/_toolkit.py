@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 import httpx
@@ -17,6 +17,7 @@ from .._client import AsyncMultiMail, MultiMail
 from ..errors import ConfigurationError
 from ..sessions import SessionStore
 from ..trust import PolicyName, TrustPolicy
+from ._conversation import conversation
 from ._guard import Observer
 from ._session import DEFAULT_MAX_CHARS, MIN_CHARS, ToolSession
 from ._spec import ToolError, ToolResult, ToolSpec
@@ -66,7 +67,8 @@ class ToolkitBase(Generic[NativeTool]):
         include: Only these tools, by name.
         exclude: All but these tools, by name.
         max_chars: The most characters of any result's text, at least `min_chars` (1,000).
-        session: The id of conversations for which the framework passes none; default a new one.
+        session: The conversation of calls for which the framework passes none; default one that
+            all toolkits of this process share.
         timeout: Seconds for each request.
         retry: How often and how long to retry a request.
         client: A client to use; the caller closes it.
@@ -114,11 +116,9 @@ class ToolkitBase(Generic[NativeTool]):
 
         Args:
             session_id: The conversation that they serve. By default it is the framework's own
-                where that passes its id to tools; otherwise each call of this method starts a
-                new conversation, so call it once for each agent.
+                where that passes its id to tools, else that of `conversation`, else one that all
+                toolkits of this process share.
         """
-        if session_id is None and not self.passes_session_id:
-            session_id = f"agent-{secrets.token_hex(8)}"
         return [self._build_tool(spec, session_id) for spec in self.specs]
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> NativeTool:
@@ -189,6 +189,17 @@ class ToolkitBase(Generic[NativeTool]):
             session_id: The conversation, by the framework's own id; default all of this toolkit's.
         """
         self.session.declare_recipients(addresses, session_id=session_id)
+
+    def conversation(self, session_id: str) -> AbstractContextManager[None]:
+        """Return a context manager in which all tool calls belong to one conversation.
+
+        Jobs of one process that have nothing to do with each other need one each, or what one of
+        them read holds the mail of the next.
+
+        Args:
+            session_id: The conversation, unique among everything that shares a session store.
+        """
+        return conversation(session_id)
 
     def reset(self, session_id: str | None = None) -> None:
         """Forget a conversation's taint; call it when the model's context is cleared too.

@@ -12,7 +12,7 @@ from ..endpoints._arguments import format_datetime, parse_addresses, parse_recip
 from ..models import Contact, Email, Mailbox, SendResult
 from ..trust import Action, GuardDecision
 from ..trust.addresses import strip_tag
-from ..trust.text import one_line
+from ..trust.text import Fence, one_line
 from . import schemas
 from ._format import format_time, redact_domains
 from ._session import ToolContext
@@ -53,9 +53,9 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
         *(fold_addresses(to), fold_addresses(cc), fold_addresses(bcc)),
         *(args.subject, args.body, send_at),
     )
-    decision = yield from context.guard.on_send([*to, *cc, *bcc], mailbox)
+    decision = yield from context.guard.on_send([*to, *cc, *bcc], mailbox, args.subject, args.body)
     mailbox = yield from _refresh_mailbox(decision, mailbox, context)
-    decision = context.guard.finalize(decision, mailbox, key)
+    decision = context.guard.finalize(decision, mailbox, key, [*to, *cc, *bcc])
     if decision.action is Action.REFUSE:
         return build_refusal("The message was not sent", decision)
     sent = yield from api.send_email(
@@ -85,9 +85,10 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
         *(context.session_id, mailbox.id, "reply_email", original.id, args.body),
         *(fold_addresses(cc), fold_addresses(bcc), bool(args.reply_all)),
     )
-    decision = yield from context.guard.on_reply(original, reached, mailbox)
+    context.guard.mark_shown(original, "")
+    decision = yield from context.guard.on_reply(original, reached, mailbox, args.body)
     mailbox = yield from _refresh_mailbox(decision, mailbox, context)
-    decision = context.guard.finalize(decision, mailbox, key, original.thread_id)
+    decision = context.guard.finalize(decision, mailbox, key, reached, original.thread_id)
     if decision.action is Action.REFUSE:
         return build_refusal(f"The reply to {one_line(original.id, 64)} was not sent", decision)
     sent = yield from api.reply_email(
@@ -192,26 +193,27 @@ def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:
 def _format_outcome(
     sent: SendResult, held: bool | None, to: Sequence[str], decision: GuardDecision
 ) -> str:
-    whom = one_line(", ".join(to), 300)
+    # The sender of the answered message chose its address.
+    whom = f"\nTo:\n{Fence.new().around(one_line(', '.join(to), 300))}"
     if sent.duplicate:
         return (
-            f"Already done: an equal message to {whom} was accepted before as {sent.id}"
-            f" ({sent.message_status or sent.status}). Nothing was sent now."
+            f"Already done: an equal message was accepted before as {sent.id}"
+            f" ({sent.message_status or sent.status}). Nothing was sent now.{whom}"
         )
     if held:
         expiry = f" Expires {format_time(sent.expires_at)}." if sent.expires_at else ""
         why = f" Why ({decision.code}): {_format_reasons(decision)}." if decision.reasons else ""
         return (
-            f"Held for approval: {sent.id} to {whom}. A human decides.{why}{expiry}"
-            " Do not send it again; cancel_message withdraws it."
+            f"Held for approval: {sent.id}. A human decides.{why}{expiry}"
+            f" Do not send it again; cancel_message withdraws it.{whom}"
         )
     at = f" It leaves at {format_time(sent.send_at)}." if sent.send_at else ""
-    return f"Accepted for sending: {sent.id} to {whom}.{at} Do not send it again."
+    return f"Accepted for sending: {sent.id}.{at} Do not send it again.{whom}"
 
 
 def cancel_message(args: schemas.CancelMessage, context: ToolContext) -> ToolRun:
     """Withdraw a message that has not left."""
-    decision = context.guard.on_internal_change("cancel_message")
+    decision = context.guard.on_cancel()
     if decision.action is not Action.ALLOW:
         return build_refusal(f"{one_line(args.email_id, 64)} was not withdrawn", decision)
     cancelled = yield from api.cancel_message(args.email_id, mailbox=context.pinned)
@@ -225,16 +227,15 @@ def cancel_message(args: schemas.CancelMessage, context: ToolContext) -> ToolRun
 
 def tag_email(args: schemas.TagEmail, context: ToolContext) -> ToolRun:
     """Add labels to a message."""
-    decision = context.guard.on_internal_change("tag_email")
-    if decision.action is not Action.ALLOW:
-        return build_refusal(f"{one_line(args.email_id, 64)} was not tagged", decision)
     pairs = (tag.partition("=") for tag in args.tags)
     new = {name.strip(): value.strip() or "true" for name, _, value in pairs if name.strip()}
-    tagged = yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned)
-    tags = ", ".join(f"{name}={value}" for name, value in tagged.tags.items())
+    decision = context.guard.on_tag(args.email_id, new)
+    if decision.action is not Action.ALLOW:
+        return build_refusal(f"{one_line(args.email_id, 64)} was not tagged", decision)
+    yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned)
     return ToolResult(
-        f"Tags of {args.email_id}: {one_line(tags, 600)}.",
-        {"id": args.email_id, "tags": tagged.tags},
+        f"{one_line(args.email_id, 64)} is tagged: {one_line(', '.join(args.tags), 300)}.",
+        {"id": args.email_id, "tags": new},
         decision,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,6 +12,9 @@ from ..errors import ConfigurationError
 from .addresses import AddressList, normalize_address, normalize_domain
 from .evidence import Authentication, parse_event
 from .labels import OWN, Assessment, Label, Standing, Tier, assess
+from .payment import fold_payment
+from .provenance import is_in_organisation, is_proven, name_message, name_payment
+from .providers import PUBLIC_PROVIDERS
 from .taint import Taint
 
 PolicyName: TypeAlias = Literal["strict", "standard", "off"]
@@ -50,7 +54,9 @@ class OperationKind(StrEnum):
     CHANGE = "change"
     """Any other change that reaches people: a send to an address that is allowed."""
     INTERNAL = "internal"
-    """What reaches no other person: a tag, the withdrawal of an own message."""
+    """A tag of one plain word on a message that the conversation opened; it reaches nobody."""
+    WITHDRAW = "withdraw"
+    """The withdrawal of an own message that has not left."""
 
 
 _ALLOW, _HOLD, _REFUSE = Action.ALLOW, Action.HOLD, Action.REFUSE
@@ -68,12 +74,14 @@ _ACTIONS: dict[PolicyName, dict[OperationKind, tuple[Action, Action, Action, Act
         OperationKind.INTRODUCE: (_HOLD, _HOLD, _HOLD, _REFUSE),
         OperationKind.CHANGE: (_ALLOW, _ALLOW, _HOLD, _HOLD),
         OperationKind.INTERNAL: (_ALLOW, _ALLOW, _ALLOW, _ALLOW),
+        OperationKind.WITHDRAW: (_ALLOW, _ALLOW, _REFUSE, _REFUSE),
     },
     "strict": {
         OperationKind.REPLY: (_ALLOW, _HOLD, _HOLD, _REFUSE),
         OperationKind.INTRODUCE: (_HOLD, _HOLD, _HOLD, _REFUSE),
         OperationKind.CHANGE: (_ALLOW, _HOLD, _HOLD, _HOLD),
-        OperationKind.INTERNAL: (_ALLOW, _HOLD, _HOLD, _HOLD),
+        OperationKind.INTERNAL: (_ALLOW, _ALLOW, _ALLOW, _ALLOW),
+        OperationKind.WITHDRAW: (_ALLOW, _HOLD, _REFUSE, _REFUSE),
     },
     "off": dict.fromkeys(OperationKind, (_ALLOW, _ALLOW, _ALLOW, _ALLOW)),
 }
@@ -241,6 +249,9 @@ class ReplyFacts:
         reply_to: Its Reply-To.
         recipients: Every recipient of the reply.
         auto_reply: What its header says of automatic replies.
+        organisation: The organisational domain that signed it; empty for none.
+        signed: Normalized addresses in fields that this signature covers.
+        payments: Payment details that the reply names and that the message does not.
     """
 
     message_id: str
@@ -249,6 +260,14 @@ class ReplyFacts:
     reply_to: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     auto_reply: AutoReplyHeaders = field(default_factory=AutoReplyHeaders)
+    organisation: str = ""
+    signed: frozenset[str] = frozenset()
+    payments: frozenset[str] = frozenset()
+
+    def is_vouched(self, address: str) -> bool:
+        """Return whether the sender's organisation vouches for an address of the header."""
+        is_colleague = is_in_organisation(address, self.organisation)
+        return is_colleague and normalize_address(address) in self.signed
 
     @property
     def other_recipients(self) -> list[str]:
@@ -269,6 +288,13 @@ class TrustPolicy:
         arc_sealers: Domains whose ARC seal saves a forwarded message from `failed`.
         sends_per_session: The most messages that one conversation may send.
         sends_per_thread: The most messages that may be sent in one thread within 24 hours.
+        free_per_address: The most messages to one address within 24 hours that no human decides
+            on; tags (`ann+x@`) are ignored.
+        contact_forms: Addresses and domains of the operator's contact forms: Reply-To of their mail
+            is the customer, whose address anybody could have typed.
+        listed_payments: Accounts and cards that outgoing mail may name whatever mail said.
+        public_providers: Domains at which anybody can have an address; `PUBLIC_PROVIDERS` and
+            more.
 
     Raises:
         ConfigurationError: An invalid name, entry or number.
@@ -277,8 +303,12 @@ class TrustPolicy:
     __slots__ = (
         "accept_unaligned_dkim",
         "arc_sealers",
+        "contact_forms",
+        "free_per_address",
         "listed",
+        "listed_payments",
         "name",
+        "public_providers",
         "sends_per_session",
         "sends_per_thread",
     )
@@ -292,6 +322,10 @@ class TrustPolicy:
         arc_sealers: Iterable[str] = (),
         sends_per_session: int = 50,
         sends_per_thread: int = 20,
+        free_per_address: int = 20,
+        contact_forms: Iterable[str] = (),
+        listed_payments: Iterable[str] = (),
+        public_providers: Iterable[str] = PUBLIC_PROVIDERS,
     ) -> None:
         if name not in ("strict", "standard", "off"):
             raise ConfigurationError(f"policy {name!r} must be strict, standard or off.")
@@ -303,6 +337,10 @@ class TrustPolicy:
         self.arc_sealers = frozenset(map(normalize_domain, arc_sealers))
         self.sends_per_session = sends_per_session
         self.sends_per_thread = sends_per_thread
+        self.free_per_address = free_per_address
+        self.contact_forms = AddressList(contact_forms)
+        self.listed_payments = frozenset(listed_payments)
+        self.public_providers = frozenset(map(normalize_domain, public_providers))
 
     def __repr__(self) -> str:
         return f"TrustPolicy({self.name!r}, listed={list(self.listed.entries)!r})"
@@ -366,14 +404,17 @@ class TrustPolicy:
                 *self._reply_findings(facts),
                 *facts.auto_reply.findings(),
                 *self._worse_taint(facts, taint),
-                *self._new_recipients(facts.other_recipients, merged, allowed),
+                *self._new_recipients(_list_unvouched(facts), merged, allowed),
+                *self._new_payments(facts.payments, taint, allowed),
             ]
         return decide("reply_email", facts.assessment, findings, self.name, facts.message_id)
 
     def _reply_findings(self, facts: ReplyFacts) -> Iterator[Finding]:
         action = get_action(self.name, OperationKind.REPLY, facts.assessment.tier)
         yield Finding(action, *_explain_distrust(facts.assessment))
-        if {normalize_address(one) for one in facts.reply_to} - {normalize_address(facts.sender)}:
+        sender = normalize_address(facts.sender)
+        others = (one for one in facts.reply_to if normalize_address(one) != sender)
+        if not all(facts.is_vouched(one) or self._is_form(facts.sender) for one in others):
             yield Finding(Action.HOLD, "reply_to_differs", "Reply-To is not the address in From")
 
     def _worse_taint(self, facts: ReplyFacts, taint: Taint) -> Iterator[Finding]:
@@ -388,8 +429,15 @@ class TrustPolicy:
         action = get_action(self.name, kind, worst.tier)
         return Finding(action, code, f"the conversation was shown {mail}")
 
+    def _is_form(self, sender: str) -> bool:
+        return sender in self.contact_forms
+
     def on_send(
-        self, recipients: Iterable[str], taint: Taint, allowed: Collection[str] = ()
+        self,
+        recipients: Iterable[str],
+        taint: Taint,
+        allowed: Collection[str] = (),
+        payments: Collection[str] = (),
     ) -> GuardDecision:
         """Decide on a new message.
 
@@ -397,34 +445,67 @@ class TrustPolicy:
             recipients: All of its recipients: to, cc and bcc.
             taint: What the conversation was shown.
             allowed: As for `on_reply`.
+            payments: The payment details that it names.
         """
-        return self._on_change("send_email", OperationKind.CHANGE, taint, recipients, allowed)
+        findings: list[Finding] = []
+        if taint.worst is not None and self.name != "off":
+            others = (
+                one for one in recipients if not is_proven(normalize_address(one), taint.named)
+            )
+            findings = [
+                *self._new_recipients(others, taint, allowed),
+                self._taint_finding(OperationKind.CHANGE, taint.worst),
+                *self._new_payments(payments, taint, allowed),
+            ]
+        return decide("send_email", taint.worst or OWN, findings, self.name)
 
     def on_add_contact(
         self, address: str, taint: Taint, allowed: Collection[str] = ()
     ) -> GuardDecision:
         """Decide on a new contact, from which later conversations take the address."""
-        return self._on_change("add_contact", OperationKind.CHANGE, taint, (address,), allowed)
-
-    def on_internal_change(self, operation: str, taint: Taint) -> GuardDecision:
-        """Decide on a change that reaches no other person: `tag_email`, `cancel_message`."""
-        return self._on_change(operation, OperationKind.INTERNAL, taint, (), ())
-
-    def _on_change(
-        self,
-        operation: str,
-        kind: OperationKind,
-        taint: Taint,
-        addresses: Iterable[str],
-        allowed: Collection[str],
-    ) -> GuardDecision:
         findings: list[Finding] = []
         if taint.worst is not None and self.name != "off":
             findings = [
-                *self._new_recipients(addresses, taint, allowed),
-                self._taint_finding(kind, taint.worst),
+                *self._new_recipients((address,), taint, allowed),
+                self._taint_finding(OperationKind.CHANGE, taint.worst),
             ]
-        return decide(operation, taint.worst or OWN, findings, self.name)
+        return decide("add_contact", taint.worst or OWN, findings, self.name)
+
+    def on_cancel(self, taint: Taint) -> GuardDecision:
+        """Decide on the withdrawal of an own message."""
+        findings: list[Finding] = []
+        if taint.worst is not None:
+            findings = [self._taint_finding(OperationKind.WITHDRAW, taint.worst)]
+        return decide("cancel_message", taint.worst or OWN, findings, self.name)
+
+    def on_tag(self, email_id: str, tags: Mapping[str, str], taint: Taint) -> GuardDecision:
+        """Decide on tags of a message, which a later conversation will be shown.
+
+        Args:
+            email_id: The message.
+            tags: Names and values; a tag without a value has the value `true`.
+            taint: What the conversation was shown.
+        """
+        findings: list[Finding] = []
+        if taint.worst is not None and self.name != "off":
+            findings = [self._taint_finding(OperationKind.INTERNAL, taint.worst)]
+            if not all(map(is_plain_tag, tags.items())):
+                reason = "after mail of others only tags of one word (a-z, 0-9, _, -; 24) are set"
+                findings.append(Finding(Action.REFUSE, "tag_from_mail", reason))
+            if name_message(email_id) not in taint.named:
+                reason = "this conversation has not opened the message that it tags"
+                findings.append(Finding(Action.REFUSE, "other_message", reason))
+        return decide("tag_email", taint.worst or OWN, findings, self.name, email_id)
+
+    def _new_payments(
+        self, payments: Collection[str], taint: Taint, allowed: Collection[str]
+    ) -> Iterator[Finding]:
+        """Find payment details that mail of others supplied."""
+        known = {*map(fold_payment, self.listed_payments), *allowed}
+        supplied = [one for one in payments if name_payment(one) in taint.named]
+        if any(one not in known for one in supplied):
+            reason = "it names payment details that came from mail"
+            yield Finding(Action.HOLD, "payment_from_mail", reason)
 
     def _new_recipients(
         self, addresses: Iterable[str], taint: Taint, allowed: Collection[str]
@@ -437,7 +518,7 @@ class TrustPolicy:
             normalized = normalize_address(address)
             if normalized not in allowed and address not in self.listed:
                 # An address that was not seen may have been spelled out in words.
-                tier = taint.addresses.get(normalized, Tier.LISTED)
+                tier = taint.named.get(normalized, Tier.LISTED)
                 by_tier.setdefault(tier, set()).add(normalized)
         for tier, unexplained in by_tier.items():
             count = len(unexplained)
@@ -468,6 +549,19 @@ class TrustPolicy:
             reason = _explain_distrust(assessment, is_about_listing=False)
             findings = [Finding(actions.get(assessment.label, Action.HOLD), *reason)]
         return decide("admit", assessment, findings, self.name, parsed.message_id)
+
+
+def is_plain_tag(tag: tuple[str, str]) -> bool:
+    """Return whether a tag is one word that can carry no sentence."""
+    name, value = tag
+    return value == "true" and _PLAIN_TAG.fullmatch(name) is not None
+
+
+_PLAIN_TAG = re.compile(r"[a-z0-9_-]{1,24}")
+
+
+def _list_unvouched(facts: ReplyFacts) -> list[str]:
+    return [one for one in facts.other_recipients if not facts.is_vouched(one)]
 
 
 def _explain_distrust(assessment: Assessment, *, is_about_listing: bool = True) -> tuple[str, str]:

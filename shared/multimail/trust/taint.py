@@ -15,23 +15,23 @@ class Taint:
     Attributes:
         worst: The assessment of the least believable message that was shown, even in part; None
             while no message was.
-        addresses: Addresses that mail supplied, normalized, each with the best tier of the
-            messages that named it.
+        named: What mail named (`provenance`), each with the best tier of the messages that
+            named it.
     """
 
     worst: Assessment | None = None
-    addresses: Mapping[str, Tier] = field(default_factory=dict)
+    named: Mapping[str, Tier] = field(default_factory=dict)
 
     @classmethod
-    def from_assessment(cls, assessment: Assessment, addresses: Iterable[str] = ()) -> Taint:
+    def from_assessment(cls, assessment: Assessment, named: Iterable[str] = ()) -> Taint:
         """Return the taint of one message.
 
         Args:
             assessment: Of its sender.
-            addresses: The addresses that it names, normalized.
+            named: What it names, as keys of `named`.
         """
         plain = Assessment(assessment.label, standing=assessment.standing)
-        return cls(plain, dict.fromkeys(addresses, assessment.tier))
+        return cls(plain, dict.fromkeys(named, assessment.tier))
 
     @property
     def tier(self) -> Tier | None:
@@ -49,15 +49,15 @@ UNTAINTED = Taint()
 def merge_all(taints: Iterable[Taint]) -> Taint:
     """Return all of these taints as one; nothing of any is lost."""
     worst: Assessment | None = None
-    addresses: dict[str, Tier] = {}
+    named: dict[str, Tier] = {}
     for taint in taints:
         worst = _worse(worst, taint.worst)
-        if not addresses:
-            addresses.update(taint.addresses)
+        if not named:
+            named.update(taint.named)
             continue
-        for address, tier in taint.addresses.items():
-            addresses[address] = min(tier, addresses.get(address, tier))
-    return Taint(worst, addresses)
+        for name, tier in taint.named.items():
+            named[name] = min(tier, named.get(name, tier))
+    return Taint(worst, named)
 
 
 def _worse(first: Assessment | None, second: Assessment | None) -> Assessment | None:

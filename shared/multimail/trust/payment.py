@@ -1,0 +1,88 @@
+"""Payment details in text: where money is to be sent, in a form in which equal ones are equal.
+
+Numbers are recognised by their checksums, others by a word beside them that says what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from .text import clean
+
+_MAX_FOUND = 100
+# Groups of letters and digits, as people write them: "DE89 3704 0044 0532 0130 00".
+_IBAN = re.compile(
+    r"(?<![A-Z0-9])[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]){4,34}(?![A-Z0-9])", re.IGNORECASE
+)
+_CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])")
+_NAMED = re.compile(
+    r"\b(iban|account|acct|a/c|konto|kontonummer|compte|cuenta|conto|rekening|sort[ -]?code|"
+    r"routing|aba|bic|swift|blz|wallet|btc|bitcoin|eth|ethereum|usdt|paypal|zelle|venmo|pix|upi)\b"
+    r"[^\w\n]{0,3}(?:(?:no|number|nr|code|address|adresse|is|id|to)\b[^\w\n]{0,3}){0,3}"
+    r"((?=[A-Za-z0-9@._-]*\d)[A-Za-z0-9][A-Za-z0-9@._ -]{3,69})",
+    re.IGNORECASE,
+)
+_BIC = re.compile(
+    r"\b(?:bic|swift)(?:[ -]?code)?\W{1,3}([A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\b", re.IGNORECASE
+)
+_SEPARATORS = re.compile(r"[\s._-]+")
+_MIN_CHARS = 5
+
+
+def find_payment_details(*texts: str) -> frozenset[str]:
+    """Return the payment details that the texts name; at most 100 of each kind in each text.
+
+    An IBAN (ISO 13616) or a card number (ISO/IEC 7812) counts where its checksum is right; an
+    account, sort code, BIC or wallet where the word beside it says so.
+    """
+    return frozenset(detail for text in texts for detail in _iter_details(clean(text).text))
+
+
+def _iter_details(text: str) -> Iterator[str]:
+    for match in islice(_IBAN.finditer(text), _MAX_FOUND):
+        yield from _find_iban(fold_payment(match[0]))
+    for match in islice(_CARD.finditer(text), _MAX_FOUND):
+        if _is_card(number := fold_payment(match[0])):
+            yield number
+    for match in islice(_BIC.finditer(text), _MAX_FOUND):
+        yield fold_payment(match[1])
+    for match in islice(_NAMED.finditer(text), _MAX_FOUND):
+        if len(detail := fold_payment(_first_token(match[2]))) >= _MIN_CHARS:
+            yield detail
+
+
+def _find_iban(text: str) -> Iterator[str]:
+    """Yield the IBAN at the start of a text, which a word may follow."""
+    for end in range(len(text), 14, -1):
+        if _is_iban(text[:end]):
+            yield text[:end]
+            return
+
+
+def _is_iban(text: str) -> bool:
+    turned = text[4:] + text[:4]
+    return int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
+
+
+def _is_card(number: str) -> bool:
+    digits = [int(digit) for digit in reversed(number)]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]
+    return len(set(digits)) > 1 and (sum(digits[::2]) + sum(doubled)) % 10 == 0
+
+
+def _first_token(text: str) -> str:
+    """Return the number of a phrase: its first word, and the groups of digits that follow it."""
+    words = text.split()
+    kept = [words[0]]
+    for word in words[1:]:
+        if not any(character.isdigit() for character in word):
+            break
+        kept.append(word)
+    return "".join(kept)
+
+
+def fold_payment(text: str) -> str:
+    """Return a payment detail without blanks and hyphens, in upper case."""
+    return _SEPARATORS.sub("", text).upper()
