@@ -269,12 +269,16 @@ class Email(EmailSummary):
     list_id: str | None = None
     precedence: str | None = None
     content_hash: str | None = None
+    in_reply_to: str | None = None
+    """The Message-ID of the message that it answers."""
+    references: list[str] = Field(default_factory=list)
+    """The Message-IDs of its thread, oldest first."""
     removed: list[str] = Field(default_factory=list)
     """Descriptions of what the server removed from an HTML body: content hidden from readers."""
 
-    _more_lists = field_validator("cc", "bcc", "reply_to", "attachments", "removed", mode="before")(
-        as_list
-    )
+    _more_lists = field_validator(
+        "cc", "bcc", "reply_to", "attachments", "references", "removed", mode="before"
+    )(as_list)
     _bodies = field_validator("markdown", mode="before")(_as_text)
     _mappings = field_validator("tags", "metadata", mode="before")(_as_mapping)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.support.downloads import get_download_directory
 
 from multimail.trust.evidence import Authentication
 from multimail_server.mail.auth.authenticate import authenticate
@@ -16,6 +21,7 @@ from multimail_server.mail.signing import generate_key, generate_rsa_key, sign_d
 
 Key = tuple[bytes, str]
 Check = Callable[..., Authentication]
+_SCRIPTS = Path(__file__).with_name("second_opinions")
 
 
 def message(**changes: object) -> OutgoingMessage:
@@ -77,3 +83,26 @@ def check(key: Key, tmp_path: Path) -> Check:
 def rsa_key() -> Key:
     """An RSA key of 1,024 bits, the shortest that verifies."""
     return generate_rsa_key(1024)
+
+
+@pytest.fixture(scope="session")
+def node(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Any]:
+    """Run a script of `second_opinions` with its packages and return the JSON that it prints."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed, and the other parsers come from there")
+    home = get_download_directory(pytestconfig, tmp_path_factory, "second_opinions")
+    for file in _SCRIPTS.iterdir():
+        shutil.copy(file, home)
+    install = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
+    subprocess.run(install, cwd=home, check=True, timeout=300)
+
+    def run(script: str, *arguments: str, given: str = "") -> Any:
+        command = ["node", str(home / script), *arguments]
+        result = subprocess.run(
+            command, input=given, capture_output=True, text=True, check=True, timeout=300
+        )
+        return json.loads(result.stdout)
+
+    return run

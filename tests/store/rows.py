@@ -21,10 +21,12 @@ from multimail_server.store.records import (
     Key,
     Mailbox,
     Message,
+    MessageReference,
     Notification,
     OneTimeCode,
     OutboxRow,
     Purpose,
+    ReferenceKind,
     Revision,
     SignedHeaders,
     Suppression,
@@ -72,9 +74,9 @@ LINK = ApprovalLink("5ha", "msg_0001", "hash", "key_1", NOW, hours(1))
 
 def insert_owner(tx: Tx) -> None:
     """Insert what every message refers to: an account, a mailbox and a key."""
-    tx.put_account(ACCOUNT)
-    tx.put_mailbox(MAILBOX)
-    tx.put_key(KEY)
+    tx.put(ACCOUNT)
+    tx.put(MAILBOX)
+    tx.put(KEY)
 
 
 def message(number: int, **changes: Any) -> Message:
@@ -156,6 +158,13 @@ def delivery(number: int) -> TestDelivery:
                         ("a@example.com",), hours(number))  # fmt: skip
 
 
+def reference(number: int, rfc_id: str, kind: str = "parent", thread: str = "1") -> Any:
+    """Return what a Message-ID that no message has leads to."""
+    return MessageReference(
+        "mbx_1", rfc_id, ReferenceKind(kind), f"thr_{thread}", f"msg_{number:04}"
+    )
+
+
 def duplicate_key() -> Key:
     """Return another key with the same digest."""
     return replace(KEY, id="key_2")
@@ -174,20 +183,21 @@ def everything(tx: Tx) -> None:
     """Insert a row into every table. The dumps of `test_store_old_data` hold these."""
     tx.set_setting("name", WORDS)
     insert(tx, message(1), message(2, replies_to_id="msg_0001"))
+    tx.put(reference(1, "<0@example.com>"))
     tx.insert_attachment(attachment(1, 0), b"file")
     tx.set_tags("msg_0001", {"a": "b"})
-    tx.put_idempotency(idempotency("key", 1))
-    tx.put_outbox(outbox(2))
-    tx.insert_test_delivery(delivery(1))
-    tx.insert_revision(REVISION)
-    tx.put_approval_link(LINK)
-    tx.put_signed_headers(SignedHeaders("msg_0001", b"\x00head"))
-    tx.put_notification(NOTIFICATION)
-    tx.put_contact(contact(1, "a@example.com"))
-    tx.put_webhook(WEBHOOK)
+    tx.put(idempotency("key", 1))
+    tx.put(outbox(2))
+    tx.put(delivery(1))
+    tx.insert(REVISION)
+    tx.put(LINK)
+    tx.put(SignedHeaders("msg_0001", b"\x00head"))
+    tx.put(NOTIFICATION)
+    tx.put(contact(1, "a@example.com"))
+    tx.put(WEBHOOK)
     tx.insert_webhook_delivery(webhook_delivery(1, 1), b"body")
-    tx.add_audit(audit(1))
-    tx.put_code(CODE)
-    tx.put_domain(DOMAIN)
-    tx.put_suppression(SUPPRESSION)
+    tx.insert(audit(1))
+    tx.put(CODE)
+    tx.put(DOMAIN)
+    tx.put(SUPPRESSION)
     tx.add_approved_recipients("mbx_1", ["a@example.com"])

@@ -104,6 +104,22 @@ def test_a_data_file_of_an_earlier_commit(tmp_path: Path) -> None:
     assert describe_sqlite(old) == describe_sqlite(new)
 
 
+def test_an_old_reply_waits_for_its_original(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    reply = "UPDATE messages SET direction = 'inbound', in_reply_to = ? WHERE id = ?"
+    for original, references in (("<gone@x>", 1), ("<1@example.com>", 0)):
+        path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(read_dump("sqlite"))
+            connection.execute("UPDATE messages SET thread_id = 'thr_2' WHERE id = 'msg_0002'")
+            connection.execute(reply, (original, "msg_0002"))
+            connection.commit()
+        store = SqliteStore(path)
+        waiting = store.read(lambda tx: tx.message_references("mbx_1", ["<gone@x>", original]))  # noqa: B023
+        assert [row.thread_id for row in waiting.values()] == ["thr_2"] * references
+        store.close()
+
+
 @pytest.fixture
 def empty_database(postgres: Any) -> Iterator[str]:
     """The URL of a second database."""

@@ -146,10 +146,21 @@ async def test_quoted_history_is_left_out_and_can_be_had(box: Inbox, connect: Co
 
 
 async def test_a_mail_that_only_quotes_is_not_lost(box: Inbox, connect: Connect) -> None:
-    mail, tools = box.receive("> All of it is a quote."), connect(box)
+    mail = box.receive("> All of it is a quote.", In_Reply_To="<1@example.org>")
+    tools = connect(box)
     assert "left out" in (await tools("read_email", email_id=mail["id"])).text
     whole = await tools("read_email", email_id=mail["id"], include_quoted=True)
     assert whole.data["body"] == "> All of it is a quote."
+
+
+async def test_what_is_forwarded_or_pasted_is_shown(box: Inbox, connect: Connect) -> None:
+    tools = connect(box)
+    for subject, body in [
+        ("Fwd: Refund", "See below.\n\nFrom: Bob\nSent: Monday\nSubject: Refund\n\nMy money!"),
+        ("Log", "It stops:\n\n> error 404\n> not found"),
+    ]:
+        mail = box.receive(body, subject=subject)
+        assert (await tools("read_email", email_id=mail["id"])).data["body"] == body
 
 
 async def test_an_answer_between_the_lines_is_kept(box: Inbox, connect: Connect) -> None:

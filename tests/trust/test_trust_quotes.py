@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.scaling import is_linear
 
-from multimail.trust import text
-from multimail.trust.text import split_quoted
+from multimail.trust.quotes import is_forward_subject, is_reply_subject, split_quoted
 
-MARKED = [
-    ("Yes.\n\nOn Monday Ann wrote:\n> Can you?\n>> Sure?\n", "Yes."),
-    ("Ja\n\nAm Montag schrieb Ann <ann@example.com>:\n\n> Geht das?", "Ja"),
-    ("Yes.\n> Can you?\n\n", "Yes."),
-]
-KNOWN = [
-    ("Yes.\n\nOn Mon, Nov 2, 2026 at 10:00 Ann\n<ann@example.com> wrote:\n> Can you?", "Yes."),
-    ("Oui\n\nLe lun. 2 nov. 2026, Ann a écrit :\n> Possible ?", "Oui"),
-    ("Да.\nАнн написал(а):\n> Можно?", "Да."),  # noqa: RUF001 - Russian
-    ("Yes\n\n-----Original Message-----\nFrom: Ann\nSubject: x\n\nCan you?", "Yes"),
-    ("Yes\n________________________________\nFrom: Ann\nSent: Monday\n\nCan you?", "Yes"),
-    ("FYI\n---------- Forwarded message ---------\nFrom: Ann\n\nHello", "FYI"),
+REPLY = [
+    ("Yes.", "On Monday Ann wrote:\n> Can you?\n>> Sure?\n"),
+    ("Ja", "Am Montag schrieb Ann <ann@example.com>:\n\n> Geht das?"),
+    ("Yes.", "> Can you?\n\n"),
+    ("Yes.", "On Mon, Nov 2, 2026 at 10:00 Ann\n<ann@example.com> wrote:\n> Can you?"),
+    (
+        "Ja.",
+        "Am Mo., 2. Nov. 2026 um 10:00 schrieb\nAnn Example\n<ann@example.com>:\n\n> Ja?",
+    ),
+    ("Oui", "Le lun. 2 nov. 2026 à 10:00, Ann <ann@example.com> a\u00a0écrit\u00a0:\n> Possible ?"),
+    ("Sí.", "El lun, 2 nov 2026 a las 10:00, Ann (<ann@example.com>) escribió:\n> ¿Puede?"),
+    ("Sì.", "Il giorno lun 2 nov 2026 alle ore 10:00 Ann <ann@example.com> ha\nscritto:\n> Puoi?"),
+    ("Sim.", "Em seg., 2 de nov. de 2026 às 10:00, Ann <a@example.com> escreveu:\n> Pode?"),
+    ("Ja.", "Op ma 2 nov 2026 om 10:00 schreef Ann <ann@example.com>:\n> Kan dat?"),
+    ("Tak.", "pon., 2 lis 2026 o 10:00 Ann <ann@example.com> napisał(a):\n> Możesz?"),
+    ("Tak.", "W dniu 2.11.2026 o 10:00, Ann pisze:\n> Możesz?"),
+    ("Да.", "Анна написал(а):\n> Можно?"),  # noqa: RUF001 - Russian
+    ("Ja.", "Den mån 2 nov. 2026 kl 10:00 skrev Ann <ann@example.com>:\n> Kan du?"),
+    ("はい。", "2026年11月2日(月) 10:00 Ann <ann@example.com>:\n> できますか"),
+    ("はい。", "2026/11/02 10:00、Ann さんのメール:\n> できますか"),
+    ("好的", "Ann <ann@example.com> 于2026年11月2日周一 10:00写道\uff1a\n> 可以吗"),
+    ("네", "2026년 11월 2일 (월) 오전 10:00, Ann <ann@example.com>님이 작성:\n> 가능해요?"),
+    ("Yes", "-----Original Message-----\nFrom: Ann\nSubject: x\n\nCan you?"),
+    ("Ja", "-----Urspr\u00fcngliche Nachricht-----\nVon: Ann\nBetreff: x\n\nKannst du?"),
+    ("Yes", "________________________________\nFrom: Ann\nSent: Monday\nTo: Bob\nSubject: x\n\nHm"),
+    ("Yes", "**From:** Ann\n\n**Sent:** Monday\n\n**To:** Bob\n\n**Subject:** x\n\nHm"),
+    ("Ja", "Von: Ann\nGesendet: Montag\nAn: Bob\nBetreff: x\n\nHm"),
+    ("Oui", "De\u00a0: Ann\nEnvoyé\u00a0: lundi\nÀ\u00a0: Bob\nObjet\u00a0: x\n\nHm"),
+    ("Tak", "Od: Ann\nWysłano: poniedziałek\nDo: Bob\nTemat: x\n\nHm"),
+    ("はい", "差出人: Ann\n送信日時: 2026年11月2日\n宛先: Bob\n件名: x\n\nHm"),
 ]
 WHOLE = [
     "Hello\n\nBye",
@@ -31,17 +46,22 @@ WHOLE = [
     "On Monday Ann wrote:\n> Can you?\n\nYes I can.",
     "On Monday he wrote:\nthe following new text",
     "---------- Forwarded message ---------\nFrom: Ann\n\nHello",
+    "FYI\n---------- Forwarded message ---------\nFrom: Ann\nDate: x\nSubject: x\n\n> Hello",
+    "Siehe\n\nAnfang der weitergeleiteten Nachricht:\n\nVon: Ann\nBetreff: x\nDatum: y\n\nHi",
+    "FYI\n\n--- Copie ---\nDe: Ann\nObjet: x\nDate: y\n\nBonjour",
+    "From: Ann\nSent: Monday\nSubject: x\n\nHello",
+    "The installer says:\n\n> error 404\n> not found",
     "- one\n- two\n--\nAnn",
     "List:\n---\nmore",
+    "Trip:\nFrom: Rome\nTo: Oslo\nDate: May 1",
 ]
 
 
-@pytest.mark.parametrize(("body", "new"), [*MARKED, *KNOWN])
-def test_history_is_separated(body: str, new: str) -> None:
-    pytest.importorskip("quotequail")
-    written, history = split_quoted(body)
-    assert written == new
-    assert f"{written}\n{history}".split() == body.split()
+@pytest.mark.parametrize(("new", "history"), REPLY)
+@pytest.mark.parametrize("gap", ["\n\n", "\n"])
+def test_history_is_separated(new: str, history: str, gap: str) -> None:
+    written, quoted = split_quoted(f"{new}{gap}{history}")
+    assert (written, quoted.strip()) == (new, history.rstrip())
 
 
 @pytest.mark.parametrize("body", WHOLE)
@@ -49,16 +69,42 @@ def test_what_the_author_may_have_written_is_never_history(body: str) -> None:
     assert split_quoted(body) == (body, "")
 
 
-def test_marked_history_is_separated_without_the_library(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("body", "new"),
+    [
+        ("The build fails:\n> error 1", None),
+        ("It fails\n> error 1\nI tried x\n> error 2", None),
+        ("Yes\n\nFrom: Ann\nSent: Monday\nSubject: x\n\nHm", None),
+        ("Bob wrote:\n> hm", None),
+        ("Yes\n\nOn 2 Nov 2026, Ann wrote:\n> Can you?", "Yes"),
+        ("Yes\n\n> On 2 Nov 2026, at 10:00, Ann <a@example.com> wrote:\n>\n> Can you?", "Yes"),
+    ],
+)
+def test_mail_that_answers_nothing_has_history_only_below_a_sure_introduction(
+    body: str, new: str | None
 ) -> None:
-    text._load_quotequail.cache_clear()
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "quotequail", None)
-        for body, new in MARKED:
-            assert split_quoted(body)[0] == new
-        assert split_quoted(KNOWN[3][0]) == (KNOWN[3][0], "")
-    text._load_quotequail.cache_clear()
+    assert split_quoted(body, is_reply=False)[0] == (new or body)
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_forward", "is_reply"),
+    [
+        ("Fwd: x", True, False),
+        ("FW: Re: x", True, False),
+        ("WG: x", True, False),
+        ("TR : x", True, False),
+        ("[list] Fwd: x", True, False),
+        ("\u8f6c\u53d1\uff1ax", True, False),
+        ("Re: Fwd: x", False, True),
+        ("AW: x", False, True),
+        ("Re[2]: x", False, True),
+        ("\u56de\u590d: x", False, True),
+        ("Forward: march", False, False),
+        ("Reset", False, False),
+    ],
+)
+def test_subjects_of_forwards_and_replies(subject: str, is_forward: bool, is_reply: bool) -> None:
+    assert (is_forward_subject(subject), is_reply_subject(subject)) == (is_forward, is_reply)
 
 
 LINES = st.lists(
@@ -81,7 +127,19 @@ def test_no_line_is_lost_and_their_order_stays(lines: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["Am x schrieb ", "On a wrote:\n", ">\n", "> ", "--\n", "Am schrieb schrieb :--\n", "\n", "a "],
+    [
+        "Am x schrieb ",
+        "From: a\n",
+        "*From: a\nSubject: ",
+        "---- forwarded\n",
+        "On a wrote:\n",
+        ">\n",
+        "> ",
+        "--\n",
+        "Am schrieb schrieb :--\n",
+        "\n",
+        "a ",
+    ],
 )
 def test_the_time_grows_as_the_text_does(piece: str) -> None:
     assert is_linear(split_quoted, piece, 200_000)

@@ -12,8 +12,9 @@ from tests.support.scaling import is_linear
 from multimail.trust import Assessment, Label, Standing, Taint
 from multimail.trust.addresses import find_addresses, normalize_address
 from multimail.trust.links import _candidates
+from multimail.trust.quotes import split_quoted
 from multimail.trust.taint import merge_all
-from multimail.trust.text import clean, split_quoted
+from multimail.trust.text import clean
 
 ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|=/@]{1,64}@[^\s<>()\[\],;:\"'|=/@]{1,255}")
 LINE_BREAK = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.scaling import is_linear
 
-from multimail.trust.text import Fence, clean, datamark, one_line, split_quoted
+from multimail.trust.quotes import split_quoted
+from multimail.trust.text import Fence, clean, datamark, one_line
 
 
 @pytest.mark.parametrize(

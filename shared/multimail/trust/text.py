@@ -1,19 +1,11 @@
-"""Text from outside, prepared for a model: cleaned, split from its quotes, and marked as data.
-
-`quotequail` (extra `quotes`) recognizes the lines that introduce quoted history in several
-languages; without it only `>` lines and the most common introductions are recognized.
-"""
+"""Text from outside, prepared for a model: cleaned, and marked as data."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from typing import Protocol, cast
 
 _LINE_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _ASCII_CONTROL: dict[int, None] = dict.fromkeys([*range(9), *range(14, 32), 127])
@@ -29,12 +21,6 @@ _BLANK_RANGES = (
     ("\U000e0000", "\U000e0fff"),
 )
 _MAX_CACHED = 20_000
-_MAX_INTRODUCTIONS = 100
-_MAX_INTRODUCTION_CHARS = 300
-_QUOTE = re.compile(r"[ \t]*>")
-_ATTRIBUTION = re.compile(
-    r"^.{0,300}(?:wrote|schrieb|écrit|escribió)[^\n]{0,100}:[ \t]*$", re.MULTILINE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,82 +133,3 @@ class Fence:
     def width(self) -> int:
         """The number of characters that the marks take."""
         return len(self.around(""))
-
-
-def split_quoted(text: str) -> tuple[str, str]:
-    """Split a body into what its author wrote and the quoted history at its end.
-
-    History is a block of `>` lines, with at most an introduction above it, that only blank lines
-    follow; or, in a body without `>` lines, everything from a line such as
-    `-----Original Message-----`. Text below quoted lines is its author's, so it is never history;
-    nor is a body with nothing above such a line, which is a bare forward. Only the first 100
-    lines that could be such a line are tried.
-
-    Returns:
-        The new part and the history; the history is empty where there is none. Together they hold
-        every line of the text, in order.
-    """
-    if not any(mark in text for mark in (">", "--", "__")):
-        return text.rstrip(), ""
-    lines = text.rstrip().split("\n")
-    start = _find_marked(lines)
-    if start == len(lines):
-        start = _find_unmarked(lines)
-    return "\n".join(lines[:start]).rstrip(), "\n".join(lines[start:])
-
-
-def _find_marked(lines: Sequence[str]) -> int:
-    """Return where the `>` lines at the end begin, their introduction included."""
-    start = len(lines)
-    while start > 0 and (not lines[start - 1].strip() or _QUOTE.match(lines[start - 1])):
-        start -= 1
-    first = next((at for at in range(start, len(lines)) if lines[at].strip()), None)
-    if first is None:
-        return len(lines)
-    return start - _count_introduction_lines(lines, start)
-
-
-def _count_introduction_lines(lines: Sequence[str], end: int) -> int:
-    """Return how many of the lines before `end`, at most two, introduce what follows."""
-    for length in (1, 2):
-        if length <= end and _is_introduction(lines[end - length : end]):
-            return length
-    return int(end > 0 and _ATTRIBUTION.match(lines[end - 1]) is not None)
-
-
-def _find_unmarked(lines: Sequence[str]) -> int:
-    """Return where history without `>` begins: at a ruled line that quotequail recognizes."""
-    if any(_QUOTE.match(line) for line in lines):
-        return len(lines)
-    tried = 0
-    for at, line in enumerate(lines):
-        if tried >= _MAX_INTRODUCTIONS or not line.rstrip().endswith(("--", "__")):
-            continue
-        tried += 1
-        if _is_introduction([line]) and any(above.strip() for above in lines[:at]):
-            return at
-    return len(lines)
-
-
-def _is_introduction(lines: Sequence[str]) -> bool:
-    """Return whether quotequail takes exactly these lines for an introduction."""
-    quote = _load_quotequail()
-    if quote is None or any(len(line) > _MAX_INTRODUCTION_CHARS for line in lines):
-        return False
-    joined = "\n".join(line.strip() for line in lines)
-    parts = quote(joined, limit=len(lines) + 1, quote_intro_line=True)
-    return len(parts) == 2 and not parts[0][1]
-
-
-class _Quote(Protocol):
-    def __call__(
-        self, text: str, *, limit: int, quote_intro_line: bool
-    ) -> list[tuple[bool, str]]: ...
-
-
-@cache
-def _load_quotequail() -> _Quote | None:
-    try:
-        return cast("_Quote", import_module("quotequail").quote)
-    except ImportError:
-        return None

@@ -250,7 +250,7 @@ class SendService:
         insert_files(context, tx, message.id, draft.attachments)
         if draft.idempotency_key is not None:
             tx.purge_idempotency(context.now() - IDEMPOTENCY_TTL)
-            tx.put_idempotency(
+            tx.put(
                 IdempotencyRow(
                     message.mailbox_id,
                     draft.idempotency_key,

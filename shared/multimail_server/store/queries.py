@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ..oversight import HIDDEN, State
-from .dialects import Connection, Dialect
 from .records import (
     Account,
     ApprovalLink,
@@ -26,10 +25,12 @@ from .records import (
     Mailbox,
     Message,
     MessageFilter,
+    MessageReference,
     Notification,
     OneTimeCode,
     OutboxRow,
     Purpose,
+    Record,
     Revision,
     SignedHeaders,
     Suppression,
@@ -37,10 +38,20 @@ from .records import (
     Webhook,
     WebhookDelivery,
 )
-from .rows import decode_record, encode_all, from_microseconds
-from .sql import Condition, optional, placeholders, select_statement, where_clause
+from .sql import (
+    Condition,
+    Connection,
+    Dialect,
+    decode_record,
+    encode_all,
+    from_microseconds,
+    optional,
+    placeholders,
+    select_statement,
+    where_clause,
+)
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Record)
 
 MAX_REFERENCES = 100
 """Message-IDs that are searched for at once; more are ignored."""
@@ -144,6 +155,28 @@ class SqlReader:
             f"WHERE mailbox_id = ? AND rfc_message_id IN ({placeholders(rfc_ids)})"
         )
         return self._one(Message, f"WHERE id = ({newest})", mailbox_id, *rfc_ids)
+
+    def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
+        rfc_ids = rfc_ids[:MAX_REFERENCES]
+        if not rfc_ids:
+            return {}
+        newest = (
+            f"SELECT max(id) FROM messages {self._dialect.use_index('message_rfc_id')} "  # noqa: S608
+            f"WHERE mailbox_id = ? AND rfc_message_id IN ({placeholders(rfc_ids)}) "
+            "GROUP BY rfc_message_id"
+        )
+        sql = f"SELECT rfc_message_id, thread_id FROM messages WHERE id IN ({newest})"  # noqa: S608
+        return dict(self._connection.execute(sql, (mailbox_id, *rfc_ids)).fetchall())
+
+    def message_references(
+        self, mailbox_id: str, rfc_ids: Sequence[str]
+    ) -> dict[str, MessageReference]:
+        rfc_ids = rfc_ids[: 2 * MAX_REFERENCES]
+        if not rfc_ids:
+            return {}
+        rest = f"WHERE mailbox_id = ? AND rfc_id IN ({placeholders(rfc_ids)})"
+        references = self._all(MessageReference, rest, mailbox_id, *rfc_ids)
+        return {reference.rfc_id: reference for reference in references}
 
     def find_by_raw(self, mailbox_id: str, sha256: str, after: datetime) -> Message | None:
         rest = (

@@ -1,6 +1,6 @@
 """Records: one frozen dataclass for each table, with a field for each column.
 
-`rows` converts a record to a database row and back, from the annotations of its fields. The filters
+`sql` converts a record to a database row and back, from the annotations of its fields. The filters
 of the lists stand at the end.
 """
 
@@ -14,8 +14,14 @@ from typing import Any
 from ..oversight import Direction, Mode, State
 
 
+class Record:
+    """A row of one table: see `TABLES`."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Account:
+class Account(Record):
     """The owner of mailboxes and API keys."""
 
     id: str
@@ -25,7 +31,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Record):
     """An address that receives and sends mail."""
 
     id: str
@@ -39,7 +45,7 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class Key(Record):
     """An API key. The secret is not stored: only its SHA-256 and its first characters."""
 
     id: str
@@ -55,7 +61,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(Record):
     """One message in one mailbox, without its content."""
 
     id: str
@@ -105,14 +111,43 @@ class Message:
     auto_submitted: str | None = None
     list_id: str | None = None
     precedence: str | None = None
+    automatic: str | None = None
+    """The sign that a program sent it, by `multimail.trust.automation`."""
+    bulk: bool = False
+    """Whether it came through a mailing list or a bulk sender."""
     authentication: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     delivery: dict[str, Any] = field(default_factory=dict)
     """The relay's reply, by recipient."""
 
 
+class ReferenceKind(StrEnum):
+    """What a Message-ID that no message here has leads to."""
+
+    ALIAS = "alias"
+    """A sent message, which the relay gave this id."""
+    PARENT = "parent"
+    """A thread that waits for the message with this id: its first message here answers it."""
+    ROOT = "root"
+    """A thread whose first message here names this id as the beginning of the conversation."""
+    MERGED = "merged"
+    """The thread into which the thread with this id was merged; not a Message-ID."""
+
+
 @dataclass(frozen=True, slots=True)
-class Content:
+class MessageReference(Record):
+    """A Message-ID that leads to a thread of a mailbox, though no message here has it."""
+
+    mailbox_id: str
+    rfc_id: str
+    kind: ReferenceKind
+    thread_id: str
+    message_id: str
+    """The message that named the id, or that has it as an alias."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content(Record):
     """The content of a message: its text, and its exact RFC 5322 bytes."""
 
     message_id: str
@@ -123,7 +158,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Record):
     """An attachment of a message, without its bytes."""
 
     id: str
@@ -137,7 +172,7 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Record):
     """An entry of the address book."""
 
     id: str
@@ -149,7 +184,7 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Record):
     """One line of the audit log. Never holds content or secrets."""
 
     id: str
@@ -164,7 +199,7 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class IdempotencyRow:
+class IdempotencyRow(Record):
     """The message that was sent under a caller's idempotency key; kept for 24 hours."""
 
     mailbox_id: str
@@ -175,7 +210,7 @@ class IdempotencyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(Record):
     """A message that may leave and that the relay has not accepted yet."""
 
     message_id: str
@@ -187,7 +222,7 @@ class OutboxRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TestDelivery:
+class TestDelivery(Record):
     """A message sent with a test key: recorded here and never relayed."""
 
     message_id: str
@@ -199,7 +234,7 @@ class TestDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Record):
     """The content of a held message before an edit."""
 
     message_id: str
@@ -217,7 +252,7 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalLink:
+class ApprovalLink(Record):
     """A link that decides on one message, once. Only the SHA-256 of its token is stored."""
 
     sha256: str
@@ -232,7 +267,7 @@ class ApprovalLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Record):
     """A custom domain, with the private keys that sign its mail. They never leave the server."""
 
     id: str
@@ -260,7 +295,7 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(Record):
     """An address that this account may not send to, and why."""
 
     account_id: str
@@ -277,7 +312,7 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedHeaders:
+class SignedHeaders(Record):
     """The header fields (identity, DKIM) that were put on top of a message when it left."""
 
     message_id: str
@@ -294,7 +329,7 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OneTimeCode:
+class OneTimeCode(Record):
     """A one-time code sent to the account's owner. Only its SHA-256 is stored."""
 
     id: str
@@ -318,7 +353,7 @@ class OneTimeCode:
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Record):
     """A notification about something that happened without a human's decision."""
 
     id: str
@@ -357,7 +392,7 @@ class DeliveryStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(Record):
     """A webhook subscription: the URL, and the events that it receives."""
 
     id: str
@@ -380,7 +415,7 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookDelivery:
+class WebhookDelivery(Record):
     """One event for one subscription. Its id is the event's id, the same on each attempt."""
 
     id: str
@@ -398,6 +433,32 @@ class WebhookDelivery:
     delivered_at: datetime | None = None
     response_status: int | None = None
     error: str | None = None
+
+
+TABLES: dict[type[Record], tuple[str, ...]] = {
+    Account: ("accounts", "id"),
+    ApprovalLink: ("approval_links", "sha256"),
+    Attachment: ("attachments", "id"),
+    AuditEntry: ("audit", "id"),
+    Contact: ("contacts", "id"),
+    Content: ("contents", "message_id"),
+    Domain: ("domains", "id"),
+    IdempotencyRow: ("idempotency", "mailbox_id", "idempotency_key"),
+    Key: ("keys", "id"),
+    Mailbox: ("mailboxes", "id"),
+    Message: ("messages", "id"),
+    MessageReference: ("message_references", "mailbox_id", "rfc_id"),
+    Notification: ("notices", "id"),
+    OneTimeCode: ("one_time_codes", "id"),
+    OutboxRow: ("outbox", "message_id"),
+    Revision: ("revisions", "message_id", "number"),
+    SignedHeaders: ("stamps", "message_id"),
+    Suppression: ("suppressions", "account_id", "address"),
+    TestDelivery: ("test_deliveries", "message_id"),
+    Webhook: ("webhooks", "id"),
+    WebhookDelivery: ("webhook_deliveries", "id"),
+}
+"""The table of each record, and its primary key."""
 
 
 @dataclass(frozen=True, slots=True)

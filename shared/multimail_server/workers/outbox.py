@@ -142,7 +142,7 @@ class Outbox(ScheduledWorker):
         if blocked_reason is not None:
             self._fail(tx, message, blocked_reason, None, "policy")
             return None
-        tx.put_signed_headers(signed.headers)
+        tx.put(signed.headers)
         message, row = _drop_suppressed(tx, message, row)
         if not row.remaining:
             self._conclude(tx, message)
@@ -172,7 +172,7 @@ class Outbox(ScheduledWorker):
             recipients=recipients,
             delivered_at=self._context.now(),
         )
-        tx.insert_test_delivery(delivery)
+        tx.put(delivery)
 
     def _settle(
         self,
@@ -215,7 +215,7 @@ class Outbox(ScheduledWorker):
         due = self._context.now() + RETRY_DELAYS[row.attempts]
         details = (delivery[address] for address in row.remaining if address in delivery)
         error = failure or "; ".join(str(result["detail"]) for result in details)
-        tx.put_outbox(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
+        tx.put(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
         tx.update_message(message, message.status, delivery=delivery)
         self._audit(tx, message, "email.retry", attempts=row.attempts + 1, due_at=due.isoformat())
 
@@ -390,7 +390,7 @@ def _drop_suppressed(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message,
     updated = tx.update_message(message, message.status, delivery=delivery) or message
     remaining = tuple(address for address in row.remaining if address not in suppressed)
     shortened = replace(row, remaining=remaining)
-    tx.put_outbox(shortened)
+    tx.put(shortened)
     return updated, shortened
 
 
