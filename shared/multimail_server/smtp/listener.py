@@ -158,7 +158,7 @@ class InboundSmtp:
 class _Connection(SMTP):
     """One connection, registered in `open_connections` while it is open."""
 
-    line_length_limit = MAX_LINE + len("\r\n")
+    line_length_limit = MAX_LINE + len(".\r\n")  # with the dot that RFC 5321 section 4.5.2 adds
     open_connections: set[_Connection]
     limits: SmtpLimits
     rate_limiter: RateLimiter
