@@ -6,22 +6,17 @@ Nothing here raises, whatever the bytes.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import chain
 
 from .addresses import InvalidMailboxError, Mailbox, parse_addresses, parse_from
 from .encoded_words import decode_unstructured
 from .filenames import make_filename_unique, sanitize_filename
 from .headers import HeaderBlock, read_headers, unfold
 from .html import Markdown, html_to_markdown
+from .message_ids import parse_message_ids, parse_own_id
 from .mime import Part, parse_parts
-
-MAX_REFERENCES = 200
-_MAX_IDS = 32 * 1024
-_MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,400}>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +91,11 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
     tree = parse_parts(raw, headers)
     charset = tree.header_charset
     sender = _parse_sender(headers, charset)
-    own = _parse_message_ids(headers.all("message-id"))
     texts = _collect_texts(tree)
     return ParsedMessage(
-        message_id=own[0] if len(own) == 1 else None,
-        in_reply_to=_parse_message_ids(headers.all("in-reply-to")),
-        references=_parse_message_ids(headers.all("references")),
+        message_id=parse_own_id(headers.all("message-id")),
+        in_reply_to=parse_message_ids(headers.all("in-reply-to")),
+        references=parse_message_ids(headers.all("references")),
         from_address=sender.address,
         from_name=sender.name,
         reply_to=parse_addresses(headers.all("reply-to")),
@@ -124,12 +118,6 @@ def _parse_sender(headers: HeaderBlock, charset: str) -> Mailbox:
         return parse_from(values[0], charset) if len(values) == 1 else Mailbox("")
     except InvalidMailboxError:
         return Mailbox("")
-
-
-def _parse_message_ids(values: list[bytes]) -> tuple[str, ...]:
-    found = (_MESSAGE_ID.findall(unfold(value[:_MAX_IDS])) for value in values)
-    ids = tuple(dict.fromkeys(chain.from_iterable(found)))
-    return ids[:1] + ids[1:][-(MAX_REFERENCES - 1) :]
 
 
 def _parse_date(value: bytes) -> datetime | None:
