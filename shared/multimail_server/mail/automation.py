@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from multimail.trust.automation import AUTOMATION_FIELDS, Sign, is_bulk, is_bulk_field, list_signs
 
 from .addresses import InvalidMailboxError, parse_from
-from .headers import HeaderBlock, decode_unstructured
+from .encoded_words import decode_unstructured
+from .headers import HeaderBlock
 
 _MAX_VALUE = 1000
 

@@ -11,7 +11,8 @@ from email.utils import format_datetime
 
 from .addresses import to_mailbox_address
 from .automation import list_automation_signs
-from .headers import decode_unstructured, fold_addresses, fold_tokens, read_headers
+from .encoded_words import decode_unstructured
+from .headers import fold_addresses, fold_tokens, read_headers
 
 MAX_HOPS = 50
 _BARE_LF = re.compile(rb"(?<!\r)\n")
