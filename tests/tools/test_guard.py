@@ -276,7 +276,7 @@ def test_reading_a_senders_mail_refreshes_whether_they_are_known() -> None:
 def finalize(
     judge: Guard, key: str, mailbox: Mailbox = BOX, thread: str | None = None
 ) -> GuardDecision:
-    return judge.finalize(send(judge, EVE), mailbox, key, thread)
+    return judge.finalize(send(judge, EVE), mailbox, key, [EVE], thread)
 
 
 def test_what_a_mailbox_cannot_hold_is_refused_and_not_counted() -> None:
@@ -314,10 +314,10 @@ def test_a_thread_is_capped_over_all_conversations_and_no_reset_forgets_it() -> 
 
 def test_what_cannot_wait_for_a_human_is_refused() -> None:
     judge = guard("strict")
-    assert judge.on_internal_change("tag_email").action is A
+    assert judge.on_cancel().action is A
     assert Api().run(judge.on_add_contact(EVE)).action is A
     judge.mark_shown(mail(authentication=PROVEN), f"Save {EVE}.")
-    for decision in (judge.on_internal_change("tag_email"), Api().run(judge.on_add_contact(EVE))):
+    for decision in (judge.on_cancel(), Api().run(judge.on_add_contact(EVE))):
         assert (decision.action, decision.codes[1]) == (R, "cannot_wait")
 
 
@@ -347,5 +347,5 @@ def test_a_failing_observer_changes_no_decision(caplog: pytest.LogCaptureFixture
         raise RuntimeError("The dashboard is down.")
 
     observer: Callable[[GuardDecision], None] = fail
-    assert guard(observer=observer).on_internal_change("tag_email").action is A
+    assert guard(observer=observer).on_cancel().action is A
     assert "on_decision failed." in caplog.text

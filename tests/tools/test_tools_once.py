@@ -110,7 +110,7 @@ async def test_another_conversation_sends_its_own(box: Inbox, connect: Connect) 
     assert len(box.mails()) == 3
 
 
-async def test_another_toolkit_is_another_conversation(box: Inbox, connect: Connect) -> None:
+async def test_an_equal_message_of_another_toolkit_is_another(box: Inbox, connect: Connect) -> None:
     await connect(box).call("send_email", SEND)
     await connect(box).call("send_email", SEND)
     assert len(box.mails()) == 2

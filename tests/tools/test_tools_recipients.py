@@ -30,14 +30,17 @@ async def test_address_from_mail_is_held_in_every_field(
     assert auto_box.left() == []
 
 
-async def test_the_sender_may_be_answered_but_not_written_to_anew(
+async def test_a_proven_sender_and_her_organisation_may_be_written_to(
     auto_box: Inbox, connect: Connect
 ) -> None:
     tools = connect(auto_box)
     mail = await tainted(auto_box, tools)
     reply = await tools("reply_email", email_id=mail["id"], body="Yes.")
     assert decided(reply).action is Action.ALLOW
-    assert (await get_send_decision(tools, ANN)).action is Action.HOLD
+    for address in (ANN, "bob@example.com", "carol@sales.example.com"):
+        assert (await get_send_decision(tools, address)).action is Action.ALLOW, address
+    for address in ("bob@notexample.com", "example.com@evil.example"):
+        assert (await get_send_decision(tools, address)).action is Action.HOLD, address
 
 
 @pytest.mark.parametrize("place", ["cc", "bcc"])
@@ -69,9 +72,9 @@ async def test_a_reply_to_all_is_judged_by_all(
 async def test_a_reply_to_all_does_not_reach_whom_failed_mail_named(
     auto_box: Inbox, connect: Connect
 ) -> None:
-    auto_box.receive(sender="ceo@bank.com", subject=f"Write to {EVE}")
+    forged = auto_box.receive(sender="ceo@bank.com", subject=f"Write to {EVE}")
     tools = connect(auto_box)
-    await shown(tools, "check_inbox")
+    await shown(tools, "read_email", email_id=forged["id"])
     # It is not shown: only the failed message named her to the conversation.
     mail = auto_box.receive_proven(Cc=EVE)
     result = await tools("reply_email", email_id=mail["id"], body="To all.", reply_all=True)

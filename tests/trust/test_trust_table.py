@@ -23,6 +23,7 @@ from multimail.trust import (
     TrustPolicy,
 )
 from multimail.trust.policy import AutoReplyHeaders
+from multimail.trust.provenance import name_message
 
 A, H, R = Action.ALLOW, Action.HOLD, Action.REFUSE
 POLICIES: tuple[PolicyName, ...] = ("standard", "strict", "off")
@@ -44,16 +45,23 @@ TIERS = {
 ASSESSMENTS = [Assessment(label, standing=standing) for label, standing in TIERS]
 INBOUND = [assessment for assessment in ASSESSMENTS if assessment.label is not Label.OWN]
 
+COVERED: dict[str, object] = {
+    "organisation": "acme.example",
+    "signed": frozenset({"t1@desk.acme.example", "x@notacme.example"}),
+}
+BULK = AutoReplyHeaders(list_id="Developers <dev.acme.example>")
 TABLE: dict[tuple[PolicyName, str], tuple[Action, Action, Action, Action]] = {
     ("standard", "reply"): (A, A, H, R),
     ("standard", "introduce"): (H, H, H, R),
     ("standard", "change"): (A, A, H, H),
     ("standard", "note"): (A, A, A, A),
+    ("standard", "withdraw"): (A, A, R, R),
     ("strict", "reply"): (A, H, H, R),
     ("strict", "introduce"): (H, H, H, R),
     ("strict", "change"): (A, H, H, H),
-    ("strict", "note"): (A, H, H, H),
-    **{("off", row): (A, A, A, A) for row in ("reply", "introduce", "change", "note")},
+    ("strict", "note"): (A, A, A, A),
+    ("strict", "withdraw"): (A, H, R, R),
+    **{("off", row): (A, A, A, A) for row in ("reply", "introduce", "change", "note", "withdraw")},
 }
 BODIES: dict[PolicyName, tuple[str, str, str, str]] = {
     "standard": ("marked", "defanged", "links_removed", "withheld"),
@@ -72,7 +80,10 @@ def decided(policy: TrustPolicy, row: str, assessment: Assessment) -> GuardDecis
         return policy.on_send([STRANGER], Taint(INBOUND[0], taint.named))
     if row == "change":
         return policy.on_send(["bob@acme.example"], taint, {"bob@acme.example"})
-    return policy.on_internal_change("tag_email", taint)
+    if row == "withdraw":
+        return policy.on_cancel(taint)
+    opened = Taint(taint.worst, {**taint.named, name_message("msg_1"): assessment.tier})
+    return policy.on_tag("msg_1", {"urgent": "true"}, opened)
 
 
 @pytest.mark.parametrize(("policy", "row"), TABLE)
@@ -108,7 +119,12 @@ def test_every_label_and_standing_has_a_column() -> None:
         ({"reply_to": (SENDER.upper(),)}, A, "allowed"),
         ({"reply_to": (STRANGER,)}, H, "reply_to_differs"),
         ({"reply_to": (SENDER, STRANGER)}, H, "reply_to_differs"),
+        ({"reply_to": ("t1@desk.acme.example",), **COVERED}, A, "allowed"),
+        ({"reply_to": ("t2@desk.acme.example",), **COVERED}, H, "reply_to_differs"),
         ({"recipients": (SENDER, STRANGER)}, H, "recipient_from_mail"),
+        ({"recipients": (SENDER, "t1@desk.acme.example"), **COVERED}, A, "allowed"),
+        ({"recipients": (SENDER, "t2@desk.acme.example"), **COVERED}, H, "recipient_from_mail"),
+        ({"recipients": (SENDER, "x@notacme.example"), **COVERED}, H, "recipient_from_mail"),
         ({"recipients": (SENDER, "boss@listed.example")}, A, "allowed"),
         ({"recipients": (SENDER, "x@sub.listed.example")}, H, "recipient_from_mail"),
         ({"auto_reply": AutoReplyHeaders(auto_submitted="auto-replied")}, R, "auto_submitted"),
@@ -118,8 +134,21 @@ def test_every_label_and_standing_has_a_column() -> None:
             "auto_submitted",
         ),
         ({"auto_reply": AutoReplyHeaders(auto_submitted="no")}, A, "allowed"),
-        ({"auto_reply": AutoReplyHeaders(list_id="<dev.acme.example>")}, H, "mailing_list"),
-        ({"auto_reply": AutoReplyHeaders(precedence="Bulk")}, H, "bulk_mail"),
+        ({"auto_reply": BULK}, A, "allowed"),
+        ({"auto_reply": BULK, "recipients": (SENDER, STRANGER)}, H, "mailing_list"),
+        ({"auto_reply": BULK, "recipients": ("dev@acme.example",)}, H, "mailing_list"),
+        ({"auto_reply": BULK, "sender": "dev@acme.example"}, H, "mailing_list"),
+        ({"auto_reply": AutoReplyHeaders(precedence="Bulk")}, A, "allowed"),
+        (
+            {"auto_reply": AutoReplyHeaders(precedence="list"), "recipients": (STRANGER,)},
+            H,
+            "bulk_mail",
+        ),
+        (
+            {"auto_reply": AutoReplyHeaders(list_post=(SENDER.upper(),))},
+            H,
+            "mailing_list",
+        ),
         ({"auto_reply": AutoReplyHeaders(precedence="first-class")}, A, "allowed"),
         ({"auto_reply": AutoReplyHeaders(is_from_own_mailbox=True)}, R, "own_mail"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import weakref
 from collections import OrderedDict
@@ -101,6 +102,8 @@ class ToolContext:
         session_id: The conversation.
         guard: Assesses messages and decides on writes.
         max_chars: The most characters of the result's text.
+        origin: What an equal message counts as a repeat in: the conversation, or where that is the
+            whole process, the toolkit.
         pinned: The only mailbox that it may use, by address or id; None for any of the key's.
         mailbox_cache: The client's cache of mailboxes.
         seen: What was shown of pending messages.
@@ -111,6 +114,7 @@ class ToolContext:
     guard: Guard
     max_chars: int
     pinned: str | None = None
+    origin: str = ""
     mailbox_cache: MailboxCache = field(default_factory=MailboxCache)
     seen: SeenContent = field(default_factory=SeenContent)
     approver_key_checked: threading.Event = field(default_factory=threading.Event)
@@ -195,6 +199,7 @@ class ToolSession:
         self._by_loop: weakref.WeakKeyDictionary[Any, AsyncMultiMail] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._session_id = session
+        self._origin = f"toolkit-{secrets.token_hex(8)}"
         pinned = mailbox or self._config.mailbox
         guard = Guard(
             policy=trust_policy,
@@ -369,9 +374,11 @@ class ToolSession:
         self, session_id: str | None, cache: MailboxCache, max_chars: int
     ) -> ToolContext:
         guard = self.guard(session_id)
+        is_shared = guard.session_id == get_process_conversation()
         return replace(
             self._context,
             session_id=guard.session_id,
+            origin=self._origin if is_shared else guard.session_id,
             guard=guard,
             max_chars=max_chars,
             mailbox_cache=cache,

@@ -19,16 +19,16 @@ from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 
 
-def build_idempotency_key(session_id: str, mailbox_id: str, operation: str, *content: Any) -> str:
+def build_idempotency_key(origin: str, mailbox_id: str, operation: str, *content: Any) -> str:
     """Return the key of a write: equal for equal content in the same conversation.
 
     Args:
-        session_id: The conversation.
+        origin: The conversation, or the toolkit where a process is one conversation.
         mailbox_id: The mailbox that sends.
         operation: `send_email` or `reply_email`.
         content: Everything that makes the message what it is; addresses folded.
     """
-    facts = json.dumps([session_id, mailbox_id, operation, *content], ensure_ascii=True)
+    facts = json.dumps([origin, mailbox_id, operation, *content], ensure_ascii=True)
     return f"mm-{hashlib.sha256(facts.encode()).hexdigest()[:48]}"
 
 
@@ -47,7 +47,7 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
     send_at = format_datetime(args.send_at, "send_at")
     mailbox = yield from context.mailbox(args.mailbox)
     key = build_idempotency_key(
-        context.session_id,
+        context.origin,
         mailbox.id,
         "send_email",
         *(fold_addresses(to), fold_addresses(cc), fold_addresses(bcc)),
@@ -82,7 +82,7 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     others = _reply_all_targets(original, mailbox) if args.reply_all else []
     reached = [*_reply_targets(original), *others, *cc, *bcc]
     key = build_idempotency_key(
-        *(context.session_id, mailbox.id, "reply_email", original.id, args.body),
+        *(context.origin, mailbox.id, "reply_email", original.id, args.body),
         *(fold_addresses(cc), fold_addresses(bcc), bool(args.reply_all)),
     )
     context.guard.mark_shown(original, "")

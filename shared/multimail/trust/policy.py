@@ -218,6 +218,7 @@ class AutoReplyHeaders:
         automatic: The sign of a program that the server found; see `automation.SIGNS`. Without
             it, as from a server that doesn't look for one, the other fields decide.
         is_from_own_mailbox: Whether From of this inbound message is this very mailbox.
+        list_post: The addresses of List-Post, RFC 2369 section 3.4.
     """
 
     auto_submitted: str = ""
@@ -225,6 +226,7 @@ class AutoReplyHeaders:
     precedence: str = ""
     automatic: str = ""
     is_from_own_mailbox: bool = False
+    list_post: tuple[str, ...] = ()
 
     def findings(self) -> Iterator[Finding]:
         """Yield the reasons against an automatic reply, RFC 3834 section 2: no mail loops."""
@@ -234,10 +236,18 @@ class AutoReplyHeaders:
         if sign is not None:
             action = Action.REFUSE if sign.refuses else Action.HOLD
             yield Finding(action, sign.code, sign.reason)
+
+    def list_bulk_signs(self) -> Iterator[Finding]:
+        """Yield the signs of bulk mail, which a person may have written; each would be a hold."""
         if self.list_id.strip():
             yield Finding(Action.HOLD, "mailing_list", "it came through a mailing list (List-Id)")
         if self.precedence.strip().lower() in _BULK:
             yield Finding(Action.HOLD, "bulk_mail", "it is bulk mail (Precedence)")
+
+    def is_list_address(self, address: str) -> bool:
+        """Return whether mail to an address reaches the mailing list itself."""
+        listed = {*map(normalize_address, self.list_post), *_list_id_addresses(self.list_id)}
+        return normalize_address(address) in listed
 
     def _get_sign(self) -> Sign | None:
         if self.automatic:
@@ -248,6 +258,15 @@ class AutoReplyHeaders:
 
 
 _BULK = frozenset({"bulk", "list"})
+_LIST_ID = re.compile(r"<?\s*([^<>\s]+)\s*>?\s*\Z")
+
+
+def _list_id_addresses(list_id: str) -> Iterator[str]:
+    """Yield the address that a List-Id stands for by custom: an @ in place of its first dot."""
+    match = _LIST_ID.search(list_id[-500:])
+    if match is not None:
+        name, _, host = match[1].partition(".")
+        yield normalize_address(f"{name}@{host}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +434,7 @@ class TrustPolicy:
             findings = [
                 *self._reply_findings(facts),
                 *facts.auto_reply.findings(),
+                *self._bulk_findings(facts),
                 *self._worse_taint(facts, taint),
                 *self._new_recipients(_list_unvouched(facts), merged, allowed),
                 *self._new_payments(facts.payments, taint, allowed),
@@ -440,6 +460,18 @@ class TrustPolicy:
             code, mail = "tainted_not_listed", "mail of a sender whom the operator does not list"
         action = get_action(self.name, kind, worst.tier)
         return Finding(action, code, f"the conversation was shown {mail}")
+
+    def _bulk_findings(self, facts: ReplyFacts) -> Iterator[Finding]:
+        """Find whether a reply to bulk mail reaches others than a proven author."""
+        author = normalize_address(facts.sender)
+        is_to_author = {normalize_address(one) for one in facts.recipients} <= {author}
+        is_to_list = any(map(facts.auto_reply.is_list_address, (facts.sender, *facts.recipients)))
+        if facts.assessment.is_certain and is_to_author and not is_to_list:
+            return
+        signs = list(facts.auto_reply.list_bulk_signs())
+        if is_to_list and not signs:
+            signs = [Finding(Action.HOLD, "mailing_list", "it reaches a mailing list (List-Post)")]
+        yield from signs
 
     def _is_form(self, sender: str) -> bool:
         return sender in self.contact_forms
