@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from .addresses import find_address_fault
+from .addresses import find_address_fault, to_wire_address
 from .headers import (
     check_header_value,
     fold_addresses,
@@ -148,7 +148,7 @@ def _require_address(field: str, address: str) -> str:
     problem = find_address_fault(check_header_value(field, address))
     if problem:
         raise ValueError(f"{field}: {problem}")
-    return address
+    return to_wire_address(address)
 
 
 def _require_message_id(field: str, value: str) -> str:

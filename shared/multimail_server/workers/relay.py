@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..mail.addresses import is_address
+from ..mail.addresses import is_address, to_wire_address
 
 StartTls: TypeAlias = Literal["require", "try", "never"]
 
@@ -241,10 +241,12 @@ def _transmit(
     connection: smtplib.SMTP, mail_from: str, recipients: list[str], raw: bytes
 ) -> dict[str, RecipientResult]:
     try:
-        _expect(connection.mail(mail_from, _mail_options(connection, raw)), 250)
+        _expect(connection.mail(to_wire_address(mail_from), _mail_options(connection, raw)), 250)
     except _Refused as refused:
         return dict.fromkeys(recipients, refused.result)
-    results = {address: _parse_reply(*connection.rcpt(address)) for address in recipients}
+    results = {
+        address: _parse_reply(*connection.rcpt(to_wire_address(address))) for address in recipients
+    }
     accepted = [address for address, result in results.items() if result.accepted]
     if accepted:
         try:
