@@ -5,12 +5,9 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from functools import cache
-from typing import TYPE_CHECKING
 
 from .addresses import find_address_fault, to_wire_address
 from .headers import (
@@ -22,11 +19,7 @@ from .headers import (
     format_mailbox,
 )
 from .message_ids import is_writable_id
-
-if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
-    from markdown_it.token import Token
-    from markdown_it.utils import EnvType, OptionsDict
+from .rendering import normalize_lines, render_text
 
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,80}/[A-Za-z0-9!#$&^_.+-]{1,80}")
 _MAX_LINE = 76
@@ -55,7 +48,7 @@ class OutgoingMessage:
         cc: Addresses.
         reply_to: The address for replies, if they go elsewhere.
         subject: One line.
-        markdown: The text; sent as plain text and as HTML.
+        markdown: The text, Markdown or HTML; sent as plain text and as HTML.
         in_reply_to: The Message-ID of the message that it replies to.
         references: The Message-IDs of the thread so far, oldest first.
         attachments: Files, in their order.
@@ -90,29 +83,6 @@ def compose(message: OutgoingMessage) -> bytes:
         body = _build_multipart("mixed", [body, *files])
     headers = "\r\n".join(_format_headers(message)).encode("ascii")
     return headers + b"\r\n" + body
-
-
-def markdown_to_html(markdown: str) -> str:
-    """Return Markdown as HTML; raw HTML is shown as text, an image as its description."""
-    html: str = _markdown_renderer().render(markdown)
-    return html
-
-
-@cache
-def _markdown_renderer() -> MarkdownIt:
-    # Imported with the first text to render, which keeps the parser out of the server's start.
-    from markdown_it import MarkdownIt
-    from markdown_it.common.utils import escapeHtml
-    from markdown_it.renderer import RendererHTML
-
-    class Renderer(RendererHTML):
-        def image(
-            self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
-        ) -> str:
-            """Render an image as its description: loading it would reveal who reads the mail."""
-            return escapeHtml(self.renderInlineAsText(tokens[idx].children or [], options, env))
-
-    return MarkdownIt("js-default", {"html": False}, renderer_cls=Renderer)
 
 
 def _format_headers(message: OutgoingMessage) -> list[str]:
@@ -158,12 +128,10 @@ def _require_message_id(field: str, value: str) -> str:
 
 
 def _build_alternative(markdown: str) -> bytes:
+    text = render_text(markdown)
     return _build_multipart(
         "alternative",
-        [
-            _build_text("plain", markdown),
-            _build_text("html", _PAGE.format(markdown_to_html(markdown))),
-        ],
+        [_build_text("plain", text.plain), _build_text("html", _PAGE.format(text.html))],
     )
 
 
@@ -179,8 +147,7 @@ def _build_multipart(kind: str, parts: list[bytes]) -> bytes:
 
 
 def _build_text(kind: str, text: str) -> bytes:
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    data = lines.replace("\n", "\r\n").encode("utf-8", "replace")
+    data = normalize_lines(text).replace("\n", "\r\n").encode("utf-8", "replace")
     if data and not data.endswith(b"\r\n"):
         data += b"\r\n"
     encoding = b"7bit"
