@@ -28,9 +28,7 @@ Attachables: TypeAlias = Attachable | Iterable[Attachable]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NAME_AND_ADDRESS = re.compile(r"^[^<>]*<([^<>]+)>$")
-# Also with stray dots, which old mobile addresses have, needing quotes where it is written.
-_LOCAL_PART = re.compile(r"^(?!\.+$)[^\s@<>()\[\],;:\"\\]{1,64}$")
-_NEEDLESS_QUOTES = re.compile(r'^"([^\s@<>()\[\],;:"\\]+)"@')
+_LOCAL_PART = re.compile(r"^(?=.*[^.])[^\s@<>()\[\],;:\"\\]{1,64}$")
 _DOMAIN_LABEL = re.compile(r"^(?!-)[^\W_]([\w-]{0,61}[^\W_])?$")
 
 
@@ -38,14 +36,14 @@ def parse_address(value: Any, argument: str) -> str:
     """Return the plain address in `value`, which may be `Name <address>`.
 
     Raises:
-        ValidationError: It is not one address (RFC 5321 section 4.1.2, without address literals
-            and local parts that need quotes).
+        ValidationError: It is not one address (RFC 5321 section 4.1.2, without quoted local
+            parts and address literals; with dots where it has none, as some phones have them).
     """
     if not isinstance(value, str):
         raise invalid(argument, f"an address must be text, not {type(value).__name__}")
     text = value.strip()
     named = _NAME_AND_ADDRESS.match(text)
-    plain = _NEEDLESS_QUOTES.sub(r"\1@", named.group(1).strip() if named else text)
+    plain = named.group(1).strip() if named else text
     local, at, domain = plain.rpartition("@")
     if not at or _CONTROL.search(text) or not _LOCAL_PART.match(local) or not _is_domain(domain):
         raise invalid(argument, f"{value!r:.120} is not an email address")

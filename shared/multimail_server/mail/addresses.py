@@ -23,7 +23,8 @@ _MAX_NAME = 500
 _MAX_LOCAL_PART, _MAX_ADDRESS = 64, 254
 
 # Mobile operators gave out addresses with dots where RFC 5322 allows none, such as `taro..y.@…`.
-_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\ud7ff\ue000-\U0010ffff-]+")
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\ud7ff\ue000-\U0010ffff-]+"
+_LOCAL = re.compile(rf"[.{_ATEXT[1:]}")
 _QUOTED_LOCAL = re.compile(r"[\x20\x21\x23-\x3b\x3d\x3f\x41-\x5b\x5d-\x7e]+")
 # A quoted string that is not closed runs to the end, so that no input is scanned twice.
 _PIECE = re.compile(
@@ -39,13 +40,11 @@ _AROUND_NAMES = " \t,;:()[]'"
 _Q_WORD = re.compile(r"=\?[^?\s]{1,60}\?[qQ]\?[^?<>@\\]*\?=")
 _Q_ESCAPES = str.maketrans({mark: f"={ord(mark):02X}" for mark in '(),;:"'})
 
-_ASCII_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_DOT_ATOM = re.compile(rf"{_ASCII_ATEXT}(?:\.{_ASCII_ATEXT})*")
+_DOT_ATOM = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
 _HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(
-    rf'([A-Za-z0-9!#$%&\'*+/=?^_`{{|}}~.-]+|"{_QUOTED_LOCAL.pattern}")'
-    rf"@((?:{_HOST_LABEL}\.)*{_HOST_LABEL})"
-)
+_HOST = rf"(?:{_HOST_LABEL}\.)*{_HOST_LABEL}"
+# Dots where RFC 5322 has none, as some phone companies gave them out, are sent in quotes.
+_RECIPIENT = re.compile(rf'({_LOCAL.pattern}|"{_QUOTED_LOCAL.pattern}")@{_HOST}')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -301,16 +300,43 @@ def _get_name(pieces: list[str], address: str) -> str:
     return " ".join("".join(words).split())
 
 
+def normalize_recipient(address: str) -> str:
+    """Return an address as it is kept: its host in ASCII (RFC 5890), its local part unquoted.
+
+    What is no address stays as it is; `find_address_fault` says so.
+    """
+    local, at, host = address.strip().rpartition("@")
+    if len(local) > 2 and local[0] == local[-1] == '"':
+        local = local[1:-1]
+    name = host if host.isascii() else ascii_domain(host)
+    normal = f"{local}{at}{name}"
+    return normal if name and is_address(normal) else address
+
+
+def format_address(address: str) -> str:
+    """Return an address as commands and header fields have it, quoted where it must be.
+
+    Args:
+        address: One that has no fault.
+    """
+    local, _, host = address.rpartition("@")
+    is_plain = local.startswith('"') or _DOT_ATOM.fullmatch(local) is not None
+    return address if is_plain else f'"{local}"@{host}'
+
+
 def find_address_fault(address: str) -> str | None:
-    """Return why `address` can't be used in an envelope, as the end of a sentence; else None."""
+    """Return why `address` can't be used in an envelope, as the end of a sentence; else None.
+
+    A local part may have characters outside ASCII (RFC 6531), a host in their A-labels only.
+    """
     if _CONTROL.search(address):
         return "contains a control character or a line break"
     if len(address) > _MAX_ADDRESS:
         return f"is longer than {_MAX_ADDRESS} characters"
-    match = _ADDRESS.fullmatch(address)
-    if match is None:
+    match = _RECIPIENT.fullmatch(address)
+    if match is None or not match[1].strip(".") or not match[1].isprintable():
         return "is not a mail address like name@example.com"
-    if len(match[1]) > _MAX_LOCAL_PART:
+    if len(match[1].encode()) > _MAX_LOCAL_PART:
         return f"has more than {_MAX_LOCAL_PART} characters before the @"
     return None
 
@@ -320,19 +346,10 @@ def is_address(address: str) -> bool:
     return find_address_fault(address) is None
 
 
-def to_wire_address(address: str) -> str:
-    """Return an address as RFC 5321 and 5322 allow it: a local part with stray dots is quoted."""
-    local, at, domain = address.rpartition("@")
-    if not local.isascii() or local.startswith('"') or _DOT_ATOM.fullmatch(local):
-        return address
-    return f'"{local}"{at}{domain}'
-
-
 def is_local_part(text: str) -> bool:
     """Return whether `text` can be the local part of a new mailbox."""
-    return (
-        len(text) <= _MAX_LOCAL_PART and _DOT_ATOM.fullmatch(text) is not None and "+" not in text
-    )
+    is_plain = text.isascii() and "+" not in text and _DOT_ATOM.fullmatch(text) is not None
+    return is_plain and len(text) <= _MAX_LOCAL_PART
 
 
 def to_mailbox_address(address: str) -> str:
