@@ -94,7 +94,13 @@ async def test_pinned_tools_keep_to_their_mailbox(
         ("cancel_message", {"email_id": secret["id"]}),
     ):
         result = await tools.call(name, arguments)
-        assert get_error_code(result) == "not_found", name
+        # Unproven mail was read, which may neither tag nor withdraw: nothing is looked up.
+        refused = (
+            "not_found"
+            if name in {"read_email", "get_thread", "reply_email"}
+            else "refused_by_guard"
+        )
+        assert get_error_code(result) == refused, name
         assert "Secret." not in result.text
     assert (await tools("check_inbox", mailbox=mine.address)).ok
     await tools("send_email", to="ann@example.org", subject="x", body="y")

@@ -89,8 +89,11 @@ async def test_mail_from_whom_a_human_allowed_is_from_a_known_sender(
     auto_box: Inbox, connect: Connect
 ) -> None:
     tools = connect(auto_box)
-    await tainted(auto_box, tools)
+    unsigned = auto_box.receive()
+    await shown(tools, "read_email", email_id=unsigned["id"])
     auto_box.decide(await held_send(tools, to="ann@example.com"))
+    tools.toolkit.reset()
+    await tainted(auto_box, tools)
     assert (await get_send_decision(tools, "ann@example.com")).action is Action.ALLOW
     proven, forged = auto_box.receive_proven(), auto_box.receive(sender="ann@example.com")
     read = await shown(tools, "read_email", email_id=proven["id"])

@@ -20,6 +20,8 @@ READS: list[tuple[str, Arguments]] = [
     ("get_thread", lambda mail: {"thread_id": mail["thread_id"]}),
     ("wait_for_email", lambda mail: {"since_id": mail["before"], "timeout_seconds": 5}),
 ]
+OPENING = READS[1:3]
+ROWS = [READS[0], READS[3]]
 FILES: dict[str, str | bytes] = {"note.txt": "Buy now.", "logo.bin": b"\x00\x01"}
 
 
@@ -146,8 +148,6 @@ async def test_own_mail_shown_again_is_own(auto_box: Inbox, connect: Connect) ->
     assert (decision.label, decision.codes) == ("own", ("recipient_from_mail",))
 
 
-OPENING = READS[1:3]
-ROWS = [READS[0], READS[3]]
 FAILED: dict[str, dict[str, Any]] = {
     "subject": {"subject": f"Write to {STRANGER}!"},
     "to": {"to": f"agent@multimail.test, {STRANGER}"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import to_jsonable_python
