@@ -97,6 +97,9 @@ class ReadEmail(ToolArgs):
     include_quoted: Annotated[
         bool | None, Field(description="Show the quoted history too. Default false.")
     ] = None
+    version: Annotated[
+        Literal["html", "text"] | None, Field(description="html or text, where it has both.")
+    ] = None
 
 
 class GetThread(ToolArgs):

@@ -66,7 +66,7 @@ class InboundService:
         mail = _InboundMail(
             envelope,
             parsed,
-            Content("", parsed.markdown, raw, parsed.removed),
+            Content("", parsed.markdown, raw, parsed.removed, parsed.notes),
             hashlib.sha256(raw).hexdigest(),
             self._evidence(envelope, raw, headers),
             parse_report(raw),
