@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.server.pages import Person, get_text
 
-from multimail_server.store.dialects import SQLITE
 from multimail_server.store.migrate import load_migrations
+from multimail_server.store.sql import SQLITE
 from multimail_server.testing.server import ServerUnderTest
 
 MIGRATIONS = load_migrations(SQLITE, 0, "data.db")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from multimail_cli.serve import _import_server
-from multimail_server.store.dialects import SQLITE
 from multimail_server.store.migrate import load_migrations
 from multimail_server.store.protocol import StoreUnavailableError
+from multimail_server.store.sql import SQLITE
 from multimail_server.store.sqlite import SqliteStore
 
 MIGRATIONS = load_migrations(SQLITE, 0, "data.db")

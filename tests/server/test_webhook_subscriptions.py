@@ -12,8 +12,8 @@ import pytest
 from tests.support.server import Start, refusal
 
 from multimail_server.services.events import EVENT_KINDS
-from multimail_server.store.dialects import SQLITE
 from multimail_server.store.migrate import load_migrations
+from multimail_server.store.sql import SQLITE
 
 MIGRATIONS = load_migrations(SQLITE, 0, "data.db")
 

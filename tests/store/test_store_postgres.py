@@ -71,7 +71,7 @@ def test_casefold_is_that_of_python(store: PostgresStore, database_url: str) -> 
 
 def test_the_audit_log_is_append_only_for_sql_too(store: PostgresStore, database_url: str) -> None:
     store.write(rows.insert_owner)
-    store.write(lambda tx: tx.add_audit(rows.audit(1)))
+    store.write(lambda tx: tx.insert(rows.audit(1)))
     for sql in ("DELETE FROM audit", "UPDATE audit SET action = ''", "TRUNCATE audit"):
         with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
             run_sql(database_url, sql)
@@ -210,7 +210,7 @@ def test_a_restart_of_the_database_loses_nothing(postgres: Cluster) -> None:
 def test_an_integrity_error_does_not_show_the_row(store: PostgresStore) -> None:
     store.write(rows.insert_owner)
     with pytest.raises(psycopg.errors.UniqueViolation) as problem:
-        store.write(lambda tx: tx.put_key(rows.duplicate_key()))
+        store.write(lambda tx: tx.put(rows.duplicate_key()))
     assert rows.KEY.sha256 not in str(problem.value)
 
 

@@ -49,10 +49,10 @@ def test_records_are_read_as_they_were_written(store: Store) -> None:
                 tx.content("msg_0001")]  # fmt: skip
 
     assert store.read(read_all) == [rows.ACCOUNT, rows.MAILBOX, rows.KEY, full, rows.content(1)]
-    store.write(lambda tx: tx.put_account(replace(rows.ACCOUNT, id="acc_2")))
+    store.write(lambda tx: tx.put(replace(rows.ACCOUNT, id="acc_2")))
     assert store.read(lambda tx: tx.first_account()) == rows.ACCOUNT
     edited = replace(rows.content(1), markdown="edited", removed=())
-    store.write(lambda tx: tx.replace_content(edited))
+    store.write(lambda tx: tx.put(edited))
     assert store.read(lambda tx: tx.content("msg_0001")) == edited
 
 
@@ -72,8 +72,8 @@ def test_put_replaces_a_record(store: Store) -> None:
     revoked = replace(rows.KEY, revoked_at=hours(1), scopes=("read",))
 
     def work(tx: Tx) -> None:
-        tx.put_mailbox(changed)
-        tx.put_key(revoked)
+        tx.put(changed)
+        tx.put(revoked)
         tx.set_setting("name", "one")
         tx.set_setting("name", "two")
 
@@ -86,8 +86,8 @@ def test_put_replaces_a_record(store: Store) -> None:
 
 def test_the_address_of_a_deleted_mailbox_can_be_used_again(store: Store) -> None:
     after = replace(rows.MAILBOX, id="mbx_2")
-    store.write(lambda tx: tx.put_mailbox(replace(rows.MAILBOX, deleted_at=hours(1))))
-    store.write(lambda tx: tx.put_mailbox(after))
+    store.write(lambda tx: tx.put(replace(rows.MAILBOX, deleted_at=hours(1))))
+    store.write(lambda tx: tx.put(after))
     assert store.read(lambda tx: tx.mailbox_by_address("box@example.com")) == after
     assert store.read(lambda tx: tx.mailboxes("acc_1")) == [after]
 
@@ -95,7 +95,7 @@ def test_the_address_of_a_deleted_mailbox_can_be_used_again(store: Store) -> Non
 def test_an_address_belongs_to_one_mailbox(store: Store) -> None:
     twin = replace(rows.MAILBOX, id="mbx_2")
     with pytest.raises(Exception, match=r"(?i)unique"):
-        store.write(lambda tx: tx.put_mailbox(twin))
+        store.write(lambda tx: tx.put(twin))
     assert store.read(lambda tx: tx.mailboxes("acc_1")) == [rows.MAILBOX]
 
 
@@ -279,10 +279,10 @@ def test_tags_are_replaced_as_a_whole(store: Store) -> None:
 
 def test_idempotency_is_stored_replaced_and_purged(store: Store) -> None:
     insert(store, message(1), message(2))
-    store.write(lambda tx: tx.put_idempotency(rows.idempotency("old", 1)))
-    store.write(lambda tx: tx.put_idempotency(rows.idempotency("new", 1)))
+    store.write(lambda tx: tx.put(rows.idempotency("old", 1)))
+    store.write(lambda tx: tx.put(rows.idempotency("new", 1)))
     later = rows.idempotency("new", 2, hours(1))
-    store.write(lambda tx: tx.put_idempotency(later))
+    store.write(lambda tx: tx.put(later))
     store.write(lambda tx: tx.purge_idempotency(hours(1)))
     assert store.read(lambda tx: tx.idempotency("mbx_1", "old")) is None
     assert store.read(lambda tx: tx.idempotency("mbx_1", "new")) == later
@@ -294,13 +294,13 @@ def test_the_outbox_returns_due_messages_in_order(store: Store) -> None:
 
     def work(tx: Tx) -> None:
         for row in (late, soon, rows.outbox(3, hours(3))):
-            tx.put_outbox(row)
+            tx.put(row)
 
     store.write(work)
     assert store.read(lambda tx: tx.next_outbox_due()) == hours(1)
     assert store.read(lambda tx: tx.outbox_due(hours(2), 10)) == [soon, late]
     assert store.read(lambda tx: tx.outbox_due(hours(2), 1)) == [soon]
-    store.write(lambda tx: tx.put_outbox(replace(soon, attempts=9)))
+    store.write(lambda tx: tx.put(replace(soon, attempts=9)))
     assert store.read(lambda tx: tx.outbox_row("msg_0002")) == replace(soon, attempts=9)
     store.write(lambda tx: tx.remove_outbox("msg_0002"))
     store.write(lambda tx: tx.remove_outbox("msg_0002"))
@@ -310,7 +310,7 @@ def test_the_outbox_returns_due_messages_in_order(store: Store) -> None:
 def test_test_deliveries_are_newest_first(store: Store) -> None:
     insert(store, message(1), message(2))
     older, newer = rows.delivery(1), rows.delivery(2)
-    write_each(store, "insert_test_delivery", older, newer)
+    write_each(store, "put", older, newer)
     assert store.read(lambda tx: tx.test_deliveries("acc_1", None, 10)) == [newer, older]
     assert store.read(lambda tx: tx.test_deliveries("acc_1", "mbx_1", 1)) == [newer]
     assert store.read(lambda tx: tx.test_deliveries("acc_1", "mbx_2", 1)) == []
@@ -319,13 +319,13 @@ def test_test_deliveries_are_newest_first(store: Store) -> None:
 
 def test_contacts_are_found_by_any_part_in_any_case(store: Store) -> None:
     elise = rows.contact(1, "b@example.com", "Élise")
-    write_each(store, "put_contact", elise, rows.contact(2, "a@example.com"))
+    write_each(store, "put", elise, rows.contact(2, "a@example.com"))
 
     def search(query: str) -> list[int]:
         return ids(store.read(lambda tx: tx.contacts("acc_1", query, 10)))
 
     assert (search(""), search("éLI"), search("EXAMPLE"), search("%")) == ([2, 1], [1], [2, 1], [])
-    store.write(lambda tx: tx.put_contact(replace(elise, name=None, tags=())))
+    store.write(lambda tx: tx.put(replace(elise, name=None, tags=())))
     assert store.read(lambda tx: tx.contact("con_1")) == replace(elise, name=None, tags=())
     store.write(lambda tx: tx.remove_contact("con_1"))
     assert store.read(lambda tx: tx.contact_by_email("acc_1", "b@example.com")) is None
@@ -333,7 +333,7 @@ def test_contacts_are_found_by_any_part_in_any_case(store: Store) -> None:
 
 def test_the_audit_log_pages_newest_first(store: Store) -> None:
     lines = [rows.audit(1), rows.audit(2, None), rows.audit(3)]
-    write_each(store, "add_audit", *lines)
+    write_each(store, "insert", *lines)
 
     def page(mailbox: str | None, before: str | None, limit: int) -> list[Any]:
         return store.read(lambda tx: tx.audit("acc_1", mailbox, before, limit))
@@ -353,7 +353,7 @@ def test_webhooks_are_found_by_account_and_mailbox(store: Store) -> None:
 
     def work(tx: Tx) -> None:
         for hook in (rows.WEBHOOK, bound, deleted):
-            tx.put_webhook(hook)
+            tx.put(hook)
 
     store.write(work)
     assert store.read(lambda tx: tx.has_webhooks())
@@ -365,8 +365,8 @@ def test_webhooks_are_found_by_account_and_mailbox(store: Store) -> None:
 
 def test_webhook_deliveries_fall_due_for_each_subscription(store: Store) -> None:
     def work(tx: Tx) -> None:
-        tx.put_webhook(rows.WEBHOOK)
-        tx.put_webhook(replace(rows.WEBHOOK, id="whk_2"))
+        tx.put(rows.WEBHOOK)
+        tx.put(replace(rows.WEBHOOK, id="whk_2"))
         for number, due, hook in ((1, 3, "whk_1"), (2, 1, "whk_2"), (3, 2, "whk_1")):
             tx.insert_webhook_delivery(rows.webhook_delivery(number, due, hook), b"\x00body")
         tx.insert_webhook_delivery(rows.webhook_delivery(4, None), b"")
@@ -385,14 +385,14 @@ def test_webhook_deliveries_fall_due_for_each_subscription(store: Store) -> None
     assert store.read(lambda tx: tx.webhook_body("none")) is None
     assert store.read(lambda tx: tx.count_webhook_deliveries("msg_0001")) == 4
     ended = replace(rows.webhook_delivery(1, None), attempts=3, response_status=200)
-    store.write(lambda tx: tx.put_webhook_delivery(ended))
+    store.write(lambda tx: tx.put(ended))
     assert store.read(lambda tx: tx.webhook_delivery("evt_1")) == ended
     assert store.read(lambda tx: tx.webhooks_due(hours(9), 10)) == ["whk_2", "whk_1"]
 
 
 def test_webhook_deliveries_are_listed_failed_and_purged(store: Store) -> None:
     def work(tx: Tx) -> None:
-        tx.put_webhook(replace(rows.WEBHOOK, mailbox_id="mbx_1"))
+        tx.put(replace(rows.WEBHOOK, mailbox_id="mbx_1"))
         for number, due in ((1, 1.0), (2, None), (3, 2.0)):
             tx.insert_webhook_delivery(rows.webhook_delivery(number, due), b"body")
 
@@ -422,10 +422,10 @@ def test_one_time_codes_and_notifications_are_found_by_time(store: Store) -> Non
     def work(tx: Tx) -> None:
         rows.insert(tx, message(1))
         for code in (rows.CODE, upgrade):
-            tx.put_code(code)
+            tx.put(code)
         for notice in (rows.NOTIFICATION, later):
-            tx.put_notification(notice)
-        tx.put_code(replace(rows.CODE, tries=3))
+            tx.put(notice)
+        tx.put(replace(rows.CODE, tries=3))
 
     def codes(purpose: Purpose, mailbox: str | None, since: float) -> list[OneTimeCode]:
         return store.read(lambda tx: tx.one_time_codes("acc_1", purpose, mailbox, hours(since)))
@@ -458,9 +458,9 @@ def test_retention_finds_the_oldest_messages(store: Store) -> None:
 
     store.write(work)
     assert store.read(lambda tx: tx.mailboxes_with_retention()) == []
-    store.write(lambda tx: tx.put_mailbox(mailbox))
+    store.write(lambda tx: tx.put(mailbox))
     assert store.read(lambda tx: tx.mailboxes_with_retention()) == [mailbox]
-    store.write(lambda tx: tx.put_mailbox(replace(mailbox, settings={"retention_days": None})))
+    store.write(lambda tx: tx.put(replace(mailbox, settings={"retention_days": None})))
     assert store.read(lambda tx: tx.mailboxes_with_retention()) == []
     oldest = store.read(lambda tx: tx.oldest_message("mbx_1", excluded))
     assert oldest == message(2, status=State.SENT)
@@ -475,9 +475,9 @@ def test_approved_recipients_domains_and_suppressions(store: Store) -> None:
     def work(tx: Tx) -> None:
         tx.add_approved_recipients("mbx_1", ["A@Example.com", "a@example.com"])
         tx.add_approved_recipients("mbx_1", ["a@example.com"])
-        tx.put_domain(rows.DOMAIN)
-        tx.put_suppression(rows.SUPPRESSION)
-        tx.put_suppression(newer)
+        tx.put(rows.DOMAIN)
+        tx.put(rows.SUPPRESSION)
+        tx.put(newer)
 
     store.write(work)
 
@@ -509,7 +509,7 @@ def test_references_lead_to_threads_and_move_with_them(store: Store) -> None:
         rows.reference(2, names[0], "parent", "2"), rows.reference(2, names[1], "root", "2"),
         rows.reference(1, names[2], "alias", "1"),
     )  # fmt: skip
-    write_each(store, "put_message_reference", rows.reference(1, names[0]), parent, root, alias)
+    write_each(store, "put", rows.reference(1, names[0]), parent, root, alias)
 
     def lead(tx: Reader) -> dict[str, str]:
         wanted = ["<1@example.com>", "<2@example.com>", *names, "<nothing>"]

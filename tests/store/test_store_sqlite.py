@@ -19,11 +19,11 @@ from tests.store import rows
 
 from multimail_server.oversight import Direction, State
 from multimail_server.store import protocol
-from multimail_server.store.dialects import SQLITE
 from multimail_server.store.migrate import list_migrations, load_migrations
 from multimail_server.store.protocol import Reader, StoreUnavailableError, Tx
 from multimail_server.store.queries import SqlReader
 from multimail_server.store.records import DeliveryFilter, DeliveryStatus, MessageFilter, Purpose
+from multimail_server.store.sql import SQLITE
 from multimail_server.store.sqlite import SqliteStore
 
 TIMEOUT = 10.0
@@ -74,7 +74,7 @@ def test_a_job_that_fails_alone_runs_once(store: SqliteStore) -> None:
 
     def fail(tx: Tx) -> None:
         runs.append(tx)
-        tx.put_account(rows.ACCOUNT)
+        tx.put(rows.ACCOUNT)
         raise LookupError("on purpose")
 
     with pytest.raises(LookupError, match="on purpose"):
@@ -106,8 +106,8 @@ def test_a_locked_file_is_unavailable_until_it_is_unlocked(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match="locked"):
-            store.write(lambda tx: tx.put_account(rows.ACCOUNT))
-    store.write(lambda tx: tx.put_account(rows.ACCOUNT))
+            store.write(lambda tx: tx.put(rows.ACCOUNT))
+    store.write(lambda tx: tx.put(rows.ACCOUNT))
     store.close()
 
 
@@ -122,7 +122,7 @@ def test_a_file_has_one_store_at_a_time(path: Path) -> None:
 def test_the_audit_log_is_append_only_for_sql_too(path: Path) -> None:
     store = SqliteStore(path)
     store.write(rows.insert_owner)
-    store.write(lambda tx: tx.add_audit(rows.audit(1)))
+    store.write(lambda tx: tx.insert(rows.audit(1)))
     store.close()
     with closing(sqlite3.connect(path)) as connection:
         for change in ("DELETE FROM audit", "UPDATE audit SET action = 'y'"):

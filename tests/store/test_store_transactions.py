@@ -24,8 +24,8 @@ def test_write_returns_the_result_of_its_function(store: Store) -> None:
 def test_a_failing_write_is_undone(store: Store) -> None:
     def work(tx: Tx) -> None:
         rows.insert(tx, rows.message(1))
-        tx.put_outbox(rows.outbox(1))
-        tx.add_audit(rows.audit(1))
+        tx.put(rows.outbox(1))
+        tx.insert(rows.audit(1))
         raise LookupError("on purpose")
 
     with pytest.raises(LookupError, match="on purpose"):

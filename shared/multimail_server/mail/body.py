@@ -146,9 +146,11 @@ class _BodyReader:
             return [text for child in part.children for text in self.collect(child)]
         if part.is_attachment:
             return []
+        decoded = part.read_text()
         if part.content_type == "text/html":
-            return [html_to_markdown(part.text())]
-        return [Markdown(part.text().strip("\n"), ())]
+            markdown = html_to_markdown(decoded.text)
+            return [Markdown(markdown.text, (*markdown.removed, *decoded.notes))]
+        return [Markdown(decoded.text.strip("\n"), decoded.notes)]
 
     def _choose(self, alternatives: list[Part]) -> list[Markdown]:
         """Return the plain text or the HTML; if both are empty, any alternative that is not."""
@@ -195,7 +197,7 @@ def _count_words(text: str) -> Counter[str]:
 
 def _find_wrappers(tree: Part) -> Iterator[BodyNote]:
     """Yield what the parts say of signatures, encryption and Outlook's own format."""
-    for part in _iter_parts(tree):
+    for part in tree.walk():
         if is_cms(part):
             yield from _describe_cms(part)
         elif part.content_type in _SIGNATURE_TYPES:
@@ -206,12 +208,6 @@ def _find_wrappers(tree: Part) -> Iterator[BodyNote]:
             yield BodyNote.PGP_ENCRYPTED
         elif part.content_type in _TNEF_TYPES or part.file_name().lower() == "winmail.dat":
             yield BodyNote.TNEF
-
-
-def _iter_parts(part: Part) -> Iterator[Part]:
-    yield part
-    for child in part.children:
-        yield from _iter_parts(child)
 
 
 def _describe_cms(part: Part) -> Iterator[BodyNote]:

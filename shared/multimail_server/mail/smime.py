@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .headers import decode_base64
+from .transfer_encodings import decode_base64
 
 MAX_INFLATED = 8 * 1024 * 1024
 _MAX_PIECES = 100_000

@@ -82,13 +82,13 @@ class AccountService:
         def work(tx: Tx) -> bool:
             if tx.first_account() is not None:
                 return False
-            tx.put_account(account)
-            tx.put_mailbox(mailbox)
+            tx.put(account)
+            tx.put(mailbox)
             server = Principal.system(account.id)
             resource = ("mailbox", mailbox.id)
             context.audit(tx, server, "mailbox.create", resource, mailbox_id=mailbox.id)
             for new in new_keys.values():
-                tx.put_key(new.key)
+                tx.put(new.key)
                 context.audit(tx, server, "api_key.create", ("api_key", new.key.id),
                            scopes=list(new.key.scopes))  # fmt: skip
             return True
@@ -106,7 +106,7 @@ class AccountService:
 
         def work(tx: Tx) -> Account:
             renamed = replace(_account(tx, principal), name=name)
-            tx.put_account(renamed)
+            tx.put(renamed)
             self._context.audit(
                 tx, principal, "account.update", ("account", renamed.id), fields=["name"]
             )
@@ -127,11 +127,11 @@ class AccountService:
             context.audit(tx, principal, "account.delete", ("account", closed.id))
             for hook in tx.webhooks(closed.id):
                 delete_webhook(context, tx, principal, hook)
-            tx.put_account(closed)
+            tx.put(closed)
             for key in tx.keys(closed.id):
-                tx.put_key(replace(key, revoked_at=key.revoked_at or now))
+                tx.put(replace(key, revoked_at=key.revoked_at or now))
             for mailbox in tx.mailboxes(closed.id):
-                tx.put_mailbox(replace(mailbox, deleted_at=now))
+                tx.put(replace(mailbox, deleted_at=now))
             return closed
 
         return context.write(work)
@@ -170,7 +170,7 @@ class AccountService:
             new = self._create_secret(
                 principal.account_id, name, parsed, live=is_live, mailbox_id=bound
             )
-            tx.put_key(new.key)
+            tx.put(new.key)
             resource = ("api_key", new.key.id)
             context.audit(
                 tx, principal, "api_key.create", resource, mailbox_id=bound, scopes=list(parsed)
@@ -199,7 +199,7 @@ class AccountService:
                 mailbox_id=key.mailbox_id,
                 scopes=list(changed.scopes),
             )
-            tx.put_key(changed)
+            tx.put(changed)
             self._require_admin_left(tx, principal)
             return changed
 
@@ -218,7 +218,7 @@ class AccountService:
             self._context.audit(
                 tx, principal, "api_key.revoke", resource, mailbox_id=key.mailbox_id
             )
-            tx.put_key(revoked)
+            tx.put(revoked)
             self._require_admin_left(tx, principal)
             return revoked
 

@@ -78,7 +78,7 @@ class ApprovalCodeService:
                 subject=change.subject,
                 fingerprint=digest(change.body),
             )
-            tx.put_code(code)
+            tx.put(code)
             resource = ("approval_code", code.id)
             context.audit(tx, principal, "code.request", resource, mailbox_id=principal.mailbox_id,
                        request=change.subject)  # fmt: skip
@@ -104,11 +104,11 @@ class ApprovalCodeService:
             code = find_matching_code(usable, text)
             if code is None:
                 for candidate in usable:
-                    tx.put_code(replace(candidate, tries=candidate.tries + 1))
+                    tx.put(replace(candidate, tries=candidate.tries + 1))
                 return _wrong_code()
             if (code.subject, code.fingerprint) != (change.subject, digest(change.body)):
                 return _code_for_another_request()
-            tx.put_code(replace(code, used_at=self._context.now()))
+            tx.put(replace(code, used_at=self._context.now()))
             resource = ("approval_code", code.id)
             self._context.audit(
                 tx,

@@ -76,7 +76,7 @@ class ApprovalLinkService:
                 created_at=context.now(),
                 expires_at=min(ends, message.expires_at or ends),
             )
-            tx.put_approval_link(link)
+            tx.put(link)
             context.audit_message(
                 tx,
                 principal,
@@ -115,7 +115,7 @@ class ApprovalLinkService:
 
         def use(tx: Tx) -> None:
             current, _ = self._usable(tx, token, self._context.now())
-            tx.put_approval_link(replace(current, used_at=self._context.now()))
+            tx.put(replace(current, used_at=self._context.now()))
 
         return self._decisions.decide(
             principal, link.message_id, approve=approve, reason=reason, seen_hash=None, check=use

@@ -38,7 +38,7 @@ class ContactService:
                 tags=tags or (known.tags if known else ()),
                 created_at=known.created_at if known else context.now(),
             )
-            tx.put_contact(contact)
+            tx.put(contact)
             context.audit(
                 tx,
                 principal,

@@ -134,7 +134,7 @@ class AppContext:
                 transaction is rolled back.
         """
         _check_key(tx, principal)
-        tx.add_audit(
+        tx.insert(
             AuditEntry(
                 id=self.ids.new("aud"),
                 account_id=principal.account_id,

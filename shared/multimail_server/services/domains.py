@@ -113,7 +113,7 @@ class DomainService:
         def work(tx: Tx) -> Domain:
             if tx.domain_by_name(host) is not None:
                 raise _taken(host)
-            tx.put_domain(domain)
+            tx.put(domain)
             self._context.audit(tx, principal, "domain.create", ("domain", domain.id), domain=host)
             return domain
 
@@ -139,7 +139,7 @@ class DomainService:
             else:
                 verified = (verified or now) if seen["dkim_rsa"] == FOUND else None
             checked = replace(current, seen=seen, checked_at=now, verified_at=verified)
-            tx.put_domain(checked)
+            tx.put(checked)
             resource = ("domain", current.id)
             context.audit(tx, principal, "domain.verify", resource, verified=verified is not None)
             return checked

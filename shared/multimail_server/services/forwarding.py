@@ -127,7 +127,7 @@ def _forward(
 
 
 def _note(tx: Tx, message: Message, now: datetime, **metadata: Any) -> None:
-    tx.add_audit(
+    tx.insert(
         AuditEntry(
             id=derived_id("aud", now, 0, "forward", message.id),
             account_id=message.account_id,

@@ -82,7 +82,7 @@ class MailboxService:
                 raise conflict(
                     "address_taken", f"The address {address} is taken. Choose another one."
                 )
-            tx.put_mailbox(mailbox)
+            tx.put(mailbox)
             sync_settings_webhooks(self._context, tx, principal, mailbox, changes.signing_secrets)
             self._record(tx, principal, "mailbox.create", mailbox)
             return mailbox
@@ -119,7 +119,7 @@ class MailboxService:
             if keeps_inbound_hold(mailbox, mode):
                 settings["hold_inbound"] = True
             changed = replace(mailbox, display_name=name, oversight_mode=mode, settings=settings)
-            tx.put_mailbox(changed)
+            tx.put(changed)
             sync_settings_webhooks(self._context, tx, principal, changed, changes.signing_secrets)
             if mode is not mailbox.oversight_mode:
                 end_upgrade_requests(tx, changed, self._context.now())
@@ -143,7 +143,7 @@ class MailboxService:
             for message in tx.messages_in_states(mailbox.id, _WAITING):
                 apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
             deleted = replace(mailbox, deleted_at=context.now())
-            tx.put_mailbox(deleted)
+            tx.put(deleted)
             self._record(tx, principal, "mailbox.delete", deleted)
             return deleted
 

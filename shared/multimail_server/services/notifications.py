@@ -36,7 +36,7 @@ def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
     """
     mailbox = tx.mailbox(message.mailbox_id)
     approvers = mailbox.settings.get("approver_emails") if mailbox and message.live else None
-    tx.put_notification(
+    tx.put(
         Notification(
             # Derived from the message's id: one notice per message.
             id=f"ntc_{message.id.partition('_')[2]}",
@@ -58,7 +58,7 @@ def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
 
 def notify_upgrade_request(tx: Tx, code: OneTimeCode, notice_id: str) -> None:
     """Insert the notification of a request for a looser mode, without the code itself."""
-    tx.put_notification(
+    tx.put(
         Notification(
             id=notice_id,
             account_id=code.account_id,

@@ -74,8 +74,8 @@ def put_revision(
     # The new, possibly stricter mode decides.
     current = replace(message, mode=after.message.mode)
     moved = apply_event(tx, current, event, context.now(), context.pending_ttl, **changes)
-    tx.insert_revision(_build_revision(before, number, context.now(), principal))
-    tx.replace_content(after.content)
+    tx.insert(_build_revision(before, number, context.now(), principal))
+    tx.put(after.content)
     if after.files != before.files:
         tx.remove_attachments(message.id)
         insert_files(context, tx, message.id, after.files)

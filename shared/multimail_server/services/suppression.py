@@ -100,7 +100,7 @@ def suppress(
         code=code,
         detail=detail[:500] if detail else None,
     )
-    tx.put_suppression(entry)
+    tx.put(entry)
     resource = ("suppression", entry.id)
     principal = Principal.system(message.account_id)
     context.audit(

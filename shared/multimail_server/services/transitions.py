@@ -121,9 +121,9 @@ def _apply_effects(tx: Tx, message: Message, applied: Transition, now: datetime)
     if Effect.WITHDRAW in applied.effects:
         tx.remove_outbox(message.id)
     if Effect.ENQUEUE in applied.effects:
-        tx.put_outbox(OutboxRow(message.id, now, 0, message.recipients))
+        tx.put(OutboxRow(message.id, now, 0, message.recipients))
     if Effect.ENQUEUE_FOR_LATER in applied.effects:
         due = message.send_at or now
-        tx.put_outbox(OutboxRow(message.id, due, 0, message.recipients))
+        tx.put(OutboxRow(message.id, due, 0, message.recipients))
     if Effect.NOTIFY in applied.effects:
         notify_monitored_send(tx, message, now)

@@ -59,7 +59,7 @@ class UpgradeService:
             _check_target(mailbox, target)
             self._check_rate(tx, mailbox)
             code = self._build_code(code_id, principal, mailbox, target, digest_code(text))
-            tx.put_code(code)
+            tx.put(code)
             notify_upgrade_request(tx, code, context.ids.new("ntc"))
             context.audit(
                 tx,
@@ -121,7 +121,7 @@ class UpgradeService:
         if code is None:
             # The failed try has to be committed, so the error is returned instead of raised.
             for candidate in usable:
-                tx.put_code(replace(candidate, tries=candidate.tries + 1))
+                tx.put(replace(candidate, tries=candidate.tries + 1))
             return forbidden(
                 "wrong_code",
                 "The mode was not changed: the code is wrong, used, older than 24 hours, had five "
@@ -136,7 +136,7 @@ class UpgradeService:
             )
         end_upgrade_requests(tx, mailbox, context.now())
         changed = _upgraded(mailbox, Mode(code.target_mode or ""))
-        tx.put_mailbox(changed)
+        tx.put(changed)
         context.audit(
             tx,
             principal,
@@ -189,7 +189,7 @@ def end_upgrade_requests(tx: Tx, mailbox: Mailbox, now: datetime) -> None:
     """Invalidate the open codes of a mailbox, which are bound to its previous mode."""
     for code in tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - LIFETIME):
         if is_open(code, now):
-            tx.put_code(replace(code, used_at=now))
+            tx.put(replace(code, used_at=now))
 
 
 def _check_target(mailbox: Mailbox, target: Mode) -> None:

@@ -90,7 +90,7 @@ class WebhookService:
                 if mailbox_id
                 else principal.mailbox_id,
             )
-            tx.put_webhook(hook)
+            tx.put(hook)
             _record(context, tx, principal, "webhook.create", hook, events=list(names))
             return hook
 
@@ -111,7 +111,7 @@ class WebhookService:
                 return hook
             if enabled:
                 changed = replace(hook, disabled_at=None, disabled_reason=None)
-                tx.put_webhook(changed)
+                tx.put(changed)
                 _record(context, tx, principal, "webhook.enable", hook)
                 return changed
             return disable(context, tx, principal, hook, "by request")
@@ -130,7 +130,7 @@ class WebhookService:
                 settings = {
                     key: value for key, value in mailbox.settings.items() if key != hook.source
                 }
-                tx.put_mailbox(replace(mailbox, settings=settings))
+                tx.put(replace(mailbox, settings=settings))
             return hook
 
         return context.write(work)
@@ -171,7 +171,7 @@ class WebhookService:
                 attempts=0,
                 error=None,
             )
-            tx.put_webhook_delivery(replayed)
+            tx.put(replayed)
             _record(context, tx, principal, "webhook.replay", hook, delivery_id=delivery.id)
             return replayed
 
@@ -185,7 +185,7 @@ def disable(
 ) -> Webhook:
     """Disable a webhook and fail its pending deliveries."""
     disabled = replace(hook, disabled_at=context.now(), disabled_reason=reason)
-    tx.put_webhook(disabled)
+    tx.put(disabled)
     tx.fail_webhook_deliveries(hook.id, f"the subscription was disabled: {reason}")
     _record(context, tx, principal, "webhook.disable", hook, reason=reason)
     return disabled
@@ -234,7 +234,7 @@ def sync_settings_webhooks(
         if url is not None:
             hook = existing or _build_settings_webhook(context, mailbox, WebhookSource(name))
             hook = replace(hook, url=parse_webhook_url(url, name), signing_secret=secret)
-            tx.put_webhook(replace(hook, disabled_at=None, disabled_reason=None))
+            tx.put(replace(hook, disabled_at=None, disabled_reason=None))
             _record(
                 context, tx, principal, "webhook.update" if existing else "webhook.create", hook
             )
@@ -245,7 +245,7 @@ def sync_settings_webhooks(
 def delete_webhook(context: AppContext, tx: Tx, principal: Principal, hook: Webhook) -> None:
     """Delete a webhook: erase its secret and fail its pending deliveries."""
     tx.fail_webhook_deliveries(hook.id, "the subscription was deleted")
-    tx.put_webhook(replace(hook, deleted_at=context.now(), signing_secret=""))
+    tx.put(replace(hook, deleted_at=context.now(), signing_secret=""))
     _record(context, tx, principal, "webhook.delete", hook)
 
 

@@ -13,32 +13,8 @@ from typing import Any
 
 from ..oversight import State
 from .queries import SqlReader
-from .records import (
-    Account,
-    ApprovalLink,
-    Attachment,
-    AuditEntry,
-    Contact,
-    Content,
-    DeliveryStatus,
-    Domain,
-    IdempotencyRow,
-    Key,
-    Mailbox,
-    Message,
-    MessageReference,
-    Notification,
-    OneTimeCode,
-    OutboxRow,
-    Revision,
-    SignedHeaders,
-    Suppression,
-    TestDelivery,
-    Webhook,
-    WebhookDelivery,
-)
-from .rows import encode_all, encode_record
-from .sql import insert_statement, upsert_statement
+from .records import Attachment, Content, DeliveryStatus, Message, Record, WebhookDelivery
+from .sql import encode_all, encode_record, insert_statement, upsert_statement
 
 _MAIL_TABLES = (
     "contents",
@@ -82,11 +58,10 @@ _PURGE_CONTENT = (
 class SqlTx(SqlReader):
     """The changes. See `protocol.Tx`."""
 
-    def _insert(self, record: Any) -> None:
+    def insert(self, record: Record) -> None:
         self._connection.execute(insert_statement(type(record)), encode_record(record))
 
-    def _put(self, record: Any) -> None:
-        """Insert a record, or replace the one with its primary key."""
+    def put(self, record: Record) -> None:
         self._connection.execute(upsert_statement(type(record)), encode_record(record))
 
     def _run(self, sql: str, *values: Any) -> int:
@@ -100,24 +75,12 @@ class SqlTx(SqlReader):
         )
         self._run(sql, name, value)
 
-    def put_account(self, account: Account) -> None:
-        self._put(account)
-
-    def put_key(self, key: Key) -> None:
-        self._put(key)
-
-    def put_mailbox(self, mailbox: Mailbox) -> None:
-        self._put(mailbox)
-
-    def put_contact(self, contact: Contact) -> None:
-        self._put(contact)
-
     def remove_contact(self, contact_id: str) -> None:
         self._run("DELETE FROM contacts WHERE id = ?", contact_id)
 
     def insert_message(self, message: Message, content: Content) -> None:
-        self._insert(message)
-        self._insert(content)
+        self.insert(message)
+        self.insert(content)
 
     def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
         changed = replace(message, status=to, **changes)
@@ -126,9 +89,6 @@ class SqlTx(SqlReader):
         sql = f"UPDATE messages SET {assignments} WHERE id = ? AND status = ?"  # noqa: S608
         values = [getattr(changed, name) for name in names]
         return changed if self._run(sql, *values, message.id, message.status) == 1 else None
-
-    def put_message_reference(self, reference: MessageReference) -> None:
-        self._put(reference)
 
     def remove_message_references(self, mailbox_id: str, thread_id: str, rfc_id: str) -> None:
         sql = (
@@ -142,11 +102,8 @@ class SqlTx(SqlReader):
         self._run(f"UPDATE message_references {where}", into, mailbox_id, thread_id)
         return self._run(f"UPDATE messages {where}", into, mailbox_id, thread_id)
 
-    def replace_content(self, content: Content) -> None:
-        self._put(content)
-
     def insert_attachment(self, attachment: Attachment, content: bytes) -> None:
-        self._insert(attachment)
+        self.insert(attachment)
         self._run("INSERT INTO attachment_contents VALUES (?, ?)", attachment.id, content)
 
     def remove_attachments(self, message_id: str) -> None:
@@ -158,66 +115,27 @@ class SqlTx(SqlReader):
         rows = [(message_id, name, value) for name, value in tags.items()]
         self._connection.executemany("INSERT INTO tags VALUES (?, ?, ?)", rows)
 
-    def put_signed_headers(self, headers: SignedHeaders) -> None:
-        self._put(headers)
-
-    def insert_revision(self, revision: Revision) -> None:
-        self._insert(revision)
-
-    def put_approval_link(self, link: ApprovalLink) -> None:
-        self._put(link)
-
     def add_approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> None:
         sql = "INSERT INTO approved_recipients VALUES (?, ?) ON CONFLICT DO NOTHING"
         rows = [(mailbox_id, address.lower()) for address in addresses]
         self._connection.executemany(sql, rows)
 
-    def put_idempotency(self, row: IdempotencyRow) -> None:
-        self._put(row)
-
     def purge_idempotency(self, before: datetime) -> None:
         self._run("DELETE FROM idempotency WHERE created_at < ?", before)
-
-    def put_outbox(self, row: OutboxRow) -> None:
-        self._put(row)
 
     def remove_outbox(self, message_id: str) -> None:
         self._run("DELETE FROM outbox WHERE message_id = ?", message_id)
 
-    def insert_test_delivery(self, delivery: TestDelivery) -> None:
-        self._put(delivery)
-
-    def put_domain(self, domain: Domain) -> None:
-        self._put(domain)
-
     def remove_domain(self, domain_id: str) -> None:
         self._run("DELETE FROM domains WHERE id = ?", domain_id)
-
-    def put_suppression(self, entry: Suppression) -> None:
-        self._put(entry)
 
     def remove_suppression(self, account_id: str, address: str) -> None:
         sql = "DELETE FROM suppressions WHERE account_id = ? AND address = ?"
         self._run(sql, account_id, address.lower())
 
-    def add_audit(self, entry: AuditEntry) -> None:
-        self._insert(entry)
-
-    def put_code(self, code: OneTimeCode) -> None:
-        self._put(code)
-
-    def put_notification(self, notification: Notification) -> None:
-        self._put(notification)
-
-    def put_webhook(self, webhook: Webhook) -> None:
-        self._put(webhook)
-
     def insert_webhook_delivery(self, delivery: WebhookDelivery, body: bytes) -> None:
-        self._put(delivery)
+        self.insert(delivery)
         self._run("INSERT INTO webhook_bodies VALUES (?, ?)", delivery.id, body)
-
-    def put_webhook_delivery(self, delivery: WebhookDelivery) -> None:
-        self._put(delivery)
 
     def fail_webhook_deliveries(self, webhook_id: str, error: str) -> None:
         sql = (

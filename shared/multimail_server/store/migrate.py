@@ -1,7 +1,7 @@
 """Migrations: the SQL files in `schema/`, in the order of their numbers.
 
 To change the schema, add a file with the next number, such as `0008_sessions.sql`. It runs on both
-databases, with the dialect's types in place of `$text`, `$timestamp` and so on (`dialects`). What
+databases, with the dialect's types in place of `$text`, `$timestamp` and so on (`sql`). What
 only one database needs stands in `0008_sessions.sqlite.sql` or `0008_sessions.postgres.sql`, which
 runs after it as it is. A migration that has been released is never edited.
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-from .dialects import Dialect
 from .protocol import StoreUnavailableError
+from .sql import Dialect
 
 _SCHEMA = Path(__file__).with_name("schema")
 

@@ -24,7 +24,6 @@ from psycopg import IsolationLevel, errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from .changes import SqlTx
-from .dialects import POSTGRES, Cursor
 from .group_commit import GroupCommit, Job
 from .migrate import load_migrations
 from .postgres_connections import (
@@ -38,6 +37,7 @@ from .postgres_connections import (
 )
 from .protocol import CommitOutcomeUnknownError, Reader, StoreUnavailableError, Tx
 from .queries import SqlReader
+from .sql import POSTGRES, Cursor
 
 T = TypeVar("T")
 Outcome = tuple[Job, Any, BaseException | None]

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ..oversight import HIDDEN, State
-from .dialects import Connection, Dialect
 from .records import (
     Account,
     ApprovalLink,
@@ -31,6 +30,7 @@ from .records import (
     OneTimeCode,
     OutboxRow,
     Purpose,
+    Record,
     Revision,
     SignedHeaders,
     Suppression,
@@ -38,10 +38,20 @@ from .records import (
     Webhook,
     WebhookDelivery,
 )
-from .rows import decode_record, encode_all, from_microseconds
-from .sql import Condition, optional, placeholders, select_statement, where_clause
+from .sql import (
+    Condition,
+    Connection,
+    Dialect,
+    decode_record,
+    encode_all,
+    from_microseconds,
+    optional,
+    placeholders,
+    select_statement,
+    where_clause,
+)
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Record)
 
 MAX_REFERENCES = 100
 """Message-IDs that are searched for at once; more are ignored."""

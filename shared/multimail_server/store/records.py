@@ -1,6 +1,6 @@
 """Records: one frozen dataclass for each table, with a field for each column.
 
-`rows` converts a record to a database row and back, from the annotations of its fields. The filters
+`sql` converts a record to a database row and back, from the annotations of its fields. The filters
 of the lists stand at the end.
 """
 
@@ -14,8 +14,14 @@ from typing import Any
 from ..oversight import Direction, Mode, State
 
 
+class Record:
+    """A row of one table: see `TABLES`."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Account:
+class Account(Record):
     """The owner of mailboxes and API keys."""
 
     id: str
@@ -25,7 +31,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Record):
     """An address that receives and sends mail."""
 
     id: str
@@ -39,7 +45,7 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class Key(Record):
     """An API key. The secret is not stored: only its SHA-256 and its first characters."""
 
     id: str
@@ -55,7 +61,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(Record):
     """One message in one mailbox, without its content."""
 
     id: str
@@ -129,7 +135,7 @@ class ReferenceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class MessageReference:
+class MessageReference(Record):
     """A Message-ID that leads to a thread of a mailbox, though no message here has it."""
 
     mailbox_id: str
@@ -141,7 +147,7 @@ class MessageReference:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class Content(Record):
     """The content of a message: its text, and its exact RFC 5322 bytes."""
 
     message_id: str
@@ -154,7 +160,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Record):
     """An attachment of a message, without its bytes."""
 
     id: str
@@ -168,7 +174,7 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Record):
     """An entry of the address book."""
 
     id: str
@@ -180,7 +186,7 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Record):
     """One line of the audit log. Never holds content or secrets."""
 
     id: str
@@ -195,7 +201,7 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class IdempotencyRow:
+class IdempotencyRow(Record):
     """The message that was sent under a caller's idempotency key; kept for 24 hours."""
 
     mailbox_id: str
@@ -206,7 +212,7 @@ class IdempotencyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(Record):
     """A message that may leave and that the relay has not accepted yet."""
 
     message_id: str
@@ -218,7 +224,7 @@ class OutboxRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TestDelivery:
+class TestDelivery(Record):
     """A message sent with a test key: recorded here and never relayed."""
 
     message_id: str
@@ -230,7 +236,7 @@ class TestDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Record):
     """The content of a held message before an edit."""
 
     message_id: str
@@ -248,7 +254,7 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalLink:
+class ApprovalLink(Record):
     """A link that decides on one message, once. Only the SHA-256 of its token is stored."""
 
     sha256: str
@@ -263,7 +269,7 @@ class ApprovalLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Record):
     """A custom domain, with the private keys that sign its mail. They never leave the server."""
 
     id: str
@@ -291,7 +297,7 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(Record):
     """An address that this account may not send to, and why."""
 
     account_id: str
@@ -308,7 +314,7 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedHeaders:
+class SignedHeaders(Record):
     """The header fields (identity, DKIM) that were put on top of a message when it left."""
 
     message_id: str
@@ -325,7 +331,7 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OneTimeCode:
+class OneTimeCode(Record):
     """A one-time code sent to the account's owner. Only its SHA-256 is stored."""
 
     id: str
@@ -349,7 +355,7 @@ class OneTimeCode:
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Record):
     """A notification about something that happened without a human's decision."""
 
     id: str
@@ -388,7 +394,7 @@ class DeliveryStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(Record):
     """A webhook subscription: the URL, and the events that it receives."""
 
     id: str
@@ -411,7 +417,7 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookDelivery:
+class WebhookDelivery(Record):
     """One event for one subscription. Its id is the event's id, the same on each attempt."""
 
     id: str
@@ -429,6 +435,32 @@ class WebhookDelivery:
     delivered_at: datetime | None = None
     response_status: int | None = None
     error: str | None = None
+
+
+TABLES: dict[type[Record], tuple[str, ...]] = {
+    Account: ("accounts", "id"),
+    ApprovalLink: ("approval_links", "sha256"),
+    Attachment: ("attachments", "id"),
+    AuditEntry: ("audit", "id"),
+    Contact: ("contacts", "id"),
+    Content: ("contents", "message_id"),
+    Domain: ("domains", "id"),
+    IdempotencyRow: ("idempotency", "mailbox_id", "idempotency_key"),
+    Key: ("keys", "id"),
+    Mailbox: ("mailboxes", "id"),
+    Message: ("messages", "id"),
+    MessageReference: ("message_references", "mailbox_id", "rfc_id"),
+    Notification: ("notices", "id"),
+    OneTimeCode: ("one_time_codes", "id"),
+    OutboxRow: ("outbox", "message_id"),
+    Revision: ("revisions", "message_id", "number"),
+    SignedHeaders: ("stamps", "message_id"),
+    Suppression: ("suppressions", "account_id", "address"),
+    TestDelivery: ("test_deliveries", "message_id"),
+    Webhook: ("webhooks", "id"),
+    WebhookDelivery: ("webhook_deliveries", "id"),
+}
+"""The table of each record, and its primary key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from .changes import SqlTx
-from .dialects import SQLITE
 from .group_commit import GroupCommit, Job
 from .migrate import load_migrations
 from .protocol import Reader, StoreUnavailableError, Tx
 from .queries import SqlReader
+from .sql import SQLITE
 
 if sys.platform != "win32":
     import fcntl

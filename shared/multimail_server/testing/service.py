@@ -201,9 +201,9 @@ class TestService:
     def _delete_others(self, tx: Tx, account_id: str) -> None:
         now = self._context.now()
         for box in tx.mailboxes(account_id)[1:]:
-            tx.put_mailbox(replace(box, deleted_at=now))
+            tx.put(replace(box, deleted_at=now))
         for key in tx.keys(account_id)[_FIRST_KEYS:]:
-            tx.put_key(replace(key, revoked_at=key.revoked_at or now))
+            tx.put(replace(key, revoked_at=key.revoked_at or now))
 
     def _get_or_create(self, principal: Principal, wanted: SeedMailbox) -> Mailbox:
         address = wanted.address.lower()

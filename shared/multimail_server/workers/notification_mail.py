@@ -79,7 +79,7 @@ class NotificationMail:
 
     def _store(self, notification: Notification) -> None:
         def work(tx: Tx) -> None:
-            tx.put_notification(notification)
+            tx.put(notification)
             self._context.audit(
                 tx,
                 Principal.system(notification.account_id),

@@ -14,9 +14,11 @@ from functools import partial
 from typing import Any
 
 from ..mail.bounces import classify_failure, parse_status
+from ..mail.message_ids import parse_relay_ids
 from ..oversight import Event, State
 from ..services.context import AppContext, Principal
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
+from ..services.threads import add_alias
 from ..services.transitions import apply_event
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.records import Domain, Message, OutboxRow, SignedHeaders, TestDelivery
@@ -142,7 +144,7 @@ class Outbox(ScheduledWorker):
         if blocked_reason is not None:
             self._fail(tx, message, blocked_reason, None, "policy")
             return None
-        tx.put_signed_headers(signed.headers)
+        tx.put(signed.headers)
         message, row = _drop_suppressed(tx, message, row)
         if not row.remaining:
             self._conclude(tx, message)
@@ -172,7 +174,7 @@ class Outbox(ScheduledWorker):
             recipients=recipients,
             delivered_at=self._context.now(),
         )
-        tx.insert_test_delivery(delivery)
+        tx.put(delivery)
 
     def _settle(
         self,
@@ -196,6 +198,7 @@ class Outbox(ScheduledWorker):
             if recipient not in results or not results[recipient].is_final
         )
         _suppress_refused(self._context, tx, message, results)
+        _add_relay_aliases(tx, message, results)
         if remaining and attempt.row.attempts + 1 <= len(RETRY_DELAYS):
             row = replace(attempt.row, remaining=remaining)
             self._schedule_retry(tx, message, row, delivery, failure)
@@ -215,7 +218,7 @@ class Outbox(ScheduledWorker):
         due = self._context.now() + RETRY_DELAYS[row.attempts]
         details = (delivery[address] for address in row.remaining if address in delivery)
         error = failure or "; ".join(str(result["detail"]) for result in details)
-        tx.put_outbox(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
+        tx.put(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
         tx.update_message(message, message.status, delivery=delivery)
         self._audit(tx, message, "email.retry", attempts=row.attempts + 1, due_at=due.isoformat())
 
@@ -390,8 +393,16 @@ def _drop_suppressed(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message,
     updated = tx.update_message(message, message.status, delivery=delivery) or message
     remaining = tuple(address for address in row.remaining if address not in suppressed)
     shortened = replace(row, remaining=remaining)
-    tx.put_outbox(shortened)
+    tx.put(shortened)
     return updated, shortened
+
+
+def _add_relay_aliases(tx: Tx, message: Message, results: Mapping[str, RecipientResult]) -> None:
+    """Record the ids that the relay gave a message: answers and reports name these."""
+    replies = {result.detail for result in results.values() if result.accepted}
+    addresses = {f"<{address}>" for address in (message.mail_from, *message.recipients)}
+    for rfc_id in {id_ for reply in replies for id_ in parse_relay_ids(reply)} - addresses:
+        add_alias(tx, message, rfc_id)
 
 
 def _suppress_refused(

@@ -267,8 +267,8 @@ class WebhookDispatcher:
             delivered = replace(
                 attempted, status=DeliveryStatus.DELIVERED, due_at=None, delivered_at=now
             )
-            tx.put_webhook_delivery(delivered)
-            tx.put_webhook(replace(hook, last_success_at=now))
+            tx.put(delivered)
+            tx.put(replace(hook, last_success_at=now))
         else:
             self._settle_failure(tx, hook, attempted, result)
 
@@ -277,9 +277,9 @@ class WebhookDispatcher:
     ) -> None:
         if attempted.attempts <= len(RETRY_DELAYS) and result.status != _GONE:
             due = self._context.now() + RETRY_DELAYS[attempted.attempts - 1]
-            tx.put_webhook_delivery(replace(attempted, due_at=due))
+            tx.put(replace(attempted, due_at=due))
             return
-        tx.put_webhook_delivery(replace(attempted, status=DeliveryStatus.FAILED, due_at=None))
+        tx.put(replace(attempted, status=DeliveryStatus.FAILED, due_at=None))
         if result.status == _GONE:
             reason = "the endpoint responded 410 Gone"
         elif hook.last_success_at is None or hook.last_success_at < attempted.created_at:
