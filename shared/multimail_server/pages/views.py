@@ -122,7 +122,6 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
     """Return what the template of an item shows."""
     # Imported late, with the first item: it needs the parsers of HTML and markdown.
     from ..mail.body import find_html, parse_tree
-    from .untrusted_html import find_link_definitions
 
     message, content = item.message, item.content
     texts = [message.subject, message.from_name, content.markdown]
@@ -133,7 +132,6 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
         "message": message,
         "mark": get_content_digest(message),
         "invisible": find_invisible(texts),
-        "definitions": find_link_definitions(content.markdown),
         "guard": guard if any(guard.values()) else None,
         "metadata": {
             name: value for name, value in message.metadata.items() if not name.startswith("guard_")
