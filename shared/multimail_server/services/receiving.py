@@ -72,7 +72,7 @@ class InboundService:
         mail = _InboundMail(
             envelope,
             parsed,
-            Content("", parsed.markdown, raw, parsed.removed),
+            Content("", parsed.markdown, raw, parsed.removed, parsed.notes),
             hashlib.sha256(raw).hexdigest(),
             self._evidence(envelope, raw, headers),
             next((sign.code for sign in list_automation_signs(headers, envelope.mail_from)), None),
