@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from multimail.trust import OperationKind, PolicyName, Tier, Treatment, TrustPolicy
-from multimail.trust.policy import get_action, get_treatment
+from multimail.trust.decisions import get_action, get_treatment
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trust.md").read_text("utf-8")
 ROWS = {
     OperationKind.REPLY: "a reply to the address in From",
     OperationKind.INTRODUCE: "mail to an address that only mail supplied",
     OperationKind.CHANGE: "any other mail or contact after it was shown",
-    OperationKind.INTERNAL: "a tag, a withdrawal after it was shown",
+    OperationKind.INTERNAL: "a tag of one word on a message that was opened",
+    OperationKind.WITHDRAW: "a withdrawal after it was shown",
 }
 SHOWN = {
     Treatment.MARKED: "marked",
@@ -47,3 +48,4 @@ def test_the_caps_match_the_code() -> None:
     policy = TrustPolicy()
     assert f"{policy.sends_per_session} sends in one" in PAGE
     assert f"{policy.sends_per_thread} in one thread" in PAGE
+    assert f"{policy.free_per_address} a day to one address" in PAGE

@@ -46,7 +46,8 @@ async def test_a_row_of_unproven_mail_says_nothing_and_taints_nothing(
     assert label in result.text
     for words in (domain, STRANGER):
         assert words not in f"{result.text} {result.data}"
-    assert (await get_send_decision(tools, STRANGER)).action is Action.ALLOW
+    # Another row may be of proven mail.
+    assert (await get_send_decision(tools)).label != label
 
 
 @pytest.mark.parametrize(

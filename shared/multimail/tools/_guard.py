@@ -7,12 +7,13 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeAlias
 
 from .. import endpoints as api
 from .._call import Call, Pause
 from ..errors import MultiMailError
-from ..models import Email, EmailSummary, Mailbox
+from ..models import Contact, Email, EmailSummary, Mailbox
 from ..sessions import MemorySessionStore, SendToken, SessionStore
 from ..trust import (
     OWN,
@@ -36,7 +37,9 @@ from ..trust.provenance import (
     name_message,
     name_payment,
 )
-from ..trust.taint import merge_all
+from ..trust.policy import is_plain_tag
+from ..trust.quotes import is_reply_subject
+from ..trust.taint import merge_all, severity_key
 from ._conversation import get_process_conversation
 
 log = logging.getLogger("multimail.guard")
@@ -48,6 +51,8 @@ LEFT_STATUSES = frozenset({"sending", "sent", "delivered", "bounced"})
 """The statuses of a message that is being sent, or was."""
 _CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
 _MAX_LOOKUPS = 10
+TAINT_KEY = "guard_taint"
+"""The metadata of a send that says the worst label that its conversation was shown."""
 _CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
 _CANNOT_WAIT = "it cannot wait for a human"
 _OPENED_EARLIER = (
@@ -104,8 +109,24 @@ class Guard:
         return self.policy.assess(message.authentication, message.sender, known)
 
     def assess_content(self, message: EmailSummary) -> Assessment:
-        """Return how far the words of a message are believed: a reply repeats what it answers."""
-        return self.assess(message)
+        """Return how far the words of a message are believed.
+
+        An own message repeats what its writer had read, and a reply the subject that it answers.
+        """
+        if message.direction != "outbound":
+            return self.assess(message)
+        sources = (OWN, _get_written_under(message), self._assess_answered(message))
+        return max(filter(None, sources), key=severity_key)
+
+    def _assess_answered(self, message: EmailSummary) -> Assessment | None:
+        if message.answers is not None:
+            answered = message.answers
+            assessment = self.policy.assess(answered.authentication, answered.sender)
+            return Assessment(assessment.label, standing=assessment.standing)
+        if "answers" in message.model_fields_set:
+            return None
+        refers = isinstance(message, Email) and (message.in_reply_to or message.references)
+        return _UNREPORTED if refers or is_reply_subject(message.subject) else None
 
     def mark_shown(self, message: EmailSummary, *texts: str) -> Assessment:
         """Record that a message is being shown, and return its assessment.
@@ -114,11 +135,11 @@ class Guard:
             message: The message.
             texts: What is shown of it beside its header.
         """
-        assessment = self.assess(message)
-        if assessment is OWN and isinstance(message, Email) and message.approved_at is not None:
-            # A human approved every word and recipient of it.
-            self.store.add_known(self._scope(message.mailbox_id), _get_envelope(message))
-            return assessment
+        assessment = self.assess_content(message)
+        if isinstance(message, Email) and message.approved_at is not None:
+            self._add_known(message)
+            if assessment is OWN:
+                return assessment  # a human approved every word, and none of it came from mail
         if message.subject or message.sender or any(texts):
             names = self._list_names(message, assessment, *texts)
             self._add_taint(Taint.from_assessment(assessment, names))
@@ -219,9 +240,8 @@ class Guard:
         names = map(name_payment, payments)
         scope = self._scope(mailbox.id)
         taint, allowed = yield from self._load_state(recipients, scope, *names)
-        allowed |= self.store.known(
-            f"{scope}|{original.thread_id}", normalize_addresses(recipients)
-        )
+        thread = _build_thread_scope(scope, original.thread_id)
+        allowed |= self.store.known(thread, normalize_addresses(recipients))
         assessment = self.assess(original)
         if assessment is OWN and original.status in LEFT_STATUSES:
             allowed |= _get_envelope(original)
@@ -313,6 +333,47 @@ class Guard:
         if taint != UNTAINTED:
             self.store.merge_taint(self.session_id, taint)
 
+    def _add_known(self, message: Email) -> None:
+        """Record the recipients of a message that a human approved.
+
+        Whom only unproven mail named is known in that thread alone: nobody vouches for the address.
+        """
+        scope = self._scope(message.mailbox_id)
+        if self.assess_content(message).tier >= Tier.UNPROVEN:
+            scope = _build_thread_scope(scope, message.thread_id)
+        self.store.add_known(scope, _get_envelope(message))
+
+    def get_worst_label(self) -> str | None:
+        """Return the worst label that this conversation was shown; None if it was shown no mail."""
+        worst = self.store.taint(self.session_id).worst
+        return worst.label.value if worst is not None else None
+
+    def mark_tags_shown(self, message: Email) -> None:
+        """Record that a message's tags are being shown: whoever wrote them had read something."""
+        free = [name for name, value in message.tags.items() if not is_plain_tag((name, value))]
+        if message.tag_labels is None:
+            labels = [_UNREPORTED.label] if free else []
+        else:
+            labels = [_parse_label(message.tag_labels[n]) for n in free if n in message.tag_labels]
+        texts = [f"{name} {message.tags[name]}" for name in free]
+        self._mark_words_shown(labels, *texts)
+
+    def mark_contacts_shown(self, contacts: Iterable[Contact]) -> None:
+        """Record that contacts are being shown: a name that a tool wrote may repeat mail."""
+        for contact in contacts:
+            words = (contact.name or "", *contact.tags)
+            if "made_by" not in contact.model_fields_set:
+                self._mark_words_shown([_UNREPORTED.label] if any(words) else [], *words)
+            elif contact.label is not None:
+                self._mark_words_shown([_parse_label(contact.label)], contact.email, *words)
+
+    def _mark_words_shown(self, labels: Iterable[Label], *texts: str) -> None:
+        """Record that text is being shown which was written after mail of these labels was read."""
+        names = find_addresses(*texts)
+        self._add_taint(
+            merge_all(Taint.from_assessment(Assessment(label), names) for label in labels)
+        )
+
     def _scope(self, mailbox_id: str | None) -> str:
         """Return the store's name for a mailbox's known addresses."""
         return f"{self.api}|{mailbox_id or self.pinned}".casefold()
@@ -330,6 +391,8 @@ class Guard:
         if unknown and self.policy.name != "off":
             yield from self._look_up_held(scope, unknown)
             allowed |= self.store.known(scope, unknown)
+            if taint.worst is not None:
+                allowed |= yield from _look_up_contacts(unknown - allowed)
         return taint, allowed
 
     def _look_up_held(
@@ -343,7 +406,7 @@ class Guard:
                 log.info("A held message could not be looked up (%s).", error.code)
                 continue
             if message.approved_at is not None:
-                self.store.add_known(scope, _get_envelope(message))
+                self._add_known(message)
             if message.approved_at is not None or message.status in _CLOSED_STATUSES:
                 self.store.remove_held(scope, email_id)
 
@@ -401,6 +464,43 @@ class Guard:
                 # A failing observer does not change the decision.
                 log.exception("on_decision failed.")
         return decision
+
+
+_UNREPORTED = Assessment(Label.UNKNOWN)
+
+
+def _get_written_under(message: EmailSummary) -> Assessment | None:
+    """Return the worst label that the writer of an own message had read; None for none."""
+    label = message.written_under
+    if isinstance(message, Email) and label is None:
+        label = message.metadata.get(TAINT_KEY)
+    return Assessment(_parse_label(label)) if label else None
+
+
+def _parse_label(text: object) -> Label:
+    try:
+        return Label(str(text))
+    except ValueError:
+        return Label.UNKNOWN
+
+
+def _build_thread_scope(scope: str, thread_id: str | None) -> str:
+    return f"{scope}|{thread_id or ''}".casefold()
+
+
+def _look_up_contacts(
+    addresses: Iterable[str],
+) -> Generator[Call[Any] | Pause, Any, frozenset[str]]:
+    """Return the addresses that app code or a person put into the address book."""
+    known = set()
+    for address in islice(sorted(addresses), _MAX_LOOKUPS):
+        try:
+            contacts: list[Contact] = yield from api.search_contacts(address)
+        except MultiMailError as error:
+            log.info("The address book could not be read (%s).", error.code)
+            break
+        known |= {normalize_address(one.email) for one in contacts if one.made_by == "app"}
+    return frozenset(known)
 
 
 def can_hold(mailbox: Mailbox) -> bool:

@@ -123,14 +123,16 @@ def assess_rows(
         mailbox: The mailbox that lists them; None for several.
         context: Of the tool call.
     """
-    assessed = [(message, context.guard.assess_content(message)) for message in messages]
-    return [
-        (
-            _hide_row(message) if context.guard.hides_row(assessment, mailbox) else message,
-            assessment,
-        )
-        for message, assessment in assessed
-    ]
+    guard = context.guard
+    rows: list[tuple[EmailSummary, Assessment]] = []
+    for message in messages:
+        assessment = guard.assess_content(message)
+        if guard.hides_row(assessment, mailbox):
+            # The reasons name domains, which a sender chooses too.
+            rows.append((_hide_row(message), replace(assessment, reasons=())))
+        else:
+            rows.append((message, assessment))
+    return rows
 
 
 def _hide_row(message: EmailSummary) -> EmailSummary:
@@ -221,6 +223,7 @@ def _build_email(message: Email, args: schemas.ReadEmail, context: ToolContext) 
         key = (context.session_id, message.id)
         context.seen.record(key, message.content_hash or "", part.start, part.end, len(content))
     context.guard.mark_shown(message, headers.text, part.text)
+    context.guard.mark_tags_shown(message)
     block = fence.around(f"{headers.text}\n\n{part.text}")
     text = f"{head}\n{block}"
     if part.is_cut or part.start:
@@ -258,6 +261,7 @@ def _build_withheld(message: Email, assessment: Assessment, context: ToolContext
     room = min(context.max_chars - len(head) - fence.width, MAX_HEADER_CHARS)
     headers = build_headers(message, Treatment.WITHHELD, room)
     context.guard.mark_shown(message, headers.text)
+    context.guard.mark_tags_shown(message)
     text = f"{head}\n{fence.around(headers.text)}"
     return ToolResult(text, _build_email_facts(message, assessment))
 
@@ -358,6 +362,7 @@ def search_contacts(args: schemas.SearchContacts, context: ToolContext) -> ToolR
     head = f"{len(lines)} contacts: address | name."
     room = _room_for_offset_rows(head, context)
     rows = select_rows(lines, args.offset or 0, args.limit or 20, room)
+    context.guard.mark_contacts_shown(contacts[rows.start : rows.end])
     facts = [contact.model_dump(mode="json", include=_CONTACT_FACTS) for contact in contacts]
     text = format_listing(head, lines[rows.start : rows.end], rows.tail)
     return ToolResult(text, {"contacts": facts[rows.start : rows.end]})

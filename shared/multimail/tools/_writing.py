@@ -15,6 +15,7 @@ from ..trust.addresses import strip_tag
 from ..trust.text import Fence, one_line
 from . import schemas
 from ._format import format_time, redact_domains
+from ._guard import TAINT_KEY
 from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 
@@ -66,7 +67,7 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
         cc=cc,
         bcc=bcc,
         send_at=send_at,
-        metadata=_build_review_metadata(decision),
+        metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
@@ -98,7 +99,7 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
         reply_all=bool(args.reply_all),
         cc=cc,
         bcc=bcc,
-        metadata=_build_review_metadata(decision),
+        metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
         idempotency_key=key,
     )
@@ -135,11 +136,14 @@ def _get_stricter_mode(decision: GuardDecision, mailbox: Mailbox) -> str | None:
     return mailbox.oversight_mode if mailbox.holds_sends else "gated_send"
 
 
-def _build_review_metadata(decision: GuardDecision) -> dict[str, str] | None:
-    """Return the guard's decision as metadata for the reviewer; None where it is allowed."""
+def _build_metadata(decision: GuardDecision, context: ToolContext) -> dict[str, str] | None:
+    """Return what the guard says of a send: what its writer had read, and why it is held."""
+    worst = context.guard.get_worst_label()
+    taint = {TAINT_KEY: worst} if worst is not None else {}
     if decision.action is Action.ALLOW:
-        return None
+        return taint or None
     return {
+        **taint,
         "guard_action": decision.action.value,
         "guard_code": decision.code,
         "guard_label": decision.label.value,
@@ -232,7 +236,8 @@ def tag_email(args: schemas.TagEmail, context: ToolContext) -> ToolRun:
     decision = context.guard.on_tag(args.email_id, new)
     if decision.action is not Action.ALLOW:
         return build_refusal(f"{one_line(args.email_id, 64)} was not tagged", decision)
-    yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned)
+    label = context.guard.get_worst_label()
+    yield from api.tag_email(args.email_id, tags=new, mailbox=context.pinned, label=label)
     return ToolResult(
         f"{one_line(args.email_id, 64)} is tagged: {one_line(', '.join(args.tags), 300)}.",
         {"id": args.email_id, "tags": new},
@@ -245,10 +250,15 @@ def add_contact(args: schemas.AddContact, context: ToolContext) -> ToolRun:
     decision = yield from context.guard.on_add_contact(args.email)
     if decision.action is not Action.ALLOW:
         return build_refusal("The contact was not added", decision)
-    contact: Contact = yield from api.add_contact(args.email, args.name, tags=args.tags)
-    who = f"{one_line(args.name, 80)} <{contact.email}>" if args.name else contact.email
+    contact: Contact = yield from api.add_contact(
+        args.email,
+        args.name,
+        tags=args.tags,
+        made_by="tool",
+        label=context.guard.get_worst_label(),
+    )
     return ToolResult(
-        f"Added {who} to the contacts.",
+        f"Added to the contacts:\n{Fence.new().around(one_line(contact.email, 320))}",
         {"contact": contact.model_dump(mode="json", include={"id", "name", "email", "tags"})},
         decision,
     )

@@ -6,18 +6,10 @@ Pure: this package does no I/O and knows nothing of HTTP.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .decisions import Action, GuardDecision, OperationKind, PolicyName, Treatment
     from .evidence import Authentication, AuthResult
     from .labels import OWN, Assessment, Label, Standing, Tier, assess
-    from .policy import (
-        Action,
-        AutoReplyHeaders,
-        GuardDecision,
-        OperationKind,
-        PolicyName,
-        ReplyFacts,
-        Treatment,
-        TrustPolicy,
-    )
+    from .policy import AutoReplyHeaders, ReplyFacts, TrustPolicy
     from .taint import UNTAINTED, Taint
 
 __all__ = [
@@ -48,11 +40,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "decisions": "Action GuardDecision OperationKind PolicyName Treatment",
             "evidence": "Authentication AuthResult",
             "labels": "OWN Assessment Label Standing Tier assess",
-            "policy": "Action AutoReplyHeaders GuardDecision OperationKind PolicyName ReplyFacts "
-            "Treatment TrustPolicy",
+            "policy": "AutoReplyHeaders ReplyFacts TrustPolicy",
             "taint": "UNTAINTED Taint",
         },
-        submodules="addresses automation evidence labels links masking policy taint text",
+        submodules="addresses automation decisions evidence labels links masking payment policy "
+        "provenance taint text",
     )
