@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..auth import SignedLinks, authenticate
 from ..config import MAX_MESSAGE_BYTES
 from ..errors import ApiError, forbidden, unavailable
 from ..pages.app import accepts_html, render_bare_error_page
@@ -29,7 +30,6 @@ from ..services import Principal, Services
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from .approval_codes import require_approval_code
 from .audit import record_read, record_refusal
-from .auth import SignedLinks, authenticate
 from .request import ApiRequest, ApiResponse
 from .routes import build_routes
 from .routing import Route
@@ -41,7 +41,6 @@ Middleware = Callable[[Endpoint], Endpoint]
 _BASE64_GROWTH = 4 / 3
 _JSON_ROOM = 512 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ANONYMOUS = Principal("", "", "", frozenset(), live=False)
 _log = logging.getLogger(__name__)
 
 
@@ -167,7 +166,7 @@ class _App:
 
     def _handle(self, route: Route, request: Request, body: bytes) -> Response:
         """Authenticate, check the rate, and run the handler, in a worker thread."""
-        principal = _ANONYMOUS
+        principal = Principal.anonymous()
         if route.scopes:
             principal = authenticate(request.headers, self._services.context.store)
             self._check_rate(principal)

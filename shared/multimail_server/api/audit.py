@@ -23,7 +23,7 @@ def record_read(route: Route, request: ApiRequest) -> None:
     """Record a GET or HEAD, unless the service has recorded it."""
     if route.method != "GET" or (route.service_audits and request.method != "HEAD"):
         return
-    request.services.audit_log.record(
+    request.services.context.record_access(
         request.principal,
         route.audit or "request.read",
         _get_resource(request),
@@ -34,7 +34,7 @@ def record_read(route: Route, request: ApiRequest) -> None:
 
 def record_refusal(route: Route, request: ApiRequest, error: ApiError) -> None:
     """Record a request with a known key that was not carried out."""
-    request.services.audit_log.record(
+    request.services.context.record_access(
         request.principal,
         "request.refused",
         _get_resource(request, refused=True),

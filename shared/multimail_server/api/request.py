@@ -12,10 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from ..auth import SignedLinks
 from ..errors import ApiError, invalid
 from ..pages.sessions import SessionManager
 from ..services import Principal, Services
-from .auth import SignedLinks
 from .schemas.base import ensure_model_built
 
 M = TypeVar("M", bound=BaseModel)

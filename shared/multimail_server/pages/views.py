@@ -23,11 +23,10 @@ from ..api.schemas.base import (
     ensure_model_built,
 )
 from ..api.schemas.oversight import MAX_REASON
-from ..api_keys import digest_key
+from ..auth import digest_key, require_approver
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..oversight import Direction, State
 from ..services.approval_links import get_content_digest
-from ..services.auth import require_approver
 from ..services.review import ReviewItem
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx

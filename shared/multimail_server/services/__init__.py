@@ -6,13 +6,13 @@ message. Services are synchronous and know nothing of HTTP.
 
 from __future__ import annotations
 
+from ..auth import Principal
 from .accounts import AccountService
 from .approval_codes import ApprovalCodeService
 from .approval_links import ApprovalLinkService
-from .audit import AuditLog
 from .cancellation import CancellationService
 from .contacts import ContactService
-from .context import AppContext, Principal
+from .context import AppContext
 from .decisions import DecisionService
 from .domains import DomainService
 from .export import ExportService
@@ -57,4 +57,3 @@ class Services:
         self.spam_filter = SpamFilterService(context)
         self.exports = ExportService(context)
         self.notifications = NotificationService(context)
-        self.audit_log = AuditLog(context)

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from ..api_keys import SCOPES
+from ..auth import SCOPES, Principal, require_account_wide, require_grantable
 from ..errors import conflict, invalid, not_found
 from ..oversight import Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Account, AuditEntry, Key, Mailbox
-from .auth import require_account_wide, require_grantable
-from .context import AppContext, Principal, find_mailbox
+from .context import AppContext, find_mailbox
 from .webhooks import delete_webhook
 
 

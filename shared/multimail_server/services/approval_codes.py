@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..auth import Principal
 from ..errors import ApiError, forbidden
 from ..store.protocol import Reader, Tx
 from ..store.records import OneTimeCode, Purpose
-from .context import AppContext, Principal
+from .context import AppContext
 from .drafts import digest
 from .one_time_codes import (
     HOUR,

@@ -7,12 +7,12 @@ import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from ..auth import Principal, require_approver
 from ..errors import ApiError, conflict
 from ..oversight import State
 from ..store.protocol import Reader, Tx
 from ..store.records import ApprovalLink, Message
-from .auth import require_approver
-from .context import AppContext, Principal, find_message
+from .context import AppContext, find_message
 from .decisions import DecisionService
 
 DEFAULT_LIFETIME = timedelta(hours=24)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from ..auth import Principal
 from ..errors import conflict, invalid
 from ..oversight import Direction, Event
 from ..store.protocol import Tx
 from ..store.records import Message
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .drafts import content_changed_error, content_hash
 from .transitions import apply_event, require_not_expired
 

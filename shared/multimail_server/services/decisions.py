@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..auth import Principal, require_approver
 from ..errors import ApiError, conflict, forbidden
 from ..oversight import Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Message
-from .auth import require_approver
-from .context import AppContext, Principal, find_message
+from .context import AppContext, find_message
 from .suppression import get_suppressed
 from .transitions import apply_event, is_expired
 

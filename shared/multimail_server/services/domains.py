@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from multimail.trust.addresses import ascii_domain
 
+from ..auth import Principal, require_account_wide
 from ..errors import conflict, invalid, not_found
 from ..mail.auth.alignment import is_public_suffix
 from ..store.protocol import Reader, Tx
 from ..store.records import Domain
-from .auth import require_account_wide
-from .context import AppContext, Principal
+from .context import AppContext
 
 if TYPE_CHECKING:
     from ..mail.auth.dns import Resolver

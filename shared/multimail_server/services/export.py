@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from ..auth import Principal, require_account_wide
 from ..store.protocol import Reader
 from ..store.records import Account, AuditEntry, Contact, Key, Mailbox, Message
-from .auth import require_account_wide
-from .context import AppContext, Principal
+from .context import AppContext
 from .messages import OpenedMessage, may_see
 
 PAGE_BYTES = 8 * 1024 * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, not_found
 from ..oversight import Event, State, hides_content
 from ..store.protocol import Reader, Tx
@@ -16,7 +17,7 @@ from ..store.records import (
     MessageFilter,
     TestDelivery,
 )
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .transitions import apply_event
 
 MAX_TAGS = 50

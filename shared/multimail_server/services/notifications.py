@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ..auth import Principal
 from ..store.protocol import Tx
 from ..store.records import Message, Notification, OneTimeCode
-from .context import AppContext, Principal
+from .context import AppContext
 
 MONITORED_SEND = "monitored_send"
 UPGRADE_REQUEST = "upgrade_request"

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ..auth import Principal, require_approver
 from ..errors import conflict, forbidden, invalid
 from ..mail.compose import OutgoingAttachment
 from ..oversight import Direction, Event, Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, Mailbox, Message, Revision
-from .auth import require_approver
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .drafts import (
     ComposedMessage,
     Draft,

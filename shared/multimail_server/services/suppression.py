@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..auth import Principal, require_account_wide
 from ..errors import ApiError, not_found
 from ..oversight import State
 from ..store.protocol import Reader, Tx
 from ..store.records import Message, Suppression
-from .auth import require_account_wide
-from .context import AppContext, Principal
+from .context import AppContext
 
 BOUNCE, COMPLAINT, UNSUBSCRIBE = "bounce", "complaint", "unsubscribe"
 _REASONS = {

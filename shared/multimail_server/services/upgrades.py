@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..oversight import Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, OneTimeCode, Purpose
-from .context import AppContext, Principal, find_mailbox
+from .context import AppContext, find_mailbox
 from .notifications import notify_upgrade_request
 from .one_time_codes import (
     HOUR,

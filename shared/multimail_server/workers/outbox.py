@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from ..auth import Principal
 from ..mail.bounces import classify_failure, parse_status
 from ..oversight import Event, State
-from ..services.context import AppContext, Principal
+from ..services.context import AppContext
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
 from ..services.transitions import apply_event
 from ..store.protocol import Reader, StoreUnavailableError, Tx

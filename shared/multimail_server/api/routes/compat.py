@@ -17,6 +17,7 @@ from ...errors import invalid, not_found
 from ...oversight import Direction, State
 from ...services import Principal
 from ...services.context import find_mailbox, find_message
+from ...services.messages import may_see
 from ...services.sending import Sent
 from ...store.protocol import Reader
 from ...store.records import Mailbox, Message, MessageFilter
@@ -231,7 +232,10 @@ def check_inbox(request: ApiRequest) -> ApiResponse:
     )
     mailbox = _get_mailbox(request, request.query(_MAILBOX))
     listed = request.services.messages.list_messages(principal, mailbox.id, where)
-    rows = [_name_sender(render_summary(message, principal)) for message in listed[:limit]]
+    rows = [
+        _name_sender(render_summary(message, shown=may_see(principal, message)))
+        for message in listed[:limit]
+    ]
     response: FlatInboxOut = {
         "messages": rows,
         "emails": rows,
@@ -258,7 +262,9 @@ def read_email(request: ApiRequest) -> ApiResponse:
     opened = request.services.messages.read(
         request.principal, message.mailbox_id, message.id, peek=peek
     )
-    return ApiResponse(_name_text(render_email(opened, request.principal)))
+    return ApiResponse(
+        _name_text(render_email(opened, shown=may_see(request.principal, opened.message)))
+    )
 
 
 @flat(
@@ -280,9 +286,9 @@ def get_thread(request: ApiRequest) -> ApiResponse:
     )
     thread = request.services.messages.thread(principal, mailbox.id, thread_id, bodies=True)
     rows: list[FlatEmailOut | FlatSummaryOut] = [
-        _name_text(render_email(thread.bodies[message.id], principal))
+        _name_text(render_email(thread.bodies[message.id], shown=may_see(principal, message)))
         if message.id in thread.bodies
-        else _name_sender(render_summary(message, principal))
+        else _name_sender(render_summary(message, shown=may_see(principal, message)))
         for message in thread.messages
     ]
     response: FlatThreadOut = {
@@ -364,7 +370,9 @@ def list_pending(request: ApiRequest) -> ApiResponse:
         if principal.is_reviewer:
             rows.append(_name_item(render_pending(item, principal)))
         elif item.message.direction is Direction.OUTBOUND:
-            summary = _name_sender(render_summary(item.message, principal))
+            summary = _name_sender(
+                render_summary(item.message, shown=may_see(principal, item.message))
+            )
             rows.append({**summary, "pending_id": item.message.id})
     cursor = build_cursor(items[limit - 1].message.id) if len(items) > limit else None
     response: FlatQueueOut = {"items": rows, "messages": rows, "cursor": cursor}

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from ...errors import invalid
 from ...oversight import Direction, State
+from ...services.messages import may_see
 from ...store.records import Attachment, MessageFilter
 from ..request import (
     CURSOR,
@@ -126,7 +127,7 @@ def read_email(request: ApiRequest) -> ApiResponse:
     """Return a message with its body and mark it as read; HEAD does not mark it."""
     peek = request.method == "HEAD"
     opened = request.services.messages.read(request.principal, *_get_ids(request), peek=peek)
-    return ApiResponse(render_email(opened, request.principal))
+    return ApiResponse(render_email(opened, shown=may_see(request.principal, opened.message)))
 
 
 def _get_ids(request: ApiRequest) -> tuple[str, str]:

@@ -10,10 +10,10 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from typing_extensions import TypedDict
 
+from ...auth import get_inbound_mode
 from ...oversight import Mode
 from ...services import Principal
 from ...services.accounts import Usage
-from ...services.auth import get_inbound_mode
 from ...services.export import ExportedMessage, ExportPage
 from ...services.mailboxes import MailboxChanges
 from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
@@ -40,8 +40,6 @@ _NOT_SETTINGS = frozenset(
     {"display_name", "oversight_mode", "address", "address_local", "local_part"}
 )
 _WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
-_EVERYTHING = Principal("", "", "", frozenset({"oversight"}), live=False)
-_NOTHING = Principal("", "", "", frozenset(), live=False)
 
 
 def _check_url(text: str) -> str:
@@ -451,6 +449,6 @@ def render_export(page: ExportPage) -> ExportOut:
 def _render_exported(exported: ExportedMessage) -> ExportedEmailOut | SummaryOut:
     # The export service has decided what the key may see.
     if exported.hidden:
-        return render_summary(exported.opened.message, _NOTHING)
+        return render_summary(exported.opened.message, shown=False)
     raw = base64.b64encode(exported.raw).decode()
-    return {**render_email(exported.opened, _EVERYTHING), "raw_base64": raw}
+    return {**render_email(exported.opened, shown=True), "raw_base64": raw}

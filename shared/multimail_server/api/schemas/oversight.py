@@ -12,7 +12,7 @@ from ...services import Principal
 from ...services.approval_codes import ChangeRequest
 from ...services.approval_links import NewLink
 from ...services.decisions import PendingItem
-from ...services.messages import OpenedMessage
+from ...services.messages import OpenedMessage, may_see
 from ...services.revisions import ReviewerEdit
 from ...services.upgrades import UpgradeRequest
 from ...store.records import Mailbox, Message, Notification, OneTimeCode
@@ -251,7 +251,7 @@ def render_pending(item: PendingItem, principal: Principal) -> PendingItemOut:
     message = item.message
     opened = OpenedMessage(message, item.markdown, item.attachments, removed=item.removed)
     return {
-        **render_opened(opened, principal),
+        **render_opened(opened, shown=may_see(principal, opened.message)),
         "body_markdown": item.markdown,
         "recipients": list(message.recipients),
         "suppressed": list(item.suppressed),
