@@ -43,13 +43,13 @@ def generate_key(*, live: bool) -> SecretKey:
 
 def build_secret_key(text: str) -> SecretKey:
     """Return a raw API key with its stored parts."""
-    return SecretKey(text, text[:_PREFIX_LENGTH], digest_key(text))
+    return SecretKey(text, text[:_PREFIX_LENGTH], digest_token(text))
 
 
-def digest_key(text: str) -> str:
-    """Return the SHA-256 by which a key is looked up.
+def digest_token(text: str) -> str:
+    """Return the SHA-256 by which a key or another random token is looked up.
 
-    A fast hash is enough: the key is random and cannot be guessed.
+    A fast hash is enough: the token is random and cannot be guessed.
     """
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -100,7 +100,7 @@ def authenticate(headers: Headers, store: Store) -> Principal:
             "missing_key",
             "This request has no API key. Send it as `Authorization: Bearer mm_…` or `X-API-Key`.",
         )
-    key = store.read(lambda tx: tx.key_by_sha256(digest_key(secret)))
+    key = store.read(lambda tx: tx.key_by_sha256(digest_token(secret)))
     if key is None or key.revoked_at is not None:
         raise _build_unauthenticated(
             "invalid_key", "This API key is unknown on this server, or it was revoked."

@@ -7,26 +7,21 @@ message. Services are synchronous and know nothing of HTTP.
 from __future__ import annotations
 
 from ..auth import Principal
-from .accounts import AccountService
-from .approval_codes import ApprovalCodeService
-from .approval_links import ApprovalLinkService
-from .cancellation import CancellationService
+from .accounts import AccountService, ExportService
 from .contacts import ContactService
 from .context import AppContext
-from .decisions import DecisionService
+from .decisions import ApprovalLinkService, DecisionService
 from .domains import DomainService
-from .export import ExportService
+from .events import NotificationService
 from .mailboxes import MailboxService
 from .messages import MessageService
-from .notifications import NotificationService
-from .one_time_codes import CodeCache
+from .one_time_codes import ApprovalCodeService, CodeCache, UpgradeService
 from .receiving import InboundService
 from .review import ReviewService
-from .revisions import RevisionService
+from .revisions import CancellationService, RevisionService
 from .sending import SendService
 from .spam_filter import SpamFilterService
 from .suppression import SuppressionService
-from .upgrades import UpgradeService
 from .webhooks import WebhookService
 
 __all__ = ["AppContext", "Principal", "Services"]

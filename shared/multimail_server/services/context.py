@@ -15,10 +15,10 @@ from ..errors import ApiError, forbidden, not_found
 from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 from ..wakeups import CommitSignal, LatchedWakeup, WakeupGroup
-from .outbound_headers import OutboundHeaders
 
 if TYPE_CHECKING:
     from ..mail.auth.dns import Resolver
+    from .drafts import OutboundHeaders
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from ..store.records import Mailbox
 from .context import AppContext, find_mailbox
 from .domains import require_mailbox_domain
 from .forwarding import forwarding_settings
+from .one_time_codes import end_upgrade_requests
 from .transitions import apply_event
-from .upgrades import end_upgrade_requests
 from .webhooks import sync_settings_webhooks
 
 _WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..auth import Principal
 from ..errors import ApiError, conflict, not_found
-from ..oversight import Event, State, hides_content
+from ..oversight import NOT_SENT, Event, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     Attachment,
@@ -307,9 +307,6 @@ def _transmitted(tx: Reader, message: Message) -> bytes:
     return (signed.head if signed else b"") + (content.raw if content else b"")
 
 
-_UNDELIVERED = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
-
-
 def get_delivery_results(message: Message) -> list[dict[str, Any]]:
     """Return the delivery result of each recipient: address, status, code and text.
 
@@ -335,7 +332,7 @@ def _recipient_status(message: Message, result: dict[str, Any]) -> str:
     if not result:
         if message.status is State.SENT:
             return "delivered"
-        return "not_sent" if message.status in _UNDELIVERED else "pending"
+        return "not_sent" if message.status in NOT_SENT else "pending"
     if result["accepted"]:
         return "delivered"
     for key, status in (("suppressed", "suppressed"), ("bounced_at", "bounced")):

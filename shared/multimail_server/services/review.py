@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from ..auth import Principal
 from ..errors import forbidden, not_found
-from ..oversight import Direction
+from ..oversight import HELD, Direction
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
-from .approval_links import HELD
 from .context import AppContext, find_message
 from .drafts import auto_copies
 from .messages import OpenedMessage

@@ -21,6 +21,7 @@ from ..store.records import Content, IdempotencyRow, Mailbox, Message
 from .context import AppContext, find_mailbox, find_message
 from .drafts import (
     MAX_RECIPIENTS,
+    MAX_SUBJECT,
     Draft,
     add_signature,
     auto_copies,
@@ -307,7 +308,7 @@ def address_reply(draft: Draft, original: Message, mailbox: Mailbox, *, reply_al
             "no_reply_address",
         )
     subject = original.subject if _RE.match(original.subject) else f"Re: {original.subject}"
-    clean = " ".join(subject.split())[:998]
+    clean = " ".join(subject.split())[:MAX_SUBJECT]
     return replace(draft, to=to, cc=(*draft.cc, *more), subject=clean, answers=original)
 
 

@@ -12,9 +12,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ..api.request import LIMIT, ApiRequest, ApiResponse, query_str
 from ..api.routes import API_ROUTES, build_routes
-from ..api.routing import JSON, LARGE_BODY, Router, get_operations
+from ..api.routing import (
+    JSON,
+    LARGE_BODY,
+    LIMIT,
+    ApiRequest,
+    ApiResponse,
+    Router,
+    get_operations,
+    query_str,
+)
 from ..api.schemas.account import MailboxOut, render_mailbox
 from ..api.schemas.base import Address, Json, Line, RequestModel, Time, to_wire_time
 from ..api.schemas.messages import SummaryOut, render_summary

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..config import LOOPBACK_HOSTS
 from ..mail.addresses import is_address
 
 StartTls: TypeAlias = Literal["require", "try", "never"]
 
 _TIMEOUT = 30.0
 _DATA_TIMEOUT = 300.0
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -99,7 +99,7 @@ def parse_relay_url(url: str) -> Relay:
         user=user,
         password=password,
         implicit_tls=implicit,
-        starttls=_parse_starttls(options, needed=bool(user) and host not in _LOOPBACK),
+        starttls=_parse_starttls(options, needed=bool(user) and host not in LOOPBACK_HOSTS),
     )
 
 
@@ -211,7 +211,7 @@ class SmtpRelay:
         return False
 
     def _sign_in(self, connection: smtplib.SMTP, *, secure: bool) -> None:
-        if not secure and self.starttls != "never" and self.host not in _LOOPBACK:
+        if not secure and self.starttls != "never" and self.host not in LOOPBACK_HOSTS:
             raise RelayUnavailable(
                 f"relay {self.host}:{self.port} offers no TLS, so the password was not sent; "
                 "starttls=never would send it in the clear"

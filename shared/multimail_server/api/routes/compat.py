@@ -21,19 +21,23 @@ from ...services.messages import may_see
 from ...services.sending import Sent
 from ...store.protocol import Reader
 from ...store.records import Mailbox, Message, MessageFilter
-from ..request import (
+from ..routing import (
     CURSOR,
+    LARGE_BODY,
     LIMIT,
     ApiRequest,
     ApiResponse,
+    BodyHandler,
     Handler,
+    RouteOptions,
+    Router,
+    Schema,
     build_cursor,
     next_cursor,
     query_bool,
     query_int,
     query_str,
 )
-from ..routing import LARGE_BODY, BodyHandler, RouteOptions, Router, Schema
 from ..schemas.account import ContactsOut, MailboxIn, MailboxOut, render_contacts
 from ..schemas.base import Line, Markdown, RequestModel, StateName
 from ..schemas.messages import (
@@ -57,7 +61,7 @@ from ..schemas.oversight import (
 )
 from ..schemas.sending import AcceptedOut, ReplyIn, SendIn, render_accepted
 from ..schemas.webhooks import NewWebhookOut, WebhookIn
-from . import mailboxes, messages, sending, webhooks
+from . import mailboxes, messages, webhooks
 
 B = TypeVar("B", bound=BaseModel)
 route = Router("Flat paths")
@@ -307,7 +311,7 @@ def get_thread(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def send_email(request: ApiRequest, body: FlatSendIn) -> ApiResponse:
     """Send a message."""
-    sending.check_send_time(request, body.send_at)
+    messages.check_send_time(request, body.send_at)
     mailbox = _get_mailbox(request, body.from_address)
     draft = body.build_draft(tuple(body.to), body.subject)
     return _render_sent(
@@ -322,7 +326,7 @@ def send_email(request: ApiRequest, body: FlatSendIn) -> ApiResponse:
 )  # fmt: skip
 def reply_email(request: ApiRequest, body: FlatReplyIn) -> ApiResponse:
     """Reply to a message; `from`, if given, must be the mailbox that has the message."""
-    sending.check_send_time(request, body.send_at)
+    messages.check_send_time(request, body.send_at)
     message = _get_message(request, body.email_id)
     mailbox = _get_mailbox(request, body.from_address or message.mailbox_id)
     result = request.services.sending.reply(

@@ -13,12 +13,11 @@ from typing_extensions import TypedDict
 from ...auth import get_inbound_mode
 from ...oversight import Mode
 from ...services import Principal
-from ...services.accounts import Usage
-from ...services.export import ExportedMessage, ExportPage
+from ...services.accounts import ExportedMessage, ExportPage, Usage
 from ...services.mailboxes import MailboxChanges
 from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
 from ...webhook_signing import generate_signing_secret
-from ..request import build_cursor
+from ..routing import build_cursor
 from .base import (
     Address,
     Json,
@@ -39,7 +38,7 @@ from .messages import EmailOut, SummaryOut, render_email, render_summary
 _NOT_SETTINGS = frozenset(
     {"display_name", "oversight_mode", "address", "address_local", "local_part"}
 )
-_WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
+WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
 
 
 def _check_url(text: str) -> str:
@@ -80,7 +79,7 @@ class MailboxChangeIn(RequestModel):
         settings = {name: value for name, value in fields.items() if name not in _NOT_SETTINGS}
         secrets = {
             name: generate_signing_secret() if fields[name] else ""
-            for name in _WEBHOOK_SETTINGS
+            for name in WEBHOOK_SETTINGS
             if name in fields
         }
         return MailboxChanges(self.display_name, self.oversight_mode, settings, secrets)

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ...mail.scoring import score_message
-from ...oversight import Direction, State, hides_content
+from ...oversight import NOT_SENT, Direction, State, hides_content
 from ...services import Principal
 from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
 from ...store.records import Attachment, Message
@@ -27,7 +27,6 @@ from .base import (
 )
 
 _SHORT_EVIDENCE = ("result", "domain", "aligned", "policy", "sealer")
-_UNSENT = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
 
 
 class AttachmentOut(TypedDict):
@@ -384,7 +383,7 @@ def _get_participants(messages: Iterable[Message]) -> list[str]:
 def _is_unanswered(messages: Sequence[Message]) -> bool:
     """Return whether the last message is inbound; a reply that awaits approval is a reply."""
     for message in reversed(messages):
-        if message.direction is Direction.OUTBOUND and message.status not in _UNSENT:
+        if message.direction is Direction.OUTBOUND and message.status not in NOT_SENT:
             return False
         if message.direction is Direction.INBOUND and not hides_content(
             message.direction, message.status

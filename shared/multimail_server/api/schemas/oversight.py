@@ -9,12 +9,10 @@ from typing_extensions import TypedDict
 
 from ...oversight import Direction, Mode
 from ...services import Principal
-from ...services.approval_codes import ChangeRequest
-from ...services.approval_links import NewLink
-from ...services.decisions import PendingItem
+from ...services.decisions import NewLink, PendingItem
 from ...services.messages import OpenedMessage, may_see
+from ...services.one_time_codes import ChangeRequest, UpgradeRequest
 from ...services.revisions import ReviewerEdit
-from ...services.upgrades import UpgradeRequest
 from ...store.records import Mailbox, Message, Notification, OneTimeCode
 from .account import MailboxOut, render_mailbox
 from .base import (
