@@ -94,7 +94,7 @@ def test_a_subject_has_no_line_breaks_whatever_its_words_decode_to() -> None:
         (b"text/plain", b"aGkxM", b"Content-Transfer-Encoding: base64\r\n", "hi1"),
         (b"text/plain", b"a\r\nb\rc\0", b"Content-Transfer-Encoding: x-odd\r\n", "a\nb\nc"),
         (b"nonsense", b"text", b"", "text"),
-        (b"multipart/mixed", b"no boundary", b"", ""),
+        (b"multipart/mixed", b"no boundary", b"", "no boundary"),
     ],
 )
 def test_encodings_and_charsets(kind: bytes, text: bytes, more: bytes, expected: str) -> None:

@@ -39,6 +39,7 @@ class SmtpSink:
         hidden: Extensions that EHLO does not announce, such as `8BITMIME`.
     Attributes:
         replies: Answers to RCPT by address, each used once; other recipients are taken.
+        answer: The answer to the data.
         on_message: Called with each message before it is answered, in a thread.
         messages: All that was taken, in order.
         url: What a server's `relay` setting takes.
@@ -47,6 +48,7 @@ class SmtpSink:
     def __init__(self, hidden: Collection[str] = ()) -> None:
         self.replies: dict[str, list[str]] = {}
         self.on_message: Callable[[SinkMessage], None] = lambda _: None
+        self.answer = "250 2.0.0 queued"
         self.messages: list[SinkMessage] = []
         self._hidden = frozenset(hidden)
         self._unread: queue.SimpleQueue[SinkMessage] = queue.SimpleQueue()
@@ -77,7 +79,7 @@ class SmtpSink:
         self.messages.append(message)
         self._unread.put(message)
         await asyncio.to_thread(self.on_message, message)
-        return "250 2.0.0 queued"
+        return self.answer
 
     def __enter__(self) -> Self:
         self._controller.start()

@@ -21,6 +21,7 @@ from ._events import (
     OversightApproved,
     OversightPending,
     OversightRejected,
+    ThreadMerged,
     UnknownEvent,
 )
 from ._seen import MemorySeenStore, RedisSeenStore, SeenStore, SqliteSeenStore
@@ -41,6 +42,7 @@ __all__ = [
     "RedisSeenStore",
     "SeenStore",
     "SqliteSeenStore",
+    "ThreadMerged",
     "UnknownEvent",
     "WebhookError",
     "verify",

@@ -131,6 +131,16 @@ class MessageComplained(Event):
     kind = "message.complained"
 
 
+class ThreadMerged(Event):
+    """A message that came late connected two threads; `thread_id` has both. `thread.merged`."""
+
+    kind = "thread.merged"
+    merged_thread_id: str | None = None
+    """The thread that became part of `thread_id`."""
+    message_count: int | None = None
+    """How many messages it had."""
+
+
 class OversightPending(Event):
     """A message awaits a human's decision. `oversight.pending`."""
 
@@ -168,6 +178,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
             MessageDelivered,
             MessageBounced,
             MessageComplained,
+            ThreadMerged,
             OversightPending,
             OversightApproved,
             OversightRejected,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from multimail.trust.addresses import ascii_domain
 
-from .headers import decode_words, unfold
+from .encoded_words import decode_words
+from .headers import unfold
 
 MAX_ADDRESSES = 1000
 _MAX_FROM = 2000
@@ -51,8 +52,12 @@ class InvalidMailboxError(Exception):
     """A value is not one plain mailbox; the message says why, as the end of a sentence."""
 
 
-def parse_from(value: bytes) -> Mailbox:
+def parse_from(value: bytes, charset: str = "") -> Mailbox:
     """Return the one mailbox of a From field, parsed strictly (RFC 5322 section 3.6.2).
+
+    Args:
+        value: The field's value as it was sent.
+        charset: The charset of the body, for a name in raw bytes that are not UTF-8.
 
     Raises:
         InvalidMailboxError: The field is not exactly one plain address: a list, a group, a
@@ -62,7 +67,7 @@ def parse_from(value: bytes) -> Mailbox:
         raise InvalidMailboxError("is longer than 2,000 bytes")
     if any((byte < 32 and byte not in b"\t\r\n") or byte == 127 for byte in value):
         raise InvalidMailboxError("contains a control character")
-    return _parse_mailbox(_tokenize(unfold(value)))
+    return _parse_mailbox(_tokenize(unfold(value, charset)))
 
 
 def parse_addresses(values: list[bytes]) -> tuple[str, ...]:

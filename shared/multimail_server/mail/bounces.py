@@ -11,7 +11,8 @@ from typing import Literal, TypeAlias
 
 from .headers import HeaderBlock, read_headers, unfold
 from .message import parse_message
-from .mime import Part, get_parameter, parse_parts
+from .mime import Part, parse_parts
+from .parameters import get_parameter
 
 BounceType: TypeAlias = Literal["hard", "soft"]
 

@@ -21,13 +21,13 @@ from .headers import (
     format_filename,
     format_mailbox,
 )
+from .message_ids import is_writable_id
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
-_MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,80}/[A-Za-z0-9!#$&^_.+-]{1,80}")
 _MAX_LINE = 76
 _PAGE = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n{}</body></html>\n'
@@ -152,7 +152,7 @@ def _require_address(field: str, address: str) -> str:
 
 
 def _require_message_id(field: str, value: str) -> str:
-    if _MESSAGE_ID.fullmatch(check_header_value(field, value)) is None:
+    if not is_writable_id(check_header_value(field, value)):
         raise ValueError(f"{field}: is not a message id like <name@example.com>")
     return value
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from .addresses import to_mailbox_address
-from .headers import decode_unstructured, fold_addresses, fold_tokens, read_headers
+from .encoded_words import decode_unstructured
+from .headers import fold_addresses, fold_tokens, read_headers
 
 MAX_HOPS = 50
 _BARE_LF = re.compile(rb"(?<!\r)\n")

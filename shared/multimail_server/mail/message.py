@@ -6,21 +6,17 @@ Nothing here raises, whatever the bytes.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import chain
 
 from .addresses import InvalidMailboxError, Mailbox, parse_addresses, parse_from
+from .encoded_words import decode_unstructured
 from .filenames import make_filename_unique, sanitize_filename
-from .headers import HeaderBlock, decode_unstructured, read_headers, unfold
+from .headers import HeaderBlock, read_headers, unfold
 from .html import Markdown, html_to_markdown
+from .message_ids import parse_message_ids, parse_own_id
 from .mime import Part, parse_parts
-
-MAX_REFERENCES = 200
-_MAX_IDS = 32 * 1024
-_MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,400}>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,8 @@ class ParsedMessage:
         subject: Decoded, on one line.
         date: Date, aware; None if it is absent or unusable.
         markdown: The text: text/plain unchanged, else HTML converted.
-        removed: What was left out of HTML because a reader would not see it, in words.
+        removed: What was left out of HTML because a reader would not see it, and what could not be
+            decoded, in words.
         attachments: Every part that is not text of the body.
         auto_submitted: Auto-Submitted, RFC 3834.
         list_id: List-Id, RFC 2919.
@@ -91,20 +88,20 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
         headers: Its header block, if it was already parsed.
     """
     headers = headers or read_headers(raw)
-    sender = _parse_sender(headers)
     tree = parse_parts(raw, headers)
-    own = _parse_message_ids(headers.all("message-id"))
+    charset = tree.header_charset
+    sender = _parse_sender(headers, charset)
     texts = _collect_texts(tree)
     return ParsedMessage(
-        message_id=own[0] if len(own) == 1 else None,
-        in_reply_to=_parse_message_ids(headers.all("in-reply-to")),
-        references=_parse_message_ids(headers.all("references")),
+        message_id=parse_own_id(headers.all("message-id")),
+        in_reply_to=parse_message_ids(headers.all("in-reply-to")),
+        references=parse_message_ids(headers.all("references")),
         from_address=sender.address,
         from_name=sender.name,
         reply_to=parse_addresses(headers.all("reply-to")),
         to=parse_addresses(headers.all("to")),
         cc=parse_addresses(headers.all("cc")),
-        subject=decode_unstructured(headers.first("subject")),
+        subject=decode_unstructured(headers.first("subject"), charset),
         date=_parse_date(headers.first("date")),
         markdown="\n\n".join(filter(None, (text.text for text in texts))),
         removed=tuple(dict.fromkeys(reason for text in texts for reason in text.removed)),
@@ -115,18 +112,12 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
     )
 
 
-def _parse_sender(headers: HeaderBlock) -> Mailbox:
+def _parse_sender(headers: HeaderBlock, charset: str) -> Mailbox:
     values = headers.all("from")
     try:
-        return parse_from(values[0]) if len(values) == 1 else Mailbox("")
+        return parse_from(values[0], charset) if len(values) == 1 else Mailbox("")
     except InvalidMailboxError:
         return Mailbox("")
-
-
-def _parse_message_ids(values: list[bytes]) -> tuple[str, ...]:
-    found = (_MESSAGE_ID.findall(unfold(value[:_MAX_IDS])) for value in values)
-    ids = tuple(dict.fromkeys(chain.from_iterable(found)))
-    return ids[:1] + ids[1:][-(MAX_REFERENCES - 1) :]
 
 
 def _parse_date(value: bytes) -> datetime | None:
@@ -151,10 +142,11 @@ def _collect_texts(part: Part) -> list[Markdown]:
         return [text for child in part.children for text in _collect_texts(child)]
     if part.is_attachment:
         return []
-    text = part.text()
+    decoded = part.read_text()
     if part.content_type == "text/html":
-        return [html_to_markdown(text)]
-    return [Markdown(text.strip("\n"), ())]
+        markdown = html_to_markdown(decoded.text)
+        return [Markdown(markdown.text, (*markdown.removed, *decoded.notes))]
+    return [Markdown(decoded.text.strip("\n"), decoded.notes)]
 
 
 def _choose_alternative(alternatives: list[Part]) -> list[Markdown]:

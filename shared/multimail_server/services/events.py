@@ -45,6 +45,8 @@ class EventKind(StrEnum):
     BOUNCED = "message.bounced"
     """Delivery to some or all recipients failed."""
     COMPLAINED = "message.complained"
+    MERGED = "thread.merged"
+    """A message that came late connected two threads; the messages of one moved to the other."""
     PENDING = "oversight.pending"
     APPROVED = "oversight.approved"
     REJECTED = "oversight.rejected"

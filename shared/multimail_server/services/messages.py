@@ -18,6 +18,7 @@ from ..store.records import (
     TestDelivery,
 )
 from .context import AppContext, find_mailbox, find_message
+from .threads import find_current_thread
 from .transitions import apply_event
 
 MAX_TAGS = 50
@@ -117,12 +118,13 @@ class MessageService:
 
         def load(tx: Reader) -> ThreadView:
             mailbox = find_mailbox(tx, principal, mailbox_id)
-            messages = tx.thread(mailbox.id, thread_id, _MAX_THREAD)
+            current = find_current_thread(tx, mailbox.id, thread_id)
+            messages = tx.thread(mailbox.id, current, _MAX_THREAD)
             if not messages:
                 raise not_found("thread", thread_id)
             opened = [self._open(tx, m) for m in messages if bodies and may_see(principal, m)]
             by_id = {item.message.id: item for item in opened}
-            return ThreadView(thread_id, mailbox, messages, by_id)
+            return ThreadView(current, mailbox, messages, by_id)
 
         def load_and_record(tx: Tx) -> ThreadView:
             thread = load(tx)

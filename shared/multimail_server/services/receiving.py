@@ -24,6 +24,7 @@ from .events import EventKind, announce
 from .forwarding import forwards
 from .spam_filter import get_spam_event
 from .suppression import BOUNCE, COMPLAINT, suppress
+from .threads import apply_placement, find_message_by_rfc_id, find_placement
 from .transitions import create_message
 
 DUPLICATE_WINDOW = timedelta(days=1)
@@ -96,13 +97,15 @@ class InboundService:
             return duplicate
         evidence = {**mail.evidence, "flags": _flags(tx, mailbox, mail, now)}
         spam = score_message(evidence)
-        message = self._message(tx, mailbox, mail, evidence, spam, now)
+        placement = find_placement(context, tx, mailbox.id, mail.parsed, evidence)
+        message = self._message(mailbox, mail, evidence, spam, now, placement.thread_id)
         if mail.report is not None:
             apply_delivery_report(context, tx, mailbox, mail.report, mail.envelope, mail.evidence)
         scanned = get_spam_event(mailbox, spam)
         content = replace(mail.content, message_id=message.id)
         stored = create_message(tx, message, content, scanned, now, context.pending_ttl)
         self._insert_files(tx, message, mail)
+        apply_placement(context, tx, stored, placement)
         context.audit(
             tx,
             Principal.system(mailbox.account_id),
@@ -116,20 +119,19 @@ class InboundService:
 
     def _message(
         self,
-        tx: Tx,
         mailbox: Mailbox,
         mail: _InboundMail,
         evidence: dict[str, Any],
         spam: SpamScore,
         now: datetime,
+        thread_id: str,
     ) -> Message:
         context, parsed, envelope = self._context, mail.parsed, mail.envelope
-        parent = tx.find_by_rfc_ids(mailbox.id, (*parsed.in_reply_to, *parsed.references[::-1]))
         return Message(
             id=context.ids.new("msg"),
             account_id=mailbox.account_id,
             mailbox_id=mailbox.id,
-            thread_id=parent.thread_id if parent else context.ids.new("thr"),
+            thread_id=thread_id,
             direction=Direction.INBOUND,
             status=State.PENDING_SCAN,
             mode=get_inbound_mode(mailbox),
@@ -186,7 +188,7 @@ def _find_mailbox(tx: Reader, address: str) -> Mailbox:
 def _flags(tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> list[str]:
     """Return advisory flags for a reader of this mailbox; they decide nothing."""
     own = mail.parsed.message_id
-    known = tx.find_by_rfc_ids(mailbox.id, [own]) if own else None
+    known = find_message_by_rfc_id(tx, mailbox.id, own) if own else None
     arrival = Arrival(
         mailbox.address,
         now,
@@ -210,7 +212,7 @@ def apply_delivery_report(
     """Apply a bounce or complaint to the message it reports on, if the report is credible."""
     if report.message_id is None or not _is_credible(report, envelope, evidence):
         return
-    message = tx.find_by_rfc_ids(mailbox.id, [report.message_id])
+    message = find_message_by_rfc_id(tx, mailbox.id, report.message_id)
     if message is None or message.direction is not Direction.OUTBOUND:
         return
     if message.status not in _RELAYED:

@@ -15,6 +15,7 @@ from ..auth import Principal
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.compose import OutgoingMessage, compose
+from ..mail.message_ids import is_writable_id
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
@@ -227,6 +228,7 @@ class SendService:
         original = draft.answers
         parent = original.rfc_message_id if original else None
         before = (*original.refs, parent) if original and parent else ()
+        before = tuple(filter(is_writable_id, before))
         return OutgoingMessage(
             message_id=f"<{self._context.ids.new('rfc')}@{mailbox.address.rpartition('@')[2]}>",
             date=now,
@@ -237,13 +239,16 @@ class SendService:
             reply_to=None,
             subject=draft.subject,
             markdown=markdown,
-            in_reply_to=parent,
+            in_reply_to=parent if parent in before else None,
             references=before[:1] + before[1:][-_MAX_REFERENCES:],
             attachments=draft.attachments,
         )
 
     def _store(self, tx: Tx, principal: Principal, new: _NewMessage, draft: Draft) -> Sent:
         context, message = self._context, new.message
+        original = tx.message(draft.answers.id) if draft.answers else None
+        if original is not None:  # Its thread may have been merged since the draft was composed.
+            message = replace(message, thread_id=original.thread_id)
         suppressed = get_suppressed(tx, message.account_id, message.recipients)
         require_any_deliverable(suppressed, (*draft.to, *draft.cc, *draft.bcc))
         consume_daily_quota(tx, context, message.account_id)

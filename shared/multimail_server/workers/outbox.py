@@ -15,9 +15,11 @@ from typing import Any
 
 from ..auth import Principal
 from ..mail.bounces import classify_failure, parse_status
+from ..mail.message_ids import parse_relay_ids
 from ..oversight import Event, State
 from ..services.context import AppContext
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
+from ..services.threads import add_alias
 from ..services.transitions import apply_event
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.records import Domain, Message, OutboxRow, SignedHeaders, TestDelivery
@@ -197,6 +199,7 @@ class Outbox(ScheduledWorker):
             if recipient not in results or not results[recipient].is_final
         )
         _suppress_refused(self._context, tx, message, results)
+        _add_relay_aliases(tx, message, results)
         if remaining and attempt.row.attempts + 1 <= len(RETRY_DELAYS):
             row = replace(attempt.row, remaining=remaining)
             self._schedule_retry(tx, message, row, delivery, failure)
@@ -393,6 +396,14 @@ def _drop_suppressed(tx: Tx, message: Message, row: OutboxRow) -> tuple[Message,
     shortened = replace(row, remaining=remaining)
     tx.put(shortened)
     return updated, shortened
+
+
+def _add_relay_aliases(tx: Tx, message: Message, results: Mapping[str, RecipientResult]) -> None:
+    """Record the ids that the relay gave a message: answers and reports name these."""
+    replies = {result.detail for result in results.values() if result.accepted}
+    addresses = {f"<{address}>" for address in (message.mail_from, *message.recipients)}
+    for rfc_id in {id_ for reply in replies for id_ in parse_relay_ids(reply)} - addresses:
+        add_alias(tx, message, rfc_id)
 
 
 def _suppress_refused(

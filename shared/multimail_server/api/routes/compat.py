@@ -19,6 +19,7 @@ from ...services import Principal
 from ...services.context import find_mailbox, find_message
 from ...services.messages import may_see
 from ...services.sending import Sent
+from ...services.threads import find_current_thread
 from ...store.protocol import Reader
 from ...store.records import Mailbox, Message, MessageFilter
 from ..routing import (
@@ -471,7 +472,9 @@ def _get_message(request: ApiRequest, email_id: str) -> Message:
 
 def _find_mailbox_of_thread(tx: Reader, principal: Principal, thread_id: str) -> Mailbox:
     for mailbox in tx.mailboxes(principal.account_id):
-        if principal.sees(mailbox.id) and tx.thread(mailbox.id, thread_id, 1):
+        if principal.sees(mailbox.id) and tx.thread(
+            mailbox.id, find_current_thread(tx, mailbox.id, thread_id), 1
+        ):
             return find_mailbox(tx, principal, mailbox.id)
     raise not_found("thread", thread_id)
 
