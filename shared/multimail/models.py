@@ -268,6 +268,10 @@ class Email(EmailSummary):
     auto_submitted: str | None = None
     list_id: str | None = None
     precedence: str | None = None
+    automatic: str | None = None
+    """The sign that a program sent it, such as `auto_submitted` or `report`; None without one."""
+    bulk: bool | None = None
+    """Whether a mailing list or a bulk sender sent it; None from a server that doesn't say."""
     content_hash: str | None = None
     in_reply_to: str | None = None
     """The Message-ID of the message that it answers."""

@@ -105,6 +105,32 @@ def test_nothing_is_sent_when_no_recipient_is_taken(run: Run) -> None:
     assert server.taken == []
 
 
+INTERNATIONAL = "To: jörg@x.test\r\n\r\nHi\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("offered", "raw", "taken"),
+    [
+        (True, INTERNATIONAL, ["jörg@x.test", "b..c.@x.test"]),
+        (True, RAW, ["jörg@x.test", "b..c.@x.test"]),
+        (False, RAW, ["b..c.@x.test"]),
+        (False, INTERNATIONAL, []),
+    ],
+)
+def test_addresses_outside_ascii_need_smtputf8(
+    run: Run, offered: bool, raw: bytes, taken: list[str]
+) -> None:
+    server, port = run(enable_SMTPUTF8=offered)
+    relay = parse_relay_url(f"smtp://127.0.0.1:{port}")
+    results = relay.send("me@example.com", ["jörg@x.test", "b..c.@x.test"], raw)
+    assert [result.accepted for result in results.values()].count(True) == len(taken)
+    assert [row[1:] for row in server.taken] == ([(taken, raw)] if taken else [])
+    if not offered:
+        refused = results["jörg@x.test"]
+        assert (refused.code, refused.permanent) == (553, True)
+        assert "does not offer SMTPUTF8" in refused.detail
+
+
 @pytest.mark.parametrize(
     ("code", "permanent"), [("554 5.7.1 spam", True), ("452 4.3.1 full", False)]
 )

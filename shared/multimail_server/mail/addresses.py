@@ -30,7 +30,9 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 _ASCII_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 _HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"({_ASCII_LOCAL})@((?:{_HOST_LABEL}\.)*{_HOST_LABEL})")
+_HOST = rf"(?:{_HOST_LABEL}\.)*{_HOST_LABEL}"
+# Dots where RFC 5322 has none, as some phone companies gave them out, are sent in quotes.
+_RECIPIENT = re.compile(rf"([.{_ATEXT[1:]})@{_HOST}")
 _LOCAL_PART = re.compile(_ASCII_LOCAL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -192,16 +194,42 @@ def _parse_name(pieces: list[str], address: str) -> str:
     return " ".join(decode_words(text).split())[:_MAX_NAME]
 
 
+def normalize_recipient(address: str) -> str:
+    """Return an address as it is kept: its host in ASCII (RFC 5890), its local part unquoted.
+
+    What is no address stays as it is; `find_address_fault` says so.
+    """
+    local, at, host = address.strip().rpartition("@")
+    if len(local) > 2 and local[0] == local[-1] == '"':
+        local = local[1:-1]
+    name = host if host.isascii() else ascii_domain(host)
+    normal = f"{local}{at}{name}"
+    return normal if name and is_address(normal) else address
+
+
+def format_address(address: str) -> str:
+    """Return an address as commands and header fields have it, quoted where it must be.
+
+    Args:
+        address: One that has no fault.
+    """
+    local, _, host = address.rpartition("@")
+    return address if _LOCAL.fullmatch(local) else f'"{local}"@{host}'
+
+
 def find_address_fault(address: str) -> str | None:
-    """Return why `address` can't be used in an envelope, as the end of a sentence; else None."""
+    """Return why `address` can't be used in an envelope, as the end of a sentence; else None.
+
+    A local part may have characters outside ASCII (RFC 6531), a host in their A-labels only.
+    """
     if _CONTROL.search(address):
         return "contains a control character or a line break"
     if len(address) > _MAX_ADDRESS:
         return f"is longer than {_MAX_ADDRESS} characters"
-    match = _ADDRESS.fullmatch(address)
-    if match is None:
+    match = _RECIPIENT.fullmatch(address)
+    if match is None or not match[1].strip(".") or not match[1].isprintable():
         return "is not a mail address like name@example.com"
-    if len(match[1]) > _MAX_LOCAL_PART:
+    if len(match[1].encode()) > _MAX_LOCAL_PART:
         return f"has more than {_MAX_LOCAL_PART} characters before the @"
     return None
 

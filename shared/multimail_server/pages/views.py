@@ -18,9 +18,9 @@ from ..api.schemas.base import MAX_MARKDOWN, Markdown, RequestModel, Subject, en
 from ..api.schemas.oversight import MAX_REASON
 from ..auth import digest_token, require_approver
 from ..errors import ApiError, conflict, forbidden, invalid
+from ..mail.subjects import MAX_SUBJECT
 from ..oversight import Direction, State
 from ..services.decisions import get_content_digest
-from ..services.drafts import MAX_SUBJECT
 from ..services.review import ReviewItem
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
@@ -114,7 +114,7 @@ def _render_item(page: PageRequest, status: int, error: str) -> ApiResponse:
 def build_item_context(item: ReviewItem) -> dict[str, object]:
     """Return what the template of an item shows."""
     # Imported late, with the first item: it needs the parsers of HTML and markdown.
-    from .untrusted_html import find_html_part, find_link_definitions
+    from .untrusted_html import find_html_part
 
     message, content = item.message, item.content
     texts = [message.subject, message.from_name, content.markdown]
@@ -125,7 +125,6 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
         "message": message,
         "mark": get_content_digest(message),
         "invisible": find_invisible(texts),
-        "definitions": find_link_definitions(content.markdown),
         "guard": guard if any(guard.values()) else None,
         "metadata": {
             name: value for name, value in message.metadata.items() if not name.startswith("guard_")

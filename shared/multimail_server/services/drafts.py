@@ -21,15 +21,15 @@ from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from ..mail.headers import fold_tokens
 from ..mail.identity import Claim, IdentityKey
+from ..mail.rendering import append_signature
 from ..oversight import Mode
 from ..store.protocol import Reader, Store, Tx, get_or_create_setting
 from ..store.records import Attachment, Content, Domain, Mailbox, Message
 from .context import AppContext
 
-MAX_SUBJECT = 998
-"""Characters: the longest line of RFC 5322."""
 MAX_RECIPIENTS = 50
 """The most recipients of each of To, Cc and Bcc."""
+_DISCLOSURE = "This message was written with the help of an AI agent."
 MAX_ENVELOPE_RECIPIENTS = 3 * MAX_RECIPIENTS
 _TOKEN = re.compile(r"(msg_[0-9A-Z]{26})\.([0-9a-f]{32})")
 _MAC_DIGITS = 32
@@ -54,6 +54,8 @@ class Draft:
     """`gate_first` or `schedule_first`; None for the mailbox's default."""
     answers: Message | None = None
     """The message that this draft replies to."""
+    references: tuple[str, ...] = ()
+    """The Message-IDs of the thread, the one that it replies to last."""
 
 
 def digest(value: Any) -> str:
@@ -131,13 +133,12 @@ def auto_copies(mailbox: Mailbox, setting: str) -> tuple[str, ...]:
 
 
 def add_signature(draft: Draft, mailbox: Mailbox) -> str:
-    """Return the draft's text with the mailbox's signature and AI disclosure."""
-    parts = [draft.markdown.rstrip("\n")] if mailbox.settings else [draft.markdown]
-    if mailbox.settings.get("signature_block"):
-        parts.append(f"-- \n{mailbox.settings['signature_block']}")
-    if mailbox.settings.get("ai_disclosure") is True:
-        parts.append("*This message was written with the help of an AI agent.*")
-    return "\n\n".join(parts) if len(parts) > 1 else draft.markdown
+    """Return the draft's text with the mailbox's signature and AI disclosure, in its form."""
+    signature = mailbox.settings.get("signature_block")
+    disclosure = _DISCLOSURE if mailbox.settings.get("ai_disclosure") is True else None
+    if not signature and not disclosure:
+        return draft.markdown
+    return append_signature(draft.markdown, signature, disclosure)
 
 
 @dataclass(frozen=True, slots=True)

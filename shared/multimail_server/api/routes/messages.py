@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from ...errors import invalid
+from ...mail.subjects import MAX_SUBJECT
 from ...oversight import Direction, State
-from ...services.drafts import MAX_SUBJECT
 from ...services.messages import may_see
 from ...services.revisions import DraftEdit
 from ...services.sending import Sent

@@ -92,6 +92,11 @@ class DetailsOut(TypedDict, total=False):
     auto_submitted: str | None
     list_id: str | None
     precedence: str | None
+    automatic: Annotated[
+        str | None,
+        Field(description="The sign that a program sent it: `auto_submitted`, `report`, …"),
+    ]
+    bulk: Annotated[bool, Field(description="Whether a mailing list or a bulk sender sent it.")]
     envelope: Json
     size: int
     approved_at: Time | None
@@ -307,6 +312,8 @@ def _render_details(opened: OpenedMessage) -> DetailsOut:
         "auto_submitted": message.auto_submitted,
         "list_id": message.list_id,
         "precedence": message.precedence,
+        "automatic": message.automatic,
+        "bulk": message.bulk,
         "envelope": {"mail_from": message.mail_from, "recipients": list(message.recipients)},
         "size": message.size,
         "approved_at": to_optional_time(message.decided_at) if approved else None,
