@@ -11,7 +11,7 @@ from ..auth import Principal, digest_token, require_approver
 from ..errors import ApiError, conflict, forbidden
 from ..oversight import HELD, Direction, Event, State
 from ..store.protocol import Reader, Tx
-from ..store.records import ApprovalLink, Attachment, Message
+from ..store.records import ApprovalLink, Attachment, Content, Message
 from .context import AppContext, find_message
 from .suppression import get_suppressed
 from .transitions import apply_event, is_expired
@@ -29,6 +29,7 @@ class PendingItem:
     markdown: str
     attachments: list[Attachment]
     removed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
     """Recipients on the suppression list, who get nothing even after an approval."""
 
@@ -182,9 +183,10 @@ def _check_unedited(message: Message, tx: Reader) -> None:
 
 def _item(tx: Reader, message: Message) -> PendingItem:
     content = tx.content(message.id)
-    markdown, removed = (content.markdown, content.removed) if content else ("", ())
+    content = content or Content(message.id, "", b"")
     suppressed = tuple(get_suppressed(tx, message.account_id, message.recipients))
-    return PendingItem(message, markdown, tx.attachments(message.id), removed, suppressed)
+    files = tx.attachments(message.id)
+    return PendingItem(message, content.markdown, files, content.removed, content.notes, suppressed)
 
 
 @dataclass(frozen=True, slots=True)
