@@ -11,6 +11,7 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Message
 from .auth import require_approver
 from .context import AppContext, Principal, find_message
+from .drafts import get_quotation
 from .suppression import get_suppressed
 from .transitions import apply_event, is_expired
 
@@ -27,6 +28,8 @@ class PendingItem:
     removed: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
     """Recipients on the suppression list, who get nothing even after an approval."""
+    quotation: str = ""
+    """What a reply quotes below its text."""
 
 
 class DecisionService:
@@ -180,4 +183,6 @@ def _item(tx: Reader, message: Message) -> PendingItem:
     content = tx.content(message.id)
     markdown, removed = (content.markdown, content.removed) if content else ("", ())
     suppressed = tuple(get_suppressed(tx, message.account_id, message.recipients))
-    return PendingItem(message, markdown, tx.attachments(message.id), removed, suppressed)
+    quotation = get_quotation(message, content) if content else ""
+    files = tx.attachments(message.id)
+    return PendingItem(message, markdown, files, removed, suppressed, quotation)
