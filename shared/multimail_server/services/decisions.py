@@ -13,6 +13,7 @@ from ..oversight import HELD, Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import ApprovalLink, Attachment, Content, Message
 from .context import AppContext, find_message
+from .drafts import get_quotation
 from .suppression import get_suppressed
 from .transitions import apply_event, is_expired
 
@@ -32,6 +33,8 @@ class PendingItem:
     notes: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
     """Recipients on the suppression list, who get nothing even after an approval."""
+    quotation: str = ""
+    """What a reply quotes below its text."""
 
 
 class DecisionService:
@@ -186,7 +189,10 @@ def _item(tx: Reader, message: Message) -> PendingItem:
     content = content or Content(message.id, "", b"")
     suppressed = tuple(get_suppressed(tx, message.account_id, message.recipients))
     files = tx.attachments(message.id)
-    return PendingItem(message, content.markdown, files, content.removed, content.notes, suppressed)
+    return PendingItem(
+        message, content.markdown, files, content.removed, content.notes, suppressed,
+        get_quotation(message, content),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,9 @@ class PendingItemOut(OpenedOut):
     """An item of the queue: everything the approver decides about."""
 
     body_markdown: str
+    quotation: Annotated[
+        str, Field(description="What a reply quotes below its text; text of another author.")
+    ]
     recipients: list[str]
     suppressed: list[str]
     composed_by: str | None
@@ -253,6 +256,7 @@ def render_pending(item: PendingItem, principal: Principal) -> PendingItemOut:
     return {
         **render_opened(opened, shown=may_see(principal, opened.message)),
         "body_markdown": item.markdown,
+        "quotation": item.quotation,
         "recipients": list(message.recipients),
         "suppressed": list(item.suppressed),
         "composed_by": message.composer_key_id,
