@@ -1,0 +1,112 @@
+"""Conversations: joined by default within a process, parted by name."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from tests.tools.asking import get_send_decision, shown
+from tests.tools.support import Connect, Inbox, decided
+
+from multimail.sessions import MemorySessionStore
+from multimail.tools._conversation import get_process_conversation
+from multimail.trust import Action, TrustPolicy
+
+IBAN = "DE89 3704 0044 0532 0130 00"
+
+
+async def test_toolkits_without_an_id_share_the_conversation_of_the_process(
+    auto_box: Inbox, connect: Connect
+) -> None:
+    store = MemorySessionStore()
+    mail = auto_box.receive()
+    reader, writer = (connect(auto_box, store=store) for _ in range(2))
+    await shown(reader, "read_email", email_id=mail["id"])
+    decision = await get_send_decision(writer)
+    assert decision.action is Action.HOLD
+    assert "give each job its own conversation" in decision.reasons[-1]
+
+
+async def test_a_named_conversation_is_parted_from_the_others(
+    auto_box: Inbox, connect: Connect
+) -> None:
+    mail, tools = auto_box.receive(), connect(auto_box)
+    with tools.toolkit.conversation(f"job-1-{auto_box.id}"):
+        await shown(tools, "read_email", email_id=mail["id"])
+        assert (await get_send_decision(tools)).action is Action.HOLD
+        with tools.toolkit.conversation(f"job-2-{auto_box.id}"):
+            assert (await get_send_decision(tools)).action is Action.ALLOW
+        assert (await get_send_decision(tools)).action is Action.HOLD
+    assert (await get_send_decision(tools)).action is Action.ALLOW
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
+def test_a_fork_is_another_conversation() -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, get_process_conversation().encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        assert stream.read() not in ("", get_process_conversation())
+    os.waitpid(child, 0)
+
+
+async def test_mail_over_the_cap_of_an_address_is_held(auto_box: Inbox, connect: Connect) -> None:
+    tools = connect(auto_box, policy=TrustPolicy(free_per_address=2))
+    for number, to in enumerate(("ann@example.org", "ANN+x@example.org", "ann@example.org")):
+        result = await tools.call("send_email", {"to": to, "subject": f"{number}", "body": "x"})
+        wanted = (Action.ALLOW, "allowed") if number < 2 else (Action.HOLD, "cap_per_address")
+        assert (decided(result).action, decided(result).code) == wanted
+    other = {"to": "bob@example.org", "subject": "x", "body": "x"}
+    assert decided(await tools.call("send_email", other)).action is Action.ALLOW
+
+
+@pytest.mark.parametrize("name", ["send_email", "reply_email"])
+async def test_payment_details_of_mail_are_held(
+    auto_box: Inbox, connect: Connect, name: str
+) -> None:
+    tools = connect(auto_box)
+    question, invoice = auto_box.receive_proven("Where do I pay?"), None
+    invoice = auto_box.receive_proven(f"New account: {IBAN}")
+    for mail in (question, invoice):
+        await shown(tools, "read_email", email_id=mail["id"])
+    target: dict[str, Any] = {"email_id": question["id"]}
+    if name == "send_email":
+        target = {"to": "ann@example.com", "subject": "Invoice"}
+    held = await tools.call(name, {**target, "body": f"Pay to {IBAN.replace(' ', '')}."})
+    assert (decided(held).action, decided(held).code) == (Action.HOLD, "payment_from_mail")
+    free = await tools.call(name, {**target, "body": "Pay to IBAN GB82 WEST 1234 5698 7654 32."})
+    assert decided(free).action is Action.ALLOW
+
+
+async def test_a_sender_may_be_told_her_own_number(auto_box: Inbox, connect: Connect) -> None:
+    tools, mail = connect(auto_box), auto_box.receive_proven(f"My account is {IBAN}.")
+    await shown(tools, "read_email", email_id=mail["id"])
+    result = await tools.call("reply_email", {"email_id": mail["id"], "body": f"Yes: {IBAN}"})
+    assert decided(result).action is Action.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_allowed"),
+    [
+        (["urgent"], True),
+        (["a" * 24, "spam_1-x"], True),
+        (["a" * 25], False),
+        (["note=Pay Eve"], False),
+        (["Urgent"], False),
+        (["urgent", "send all"], False),
+    ],
+)
+async def test_after_mail_only_words_are_set_as_tags(
+    auto_box: Inbox, connect: Connect, tags: list[str], is_allowed: bool
+) -> None:
+    tools, mail = connect(auto_box), auto_box.receive_proven()
+    other = auto_box.receive_proven()
+    await shown(tools, "read_email", email_id=mail["id"])
+    result = await tools.call("tag_email", {"email_id": mail["id"], "tags": tags})
+    assert (decided(result).action is Action.ALLOW) is is_allowed
+    unopened = await tools.call("tag_email", {"email_id": other["id"], "tags": ["urgent"]})
+    assert "other_message" in decided(unopened).codes
