@@ -268,6 +268,10 @@ class Email(EmailSummary):
     auto_submitted: str | None = None
     list_id: str | None = None
     precedence: str | None = None
+    automatic: str | None = None
+    """The sign that a program sent it, such as `auto_submitted` or `report`; None without one."""
+    bulk: bool | None = None
+    """Whether a mailing list or a bulk sender sent it; None from a server that doesn't say."""
     content_hash: str | None = None
     in_reply_to: str | None = None
     """The Message-ID of the message that it answers."""
@@ -275,9 +279,11 @@ class Email(EmailSummary):
     """The Message-IDs of its thread, oldest first."""
     removed: list[str] = Field(default_factory=list)
     """Descriptions of what the server removed from an HTML body: content hidden from readers."""
+    notes: list[str] = Field(default_factory=list)
+    """Codes of what to know of the body: `html_version`, `smime_signed`, `pgp_encrypted` …"""
 
     _more_lists = field_validator(
-        "cc", "bcc", "reply_to", "attachments", "references", "removed", mode="before"
+        "cc", "bcc", "reply_to", "attachments", "references", "removed", "notes", mode="before"
     )(as_list)
     _bodies = field_validator("markdown", mode="before")(_as_text)
     _mappings = field_validator("tags", "metadata", mode="before")(_as_mapping)

@@ -12,13 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimail_server.mail.compose import (
-    OutgoingAttachment,
-    OutgoingMessage,
-    compose,
-    markdown_to_html,
-)
+from multimail_server.mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from multimail_server.mail.message import parse_message
+from multimail_server.mail.rendering import render_text
 
 Make = Callable[..., OutgoingMessage]
 LINE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=120)
@@ -58,9 +54,17 @@ def test_an_ordinary_message(make: Make) -> None:
     assert message.reply_to == ("desk@example.com",)
     assert message.in_reply_to == ("<zero@example.net>",)
     assert message.references == ("<root@example.net>", "<zero@example.net>")
-    assert message.markdown == "Shall we have *lunch*?"
+    assert message.markdown == "Shall we have lunch?"
     (file,) = message.attachments
     assert (file.name, file.content_type, file.content) == ("a.txt", "text/plain", b"\0\xff" * 100)
+
+
+def test_a_local_part_with_stray_dots_is_quoted_where_it_is_written(make: Make) -> None:
+    to = (".taro..y.@example.org", '"ann b"@example.org', "bob@example.net")
+    raw = compose(make(to=to))
+    assert b'To: ".taro..y."@example.org, "ann b"@example.org, bob@example.net' in raw
+    assert parse_message(raw).to == to
+    assert not library_reading(raw).defects
 
 
 def test_the_same_message_has_the_same_bytes(make: Make) -> None:
@@ -86,7 +90,7 @@ def test_what_is_composed_reads_back(
     assert squeezed(message.from_name) == squeezed(name)
     assert squeezed(message.subject) == squeezed(subject)
     assert message.date == date
-    lines = markdown.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    lines = render_text(markdown).plain.strip("\n")
     assert message.markdown == lines or not lines.strip()
     assert [part.content for part in message.attachments] == [content]
     theirs = library_reading(raw)
@@ -130,6 +134,7 @@ def test_a_line_break_in_a_header_is_refused(
     [
         ({"to": ("bob",)}, "to"),
         ({"to": ("b@x.test>, <e@x.test",)}, "to"),
+        ({"to": ('"b@x.test"@y.test',)}, "to"),
         ({"message_id": "one@example.com"}, "message_id"),
         ({"references": ("<a@b> <c@d>",)}, "references"),
         ({"date": datetime(2026, 1, 1)}, "date"),  # noqa: DTZ001
@@ -140,19 +145,6 @@ def test_a_value_that_is_not_what_it_should_be_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
         compose(make(**changes))
-
-
-def test_html_shows_raw_html_as_text_and_images_by_their_description() -> None:
-    html = markdown_to_html(
-        "<script>x</script> **b** ![a *cat*](http://t.test/p.png) [l](https://e.test)"
-    )
-    assert "<script" not in html
-    assert "<img" not in html
-    assert "t.test" not in html
-    assert "<strong>b</strong> a cat" in html
-    assert '<a href="https://e.test">l</a>' in html
-    assert "href" not in markdown_to_html("[x](javascript:alert(1))")
-    assert "t.test" not in markdown_to_html("![a][r]\n\n[r]: http://t.test/p.png")
 
 
 def test_a_message_as_attachment_is_sent_as_bytes(make: Make) -> None:

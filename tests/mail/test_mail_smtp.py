@@ -47,7 +47,8 @@ def listen() -> Iterator[Open]:
 
 def test_mail_for_a_mailbox_is_stored_byte_for_byte(listen: Open) -> None:
     port, stored = listen()
-    raw = RAW + b".\r\n..two\r\n.three\r\n\xff\xfe 8-bit\r\n" + b"x" * 900 + b"\r\n\r\n\r\n"
+    long_lines = b"x" * 900 + b"\r\n." + b"y" * (64 * 1024 - 1) + b"\r\n"
+    raw = RAW + b".\r\n..two\r\n.three\r\n\xff\xfe 8-bit\r\n" + long_lines + b"\r\n\r\n"
     with smtplib.SMTP("127.0.0.1", port, "client.test") as client:
         assert client.sendmail("a@example.net", ["box@here.test", "BOX+x@here.test"], raw) == {}
     ((envelope, got),) = stored

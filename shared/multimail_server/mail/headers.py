@@ -6,12 +6,11 @@ Parsing and decoding never raise, whatever the bytes.
 from __future__ import annotations
 
 import base64
-import binascii
-import codecs
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import quote
+
+from .charsets import decode_text, find_codec
 
 MAX_FIELDS = 1000
 MAX_HEADER_BYTES = 256 * 1024
@@ -19,12 +18,7 @@ MAX_TEXT = 4000
 
 _END = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"([\x21-\x39\x3b-\x7e]+)([ \t]*):")
-_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]{0,10000})\?=")
-_BETWEEN_WORDS = re.compile(r"\?=\s+=\?(?=[^?\s]{1,60}\?[bBqQ]\?)")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
-# Python's text codecs that no honest mail uses, or that are slow on hostile input.
-_NO_CHARSET = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 _MAX_LINE = 76
 _MAX_TOKEN = 900
@@ -132,71 +126,22 @@ def _parse_fields(block: bytes, faults: dict[str, None]) -> list[Field]:
     ]
 
 
-def unfold(value: bytes) -> str:
-    """Return a field's value on one line, without control characters; UTF-8, else Windows-1252."""
-    return _CONTROL.sub(" ", decode_text(value.replace(b"\r\n", b""), "")).strip()
+def unfold(value: bytes, charset: str = "") -> str:
+    """Return a field's value on one line, without control characters.
 
-
-def decode_unstructured(value: bytes) -> str:
-    """Return an unstructured value as text (RFC 2047), at most 4,000 characters."""
-    return decode_words(unfold(value[: 4 * MAX_TEXT]))[:MAX_TEXT]
-
-
-def decode_words(text: str) -> str:
-    """Return `text` with its encoded words decoded (RFC 2047) and on one line.
-
-    An encoded word that encodes a line break or another control character becomes a space.
+    Args:
+        value: The value as it was sent.
+        charset: The charset of the body, for bytes that are not UTF-8; default Windows-1252.
     """
-    if "=?" not in text:
-        return text
-    joined = _BETWEEN_WORDS.sub("?==?", text)
-    return _CONTROL.sub(" ", _WORD.sub(_decode_word, joined)).strip()
+    return CONTROLS.sub(" ", _decode_raw(value.replace(b"\r\n", b""), charset)).strip()
 
 
-def _decode_word(match: re.Match[str]) -> str:
-    charset, encoding, text = match[1].partition("*")[0], match[2].lower(), match[3]
-    data = text.encode("latin-1", "replace")
-    plain = decode_base64(data) if encoding == "b" else binascii.a2b_qp(data, header=True)
-    return decode_text(plain, charset)
-
-
-def decode_base64(data: bytes) -> bytes:
-    """Decode base64; bytes outside of its alphabet are skipped."""
-    clean = _NOT_BASE64.sub(b"", data)
-    clean = clean[: len(clean) - (len(clean) % 4 == 1)]
-    return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
-
-
-def decode_text(data: bytes, charset: str) -> str:
-    """Decode `data` in `charset`; if that is unusable, in UTF-8 or Windows-1252."""
-    name = _codec(charset)
-    if name:
-        try:
-            text = data.decode(name, "replace")
-            # UTF-8 has no surrogates, and copying a long text takes longer than decoding it.
-            return text if name == "utf-8" or text.isascii() else _without_surrogates(text)
-        except (UnicodeError, ValueError, LookupError):
-            pass
+def _decode_raw(data: bytes, charset: str) -> str:
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
-
-
-@lru_cache(maxsize=256)
-def _codec(charset: str) -> str:
-    try:
-        name = codecs.lookup(charset.strip().strip("'\"")).name
-    except (LookupError, ValueError, UnicodeError):
-        return ""
-    if name.replace("-", "_") in _NO_CHARSET:
-        return ""
-    # ASCII is often declared for text that is not ASCII.
-    return "" if name == "ascii" else name
-
-
-def _without_surrogates(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+        return decode_text(data, "" if find_codec(charset) == "utf-8" else charset)
+    return decode_text(data, "iso-2022-jp") if b"\x1b$" in data else text
 
 
 def check_header_value(field: str, value: str) -> str:

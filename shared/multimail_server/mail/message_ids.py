@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .headers import decode_words, unfold
+from .encoded_words import decode_words
+from .headers import unfold
 
 MAX_REFERENCES = 200
 MAX_ID = 900

@@ -10,15 +10,16 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
 from ..api.schemas.base import MAX_MARKDOWN
+from ..mail.html.outgoing import is_html
 from ..mail.html.source import HtmlSource, parse_tree
-from ..mail.mime import Part, parse_parts
+from ..mail.markdown_rules import build_parser
+from ..mail.rendering import is_parsable, normalize_lines, render_text
 from .formatting import reveal
 
 if TYPE_CHECKING:
@@ -45,21 +46,6 @@ _FRAME = (
     "<style>html{{background:#fff;color:#000;font:16px/1.5 system-ui,sans-serif}}</style></head>"
     "{}</html>"
 )
-
-
-def find_html_part(raw: bytes) -> str | None:
-    """Return the first HTML text of a message that is not an attachment; None without one."""
-    return _find_html(parse_parts(raw))
-
-
-def _find_html(part: Part) -> str | None:
-    if part.content_type == "text/html" and not part.is_attachment:
-        return part.text()
-    for child in part.children:
-        html = _find_html(child)
-        if html is not None:
-            return html
-    return None
 
 
 def sanitize_for_iframe(html: str) -> bytes:
@@ -89,16 +75,15 @@ def _sanitize(root: LexborNode) -> str:
 
 
 def render_markdown(markdown: str) -> Markup:
-    """Return markdown as safe HTML, without what lies beyond 262,144 characters."""
-    html: str = _MARKDOWN.render(markdown[:MAX_MARKDOWN])
+    """Return markdown as safe HTML, without what lies beyond 262,144 characters.
+
+    HTML that `render_text` recognises is shown as its plain text, in which links have targets.
+    """
+    text = markdown[:MAX_MARKDOWN]
+    if is_html(text) or not is_parsable(text):
+        return Markup(f"<pre>{reveal(render_text(text).plain)}</pre>")  # noqa: S704 - it escapes
+    html: str = _MARKDOWN.render(normalize_lines(text))
     return Markup(html)  # noqa: S704 - every rule of the renderer escapes
-
-
-def find_link_definitions(markdown: str) -> list[str]:
-    """Return the targets of link definitions, which the text has and the rendering hides."""
-    env: dict[str, Any] = {}
-    _MARKDOWN.parse(markdown[:MAX_MARKDOWN], env)
-    return [str(definition["href"]) for definition in env.get("references", {}).values()]
 
 
 class _Renderer(RendererHTML):
@@ -124,7 +109,9 @@ class _Renderer(RendererHTML):
     def link_open(self, tokens: Sequence[Token], idx: int, _: Any, env: EnvType) -> str:
         href = str(tokens[idx].attrGet("href") or "")
         title = str(tokens[idx].attrGet("title") or "")
-        target = _show_target(reveal(href)) + (_show_target(reveal(title)) if title else "")
+        is_bare = tokens[idx].info == "auto" and href.endswith(tokens[idx + 1].content)
+        target = "" if is_bare else _show_target(reveal(href))
+        target += _show_target(reveal(title)) if title else ""
         env.setdefault("targets", []).append(target)
         return f'<a href="{escape(href)}" rel="noreferrer noopener nofollow">'
 
@@ -146,4 +133,4 @@ def _show_target(target: str) -> str:
     return f' <span class="target">{target}</span>'
 
 
-_MARKDOWN = MarkdownIt("js-default", {"html": False}, renderer_cls=_Renderer)
+_MARKDOWN = build_parser(_Renderer)

@@ -13,21 +13,14 @@ from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
 
-from ..api.request import CURSOR, ApiRequest, ApiResponse, build_cursor, query_str
-from ..api.schemas.base import (
-    MAX_MARKDOWN,
-    MAX_SUBJECT,
-    Markdown,
-    RequestModel,
-    Subject,
-    ensure_model_built,
-)
+from ..api.routing import CURSOR, ApiRequest, ApiResponse, build_cursor, query_str
+from ..api.schemas.base import MAX_MARKDOWN, Markdown, RequestModel, Subject, ensure_model_built
 from ..api.schemas.oversight import MAX_REASON
-from ..api_keys import digest_key
+from ..auth import digest_token, require_approver
 from ..errors import ApiError, conflict, forbidden, invalid
+from ..mail.subjects import MAX_SUBJECT
 from ..oversight import Direction, State
-from ..services.approval_links import get_content_digest
-from ..services.auth import require_approver
+from ..services.decisions import get_content_digest
 from ..services.review import ReviewItem
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
@@ -74,7 +67,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
     secret = form.get("key").strip()[:_MAX_KEY]
     review = request.services.review
     try:
-        principal = require_approver(review.key_by_sha256(digest_key(secret)))
+        principal = require_approver(review.key_by_sha256(digest_token(secret)))
     except ApiError as error:
         if error.status == 401:
             request.sessions.record_failure(request.client_host)
@@ -121,7 +114,7 @@ def _render_item(page: PageRequest, status: int, error: str) -> ApiResponse:
 def build_item_context(item: ReviewItem) -> dict[str, object]:
     """Return what the template of an item shows."""
     # Imported late, with the first item: it needs the parsers of HTML and markdown.
-    from .untrusted_html import find_html_part, find_link_definitions
+    from ..mail.body import find_html, parse_tree
 
     message, content = item.message, item.content
     texts = [message.subject, message.from_name, content.markdown]
@@ -132,14 +125,13 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
         "message": message,
         "mark": get_content_digest(message),
         "invisible": find_invisible(texts),
-        "definitions": find_link_definitions(content.markdown),
         "guard": guard if any(guard.values()) else None,
         "metadata": {
             name: value for name, value in message.metadata.items() if not name.startswith("guard_")
         },
         "source": content.raw[:_MAX_SOURCE].decode("utf-8", "replace"),
         "source_is_cut": len(content.raw) > _MAX_SOURCE,
-        "has_html": find_html_part(content.raw) is not None,
+        "has_html": find_html(parse_tree(content.raw)) is not None,
         "new": [recipient for recipient in item.recipients if recipient.is_new],
     }
 
@@ -281,7 +273,8 @@ def _render_edit(page: PageRequest, status: int, error: str, texts: dict[str, st
 @pages("GET", "/review/{email}/html")
 def show_html(page: PageRequest) -> ApiResponse:
     """The mail's HTML, for the page's sandboxed frame."""
-    from .untrusted_html import SANDBOX_POLICY, find_html_part, sanitize_for_iframe
+    from ..mail.body import find_html, parse_tree
+    from .untrusted_html import SANDBOX_POLICY, sanitize_for_iframe
 
     raw = page.request.services.review.raw(page.principal, page.request.path_params["email"])
     headers = {
@@ -290,7 +283,7 @@ def show_html(page: PageRequest) -> ApiResponse:
         "X-Frame-Options": "SAMEORIGIN",
         "Referrer-Policy": "no-referrer",
     }
-    content = sanitize_for_iframe(find_html_part(raw) or "")
+    content = sanitize_for_iframe(find_html(parse_tree(raw)) or "")
     return ApiResponse(content=content, media_type=HTML, headers=headers)
 
 

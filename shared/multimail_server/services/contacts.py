@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ..auth import Principal
 from ..errors import not_found
 from ..store.protocol import Tx
 from ..store.records import Contact
-from .context import AppContext, Principal
+from .context import AppContext
 
 MAX_RESULTS = 500
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, not_found
-from ..oversight import Event, State, hides_content
+from ..mail.body import Version, parse_tree, read_body
+from ..oversight import NOT_SENT, Direction, Event, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     Attachment,
@@ -16,7 +18,7 @@ from ..store.records import (
     MessageFilter,
     TestDelivery,
 )
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .threads import find_current_thread
 from .transitions import apply_event
 
@@ -33,6 +35,7 @@ class OpenedMessage:
     attachments: list[Attachment] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,13 @@ class MessageService:
         return self._context.store.read(work)
 
     def read(
-        self, principal: Principal, mailbox_id: str, email_id: str, *, peek: bool
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        *,
+        peek: bool,
+        version: Version | None = None,
     ) -> OpenedMessage:
         """Return a message with its body, mark it as read and record the read in the audit log.
 
@@ -86,6 +95,8 @@ class MessageService:
             mailbox_id: Id or address.
             email_id: The message.
             peek: Change and record nothing (HEAD).
+            version: The version of a received body to return if there are two; default, the one
+                that is stored.
         """
         context = self._context
 
@@ -100,7 +111,13 @@ class MessageService:
             context.audit_message(tx, principal, "email.read", message)
             return self._open(tx, message)
 
-        return context.store.read(peek_at) if peek else context.write(mark_read)
+        opened = context.store.read(peek_at) if peek else context.write(mark_read)
+        is_received = opened.message.direction is Direction.INBOUND
+        if version is None or not is_received or not may_see(principal, opened.message):
+            return opened
+        content = context.store.read(lambda tx: tx.content(opened.message.id))
+        body = read_body(parse_tree(content.raw if content else b""), version)
+        return replace(opened, markdown=body.text, removed=body.removed)
 
     def thread(
         self, principal: Principal, mailbox_id: str, thread_id: str, *, bodies: bool
@@ -299,6 +316,7 @@ class MessageService:
             tx.attachments(message.id),
             tx.tags(message.id),
             content.removed if content else (),
+            content.notes if content else (),
         )
 
 
@@ -306,9 +324,6 @@ def _transmitted(tx: Reader, message: Message) -> bytes:
     """Return the bytes of a message, with its signed headers if it left."""
     content, signed = tx.content(message.id), tx.signed_headers(message.id)
     return (signed.head if signed else b"") + (content.raw if content else b"")
-
-
-_UNDELIVERED = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
 
 
 def get_delivery_results(message: Message) -> list[dict[str, Any]]:
@@ -336,7 +351,7 @@ def _recipient_status(message: Message, result: dict[str, Any]) -> str:
     if not result:
         if message.status is State.SENT:
             return "delivered"
-        return "not_sent" if message.status in _UNDELIVERED else "pending"
+        return "not_sent" if message.status in NOT_SENT else "pending"
     if result["accepted"]:
         return "delivered"
     for key, status in (("suppressed", "suppressed"), ("bounced_at", "bounced")):

@@ -22,6 +22,8 @@ from ..rate_limit import RateLimiter
 T = TypeVar("T")
 
 MAX_RECIPIENTS = 100
+MAX_LINE = 64 * 1024
+"""Bytes of one line of a message. RFC 5321 section 4.5.3.1.6 has 1,000; real HTML mail has more."""
 _WORKERS = 8
 _IDLE_TIMEOUT = 300.0
 _STOP_TIMEOUT = 10.0
@@ -156,6 +158,7 @@ class InboundSmtp:
 class _Connection(SMTP):
     """One connection, registered in `open_connections` while it is open."""
 
+    line_length_limit = MAX_LINE + len(".\r\n")  # with the dot that RFC 5321 section 4.5.2 adds
     open_connections: set[_Connection]
     limits: SmtpLimits
     rate_limiter: RateLimiter

@@ -12,26 +12,38 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ..api.request import LIMIT, ApiRequest, ApiResponse, query_str
 from ..api.routes import API_ROUTES, build_routes
-from ..api.routing import JSON, LARGE_BODY, Router, get_operations
+from ..api.routing import (
+    JSON,
+    LARGE_BODY,
+    LIMIT,
+    ApiRequest,
+    ApiResponse,
+    Router,
+    get_operations,
+    query_str,
+)
 from ..api.schemas.account import MailboxOut, render_mailbox
 from ..api.schemas.base import Address, Json, Line, RequestModel, Time, to_wire_time
 from ..api.schemas.messages import SummaryOut, render_summary
+from ..auth import require_account_wide
 from ..errors import invalid
 from ..mail.addresses import find_address_fault
 from ..mail.envelope import SmtpEnvelope
-from ..services.auth import require_account_wide
+from ..services.messages import may_see
 from ..store.records import Message, TestDelivery
 from .faults import RELAY, SMTP, Fault, same_path
-from .seeding import SeedDocument, SeedError, parse_seed
+from .seeding import SeedDocument, SeedError, get_mail_from, parse_seed
 from .service import get_test_service
 
 route = Router()
 
 _MAX_ADVANCE_SECONDS = 10 * 366 * 86400
 _MAILBOX = query_str("mailbox", "Id or address; needed where the key sees several.")
-_MAIL_FROM = query_str("mail_from", "The envelope's sender; empty for a bounce.")
+_MAIL_FROM = query_str(
+    "mail_from",
+    "The envelope's sender; empty for a bounce. Default: `Return-Path`, else `From`.",
+)
 _OPERATIONS = get_operations(API_ROUTES)
 
 
@@ -150,13 +162,17 @@ def inject_message(request: ApiRequest) -> ApiResponse:
     """Receive a `message/rfc822` body as if it had come by SMTP."""
     if not request.body.strip():
         raise invalid("The body is empty; it must be a whole message (RFC 5322).")
-    mail_from = request.query(_MAIL_FROM) or ""
+    mail_from = request.query(_MAIL_FROM)
+    if mail_from is None:
+        mail_from = get_mail_from(request.body)
     problem = find_address_fault(mail_from) if mail_from else None
     if problem:
         raise invalid(f"`mail_from` {problem}.")
     envelope = SmtpEnvelope(mail_from, (_get_recipient(request),), "", "")
     stored = request.services.receiving.receive(envelope, request.body)
-    rows = [render_summary(message, request.principal) for message in stored]
+    rows = [
+        render_summary(message, shown=may_see(request.principal, message)) for message in stored
+    ]
     response: InboundOut = {**rows[0], "emails": rows}
     return ApiResponse(response, 201)
 
@@ -263,7 +279,9 @@ def seed_mail(request: ApiRequest) -> ApiResponse:
         )
     except SeedError as error:
         raise invalid(f"{error}.", "invalid_seed") from None
-    rows = [render_summary(message, request.principal) for message in stored]
+    rows = [
+        render_summary(message, shown=may_see(request.principal, message)) for message in stored
+    ]
     response: SeededOut = {
         "mailboxes": [render_mailbox(mailbox) for mailbox in mailboxes],
         "emails": rows,

@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import getaddresses, parseaddr
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -27,9 +27,11 @@ from pydantic import (
     model_validator,
 )
 
-from ..api.schemas.base import ensure_model_built
+from ..api.schemas.base import ensure_model_built, to_list
 from ..mail.addresses import is_address, to_mailbox_address
+from ..mail.automation import get_author
 from ..mail.headers import read_headers, unfold
+from ..mail.subjects import MAX_SUBJECT
 from ..oversight import Mode
 
 _OWN_FIELDS = frozenset(
@@ -68,13 +70,9 @@ def _require_plain_type(value: str) -> str:
     return value
 
 
-def _to_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Line = Annotated[str, Field(max_length=998), AfterValidator(_require_one_line)]
+Line = Annotated[str, Field(max_length=MAX_SUBJECT), AfterValidator(_require_one_line)]
 Person = Annotated[Line, AfterValidator(_require_address)]
-People = Annotated[list[Person], BeforeValidator(_to_list)]
+People = Annotated[list[Person], BeforeValidator(to_list)]
 Headers = Annotated[
     dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], Line],
     AfterValidator(_require_extra_headers),
@@ -182,7 +180,7 @@ class RawSeed:
 
     Attributes:
         raw: Its bytes.
-        mail_from: The envelope sender; empty if Return-Path is missing.
+        mail_from: The envelope sender: Return-Path, else From.
         recipients: The recipients in its header.
     """
 
@@ -323,7 +321,12 @@ def _parse_raw(raw: bytes) -> RawSeed:
     headers = read_headers(raw)
     fields = [unfold(value) for name in _RECIPIENT_FIELDS for value in headers.all(name)]
     recipients = (address for _, address in getaddresses(fields) if is_address(address))
-    mail_from = parseaddr(unfold(headers.first("return-path")))[1]
-    return RawSeed(
-        raw, mail_from if is_address(mail_from) else "", tuple(map(to_mailbox_address, recipients))
-    )
+    return RawSeed(raw, get_mail_from(raw), tuple(map(to_mailbox_address, recipients)))
+
+
+def get_mail_from(raw: bytes) -> str:
+    """Return the envelope's sender of a message from a file: Return-Path, else From."""
+    headers = read_headers(raw)
+    paths = headers.all("return-path")
+    address = parseaddr(unfold(paths[0]))[1] if paths else get_author(headers)
+    return address if is_address(address) else ""

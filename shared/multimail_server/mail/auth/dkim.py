@@ -15,7 +15,7 @@ from multimail.trust.addresses import ascii_domain
 from multimail.trust.evidence import AuthResult
 
 from ..headers import Field
-from ..mime import get_parameter
+from ..parameters import get_parameter
 from .alignment import is_public_suffix
 from .dkim_crypto import (
     CanonicalMessage,
