@@ -35,7 +35,7 @@ _SAME_TO_A_BROWSER = frozenset(":/\\?#@-.%")
 @cache
 def get_top_level_domains() -> frozenset[str]:
     """Return all top-level domains, in lower case and in Unicode."""
-    text = (files(__package__) / "top_level_domains.txt").read_text("utf-8")
+    text = (files("multimail.trust") / "top_level_domains.txt").read_text("utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     return _SPECIAL.union(" ".join(lines).split())
 
