@@ -10,12 +10,13 @@ import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .drafts import (
     Draft,
     add_signature,

@@ -10,15 +10,14 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from typing_extensions import TypedDict
 
+from ...auth import get_inbound_mode
 from ...oversight import Mode
 from ...services import Principal
-from ...services.accounts import Usage
-from ...services.auth import get_inbound_mode
-from ...services.export import ExportedMessage, ExportPage
+from ...services.accounts import ExportedMessage, ExportPage, Usage
 from ...services.mailboxes import MailboxChanges
 from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
 from ...webhook_signing import generate_signing_secret
-from ..request import build_cursor
+from ..routing import build_cursor
 from .base import (
     Address,
     Json,
@@ -39,9 +38,7 @@ from .messages import EmailOut, SummaryOut, render_email, render_summary
 _NOT_SETTINGS = frozenset(
     {"display_name", "oversight_mode", "address", "address_local", "local_part"}
 )
-_WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
-_EVERYTHING = Principal("", "", "", frozenset({"oversight"}), live=False)
-_NOTHING = Principal("", "", "", frozenset(), live=False)
+WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
 
 
 def _check_url(text: str) -> str:
@@ -85,7 +82,7 @@ class MailboxChangeIn(RequestModel):
         settings = {name: value for name, value in fields.items() if name not in _NOT_SETTINGS}
         secrets = {
             name: generate_signing_secret() if fields[name] else ""
-            for name in _WEBHOOK_SETTINGS
+            for name in WEBHOOK_SETTINGS
             if name in fields
         }
         return MailboxChanges(self.display_name, self.oversight_mode, settings, secrets)
@@ -267,7 +264,7 @@ class UsageOut(TypedDict):
 
 
 class AuditEntryOut(TypedDict):
-    """A line of the audit log."""
+    """An entry of the audit log."""
 
     id: str
     action: str
@@ -281,7 +278,7 @@ class AuditEntryOut(TypedDict):
 
 
 class AuditLogOut(TypedDict):
-    """A page of the audit log, newest line first."""
+    """A page of the audit log, newest entry first."""
 
     entries: list[AuditEntryOut]
     cursor: str | None
@@ -418,7 +415,7 @@ def render_usage(usage: Usage) -> UsageOut:
 
 
 def render_audit_entry(entry: AuditEntry) -> AuditEntryOut:
-    """Return a line of the audit log."""
+    """Return an entry of the audit log."""
     return {
         "id": entry.id,
         "action": entry.action,
@@ -456,6 +453,6 @@ def render_export(page: ExportPage) -> ExportOut:
 def _render_exported(exported: ExportedMessage) -> ExportedEmailOut | SummaryOut:
     # The export service has decided what the key may see.
     if exported.hidden:
-        return render_summary(exported.opened.message, _NOTHING)
+        return render_summary(exported.opened.message, shown=False)
     raw = base64.b64encode(exported.raw).decode()
-    return {**render_email(exported.opened, _EVERYTHING), "raw_base64": raw}
+    return {**render_email(exported.opened, shown=True), "raw_base64": raw}
