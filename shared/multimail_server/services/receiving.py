@@ -155,6 +155,7 @@ class InboundService:
             refs=parsed.references,
             auto_submitted=parsed.auto_submitted or None,
             list_id=parsed.list_id or None,
+            list_post=parsed.list_post,
             precedence=parsed.precedence or None,
             spam_score=spam.score,
             spam_verdict=spam.verdict,
