@@ -287,6 +287,10 @@ class Email(EmailSummary):
     list_post: list[str] = Field(default_factory=list)
     """The addresses that reach the whole mailing list (RFC 2369)."""
     precedence: str | None = None
+    automatic: str | None = None
+    """The sign that a program sent it, such as `auto_submitted` or `report`; None without one."""
+    bulk: bool | None = None
+    """Whether a mailing list or a bulk sender sent it; None from a server that doesn't say."""
     content_hash: str | None = None
     in_reply_to: str | None = None
     """The Message-ID of the message that it answers."""

@@ -54,6 +54,8 @@ async def test_unproven_mail_is_answered_only_by_a_humans_leave(
     ("headers", "code", "action"),
     [
         ({"Auto_Submitted": "auto-replied"}, "auto_submitted", "refuse"),
+        ({"X_Autoreply": "yes"}, "automatic_reply", "hold"),
+        ({"X_Auto_Response_Suppress": "OOF"}, "no_auto_response", "hold"),
         ({"List_Id": "Talk <talk.example.com>"}, "mailing_list", "hold"),
         ({"Precedence": "bulk"}, "bulk_mail", "hold"),
         ({"Reply_To": "eve@evil.example"}, "reply_to_differs", "hold"),

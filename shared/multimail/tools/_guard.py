@@ -325,5 +325,6 @@ def _get_auto_reply(original: Email, mailbox: Mailbox) -> AutoReplyHeaders:
         auto_submitted=original.auto_submitted or "",
         list_id=original.list_id or "",
         precedence=original.precedence or "",
+        automatic=original.automatic or "",
         is_from_own_mailbox=strip_tag(original.sender) == strip_tag(mailbox.address),
     )

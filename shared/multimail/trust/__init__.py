@@ -54,5 +54,5 @@ if not TYPE_CHECKING:
             "Treatment TrustPolicy",
             "taint": "UNTAINTED Taint",
         },
-        submodules="addresses evidence labels links masking policy taint text",
+        submodules="addresses automation evidence labels links masking policy taint text",
     )

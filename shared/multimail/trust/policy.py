@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..errors import ConfigurationError
 from .addresses import AddressList, normalize_address, normalize_domain
+from .automation import SIGNS, Sign, list_signs
 from .evidence import Authentication, parse_event
 from .labels import OWN, Assessment, Label, Standing, Tier, assess
 from .taint import Taint
@@ -206,28 +207,39 @@ class AutoReplyHeaders:
         auto_submitted: Auto-Submitted, RFC 3834 section 5.
         list_id: List-Id, RFC 2919.
         precedence: Precedence, which has no standard.
+        automatic: The sign of a program that the server found; see `automation.SIGNS`. Without
+            it, as from a server that doesn't look for one, the other fields decide.
         is_from_own_mailbox: Whether From of this inbound message is this very mailbox.
     """
 
     auto_submitted: str = ""
     list_id: str = ""
     precedence: str = ""
+    automatic: str = ""
     is_from_own_mailbox: bool = False
 
     def findings(self) -> Iterator[Finding]:
         """Yield the reasons against an automatic reply, RFC 3834 section 2: no mail loops."""
         if self.is_from_own_mailbox:
             yield Finding(Action.REFUSE, "own_mail", "it claims to be from this very mailbox")
-        keyword = self.auto_submitted.partition(";")[0].strip().lower()
-        if keyword not in ("", "no"):
-            yield Finding(Action.REFUSE, "auto_submitted", "a program sent it (Auto-Submitted)")
+        sign = self._get_sign()
+        if sign is not None:
+            action = Action.REFUSE if sign.refuses else Action.HOLD
+            yield Finding(action, sign.code, sign.reason)
         if self.list_id.strip():
             yield Finding(Action.HOLD, "mailing_list", "it came through a mailing list (List-Id)")
         if self.precedence.strip().lower() in _BULK:
             yield Finding(Action.HOLD, "bulk_mail", "it is bulk mail (Precedence)")
 
+    def _get_sign(self) -> Sign | None:
+        if self.automatic:
+            newer = Sign(self.automatic, "a program sent it")
+            return SIGNS.get(self.automatic, newer)
+        fields = {"auto-submitted": [self.auto_submitted], "precedence": [self.precedence]}
+        return next(list_signs(fields), None)
 
-_BULK = frozenset({"bulk", "list", "junk"})
+
+_BULK = frozenset({"bulk", "list"})
 
 
 @dataclass(frozen=True, slots=True)

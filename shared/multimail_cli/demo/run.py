@@ -186,7 +186,9 @@ def _load_mail(options: DemoOptions, directory: Path) -> tuple[list[RawMessage],
 
     if options.mail is None:
         return build_scenario(directory)
-    messages = [RawMessage(raw) for _, raw in read_messages(options.mail)]
+    from multimail_server.testing.seeding import get_mail_from
+
+    messages = [RawMessage(raw, get_mail_from(raw)) for _, raw in read_messages(options.mail)]
     if not messages:
         raise CommandError(
             f"{options.mail} contains no message.", "Give .eml or mbox files.", "no_mail"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
-from .addresses import find_address_fault
+from .addresses import find_address_fault, format_address
 from .headers import (
     check_header_value,
     fold_addresses,
@@ -69,7 +69,9 @@ class OutgoingMessage:
 
 
 def compose(message: OutgoingMessage) -> bytes:
-    """Return a message in RFC 5322 and MIME form, with CRLF line ends and ASCII only.
+    """Return a message in RFC 5322 and MIME form, with CRLF line ends.
+
+    It is ASCII, except for local parts of recipients that are not (RFC 6532).
 
     Raises:
         ValueError: A header value contains CR, LF or NUL, an address or a message id is
@@ -81,14 +83,14 @@ def compose(message: OutgoingMessage) -> bytes:
             _build_attachment(file, number) for number, file in enumerate(message.attachments, 1)
         ]
         body = _build_multipart("mixed", [body, *files])
-    headers = "\r\n".join(_format_headers(message)).encode("ascii")
+    headers = "\r\n".join(_format_headers(message)).encode()
     return headers + b"\r\n" + body
 
 
 def _format_headers(message: OutgoingMessage) -> list[str]:
     if message.date.tzinfo is None:
         raise ValueError("date: needs a time zone")
-    sender = (message.from_name, _require_address("from_address", message.from_address))
+    sender = (message.from_name, _format_ascii("from_address", message.from_address))
     check_header_value("from_name", message.from_name)
     lines = [
         f"Message-ID: {_require_message_id('message_id', message.message_id)}",
@@ -97,9 +99,9 @@ def _format_headers(message: OutgoingMessage) -> list[str]:
     ]
     for field, name, listed in (("to", "To", message.to), ("cc", "Cc", message.cc)):
         if listed:
-            lines.append(fold_addresses(name, [_require_address(field, to) for to in listed]))
+            lines.append(fold_addresses(name, [_format_address(field, to) for to in listed]))
     if message.reply_to is not None:
-        lines.append(fold_addresses("Reply-To", [_require_address("reply_to", message.reply_to)]))
+        lines.append(fold_addresses("Reply-To", [_format_ascii("reply_to", message.reply_to)]))
     lines.append(fold_text("Subject", check_header_value("subject", message.subject)))
     if message.in_reply_to is not None:
         lines.append(
@@ -114,11 +116,17 @@ def _format_headers(message: OutgoingMessage) -> list[str]:
     return [*lines, "MIME-Version: 1.0"]
 
 
-def _require_address(field: str, address: str) -> str:
+def _format_address(field: str, address: str) -> str:
     problem = find_address_fault(check_header_value(field, address))
     if problem:
         raise ValueError(f"{field}: {problem}")
-    return address
+    return format_address(address)
+
+
+def _format_ascii(field: str, address: str) -> str:
+    if not address.isascii():
+        raise ValueError(f"{field}: has characters outside ASCII")
+    return _format_address(field, address)
 
 
 def _require_message_id(field: str, value: str) -> str:

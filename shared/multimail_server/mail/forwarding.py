@@ -9,7 +9,8 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 
-from .addresses import to_mailbox_address
+from .addresses import format_address, to_mailbox_address
+from .automation import list_automation_signs
 from .encoded_words import decode_unstructured
 from .headers import fold_addresses, fold_tokens, read_headers
 
@@ -34,7 +35,7 @@ def add_resent_headers(
         f"Delivered-To: {by}",
         f"Resent-Date: {format_datetime(moment)}",
         f"Resent-From: {by}",
-        fold_addresses("Resent-To", list(to)),
+        fold_addresses("Resent-To", [format_address(address) for address in to]),
         fold_tokens("Resent-Message-ID", [message_id]),
     ]
     head = "".join(f"{line}\r\n" for line in lines).encode("ascii")
@@ -58,5 +59,5 @@ def forward_blocked_reason(raw: bytes, mail_from: str, by: str) -> str | None:
     if len(headers.all("received")) > MAX_HOPS:
         return "too_many_hops"
     # RFC 3834: an automatic reply is meant only for the sender that it answers.
-    auto_submitted = decode_unstructured(headers.first("auto-submitted")).strip().lower()
-    return "automatic_reply" if auto_submitted.startswith("auto-replied") else None
+    signs = list_automation_signs(headers, mail_from)
+    return "automatic_reply" if any(sign.is_answer for sign in signs) else None

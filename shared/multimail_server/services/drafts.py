@@ -42,6 +42,8 @@ class Draft:
     """`gate_first` or `schedule_first`; None for the mailbox's default."""
     answers: Message | None = None
     """The message that this draft replies to."""
+    references: tuple[str, ...] = ()
+    """The Message-IDs of the thread, the one that it replies to last."""
 
 
 def digest(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import not_found
 from ..mail.addresses import to_mailbox_address
+from ..mail.automation import is_bulk_mail, list_automation_signs
 from ..mail.bounces import FailedRecipient, Report, parse_report
 from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
@@ -39,6 +40,8 @@ class _InboundMail:
     content: Content
     digest: str
     evidence: dict[str, Any]
+    automatic: str | None
+    is_bulk: bool
     report: Report | None
 
 
@@ -70,6 +73,8 @@ class InboundService:
             Content("", parsed.markdown, raw, parsed.removed),
             hashlib.sha256(raw).hexdigest(),
             self._evidence(envelope, raw, headers),
+            next((sign.code for sign in list_automation_signs(headers, envelope.mail_from)), None),
+            is_bulk_mail(headers),
             parse_report(raw),
         )
         addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
@@ -157,6 +162,8 @@ class InboundService:
             list_id=parsed.list_id or None,
             list_post=parsed.list_post,
             precedence=parsed.precedence or None,
+            automatic=mail.automatic,
+            bulk=mail.is_bulk,
             spam_score=spam.score,
             spam_verdict=spam.verdict,
             authentication=evidence,

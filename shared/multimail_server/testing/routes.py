@@ -24,14 +24,17 @@ from ..mail.envelope import SmtpEnvelope
 from ..services.auth import require_account_wide
 from ..store.records import Message, TestDelivery
 from .faults import RELAY, SMTP, Fault, same_path
-from .seeding import SeedDocument, SeedError, parse_seed
+from .seeding import SeedDocument, SeedError, get_mail_from, parse_seed
 from .service import get_test_service
 
 route = Router()
 
 _MAX_ADVANCE_SECONDS = 10 * 366 * 86400
 _MAILBOX = query_str("mailbox", "Id or address; needed where the key sees several.")
-_MAIL_FROM = query_str("mail_from", "The envelope's sender; empty for a bounce.")
+_MAIL_FROM = query_str(
+    "mail_from",
+    "The envelope's sender; empty for a bounce. Default: `Return-Path`, else `From`.",
+)
 _OPERATIONS = get_operations(API_ROUTES)
 
 
@@ -150,7 +153,9 @@ def inject_message(request: ApiRequest) -> ApiResponse:
     """Receive a `message/rfc822` body as if it had come by SMTP."""
     if not request.body.strip():
         raise invalid("The body is empty; it must be a whole message (RFC 5322).")
-    mail_from = request.query(_MAIL_FROM) or ""
+    mail_from = request.query(_MAIL_FROM)
+    if mail_from is None:
+        mail_from = get_mail_from(request.body)
     problem = find_address_fault(mail_from) if mail_from else None
     if problem:
         raise invalid(f"`mail_from` {problem}.")

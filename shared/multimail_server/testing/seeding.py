@@ -29,6 +29,7 @@ from pydantic import (
 
 from ..api.schemas.base import ensure_model_built
 from ..mail.addresses import is_address, to_mailbox_address
+from ..mail.automation import get_author
 from ..mail.headers import read_headers, unfold
 from ..oversight import Mode
 
@@ -182,7 +183,7 @@ class RawSeed:
 
     Attributes:
         raw: Its bytes.
-        mail_from: The envelope sender; empty if Return-Path is missing.
+        mail_from: The envelope sender: Return-Path, else From.
         recipients: The recipients in its header.
     """
 
@@ -323,7 +324,12 @@ def _parse_raw(raw: bytes) -> RawSeed:
     headers = read_headers(raw)
     fields = [unfold(value) for name in _RECIPIENT_FIELDS for value in headers.all(name)]
     recipients = (address for _, address in getaddresses(fields) if is_address(address))
-    mail_from = parseaddr(unfold(headers.first("return-path")))[1]
-    return RawSeed(
-        raw, mail_from if is_address(mail_from) else "", tuple(map(to_mailbox_address, recipients))
-    )
+    return RawSeed(raw, get_mail_from(raw), tuple(map(to_mailbox_address, recipients)))
+
+
+def get_mail_from(raw: bytes) -> str:
+    """Return the envelope's sender of a message from a file: Return-Path, else From."""
+    headers = read_headers(raw)
+    paths = headers.all("return-path")
+    address = parseaddr(unfold(paths[0]))[1] if paths else get_author(headers)
+    return address if is_address(address) else ""

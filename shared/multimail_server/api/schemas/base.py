@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 
 from multimail.trust.labels import Label
 
-from ...mail.addresses import find_address_fault
+from ...mail.addresses import find_address_fault, normalize_recipient
 from ...oversight import Direction, Mode, State
 from ...services.drafts import MAX_RECIPIENTS
 
@@ -56,10 +56,11 @@ def ensure_model_built(model: type[M]) -> type[M]:
 
 
 def _check_address(text: str) -> str:
-    problem = find_address_fault(text)
+    address = normalize_recipient(text)
+    problem = find_address_fault(address)
     if problem is not None:
         raise ValueError(f"{text[:80]!r} {problem}")
-    return text
+    return address
 
 
 def _check_line(text: str) -> str:

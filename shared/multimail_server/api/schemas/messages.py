@@ -110,6 +110,11 @@ class DetailsOut(TypedDict, total=False):
     list_id: str | None
     list_post: Annotated[list[str], Field(description="The addresses that reach the whole list.")]
     precedence: str | None
+    automatic: Annotated[
+        str | None,
+        Field(description="The sign that a program sent it: `auto_submitted`, `report`, …"),
+    ]
+    bulk: Annotated[bool, Field(description="Whether a mailing list or a bulk sender sent it.")]
     envelope: Json
     size: int
     approved_at: Time | None
@@ -317,6 +322,8 @@ def _render_details(opened: OpenedMessage) -> DetailsOut:
         "list_id": message.list_id,
         "list_post": list(message.list_post),
         "precedence": message.precedence,
+        "automatic": message.automatic,
+        "bulk": message.bulk,
         "envelope": {"mail_from": message.mail_from, "recipients": list(message.recipients)},
         "size": message.size,
         "approved_at": to_optional_time(message.decided_at) if approved else None,
