@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ QUERIES: list[tuple[Callable[[Reader], Any], Any]] = [
             ),
         ],
     ),
-    (lambda tx: tx.content("msg_0001"), rows.content(1)),
+    (lambda tx: tx.content("msg_0001"), replace(rows.content(1), notes=())),
     (lambda tx: tx.attachments("msg_0001"), [rows.attachment(1, 0)]),
     (lambda tx: tx.attachment_content("att_1_0"), b"file"),
     (lambda tx: tx.tags("msg_0001"), [rows.TAG]),

@@ -249,7 +249,9 @@ class NotificationsOut(TypedDict):
 def render_pending(item: PendingItem, principal: Principal) -> PendingItemOut:
     """Return an item of the queue."""
     message = item.message
-    opened = OpenedMessage(message, item.markdown, item.attachments, removed=item.removed)
+    opened = OpenedMessage(
+        message, item.markdown, item.attachments, removed=item.removed, notes=item.notes
+    )
     return {
         **render_opened(opened, principal),
         "body_markdown": item.markdown,
