@@ -123,7 +123,7 @@ def test_alignment_follows_the_public_suffix_list(
 
 def test_a_changed_body_or_subject_fails(signed: Sign, check: Check) -> None:
     raw = signed()
-    body = raw.replace(b"*lunch*", b"*money*")
+    body = raw.replace(b"lunch", b"money")
     assert the_one(check(body))[0::2] == (AuthResult.FAIL, "the body was changed after signing")
     subject = raw.replace(b"Subject: Lunch", b"Subject: Money")
     assert the_one(check(subject))[0] is AuthResult.FAIL

@@ -104,7 +104,7 @@ def test_contacts_are_merged_by_address_and_found_in_any_case(server: ServerFixt
     def create(**contact: Any) -> httpx.Response:
         return agent.post("/v1/contacts", json=contact)
 
-    assert create(email="Zoë@example.com", name="Zoë").status_code == 400
+    assert create(email="Zoë", name="Zoë").status_code == 400
     first = accepted(create(email="zoe@example.com", name="Zoë"))
     assert create(email="Zoe@example.com", tags=["vip"]).json() == {**first, "tags": ["vip"]}
     rows = agent.get("/v1/contacts", params={"q": "ZOË"}).json()["contacts"]
