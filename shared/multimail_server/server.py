@@ -28,7 +28,7 @@ from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .services import Services
 from .services.context import AppContext
-from .services.outbound_headers import OutboundHeaders, load_outbound_headers
+from .services.drafts import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting

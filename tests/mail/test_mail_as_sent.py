@@ -215,3 +215,12 @@ def test_flowed_text_is_joined(parameters: str, body: str, text: str) -> None:
 def test_a_part_without_the_empty_line_before_its_text_is_read() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nHello there\r\n--b--\r\n"
     assert parse_message(raw).markdown == "Hello there"
+
+
+def test_html_for_watches_and_amp_is_the_last_choice() -> None:
+    part = b"--b\r\nContent-Type: text/%s\r\n\r\n<p>%s</p>\r\n"
+    head = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n"
+    amp = part % (b"x-amp-html", b"amp")
+    both = parse_message(head + part % (b"html", b"html") + amp + b"--b--\r\n")
+    assert (both.markdown, both.attachments) == ("html", ())
+    assert parse_message(head + amp + b"--b--\r\n").markdown == "amp"

@@ -107,6 +107,11 @@ def test_what_is_lost_or_guessed_is_said(
     assert len(parse_message(head + data).removed) == (lost > 0) + guessed
 
 
+def test_what_is_lost_in_a_header_is_said() -> None:
+    assert len(parse_message(b"Subject: =?utf-8?q?a=FF?=\r\n\r\nx").removed) == 1
+    assert parse_message(b"Subject: =?utf-8?q?a?=\r\n\r\nx").removed == ()
+
+
 @pytest.mark.parametrize(
     ("head", "label", "text"),
     [

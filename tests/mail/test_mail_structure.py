@@ -102,6 +102,7 @@ def test_nothing_added_on_top_of_signed_mail_lets_it_pass(
         (b'"Smith, Ann \\"A\\"" <a@example.com>', "a@example.com", 'Smith, Ann "A"'),
         (b"=?utf-8?q?Ann_=C3=9C?= <a@example.com>", "a@example.com", "Ann Ü"),
         (b"a@example.com (Ann (the one))", "a@example.com", "Ann (the one)"),
+        (b"(Ann) <a@example.com> (x)", "a@example.com", "Ann"),
         (b"Taro <taro..y.@docomo.example>", "taro..y.@docomo.example", "Taro"),
         (b'Taro <".taro.."@docomo.example>', ".taro..@docomo.example", "Taro"),
         (b'"ann b"@example.com', '"ann b"@example.com', ""),

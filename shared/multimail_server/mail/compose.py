@@ -19,6 +19,7 @@ from .headers import (
     format_mailbox,
 )
 from .message_ids import is_writable_id
+from .quoting import quotation_to_html
 from .rendering import normalize_lines, render_text
 
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,80}/[A-Za-z0-9!#$&^_.+-]{1,80}")
@@ -52,6 +53,7 @@ class OutgoingMessage:
         in_reply_to: The Message-ID of the message that it replies to.
         references: The Message-IDs of the thread so far, oldest first.
         attachments: Files, in their order.
+        quotation: Of the message that it replies to, as `build_quotation` returns it.
     """
 
     message_id: str
@@ -66,6 +68,7 @@ class OutgoingMessage:
     in_reply_to: str | None
     references: tuple[str, ...]
     attachments: tuple[OutgoingAttachment, ...]
+    quotation: str = ""
 
 
 def compose(message: OutgoingMessage) -> bytes:
@@ -77,7 +80,7 @@ def compose(message: OutgoingMessage) -> bytes:
         ValueError: A header value contains CR, LF or NUL, an address or a message id is
             malformed, or the date is naive; the message names the field.
     """
-    body = _build_alternative(message.markdown)
+    body = _build_alternative(message.markdown, message.quotation)
     if message.attachments:
         files = [
             _build_attachment(file, number) for number, file in enumerate(message.attachments, 1)
@@ -135,11 +138,13 @@ def _require_message_id(field: str, value: str) -> str:
     return value
 
 
-def _build_alternative(markdown: str) -> bytes:
+def _build_alternative(markdown: str, quotation: str) -> bytes:
     text = render_text(markdown)
+    html, plain = text.html, text.plain
+    if quotation:
+        html, plain = html + quotation_to_html(quotation), f"{plain}\n\n{quotation}"
     return _build_multipart(
-        "alternative",
-        [_build_text("plain", text.plain), _build_text("html", _PAGE.format(text.html))],
+        "alternative", [_build_text("plain", plain), _build_text("html", _PAGE.format(html))]
     )
 
 

@@ -19,6 +19,8 @@ from .mailing_lists import parse_list_post
 from .message_ids import parse_message_ids, parse_own_id
 from .mime import Part
 
+_LOST_IN_HEADER = "characters of the subject or the sender's name that could not be decoded"
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedAttachment:
@@ -97,6 +99,8 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
     charset = tree.header_charset
     sender = _parse_sender(headers, charset)
     body = read_body(tree)
+    subject = decode_unstructured(headers.first("subject"), charset)
+    is_lossy = "\ufffd" in subject or "\ufffd" in sender.name
     return ParsedMessage(
         message_id=parse_own_id(headers.all("message-id")),
         in_reply_to=parse_message_ids(headers.all("in-reply-to")),
@@ -106,10 +110,10 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
         reply_to=parse_addresses(headers.all("reply-to")),
         to=parse_addresses(headers.all("to")),
         cc=parse_addresses(headers.all("cc")),
-        subject=decode_unstructured(headers.first("subject"), charset),
+        subject=subject,
         date=_parse_date(headers.first("date")),
         markdown=body.text,
-        removed=body.removed,
+        removed=body.removed + (_LOST_IN_HEADER,) * is_lossy,
         notes=body.notes,
         attachments=_collect_attachments(tree),
         auto_submitted=_get_word(headers, "auto-submitted"),

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from multimail.trust.labels import Label
 
+from ..auth import Principal
 from ..errors import conflict, forbidden, not_found
 from ..store.protocol import Tx
 from ..store.records import Contact
-from .context import AppContext, Principal
+from .context import AppContext
 
 MAX_RESULTS = 500
 TOOL = "tool"

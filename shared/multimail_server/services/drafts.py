@@ -1,9 +1,17 @@
-"""Drafts, composed messages, and the digests that identify them."""
+"""Drafts and composed messages: their digests, and the header fields that the server adds.
+
+Fields that the approver should see are part of the composed message. The identity and DKIM
+signatures are added only when it is sent: a message that is signed before its approval could be
+exfiltrated and delivered by another server.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import re
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,16 +19,21 @@ from typing import Any
 
 from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
+from ..mail.headers import fold_tokens
+from ..mail.identity import Claim, IdentityKey
+from ..mail.quoting import find_quotation
 from ..mail.rendering import append_signature
-from ..oversight import Mode
-from ..store.protocol import Reader, Tx
-from ..store.records import Attachment, Content, Mailbox, Message
+from ..oversight import Direction, Mode
+from ..store.protocol import Reader, Store, Tx, get_or_create_setting
+from ..store.records import Attachment, Content, Domain, Mailbox, Message
 from .context import AppContext
 
 MAX_RECIPIENTS = 50
 """The most recipients of each of To, Cc and Bcc."""
 _DISCLOSURE = "This message was written with the help of an AI agent."
 MAX_ENVELOPE_RECIPIENTS = 3 * MAX_RECIPIENTS
+_TOKEN = re.compile(r"(msg_[0-9A-Z]{26})\.([0-9a-f]{32})")
+_MAC_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,8 @@ class Draft:
     """The message that this draft replies to."""
     references: tuple[str, ...] = ()
     """The Message-IDs of the thread, the one that it replies to last."""
+    quotation: str = ""
+    """The original, quoted below the text."""
 
 
 def digest(value: Any) -> str:
@@ -159,7 +174,7 @@ def load_draft(tx: Reader, message: Message, content: Content) -> ComposedMessag
 def recompose(
     context: AppContext,
     message: Message,
-    mailbox: Mailbox,
+    before: ComposedMessage,
     markdown: str,
     files: tuple[OutgoingAttachment, ...],
 ) -> ComposedMessage:
@@ -168,17 +183,26 @@ def recompose(
     Args:
         context: The application's context.
         message: The message with its new envelope and subject.
-        mailbox: Its mailbox.
+        before: What was composed before; a quotation in it stays.
         markdown: The whole text, with the mailbox's signature.
         files: Its attachments, in order.
     """
+    mailbox = before.mailbox
     head = context.outbound_headers.draft_headers(mailbox, message.id, len(message.recipients))
-    raw = head + compose(_outgoing(message, markdown, files, context.now()))
+    mail = _outgoing(message, markdown, files, context.now())
+    raw = head + compose(replace(mail, quotation=get_quotation(message, before.content)))
     digest = hashlib.sha256(raw).hexdigest()
     sized = replace(message, size=len(raw), raw_sha256=digest, has_attachments=bool(files))
     composed = ComposedMessage(sized, mailbox, Content(message.id, markdown, raw), files)
     hashed = replace(sized, content_hash=content_hash(sized, markdown, composed.digests))
     return replace(composed, message=hashed)
+
+
+def get_quotation(message: Message, content: Content) -> str:
+    """Return what a composed reply quotes below its text; empty if it quotes nothing."""
+    if message.replies_to_id is None or message.direction is Direction.INBOUND:
+        return ""
+    return find_quotation(content.raw, content.markdown)
 
 
 def insert_files(
@@ -236,3 +260,80 @@ def require_recipient_limit(recipients: Sequence[str]) -> None:
             f"There are more than {MAX_ENVELOPE_RECIPIENTS} recipients in all. Send several "
             "messages."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundHeaders:
+    """Adds header fields to outbound mail.
+
+    Attributes:
+        identity: Signs `X-MultiMail-Identity`.
+        secret: The key of the unsubscribe tokens.
+        public_url: The URL at which recipients reach this server, without a trailing slash.
+    """
+
+    identity: IdentityKey
+    secret: str = field(repr=False)
+    public_url: str
+
+    def draft_headers(self, mailbox: Mailbox, message_id: str, recipients: int) -> bytes:
+        """Return the header fields of a new message.
+
+        One-click unsubscribe (RFC 8058) doesn't say who clicked, so only messages with one
+        recipient offer it; for others, the page asks for the address.
+        """
+        url = f"{self.public_url}/v1/unsubscribe/{self.build_token(message_id)}"
+        lines = [fold_tokens("List-Unsubscribe", [f"<{url}>"])]
+        if recipients == 1:
+            lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
+        if mailbox.settings.get("ai_disclosure") is True:
+            lines.append("X-MultiMail-AI-Disclosure: ai-generated")
+        return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+    def build_token(self, message_id: str) -> str:
+        """Return the unsubscribe token of a message."""
+        text = f"unsubscribe\n{message_id}".encode()
+        mac = hmac.new(self.secret.encode(), text, hashlib.sha256).hexdigest()
+        return f"{message_id}.{mac[:_MAC_DIGITS]}"
+
+    def parse_token(self, token: str) -> str | None:
+        """Return the message id of an unsubscribe token; None for a forged one."""
+        match = _TOKEN.fullmatch(token)
+        if match is None or not hmac.compare_digest(self.build_token(match[1]), token):
+            return None
+        return match[1]
+
+    def sign(self, raw: bytes, message: Message, domain: Domain | None, now: datetime) -> bytes:
+        """Return the identity and DKIM fields to prepend to a message that is sent.
+
+        Args:
+            raw: The composed message.
+            message: Its record.
+            domain: The verified domain whose keys sign it; None for no DKIM signature.
+            now: The server's time.
+        """
+        from ..mail.signing import sign_dkim
+
+        claim = Claim(
+            message_id=message.rfc_message_id or "",
+            mailbox=message.from_address,
+            mode=message.mode.value,
+            approved="human" if message.decision == "approve" else "none",
+            timestamp=int(now.timestamp()),
+        )
+        signed = self.identity.build_field(raw, claim) + raw
+        for selector, key in domain.signers() if domain else ():
+            signed = sign_dkim(
+                signed, domain=domain.name if domain else "", selector=selector,
+                private_key_pem=key.encode("ascii"),
+            )  # fmt: skip
+        return signed[: len(signed) - len(raw)]
+
+
+def load_outbound_headers(store: Store, public_url: str) -> OutboundHeaders:
+    """Return the outbound headers of a store, which keeps the identity key and the secret."""
+    pem = get_or_create_setting(
+        store, "identity_key", lambda: IdentityKey.generate().pem().decode("ascii")
+    )
+    secret = get_or_create_setting(store, "unsubscribe_secret", lambda: secrets.token_urlsafe(32))
+    return OutboundHeaders(IdentityKey.from_pem(pem.encode("ascii")), secret, public_url)

@@ -10,6 +10,7 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from ..auth import Principal
 from ..clock import derived_id
 from ..errors import conflict, forbidden, invalid
 from ..mail.addresses import to_mailbox_address
@@ -17,7 +18,7 @@ from ..mail.forwarding import add_resent_headers, forward_blocked_reason
 from ..oversight import Direction, Mode, State
 from ..store.protocol import Tx
 from ..store.records import AuditEntry, Content, Mailbox, Message
-from .context import AppContext, Principal
+from .context import AppContext
 
 SETTING = "forward_inbound"
 _LIVE = "forward_live"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..auth import Principal, keeps_inbound_hold, require_account_wide, require_mode_allowed
 from ..errors import conflict, forbidden, invalid
 from ..mail.addresses import is_local_part
 from ..oversight import Event, Mode, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox
-from .auth import keeps_inbound_hold, require_account_wide, require_mode_allowed
-from .context import AppContext, Principal, find_mailbox
+from .context import AppContext, find_mailbox
 from .domains import require_mailbox_domain
 from .forwarding import forwarding_settings
+from .one_time_codes import end_upgrade_requests
 from .transitions import apply_event
-from .upgrades import end_upgrade_requests
 from .webhooks import sync_settings_webhooks
 
 _WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, not_found
 from ..mail.body import Version, parse_tree, read_body
-from ..oversight import Direction, Event, State, hides_content
+from ..oversight import NOT_SENT, Direction, Event, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     Attachment,
@@ -19,7 +20,7 @@ from ..store.records import (
     Tag,
     TestDelivery,
 )
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .threads import find_current_thread
 from .transitions import apply_event
 
@@ -351,9 +352,6 @@ def _transmitted(tx: Reader, message: Message) -> bytes:
     return (signed.head if signed else b"") + (content.raw if content else b"")
 
 
-_UNDELIVERED = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
-
-
 def get_delivery_results(message: Message) -> list[dict[str, Any]]:
     """Return the delivery result of each recipient: address, status, code and text.
 
@@ -379,7 +377,7 @@ def _recipient_status(message: Message, result: dict[str, Any]) -> str:
     if not result:
         if message.status is State.SENT:
             return "delivered"
-        return "not_sent" if message.status in _UNDELIVERED else "pending"
+        return "not_sent" if message.status in NOT_SENT else "pending"
     if result["accepted"]:
         return "delivered"
     for key, status in (("suppressed", "suppressed"), ("bounced_at", "bounced")):

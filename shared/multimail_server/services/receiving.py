@@ -10,6 +10,7 @@ from typing import Any
 
 from multimail.trust.addresses import normalize_address
 
+from ..auth import Principal, get_inbound_mode
 from ..errors import not_found
 from ..mail.addresses import to_mailbox_address
 from ..mail.automation import is_bulk_mail, list_automation_signs
@@ -21,8 +22,7 @@ from ..mail.scoring import Arrival, SpamScore, find_flags, score_message
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
-from .auth import get_inbound_mode
-from .context import AppContext, Principal
+from .context import AppContext
 from .events import EventKind, announce
 from .forwarding import forwards
 from .spam_filter import get_spam_event

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from multimail.trust.addresses import normalize_addresses
+from multimail.trust.evidence import Authentication
+from multimail.trust.labels import assess
+
 from ..errors import invalid
 from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.headers import read_headers
 from ..mail.message_ids import is_writable_id, parse_message_ids
+from ..mail.quoting import build_quotation
 from ..mail.subjects import build_reply_subject
 from ..oversight import Direction
 from ..store.records import Content, Mailbox, Message
@@ -34,6 +39,37 @@ def get_references(original: Message, content: Content | None) -> tuple[str, ...
         before = named if len(named) == 1 else ()
     known = tuple(filter(is_writable_id, dict.fromkeys((*before, parent))))
     return known[:1] + known[1:][-_MAX_REFERENCES:]
+
+
+def quote_original(
+    draft: Draft, original: Message, content: Content | None, mailbox: Mailbox
+) -> str:
+    """Return the quotation below a reply, where the mailbox's `quote_replies` asks for one.
+
+    A message is quoted to nobody but its author and its recipients, and only if its author is
+    authenticated: else a forger could have the mailbox send his words to the one he pretends to be.
+
+    Args:
+        draft: The reply, with its recipients.
+        original: The message that it replies to.
+        content: Its content; None once it is gone.
+        mailbox: The mailbox that replies.
+    """
+    if mailbox.settings.get("quote_replies") is not True or content is None:
+        return ""
+    is_ours = original.direction is Direction.OUTBOUND
+    if not is_ours and not assess(_get_evidence(original)).is_certain:
+        return ""
+    readers = normalize_addresses((original.from_address, *original.to, *original.cc))
+    if not normalize_addresses((*draft.to, *draft.cc, *draft.bcc)) <= readers:
+        return ""
+    return build_quotation(
+        content.markdown, original.created_at, original.from_name, original.from_address
+    )
+
+
+def _get_evidence(message: Message) -> Authentication | None:
+    return Authentication.model_validate(message.authentication) if message.authentication else None
 
 
 def address_reply(draft: Draft, original: Message, mailbox: Mailbox, *, reply_all: bool) -> Draft:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..auth import Principal
 from ..oversight import Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message
-from .context import AppContext, Principal
+from .context import AppContext
 from .transitions import apply_event
 
 _BATCH = 100

@@ -1,6 +1,6 @@
-"""Revisions: a reviewer or the sender edits a message that has not left.
+"""Changes to a message that has not left: edits, a new time, cancellation.
 
-The message is composed again, and its earlier content is kept as a revision.
+An edited message is composed again, and its earlier content is kept as a revision.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ..auth import Principal, require_approver
 from ..errors import conflict, forbidden, invalid
 from ..mail.compose import OutgoingAttachment
 from ..oversight import Direction, Event, Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, Mailbox, Message, Revision
-from .auth import require_approver
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .drafts import (
     ComposedMessage,
     Draft,
     add_signature,
     auto_copies,
     content_changed_error,
+    content_hash,
     insert_files,
     load_draft,
     recompose,
@@ -235,7 +236,7 @@ class RevisionService:
             raise content_changed_error(email_id)
         _check_changes(principal, before, edited)
         edited = replace(edited, mode=_get_stricter_mode(before), composer_key_id=principal.key_id)
-        after = recompose(context, edited, before.mailbox, markdown, files)
+        after = recompose(context, edited, before, markdown, files)
 
         def work(tx: Tx) -> Message:
             mailbox = find_mailbox(tx, principal, before.mailbox.id)
@@ -272,7 +273,7 @@ def _edited(context: AppContext, before: ComposedMessage, edit: ReviewerEdit) ->
         recipients=_without(message.recipients, edit.dropped),
     )
     markdown = before.content.markdown if edit.markdown is None else edit.markdown
-    return recompose(context, wanted, before.mailbox, markdown, before.files)
+    return recompose(context, wanted, before, markdown, before.files)
 
 
 def _check_edit(edit: ReviewerEdit, before: ComposedMessage) -> None:
@@ -355,3 +356,97 @@ def _check_changes(principal: Principal, before: ComposedMessage, edited: Messag
 def _get_stricter_mode(before: ComposedMessage) -> Mode:
     own, now = before.message.mode, before.mailbox.oversight_mode
     return now if own.is_looser_than(now) else own
+
+
+class CancellationService:
+    """API: POST …/emails/{id}/cancel and PATCH …/emails/{id}/schedule."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    def cancel(self, principal: Principal, mailbox_id: str, email_id: str) -> Message:
+        """Cancel a pending or scheduled message; a repeat changes nothing.
+
+        Raises:
+            ApiError: It is being sent, was sent, decided or expired (409), or is unknown (404).
+        """
+        context = self._context
+
+        def work(tx: Tx) -> Message:
+            message = self._outbound(tx, principal, mailbox_id, email_id)
+            moved = apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
+            if moved is None:
+                return message
+            mailbox = message.mailbox_id
+            context.audit(tx, principal, "email.cancel", ("email", message.id), mailbox_id=mailbox)
+            return moved
+
+        return context.write(work)
+
+    def reschedule(
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        send_at: datetime,
+        seen_hash: str | None = None,
+    ) -> Message:
+        """Change when a scheduled message leaves; an approved one then awaits a new decision.
+
+        Args:
+            principal: A key that sends.
+            mailbox_id: The mailbox of the message.
+            email_id: A message with `send_at`.
+            send_at: The new time.
+            seen_hash: The `content_hash` that the caller read; a mismatch is a 409.
+        Raises:
+            ApiError: The time has passed (400), or the message expired or is no longer scheduled
+                (409).
+        """
+        context = self._context
+        if send_at <= context.now():
+            raise invalid("`send_at` lies in the past. Give a time in the future.")
+
+        def work(tx: Tx) -> Message:
+            message = self._outbound(tx, principal, mailbox_id, email_id)
+            if message.send_at is None:
+                raise conflict("not_scheduled", f"Message {email_id} was not sent with `send_at`.")
+            require_not_expired(message, context.now())
+            if seen_hash is not None and seen_hash != message.content_hash:
+                raise content_changed_error(email_id)
+            content = tx.content(message.id)
+            files = [file.sha256 for file in tx.attachments(message.id)]
+            rescheduled = replace(message, send_at=send_at)
+            digest = content_hash(rescheduled, content.markdown if content else "", files)
+            moved = apply_event(
+                tx,
+                message,
+                Event.RESCHEDULED,
+                context.now(),
+                context.pending_ttl,
+                send_at=send_at,
+                content_hash=digest,
+                decision=None,
+                decided_at=None,
+                decided_by=None,
+            )
+            context.audit_message(
+                tx,
+                principal,
+                "email.reschedule",
+                message,
+                send_at=send_at.isoformat(),
+                content_hash=digest,
+            )
+            return moved or message
+
+        moved = context.write(work)
+        context.wakeups.notify()
+        return moved
+
+    def _outbound(self, tx: Tx, principal: Principal, mailbox_id: str, email_id: str) -> Message:
+        mailbox = find_mailbox(tx, principal, mailbox_id)
+        message = find_message(tx, principal, email_id, mailbox.id)
+        if message.direction is Direction.INBOUND:
+            raise conflict("not_outbound", f"Message {email_id} was received, not sent.")
+        return message

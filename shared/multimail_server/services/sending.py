@@ -10,12 +10,13 @@ import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .drafts import (
     Draft,
     add_signature,
@@ -27,7 +28,7 @@ from .drafts import (
     require_recipient_limit,
 )
 from .evidence import describe_answered
-from .replies import address_reply, get_references
+from .replies import address_reply, get_references, quote_original
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
 
@@ -95,7 +96,11 @@ class SendService:
                 f"Message {email_id} awaits approval. Reply once a reviewer approves it.",
             )
         addressed = address_reply(draft, message, mailbox, reply_all=reply_all)
-        answering = replace(addressed, references=get_references(message, content))
+        answering = replace(
+            addressed,
+            references=get_references(message, content),
+            quotation=quote_original(addressed, message, content, mailbox),
+        )
         return self.send(principal, mailbox.id, answering)
 
     def _try(self, principal: Principal, mailbox_id: str, draft: Draft) -> Sent | None:
@@ -235,6 +240,7 @@ class SendService:
             in_reply_to=parent if parent in draft.references else None,
             references=draft.references,
             attachments=draft.attachments,
+            quotation=draft.quotation,
         )
 
     def _store(self, tx: Tx, principal: Principal, new: _NewMessage, draft: Draft) -> Sent:

@@ -10,9 +10,8 @@ from ..errors import ApiError, conflict, forbidden
 from ..oversight import Effect, Event, NoOp, Rejected, State, Transition, transition
 from ..store.protocol import Tx
 from ..store.records import Content, Message, OutboxRow
-from .events import announce_transition
+from .events import announce_transition, notify_monitored_send
 from .forwarding import build_forward
-from .notifications import notify_monitored_send
 
 
 def build_rejection(message: Message, rejected: Rejected) -> ApiError:

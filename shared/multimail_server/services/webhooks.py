@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, invalid, not_found
 from ..store.protocol import Reader, Tx
 from ..store.records import (
@@ -18,7 +19,7 @@ from ..store.records import (
     WebhookSource,
 )
 from ..webhook_signing import FORMATS, generate_signing_secret
-from .context import AppContext, Principal, find_mailbox
+from .context import AppContext, find_mailbox
 from .events import EVENT_KINDS, MAILBOX_EVENTS, OVERSIGHT_EVENTS
 
 MAX_WEBHOOKS = 100

@@ -8,7 +8,7 @@ import random
 import threading
 from datetime import UTC, datetime
 
-from ..api_keys import SecretKey, build_secret_key
+from ..auth import SecretKey, build_secret_key
 from ..clock import RANDOM_BITS, Clock, Ids, id_text
 
 _FIRST = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)

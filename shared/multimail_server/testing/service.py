@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
+from ..auth import require_account_wide
 from ..errors import ApiError, conflict, forbidden, not_found
 from ..extension import Worker
 from ..mail.envelope import SmtpEnvelope
 from ..services import AppContext, Principal, Services
-from ..services.auth import require_account_wide
 from ..services.context import find_mailbox
 from ..services.mailboxes import MailboxChanges, MailboxService
 from ..services.receiving import InboundService

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ..api_keys import SecretKey, generate_key
+from ..auth import SecretKey, generate_key
 from ..clock import Ids
 from ..config import ServerConfig, ServerStartError
 from ..extension import ServerExtension, Worker

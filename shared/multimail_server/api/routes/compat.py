@@ -17,23 +17,28 @@ from ...errors import invalid, not_found
 from ...oversight import Direction, State
 from ...services import Principal
 from ...services.context import find_mailbox, find_message
+from ...services.messages import may_see
 from ...services.sending import Sent
 from ...services.threads import find_current_thread
 from ...store.protocol import Reader
 from ...store.records import Mailbox, Message, MessageFilter
-from ..request import (
+from ..routing import (
     CURSOR,
+    LARGE_BODY,
     LIMIT,
     ApiRequest,
     ApiResponse,
+    BodyHandler,
     Handler,
+    RouteOptions,
+    Router,
+    Schema,
     build_cursor,
     next_cursor,
     query_bool,
     query_int,
     query_str,
 )
-from ..routing import LARGE_BODY, BodyHandler, RouteOptions, Router, Schema
 from ..schemas.account import ContactsOut, MailboxIn, MailboxOut, render_contacts
 from ..schemas.base import Line, Markdown, RequestModel, StateName, TrustLabel
 from ..schemas.messages import (
@@ -58,7 +63,7 @@ from ..schemas.oversight import (
 )
 from ..schemas.sending import AcceptedOut, ReplyIn, SendIn, render_accepted
 from ..schemas.webhooks import NewWebhookOut, WebhookIn
-from . import mailboxes, messages, sending, webhooks
+from . import mailboxes, messages, webhooks
 
 B = TypeVar("B", bound=BaseModel)
 route = Router("Flat paths")
@@ -234,7 +239,10 @@ def check_inbox(request: ApiRequest) -> ApiResponse:
     )
     mailbox = _get_mailbox(request, request.query(_MAILBOX))
     listed = request.services.messages.list_messages(principal, mailbox.id, where)
-    rows = [_name_sender(render_summary(message, principal)) for message in listed[:limit]]
+    rows = [
+        _name_sender(render_summary(message, shown=may_see(principal, message)))
+        for message in listed[:limit]
+    ]
     response: FlatInboxOut = {
         "messages": rows,
         "emails": rows,
@@ -261,7 +269,9 @@ def read_email(request: ApiRequest) -> ApiResponse:
     opened = request.services.messages.read(
         request.principal, message.mailbox_id, message.id, peek=peek
     )
-    return ApiResponse(_name_text(render_email(opened, request.principal)))
+    return ApiResponse(
+        _name_text(render_email(opened, shown=may_see(request.principal, opened.message)))
+    )
 
 
 @flat(
@@ -283,9 +293,9 @@ def get_thread(request: ApiRequest) -> ApiResponse:
     )
     thread = request.services.messages.thread(principal, mailbox.id, thread_id, bodies=True)
     rows: list[FlatEmailOut | FlatSummaryOut] = [
-        _name_text(render_email(thread.bodies[message.id], principal))
+        _name_text(render_email(thread.bodies[message.id], shown=may_see(principal, message)))
         if message.id in thread.bodies
-        else _name_sender(render_summary(message, principal))
+        else _name_sender(render_summary(message, shown=may_see(principal, message)))
         for message in thread.messages
     ]
     response: FlatThreadOut = {
@@ -304,7 +314,7 @@ def get_thread(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def send_email(request: ApiRequest, body: FlatSendIn) -> ApiResponse:
     """Send a message."""
-    sending.check_send_time(request, body.send_at)
+    messages.check_send_time(request, body.send_at)
     mailbox = _get_mailbox(request, body.from_address)
     draft = body.build_draft(tuple(body.to), body.subject)
     return _render_sent(
@@ -319,7 +329,7 @@ def send_email(request: ApiRequest, body: FlatSendIn) -> ApiResponse:
 )  # fmt: skip
 def reply_email(request: ApiRequest, body: FlatReplyIn) -> ApiResponse:
     """Reply to a message; `from`, if given, must be the mailbox that has the message."""
-    sending.check_send_time(request, body.send_at)
+    messages.check_send_time(request, body.send_at)
     message = _get_message(request, body.email_id)
     mailbox = _get_mailbox(request, body.from_address or message.mailbox_id)
     result = request.services.sending.reply(
@@ -367,7 +377,9 @@ def list_pending(request: ApiRequest) -> ApiResponse:
         if principal.is_reviewer:
             rows.append(_name_item(render_pending(item, principal)))
         elif item.message.direction is Direction.OUTBOUND:
-            summary = _name_sender(render_summary(item.message, principal))
+            summary = _name_sender(
+                render_summary(item.message, shown=may_see(principal, item.message))
+            )
             rows.append({**summary, "pending_id": item.message.id})
     cursor = build_cursor(items[limit - 1].message.id) if len(items) > limit else None
     response: FlatQueueOut = {"items": rows, "messages": rows, "cursor": cursor}

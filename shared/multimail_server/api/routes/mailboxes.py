@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...services.contacts import ContactText
-from ..request import ApiRequest, ApiResponse, query_str
-from ..routing import Router
+from ..routing import ApiRequest, ApiResponse, Router, query_str
 from ..schemas.account import (
+    WEBHOOK_SETTINGS,
     ContactIn,
     ContactOut,
     ContactsOut,
@@ -21,7 +21,6 @@ from ..schemas.base import DeletedOut, render_deleted
 
 route = Router("Mailboxes and contacts")
 
-WEBHOOK_FIELDS = ("webhook_url", "oversight_webhook_url")
 _NAME_OR_ADDRESS = query_str("q", "A part of the name or address.")
 
 
@@ -61,14 +60,14 @@ def create_mailbox(request: ApiRequest, body: MailboxIn) -> ApiResponse:
 
 @route(
     "PATCH", "/v1/mailboxes/{mailbox}", scopes=("admin",), body=MailboxChangeIn,
-    responses={200: MailboxOut}, approval_code=WEBHOOK_FIELDS, client=("update_mailbox",),
+    responses={200: MailboxOut}, approval_code=WEBHOOK_SETTINGS, client=("update_mailbox",),
     source="S",
     note="the mode can only be tightened; `forward_inbound` takes addresses (S names no form) and "
     "resends what is shown",
 )  # fmt: skip
 @route(
     "PATCH", "/v1/mailboxes/{mailbox}/configure", scopes=("admin",), body=MailboxChangeIn,
-    responses={200: MailboxOut}, approval_code=WEBHOOK_FIELDS, client=("configure_mailbox",),
+    responses={200: MailboxOut}, approval_code=WEBHOOK_SETTINGS, client=("configure_mailbox",),
     source="M",
 )  # fmt: skip
 def update_mailbox(request: ApiRequest, body: MailboxChangeIn) -> ApiResponse:

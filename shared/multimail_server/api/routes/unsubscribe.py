@@ -11,8 +11,7 @@ from urllib.parse import parse_qs
 
 from ...errors import ApiError
 from ...services.suppression import UnsubscribeRequest
-from ..request import ApiRequest, ApiResponse
-from ..routing import FORM, Router
+from ..routing import FORM, ApiRequest, ApiResponse, Router
 from ..schemas.domains import UnsubscribeForm
 
 route = Router()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ...store.records import DeliveryFilter, DeliveryStatus
-from ..request import (
+from ..routing import (
     CURSOR,
     LIMIT,
     ApiRequest,
     ApiResponse,
+    Router,
     next_cursor,
     query_enum,
     query_str,
 )
-from ..routing import Router
 from ..schemas.base import DeletedOut, render_deleted
 from ..schemas.webhooks import (
     NewWebhookOut,

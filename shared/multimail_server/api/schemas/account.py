@@ -10,15 +10,14 @@ from typing import Annotated, Literal, NotRequired, cast
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from typing_extensions import TypedDict
 
+from ...auth import get_inbound_mode
 from ...oversight import Mode
 from ...services import Principal
-from ...services.accounts import Usage
-from ...services.auth import get_inbound_mode
-from ...services.export import ExportedMessage, ExportPage
+from ...services.accounts import ExportedMessage, ExportPage, Usage
 from ...services.mailboxes import MailboxChanges
 from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
 from ...webhook_signing import generate_signing_secret
-from ..request import build_cursor
+from ..routing import build_cursor
 from .base import (
     Address,
     Json,
@@ -41,9 +40,7 @@ from .messages import EmailOut, SummaryOut, render_email, render_summary
 _NOT_SETTINGS = frozenset(
     {"display_name", "oversight_mode", "address", "address_local", "local_part"}
 )
-_WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
-_EVERYTHING = Principal("", "", "", frozenset({"oversight"}), live=False)
-_NOTHING = Principal("", "", "", frozenset(), live=False)
+WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
 
 
 def _check_url(text: str) -> str:
@@ -73,6 +70,9 @@ class MailboxChangeIn(RequestModel):
     default_gate_timing: Literal["gate_first", "schedule_first"] | None = None
     scheduling_enabled: bool | None = None
     ai_disclosure: bool | None = None
+    quote_replies: Annotated[
+        bool | None, Field(description="Whether a reply quotes what it answers; default false.")
+    ] = None
     mcp_configured: bool | None = None
     approver_emails: Recipients | None = None
     spam_filter: SpamFilter | None = None
@@ -84,7 +84,7 @@ class MailboxChangeIn(RequestModel):
         settings = {name: value for name, value in fields.items() if name not in _NOT_SETTINGS}
         secrets = {
             name: generate_signing_secret() if fields[name] else ""
-            for name in _WEBHOOK_SETTINGS
+            for name in WEBHOOK_SETTINGS
             if name in fields
         }
         return MailboxChanges(self.display_name, self.oversight_mode, settings, secrets)
@@ -170,6 +170,7 @@ class MailboxOut(TypedDict):
     retention_days: int | None
     scheduling_enabled: bool
     ai_disclosure: bool
+    quote_replies: bool
     mcp_configured: bool
     per_message_oversight: bool
     holds_inbound: bool
@@ -345,6 +346,7 @@ def render_mailbox(mailbox: Mailbox, changes: MailboxChanges | None = None) -> M
         "retention_days": settings.get("retention_days"),
         "scheduling_enabled": bool(settings.get("scheduling_enabled", True)),
         "ai_disclosure": bool(settings.get("ai_disclosure")),
+        "quote_replies": bool(settings.get("quote_replies")),
         "mcp_configured": bool(settings.get("mcp_configured")),
         "per_message_oversight": True,
         "holds_inbound": get_inbound_mode(mailbox) is Mode.GATED_ALL,
@@ -465,6 +467,6 @@ def render_export(page: ExportPage) -> ExportOut:
 def _render_exported(exported: ExportedMessage) -> ExportedEmailOut | SummaryOut:
     # The export service has decided what the key may see.
     if exported.hidden:
-        return render_summary(exported.opened.message, _NOTHING)
+        return render_summary(exported.opened.message, shown=False)
     raw = base64.b64encode(exported.raw).decode()
-    return {**render_email(exported.opened, _EVERYTHING), "raw_base64": raw}
+    return {**render_email(exported.opened, shown=True), "raw_base64": raw}

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ...mail.scoring import score_message
-from ...oversight import Direction, State, hides_content
+from ...oversight import NOT_SENT, Direction, State, hides_content
 from ...services import Principal
 from ...services.evidence import shorten_evidence
 from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
@@ -28,9 +28,6 @@ from .base import (
     to_optional_time,
     to_wire_time,
 )
-
-_UNSENT = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
-
 
 TagLabels = Annotated[
     dict[str, LabelName],
@@ -239,9 +236,8 @@ def render_file(file: Attachment, content: FileContentOut) -> FileOut:
     return {**render_attachment(file), **content}
 
 
-def render_summary(message: Message, principal: Principal) -> SummaryOut:
-    """Return a row of a listing, without what only reviewers may see."""
-    shown = may_see(principal, message)
+def render_summary(message: Message, *, shown: bool) -> SummaryOut:
+    """Return a row of a listing; unless `shown`, without what only reviewers may see."""
     row: SummaryOut = {
         "id": message.id,
         "message_id": message.id,
@@ -272,13 +268,13 @@ def render_summary(message: Message, principal: Principal) -> SummaryOut:
     return row
 
 
-def render_opened(opened: OpenedMessage, principal: Principal) -> OpenedOut:
+def render_opened(opened: OpenedMessage, *, shown: bool) -> OpenedOut:
     """Return a message with its body and without its recipients."""
-    message, shown = opened.message, may_see(principal, opened.message)
+    message = opened.message
     markdown = opened.markdown if shown else ""
     details: DetailsOut = _render_details(opened) if shown else {}
     row: OpenedOut = {
-        **render_summary(message, principal),
+        **render_summary(message, shown=shown),
         **details,
         **render_tags(opened.tags),
         "markdown": markdown,
@@ -291,14 +287,14 @@ def render_opened(opened: OpenedMessage, principal: Principal) -> OpenedOut:
     return row
 
 
-def render_email(opened: OpenedMessage, principal: Principal) -> EmailOut:
+def render_email(opened: OpenedMessage, *, shown: bool) -> EmailOut:
     """Return a message with its body and, for an outbound one, the result for each recipient."""
     message, results = opened.message, ResultsOut()
-    if message.direction is Direction.OUTBOUND and may_see(principal, message):
+    if message.direction is Direction.OUTBOUND and shown:
         results["recipients"] = [
             _render_recipient(result) for result in get_delivery_results(message)
         ]
-    return {**render_opened(opened, principal), **results}
+    return {**render_opened(opened, shown=shown), **results}
 
 
 def _render_recipient(result: Json) -> RecipientOut:
@@ -359,16 +355,18 @@ def render_page(
     messages: Sequence[Message], principal: Principal, limit: int, cursor: str | None
 ) -> PageOut:
     """Return the first `limit` of these messages as a page."""
-    rows = [render_summary(message, principal) for message in messages[:limit]]
+    rows = [
+        render_summary(message, shown=may_see(principal, message)) for message in messages[:limit]
+    ]
     return {"emails": rows, "messages": rows, "cursor": cursor}
 
 
 def render_thread(thread: ThreadView, principal: Principal) -> ThreadOut:
     """Return a thread; its rows have bodies where the view has them."""
     rows = [
-        render_email(thread.bodies[message.id], principal)
+        render_email(thread.bodies[message.id], shown=may_see(principal, message))
         if message.id in thread.bodies
-        else render_summary(message, principal)
+        else render_summary(message, shown=may_see(principal, message))
         for message in thread.messages
     ]
     return {**render_thread_info(thread, principal), "emails": rows, "messages": rows}
@@ -403,7 +401,7 @@ def _get_participants(messages: Iterable[Message]) -> list[str]:
 def _is_unanswered(messages: Sequence[Message]) -> bool:
     """Return whether the last message is inbound; a reply that awaits approval is a reply."""
     for message in reversed(messages):
-        if message.direction is Direction.OUTBOUND and message.status not in _UNSENT:
+        if message.direction is Direction.OUTBOUND and message.status not in NOT_SENT:
             return False
         if message.direction is Direction.INBOUND and not hides_content(
             message.direction, message.status

@@ -9,12 +9,10 @@ from typing_extensions import TypedDict
 
 from ...oversight import Direction, Mode
 from ...services import Principal
-from ...services.approval_codes import ChangeRequest
-from ...services.approval_links import NewLink
-from ...services.decisions import PendingItem
-from ...services.messages import OpenedMessage
+from ...services.decisions import NewLink, PendingItem
+from ...services.messages import OpenedMessage, may_see
+from ...services.one_time_codes import ChangeRequest, UpgradeRequest
 from ...services.revisions import ReviewerEdit
-from ...services.upgrades import UpgradeRequest
 from ...store.records import Mailbox, Message, Notification, OneTimeCode
 from .account import MailboxOut, render_mailbox
 from .base import (
@@ -101,6 +99,9 @@ class PendingItemOut(OpenedOut):
     """An item of the queue: everything the approver decides about."""
 
     body_markdown: str
+    quotation: Annotated[
+        str, Field(description="What a reply quotes below its text; text of another author.")
+    ]
     recipients: list[str]
     suppressed: list[str]
     composed_by: str | None
@@ -253,8 +254,9 @@ def render_pending(item: PendingItem, principal: Principal) -> PendingItemOut:
         message, item.markdown, item.attachments, removed=item.removed, notes=item.notes
     )
     return {
-        **render_opened(opened, principal),
+        **render_opened(opened, shown=may_see(principal, opened.message)),
         "body_markdown": item.markdown,
+        "quotation": item.quotation,
         "recipients": list(message.recipients),
         "suppressed": list(item.suppressed),
         "composed_by": message.composer_key_id,
