@@ -254,8 +254,8 @@ class EmbeddedServer:
     def _start_smtp(self, services: Services) -> None:
         config = self.config
 
-        def receive(envelope: SmtpEnvelope, raw: bytes) -> None:
-            services.receiving.receive(envelope, raw)
+        def receive(envelope: SmtpEnvelope, raw: bytes) -> bool:
+            return all(row.is_repeat for row in services.receiving.receive(envelope, raw))
 
         smtp = InboundSmtp(
             config.host,

@@ -271,6 +271,34 @@ def test_a_message_can_be_injected_with_a_test_key(
 
 
 @pytest.mark.parametrize(
+    ("fields", "copies"),
+    [("Message-ID: <alarm@x>", 1), ("Date: Mon, 30 Nov 2026 17:00:00 +0000", 1), ("X-Alarm: 1", 2)],
+)
+def test_what_has_neither_id_nor_date_is_another_mail(
+    start: Start, fields: str, copies: int
+) -> None:
+    server = start()
+    raw = f"From: meter@example.com\r\nSubject: Alarm\r\n{fields}\r\n\r\nHot\r\n".encode()
+    for way in ("SMTP", "HTTP"):
+        for expected in (False, copies == 1):
+            mail = raw.replace(b"Hot", way.encode())
+            if way == "HTTP":
+                reply = server.agent.post("/v1/test/inbound", content=mail)
+                assert (reply.json()["duplicate"], reply.status_code) == (
+                    expected,
+                    200 if expected else 201,
+                )
+                continue
+            host, _, port = server.smtp.rpartition(":")
+            with smtplib.SMTP(host, int(port)) as client:
+                client.ehlo()
+                client.mail("meter@example.com")
+                client.rcpt(server.mailbox.address)
+                assert (b"already" in client.data(mail)[1]) is expected
+    assert len(server.emails()) == 2 * copies
+
+
+@pytest.mark.parametrize(
     "raw",
     [b"\x00", b"no headers at all", b"From: " + b"<" * 5000, b"\xff" * 5000, b"\r\n\r\n",
      b"Subject: =?utf-8?b?2D0=?=\r\nFrom: =?x?q?=00?=\r\nReferences: " + b"<a@b> " * 5000],

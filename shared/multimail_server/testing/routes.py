@@ -51,6 +51,7 @@ class InboundOut(SummaryOut):
     """What was received, in the first mailbox; `emails` has all."""
 
     emails: list[SummaryOut]
+    duplicate: Annotated[bool, Field(description="Whether it was there already.")]
 
 
 SenderOut = TypedDict("SenderOut", {"from": str})
@@ -155,11 +156,11 @@ class FaultIn(RequestModel):
 
 @route(
     "POST", "/v1/test/inbound", scopes=("read",), content={"message/rfc822": "message/rfc822"},
-    query=(_MAILBOX, _MAIL_FROM), responses={201: InboundOut}, errors=(404,), max_body=LARGE_BODY,
-    test_keys_only=True,
+    query=(_MAILBOX, _MAIL_FROM), responses={200: InboundOut, 201: InboundOut}, errors=(404,),
+    max_body=LARGE_BODY, test_keys_only=True,
 )  # fmt: skip
 def inject_message(request: ApiRequest) -> ApiResponse:
-    """Receive a `message/rfc822` body as if it had come by SMTP."""
+    """Receive a `message/rfc822` body as if it had come by SMTP; 200 if it was there already."""
     if not request.body.strip():
         raise invalid("The body is empty; it must be a whole message (RFC 5322).")
     mail_from = request.query(_MAIL_FROM)
@@ -171,10 +172,11 @@ def inject_message(request: ApiRequest) -> ApiResponse:
     envelope = SmtpEnvelope(mail_from, (_get_recipient(request),), "", "")
     stored = request.services.receiving.receive(envelope, request.body)
     rows = [
-        render_summary(message, shown=may_see(request.principal, message)) for message in stored
+        render_summary(row.message, shown=may_see(request.principal, row.message)) for row in stored
     ]
-    response: InboundOut = {**rows[0], "emails": rows}
-    return ApiResponse(response, 201)
+    duplicate = all(row.is_repeat for row in stored)
+    response: InboundOut = {**rows[0], "emails": rows, "duplicate": duplicate}
+    return ApiResponse(response, 200 if duplicate else 201)
 
 
 def _get_recipient(request: ApiRequest) -> str:

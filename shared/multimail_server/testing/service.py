@@ -231,7 +231,7 @@ class TestService:
             own = f"<{self._context.ids.new('rfc')}@{sender.rpartition('@')[2]}>"
             raw = compose_seed(message, box.address, own, thread, self._context.now())
             envelope = SmtpEnvelope(sender, (box.address,), "", "")
-            stored.extend(self._receiving.receive(envelope, raw))
+            stored.extend(row.message for row in self._receiving.receive(envelope, raw))
             thread.append(own)
         return stored
 
@@ -240,7 +240,7 @@ class TestService:
         known = {box.address for box in boxes} & set(letter.recipients)
         recipients = tuple(sorted(known)) or (self._find_mailbox(principal, None).address,)
         envelope = SmtpEnvelope(letter.mail_from, recipients, "", "")
-        return self._receiving.receive(envelope, letter.raw)
+        return [row.message for row in self._receiving.receive(envelope, letter.raw)]
 
     def _find_mailbox(self, principal: Principal, which: str | None) -> Mailbox:
         if which is not None:
