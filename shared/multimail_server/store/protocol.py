@@ -172,7 +172,7 @@ class Reader(Protocol):
     def audit(
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[AuditEntry]:
-        """Return lines of the audit log, newest first."""
+        """Return entries of the audit log, newest first."""
         ...
 
     def one_time_codes(
@@ -191,12 +191,12 @@ class Reader(Protocol):
     def next_notification_due(self) -> datetime | None: ...
 
     def webhook(self, webhook_id: str) -> Webhook | None:
-        """Return a subscription, deleted or not; every other query leaves deleted ones out."""
+        """Return an endpoint, deleted or not; every other query leaves deleted ones out."""
         ...
 
     def webhooks(self, account_id: str) -> list[Webhook]: ...
     def webhooks_of_mailbox(self, account_id: str, mailbox_id: str) -> list[Webhook]:
-        """Return the subscriptions to this mailbox's events, disabled ones included."""
+        """Return the endpoints for this mailbox's events, disabled ones included."""
         ...
 
     def has_webhooks(self) -> bool: ...
@@ -205,7 +205,7 @@ class Reader(Protocol):
     def webhook_body(self, delivery_id: str) -> bytes | None: ...
     def count_webhook_deliveries(self, message_id: str) -> int: ...
     def webhooks_due(self, now: datetime, limit: int) -> list[str]:
-        """Return the ids of the subscriptions with a delivery due, longest waiting first."""
+        """Return the ids of the endpoints with a delivery due, longest waiting first."""
         ...
 
     def next_webhook_delivery(self, webhook_id: str, now: datetime) -> WebhookDelivery | None: ...
@@ -257,7 +257,7 @@ class Tx(Reader, Protocol):
 
     def insert_webhook_delivery(self, delivery: WebhookDelivery, body: bytes) -> None: ...
     def fail_webhook_deliveries(self, webhook_id: str, error: str) -> None:
-        """End every pending delivery of a subscription as failed."""
+        """End every pending delivery to an endpoint as failed."""
         ...
 
     def purge_webhook_deliveries(self, before: datetime) -> None:

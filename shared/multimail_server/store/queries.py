@@ -438,7 +438,7 @@ class SqlReader:
         return count
 
     def webhooks_due(self, now: datetime, limit: int) -> list[str]:
-        # One look into the index for each subscription, however many deliveries it has waiting.
+        # One look into the index for each endpoint, however many deliveries it has waiting.
         sql = (
             "SELECT id FROM (SELECT w.id AS id, (SELECT min(d.due_at) FROM webhook_deliveries d "
             "WHERE d.webhook_id = w.id AND d.due_at IS NOT NULL) AS first FROM webhooks w "

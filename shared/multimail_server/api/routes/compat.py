@@ -146,7 +146,7 @@ class PendingIdOut(TypedDict, total=False):
 
 
 class FlatSentOut(AcceptedOut, PendingIdOut):
-    """A message that was accepted: `pending_approval` where a human decides first."""
+    """A message that was accepted: `pending_approval` where a person decides first."""
 
     email_id: str
     status: Literal["pending_approval"] | StateName

@@ -264,7 +264,7 @@ class UsageOut(TypedDict):
 
 
 class AuditEntryOut(TypedDict):
-    """A line of the audit log."""
+    """An entry of the audit log."""
 
     id: str
     action: str
@@ -278,7 +278,7 @@ class AuditEntryOut(TypedDict):
 
 
 class AuditLogOut(TypedDict):
-    """A page of the audit log, newest line first."""
+    """A page of the audit log, newest entry first."""
 
     entries: list[AuditEntryOut]
     cursor: str | None
@@ -415,7 +415,7 @@ def render_usage(usage: Usage) -> UsageOut:
 
 
 def render_audit_entry(entry: AuditEntry) -> AuditEntryOut:
-    """Return a line of the audit log."""
+    """Return an entry of the audit log."""
     return {
         "id": entry.id,
         "action": entry.action,
