@@ -16,6 +16,7 @@ from .calendars import is_calendar
 from .encoded_words import decode_unstructured
 from .filenames import make_filename_unique, sanitize_filename
 from .headers import HeaderBlock, read_headers, unfold
+from .mailing_lists import parse_list_post
 from .message_ids import parse_message_ids, parse_own_id
 from .mime import Part
 
@@ -63,6 +64,7 @@ class ParsedMessage:
         attachments: Every part that is not text of the body.
         auto_submitted: Auto-Submitted, RFC 3834.
         list_id: List-Id, RFC 2919.
+        list_post: The addresses in List-Post, RFC 2369: what is sent to them reaches the list.
         precedence: Precedence.
     """
 
@@ -82,6 +84,7 @@ class ParsedMessage:
     attachments: tuple[ParsedAttachment, ...]
     auto_submitted: str
     list_id: str
+    list_post: tuple[str, ...]
     precedence: str
 
 
@@ -116,6 +119,7 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
         attachments=_collect_attachments(tree),
         auto_submitted=_get_word(headers, "auto-submitted"),
         list_id=_get_word(headers, "list-id"),
+        list_post=parse_list_post(headers.all("list-post")),
         precedence=_get_word(headers, "precedence"),
     )
 

@@ -245,7 +245,9 @@ def get_tags(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def set_tags(request: ApiRequest, body: TagsIn) -> ApiResponse:
     """Replace a message's tags."""
-    tags = request.services.messages.set_tags(request.principal, *_get_ids(request), body.tags)
+    tags = request.services.messages.set_tags(
+        request.principal, *_get_ids(request), body.tags, body.label
+    )
     return ApiResponse(render_tags(tags))
 
 
