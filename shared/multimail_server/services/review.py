@@ -11,9 +11,8 @@ from ..oversight import HELD, Direction
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
 from .context import AppContext, find_message
-from .drafts import auto_copies, get_quotation
+from .drafts import auto_copies, fixed_recipients, get_quotation
 from .messages import OpenedMessage
-from .revisions import fixed_recipients
 
 _THREAD_MESSAGES = 50
 

@@ -24,6 +24,7 @@ from .drafts import (
     auto_copies,
     content_changed_error,
     content_hash,
+    fixed_recipients,
     insert_files,
     load_draft,
     recompose,
@@ -148,13 +149,6 @@ class DraftEdit:
     markdown: str | None = None
     files: tuple[OutgoingAttachment, ...] | None = None
     send_at: datetime | None = None
-
-
-def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozenset[str]:
-    """Return, in lower case, the recipients that the mailbox's owner set up as copies."""
-    named = {address.lower() for address in (*message.to, *message.cc, *message.bcc)}
-    own = {address.lower() for address in mailbox_copies}
-    return frozenset(a.lower() for a in message.recipients if a.lower() not in named) | own
 
 
 class RevisionService:

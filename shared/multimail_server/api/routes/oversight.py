@@ -104,11 +104,11 @@ def revise(request: ApiRequest, body: ReviseIn) -> ApiResponse:
 @route(
     "POST", "/v1/mailboxes/{mailbox}/request-upgrade", scopes=("send",), body=UpgradeRequestIn,
     responses={202: UpgradeRequestedOut}, client=("request_upgrade",), source="S",
-    note="the hosted service sends the code to the human; here it is shown on the reviewer's side "
-    "(E) and at the terminal",
+    note="the hosted service sends the code to the approver; here it is shown on the "
+    "reviewer's side (E) and at the terminal",
 )  # fmt: skip
 def request_upgrade(request: ApiRequest, body: UpgradeRequestIn) -> ApiResponse:
-    """Request a looser mode; the code goes to the human, never to the caller."""
+    """Request a looser mode; the code goes to the approver, never to the caller."""
     code = request.services.upgrades.request(
         request.principal, request.path_params["mailbox"], body.target_mode
     )
@@ -174,7 +174,7 @@ def list_notifications(request: ApiRequest) -> ApiResponse:
     "POST", "/v1/oversight/{email}/approval-link", scopes=("oversight",), body=LinkIn,
     responses={201: LinkOut}, errors=(409,),
 )  # fmt: skip
-def create_link(request: ApiRequest, body: LinkIn) -> ApiResponse:
+def create_approval_link(request: ApiRequest, body: LinkIn) -> ApiResponse:
     """Create a link that decides on a held message, once, as the key of this request.
 
     Only a key with `oversight` gets one, and such a key cannot send: no sender sees a link.
@@ -194,7 +194,7 @@ def create_link(request: ApiRequest, body: LinkIn) -> ApiResponse:
     html=True, client=("get_approval",), source="S",
     note="a browser gets a page, a program JSON; the JSON is E",
 )  # fmt: skip
-def show_link(request: ApiRequest) -> ApiResponse:
+def get_approval_link(request: ApiRequest) -> ApiResponse:
     """Show the message of an approval link. It decides nothing."""
     if "text/html" not in request.headers.get("accept", ""):
         return _show_json(request)
