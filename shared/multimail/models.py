@@ -252,6 +252,8 @@ class EmailSummary(WireModel):
     answers: AnsweredEmail | None = None
     """Of a reply, the inbound message that its subject comes from; None if it answers none, or if
     the API doesn't report it (then it isn't in `model_fields_set`)."""
+    written_under: str | None = None
+    """Of an own message, the worst trust label that its writer had read; None if none is known."""
 
     _lists = field_validator("to", mode="before")(as_list)
     _texts = field_validator("subject", "sender", mode="before")(_as_text)

@@ -34,4 +34,6 @@ def test_payment_details_are_found_by_checksum_or_by_word(text: str, details: se
 
 def test_a_detail_after_much_text_is_found() -> None:
     noise = "Account pending. " * 2000
-    assert find_payment_details(f"{noise} DE89 3704 0044 0532 0130 00") >= {"DE89370400440532013000"}
+    assert find_payment_details(f"{noise} DE89 3704 0044 0532 0130 00") >= {
+        "DE89370400440532013000"
+    }

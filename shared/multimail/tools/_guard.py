@@ -29,6 +29,7 @@ from ..trust import (
 from ..trust.addresses import find_addresses, normalize_address, normalize_addresses, strip_tag
 from ..trust.labels import Label, Standing, Tier
 from ..trust.payment import find_payment_details
+from ..trust.policy import is_plain_tag
 from ..trust.provenance import (
     build_names,
     get_organisation,
@@ -37,7 +38,6 @@ from ..trust.provenance import (
     name_message,
     name_payment,
 )
-from ..trust.policy import is_plain_tag
 from ..trust.quotes import is_reply_subject
 from ..trust.taint import merge_all, severity_key
 from ._conversation import get_process_conversation

@@ -94,6 +94,13 @@ class SummaryOut(SenderOut):
         AnsweredOut | None,
         Field(description="Of a reply, the inbound message that its subject comes from."),
     ]
+    written_under: Annotated[
+        str | None,
+        Field(
+            description="Of an own message, the worst trust label of what its writer had read: "
+            "`guard_taint` in its metadata."
+        ),
+    ]
     authentication: NotRequired[Json]
     content_hidden: NotRequired[bool]
 
@@ -263,6 +270,7 @@ def render_summary(message: Message, *, shown: bool) -> SummaryOut:
         "spam_score": message.spam_score,
         "spam_verdict": message.spam_verdict,
         "answers": cast("AnsweredOut", message.answers) if message.answers else None,
+        "written_under": message.metadata.get("guard_taint") if shown else None,
     }
     if shown and message.direction is Direction.INBOUND:
         row["authentication"] = shorten_evidence(message.authentication)
