@@ -520,6 +520,8 @@ def test_references_lead_to_threads_and_move_with_them(store: Store) -> None:
             rfc_id: reference.thread_id for rfc_id, reference in references.items()
         }
 
+    copies = store.read(lambda tx: tx.messages_by_rfc_id("mbx_1", "<1@example.com>", 2))
+    assert copies == [twin, message(1)]
     before = {"<1@example.com>": "thr_3", "<2@example.com>": "thr_2"}
     assert store.read(lead) == before | dict(zip(names, ["thr_2", "thr_2", "thr_1"], strict=True))
     assert store.write(lambda tx: tx.merge_thread("mbx_1", "thr_2", "thr_1")) == 1

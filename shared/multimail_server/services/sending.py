@@ -27,7 +27,7 @@ from .drafts import (
     insert_files,
     require_recipient_limit,
 )
-from .replies import address_reply, get_references, quote_original
+from .replies import address_reply, get_references, quote_original, require_not_answered
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
 
@@ -136,9 +136,11 @@ class SendService:
                     f"The same reply to {draft.answers.id} was accepted less than 60 seconds ago. "
                     "It was not sent again.",
                 )
+            require_not_answered(tx, draft.answers)
             return None
         row = tx.idempotency(mailbox.id, draft.idempotency_key)
         if row is None or row.created_at <= now - IDEMPOTENCY_TTL:
+            require_not_answered(tx, draft.answers)
             return None
         if row.fingerprint != digest:
             raise conflict(

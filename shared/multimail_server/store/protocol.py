@@ -80,6 +80,10 @@ class Reader(Protocol):
         """Return the newest message that has one of these Message-IDs."""
         ...
 
+    def messages_by_rfc_id(self, mailbox_id: str, rfc_id: str, limit: int) -> list[Message]:
+        """Return the newest messages with this Message-ID, newest first."""
+        ...
+
     def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
         """Return the thread of the newest message with each of these Message-IDs, by the id."""
         ...

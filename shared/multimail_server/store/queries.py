@@ -156,6 +156,13 @@ class SqlReader:
         )
         return self._one(Message, f"WHERE id = ({newest})", mailbox_id, *rfc_ids)
 
+    def messages_by_rfc_id(self, mailbox_id: str, rfc_id: str, limit: int) -> list[Message]:
+        rest = (
+            f"{self._dialect.use_index('message_rfc_id')} "
+            "WHERE mailbox_id = ? AND rfc_message_id = ? ORDER BY id DESC LIMIT ?"
+        )
+        return self._all(Message, rest, mailbox_id, rfc_id, limit)
+
     def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
         rfc_ids = rfc_ids[:MAX_REFERENCES]
         if not rfc_ids:
