@@ -147,7 +147,7 @@ class _BodyReader:
         if part.is_attachment:
             return []
         decoded = part.read_text()
-        if part.content_type == "text/html":
+        if part.is_html:
             markdown = html_to_markdown(decoded.text)
             return [Markdown(markdown.text, (*markdown.removed, *decoded.notes))]
         return [Markdown(decoded.text.strip("\n"), decoded.notes)]
@@ -156,7 +156,8 @@ class _BodyReader:
         """Return the plain text or the HTML; if both are empty, any alternative that is not."""
         plain = self._find_text([p for p in alternatives if p.content_type == "text/plain"])
         others = [part for part in reversed(alternatives) if part.content_type != "text/plain"]
-        rich = self._find_text(others)
+        # HTML for watches and for AMP is a lesser version of the HTML.
+        rich = self._find_text(sorted(others, key=Part.is_lesser_html))
         if not plain or not rich:
             return plain or rich
         preferred, note = _compare(_join(plain), _join(rich))

@@ -15,8 +15,11 @@ from .body import PGP_TYPE, BodyNote, get_leaves, parse_tree, read_body
 from .encoded_words import decode_unstructured
 from .filenames import make_filename_unique, sanitize_filename
 from .headers import HeaderBlock, read_headers, unfold
+from .mailing_lists import parse_list_post
 from .message_ids import parse_message_ids, parse_own_id
 from .mime import Part
+
+_LOST_IN_HEADER = "characters of the subject or the sender's name that could not be decoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class ParsedMessage:
         attachments: Every part that is not text of the body.
         auto_submitted: Auto-Submitted, RFC 3834.
         list_id: List-Id, RFC 2919.
+        list_post: The addresses in List-Post, RFC 2369: what is sent to them reaches the list.
         precedence: Precedence.
     """
 
@@ -79,6 +83,7 @@ class ParsedMessage:
     attachments: tuple[ParsedAttachment, ...]
     auto_submitted: str
     list_id: str
+    list_post: tuple[str, ...]
     precedence: str
 
 
@@ -94,6 +99,8 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
     charset = tree.header_charset
     sender = _parse_sender(headers, charset)
     body = read_body(tree)
+    subject = decode_unstructured(headers.first("subject"), charset)
+    is_lossy = "\ufffd" in subject or "\ufffd" in sender.name
     return ParsedMessage(
         message_id=parse_own_id(headers.all("message-id")),
         in_reply_to=parse_message_ids(headers.all("in-reply-to")),
@@ -103,14 +110,15 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
         reply_to=parse_addresses(headers.all("reply-to")),
         to=parse_addresses(headers.all("to")),
         cc=parse_addresses(headers.all("cc")),
-        subject=decode_unstructured(headers.first("subject"), charset),
+        subject=subject,
         date=_parse_date(headers.first("date")),
         markdown=body.text,
-        removed=body.removed,
+        removed=body.removed + (_LOST_IN_HEADER,) * is_lossy,
         notes=body.notes,
         attachments=_collect_attachments(tree),
         auto_submitted=_get_word(headers, "auto-submitted"),
         list_id=_get_word(headers, "list-id"),
+        list_post=parse_list_post(headers.all("list-post")),
         precedence=_get_word(headers, "precedence"),
     )
 
