@@ -194,6 +194,9 @@ class AttachmentContent(Attachment):
         default=None, validation_alias=AliasChoices("content_base64", "content", "data")
     )
     url: str | None = Field(default=None, repr=False)
+    text: str | None = None
+    notes: list[str] = Field(default_factory=list)
+    removed: list[str] = Field(default_factory=list)
 
 
 class File(WireModel):
@@ -202,6 +205,12 @@ class File(WireModel):
     name: str
     content_type: str = "application/octet-stream"
     content: bytes = Field(repr=False)
+    text: str | None = Field(default=None, repr=False)
+    """What the API reads of it, if it was asked for; None where it can't be read."""
+    notes: list[str] = Field(default_factory=list)
+    """Codes of what to know of the text: `cut`, `needs_extra`, `hidden_text_possible` …"""
+    removed: list[str] = Field(default_factory=list)
+    """Descriptions of what the text leaves out, because a reader would not see it."""
 
     @property
     def size(self) -> int:

@@ -46,11 +46,14 @@ class AttachmentOut(TypedDict):
 
 
 class FileContentOut(TypedDict, total=False):
-    """A file's bytes, or a link to them."""
+    """A file's bytes, or a link to them; and what can be read of it, if `include` asks for it."""
 
     content_base64: str
     url: str
     expires_at: Time
+    text: str | None
+    notes: Annotated[list[str], Field(description="Codes of what to know of `text`: `cut` …")]
+    removed: list[str]
 
 
 class FileOut(AttachmentOut, FileContentOut):
