@@ -27,6 +27,7 @@ from .drafts import (
     insert_files,
     require_recipient_limit,
 )
+from .evidence import describe_answered
 from .replies import address_reply, get_references, quote_original, require_not_answered
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
@@ -216,6 +217,7 @@ class SendService:
             composer_key_id=principal.key_id,
             fingerprint=digest,
             replies_to_id=draft.answers.id if draft.answers else None,
+            answers=describe_answered(draft.answers) if draft.answers else {},
             send_at=draft.send_at,
             metadata=draft.metadata,
         )

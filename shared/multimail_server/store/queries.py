@@ -34,6 +34,7 @@ from .records import (
     Revision,
     SignedHeaders,
     Suppression,
+    Tag,
     TestDelivery,
     Webhook,
     WebhookDelivery,
@@ -271,9 +272,8 @@ class SqlReader:
         sql = "SELECT content FROM attachment_contents WHERE attachment_id = ?"
         return bytes(self._value(sql, attachment_id) or b"")
 
-    def tags(self, message_id: str) -> dict[str, str]:
-        sql = "SELECT name, value FROM tags WHERE message_id = ? ORDER BY name"
-        return dict(self._connection.execute(sql, (message_id,)).fetchall())
+    def tags(self, message_id: str) -> list[Tag]:
+        return self._all(Tag, "WHERE message_id = ? ORDER BY name", message_id)
 
     def signed_headers(self, message_id: str) -> SignedHeaders | None:
         return self._one(SignedHeaders, "WHERE message_id = ?", message_id)
