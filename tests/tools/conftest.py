@@ -102,6 +102,12 @@ def admin(server_fixture: ServerUnderTest) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture
+def wide_key(server_fixture: ServerUnderTest) -> str:
+    """A key of the whole account, which may change the contacts that all mailboxes share."""
+    return server_fixture.keys.agent
+
+
 @pytest.fixture(params=["sync", "async"])
 def mode(request: pytest.FixtureRequest) -> str:
     """Each test that asks for tools runs on both."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 import pytest
 
 from multimail import NotFoundError
-from multimail.models import Email, EmailSummary, Mailbox
+from multimail.models import Contact, Email, EmailSummary, Mailbox
 from multimail.tools import Guard
 from multimail.trust import Action, GuardDecision, Label, PolicyName, TrustPolicy
 
@@ -32,10 +32,11 @@ LISTED = TrustPolicy(listed=["example.com"])
 
 
 class Api:
-    """Answers `read_email` from a dictionary, and counts the requests."""
+    """Answers `read_email` from a dictionary, counts it, and has an address book."""
 
-    def __init__(self, *messages: Email) -> None:
+    def __init__(self, *messages: Email, contacts: Sequence[Contact] = ()) -> None:
         self.messages = {message.id: message for message in messages}
+        self.contacts = list(contacts)
         self.lookups: list[str] = []
 
     def run(self, steps: Generator[Any, Any, T]) -> T:
@@ -44,6 +45,9 @@ class Api:
             call = next(steps)
             while True:
                 email_id = call.path.rpartition("/")[2]
+                if email_id == "contacts":
+                    call = steps.send(self.contacts)
+                    continue
                 self.lookups.append(email_id)
                 message = self.messages.get(email_id)
                 if message is None:
@@ -227,6 +231,22 @@ def test_an_approved_send_makes_its_recipients_known() -> None:
     assert send(judge, BOB, api=api).action is A
     assert send(judge, BOB, api=api).action is A
     assert api.lookups == ["msg_9"]
+
+
+@pytest.mark.parametrize(
+    ("contact", "action"),
+    [
+        ({"email": BOB, "made_by": "app"}, A),
+        ({"email": BOB.upper(), "made_by": "app"}, A),
+        ({"email": BOB, "made_by": "tool"}, H),
+        ({"email": BOB}, H),
+        ({"email": f"x{BOB}", "made_by": "app"}, H),
+    ],
+)
+def test_contacts_that_no_tool_made_are_allowed(contact: dict[str, Any], action: Action) -> None:
+    judge, api = guard(), Api(contacts=[Contact.model_validate(contact)])
+    judge.mark_shown(mail(authentication=PROVEN))
+    assert send(judge, BOB, api=api).action is action
 
 
 @pytest.mark.parametrize("status", ["rejected", "cancelled", "expired"])

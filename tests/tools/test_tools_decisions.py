@@ -76,6 +76,7 @@ async def test_reviewer_sees_the_reason_of_a_hold(auto_box: Inbox, connect: Conn
     (pending,) = (await connect.approver(auto_box)("list_pending")).data["pending"]
     assert pending["id"] == result.data["id"]
     assert pending["metadata"] == {
+        "guard_taint": "unauthenticated",
         "guard_action": "hold",
         "guard_code": "sender_unauthenticated",
         "guard_label": "unauthenticated",

@@ -15,12 +15,6 @@ NewBox = Callable[..., Inbox]
 
 
 @pytest.fixture
-def wide_key(server_fixture: ServerUnderTest) -> str:
-    """A key of the whole account."""
-    return server_fixture.keys.agent
-
-
-@pytest.fixture
 def two(create_mailbox: NewBox) -> tuple[Inbox, Inbox]:
     """Two mailboxes of one account."""
     return create_mailbox(), create_mailbox()

@@ -336,10 +336,12 @@ class Guard:
     def _add_known(self, message: Email) -> None:
         """Record the recipients of a message that a human approved.
 
-        Whom only unproven mail named is known in that thread alone: nobody vouches for the address.
+        An unproven sender who was answered is known in that thread alone: nobody vouches for the
+        address.
         """
         scope = self._scope(message.mailbox_id)
-        if self.assess_content(message).tier >= Tier.UNPROVEN:
+        answered = self._assess_answered(message)
+        if answered is not None and answered.tier >= Tier.UNPROVEN:
             scope = _build_thread_scope(scope, message.thread_id)
         self.store.add_known(scope, _get_envelope(message))
 
@@ -548,4 +550,5 @@ def _get_auto_reply(original: Email, mailbox: Mailbox) -> AutoReplyHeaders:
         precedence=original.precedence or "",
         automatic=original.automatic or "",
         is_from_own_mailbox=strip_tag(original.sender) == strip_tag(mailbox.address),
+        list_post=tuple(original.list_post),
     )
