@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from ..auth import Principal
 from .accounts import AccountService, ExportService
+from .contacts import ContactService
 from .context import AppContext
 from .decisions import ApprovalLinkService, DecisionService
 from .domains import DomainService
 from .events import NotificationService
-from .mailboxes import ContactService, MailboxService
+from .mailboxes import MailboxService
 from .messages import MessageService
 from .one_time_codes import ApprovalCodeService, CodeCache, UpgradeService
 from .receiving import InboundService

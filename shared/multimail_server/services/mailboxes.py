@@ -1,4 +1,4 @@
-"""Mailboxes and contacts. The oversight mode of a mailbox can only be tightened here."""
+"""Mailboxes. The oversight mode of a mailbox can only be tightened here."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..auth import Principal, keeps_inbound_hold, require_account_wide, require_mode_allowed
-from ..errors import conflict, forbidden, invalid, not_found
+from ..errors import conflict, forbidden, invalid
 from ..mail.addresses import is_local_part, to_mailbox_address
 from ..oversight import Event, Mode, State
 from ..store.protocol import Reader, Tx
-from ..store.records import Contact, Mailbox
+from ..store.records import Mailbox
 from .context import AppContext, find_mailbox
 from .domains import require_mailbox_domain
 from .one_time_codes import end_upgrade_requests
 from .transitions import FORWARD_INBOUND, FORWARD_LIVE, apply_event
 from .webhooks import sync_settings_webhooks
 
-MAX_RESULTS = 500
 _CANCELLED_ON_DELETE = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)
 
 
@@ -213,56 +212,3 @@ def _build_forwarding_settings(
             "server has none. Start it with --relay smtp://…, or use a test key.",
         )
     return {**settings, FORWARD_LIVE: principal.live}
-
-
-class ContactService:
-    """API: /v1/contacts."""
-
-    def __init__(self, context: AppContext) -> None:
-        self._context = context
-
-    def search(self, principal: Principal, query: str) -> list[Contact]:
-        """Return up to 500 contacts whose name or address contains `query`."""
-        return self._context.store.read(
-            lambda tx: tx.contacts(principal.account_id, query, MAX_RESULTS)
-        )
-
-    def add(
-        self, principal: Principal, email: str, name: str | None, tags: tuple[str, ...]
-    ) -> Contact:
-        """Add a contact, or update the one with the same address."""
-        context = self._context
-
-        def work(tx: Tx) -> Contact:
-            known = tx.contact_by_email(principal.account_id, email.lower())
-            contact = Contact(
-                id=known.id if known else context.ids.new("con"),
-                account_id=principal.account_id,
-                email=email.lower(),
-                name=name if name is not None or known is None else known.name,
-                tags=tags or (known.tags if known else ()),
-                created_at=known.created_at if known else context.now(),
-            )
-            tx.put(contact)
-            context.audit(
-                tx,
-                principal,
-                "contact.update" if known else "contact.create",
-                ("contact", contact.id),
-            )
-            return contact
-
-        return context.write(work)
-
-    def remove(self, principal: Principal, contact_id: str) -> None:
-        """Remove a contact."""
-        context = self._context
-
-        def work(tx: Tx) -> None:
-            contact = tx.contact(contact_id)
-            if contact is None or contact.account_id != principal.account_id:
-                raise not_found("contact", contact_id)
-            tx.remove_contact(contact_id)
-            context.audit(tx, principal, "contact.delete", ("contact", contact_id))
-
-        context.write(work)

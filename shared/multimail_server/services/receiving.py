@@ -175,6 +175,7 @@ class InboundService:
             refs=parsed.references,
             auto_submitted=parsed.auto_submitted or None,
             list_id=parsed.list_id or None,
+            list_post=parsed.list_post,
             precedence=parsed.precedence or None,
             automatic=mail.automatic,
             bulk=mail.is_bulk,

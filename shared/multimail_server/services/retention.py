@@ -43,6 +43,8 @@ _PURGED_FIELDS: dict[str, Any] = {
     "decision_reason": None,
     "bounce_reason": None,
     "list_id": None,
+    "list_post": (),
+    "answers": {},
     "authentication": {},
     "metadata": {},
     "delivery": {},

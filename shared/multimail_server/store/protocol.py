@@ -6,7 +6,7 @@ and pass the same tests. To add one, declare it in `Reader` or `Tx`, and write i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -35,6 +35,7 @@ from .records import (
     Revision,
     SignedHeaders,
     Suppression,
+    Tag,
     TestDelivery,
     Webhook,
     WebhookDelivery,
@@ -78,6 +79,10 @@ class Reader(Protocol):
 
     def find_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> Message | None:
         """Return the newest message that has one of these Message-IDs."""
+        ...
+
+    def messages_by_rfc_id(self, mailbox_id: str, rfc_id: str, limit: int) -> list[Message]:
+        """Return the newest messages with this Message-ID, newest first."""
         ...
 
     def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
@@ -133,7 +138,7 @@ class Reader(Protocol):
     def attachments(self, message_id: str) -> list[Attachment]: ...
     def attachment(self, attachment_id: str) -> Attachment | None: ...
     def attachment_content(self, attachment_id: str) -> bytes: ...
-    def tags(self, message_id: str) -> dict[str, str]: ...
+    def tags(self, message_id: str) -> list[Tag]: ...
     def signed_headers(self, message_id: str) -> SignedHeaders | None: ...
     def revisions(self, message_id: str) -> list[Revision]: ...
     def approval_link(self, sha256: str) -> ApprovalLink | None: ...
@@ -239,7 +244,7 @@ class Tx(Reader, Protocol):
 
     def insert_attachment(self, attachment: Attachment, content: bytes) -> None: ...
     def remove_attachments(self, message_id: str) -> None: ...
-    def set_tags(self, message_id: str, tags: dict[str, str]) -> None:
+    def set_tags(self, message_id: str, tags: Iterable[Tag]) -> None:
         """Replace all tags of a message."""
         ...
 

@@ -94,6 +94,8 @@ class Message(Record):
     fingerprint: str | None = None
     """Digest of the send request, to recognize a repeated one."""
     replies_to_id: str | None = None
+    answers: dict[str, Any] = field(default_factory=dict)
+    """The inbound message that its subject comes from: `id`, `from` and `authentication`."""
     content_hash: str | None = None
     expires_at: datetime | None = None
     send_at: datetime | None = None
@@ -110,6 +112,7 @@ class Message(Record):
     spam_verdict: str | None = None
     auto_submitted: str | None = None
     list_id: str | None = None
+    list_post: tuple[str, ...] = ()
     precedence: str | None = None
     automatic: str | None = None
     """The sign that a program sent it, by `multimail.trust.automation`."""
@@ -183,6 +186,21 @@ class Contact(Record):
     name: str | None
     tags: tuple[str, ...]
     created_at: datetime
+    made_by: str | None = None
+    """`tool` or `app`; None for one that is older than this column."""
+    label: str | None = None
+    """The worst trust label that the writer of its name and tags had read; None for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag(Record):
+    """A tag of a message."""
+
+    message_id: str
+    name: str
+    value: str
+    label: str | None = None
+    """The worst trust label that its writer had read; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +473,7 @@ TABLES: dict[type[Record], tuple[str, ...]] = {
     OutboxRow: ("outbox", "message_id"),
     Revision: ("revisions", "message_id", "number"),
     SignedHeaders: ("stamps", "message_id"),
+    Tag: ("tags", "message_id", "name"),
     Suppression: ("suppressions", "account_id", "address"),
     TestDelivery: ("test_deliveries", "message_id"),
     Webhook: ("webhooks", "id"),

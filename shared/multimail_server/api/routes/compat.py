@@ -40,7 +40,7 @@ from ..routing import (
     query_str,
 )
 from ..schemas.account import ContactsOut, MailboxIn, MailboxOut, render_contacts
-from ..schemas.base import Line, Markdown, RequestModel, StateName
+from ..schemas.base import Line, Markdown, RequestModel, StateName, TrustLabel
 from ..schemas.messages import (
     EmailOut,
     StatusOut,
@@ -50,6 +50,7 @@ from ..schemas.messages import (
     render_email,
     render_status,
     render_summary,
+    render_tags,
     render_thread_info,
 )
 from ..schemas.oversight import (
@@ -103,6 +104,7 @@ class FlatTagIn(RequestModel):
     email_id: EmailId
     tag: Annotated[Line, Field(min_length=1, max_length=64)]
     value: Annotated[Line, Field(max_length=256)] = "true"
+    label: TrustLabel = None
 
 
 class FlatCancelIn(RequestModel):
@@ -346,14 +348,14 @@ def tag_email(request: ApiRequest, body: FlatTagIn) -> ApiResponse:
     """Add one tag to a message and keep its others."""
     message = _get_message(request, body.email_id)
     tags = request.services.messages.add_tag(
-        request.principal, message.mailbox_id, message.id, body.tag, body.value
+        request.principal, message.mailbox_id, message.id, body.tag, body.value, body.label
     )
     response: FlatTagOut = {
         "id": message.id,
         "email_id": message.id,
         "message_id": message.id,
         "tag": body.tag,
-        "tags": tags,
+        **render_tags(tags),
     }
     return ApiResponse(response)
 

@@ -22,7 +22,13 @@ from ..envelope import SmtpEnvelope
 from ..headers import HeaderBlock, read_headers, unfold
 from .alignment import get_organisational_domain, is_aligned
 from .arc import check_arc
-from .dkim import Signature, SignatureResult, evaluate_signature, parse_signature
+from .dkim import (
+    Signature,
+    SignatureResult,
+    evaluate_signature,
+    find_covered_fields,
+    parse_signature,
+)
 from .dkim_crypto import CanonicalMessage
 from .dmarc import DmarcRecord, look_up_policy
 from .dns import DnsBudgets, Resolver
@@ -75,7 +81,11 @@ def authenticate(
     def check(signature: Signature) -> DkimEvidence:
         aligned = is_aligned(signature.domain, sender, strict=policy.strict_dkim)
         result = evaluate_signature(signature, message, budgets.choose(aligned), now)
-        return _to_evidence(signature, result, aligned=aligned)
+        evidence = _to_evidence(signature, result, aligned=aligned)
+        if result.result is not AuthResult.PASS:
+            return evidence
+        covers = find_covered_fields(signature.tags["h"], message)
+        return evidence.model_copy(update={"covers": covers})
 
     dkim = tuple(map(check, _parse_signatures(headers)))
     spf = _check_spf(envelope, sender, policy, budgets) if envelope else None
