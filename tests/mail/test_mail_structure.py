@@ -147,6 +147,12 @@ def test_an_honest_from_is_read(check: Check, value: bytes, address: str, name: 
     assert (message.from_address, message.from_name) == (address, name)
 
 
+def test_a_mime_field_may_be_repeated_with_one_value(check: Check) -> None:
+    head = b"From: a@example.com\r\nContent-Type: text/plain\r\n"
+    assert check(head + b"content-type: TEXT/plain \r\n" + REST).structure == ()
+    assert check(head + b"Content-Type: text/html\r\n" + REST).structure
+
+
 class NoDns:
     def txt(self, name: str) -> list[bytes]:
         return [b"v=DKIM1; p=AAAA", b"\xff;=;"] if len(name) % 2 else [b"v=DKIM1; k=rsa; p=MAA="]

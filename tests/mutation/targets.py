@@ -56,7 +56,6 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
         "tests/server/*editing*",
         "tests/server/*links*",
     ),
-    f"{SERVICES}/*forwarding.py": ("tests/server/*forwarding*",),
     f"{SERVICES}/*one_time_codes.py": ("tests/server/*codes*", "tests/server/*upgrades*"),
     f"{SERVICES}/*revisions.py": (
         "tests/server/*editing*",
@@ -69,7 +68,11 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
         "tests/server/*limits*",
     ),
     f"{SERVICES}/*suppression.py": ("tests/server/*suppression*",),
-    f"{SERVICES}/*transitions.py": ("tests/server/*oversight_modes*", "tests/server/*scheduling*"),
+    f"{SERVICES}/*transitions.py": (
+        "tests/server/*oversight_modes*",
+        "tests/server/*scheduling*",
+        "tests/server/*forwarding*",
+    ),
     f"{SERVER}/store/*group_commit.py": ("tests/store",),
     f"{SERVER}/*webhook_signing.py": ("tests/server/*webhook_events*",),
     f"{SERVER}/workers/*outbox.py": (

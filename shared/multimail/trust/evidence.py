@@ -53,6 +53,8 @@ class DkimEvidence(_Evidence):
     """Whether `domain` is aligned with From by DMARC's rules; None when not reported."""
     reason: str = ""
     """Why the result is not a pass, in a few plain words."""
+    covers: tuple[str, ...] = ()
+    """The header fields of which it covers every instance, in lower case; empty if unreported."""
 
 
 class SpfEvidence(_Evidence):

@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .calendars import describe_calendar, is_calendar
+from .charsets import decode
 from .headers import HeaderBlock
 from .html import Markdown, html_to_markdown
 from .mime import Part, parse_parts
+from .parameters import get_parameter
 from .smime import Wrapper, read_cms
 
 _MAX_WRAPPERS = 4
+_MAX_CALENDARS = 5
 _MIN_SHARE_OF_HTML = 3
 _WORDS_COMPARED = 50_000
 _ADDRESS = re.compile(r"\b(?:https?://|www\.|mailto:)\S+|\]\([^()\s]{0,2000}\)", re.IGNORECASE)
@@ -120,11 +124,22 @@ def read_body(tree: Part, version: Version | None = None) -> Body:
         version: The version to prefer where there are two; default, the one to show.
     """
     reader = _BodyReader(version)
-    texts = reader.collect(tree)
+    texts = [*reader.collect(tree), *_describe_calendars(tree)]
     text = "\n\n".join(filter(None, (text.text for text in texts)))
     removed = dict.fromkeys(reason for text in texts for reason in text.removed)
     notes = dict.fromkeys((*_find_wrappers(tree), *_find_armour(text), *reader.notes))
     return Body(text, tuple(removed), tuple(notes))
+
+
+def _describe_calendars(tree: Part) -> list[Markdown]:
+    """Return the calendars of a message in words; the same one often comes twice."""
+    parts = [part for part in get_leaves(tree) if is_calendar(part)][:_MAX_CALENDARS]
+    return [Markdown(text, ()) for text in dict.fromkeys(map(_describe_calendar, parts)) if text]
+
+
+def _describe_calendar(part: Part) -> str:
+    label = get_parameter(part.declared, "charset")
+    return describe_calendar(decode(part.content(), label).text)
 
 
 def find_html(tree: Part) -> str | None:

@@ -176,16 +176,18 @@ def _choose_named_body(tree: Part) -> None:
     texts = [part for part in leaves if part.is_text and part.is_attachment]
     inline = [part for part in texts if not part.has_attachment_disposition]
     for part in inline[:1] or (texts if len(leaves) == 1 else []):
-        for sibling in _get_alternatives(tree, part):
-            sibling.is_body = sibling in texts
+        part.is_body = True
+        for version in _find_versions(tree, part):
+            version.is_body = any(version is text for text in inline)
 
 
-def _get_alternatives(tree: Part, part: Part) -> list[Part]:
-    """Return the children of the multipart/alternative that `part` is in; else itself."""
+def _find_versions(tree: Part, part: Part) -> Iterator[Part]:
+    """Yield the parts in the multipart/alternative that `part` is in."""
     for parent in tree.walk():
-        if parent.content_type == "multipart/alternative" and part in parent.children:
-            return parent.children
-    return [part]
+        if parent.content_type == "multipart/alternative":
+            versions = list(parent.walk())
+            if any(version is part for version in versions):
+                yield from versions
 
 
 class _PartParser:

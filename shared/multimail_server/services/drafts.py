@@ -135,6 +135,13 @@ def auto_copies(mailbox: Mailbox, setting: str) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
+def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozenset[str]:
+    """Return, in lower case, the recipients that the mailbox's owner set up as copies."""
+    named = {address.lower() for address in (*message.to, *message.cc, *message.bcc)}
+    own = {address.lower() for address in mailbox_copies}
+    return frozenset(a.lower() for a in message.recipients if a.lower() not in named) | own
+
+
 def add_signature(draft: Draft, mailbox: Mailbox) -> str:
     """Return the draft's text with the mailbox's signature and AI disclosure, in its form."""
     signature = mailbox.settings.get("signature_block")

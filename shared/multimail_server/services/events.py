@@ -78,7 +78,7 @@ OVERSIGHT_EVENTS = (EventKind.PENDING, EventKind.APPROVED, EventKind.REJECTED, E
 
 MONITORED_SEND = "monitored_send"
 UPGRADE_REQUEST = "upgrade_request"
-DISABLED = "the subscription was disabled when this happened; enable it and replay this delivery"
+DISABLED = "the endpoint was disabled when this happened; enable it and replay this delivery"
 
 _KINDS_BY_EVENT: dict[Event, tuple[EventKind, ...]] = {
     Event.APPROVED: (EventKind.APPROVED,),

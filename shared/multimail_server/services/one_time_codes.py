@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,18 +83,33 @@ def digest_code(text: str) -> str:
     ).hexdigest()
 
 
-def is_open(code: OneTimeCode, now: datetime) -> bool:
-    """Return whether a code can still be redeemed."""
-    return code.used_at is None and code.tries < MAX_TRIES and code.expires_at > now
+def _list_open(
+    tx: Reader, account_id: str, purpose: Purpose, mailbox_id: str | None, now: datetime
+) -> list[OneTimeCode]:
+    """Return the codes that can still be redeemed, oldest first; of one mailbox if it is given."""
+    codes = tx.one_time_codes(account_id, purpose, mailbox_id, now - LIFETIME)
+    return [
+        code
+        for code in codes
+        if code.used_at is None and code.tries < MAX_TRIES and code.expires_at > now
+    ]
 
 
-def find_matching_code(codes: Iterable[OneTimeCode], text: str) -> OneTimeCode | None:
-    """Return the code that matches `text`, in constant time."""
-    digest, matching = digest_code(text), None
+def _find_match(tx: Tx, codes: Sequence[OneTimeCode], text: str) -> OneTimeCode | None:
+    """Return the code that matches `text`, in constant time; if none does, count a try of each."""
+    sha256, matching = digest_code(text), None
     for code in codes:
-        if hmac.compare_digest(code.sha256, digest):
+        if hmac.compare_digest(code.sha256, sha256):
             matching = code
+    if matching is None:
+        for code in codes:
+            tx.put(replace(code, tries=code.tries + 1))
     return matching
+
+
+def _too_many_requests(message: str, seconds: int) -> ApiError:
+    headers = {"Retry-After": str(seconds)}
+    return ApiError(429, "too_many_requests", message, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +153,11 @@ class ApprovalCodeService:
             now = context.now()
             recent = tx.one_time_codes(principal.account_id, Purpose.CHANGE, None, now - HOUR)
             if len(recent) >= MAX_CHANGE_REQUESTS_PER_HOUR:
-                raise _too_many()
+                raise _too_many_requests(
+                    "Twenty approval codes were requested within the hour. Use one of them, or "
+                    "wait.",
+                    int(HOUR.total_seconds()),
+                )
             code = OneTimeCode(
                 id=code_id,
                 account_id=principal.account_id,
@@ -174,11 +193,9 @@ class ApprovalCodeService:
 
         def work(tx: Tx) -> ApiError | OneTimeCode:
             usable = [code for code in self._open(tx, principal) if code.key_id == principal.key_id]
-            code = find_matching_code(usable, text)
+            code = _find_match(tx, usable, text)
             if code is None:
-                for candidate in usable:
-                    tx.put(replace(candidate, tries=candidate.tries + 1))
-                return _wrong_code()
+                return _wrong_code()  # Returned, so that the failed try is committed.
             if (code.subject, code.fingerprint) != (change.subject, digest(change.body)):
                 return _code_for_another_request()
             tx.put(replace(code, used_at=self._context.now()))
@@ -208,9 +225,7 @@ class ApprovalCodeService:
         return self._context.store.read(work)
 
     def _open(self, tx: Reader, principal: Principal) -> list[OneTimeCode]:
-        now = self._context.now()
-        codes = tx.one_time_codes(principal.account_id, Purpose.CHANGE, None, now - LIFETIME)
-        return [code for code in codes if is_open(code, now)]
+        return _list_open(tx, principal.account_id, Purpose.CHANGE, None, self._context.now())
 
 
 def _wrong_code() -> ApiError:
@@ -226,15 +241,6 @@ def _code_for_another_request() -> ApiError:
         "code_for_another_request",
         "Nothing was changed: this code approves another request. Repeat that request exactly, or "
         "send this one without `approval_code` to get a code for it.",
-    )
-
-
-def _too_many() -> ApiError:
-    return ApiError(
-        429,
-        "too_many_requests",
-        "Twenty approval codes were requested within the hour. Use one of them, or wait.",
-        headers={"Retry-After": str(int(HOUR.total_seconds()))},
     )
 
 
@@ -316,12 +322,12 @@ class UpgradeService:
         """Return the open requests, oldest first, for a reviewer."""
 
         def work(tx: Reader) -> list[UpgradeRequest]:
-            codes = self._open(tx, principal.account_id, principal.mailbox_id)
-            mailboxes = {code.id: tx.mailbox(code.mailbox_id or "") for code in codes}
-            return [
-                UpgradeRequest(code, mailbox.address if mailbox else "", self._codes.get(code.id))
-                for code, mailbox in ((code, mailboxes[code.id]) for code in codes)
-            ]
+            requests = []
+            for code in self._open(tx, principal.account_id, principal.mailbox_id):
+                mailbox = tx.mailbox(code.mailbox_id or "")
+                address = mailbox.address if mailbox else ""
+                requests.append(UpgradeRequest(code, address, self._codes.get(code.id)))
+            return requests
 
         return self._context.store.read(work)
 
@@ -330,11 +336,8 @@ class UpgradeService:
     ) -> tuple[OneTimeCode, Mailbox] | ApiError:
         context = self._context
         usable = self._open(tx, mailbox.account_id, mailbox.id)
-        code = find_matching_code(usable, text)
+        code = _find_match(tx, usable, text)
         if code is None:
-            # The failed try has to be committed, so the error is returned instead of raised.
-            for candidate in usable:
-                tx.put(replace(candidate, tries=candidate.tries + 1))
             return forbidden(
                 "wrong_code",
                 "The mode was not changed: the code is wrong, used, older than 24 hours, had five "
@@ -363,26 +366,18 @@ class UpgradeService:
         return code, changed
 
     def _open(self, tx: Reader, account_id: str, mailbox_id: str | None) -> list[OneTimeCode]:
-        now = self._context.now()
-        codes = tx.one_time_codes(account_id, Purpose.UPGRADE, mailbox_id, now - LIFETIME)
-        return [code for code in codes if is_open(code, now)]
+        return _list_open(tx, account_id, Purpose.UPGRADE, mailbox_id, self._context.now())
 
     def _check_rate(self, tx: Reader, mailbox: Mailbox) -> None:
         now = self._context.now()
         recent = tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - HOUR)
         if len(recent) >= MAX_UPGRADE_REQUESTS_PER_HOUR:
-            wait = (
-                int(
-                    (recent[-MAX_UPGRADE_REQUESTS_PER_HOUR].created_at + HOUR - now).total_seconds()
-                )
-                + 1
-            )
-            raise ApiError(
-                429,
-                "too_many_requests",
+            oldest = recent[-MAX_UPGRADE_REQUESTS_PER_HOUR]
+            wait = int((oldest.created_at + HOUR - now).total_seconds()) + 1
+            raise _too_many_requests(
                 f"An upgrade of {mailbox.address} was requested three times within the hour. "
                 f"Use one of those codes, or wait {wait} seconds.",
-                headers={"Retry-After": str(wait)},
+                wait,
             )
 
     def _build_code(
@@ -405,9 +400,8 @@ class UpgradeService:
 
 def end_upgrade_requests(tx: Tx, mailbox: Mailbox, now: datetime) -> None:
     """Invalidate the open codes of a mailbox, which are bound to its previous mode."""
-    for code in tx.one_time_codes(mailbox.account_id, Purpose.UPGRADE, mailbox.id, now - LIFETIME):
-        if is_open(code, now):
-            tx.put(replace(code, used_at=now))
+    for code in _list_open(tx, mailbox.account_id, Purpose.UPGRADE, mailbox.id, now):
+        tx.put(replace(code, used_at=now))
 
 
 def _check_target(mailbox: Mailbox, target: Mode) -> None:

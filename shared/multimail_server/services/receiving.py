@@ -24,11 +24,10 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
 from .context import AppContext
 from .events import EventKind, announce
-from .forwarding import forwards
 from .spam_filter import get_spam_event
 from .suppression import BOUNCE, COMPLAINT, suppress
 from .threads import apply_placement, find_message_by_rfc_id, find_placement
-from .transitions import create_message
+from .transitions import create_message, forwards
 
 DUPLICATE_WINDOW = timedelta(days=1)
 
@@ -176,6 +175,7 @@ class InboundService:
             refs=parsed.references,
             auto_submitted=parsed.auto_submitted or None,
             list_id=parsed.list_id or None,
+            list_post=parsed.list_post,
             precedence=parsed.precedence or None,
             automatic=mail.automatic,
             bulk=mail.is_bulk,

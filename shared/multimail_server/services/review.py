@@ -11,9 +11,8 @@ from ..oversight import HELD, Direction
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
 from .context import AppContext, find_message
-from .drafts import auto_copies, get_quotation
+from .drafts import auto_copies, fixed_recipients, get_quotation
 from .messages import OpenedMessage
-from .revisions import fixed_recipients
 
 _THREAD_MESSAGES = 50
 
@@ -141,10 +140,7 @@ class ReviewService:
 
         def work(tx: Tx) -> ReviewItem:
             message = _find_reviewable(tx, principal, email_id)
-            about = ("email", message.id)
-            context.audit(
-                tx, principal, "email.read", about, mailbox_id=message.mailbox_id, via=via
-            )
+            context.audit_message(tx, principal, "email.read", message, via=via)
             return _load_item(tx, message)
 
         return context.write(work)

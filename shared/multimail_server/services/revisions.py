@@ -24,6 +24,7 @@ from .drafts import (
     auto_copies,
     content_changed_error,
     content_hash,
+    fixed_recipients,
     insert_files,
     load_draft,
     recompose,
@@ -148,13 +149,6 @@ class DraftEdit:
     markdown: str | None = None
     files: tuple[OutgoingAttachment, ...] | None = None
     send_at: datetime | None = None
-
-
-def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozenset[str]:
-    """Return, in lower case, the recipients that the mailbox's owner set up as copies."""
-    named = {address.lower() for address in (*message.to, *message.cc, *message.bcc)}
-    own = {address.lower() for address in mailbox_copies}
-    return frozenset(a.lower() for a in message.recipients if a.lower() not in named) | own
 
 
 class RevisionService:
@@ -377,8 +371,7 @@ class CancellationService:
             moved = apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
             if moved is None:
                 return message
-            mailbox = message.mailbox_id
-            context.audit(tx, principal, "email.cancel", ("email", message.id), mailbox_id=mailbox)
+            context.audit_message(tx, principal, "email.cancel", message)
             return moved
 
         return context.write(work)

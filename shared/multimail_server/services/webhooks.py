@@ -1,4 +1,4 @@
-"""Webhooks: subscriptions, their deliveries, and the webhook URLs in mailbox settings."""
+"""Webhook endpoints, their deliveries, and the webhook URLs in mailbox settings."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def disable(
     """Disable a webhook and fail its pending deliveries."""
     disabled = replace(hook, disabled_at=context.now(), disabled_reason=reason)
     tx.put(disabled)
-    tx.fail_webhook_deliveries(hook.id, f"the subscription was disabled: {reason}")
+    tx.fail_webhook_deliveries(hook.id, f"the endpoint was disabled: {reason}")
     _record(context, tx, principal, "webhook.disable", hook, reason=reason)
     return disabled
 
@@ -245,7 +245,7 @@ def sync_settings_webhooks(
 
 def delete_webhook(context: AppContext, tx: Tx, principal: Principal, hook: Webhook) -> None:
     """Delete a webhook: erase its secret and fail its pending deliveries."""
-    tx.fail_webhook_deliveries(hook.id, "the subscription was deleted")
+    tx.fail_webhook_deliveries(hook.id, "the endpoint was deleted")
     tx.put(replace(hook, deleted_at=context.now(), signing_secret=""))
     _record(context, tx, principal, "webhook.delete", hook)
 

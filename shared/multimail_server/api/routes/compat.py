@@ -40,7 +40,7 @@ from ..routing import (
     query_str,
 )
 from ..schemas.account import ContactsOut, MailboxIn, MailboxOut, render_contacts
-from ..schemas.base import Line, Markdown, RequestModel, StateName
+from ..schemas.base import Line, Markdown, RequestModel, StateName, TrustLabel
 from ..schemas.messages import (
     EmailOut,
     StatusOut,
@@ -50,6 +50,7 @@ from ..schemas.messages import (
     render_email,
     render_status,
     render_summary,
+    render_tags,
     render_thread_info,
 )
 from ..schemas.oversight import (
@@ -62,7 +63,7 @@ from ..schemas.oversight import (
 )
 from ..schemas.sending import AcceptedOut, ReplyIn, SendIn, render_accepted
 from ..schemas.webhooks import NewWebhookOut, WebhookIn
-from . import mailboxes, messages, webhooks
+from . import mailboxes, messages, oversight, webhooks
 
 B = TypeVar("B", bound=BaseModel)
 route = Router("Flat paths")
@@ -103,6 +104,7 @@ class FlatTagIn(RequestModel):
     email_id: EmailId
     tag: Annotated[Line, Field(min_length=1, max_length=64)]
     value: Annotated[Line, Field(max_length=256)] = "true"
+    label: TrustLabel = None
 
 
 class FlatCancelIn(RequestModel):
@@ -146,7 +148,7 @@ class PendingIdOut(TypedDict, total=False):
 
 
 class FlatSentOut(AcceptedOut, PendingIdOut):
-    """A message that was accepted: `pending_approval` where a human decides first."""
+    """A message that was accepted: `pending_approval` where a person decides first."""
 
     email_id: str
     status: Literal["pending_approval"] | StateName
@@ -346,14 +348,14 @@ def tag_email(request: ApiRequest, body: FlatTagIn) -> ApiResponse:
     """Add one tag to a message and keep its others."""
     message = _get_message(request, body.email_id)
     tags = request.services.messages.add_tag(
-        request.principal, message.mailbox_id, message.id, body.tag, body.value
+        request.principal, message.mailbox_id, message.id, body.tag, body.value, body.label
     )
     response: FlatTagOut = {
         "id": message.id,
         "email_id": message.id,
         "message_id": message.id,
         "tag": body.tag,
-        "tags": tags,
+        **render_tags(tags),
     }
     return ApiResponse(response)
 
@@ -392,15 +394,8 @@ def list_pending(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def decide_email(request: ApiRequest, body: DecideIn) -> ApiResponse:
     """Approve or reject a held message; `status` is `sent` once it has left."""
-    approve = body.action == "approve"
-    message = request.services.decisions.decide(
-        request.principal,
-        body.email_id,
-        approve=approve,
-        reason=body.reason,
-        seen_hash=body.content_hash,
-    )
-    decision = render_decision(message, approve=approve)
+    message = oversight.apply_decision(request, body)
+    decision = render_decision(message, approve=body.action == "approve")
     response: FlatDecisionOut = {
         **render_decided(message),
         "status": "sent" if message.status is State.SENT else decision["status"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...services.contacts import ContactText
 from ..routing import ApiRequest, ApiResponse, Router, query_str
 from ..schemas.account import (
     WEBHOOK_SETTINGS,
@@ -100,12 +101,14 @@ def search_contacts(request: ApiRequest) -> ApiResponse:
 
 @route(
     "POST", "/v1/contacts", scopes=("send",), body=ContactIn, responses={201: ContactOut},
-    client=("add_contact",), source="S",
+    client=("add_contact",), source="S", errors=(409,),
+    note="`made_by` and `label` (E): who wrote it, and how far what he had read is believed",
 )  # fmt: skip
 def add_contact(request: ApiRequest, body: ContactIn) -> ApiResponse:
-    """Add an entry to the address book."""
+    """Add an entry to the address book, or change the one with the same address."""
     added = request.services.contacts.add(
-        request.principal, body.email, body.name, tuple(body.tags)
+        request.principal,
+        ContactText(body.email.lower(), body.name, tuple(body.tags), body.made_by, body.label),
     )
     return ApiResponse(render_contact(added), 201)
 

@@ -79,6 +79,7 @@ _HAS_ATTACHMENTS = query_bool("has_attachments")
 _SINCE = query_str("since_id", "Only messages newer than this one.")
 _OFFSET = query_int("offset", 0, 0, 100_000_000)
 _INCLUDE = query_enum("include", ("bodies",), "Add each message's body.")
+_INCLUDE_TEXT = query_enum("include", ("text",), "Add what can be read of the file.")
 _EXPIRES = query_str("expires", "Of the link.")
 _SIGNATURE = query_str("signature", "Of the link.")
 _VERSION = query_enum(
@@ -177,8 +178,9 @@ def get_attachment_url(request: ApiRequest) -> ApiResponse:
 
 
 @route(
-    "GET", f"{EMAIL}/attachments/{{filename:path}}", scopes=("read",), responses={200: FileOut},
-    errors=(409,), service_audits=True, client=("download_attachment",), source="S",
+    "GET", f"{EMAIL}/attachments/{{filename:path}}", scopes=("read",), query=(_INCLUDE_TEXT,),
+    responses={200: FileOut}, errors=(409,), service_audits=True,
+    client=("download_attachment",), source="S",
     note="inline below 50 KB, else a URL; M's `…/url` is served too",
 )  # fmt: skip
 def download_attachment(request: ApiRequest) -> ApiResponse:
@@ -187,9 +189,13 @@ def download_attachment(request: ApiRequest) -> ApiResponse:
         request.principal, *_get_ids(request), request.path_params["filename"]
     )
     if file.size >= MAX_INLINE_BYTES:
-        return ApiResponse(_render_link(request, file))
-    encoded = base64.b64encode(content).decode()
-    return ApiResponse(render_file(file, {"content_base64": encoded}))
+        rendered = _render_link(request, file)
+    else:
+        rendered = render_file(file, {"content_base64": base64.b64encode(content).decode()})
+    if request.query(_INCLUDE_TEXT):
+        text = request.services.messages.attachment_text(file, content)
+        rendered |= {"text": text.text, "notes": [*text.notes], "removed": [*text.removed]}
+    return ApiResponse(rendered)
 
 
 def _render_link(request: ApiRequest, file: Attachment) -> FileOut:
@@ -239,7 +245,9 @@ def get_tags(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def set_tags(request: ApiRequest, body: TagsIn) -> ApiResponse:
     """Replace a message's tags."""
-    tags = request.services.messages.set_tags(request.principal, *_get_ids(request), body.tags)
+    tags = request.services.messages.set_tags(
+        request.principal, *_get_ids(request), body.tags, body.label
+    )
     return ApiResponse(render_tags(tags))
 
 

@@ -8,6 +8,7 @@ from ...errors import ApiError
 from ...pages.app import Form, parse_form, render_error_page, render_page
 from ...pages.views import build_item_context, describe_decision, parse_action, parse_reason
 from ...services.decisions import DEFAULT_LIFETIME, PendingItem
+from ...store.records import Message
 from ..routing import (
     CURSOR,
     FORM,
@@ -78,15 +79,19 @@ def list_pending(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def decide(request: ApiRequest, body: DecideIn) -> ApiResponse:
     """Approve or reject a held message."""
-    approve = body.action == "approve"
-    message = request.services.decisions.decide(
+    message = apply_decision(request, body)
+    return ApiResponse(render_decision(message, approve=body.action == "approve"))
+
+
+def apply_decision(request: ApiRequest, body: DecideIn) -> Message:
+    """Approve or reject a held message; return it after the decision."""
+    return request.services.decisions.decide(
         request.principal,
         body.email_id,
-        approve=approve,
+        approve=body.action == "approve",
         reason=body.reason,
         seen_hash=body.content_hash,
     )
-    return ApiResponse(render_decision(message, approve=approve))
 
 
 @route(
@@ -104,11 +109,11 @@ def revise(request: ApiRequest, body: ReviseIn) -> ApiResponse:
 @route(
     "POST", "/v1/mailboxes/{mailbox}/request-upgrade", scopes=("send",), body=UpgradeRequestIn,
     responses={202: UpgradeRequestedOut}, client=("request_upgrade",), source="S",
-    note="the hosted service sends the code to the human; here it is shown on the reviewer's side "
-    "(E) and at the terminal",
+    note="the hosted service sends the code to the approver; here it is shown on the "
+    "reviewer's side (E) and at the terminal",
 )  # fmt: skip
 def request_upgrade(request: ApiRequest, body: UpgradeRequestIn) -> ApiResponse:
-    """Request a looser mode; the code goes to the human, never to the caller."""
+    """Request a looser mode; the code goes to the approver, never to the caller."""
     code = request.services.upgrades.request(
         request.principal, request.path_params["mailbox"], body.target_mode
     )
@@ -174,7 +179,7 @@ def list_notifications(request: ApiRequest) -> ApiResponse:
     "POST", "/v1/oversight/{email}/approval-link", scopes=("oversight",), body=LinkIn,
     responses={201: LinkOut}, errors=(409,),
 )  # fmt: skip
-def create_link(request: ApiRequest, body: LinkIn) -> ApiResponse:
+def create_approval_link(request: ApiRequest, body: LinkIn) -> ApiResponse:
     """Create a link that decides on a held message, once, as the key of this request.
 
     Only a key with `oversight` gets one, and such a key cannot send: no sender sees a link.
@@ -194,7 +199,7 @@ def create_link(request: ApiRequest, body: LinkIn) -> ApiResponse:
     html=True, client=("get_approval",), source="S",
     note="a browser gets a page, a program JSON; the JSON is E",
 )  # fmt: skip
-def show_link(request: ApiRequest) -> ApiResponse:
+def get_approval_link(request: ApiRequest) -> ApiResponse:
     """Show the message of an approval link. It decides nothing."""
     if "text/html" not in request.headers.get("accept", ""):
         return _show_json(request)

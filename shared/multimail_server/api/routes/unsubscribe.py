@@ -38,7 +38,7 @@ max-width:34rem;padding:0 1rem;overflow-wrap:anywhere}}input,button{{font:inheri
     "GET", "/v1/unsubscribe/{token}", responses={200: "text/html"}, html=True, source="S",
     note="the page behind List-Unsubscribe, for people",
 )  # fmt: skip
-def show_form(request: ApiRequest) -> ApiResponse:
+def get_unsubscribe_form(request: ApiRequest) -> ApiResponse:
     """Show the form that unsubscribes a recipient. It changes nothing."""
     try:
         pending = request.services.suppressions.get_unsubscribe_request(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, cast
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from typing_extensions import TypedDict
@@ -21,6 +21,7 @@ from ..routing import build_cursor
 from .base import (
     Address,
     Json,
+    LabelName,
     Line,
     MailboxId,
     ModeName,
@@ -29,6 +30,7 @@ from .base import (
     RequestModel,
     Text,
     Time,
+    TrustLabel,
     none_to_empty,
     to_optional_time,
     to_wire_time,
@@ -111,6 +113,8 @@ class ContactIn(RequestModel):
         BeforeValidator(none_to_empty),
         Field(max_length=50),
     ] = Field(default=[])
+    made_by: Literal["app", "tool"] = "app"
+    label: TrustLabel = None
 
 
 class KeyIn(RequestModel):
@@ -193,6 +197,14 @@ class ContactOut(TypedDict):
     email: str
     tags: list[str]
     created_at: Time
+    made_by: Annotated[
+        Literal["app", "tool"] | None,
+        Field(description="What added it; null if nobody knows any more."),
+    ]
+    label: Annotated[
+        LabelName | None,
+        Field(description="The worst trust label that the writer of its name and tags had read."),
+    ]
 
 
 class ContactsOut(TypedDict):
@@ -264,7 +276,7 @@ class UsageOut(TypedDict):
 
 
 class AuditEntryOut(TypedDict):
-    """A line of the audit log."""
+    """An entry of the audit log."""
 
     id: str
     action: str
@@ -278,7 +290,7 @@ class AuditEntryOut(TypedDict):
 
 
 class AuditLogOut(TypedDict):
-    """A page of the audit log, newest line first."""
+    """A page of the audit log, newest entry first."""
 
     entries: list[AuditEntryOut]
     cursor: str | None
@@ -354,6 +366,8 @@ def render_contact(contact: Contact) -> ContactOut:
         "email": contact.email,
         "tags": list(contact.tags),
         "created_at": to_wire_time(contact.created_at),
+        "made_by": cast("Literal['app', 'tool'] | None", contact.made_by),
+        "label": contact.label,
     }
 
 
@@ -415,7 +429,7 @@ def render_usage(usage: Usage) -> UsageOut:
 
 
 def render_audit_entry(entry: AuditEntry) -> AuditEntryOut:
-    """Return a line of the audit log."""
+    """Return an entry of the audit log."""
     return {
         "id": entry.id,
         "action": entry.action,

@@ -21,6 +21,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from multimail.trust.labels import Label
+
 from ...mail.addresses import find_address_fault, normalize_recipient
 from ...mail.subjects import MAX_SUBJECT
 from ...oversight import Direction, Mode, State
@@ -103,6 +105,8 @@ Recipients = Annotated[
 ]
 AddressList = Annotated[list[Address], BeforeValidator(to_list), Field(max_length=MAX_RECIPIENTS)]
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+TrustLabel = Annotated[Label | None, Field(strict=False)]
+"""The worst trust label of what the writer of a text had read."""
 MailboxId = Annotated[str | None, Field(max_length=254)]
 ContentHash = Annotated[str, Field(max_length=128)]
 
@@ -114,6 +118,7 @@ def one_of(*values: str) -> Any:
     return Field(json_schema_extra={"enum": list(values)})
 
 
+LabelName = Annotated[str, one_of(*Label)]
 DirectionName = Annotated[str, one_of(*Direction)]
 ModeName = Annotated[str, one_of(*Mode)]
 StateName = Annotated[str, one_of(*State)]

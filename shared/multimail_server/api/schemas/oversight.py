@@ -159,7 +159,7 @@ class LinkForm(TypedDict):
 
 
 class ApprovalRequiredOut(TypedDict):
-    """The server asks for approval codes: nothing was changed, and the human has a code now.
+    """The server asks for approval codes: nothing was changed, and the approver has a code now.
 
     Make the same call again with `approval_code` in its body.
     """
@@ -173,7 +173,7 @@ class ApprovalRequiredOut(TypedDict):
 
 
 class UpgradeRequestedOut(TypedDict):
-    """A looser mode was requested: the human has a code for it."""
+    """A looser mode was requested: the approver has a code for it."""
 
     id: str
     status: Literal["code_sent"]
@@ -318,8 +318,8 @@ def render_upgrade_requested(code: OneTimeCode) -> UpgradeRequestedOut:
         "mailbox_id": code.mailbox_id or "",
         "target_mode": code.target_mode or "",
         "expires_at": to_wire_time(code.expires_at),
-        "message": "The human has a one-time code. If they agree, they give it to you: redeem it "
-        f"with POST /v1/mailboxes/{code.mailbox_id}/upgrade.",
+        "message": "The approver has a one-time code. If they agree, they give it to you: redeem "
+        f"it with POST /v1/mailboxes/{code.mailbox_id}/upgrade.",
     }
 
 
@@ -360,7 +360,7 @@ def _render_code(code: OneTimeCode, text: str | None) -> CodeRequestOut:
 
 
 def render_notification(notice: Notification) -> NotificationOut:
-    """Return a notification to the human."""
+    """Return a notification to the operator."""
     return {
         "id": notice.id,
         "kind": notice.kind,

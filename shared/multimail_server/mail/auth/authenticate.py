@@ -19,10 +19,16 @@ from multimail.trust.evidence import (
 
 from ..addresses import InvalidMailboxError, parse_from
 from ..envelope import SmtpEnvelope
-from ..headers import HeaderBlock, read_headers
+from ..headers import HeaderBlock, read_headers, unfold
 from .alignment import get_organisational_domain, is_aligned
 from .arc import check_arc
-from .dkim import Signature, SignatureResult, evaluate_signature, parse_signature
+from .dkim import (
+    Signature,
+    SignatureResult,
+    evaluate_signature,
+    find_covered_fields,
+    parse_signature,
+)
 from .dkim_crypto import CanonicalMessage
 from .dmarc import DmarcRecord, look_up_policy
 from .dns import DnsBudgets, Resolver
@@ -75,7 +81,11 @@ def authenticate(
     def check(signature: Signature) -> DkimEvidence:
         aligned = is_aligned(signature.domain, sender, strict=policy.strict_dkim)
         result = evaluate_signature(signature, message, budgets.choose(aligned), now)
-        return _to_evidence(signature, result, aligned=aligned)
+        evidence = _to_evidence(signature, result, aligned=aligned)
+        if result.result is not AuthResult.PASS:
+            return evidence
+        covers = find_covered_fields(signature.tags["h"], message)
+        return evidence.model_copy(update={"covers": covers})
 
     dkim = tuple(map(check, _parse_signatures(headers)))
     spf = _check_spf(envelope, sender, policy, budgets) if envelope else None
@@ -117,7 +127,7 @@ def find_structural_faults(headers: HeaderBlock) -> tuple[str, ...]:
     faults += [
         f"the field {name.title()} occurs {count[name]} times"
         for name in _SINGLE_FIELDS
-        if count[name] > 1
+        if count[name] > 1 and not _is_repeated_type(headers, name)
     ]
     if not count["from"]:
         faults.append("there is no From")
@@ -127,6 +137,12 @@ def find_structural_faults(headers: HeaderBlock) -> tuple[str, ...]:
         except InvalidMailboxError as error:
             faults.append(f"From {error}")
     return tuple(faults)
+
+
+def _is_repeated_type(headers: HeaderBlock, name: str) -> bool:
+    """Return whether a field of MIME stands there twice with one value, which no program doubts."""
+    is_mime = name.startswith("content-") or name == "mime-version"
+    return is_mime and len({unfold(value).lower() for value in headers.all(name)}) == 1
 
 
 def _get_sender_domain(headers: HeaderBlock) -> str:

@@ -32,7 +32,7 @@ _MAX_SIGNED_NAMES = 200
 _MAX_KEY_RECORD = 2048
 _REQUIRED_TAGS = ("v", "a", "b", "bh", "d", "h", "s")
 _KEY_KINDS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
-_SHOWN_FIELDS = ("from", "subject", "reply-to")
+_SHOWN_FIELDS = ("from", "subject")
 _SELECTOR = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 _NUMBER = re.compile(r"\d{1,12}")
 _LONG_BLANK = re.compile(rb"[\s]{101}")
@@ -163,12 +163,16 @@ def has_expired(tags: dict[str, str], now: datetime) -> bool:
     return "x" in tags and int(tags["x"]) <= now.timestamp()
 
 
-def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
+def find_uncovered_field(
+    signed: str, message: CanonicalMessage, shown: tuple[str, ...] = _SHOWN_FIELDS
+) -> str:
     """Return which field that a reader sees a signature does not cover (RFC 6376 section 8.15).
 
     Args:
         signed: The names of the fields that it signs, tag `h=`.
         message: The message.
+        shown: The fields that must be covered. An unsigned Reply-To leaves a signature valid:
+            whoever replies sees in `find_covered_fields` that it proves nothing.
 
     Returns:
         The reason in plain words; empty where every such field is covered.
@@ -179,7 +183,7 @@ def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
     headers = message.headers
     covered = Counter(names)
     present = Counter(field.name for field in headers.fields)
-    for name in _SHOWN_FIELDS:
+    for name in shown:
         if present[name] > covered[name] or (name == "from" and not covered[name]):
             return f"it does not cover the field {name.title()}"
     content_type = headers.first("content-type") if present["content-type"] else b"text/plain"
@@ -187,6 +191,19 @@ def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
     if covered["content-type"] or content_type_is_unambiguous(content_type, message.body):
         return ""
     return "it does not cover the field Content-Type"
+
+
+def find_covered_fields(signed: str, message: CanonicalMessage) -> tuple[str, ...]:
+    """Return the names of the message's fields of which a signature covers every instance.
+
+    Args:
+        signed: The names of the fields that it signs, tag `h=`: each covers one more instance, from
+            the bottom up (RFC 6376 section 5.4.2).
+        message: The message.
+    """
+    covered = Counter(parse_signed_names(signed))
+    present = Counter(field.name for field in message.headers.fields)
+    return tuple(sorted(name for name, count in present.items() if covered[name] >= count))
 
 
 def content_type_is_unambiguous(content_type: bytes, body: bytes) -> bool:
