@@ -44,6 +44,9 @@ class SealerDns:
             return [b"v=DMARC1; p=reject"] if name == "_dmarc.example.com" else []
         return [self.record.encode()]
 
+    def exists(self, name: str) -> bool:
+        return True
+
     def hosts(self, name: str, kind: str) -> list[str]:
         return []
 

@@ -60,6 +60,9 @@ class SilentDns:
         records = self.records.get(name)
         return [] if records is None else [records.encode()]
 
+    def exists(self, name: str) -> bool:
+        return True
+
     def hosts(self, name: str, kind: str) -> list[str]:
         raise DnsUnavailableError(f"{kind} of {name}")
 

@@ -21,6 +21,9 @@ class PolicyDns:
         records = self.records.get(name, [])
         return [record.encode() for record in ([records] if isinstance(records, str) else records)]
 
+    def exists(self, name: str) -> bool:
+        return name in self.existing
+
     def hosts(self, name: str, kind: str) -> list[str]:
         raise AssertionError(f"DMARC asked for {kind} of {name}")
 

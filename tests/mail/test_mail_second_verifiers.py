@@ -63,6 +63,9 @@ class Zone:
         text = self.records.get(name.lower().removesuffix("."))
         return [] if text is None else [text.encode()]
 
+    def exists(self, name: str) -> bool:
+        return True
+
     def hosts(self, name: str, kind: str) -> list[str]:
         return []
 

@@ -100,7 +100,8 @@ class InboundService:
         duplicate = tx.find_by_raw(mailbox.id, mail.digest, now - DUPLICATE_WINDOW)
         if duplicate is not None:
             return duplicate
-        evidence = {**mail.evidence, "flags": _flags(tx, mailbox, mail, now)}
+        flags = [*mail.evidence["flags"], *_flags(tx, mailbox, mail, now)]
+        evidence = {**mail.evidence, "flags": flags}
         spam = score_message(evidence)
         placement = find_placement(context, tx, mailbox.id, mail.parsed, evidence)
         message = self._message(mailbox, mail, evidence, spam, now, placement.thread_id)

@@ -11,10 +11,11 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from multimail.trust.addresses import ascii_domain
+from multimail.trust.addresses import ascii_domain, normalize_address
 from multimail.trust.evidence import AuthResult
 
-from ..headers import Field
+from ..addresses import InvalidMailboxError, parse_from
+from ..headers import Field, HeaderBlock
 from ..parameters import get_parameter
 from .alignment import is_public_suffix
 from .dkim_crypto import (
@@ -26,10 +27,10 @@ from .dkim_crypto import (
     verify_signature,
 )
 from .dns import DnsUnavailableError, Resolver
+from .key_records import look_up_key, parse_flags, parse_list
 
 MAX_SIGNATURE_BYTES = 8192
 _MAX_SIGNED_NAMES = 200
-_MAX_KEY_RECORD = 2048
 _REQUIRED_TAGS = ("v", "a", "b", "bh", "d", "h", "s")
 _KEY_KINDS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
 _SHOWN_FIELDS = ("from", "subject", "reply-to")
@@ -180,13 +181,27 @@ def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
     covered = Counter(names)
     present = Counter(field.name for field in headers.fields)
     for name in _SHOWN_FIELDS:
-        if present[name] > covered[name] or (name == "from" and not covered[name]):
+        is_uncovered = present[name] > covered[name] or (name == "from" and not covered[name])
+        if is_uncovered and not (name == "reply-to" and _repeats_from(headers)):
             return f"it does not cover the field {name.title()}"
     content_type = headers.first("content-type") if present["content-type"] else b"text/plain"
     # A name without a field is signed as absent: the field cannot have been removed.
     if covered["content-type"] or content_type_is_unambiguous(content_type, message.body):
         return ""
     return "it does not cover the field Content-Type"
+
+
+def _repeats_from(headers: HeaderBlock) -> bool:
+    """Return whether Reply-To is the address in From, so that an answer goes nowhere else."""
+    try:
+        sender, *others = (
+            normalize_address(parse_from(value).address)
+            for name in ("from", "reply-to")
+            for value in headers.all(name)
+        )
+    except (InvalidMailboxError, ValueError):
+        return False
+    return others == [sender]
 
 
 def content_type_is_unambiguous(content_type: bytes, body: bytes) -> bool:
@@ -230,59 +245,13 @@ def _check_identity(tags: dict[str, str]) -> None:
         raise VerificationError("the signature is malformed")
 
 
-def look_up_key(selector: str, domain: str, kind: str, resolver: Resolver) -> dict[str, str]:
-    """Return the tags of the one key record for a signature (RFC 6376 section 3.6).
-
-    Args:
-        selector: Tag `s=` of the signature.
-        domain: Tag `d=` of the signature.
-        kind: The key that its algorithm needs, `rsa` or `ed25519`.
-        resolver: Looks up the key.
-
-    Raises:
-        ValueError: There is no key, there are several, or it is not usable for this signature;
-            the message says which.
-        DnsUnavailableError: DNS gave no answer.
-    """
-    records = resolver.txt(f"{selector}._domainkey.{domain}")
-    keys = [record for record in records if _is_key_record(record)]
-    if not keys:
-        raise ValueError("the domain publishes no such key")
-    if len(keys) > 1:
-        raise ValueError("the domain publishes several keys under one selector")
-    if len(keys[0]) > _MAX_KEY_RECORD:
-        raise ValueError("the key record is too long")
-    tags = parse_tag_list(keys[0])
-    if tags.get("v", "DKIM1") != "DKIM1":
-        raise ValueError("the key record is malformed")
-    if not tags["p"]:
-        raise ValueError("the key was revoked")
-    if tags.get("k", "rsa") != kind:
-        raise ValueError("the key is of another algorithm than the signature")
-    if not {"*", "email"} & _parse_list(tags.get("s", "*")):
-        raise ValueError("the key is not for mail")
-    return tags
-
-
-def _is_key_record(record: bytes) -> bool:
-    """Return whether a TXT record is a key: under a wildcard there may be others beside it."""
-    try:
-        return "p" in parse_tag_list(record)
-    except ValueError:
-        return False
-
-
 def _key_policy_failure(signature: Signature, key: dict[str, str]) -> str:
-    flags = _parse_list(key.get("t", ""))
+    flags = parse_flags(key)
     if "y" in flags:
         return "the domain only tests its key"
-    if "h" in key and "sha256" not in _parse_list(key["h"]):
+    if "h" in key and "sha256" not in parse_list(key["h"]):
         return "the key does not allow SHA-256"
     identity = signature.tags.get("i", "").rpartition("@")[2]
     if "s" in flags and identity and ascii_domain(identity) != signature.domain:
         return "the key forbids signing for a subdomain"
     return ""
-
-
-def _parse_list(value: str) -> set[str]:
-    return {item.strip().lower() for item in value.split(":")}
