@@ -140,8 +140,21 @@ class ReplyEmailMethod(Protocol[R_co]):
     ) -> R_co: ...
 
 
+class ReadEmailMethod(Protocol[R_co]):
+    """The forms of `read_email`."""
+
+    @overload
+    def __call__(
+        self, email_id: str, *, mailbox: str | None = None, version: str | None = None
+    ) -> R_co: ...
+    @overload
+    def __call__(
+        self, *, message_id: str, mailbox: str | None = None, version: str | None = None
+    ) -> R_co: ...
+
+
 class OneMessage(Protocol[R_co]):
-    """The forms of `read_email` and `cancel_message`."""
+    """The forms of `cancel_message`."""
 
     @overload
     def __call__(self, email_id: str, *, mailbox: str | None = None) -> R_co: ...

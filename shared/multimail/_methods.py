@@ -10,6 +10,7 @@ from . import endpoints as api
 from ._aliases import (
     DecideEmailMethod,
     OneMessage,
+    ReadEmailMethod,
     ReplyEmailMethod,
     SendEmailMethod,
     TagEmailMethod,
@@ -137,7 +138,9 @@ class Methods:
 
     check_inbox = endpoint(api.check_inbox)
     iter_inbox = paginated(api.check_inbox)
-    read_email: aliased[OneMessage[Email], OneMessage[Awaitable[Email]]] = aliased(api.read_email)
+    read_email: aliased[ReadEmailMethod[Email], ReadEmailMethod[Awaitable[Email]]] = aliased(
+        api.read_email
+    )
     read_raw = endpoint(api.read_raw)
     get_thread = endpoint(api.get_thread)
     wait_for_email = endpoint(api.wait_for_email)

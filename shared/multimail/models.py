@@ -279,9 +279,11 @@ class Email(EmailSummary):
     """The Message-IDs of its thread, oldest first."""
     removed: list[str] = Field(default_factory=list)
     """Descriptions of what the server removed from an HTML body: content hidden from readers."""
+    notes: list[str] = Field(default_factory=list)
+    """Codes of what to know of the body: `html_version`, `smime_signed`, `pgp_encrypted` …"""
 
     _more_lists = field_validator(
-        "cc", "bcc", "reply_to", "attachments", "references", "removed", mode="before"
+        "cc", "bcc", "reply_to", "attachments", "references", "removed", "notes", mode="before"
     )(as_list)
     _bodies = field_validator("markdown", mode="before")(_as_text)
     _mappings = field_validator("tags", "metadata", mode="before")(_as_mapping)

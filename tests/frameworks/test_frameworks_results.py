@@ -16,7 +16,7 @@ FILE = {"list.csv": "a,b\n1,2\n"}
 
 
 def _read(box: Inbox, tool: Call) -> ToolResult:
-    mail = box.receive("Hello.\n\n> Old.\n", files=FILE)
+    mail = box.receive("Hello.\n\n> Old.\n", files=FILE, In_Reply_To="<1@example.org>")
     tool("tag_email", email_id=mail["id"], tags=["billing", "prio=1"])
     return tool("read_email", email_id=mail["id"])
 

@@ -59,6 +59,14 @@ def test_an_ordinary_message(make: Make) -> None:
     assert (file.name, file.content_type, file.content) == ("a.txt", "text/plain", b"\0\xff" * 100)
 
 
+def test_a_local_part_with_stray_dots_is_quoted_where_it_is_written(make: Make) -> None:
+    to = (".taro..y.@example.org", '"ann b"@example.org', "bob@example.net")
+    raw = compose(make(to=to))
+    assert b'To: ".taro..y."@example.org, "ann b"@example.org, bob@example.net' in raw
+    assert parse_message(raw).to == to
+    assert not library_reading(raw).defects
+
+
 def test_the_same_message_has_the_same_bytes(make: Make) -> None:
     assert compose(make()) == compose(make())
 
@@ -126,6 +134,7 @@ def test_a_line_break_in_a_header_is_refused(
     [
         ({"to": ("bob",)}, "to"),
         ({"to": ("b@x.test>, <e@x.test",)}, "to"),
+        ({"to": ('"b@x.test"@y.test',)}, "to"),
         ({"message_id": "one@example.com"}, "message_id"),
         ({"references": ("<a@b> <c@d>",)}, "references"),
         ({"date": datetime(2026, 1, 1)}, "date"),  # noqa: DTZ001

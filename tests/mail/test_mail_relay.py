@@ -89,13 +89,13 @@ Run = Callable[..., tuple[Server, int]]
 def test_each_recipient_has_its_own_result(run: Run) -> None:
     server, port = run()
     relay = parse_relay_url(f"smtp://127.0.0.1:{port}")
-    everyone = ["a@x.test", "no@x.test", "later@x.test", "b@x.test", "bad\r\nRCPT TO:<e@x.test>"]
+    everyone = ["a@x.test", "no@x.test", "later@x.test", "t..y.@x.test", "a\r\nRCPT TO:<e@x.test>"]
     results = relay.send("me@example.com", everyone, RAW)
     assert results["a@x.test"] == RecipientResult(True, 250, "2.0.0 queued as 1", False)
     assert results["no@x.test"] == RecipientResult(False, 550, "5.1.1 who?", True)
     assert results["later@x.test"] == RecipientResult(False, 450, "4.2.1 greylisted", False)
     assert (results[everyone[4]].accepted, results[everyone[4]].permanent) == (False, True)
-    assert server.taken == [("me@example.com", ["a@x.test", "b@x.test"], RAW)]
+    assert server.taken == [("me@example.com", ["a@x.test", "t..y.@x.test"], RAW)]
 
 
 def test_nothing_is_sent_when_no_recipient_is_taken(run: Run) -> None:
@@ -103,6 +103,32 @@ def test_nothing_is_sent_when_no_recipient_is_taken(run: Run) -> None:
     results = parse_relay_url(f"smtp://127.0.0.1:{port}").send("", ["no@x.test"], RAW)
     assert results["no@x.test"].code == 550
     assert server.taken == []
+
+
+INTERNATIONAL = "To: jörg@x.test\r\n\r\nHi\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("offered", "raw", "taken"),
+    [
+        (True, INTERNATIONAL, ["jörg@x.test", "b..c.@x.test"]),
+        (True, RAW, ["jörg@x.test", "b..c.@x.test"]),
+        (False, RAW, ["b..c.@x.test"]),
+        (False, INTERNATIONAL, []),
+    ],
+)
+def test_addresses_outside_ascii_need_smtputf8(
+    run: Run, offered: bool, raw: bytes, taken: list[str]
+) -> None:
+    server, port = run(enable_SMTPUTF8=offered)
+    relay = parse_relay_url(f"smtp://127.0.0.1:{port}")
+    results = relay.send("me@example.com", ["jörg@x.test", "b..c.@x.test"], raw)
+    assert [result.accepted for result in results.values()].count(True) == len(taken)
+    assert [row[1:] for row in server.taken] == ([(taken, raw)] if taken else [])
+    if not offered:
+        refused = results["jörg@x.test"]
+        assert (refused.code, refused.permanent) == (553, True)
+        assert "does not offer SMTPUTF8" in refused.detail
 
 
 @pytest.mark.parametrize(

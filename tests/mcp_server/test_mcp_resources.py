@@ -30,13 +30,14 @@ async def test_the_templates_are_those_of_what_the_tools_show(command: Command) 
         templates = (await client.list_resource_templates()).resourceTemplates
         assert (await client.list_resources()).resources == []
     assert [template.uriTemplate for template in templates] == [
-        "multimail://{mailbox}/messages/{id}{?offset,include_quoted}",
+        "multimail://{mailbox}/messages/{id}{?offset,include_quoted,version}",
         "multimail://{mailbox}/threads/{id}{?before}",
     ]
 
 
 async def test_a_resource_is_what_the_tool_shows(command: Command) -> None:
-    mail = command.box.receive("Is it ready?\n\n> Earlier.\n", subject="Order 7")
+    body, answered = "Is it ready?\n\n> Earlier.\n", "<1@example.org>"
+    mail = command.box.receive(body, subject="Order 7", In_Reply_To=answered)
     message, thread = f"messages/{mail['id']}", f"threads/{mail['thread_id']}"
     async with command.stdio() as client:
         by_tool = await say(client, "read_email", email_id=mail["id"])

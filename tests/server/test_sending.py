@@ -140,7 +140,8 @@ BAD_SENDS: dict[str, Json] = {
     "empty recipient": {"to": [""]},
     "long recipient": {"to": ["a" * 65 + "@example.com"]},
     "longer recipient": {"to": ["a@" + "b." * 200 + "com"]},
-    "unicode recipient": {"to": ["änn@example.com"]},
+    "invisible recipient": {"to": ["a\u200bnn@example.com"]},
+    "recipient without a host": {"to": ["ann@bü cher.example"]},
     "line break in subject": {"subject": "Hi\r\nBcc: b@example.com"},
     "newline in subject": {"subject": "Hi\nX: y"},
     "unicode line break in subject": {"subject": "Hi\u2028X: y"},
@@ -260,3 +261,27 @@ def test_metadata_is_kept_and_audited(
     [entry] = server.audit("email.send", email_id=sent["id"])
     assert entry["metadata"]["metadata"] == {"ticket": "T-1"}
     assert "Hello" not in str(entry)
+
+
+@pytest.mark.parametrize(
+    ("more", "references"),
+    [
+        ({}, "{own}"),
+        ({"In-Reply-To": "<a@x.test>"}, "<a@x.test> {own}"),
+        ({"In-Reply-To": "<a@x.test> <b@x.test>"}, "{own}"),
+        ({"In-Reply-To": "<b@x.test>", "References": "<a@x.test>"}, "<a@x.test> {own}"),
+        (
+            {"References": " ".join(f"<r{at}@x.test>" for at in range(40))},
+            " ".join(f"<r{at}@x.test>" for at in (0, *range(21, 40))) + " {own}",
+        ),
+    ],
+)
+def test_a_reply_names_its_thread(
+    server: ServerFixture, agent: httpx.Client, more: dict[str, str], references: str
+) -> None:
+    question = server.receive(subject="AW: Lamp", headers=more)
+    path = f"{server.box}/reply/{question['id']}"
+    sent = agent.post(path, json={"markdown": "Yes."}).json()
+    parsed = message_from_bytes(server.raw(sent["id"]), policy=policy.default)
+    assert parsed["References"] == references.format(own=question["rfc_message_id"])
+    assert (parsed["Subject"], parsed["In-Reply-To"]) == ("Re: Lamp", question["rfc_message_id"])

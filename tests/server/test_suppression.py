@@ -107,6 +107,24 @@ def test_soft_bounce_suppresses_no_address_and_may_harden(
     assert autonomous.wait_for_status(sent["id"], "sent")["bounce_type"] == "hard"
 
 
+@pytest.mark.parametrize(("sender", "kind"), [("", "hard"), ("mallory@evil.test", None)])
+def test_a_bounce_in_words_that_names_the_relay_s_id(
+    start: Start, relay: SmtpSink, sender: str, kind: str | None
+) -> None:
+    relay.answer = "250 Ok 0102018f00000001-1a2b3c4d-000000"
+    server = start(live=True, relay=relay.url, oversight_mode="autonomous")
+    sent = delivered(server, relay, "Ann@other.test", "bob@other.test")
+    report = (
+        "From: MAILER-DAEMON@mx.test\r\nSubject: Undelivered Mail\r\n\r\nNobody there:\r\n\r\n"
+        "<ann@other.test>:\r\n550 5.1.1 refused\r\n\r\n--- the original message:\r\n\r\n"
+        "Message-ID: <0102018f00000001-1a2b3c4d-000000@eu-west-1.relay.test>\r\n"
+    )
+    returned(server, report.encode(), sender=sender)
+    row = server.wait_for_status(sent["id"], "sent")
+    assert row["bounce_type"] == kind
+    assert [reason for _, reason in suppressed(server)] == ["bounce"] * (kind is not None)
+
+
 @pytest.mark.parametrize("case", ["sender", "recipient", "message", "mailbox", "delay", "policy"])
 def test_a_report_that_is_not_about_our_mail_does_nothing(
     autonomous: ServerFixture, relay: SmtpSink, case: str

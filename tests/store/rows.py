@@ -116,7 +116,9 @@ def message(number: int, **changes: Any) -> Message:
 
 def content(number: int) -> Content:
     """Return the content of a message, with bytes that are not text."""
-    return Content(f"msg_{number:04}", WORDS, b"\x00\xff\r\n", ("a hidden line",))
+    return Content(
+        f"msg_{number:04}", WORDS, b"\x00\xff\r\n", ("a hidden line",), ("html_version",)
+    )
 
 
 def insert(tx: Tx, *messages: Message) -> None:

@@ -31,6 +31,7 @@ BOB, EVE = "bob@example.org", "eve@evil.example"
         ("eve@BÜCHER.example", "EVE@XN--BCHER-KVA.example"),
         ("eve@\uff45\uff56\uff49\uff4c.example", EVE),
         ("eve@evil.example.", EVE),
+        ("e..ve@evil.example", '"e..ve"@evil.example'),
     ],
 )
 def test_an_address_is_recognized_in_any_spelling(seen: str, used: str) -> None:

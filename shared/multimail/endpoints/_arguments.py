@@ -28,7 +28,7 @@ Attachables: TypeAlias = Attachable | Iterable[Attachable]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NAME_AND_ADDRESS = re.compile(r"^[^<>]*<([^<>]+)>$")
-_LOCAL_PART = re.compile(r"^(?!\.)(?!.*\.\.)[^\s@<>()\[\],;:\"\\]{1,64}(?<!\.)$")
+_LOCAL_PART = re.compile(r"^(?=.*[^.])[^\s@<>()\[\],;:\"\\]{1,64}$")
 _DOMAIN_LABEL = re.compile(r"^(?!-)[^\W_]([\w-]{0,61}[^\W_])?$")
 
 
@@ -37,7 +37,7 @@ def parse_address(value: Any, argument: str) -> str:
 
     Raises:
         ValidationError: It is not one address (RFC 5321 section 4.1.2, without quoted local
-            parts and address literals).
+            parts and address literals; with dots where it has none, as some phones have them).
     """
     if not isinstance(value, str):
         raise invalid(argument, f"an address must be text, not {type(value).__name__}")

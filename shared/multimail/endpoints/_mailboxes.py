@@ -139,7 +139,7 @@ def configure_mailbox(mailbox: str | None = None, **fields: Any) -> Call[Mailbox
     Args:
         mailbox: Address or id; default the client's mailbox.
         fields: The fields of `update_mailbox`, and default_gate_timing, scheduling_enabled,
-            ai_disclosure, mcp_configured.
+            ai_disclosure, quote_replies, mcp_configured.
 
     API: PATCH /v1/mailboxes/{mailbox}/configure.
     """

@@ -109,12 +109,16 @@ def check_inbox(
     )
 
 
-def read_email(email_id: str, *, mailbox: str | None = None) -> Call[Email]:
+def read_email(
+    email_id: str, *, mailbox: str | None = None, version: str | None = None
+) -> Call[Email]:
     """Return a message with its body; an inbound message is marked as read.
 
     Args:
         email_id: The message's id.
         mailbox: Address or id; default where the message was last seen, else the client's.
+        version: `html` or `text`: which version of a body in two to return, of the embedded
+            server. Default: what most people see.
 
     Returns:
         The message.
@@ -129,6 +133,7 @@ def read_email(email_id: str, *, mailbox: str | None = None) -> Call[Email]:
         "GET",
         email_path(email_id),
         Email.model_validate,
+        params={"version": version},
         mailbox=mailbox,
         resource_id=email_id,
     )

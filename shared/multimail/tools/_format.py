@@ -208,6 +208,33 @@ class Body:
         return notes
 
 
+MAX_BODY_NOTES = 4
+_BODY_NOTES = {
+    "html_version": "It also has an HTML version (version=html).",
+    "html_differs": "Its HTML version says more or something else (version=html).",
+    "text_differs": "Shown is its HTML version; its plain text differs (version=text).",
+    "smime_signed": "S/MIME signed; the signature is not checked.",
+    "smime_encrypted": "Encrypted with S/MIME: it can't be read here.",
+    "smime_unreadable": "It has an S/MIME part that can't be read.",
+    "pgp_signed": "PGP signed; the signature is not checked.",
+    "pgp_encrypted": "Encrypted with PGP: it can't be read here.",
+    "tnef": "Outlook's winmail.dat may hold more of it and can't be read here.",
+}
+_VERSION_NOTES = frozenset({"html_version", "html_differs", "text_differs"})
+
+
+def list_body_notes(message: Email, version: str | None = None) -> list[str]:
+    """Return what a reader has to know of a body, one sentence for each code that is known.
+
+    Args:
+        message: The message.
+        version: The version that was asked for.
+    """
+    codes = [code for code in dict.fromkeys(message.notes) if code in _BODY_NOTES]
+    notes = [_BODY_NOTES[code] for code in codes if not (version and code in _VERSION_NOTES)]
+    return [*([f"Shown is its {version} version."] if version else []), *notes][:MAX_BODY_NOTES]
+
+
 def _format_count(number: int, what: str) -> str:
     return f"1 {what} was" if number == 1 else f"{number} {what}s were"
 

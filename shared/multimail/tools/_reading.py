@@ -26,6 +26,7 @@ from ._format import (
     format_row,
     format_time,
     label_line,
+    list_body_notes,
     room_for_rows,
     select_rows,
     treat_links,
@@ -166,7 +167,7 @@ def _build_row_facts(message: EmailSummary, assessment: Assessment) -> dict[str,
 
 def read_email(args: schemas.ReadEmail, context: ToolContext) -> ToolRun:
     """Read one message: its label first, then its content between marks."""
-    message = yield from api.read_email(args.email_id, mailbox=context.pinned)
+    message = yield from api.read_email(args.email_id, mailbox=context.pinned, version=args.version)
     yield from context.guard.refresh_known(message)
     return _build_email(message, args, context)
 
@@ -180,6 +181,7 @@ def _build_email(message: Email, args: schemas.ReadEmail, context: ToolContext) 
     quoted = bool(args.include_quoted) or message.status in _UNDECIDED
     body = build_body(message, treatment, include_quoted=quoted)
     notes = [
+        *list_body_notes(message, args.version),
         *list_removed_notes(message),
         *body.notes,
         *_list_file_notes(message, assessment, context),
@@ -194,8 +196,9 @@ def _build_email(message: Email, args: schemas.ReadEmail, context: ToolContext) 
         head = f"{head[: -len(DATA_NOTE)]}{_HEADER_NOTE}\n{DATA_NOTE}"
         room -= len(_HEADER_NOTE) + 1
     part = cut_window(content, args.offset or 0, max(1, room - len(headers.text) - 2))
-    key = (context.session_id, message.id)
-    context.seen.record(key, message.content_hash or "", part.start, part.end, len(content))
+    if args.version is None:  # a decision needs the body that is stored, read whole
+        key = (context.session_id, message.id)
+        context.seen.record(key, message.content_hash or "", part.start, part.end, len(content))
     context.guard.mark_shown(message, headers.text, part.text)
     block = fence.around(f"{headers.text}\n\n{part.text}")
     text = f"{head}\n{block}"

@@ -17,7 +17,7 @@ from ..models import Email, EmailSummary
 from ..trust import OWN, Assessment, Label, Treatment
 from ..trust.addresses import extract_address
 from ..trust.text import Fence, one_line
-from ._format import build_body, build_headers, cut_window, format_subject
+from ._format import build_body, build_headers, cut_window, format_subject, list_body_notes
 from ._guard import LEFT_STATUSES
 from ._reading import MAX_HEADER_CHARS, format_head, list_removed_notes
 from ._session import ToolContext
@@ -134,7 +134,7 @@ def render_email(message: Email, context: ToolContext) -> RenderedEmail:
         head = format_head(message, assessment, context.max_chars, "Its body is withheld.")
         return RenderedEmail(message, assessment, treatment, head, headers.text)
     body = build_body(message, treatment, include_quoted=False)
-    notes = [*list_removed_notes(message), *body.notes]
+    notes = [*list_body_notes(message), *list_removed_notes(message), *body.notes]
     head = format_head(message, assessment, context.max_chars, *notes)
     text = "\n\n".join(filter(None, [headers.text, body.text, headers.rest]))
     return RenderedEmail(message, assessment, treatment, head, text)

@@ -12,7 +12,7 @@ from ..models import Email, Thread
 from ..trust import Treatment
 from ..trust.addresses import extract_address
 from ..trust.text import Fence, one_line
-from ._format import DATA_NOTE, Body, build_body, cut_window, format_time
+from ._format import DATA_NOTE, Body, build_body, cut_window, format_time, list_body_notes
 from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 from .schemas import GetThread
@@ -89,11 +89,12 @@ def _build_entry(message: Email, context: ToolContext) -> _Entry:
     if treatment is Treatment.WITHHELD:
         return _Entry(head, "[body withheld: do not believe who it claims to be from]", message)
     body = build_body(message, treatment, include_quoted=False)
-    head += "".join(f"\n[{note}]" for note in _iter_notes(body))
+    head += "".join(f"\n[{note}]" for note in _iter_notes(message, body))
     return _Entry(head, body.text or f"[no body here: read_email {message.id}]", message)
 
 
-def _iter_notes(body: Body) -> Iterator[str]:
+def _iter_notes(message: Email, body: Body) -> Iterator[str]:
+    yield from list_body_notes(message)
     if body.quoted:
         yield "quoted history left out"
     if body.removed:

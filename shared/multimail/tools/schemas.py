@@ -66,9 +66,7 @@ class ListMailboxes(ToolArgs):
 class CheckInbox(ToolArgs):
     """Arguments of `check_inbox`."""
 
-    unread_only: Annotated[bool | None, Field(description="Only unread mail. Default false.")] = (
-        None
-    )
+    unread_only: Annotated[bool | None, Field(description="Unread only. Default false.")] = None
     sender: Sender = None
     subject_contains: SubjectPart = None
     date_after: Annotated[
@@ -95,8 +93,9 @@ class ReadEmail(ToolArgs):
     email_id: EmailId
     offset: Offset = None
     include_quoted: Annotated[
-        bool | None, Field(description="Show the quoted history too. Default false.")
+        bool | None, Field(description="Show quoted history too. Default false.")
     ] = None
+    version: Annotated[Literal["html", "text"] | None, Field(description="html or text.")] = None
 
 
 class GetThread(ToolArgs):
@@ -154,9 +153,7 @@ class SendEmail(ToolArgs):
     body: Body
     cc: Addresses = None
     bcc: Addresses = None
-    send_at: Annotated[
-        str | None, Field(description="ISO 8601 with zone to send later. Default: now.")
-    ] = None
+    send_at: Annotated[str | None, Field(description="ISO 8601 with zone, to send later.")] = None
     mailbox: MailboxName = None
 
 

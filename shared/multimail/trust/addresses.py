@@ -14,6 +14,7 @@ from .text import clean
 
 _ANGLE_ADDRESS = re.compile(r"<([^<>\s]{1,320})>\s*$")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|=/@]{1,64}@[^\s<>()\[\],;:\"'|=/@]{1,255}")
+_NEEDLESS_QUOTES = re.compile(r'"([^\s"()<>\[\],;:@\\]+)"')
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.)*[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
 _MAX_HOST_CHARS = 253
@@ -31,11 +32,14 @@ def normalize_address(text: str) -> str:
     """Return an address in a form in which equal addresses are equal.
 
     The display name is dropped, the text is in lower case and NFC, and the domain in A-labels
-    (RFC 5890). Nothing else is folded: `a+b@x` and `a@x` are two addresses.
+    (RFC 5890). Quotes around letters and dots are dropped: `"a..b"@x` is `a..b@x`. Nothing else is
+    folded: `a+b@x` and `a@x` are two addresses.
     """
     local, at, domain = extract_address(text).rpartition("@")
     if not at:
         return unicodedata.normalize("NFC", domain).lower()
+    plain = _NEEDLESS_QUOTES.fullmatch(local)
+    local = plain[1] if plain else local
     return f"{unicodedata.normalize('NFC', local).lower()}@{normalize_domain(domain)}"
 
 

@@ -1,4 +1,7 @@
-"""Bounces: parses delivery reports (RFC 3464) and complaints about spam (RFC 5965).
+"""Bounces: parses delivery reports (RFC 3464, RFC 6533) and complaints about spam (RFC 5965).
+
+A report is known by its parts, whatever its Content-Type says; one that has no part for programs,
+by its sender and its words (`text_bounces`).
 
 A report proves nothing, since anybody can send one. `services.receiving` decides what it may cause.
 """
@@ -9,10 +12,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from multimail.trust.automation import is_daemon
+
+from .automation import get_author
 from .headers import HeaderBlock, read_headers, unfold
-from .message import parse_message
+from .message_ids import parse_message_ids
 from .mime import Part, parse_parts
-from .parameters import get_parameter
 
 BounceType: TypeAlias = Literal["hard", "soft"]
 
@@ -23,6 +28,16 @@ _REPLY_CODE = re.compile(r"(?<!\d)(?<!\d\.)([2-5]\d\d)(?=[ -]|\Z)")
 # Permanent for this message, not for the address: the sender's address, a full mailbox, size, the
 # system, loops and expiry, the protocol, the content, policy (RFC 3463).
 _NOT_THE_ADDRESS = re.compile(r"5\.(?:1\.[789]|2\.[23]|3\.\d+|4\.[0235678]|5\.\d+|6\.\d+|7\.\d+)")
+_STATUS_PARTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_ORIGINALS = frozenset(
+    {
+        "message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers",
+        "message/global-headers", "text/rfc822", "message/partial",
+    }
+)  # fmt: skip
+_MARKS = (b"delivery-status", b"feedback-report", b"multipart/report")
+# A character of an address, as RFC 6533 section 3 writes it where UTF-8 cannot be sent.
+_ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _BLANK_LINES = re.compile(rb"\r?\n(?:[ \t]*\r?\n)+")
 
 
@@ -32,7 +47,8 @@ class FailedRecipient:
 
     Attributes:
         addresses: Its final and its original address, as far as the report names them.
-        status: The enhanced status code of RFC 3463, such as `5.1.1`; empty if there is none.
+        status: The enhanced status code of RFC 3463, such as `5.1.1`; empty if there is none. It
+            is `5.1.1` too where only the words say that there is no such address.
         code: The SMTP reply code in the diagnostic; None if there is none.
         text: The diagnostic, on one line, at most 500 characters.
     """
@@ -54,12 +70,12 @@ class Report:
 
     Attributes:
         complaint: Whether a recipient reported the message as spam; else delivery failed.
-        message_id: The Message-ID of the reported message; None if the report has none.
+        message_ids: The Message-IDs that may be that of the reported message, the best first.
         failed: The recipients concerned, at most 100.
     """
 
     complaint: bool
-    message_id: str | None
+    message_ids: tuple[str, ...]
     failed: tuple[FailedRecipient, ...]
 
 
@@ -80,74 +96,99 @@ def parse_status(text: str) -> str:
 def parse_report(raw: bytes) -> Report | None:
     """Return the report that a message contains; None if it is not a report. It never raises.
 
-    Sources: RFC 3462 (multipart/report), RFC 3464 section 2, RFC 5965 section 3.
+    Sources: RFC 3464 section 2, RFC 6533 section 4, RFC 5965 section 3.
     """
-    if b"report" not in raw[:_MAX_REPORT].lower():
+    headers = read_headers(raw)
+    is_prose = is_daemon(get_author(headers)) or bool(headers.first("x-failed-recipients").strip())
+    start = raw[:_MAX_REPORT].lower()
+    if not is_prose and not any(mark in start for mark in _MARKS):
         return None
-    tree = parse_parts(raw)
-    if tree.content_type != "multipart/report":
+    tree = parse_parts(raw, headers)
+    for part in tree.walk():
+        if part.content_type in _STATUS_PARTS:
+            return Report(False, _list_original_ids(tree), _parse_delivery_status(part))
+        if part.content_type == "message/feedback-report":
+            return _parse_complaint(tree, part)
+    if not is_prose:
         return None
-    kind = get_parameter(tree.headers.first("content-type"), "report-type").lower()
-    if kind == "delivery-status":
-        return _parse_delivery_report(tree)
-    return _parse_complaint(tree) if kind == "feedback-report" else None
+    from .text_bounces import parse_text_bounce
+
+    return parse_text_bounce(tree, _list_original_ids(tree))
 
 
-def _parse_delivery_report(tree: Part) -> Report | None:
-    status = _find_child(tree, "message/delivery-status")
-    if status is None:
-        return None
-    blocks = _BLANK_LINES.split(status.content()[:_MAX_REPORT].strip())[1 : _MAX_RECIPIENTS + 1]
+def _parse_delivery_status(part: Part) -> tuple[FailedRecipient, ...]:
+    blocks = _BLANK_LINES.split(part.content()[:_MAX_REPORT].strip())[: 2 * _MAX_RECIPIENTS]
     groups = [read_headers(block + b"\r\n\r\n") for block in blocks]
-    failed = tuple(
-        _parse_recipient(group) for group in groups if _get_word(group, "action") == "failed"
-    )
-    return Report(False, _get_original_id(tree), failed)
+    recipients = [_parse_recipient(group) for group in groups if _is_failure(group)]
+    return tuple(recipient for recipient in recipients if recipient.addresses)[:_MAX_RECIPIENTS]
+
+
+def _is_failure(group: HeaderBlock) -> bool:
+    """Return whether a group of fields says that delivery failed; a delay is no failure."""
+    action = _get_word(group, "action")
+    return action.startswith("fail") or (not action and _get_word(group, "status")[:1] == "5")
 
 
 def _parse_recipient(group: HeaderBlock) -> FailedRecipient:
-    diagnostic = unfold(group.first("diagnostic-code")[:4000]).partition(";")[2].strip()[:500]
-    status, code = _STATUS.search(_get_word(group, "status")), _REPLY_CODE.search(diagnostic)
+    field = unfold(group.first("diagnostic-code")[:4000])
+    kind, mark, rest = field.partition(";")
+    diagnostic = (rest if mark and " " not in kind.strip() else field).strip()[:500]
+    status = find_status(unfold(group.first("status")[:200]))
+    code = _REPLY_CODE.search(diagnostic)
     return FailedRecipient(
-        addresses=_parse_addresses(group, "final-recipient", "original-recipient"),
-        status=status[1] if status else "",
+        addresses=_parse_addresses(
+            group, "final-recipient", "original-recipient", "x-actual-recipient"
+        ),
+        status=status or find_status(diagnostic),
         code=int(code[1]) if code else None,
-        text=diagnostic or (status[1] if status else ""),
+        text=diagnostic or status,
     )
 
 
-def _parse_complaint(tree: Part) -> Report | None:
-    part = _find_child(tree, "message/feedback-report")
-    if part is None:
-        return None
+def find_status(text: str) -> str:
+    """Return the first enhanced status code in a text (RFC 3463), or nothing."""
+    match = _STATUS.search(text)
+    return match[1] if match else ""
+
+
+def _parse_complaint(tree: Part, part: Part) -> Report | None:
     group = read_headers(part.content()[:_MAX_REPORT].strip() + b"\r\n\r\n")
     if _get_word(group, "feedback-type") != "abuse":
         return None
     values = group.all("original-rcpt-to")[:_MAX_RECIPIENTS]
-    addresses = filter(None, map(_parse_address, values))
+    addresses = filter(None, map(parse_report_address, values))
     recipients = tuple(FailedRecipient((to,), "", None, "complaint") for to in addresses)
-    return Report(True, _get_original_id(tree), recipients)
+    return Report(True, _list_original_ids(tree), recipients)
 
 
-def _get_original_id(tree: Part) -> str | None:
-    for kind in ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers"):
-        part = _find_child(tree, kind)
-        if part is not None:
-            return parse_message(part.content()[:_MAX_REPORT]).message_id
-    return None
-
-
-def _find_child(tree: Part, kind: str) -> Part | None:
-    return next((part for part in tree.children if part.content_type == kind), None)
+def _list_original_ids(tree: Part) -> tuple[str, ...]:
+    """Return the Message-ID in the returned message; without one, what the report answers."""
+    for part in tree.walk():
+        if part.content_type in _ORIGINALS:
+            ids = parse_message_ids(read_headers(part.content()[:_MAX_REPORT]).all("message-id"))
+            if ids:
+                return ids[:1]
+    answered = parse_message_ids(tree.headers.all("in-reply-to"))[:1]
+    return answered + parse_message_ids(tree.headers.all("references"))[-1:]
 
 
 def _parse_addresses(group: HeaderBlock, *names: str) -> tuple[str, ...]:
-    values = (group.first(name)[:1000].partition(b";")[2] for name in names)
-    return tuple(dict.fromkeys(filter(None, map(_parse_address, values))))
+    values = (group.first(name) for name in names)
+    return tuple(dict.fromkeys(filter(None, map(parse_report_address, values))))
 
 
-def _parse_address(value: bytes) -> str:
-    return unfold(value[:1000]).strip().strip("<>").lower()
+def parse_report_address(value: bytes) -> str:
+    """Return the address of a recipient field, in lower case; its type may be missing."""
+    kind, mark, rest = unfold(value[:1000]).partition(";")
+    text = _ESCAPED.sub(_decode_character, rest if mark and "@" not in kind else kind)
+    inner = text.partition("<")[2].partition(">")[0] or text
+    words = inner.split()
+    return next((word for word in words if "@" in word), words[0] if words else "").lower()
+
+
+def _decode_character(match: re.Match[str]) -> str:
+    number = int(match[1], 16)
+    return chr(number) if number < 0xD800 or 0xDFFF < number < 0x110000 else match[0]
 
 
 def _get_word(group: HeaderBlock, name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
-from .addresses import find_address_fault
+from .addresses import find_address_fault, format_address
 from .headers import (
     check_header_value,
     fold_addresses,
@@ -19,6 +19,7 @@ from .headers import (
     format_mailbox,
 )
 from .message_ids import is_writable_id
+from .quoting import quotation_to_html
 from .rendering import normalize_lines, render_text
 
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,80}/[A-Za-z0-9!#$&^_.+-]{1,80}")
@@ -52,6 +53,7 @@ class OutgoingMessage:
         in_reply_to: The Message-ID of the message that it replies to.
         references: The Message-IDs of the thread so far, oldest first.
         attachments: Files, in their order.
+        quotation: Of the message that it replies to, as `build_quotation` returns it.
     """
 
     message_id: str
@@ -66,29 +68,32 @@ class OutgoingMessage:
     in_reply_to: str | None
     references: tuple[str, ...]
     attachments: tuple[OutgoingAttachment, ...]
+    quotation: str = ""
 
 
 def compose(message: OutgoingMessage) -> bytes:
-    """Return a message in RFC 5322 and MIME form, with CRLF line ends and ASCII only.
+    """Return a message in RFC 5322 and MIME form, with CRLF line ends.
+
+    It is ASCII, except for local parts of recipients that are not (RFC 6532).
 
     Raises:
         ValueError: A header value contains CR, LF or NUL, an address or a message id is
             malformed, or the date is naive; the message names the field.
     """
-    body = _build_alternative(message.markdown)
+    body = _build_alternative(message.markdown, message.quotation)
     if message.attachments:
         files = [
             _build_attachment(file, number) for number, file in enumerate(message.attachments, 1)
         ]
         body = _build_multipart("mixed", [body, *files])
-    headers = "\r\n".join(_format_headers(message)).encode("ascii")
+    headers = "\r\n".join(_format_headers(message)).encode()
     return headers + b"\r\n" + body
 
 
 def _format_headers(message: OutgoingMessage) -> list[str]:
     if message.date.tzinfo is None:
         raise ValueError("date: needs a time zone")
-    sender = (message.from_name, _require_address("from_address", message.from_address))
+    sender = (message.from_name, _format_ascii("from_address", message.from_address))
     check_header_value("from_name", message.from_name)
     lines = [
         f"Message-ID: {_require_message_id('message_id', message.message_id)}",
@@ -97,9 +102,9 @@ def _format_headers(message: OutgoingMessage) -> list[str]:
     ]
     for field, name, listed in (("to", "To", message.to), ("cc", "Cc", message.cc)):
         if listed:
-            lines.append(fold_addresses(name, [_require_address(field, to) for to in listed]))
+            lines.append(fold_addresses(name, [_format_address(field, to) for to in listed]))
     if message.reply_to is not None:
-        lines.append(fold_addresses("Reply-To", [_require_address("reply_to", message.reply_to)]))
+        lines.append(fold_addresses("Reply-To", [_format_ascii("reply_to", message.reply_to)]))
     lines.append(fold_text("Subject", check_header_value("subject", message.subject)))
     if message.in_reply_to is not None:
         lines.append(
@@ -114,11 +119,17 @@ def _format_headers(message: OutgoingMessage) -> list[str]:
     return [*lines, "MIME-Version: 1.0"]
 
 
-def _require_address(field: str, address: str) -> str:
+def _format_address(field: str, address: str) -> str:
     problem = find_address_fault(check_header_value(field, address))
     if problem:
         raise ValueError(f"{field}: {problem}")
-    return address
+    return format_address(address)
+
+
+def _format_ascii(field: str, address: str) -> str:
+    if not address.isascii():
+        raise ValueError(f"{field}: has characters outside ASCII")
+    return _format_address(field, address)
 
 
 def _require_message_id(field: str, value: str) -> str:
@@ -127,11 +138,13 @@ def _require_message_id(field: str, value: str) -> str:
     return value
 
 
-def _build_alternative(markdown: str) -> bytes:
+def _build_alternative(markdown: str, quotation: str) -> bytes:
     text = render_text(markdown)
+    html, plain = text.html, text.plain
+    if quotation:
+        html, plain = html + quotation_to_html(quotation), f"{plain}\n\n{quotation}"
     return _build_multipart(
-        "alternative",
-        [_build_text("plain", text.plain), _build_text("html", _PAGE.format(text.html))],
+        "alternative", [_build_text("plain", plain), _build_text("html", _PAGE.format(html))]
     )
 
 

@@ -9,6 +9,16 @@ import unicodedata
 _MAX_NAME = 150
 _MAX_EXTENSION = 16
 _UNSAFE = re.compile(r'[<>:"|?*]')
+_NAMES = {
+    "application/pkcs7-mime": "smime.p7m",
+    "application/x-pkcs7-mime": "smime.p7m",
+    "application/pkcs7-signature": "smime.p7s",
+    "application/x-pkcs7-signature": "smime.p7s",
+    "application/pgp-signature": "signature.asc",
+    "application/ms-tnef": "winmail.dat",
+    "text/calendar": "invite.ics",
+}
+"""Names that mail programs give these types; their extensions alone say little."""
 _EXTENSION = re.compile(r"\.[A-Za-z0-9_-]{1,15}$")
 
 
@@ -25,6 +35,8 @@ def sanitize_filename(name: str, content_type: str, position: int) -> str:
         c for c in last if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
     )
     clean = _UNSAFE.sub("_", " ".join(shown.split())).strip(". ")
+    if not clean and content_type in _NAMES:
+        return _NAMES[content_type]
     if not clean:
         known = mimetypes.guess_extension(content_type, strict=False)
         return f"attachment-{position}{known or '.bin'}"

@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 
-from .addresses import to_mailbox_address
+from .addresses import format_address, to_mailbox_address
 from .automation import list_automation_signs
 from .encoded_words import decode_unstructured
 from .headers import fold_addresses, fold_tokens, read_headers
@@ -35,7 +35,7 @@ def add_resent_headers(
         f"Delivered-To: {by}",
         f"Resent-Date: {format_datetime(moment)}",
         f"Resent-From: {by}",
-        fold_addresses("Resent-To", list(to)),
+        fold_addresses("Resent-To", [format_address(address) for address in to]),
         fold_tokens("Resent-Message-ID", [message_id]),
     ]
     head = "".join(f"{line}\r\n" for line in lines).encode("ascii")

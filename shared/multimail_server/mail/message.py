@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from .addresses import InvalidMailboxError, Mailbox, parse_addresses, parse_from
+from .body import PGP_TYPE, BodyNote, get_leaves, parse_tree, read_body
 from .encoded_words import decode_unstructured
 from .filenames import make_filename_unique, sanitize_filename
 from .headers import HeaderBlock, read_headers, unfold
-from .html import Markdown, html_to_markdown
 from .message_ids import parse_message_ids, parse_own_id
-from .mime import Part, parse_parts
+from .mime import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,10 @@ class ParsedMessage:
         cc: Usable addresses of Cc.
         subject: Decoded, on one line.
         date: Date, aware; None if it is absent or unusable.
-        markdown: The text: text/plain unchanged, else HTML converted.
+        markdown: The text of its body, of `read_body`.
         removed: What was left out of HTML because a reader would not see it, and what could not be
             decoded, in words.
+        notes: What a reader has to know of the body.
         attachments: Every part that is not text of the body.
         auto_submitted: Auto-Submitted, RFC 3834.
         list_id: List-Id, RFC 2919.
@@ -74,6 +75,7 @@ class ParsedMessage:
     date: datetime | None
     markdown: str
     removed: tuple[str, ...]
+    notes: tuple[BodyNote, ...]
     attachments: tuple[ParsedAttachment, ...]
     auto_submitted: str
     list_id: str
@@ -88,10 +90,10 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
         headers: Its header block, if it was already parsed.
     """
     headers = headers or read_headers(raw)
-    tree = parse_parts(raw, headers)
+    tree = parse_tree(raw, headers)
     charset = tree.header_charset
     sender = _parse_sender(headers, charset)
-    texts = _collect_texts(tree)
+    body = read_body(tree)
     return ParsedMessage(
         message_id=parse_own_id(headers.all("message-id")),
         in_reply_to=parse_message_ids(headers.all("in-reply-to")),
@@ -103,8 +105,9 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
         cc=parse_addresses(headers.all("cc")),
         subject=decode_unstructured(headers.first("subject"), charset),
         date=_parse_date(headers.first("date")),
-        markdown="\n\n".join(filter(None, (text.text for text in texts))),
-        removed=tuple(dict.fromkeys(reason for text in texts for reason in text.removed)),
+        markdown=body.text,
+        removed=body.removed,
+        notes=body.notes,
         attachments=_collect_attachments(tree),
         auto_submitted=_get_word(headers, "auto-submitted"),
         list_id=_get_word(headers, "list-id"),
@@ -134,49 +137,18 @@ def _get_word(headers: HeaderBlock, name: str) -> str:
     return decode_unstructured(headers.first(name)[:1000])
 
 
-def _collect_texts(part: Part) -> list[Markdown]:
-    """Return the texts of the body in their order, one of each set of alternatives."""
-    if part.content_type == "multipart/alternative" and part.children:
-        return _choose_alternative(part.children)
-    if part.children:
-        return [text for child in part.children for text in _collect_texts(child)]
-    if part.is_attachment:
-        return []
-    decoded = part.read_text()
-    if part.content_type == "text/html":
-        markdown = html_to_markdown(decoded.text)
-        return [Markdown(markdown.text, (*markdown.removed, *decoded.notes))]
-    return [Markdown(decoded.text.strip("\n"), decoded.notes)]
-
-
-def _choose_alternative(alternatives: list[Part]) -> list[Markdown]:
-    """Return the plain text unless it is empty, else the last alternative that is not."""
-    plain = [part for part in alternatives if part.content_type == "text/plain"]
-    others = [part for part in reversed(alternatives) if part.content_type != "text/plain"]
-    for part in (*plain, *others):
-        texts = _collect_texts(part)
-        if any(text.text.strip() for text in texts):
-            return texts
-    return []
-
-
 def _collect_attachments(tree: Part) -> tuple[ParsedAttachment, ...]:
     taken: set[str] = set()
-    leaves = [part for part in _get_leaves(tree) if part.is_attachment and not _is_empty(part)]
+    leaves = [part for part in get_leaves(tree) if part.is_attachment and not _has_nothing(part)]
     return tuple(_to_attachment(part, number, taken) for number, part in enumerate(leaves, 1))
 
 
-def _is_empty(part: Part) -> bool:
-    """Return whether a multipart has no parts at all, as in a truncated message."""
-    return (
-        part.content_type.startswith("multipart/") and not part.raw[part.start : part.end].strip()
-    )
-
-
-def _get_leaves(part: Part) -> list[Part]:
-    if not part.children:
-        return [part]
-    return [leaf for child in part.children for leaf in _get_leaves(child)]
+def _has_nothing(part: Part) -> bool:
+    """Return whether a part is PGP's version number, or a multipart that is cut off."""
+    if part.content_type == PGP_TYPE:
+        return True
+    is_multipart = part.content_type.startswith("multipart/")
+    return is_multipart and not part.raw[part.start : part.end].strip()
 
 
 def _to_attachment(part: Part, number: int, taken: set[str]) -> ParsedAttachment:

@@ -19,7 +19,6 @@ from ..api.schemas.base import MAX_MARKDOWN
 from ..mail.html.outgoing import is_html
 from ..mail.html.source import HtmlSource, parse_tree
 from ..mail.markdown_rules import build_parser
-from ..mail.mime import Part, parse_parts
 from ..mail.rendering import is_parsable, normalize_lines, render_text
 from .formatting import reveal
 
@@ -47,21 +46,6 @@ _FRAME = (
     "<style>html{{background:#fff;color:#000;font:16px/1.5 system-ui,sans-serif}}</style></head>"
     "{}</html>"
 )
-
-
-def find_html_part(raw: bytes) -> str | None:
-    """Return the first HTML text of a message that is not an attachment; None without one."""
-    return _find_html(parse_parts(raw))
-
-
-def _find_html(part: Part) -> str | None:
-    if part.content_type == "text/html" and not part.is_attachment:
-        return part.text()
-    for child in part.children:
-        html = _find_html(child)
-        if html is not None:
-            return html
-    return None
 
 
 def sanitize_for_iframe(html: str) -> bytes:

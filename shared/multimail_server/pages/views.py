@@ -121,7 +121,7 @@ def _render_item(page: PageRequest, status: int, error: str) -> ApiResponse:
 def build_item_context(item: ReviewItem) -> dict[str, object]:
     """Return what the template of an item shows."""
     # Imported late, with the first item: it needs the parsers of HTML and markdown.
-    from .untrusted_html import find_html_part
+    from ..mail.body import find_html, parse_tree
 
     message, content = item.message, item.content
     texts = [message.subject, message.from_name, content.markdown]
@@ -138,7 +138,7 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
         },
         "source": content.raw[:_MAX_SOURCE].decode("utf-8", "replace"),
         "source_is_cut": len(content.raw) > _MAX_SOURCE,
-        "has_html": find_html_part(content.raw) is not None,
+        "has_html": find_html(parse_tree(content.raw)) is not None,
         "new": [recipient for recipient in item.recipients if recipient.is_new],
     }
 
@@ -280,7 +280,8 @@ def _render_edit(page: PageRequest, status: int, error: str, texts: dict[str, st
 @pages("GET", "/review/{email}/html")
 def show_html(page: PageRequest) -> ApiResponse:
     """The mail's HTML, for the page's sandboxed frame."""
-    from .untrusted_html import SANDBOX_POLICY, find_html_part, sanitize_for_iframe
+    from ..mail.body import find_html, parse_tree
+    from .untrusted_html import SANDBOX_POLICY, sanitize_for_iframe
 
     raw = page.request.services.review.raw(page.principal, page.request.path_params["email"])
     headers = {
@@ -289,7 +290,7 @@ def show_html(page: PageRequest) -> ApiResponse:
         "X-Frame-Options": "SAMEORIGIN",
         "Referrer-Policy": "no-referrer",
     }
-    content = sanitize_for_iframe(find_html_part(raw) or "")
+    content = sanitize_for_iframe(find_html(parse_tree(raw)) or "")
     return ApiResponse(content=content, media_type=HTML, headers=headers)
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ..errors import ApiError, conflict, forbidden
 from ..oversight import Direction, Event, State
 from ..store.protocol import Reader, Tx
-from ..store.records import Attachment, Message
+from ..store.records import Attachment, Content, Message
 from .auth import require_approver
 from .context import AppContext, Principal, find_message
+from .drafts import get_quotation
 from .suppression import get_suppressed
 from .transitions import apply_event, is_expired
 
@@ -25,8 +26,11 @@ class PendingItem:
     markdown: str
     attachments: list[Attachment]
     removed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
     """Recipients on the suppression list, who get nothing even after an approval."""
+    quotation: str = ""
+    """What a reply quotes below its text."""
 
 
 class DecisionService:
@@ -178,6 +182,10 @@ def _check_unedited(message: Message, tx: Reader) -> None:
 
 def _item(tx: Reader, message: Message) -> PendingItem:
     content = tx.content(message.id)
-    markdown, removed = (content.markdown, content.removed) if content else ("", ())
+    content = content or Content(message.id, "", b"")
     suppressed = tuple(get_suppressed(tx, message.account_id, message.recipients))
-    return PendingItem(message, markdown, tx.attachments(message.id), removed, suppressed)
+    files = tx.attachments(message.id)
+    return PendingItem(
+        message, content.markdown, files, content.removed, content.notes, suppressed,
+        get_quotation(message, content),
+    )  # fmt: skip

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
+from ..mail.quoting import find_quotation
 from ..mail.rendering import append_signature
-from ..oversight import Mode
+from ..oversight import Direction, Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
 from .context import AppContext
@@ -42,6 +43,10 @@ class Draft:
     """`gate_first` or `schedule_first`; None for the mailbox's default."""
     answers: Message | None = None
     """The message that this draft replies to."""
+    references: tuple[str, ...] = ()
+    """The Message-IDs of the thread, the one that it replies to last."""
+    quotation: str = ""
+    """The original, quoted below the text."""
 
 
 def digest(value: Any) -> str:
@@ -157,7 +162,7 @@ def load_draft(tx: Reader, message: Message, content: Content) -> ComposedMessag
 def recompose(
     context: AppContext,
     message: Message,
-    mailbox: Mailbox,
+    before: ComposedMessage,
     markdown: str,
     files: tuple[OutgoingAttachment, ...],
 ) -> ComposedMessage:
@@ -166,17 +171,26 @@ def recompose(
     Args:
         context: The application's context.
         message: The message with its new envelope and subject.
-        mailbox: Its mailbox.
+        before: What was composed before; a quotation in it stays.
         markdown: The whole text, with the mailbox's signature.
         files: Its attachments, in order.
     """
+    mailbox = before.mailbox
     head = context.outbound_headers.draft_headers(mailbox, message.id, len(message.recipients))
-    raw = head + compose(_outgoing(message, markdown, files, context.now()))
+    mail = _outgoing(message, markdown, files, context.now())
+    raw = head + compose(replace(mail, quotation=get_quotation(message, before.content)))
     digest = hashlib.sha256(raw).hexdigest()
     sized = replace(message, size=len(raw), raw_sha256=digest, has_attachments=bool(files))
     composed = ComposedMessage(sized, mailbox, Content(message.id, markdown, raw), files)
     hashed = replace(sized, content_hash=content_hash(sized, markdown, composed.digests))
     return replace(composed, message=hashed)
+
+
+def get_quotation(message: Message, content: Content) -> str:
+    """Return what a composed reply quotes below its text; empty if it quotes nothing."""
+    if message.replies_to_id is None or message.direction is Direction.INBOUND:
+        return ""
+    return find_quotation(content.raw, content.markdown)
 
 
 def insert_files(

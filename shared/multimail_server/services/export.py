@@ -100,6 +100,7 @@ def _export(tx: Reader, principal: Principal, message: Message) -> ExportedMessa
         files,
         tx.tags(message.id),
         content.removed if content else (),
+        content.notes if content else (),
     )
     return ExportedMessage(opened, content.raw if content else b"")
 

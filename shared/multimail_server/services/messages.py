@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ApiError, conflict, not_found
-from ..oversight import Event, State, hides_content
+from ..mail.body import Version, parse_tree, read_body
+from ..oversight import Direction, Event, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     Attachment,
@@ -33,6 +34,7 @@ class OpenedMessage:
     attachments: list[Attachment] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,13 @@ class MessageService:
         return self._context.store.read(work)
 
     def read(
-        self, principal: Principal, mailbox_id: str, email_id: str, *, peek: bool
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        *,
+        peek: bool,
+        version: Version | None = None,
     ) -> OpenedMessage:
         """Return a message with its body, mark it as read and record the read in the audit log.
 
@@ -86,6 +94,8 @@ class MessageService:
             mailbox_id: Id or address.
             email_id: The message.
             peek: Change and record nothing (HEAD).
+            version: The version of a received body to return if there are two; default, the one
+                that is stored.
         """
         context = self._context
 
@@ -100,7 +110,13 @@ class MessageService:
             context.audit_message(tx, principal, "email.read", message)
             return self._open(tx, message)
 
-        return context.store.read(peek_at) if peek else context.write(mark_read)
+        opened = context.store.read(peek_at) if peek else context.write(mark_read)
+        is_received = opened.message.direction is Direction.INBOUND
+        if version is None or not is_received or not may_see(principal, opened.message):
+            return opened
+        content = context.store.read(lambda tx: tx.content(opened.message.id))
+        body = read_body(parse_tree(content.raw if content else b""), version)
+        return replace(opened, markdown=body.text, removed=body.removed)
 
     def thread(
         self, principal: Principal, mailbox_id: str, thread_id: str, *, bodies: bool
@@ -299,6 +315,7 @@ class MessageService:
             tx.attachments(message.id),
             tx.tags(message.id),
             content.removed if content else (),
+            content.notes if content else (),
         )
 
 

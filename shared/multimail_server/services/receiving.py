@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from multimail.trust.addresses import normalize_address
+
 from ..errors import not_found
 from ..mail.addresses import to_mailbox_address
 from ..mail.automation import is_bulk_mail, list_automation_signs
@@ -70,7 +72,7 @@ class InboundService:
         mail = _InboundMail(
             envelope,
             parsed,
-            Content("", parsed.markdown, raw, parsed.removed),
+            Content("", parsed.markdown, raw, parsed.removed, parsed.notes),
             hashlib.sha256(raw).hexdigest(),
             self._evidence(envelope, raw, headers),
             next((sign.code for sign in list_automation_signs(headers, envelope.mail_from)), None),
@@ -218,12 +220,11 @@ def apply_delivery_report(
     evidence: dict[str, Any],
 ) -> None:
     """Apply a bounce or complaint to the message it reports on, if the report is credible."""
-    if report.message_id is None or not _is_credible(report, envelope, evidence):
+    if not _is_credible(report, envelope, evidence):
         return
-    message = find_message_by_rfc_id(tx, mailbox.id, report.message_id)
-    if message is None or message.direction is not Direction.OUTBOUND:
-        return
-    if message.status not in _RELAYED:
+    named = (find_message_by_rfc_id(tx, mailbox.id, id_) for id_ in report.message_ids)
+    message = next((message for message in named if message and _was_sent(message)), None)
+    if message is None:
         return
     for address, failure in _match_recipients(message, report):
         if report.complaint:
@@ -231,6 +232,10 @@ def apply_delivery_report(
             announce(tx, EventKind.COMPLAINED, message, context.now(), recipients=[address])
         else:
             message = _record_bounce(context, tx, message, address, failure)
+
+
+def _was_sent(message: Message) -> bool:
+    return message.direction is Direction.OUTBOUND and message.status in _RELAYED
 
 
 def _is_credible(report: Report, envelope: SmtpEnvelope, evidence: dict[str, Any]) -> bool:
@@ -247,9 +252,10 @@ def _is_credible(report: Report, envelope: SmtpEnvelope, evidence: dict[str, Any
 
 def _match_recipients(message: Message, report: Report) -> Iterator[tuple[str, FailedRecipient]]:
     """Yield the reported recipients that the relay accepted this message for."""
-    ours = {address.lower(): address for address in message.recipients}
+    ours = {normalize_address(address): address for address in message.recipients}
     for failure in report.failed:
-        address = next((ours.pop(a) for a in failure.addresses if a in ours), None)
+        named = map(normalize_address, failure.addresses)
+        address = next((ours.pop(a) for a in named if a in ours), None)
         if address is None:
             continue
         result = message.delivery.get(address)

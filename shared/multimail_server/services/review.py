@@ -11,7 +11,7 @@ from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
 from .approval_links import HELD
 from .context import AppContext, Principal, find_message
-from .drafts import auto_copies
+from .drafts import auto_copies, get_quotation
 from .messages import OpenedMessage
 from .revisions import fixed_recipients
 
@@ -73,6 +73,11 @@ class ReviewItem:
     def is_held(self) -> bool:
         """Whether it awaits a decision."""
         return self.message.status in HELD
+
+    @property
+    def quotation(self) -> str:
+        """What a reply quotes below its text."""
+        return get_quotation(self.message, self.content)
 
 
 class ReviewService:

@@ -235,7 +235,7 @@ class RevisionService:
             raise content_changed_error(email_id)
         _check_changes(principal, before, edited)
         edited = replace(edited, mode=_get_stricter_mode(before), composer_key_id=principal.key_id)
-        after = recompose(context, edited, before.mailbox, markdown, files)
+        after = recompose(context, edited, before, markdown, files)
 
         def work(tx: Tx) -> Message:
             mailbox = find_mailbox(tx, principal, before.mailbox.id)
@@ -272,7 +272,7 @@ def _edited(context: AppContext, before: ComposedMessage, edit: ReviewerEdit) ->
         recipients=_without(message.recipients, edit.dropped),
     )
     markdown = before.content.markdown if edit.markdown is None else edit.markdown
-    return recompose(context, wanted, before.mailbox, markdown, before.files)
+    return recompose(context, wanted, before, markdown, before.files)
 
 
 def _check_edit(edit: ReviewerEdit, before: ComposedMessage) -> None:

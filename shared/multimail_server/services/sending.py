@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
 from ..errors import ApiError, conflict, forbidden, invalid
-from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.compose import OutgoingMessage, compose
-from ..mail.message_ids import is_writable_id
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
 from .context import AppContext, Principal, find_mailbox, find_message
 from .drafts import (
-    MAX_RECIPIENTS,
     Draft,
     add_signature,
     auto_copies,
@@ -30,13 +26,12 @@ from .drafts import (
     insert_files,
     require_recipient_limit,
 )
+from .replies import address_reply, get_references, quote_original
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
 
 IDEMPOTENCY_TTL = timedelta(hours=24)
 REPLY_WINDOW = timedelta(seconds=60)
-_RE = re.compile(r"^\s*re\s*:", re.IGNORECASE)
-_MAX_REFERENCES = 20
 _ATTEMPTS = 3
 
 
@@ -87,19 +82,24 @@ class SendService:
     ) -> Sent:
         """Accept a reply to `email_id` in its thread; `draft.to` and the subject are ignored."""
 
-        def original(tx: Reader) -> tuple[Mailbox, Message]:
+        def original(tx: Reader) -> tuple[Mailbox, Message, Content | None]:
             mailbox = find_mailbox(tx, principal, mailbox_id)
-            return mailbox, find_message(tx, principal, email_id, mailbox.id)
+            message = find_message(tx, principal, email_id, mailbox.id)
+            return mailbox, message, tx.content(message.id)
 
-        mailbox, message = self._context.store.read(original)
+        mailbox, message, content = self._context.store.read(original)
         if hides_content(message.direction, message.status):
             raise conflict(
                 "pending_approval",
                 f"Message {email_id} awaits approval. Reply once a reviewer approves it.",
             )
-        return self.send(
-            principal, mailbox.id, address_reply(draft, message, mailbox, reply_all=reply_all)
+        addressed = address_reply(draft, message, mailbox, reply_all=reply_all)
+        answering = replace(
+            addressed,
+            references=get_references(message, content),
+            quotation=quote_original(addressed, message, content, mailbox),
         )
+        return self.send(principal, mailbox.id, answering)
 
     def _try(self, principal: Principal, mailbox_id: str, draft: Draft) -> Sent | None:
         """Accept the draft; None if the mailbox changed between composing and committing."""
@@ -223,10 +223,7 @@ class SendService:
     def _outgoing(
         self, mailbox: Mailbox, draft: Draft, markdown: str, now: datetime
     ) -> OutgoingMessage:
-        original = draft.answers
-        parent = original.rfc_message_id if original else None
-        before = (*original.refs, parent) if original and parent else ()
-        before = tuple(filter(is_writable_id, before))
+        parent = draft.answers.rfc_message_id if draft.answers else None
         return OutgoingMessage(
             message_id=f"<{self._context.ids.new('rfc')}@{mailbox.address.rpartition('@')[2]}>",
             date=now,
@@ -237,9 +234,10 @@ class SendService:
             reply_to=None,
             subject=draft.subject,
             markdown=markdown,
-            in_reply_to=parent if parent in before else None,
-            references=before[:1] + before[1:][-_MAX_REFERENCES:],
+            in_reply_to=parent if parent in draft.references else None,
+            references=draft.references,
             attachments=draft.attachments,
+            quotation=draft.quotation,
         )
 
     def _store(self, tx: Tx, principal: Principal, new: _NewMessage, draft: Draft) -> Sent:
@@ -293,26 +291,6 @@ def _get_scan_event(mailbox: Mailbox, draft: Draft, now: datetime) -> Event:
     if timing == "schedule_first":
         return Event.SCANNED_TO_SCHEDULE_FIRST
     return Event.SCANNED_FOR_LATER
-
-
-def address_reply(draft: Draft, original: Message, mailbox: Mailbox, *, reply_all: bool) -> Draft:
-    """Return `draft` as a reply to `original`, with its recipients, subject and thread."""
-    to = original.to
-    if original.direction is Direction.INBOUND:
-        to = tuple(filter(is_address, original.reply_to)) or (original.from_address,)
-    to = tuple(filter(is_address, to))[:MAX_RECIPIENTS]
-    others = (*original.to, *original.cc) if reply_all else ()
-    taken = {mailbox.address, *(address.lower() for address in (*to, *draft.cc, *draft.bcc))}
-    usable = (a for a in others if is_address(a) and to_mailbox_address(a) not in taken)
-    more = tuple({a.lower(): a for a in usable if a.lower() not in taken}.values())
-    if not to:
-        raise invalid(
-            f"Message {original.id} has no usable address to reply to. Use send instead.",
-            "no_reply_address",
-        )
-    subject = original.subject if _RE.match(original.subject) else f"Re: {original.subject}"
-    clean = " ".join(subject.split())[:998]
-    return replace(draft, to=to, cc=(*draft.cc, *more), subject=clean, answers=original)
 
 
 def consume_daily_quota(tx: Tx, context: AppContext, account_id: str) -> None:

@@ -155,6 +155,8 @@ class Content(Record):
     raw: bytes
     removed: tuple[str, ...] = ()
     """Descriptions of the hidden parts of an HTML body, which `markdown` leaves out."""
+    notes: tuple[str, ...] = ()
+    """Codes of what a reader has to know of the body (`BodyNote`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..mail.addresses import is_address
+from ..mail.addresses import format_address, is_address
 
 StartTls: TypeAlias = Literal["require", "try", "never"]
 
 _TIMEOUT = 30.0
 _DATA_TIMEOUT = 300.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_NO_SMTPUTF8 = (
+    "not sent: the relay does not offer SMTPUTF8, which addresses with characters outside ASCII "
+    "before the @ need; use another address, or a relay with SMTPUTF8"
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -240,11 +244,22 @@ def _build_opportunistic_context() -> ssl.SSLContext:
 def _transmit(
     connection: smtplib.SMTP, mail_from: str, recipients: list[str], raw: bytes
 ) -> dict[str, RecipientResult]:
+    options = _mail_options(connection, raw)
+    results = {}
+    if not connection.has_extn("smtputf8"):
+        international = [address for address in recipients if needs_smtputf8(address, raw)]
+        results = dict.fromkeys(international, _local(553, _NO_SMTPUTF8))
+        recipients = [address for address in recipients if address not in results]
+    elif any(needs_smtputf8(address, raw) for address in recipients):
+        options.append("SMTPUTF8")
+    if not recipients:
+        return results
     try:
-        _expect(connection.mail(mail_from, _mail_options(connection, raw)), 250)
+        _expect(connection.mail(mail_from, options), 250)
     except _Refused as refused:
-        return dict.fromkeys(recipients, refused.result)
-    results = {address: _parse_reply(*connection.rcpt(address)) for address in recipients}
+        return results | dict.fromkeys(recipients, refused.result)
+    for address in recipients:
+        results[address] = _parse_reply(*connection.rcpt(format_address(address)))
     accepted = [address for address, result in results.items() if result.accepted]
     if accepted:
         try:
@@ -253,6 +268,11 @@ def _transmit(
             final = refused.result
         results.update(dict.fromkeys(accepted, final))
     return results
+
+
+def needs_smtputf8(address: str, raw: bytes) -> bool:
+    """Return whether a message can reach `address` by SMTPUTF8 only (RFC 6531 section 3.4)."""
+    return not (address.isascii() and raw.partition(b"\r\n\r\n")[0].isascii())
 
 
 def _mail_options(connection: smtplib.SMTP, raw: bytes) -> list[str]:

@@ -92,7 +92,9 @@ def decide_by_link(request: ApiRequest) -> ApiResponse:
 def _show_json(request: ApiRequest) -> ApiResponse:
     link, approver = request.services.approval_links.open(request.path_params["token"])
     item = request.services.review.item(approver, link.message_id, "approval_link")
-    pending = PendingItem(item.message, item.content.markdown, item.attachments)
+    pending = PendingItem(
+        item.message, item.content.markdown, item.attachments, quotation=item.quotation
+    )
     response: LinkedItemOut = {
         **render_pending(pending, approver),
         "link_expires_at": to_wire_time(link.expires_at),

@@ -6,6 +6,7 @@ import base64
 from urllib.parse import quote
 
 from ...errors import invalid
+from ...mail.body import Version
 from ...oversight import Direction, State
 from ...store.records import Attachment, MessageFilter
 from ..request import (
@@ -70,6 +71,9 @@ _OFFSET = query_int("offset", 0, 0, 100_000_000)
 _INCLUDE = query_enum("include", ("bodies",), "Add each message's body.")
 _EXPIRES = query_str("expires", "Of the link.")
 _SIGNATURE = query_str("signature", "Of the link.")
+_VERSION = query_enum(
+    "version", tuple(Version), "The version of a received body, where there are two."
+)
 _SPAM_STATUS = query_enum("status", tuple(_SPAM_STATUSES))
 
 
@@ -117,15 +121,21 @@ def _parse_statuses(text: str | None) -> tuple[State, ...]:
 
 
 @route(
-    "GET", EMAIL, scopes=("read",), responses={200: EmailOut}, errors=(409,), audit="email.peek",
-    service_audits=True, client=("read_email",), source="S",
+    "GET", EMAIL, scopes=("read",), query=(_VERSION,), responses={200: EmailOut}, errors=(409,),
+    audit="email.peek", service_audits=True, client=("read_email",), source="S",
     note="authentication results: P says that they are there, S names no field; `authentication` "
     "is answered (DKIM, SPF, DMARC, ARC, `structure`, `flags`), every spelling is read",
 )  # fmt: skip
 def read_email(request: ApiRequest) -> ApiResponse:
     """Return a message with its body and mark it as read; HEAD does not mark it."""
     peek = request.method == "HEAD"
-    opened = request.services.messages.read(request.principal, *_get_ids(request), peek=peek)
+    version = request.query(_VERSION)
+    opened = request.services.messages.read(
+        request.principal,
+        *_get_ids(request),
+        peek=peek,
+        version=Version(version) if version else None,
+    )
     return ApiResponse(render_email(opened, request.principal))
 
 

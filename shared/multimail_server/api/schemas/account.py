@@ -71,6 +71,9 @@ class MailboxChangeIn(RequestModel):
     default_gate_timing: Literal["gate_first", "schedule_first"] | None = None
     scheduling_enabled: bool | None = None
     ai_disclosure: bool | None = None
+    quote_replies: Annotated[
+        bool | None, Field(description="Whether a reply quotes what it answers; default false.")
+    ] = None
     mcp_configured: bool | None = None
     approver_emails: Recipients | None = None
     spam_filter: SpamFilter | None = None
@@ -166,6 +169,7 @@ class MailboxOut(TypedDict):
     retention_days: int | None
     scheduling_enabled: bool
     ai_disclosure: bool
+    quote_replies: bool
     mcp_configured: bool
     per_message_oversight: bool
     holds_inbound: bool
@@ -333,6 +337,7 @@ def render_mailbox(mailbox: Mailbox, changes: MailboxChanges | None = None) -> M
         "retention_days": settings.get("retention_days"),
         "scheduling_enabled": bool(settings.get("scheduling_enabled", True)),
         "ai_disclosure": bool(settings.get("ai_disclosure")),
+        "quote_replies": bool(settings.get("quote_replies")),
         "mcp_configured": bool(settings.get("mcp_configured")),
         "per_message_oversight": True,
         "holds_inbound": get_inbound_mode(mailbox) is Mode.GATED_ALL,

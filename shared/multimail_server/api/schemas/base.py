@@ -21,7 +21,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from ...mail.addresses import find_address_fault
+from ...mail.addresses import find_address_fault, normalize_recipient
 from ...oversight import Direction, Mode, State
 from ...services.drafts import MAX_RECIPIENTS
 
@@ -54,10 +54,11 @@ def ensure_model_built(model: type[M]) -> type[M]:
 
 
 def _check_address(text: str) -> str:
-    problem = find_address_fault(text)
+    address = normalize_recipient(text)
+    problem = find_address_fault(address)
     if problem is not None:
         raise ValueError(f"{text[:80]!r} {problem}")
-    return text
+    return address
 
 
 def _check_line(text: str) -> str:

@@ -112,6 +112,10 @@ class DetailsOut(TypedDict, total=False):
     bounce_reason: str | None
     delivery: Json | None
     removed: list[str]
+    notes: Annotated[
+        list[str],
+        Field(description="Codes of what to know of the body: `html_version`, `smime_signed` …"),
+    ]
     oversight_mode: ModeName
     metadata: Json
     gate_timing: str | None
@@ -330,6 +334,7 @@ def _render_details(opened: OpenedMessage) -> DetailsOut:
         "bounce_reason": message.bounce_reason,
         "delivery": message.delivery or None,
         "removed": list(opened.removed),
+        "notes": list(opened.notes),
         "oversight_mode": message.mode.value,
         "metadata": message.metadata,
         "gate_timing": "schedule_first" if scheduled_first else None,

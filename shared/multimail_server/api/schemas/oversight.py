@@ -101,6 +101,9 @@ class PendingItemOut(OpenedOut):
     """An item of the queue: everything the approver decides about."""
 
     body_markdown: str
+    quotation: Annotated[
+        str, Field(description="What a reply quotes below its text; text of another author.")
+    ]
     recipients: list[str]
     suppressed: list[str]
     composed_by: str | None
@@ -249,10 +252,13 @@ class NotificationsOut(TypedDict):
 def render_pending(item: PendingItem, principal: Principal) -> PendingItemOut:
     """Return an item of the queue."""
     message = item.message
-    opened = OpenedMessage(message, item.markdown, item.attachments, removed=item.removed)
+    opened = OpenedMessage(
+        message, item.markdown, item.attachments, removed=item.removed, notes=item.notes
+    )
     return {
         **render_opened(opened, principal),
         "body_markdown": item.markdown,
+        "quotation": item.quotation,
         "recipients": list(message.recipients),
         "suppressed": list(item.suppressed),
         "composed_by": message.composer_key_id,

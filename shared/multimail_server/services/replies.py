@@ -1,0 +1,92 @@
+"""Replies: their recipients, subject and references, from the message that they answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from multimail.trust.addresses import normalize_addresses
+from multimail.trust.evidence import Authentication
+from multimail.trust.labels import assess
+
+from ..errors import invalid
+from ..mail.addresses import is_address, to_mailbox_address
+from ..mail.headers import read_headers
+from ..mail.message_ids import is_writable_id, parse_message_ids
+from ..mail.quoting import build_quotation
+from ..mail.subjects import build_reply_subject
+from ..oversight import Direction
+from ..store.records import Content, Mailbox, Message
+from .drafts import MAX_RECIPIENTS, Draft
+
+_MAX_REFERENCES = 20
+
+
+def get_references(original: Message, content: Content | None) -> tuple[str, ...]:
+    """Return the References of a reply: the first one and the last twenty (RFC 5322 3.6.4).
+
+    A message without References passes on its In-Reply-To, if that names exactly one message.
+
+    Args:
+        original: The message that is replied to.
+        content: Its content, which has the whole In-Reply-To; None once it is gone.
+    """
+    parent = original.rfc_message_id
+    if parent is None:
+        return ()
+    before = original.refs
+    if not before and content is not None:
+        named = parse_message_ids(read_headers(content.raw).all("in-reply-to"))
+        before = named if len(named) == 1 else ()
+    known = tuple(filter(is_writable_id, dict.fromkeys((*before, parent))))
+    return known[:1] + known[1:][-_MAX_REFERENCES:]
+
+
+def quote_original(
+    draft: Draft, original: Message, content: Content | None, mailbox: Mailbox
+) -> str:
+    """Return the quotation below a reply, where the mailbox's `quote_replies` asks for one.
+
+    A message is quoted to nobody but its author and its recipients, and only if its author is
+    authenticated: else a forger could have the mailbox send his words to the one he pretends to be.
+
+    Args:
+        draft: The reply, with its recipients.
+        original: The message that it replies to.
+        content: Its content; None once it is gone.
+        mailbox: The mailbox that replies.
+    """
+    if mailbox.settings.get("quote_replies") is not True or content is None:
+        return ""
+    is_ours = original.direction is Direction.OUTBOUND
+    if not is_ours and not assess(_get_evidence(original)).is_certain:
+        return ""
+    readers = normalize_addresses((original.from_address, *original.to, *original.cc))
+    if not normalize_addresses((*draft.to, *draft.cc, *draft.bcc)) <= readers:
+        return ""
+    return build_quotation(
+        content.markdown, original.created_at, original.from_name, original.from_address
+    )
+
+
+def _get_evidence(message: Message) -> Authentication | None:
+    return Authentication.model_validate(message.authentication) if message.authentication else None
+
+
+def address_reply(draft: Draft, original: Message, mailbox: Mailbox, *, reply_all: bool) -> Draft:
+    """Return `draft` as a reply to `original`, with its recipients, subject and thread."""
+    to = original.to
+    if original.direction is Direction.INBOUND:
+        to = tuple(filter(is_address, original.reply_to)) or (original.from_address,)
+    to = tuple(filter(is_address, to))[:MAX_RECIPIENTS]
+    others = (*original.to, *original.cc) if reply_all else ()
+    taken = {mailbox.address, *(address.lower() for address in (*to, *draft.cc, *draft.bcc))}
+    usable = (a for a in others if is_address(a) and to_mailbox_address(a) not in taken)
+    more = tuple({a.lower(): a for a in usable if a.lower() not in taken}.values())
+    if not to:
+        raise invalid(
+            f"Message {original.id} names no address that mail can be sent to. Nothing was sent; "
+            "ask its author for one.",
+            "no_reply_address",
+        )
+    subject = build_reply_subject(original.subject)
+    return replace(draft, to=to, cc=(*draft.cc, *more), subject=subject, answers=original)
