@@ -14,7 +14,7 @@ from datetime import datetime
 from multimail.trust.addresses import ascii_domain, normalize_address
 from multimail.trust.evidence import AuthResult
 
-from ..addresses import InvalidMailboxError, parse_from
+from ..addresses import InvalidMailboxError, parse_addresses, parse_from
 from ..headers import Field, HeaderBlock
 from ..parameters import get_parameter
 from .alignment import is_public_suffix
@@ -194,14 +194,13 @@ def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
 def _repeats_from(headers: HeaderBlock) -> bool:
     """Return whether Reply-To is the address in From, so that an answer goes nowhere else."""
     try:
-        sender, *others = (
-            normalize_address(parse_from(value).address)
-            for name in ("from", "reply-to")
-            for value in headers.all(name)
-        )
-    except (InvalidMailboxError, ValueError):
+        sender = parse_from(headers.first("from")).address
+        strict = parse_from(headers.first("reply-to")).address
+    except InvalidMailboxError:
         return False
-    return others == [sender]
+    # Both as strictly as From is read, and as leniently as an answer will read it.
+    values = (strict, *parse_addresses(headers.all("reply-to")))
+    return {normalize_address(value) for value in values} == {normalize_address(sender)}
 
 
 def content_type_is_unambiguous(content_type: bytes, body: bytes) -> bool:

@@ -173,7 +173,7 @@ def _read_policies(tags: dict[str, set[str]]) -> tuple[str, str, str]:
     if not _POLICIES.issuperset(policies):
         # Section 4.10.1: reports are wanted, so the owner takes part.
         wants_reports = any(map(_REPORTING_URI.search, tags.get("rua", ())))
-        return ("none",) * 3 if wants_reports else ("",) * 3
+        return ("none", "none", "none") if wants_reports else ("", "", "")
     if _get_value(tags, "t") == "y":
         policy, subdomain_policy, absent_policy = (
             _ONE_STEP_LESS.get(step, step) for step in policies
