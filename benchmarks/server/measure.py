@@ -99,7 +99,7 @@ def _start_filled(stack: ExitStack, path: Path, size: int) -> tuple[ServerProces
 
 
 def _page_paths(client: Client, box: str, size: int) -> list[str]:
-    from multimail_server.api.request import build_cursor
+    from multimail_server.api.routing import build_cursor
 
     path = f"/v1/mailboxes/{box}/emails"
     middle = f"{path}?cursor={build_cursor(f'msg_{size // 2:026d}')}"

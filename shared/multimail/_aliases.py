@@ -100,6 +100,7 @@ class TagOptions(TypedDict, total=False):
 
     value: str
     tags: Mapping[str, str] | None
+    label: str | None
     mailbox: str | None
 
 

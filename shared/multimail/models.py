@@ -19,6 +19,7 @@ from .trust.evidence import Authentication, parse_authentication
 __all__ = [
     "Account",
     "Ack",
+    "AnsweredEmail",
     "ApiKey",
     "Attachment",
     "AttachmentContent",
@@ -79,6 +80,12 @@ def _as_mapping(value: Any) -> Any:
 
 def _as_text(value: Any) -> Any:
     return "" if value is None else value
+
+
+def _normalize_authentication(message: Any) -> Any:
+    if not isinstance(message, dict):
+        return message
+    return {**message, "authentication": parse_authentication(message)}
 
 
 def _keep_first(response: Any, *names: str) -> Any:
@@ -187,6 +194,9 @@ class AttachmentContent(Attachment):
         default=None, validation_alias=AliasChoices("content_base64", "content", "data")
     )
     url: str | None = Field(default=None, repr=False)
+    text: str | None = None
+    notes: list[str] = Field(default_factory=list)
+    removed: list[str] = Field(default_factory=list)
 
 
 class File(WireModel):
@@ -195,11 +205,27 @@ class File(WireModel):
     name: str
     content_type: str = "application/octet-stream"
     content: bytes = Field(repr=False)
+    text: str | None = Field(default=None, repr=False)
+    """What the API reads of it, if it was asked for; None where it can't be read."""
+    notes: list[str] = Field(default_factory=list)
+    """Codes of what to know of the text: `cut`, `needs_extra`, `hidden_text_possible` …"""
+    removed: list[str] = Field(default_factory=list)
+    """Descriptions of what the text leaves out, because a reader would not see it."""
 
     @property
     def size(self) -> int:
         """Size in bytes."""
         return len(self.content)
+
+
+class AnsweredEmail(WireModel):
+    """The inbound message that a reply answers: its subject and quotes come from there."""
+
+    id: str = ""
+    sender: str = Field(default="", validation_alias=AliasChoices("from", "sender", "from_address"))
+    authentication: Authentication | None = None
+
+    _parse_results = model_validator(mode="before")(_normalize_authentication)
 
 
 class EmailSummary(WireModel):
@@ -223,16 +249,13 @@ class EmailSummary(WireModel):
     spam_score: float | None = None
     spam_verdict: str | None = None
     authentication: Authentication | None = None
+    answers: AnsweredEmail | None = None
+    """Of a reply, the inbound message that its subject comes from; None if it answers none, or if
+    the API doesn't report it (then it isn't in `model_fields_set`)."""
 
     _lists = field_validator("to", mode="before")(as_list)
     _texts = field_validator("subject", "sender", mode="before")(_as_text)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _parse_authentication(cls, message: Any) -> Any:
-        if not isinstance(message, dict):
-            return message
-        return {**message, "authentication": parse_authentication(message)}
+    _parse_results = model_validator(mode="before")(_normalize_authentication)
 
     @property
     def message_id(self) -> str:
@@ -259,6 +282,9 @@ class Email(EmailSummary):
     )
     attachments: list[Attachment] = Field(default_factory=list)
     tags: dict[str, str] = Field(default_factory=dict)
+    tag_labels: dict[str, str] | None = None
+    """By tag, the worst trust label that its writer had read, if any; None where the API doesn't
+    keep labels."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     approved_at: datetime | None = None
     approved_by: str | None = None
@@ -267,6 +293,8 @@ class Email(EmailSummary):
     send_at: datetime | None = None
     auto_submitted: str | None = None
     list_id: str | None = None
+    list_post: list[str] = Field(default_factory=list)
+    """The addresses that reach the whole mailing list (RFC 2369)."""
     precedence: str | None = None
     automatic: str | None = None
     """The sign that a program sent it, such as `auto_submitted` or `report`; None without one."""
@@ -283,7 +311,8 @@ class Email(EmailSummary):
     """Codes of what to know of the body: `html_version`, `smime_signed`, `pgp_encrypted` …"""
 
     _more_lists = field_validator(
-        "cc", "bcc", "reply_to", "attachments", "references", "removed", "notes", mode="before"
+        *("cc", "bcc", "reply_to", "attachments", "references", "list_post", "removed", "notes"),
+        mode="before",
     )(as_list)
     _bodies = field_validator("markdown", mode="before")(_as_text)
     _mappings = field_validator("tags", "metadata", mode="before")(_as_mapping)
@@ -385,6 +414,9 @@ class Tags(WireModel):
     """The tags of a message. API: PUT /v1/mailboxes/{mailbox}/emails/{email}/tags."""
 
     tags: dict[str, str] = Field(default_factory=dict)
+    tag_labels: dict[str, str] | None = None
+    """By tag, the worst trust label that its writer had read, if any; None where the API doesn't
+    keep labels."""
 
     _mappings = field_validator("tags", mode="before")(_as_mapping)
 
@@ -396,6 +428,11 @@ class Contact(WireModel):
     name: str | None = None
     email: str = Field(default="", validation_alias=AliasChoices("email", "address"))
     tags: list[str] = Field(default_factory=list)
+    made_by: str | None = None
+    """`tool` or `app`; None if unknown or unreported."""
+    label: str | None = None
+    """The worst trust label that the writer of its name and tags had read; None for none, or where
+    `made_by` isn't in `model_fields_set`, if unreported."""
 
     _lists = field_validator("tags", mode="before")(as_list)
 

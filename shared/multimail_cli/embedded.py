@@ -38,7 +38,11 @@ def inject(
         {"file": name, **(response if isinstance(response, dict) else {"answer": response})}
         for (name, _), response in zip(messages, responses, strict=True)
     ]
-    context.answer({"injected": rows}, lambda: show_text(f"Delivered: {len(rows)}"))
+    repeats = sum(row.get("duplicate") is True for row in rows)
+    there = f"; already there: {repeats}" if repeats else ""
+    context.answer(
+        {"injected": rows}, lambda: show_text(f"Delivered: {len(rows) - repeats}{there}")
+    )
 
 
 def _inject(client: MultiMail, raw: bytes, mailbox_id: str) -> Any:

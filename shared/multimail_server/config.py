@@ -57,6 +57,10 @@ class Setting:
     option: bool = True
 
 
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts that name this machine; no one else reads what is sent to them."""
+
+
 def discard_line(line: str) -> None:
     """Do nothing with a line for the operator."""
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from .api_keys import SecretKey, generate_key
+from .auth import SecretKey, generate_key
 from .clock import Ids
 
 if TYPE_CHECKING:

@@ -140,6 +140,15 @@ Case = tuple[Direction, Mode, State, Event]
 GATED = (Mode.GATED_ALL, Mode.GATED_SEND)
 FREE = (Mode.MONITORED, Mode.AUTONOMOUS)
 INBOUND_FREE = (Mode.READ_ONLY, Mode.GATED_SEND, Mode.MONITORED, Mode.AUTONOMOUS)
+HELD = frozenset({State.PENDING_SEND_APPROVAL, State.PENDING_INBOUND_APPROVAL})
+"""The states of a message that awaits a decision."""
+
+RELAYED = frozenset({State.SENDING, State.SENT})
+"""The states of a message that the relay may have accepted."""
+
+NOT_SENT = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
+"""The states of an outbound message that never leaves."""
+
 HIDDEN = frozenset(
     {State.PENDING_INBOUND_APPROVAL, State.REJECTED, State.SPAM_QUARANTINED, State.DELETED}
 )

@@ -28,7 +28,7 @@ from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .services import Services
 from .services.context import AppContext
-from .services.outbound_headers import OutboundHeaders, load_outbound_headers
+from .services.drafts import OutboundHeaders, load_outbound_headers
 from .services.retention import Retention
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
@@ -254,8 +254,8 @@ class EmbeddedServer:
     def _start_smtp(self, services: Services) -> None:
         config = self.config
 
-        def receive(envelope: SmtpEnvelope, raw: bytes) -> None:
-            services.receiving.receive(envelope, raw)
+        def receive(envelope: SmtpEnvelope, raw: bytes) -> bool:
+            return all(row.is_repeat for row in services.receiving.receive(envelope, raw))
 
         smtp = InboundSmtp(
             config.host,

@@ -22,7 +22,7 @@ from multimail_server import ServerConfig
 from multimail_server.mail.auth.dns import Resolver
 from multimail_server.mail.auth.resolvers import live_resolver
 from multimail_server.services import Services
-from multimail_server.services.outbound_headers import OutboundHeaders
+from multimail_server.services.drafts import OutboundHeaders
 from multimail_server.store.protocol import Store
 from multimail_server.testing.server import ServerUnderTest
 from multimail_server.workers.relay import Relay

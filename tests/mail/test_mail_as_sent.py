@@ -119,6 +119,7 @@ LINES = base64.b64encode(SENTENCE.encode()).decode()
         ("8bit\r\nContent-Transfer-Encoding: base64", "SGVsbG8gNDI=", "Hello 42"),
         ("x-uuencode", "begin 644 a.txt\r\n(2&5L;&\\@-#( \r\n`\r\nend\r\n", "Hello 42"),
         ("base64", "SGVsbG8=\r\nIDQy", "Hello 42"),
+        ("base64", "Hello, this is 42.", "Hello, this is 42."),
         ("base64", "SGVs bG8g\r\n\r\nNDI", "Hello 42"),
         ("base64", "SGVsbG8gNDI=\r\n\r\n___________\r\nList mailing list\r\n", "Hello 42"),
         ("base64", f"{LINES}\r\n-- \r\nUnsubscribe at https://example.com\r\nBye\r\n", SENTENCE),
@@ -215,3 +216,27 @@ def test_flowed_text_is_joined(parameters: str, body: str, text: str) -> None:
 def test_a_part_without_the_empty_line_before_its_text_is_read() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nHello there\r\n--b--\r\n"
     assert parse_message(raw).markdown == "Hello there"
+
+
+def test_a_named_body_in_two_versions_with_pictures_is_read() -> None:
+    html = b"Content-Type: text/html; name=body.html\r\n\r\n<p>Hello <b>you</b></p>\r\n"
+    image = b"Content-Type: image/png; name=a.png\r\n\r\npng\r\n"
+    related = b"--i\r\n" + html + b"--i\r\n" + image + b"--i--\r\n"
+    message = parse_message(
+        b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n"
+        + PLAIN % (b"; name=body.txt", b"inline", b"Hello you")
+        + b"--b\r\nContent-Type: multipart/related; boundary=i\r\n\r\n"
+        + related
+        + b"--b--\r\n"
+    )
+    assert message.markdown == "Hello you"
+    assert [file.name for file in message.attachments] == ["a.png"]
+
+
+def test_html_for_watches_and_amp_is_the_last_choice() -> None:
+    part = b"--b\r\nContent-Type: text/%s\r\n\r\n<p>%s</p>\r\n"
+    head = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n"
+    amp = part % (b"x-amp-html", b"amp")
+    both = parse_message(head + part % (b"html", b"html") + amp + b"--b--\r\n")
+    assert (both.markdown, both.attachments) == ("html", ())
+    assert parse_message(head + amp + b"--b--\r\n").markdown == "amp"

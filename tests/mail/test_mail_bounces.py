@@ -104,6 +104,7 @@ OTHER_FORMS = {
     "brackets": ("rfc822; Ann@Other.Test", "rfc822;<Ann@Other.Test> (Ann)"),
     "a UTF-8 address": ("rfc822; Ann", "utf-8; Ann"),
     "an escaped address": ("rfc822; Ann", r"utf-8; A\x{6E}n"),
+    "the id in the status": ("Reporting-MTA", f"X-Original-Message-ID: {ID}\nReporting-MTA"),
     "no action": ("Action: failed\n", ""),
     "another action": ("Action: failed", "Action: Failed (no such user)"),
     "one block": ("Original-Envelope-Id: 1\n\n", ""),

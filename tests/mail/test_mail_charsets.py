@@ -77,6 +77,7 @@ def test_a_label_stands_for_its_superset(codec: str) -> None:
         ("é".encode("utf-8-sig"), "iso-8859-1", "é"),
         ("Zürich “” 5 €".encode(), "iso-8859-1", "Zürich “” 5 €"),
         (b"CAF\xc9\xae", "iso-8859-1", "CAFÉ®"),
+        ("Привет".encode(), "koi8-r", "Привет"),
         ("Привет".encode("koi8-r"), "KOI8-R", "Привет"),
         (b"h\xe9", "", "hé"),
     ],
@@ -107,6 +108,11 @@ def test_what_is_lost_or_guessed_is_said(
     assert len(parse_message(head + data).removed) == (lost > 0) + guessed
 
 
+def test_what_is_lost_in_a_header_is_said() -> None:
+    assert len(parse_message(b"Subject: =?utf-8?q?a=FF?=\r\n\r\nx").removed) == 1
+    assert parse_message(b"Subject: =?utf-8?q?a?=\r\n\r\nx").removed == ()
+
+
 @pytest.mark.parametrize(
     ("head", "label", "text"),
     [
@@ -116,6 +122,7 @@ def test_what_is_lost_or_guessed_is_said(
         (b'<!-- <meta charset="koi8-r"> --><meta charset=cp1251>', "", "Да"),
         (b'<meta charset="koi8-r">', "windows-1251", "Да"),
         (b'<meta name="x" content="y">', "", "Äà"),
+        (b'<meta charset="cp1251">', "utf-8", "Да"),
     ],
 )
 def test_html_names_its_charset_where_its_part_does_not(head: bytes, label: str, text: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from multimail.trust.evidence import Authentication, parse_authentication
 from multimail.trust.labels import assess
-from multimail_server.api.schemas.messages import build_short_evidence
 from multimail_server.mail.message import parse_message
 from multimail_server.mail.scoring import Arrival, find_flags
+from multimail_server.services.evidence import shorten_evidence
 from multimail_server.testing.server import ServerUnderTest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -174,9 +174,9 @@ def test_the_short_form_leads_to_the_same_label(dkim: str | None, spf: str | Non
                     "structure": [],
                     "flags": [ELSEWHERE],
                 }
-                assert judged(build_short_evidence(full)) == judged(full)
+                assert judged(shorten_evidence(full)) == judged(full)
                 full["structure"] = ["there is no From"]
-                assert judged(build_short_evidence(full)) == judged(full)
+                assert judged(shorten_evidence(full)) == judged(full)
 
 
 def found_by(method: str, result: str, aligned: bool | None) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def test_headers_are_read() -> None:
     assert message.references == ("<q@example.net>", "<p@example.net>")
     assert (message.auto_submitted, message.precedence) == ("auto-replied", "bulk")
     assert message.list_id == "L <l.example.com>"
+    assert message.list_post == ()
     assert message.markdown == "hello"
 
 
@@ -278,3 +279,21 @@ def test_a_text_after_a_large_attachment_is_read() -> None:
     part = b"Content-Type: text/plain\r\n\r\n" + text.encode().replace(b"\n", b"\r\n")
     message = parse_message(parts(b"mixed", large, part))
     assert (message.markdown, len(message.attachments)) == (text, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [
+        (b"<mailto:list@lists.example>", "list@lists.example"),
+        (b"(moderated) <MAILTO:list%40lists.example?subject=a@b.example> (ok)",
+         "list@lists.example"),
+        (b"<https://lists.example/post>, <mailto:list@\r\n lists.example>", "list@lists.example"),
+        (b"<mailto:a@x.example,b@x.example>, mailto:c@x.example",
+         "a@x.example b@x.example c@x.example"),
+        (b"NO (posting is not allowed)", ""),
+        (b"<mailto:>, <mailto:@>, \xff <mailto:%00@x>", ""),
+    ],
+)  # fmt: skip
+def test_list_post_names_the_address_of_the_list(value: bytes, addresses: str) -> None:
+    raw = b"From: a@example.com\r\nList-Post: " + value + b"\r\n\r\nHello.\r\n"
+    assert " ".join(parse_message(raw).list_post) == addresses

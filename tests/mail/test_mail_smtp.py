@@ -24,7 +24,8 @@ def listen() -> Iterator[Open]:
     with ExitStack() as stack:
 
         def start(
-            receive: Callable[[SmtpEnvelope, bytes], None] | None = None, max_bytes: int = 100_000
+            receive: Callable[[SmtpEnvelope, bytes], bool | None] | None = None,
+            max_bytes: int = 100_000,
         ) -> tuple[int, Stored]:
             stored: Stored = []
 
@@ -244,3 +245,32 @@ def test_a_look_up_that_fails_asks_the_sender_to_try_again(at_once: bool) -> Non
         "broken@here.test": 451,
     }
     assert stored == [RAW]
+
+
+def test_a_client_that_was_gone_before_the_answer_repeats_itself(listen: Open) -> None:
+    stored: list[bool] = []
+    began, gone = threading.Event(), threading.Event()
+
+    def receive(envelope: SmtpEnvelope, _: bytes) -> None:
+        if not stored:
+            began.set()
+            assert gone.wait(60)
+        stored.append(envelope.repeats_unanswered)
+
+    port, _ = listen(receive)
+    first = smtplib.SMTP("127.0.0.1", port, "x")
+    first.ehlo()
+    first.mail("a@example.net")
+    first.rcpt("box@here.test")
+    first.docmd("DATA")
+    first.send(RAW + b".\r\n")
+    assert began.wait(60)
+    first.close()
+    with smtplib.SMTP("127.0.0.1", port, "x") as client:
+        client.ehlo()  # By now the listener has seen that the first client is gone.
+        gone.set()
+        while not stored:
+            client.noop()
+        for _ in range(2):
+            client.sendmail("a@example.net", ["box@here.test"], RAW)
+    assert stored == [False, True, False]

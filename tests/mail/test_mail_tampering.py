@@ -79,10 +79,12 @@ def originals() -> dict[str, bytes]:
 
 
 def reading(raw: bytes) -> tuple[Any, ...]:
-    """What a reader sees of a message and acts on."""
+    """What a reader sees of a message and acts on, with the Reply-To that a signature covers."""
     parsed = parse_message(raw)
+    covered = any("reply-to" in one.covers for one in authenticate(raw, KeyDns()).dkim)
     return (
-        parsed.from_address, parsed.from_name, parsed.reply_to, parsed.subject, parsed.markdown,
+        parsed.from_address, parsed.from_name, covered and parsed.reply_to, parsed.subject,
+        parsed.markdown,
         [(file.name, file.content) for file in parsed.attachments],
     )  # fmt: skip
 

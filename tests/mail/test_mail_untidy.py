@@ -79,7 +79,7 @@ REPEATS = [
     b"Cc: a@shop.com\r\nCc: b@shop.com\r\n",
     b"Message-Id: <2@shop.com>\r\n",
     b"References: <a@shop.com>\r\nreferences: <b@shop.com>\r\n",
-    b"MIME-Version: 1.0\r\n",
+    b"MIME-Version: 1.0 (Acme)\r\n",
 ]
 
 
@@ -154,31 +154,6 @@ def test_a_separator_of_a_mail_store_is_no_field(rsa_key: Key, lines: bytes, lab
     assert label is FAILED or parse_message(mail.raw).from_address == "ann@shop.com"
     for other in (Mail(rsa_key[0]), Mail(rsa_key[0]).sign(b"evil.com")):
         assert check(other.top(lines), rsa_key).structure
-
-
-@pytest.mark.parametrize(
-    ("value", "label"),
-    [
-        (b"ann@shop.com", AUTHENTICATED),
-        (b"<ann@shop.com>", AUTHENTICATED),
-        (b'"Ann at the shop" <Ann@SHOP.com>', AUTHENTICATED),
-        (b"ann@shop.com, ann@shop.com", AUTHENTICATED),
-        (b"team: ann@shop.com;", AUTHENTICATED),
-        (b"ann@mail.shop.com", FAILED),
-        (b"ann@evil.com", FAILED),
-        (b"ann@shop.com.evil.com", FAILED),
-        (b"ann+x@shop.com", FAILED),
-        (b"ann@shop.com, ann@evil.com", FAILED),
-        (b"ann@shop.com <x@evil.com>", FAILED),
-        (b'"ann@shop.com" <x@evil.com>', FAILED),
-        (b"", FAILED),
-    ],
-)
-def test_an_unsigned_reply_to_may_only_repeat_from(
-    rsa_key: Key, value: bytes, label: Label
-) -> None:
-    mail = Mail(rsa_key[0]).sign().top(b"Reply-To: " + value + b"\r\n")
-    assert assess(check(mail, rsa_key)).label is label
 
 
 @pytest.mark.parametrize(

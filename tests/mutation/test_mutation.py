@@ -12,7 +12,7 @@ from tests.mutation.targets import ROOT, find_targets
 
 def test_every_target_exists_has_tests_and_can_be_mutated() -> None:
     targets = find_targets()
-    assert len(targets) >= 40
+    assert len(targets) >= 35
     for name in targets:
         source = (ROOT / name).read_text("utf-8")
         mutants = build_mutants(name, source)

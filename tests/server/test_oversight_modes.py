@@ -11,7 +11,7 @@ import pytest
 from tests.support.server import ServerFixture, Start, refusal
 
 from multimail_server.oversight import FREE, GATED, Mode
-from multimail_server.services.approval_links import NewLink
+from multimail_server.services.decisions import NewLink
 from multimail_server.testing import VirtualClock
 
 

@@ -9,7 +9,7 @@ from itertools import chain, combinations, product
 
 import pytest
 
-from multimail_server.api_keys import SCOPES
+from multimail_server.auth import SCOPES
 from multimail_server.errors import ApiError
 from multimail_server.oversight import (
     FREE,

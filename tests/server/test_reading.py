@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.server import ServerFixture, Start, refusal
+from tests.support.server import ServerFixture, Start, accepted, refusal
 
 from multimail_server.testing import VirtualClock
 
@@ -186,13 +186,55 @@ def test_tags_are_set_and_removed(server: ServerFixture, agent: httpx.Client) ->
     server.deliver(subject="Tag me")
     path = f"{server.box}/emails/{server.wait_for_message('Tag me')['id']}"
     tags = {"project": "apollo", "a/b": "slash"}
-    assert agent.put(f"{path}/tags", json={"tags": tags}).json() == {"tags": tags}
-    assert agent.get(f"{path}/tags").json() == {"tags": tags}
-    assert agent.get(path).json()["tags"] == tags
-    assert agent.delete(f"{path}/tags/a/b").json() == {"tags": {"project": "apollo"}}
+    unlabelled = {"tags": tags, "tag_labels": {}}
+    assert agent.put(f"{path}/tags", json={"tags": tags}).json() == unlabelled
+    assert agent.get(f"{path}/tags").json() == unlabelled
+    assert agent.get(path).json().items() >= unlabelled.items()
+    assert agent.delete(f"{path}/tags/a/b").json()["tags"] == {"project": "apollo"}
     assert agent.delete(f"{path}/tags/none").status_code == 200
     assert agent.put(f"{path}/tags", json={"tags": {"k": 1}}).status_code == 400
-    assert agent.put(f"{path}/tags", json={"tags": {}}).json() == {"tags": {}}
+    assert agent.put(f"{path}/tags", json={"tags": {}}).json()["tags"] == {}
+
+
+def test_a_tag_keeps_the_label_of_its_writer(server: ServerFixture, agent: httpx.Client) -> None:
+    path = f"{server.box}/emails/{server.receive(subject='Labelled')['id']}"
+
+    def put(label: str | None, **tags: str) -> Any:
+        body = {"tags": tags, "label": label}
+        return agent.put(f"{path}/tags", json=body).json()["tag_labels"]
+
+    assert put(None, own="1") == {}
+    assert put("failed", own="1", new="2") == {"new": "failed"}
+    assert put("authenticated", own="3", new="2") == {"own": "authenticated", "new": "failed"}
+    assert put(None, own="3", new="other") == {"own": "authenticated"}
+    flat = {"email_id": path.rpartition("/")[2], "tag": "flat", "label": "unknown"}
+    labels = {"own": "authenticated", "flat": "unknown"}
+    assert agent.post("/tag_email", json=flat).json()["tag_labels"] == labels
+    assert agent.get(path).json()["tag_labels"] == labels
+    assert agent.delete(f"{path}/tags/own").json()["tag_labels"] == {"flat": "unknown"}
+    assert agent.put(f"{path}/tags", json={"tags": {}, "label": "fine"}).status_code == 400
+
+
+def test_a_reply_names_the_message_that_its_subject_comes_from(start: Start) -> None:
+    server = start(oversight_mode="autonomous")
+    question = server.receive(subject="Pay", sender="ann@example.org")
+    expected = {
+        "id": question["id"],
+        "from": "ann@example.org",
+        "authentication": server.emails()[0]["authentication"],
+    }
+
+    def reply(email_id: str) -> Any:
+        return server.email(accepted(server.reply(email_id), 202)["id"])
+
+    first = reply(question["id"])
+    follow_up = reply(first["id"])
+    assert [first["answers"], follow_up["answers"]] == [expected, expected]
+    assert {row["id"]: row["answers"] for row in server.emails()} == {
+        question["id"]: None, first["id"]: expected, follow_up["id"]: expected,
+    }  # fmt: skip
+    own = server.email(server.sent()["id"])
+    assert [own["answers"], reply(own["id"])["answers"]] == [None, None]
 
 
 def test_fields_that_a_mail_lacks_are_null(server: ServerFixture) -> None:
@@ -268,6 +310,34 @@ def test_a_message_can_be_injected_with_a_test_key(
     assert row["authentication"]["dkim"] == []
     empty = agent.post("/v1/test/inbound", params={"mailbox": server.mailbox.id})
     assert empty.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("fields", "copies"),
+    [("Message-ID: <alarm@x>", 1), ("Date: Mon, 30 Nov 2026 17:00:00 +0000", 1), ("X-Alarm: 1", 2)],
+)
+def test_what_has_neither_id_nor_date_is_another_mail(
+    start: Start, fields: str, copies: int
+) -> None:
+    server = start()
+    raw = f"From: meter@example.com\r\nSubject: Alarm\r\n{fields}\r\n\r\nHot\r\n".encode()
+    for way in ("SMTP", "HTTP"):
+        for expected in (False, copies == 1):
+            mail = raw.replace(b"Hot", way.encode())
+            if way == "HTTP":
+                reply = server.agent.post("/v1/test/inbound", content=mail)
+                assert (reply.json()["duplicate"], reply.status_code) == (
+                    expected,
+                    200 if expected else 201,
+                )
+                continue
+            host, _, port = server.smtp.rpartition(":")
+            with smtplib.SMTP(host, int(port)) as client:
+                client.ehlo()
+                client.mail("meter@example.com")
+                client.rcpt(server.mailbox.address)
+                assert (b"already" in client.data(mail)[1]) is expected
+    assert len(server.emails()) == 2 * copies
 
 
 @pytest.mark.parametrize(

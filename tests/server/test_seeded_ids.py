@@ -12,7 +12,7 @@ from tests.support.server import ServerFixture, Start
 
 from multimail_server import ServerConfig, ServerStartError, SystemClock
 from multimail_server.testing import VirtualClock
-from multimail_server.testing.seeded import SeededIds
+from multimail_server.testing.support import SeededIds
 
 
 def a_run(start: Start, **settings: Any) -> list[Any]:

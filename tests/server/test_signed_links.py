@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from multimail_server.api.auth import LINK_LIFETIME, SignedLinks
+from multimail_server.auth import LINK_LIFETIME, SignedLinks
 from multimail_server.errors import ApiError
 
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)

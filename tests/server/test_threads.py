@@ -172,3 +172,22 @@ def test_a_reply_names_the_id_exactly(start: Start, own: str) -> None:
     head = server.raw(sent["id"]).partition(b"\r\n\r\n")[0].replace(b"\r\n ", b" ").decode()
     named = re.findall(r"(?m)^(?:In-Reply-To|References): (.*?)\r?$", head)
     assert named == ([] if "ü" in own else [f"<{own.strip('<>')}>"] * 2)
+
+
+def test_a_second_copy_is_not_answered_again(start: Start) -> None:
+    server = start()
+    for route in (b"", b"X-Route: alias\r\n"):
+        server.deliver(route + build("a"))
+    second, first = (row["id"] for row in server.emails())
+    answer = server.reply(first, "Yes.").json()
+    refused = server.reply(second, "Yes, once more.")
+    assert (refused.status_code, refused.json()["code"]) == (409, "duplicate_reply")
+    assert first in refused.json()["error"]
+    assert server.reply(first, "And one more thing.").status_code == 202
+    forged = build(f"a of {EVE}")
+    server.deliver(forged)
+    assert server.reply(server.emails()[0]["id"], "Who are you?").status_code == 202
+    for message in server.pending():
+        server.decide(message["id"], "reject")
+    assert server.status(answer["id"]) == "rejected"
+    assert server.reply(second, "Yes.").status_code == 202

@@ -30,6 +30,7 @@ from multimail_server.store.records import (
     Revision,
     SignedHeaders,
     Suppression,
+    Tag,
     TestDelivery,
     Webhook,
     WebhookDelivery,
@@ -69,6 +70,7 @@ REVISION = Revision(
     "msg_0001", 1, "hash", ("a@example.com",), (), ("a@example.com",), WORDS, "text",
     b"\x00\xff", hours(1), "key_1",
 )  # fmt: skip
+TAG = Tag("msg_0001", "a", "b", "unknown")
 LINK = ApprovalLink("5ha", "msg_0001", "hash", "key_1", NOW, hours(1))
 
 
@@ -133,9 +135,9 @@ def attachment(number: int, position: int) -> Attachment:
     return Attachment(name, f"msg_{number:04}", position, WORDS, "text/plain", 2, "5ha", "<cid>")
 
 
-def contact(number: int, email: str, name: str | None = None) -> Contact:
+def contact(number: int, email: str, name: str | None = None, label: str | None = None) -> Contact:
     """Return an entry of the address book."""
-    return Contact(f"con_{number}", "acc_1", email, name, ("a tag",), NOW)
+    return Contact(f"con_{number}", "acc_1", email, name, ("a tag",), NOW, label=label)
 
 
 def audit(number: int, mailbox_id: str | None = "mbx_1") -> AuditEntry:
@@ -187,7 +189,7 @@ def everything(tx: Tx) -> None:
     insert(tx, message(1), message(2, replies_to_id="msg_0001"))
     tx.put(reference(1, "<0@example.com>"))
     tx.insert_attachment(attachment(1, 0), b"file")
-    tx.set_tags("msg_0001", {"a": "b"})
+    tx.set_tags("msg_0001", [TAG])
     tx.put(idempotency("key", 1))
     tx.put(outbox(2))
     tx.put(delivery(1))

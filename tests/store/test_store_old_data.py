@@ -30,12 +30,19 @@ QUERIES: list[tuple[Callable[[Reader], Any], Any]] = [
     (lambda tx: tx.key_by_sha256("5ha"), rows.KEY),
     (
         lambda tx: tx.thread("mbx_1", "thr_1", 10),
-        [rows.message(1), rows.message(2, replies_to_id="msg_0001")],
+        [
+            rows.message(1),
+            rows.message(
+                2,
+                replies_to_id="msg_0001",
+                answers={"id": "msg_0001", "from": "", "authentication": {}},
+            ),
+        ],
     ),
     (lambda tx: tx.content("msg_0001"), replace(rows.content(1), notes=())),
     (lambda tx: tx.attachments("msg_0001"), [rows.attachment(1, 0)]),
     (lambda tx: tx.attachment_content("att_1_0"), b"file"),
-    (lambda tx: tx.tags("msg_0001"), {"a": "b"}),
+    (lambda tx: tx.tags("msg_0001"), [rows.TAG]),
     (lambda tx: tx.idempotency("mbx_1", "key"), rows.idempotency("key", 1)),
     (lambda tx: tx.outbox_row("msg_0002"), rows.outbox(2)),
     (lambda tx: tx.test_delivery("msg_0001"), rows.delivery(1)),
@@ -44,7 +51,10 @@ QUERIES: list[tuple[Callable[[Reader], Any], Any]] = [
     (lambda tx: tx.signed_headers("msg_0001"), SignedHeaders("msg_0001", b"\x00head")),
     (lambda tx: tx.approved_recipients("mbx_1", ["A@example.com"]), {"a@example.com"}),
     (lambda tx: tx.notifications("acc_1", None, None, 10), [rows.NOTIFICATION]),
-    (lambda tx: tx.contacts("acc_1", "A@EXAMPLE", 10), [rows.contact(1, "a@example.com")]),
+    (
+        lambda tx: tx.contacts("acc_1", "A@EXAMPLE", 10),
+        [rows.contact(1, "a@example.com", label="unknown")],
+    ),
     (lambda tx: tx.audit("acc_1", None, None, 10), [rows.audit(1)]),
     (lambda tx: tx.one_time_codes("acc_1", Purpose.CHANGE, None, rows.NOW), [rows.CODE]),
     (lambda tx: tx.domains("acc_1"), [rows.DOMAIN]),

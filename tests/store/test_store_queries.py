@@ -19,6 +19,7 @@ from multimail_server.store.records import (
     OneTimeCode,
     Purpose,
     SignedHeaders,
+    Tag,
 )
 
 
@@ -271,10 +272,11 @@ def test_remove_attachments_removes_those_of_one_message(store: Store) -> None:
 
 def test_tags_are_replaced_as_a_whole(store: Store) -> None:
     insert(store, message(1))
-    store.write(lambda tx: tx.set_tags("msg_0001", {"b": rows.WORDS, "a": ""}))
-    assert list(store.read(lambda tx: tx.tags("msg_0001"))) == ["a", "b"]
-    store.write(lambda tx: tx.set_tags("msg_0001", {"c": "1"}))
-    assert store.read(lambda tx: tx.tags("msg_0001")) == {"c": "1"}
+    tags = [Tag("msg_0001", "b", rows.WORDS, "failed"), Tag("msg_0001", "a", "")]
+    store.write(lambda tx: tx.set_tags("msg_0001", tags))
+    assert store.read(lambda tx: tx.tags("msg_0001")) == tags[::-1]
+    store.write(lambda tx: tx.set_tags("msg_0001", [rows.TAG]))
+    assert store.read(lambda tx: tx.tags("msg_0001")) == [rows.TAG]
 
 
 def test_idempotency_is_stored_replaced_and_purged(store: Store) -> None:
@@ -520,6 +522,8 @@ def test_references_lead_to_threads_and_move_with_them(store: Store) -> None:
             rfc_id: reference.thread_id for rfc_id, reference in references.items()
         }
 
+    copies = store.read(lambda tx: tx.messages_by_rfc_id("mbx_1", "<1@example.com>", 2))
+    assert copies == [twin, message(1)]
     before = {"<1@example.com>": "thr_3", "<2@example.com>": "thr_2"}
     assert store.read(lead) == before | dict(zip(names, ["thr_2", "thr_2", "thr_1"], strict=True))
     assert store.write(lambda tx: tx.merge_thread("mbx_1", "thr_2", "thr_1")) == 1

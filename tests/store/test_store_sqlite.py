@@ -239,6 +239,10 @@ LOOKUPS: dict[str, tuple[Callable[[Reader], object], str]] = {
         lambda tx: tx.find_by_rfc_ids("m", ["<a>", "<b>", "<c>"]),
         "COVERING INDEX message_rfc_id (mailbox_id=? AND rfc_message_id=?)",
     ),
+    "copies": (
+        lambda tx: tx.messages_by_rfc_id("m", "<a>", 10),
+        "INDEX message_rfc_id (mailbox_id=? AND rfc_message_id=?)",
+    ),
     "threads by Message-ID": (
         lambda tx: tx.threads_by_rfc_ids("m", ["<a>", "<b>"]),
         "COVERING INDEX message_rfc_id (mailbox_id=? AND rfc_message_id=?)",

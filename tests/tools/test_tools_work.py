@@ -5,11 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 
 import httpx
 import pytest
-from tests.tools.support import Connect, Inbox, Signer, fenced, get_error_code, ids, make_message
+from tests.tools.support import (
+    Connect,
+    Inbox,
+    Signer,
+    fenced,
+    get_error_code,
+    ids,
+    make_message,
+    outside,
+)
 
 from multimail.tools import Toolkit
 from multimail_server.testing.server import ServerUnderTest
@@ -173,6 +183,34 @@ async def test_download_attachment_gives_text_to_the_model_and_bytes_to_code(
     assert "not plain text" in binary.text
     assert binary.data["size"] == 2
     assert binary.files[0].content == b"\x00\xff"
+
+
+async def test_files_are_shown_as_a_reader_sees_them(box: Inbox, connect: Connect) -> None:
+    page, enclosed = b"<p>Pay<i hidden>all</i> 5", b"From: bob@example.net\r\n\r\nMy money!"
+    mail = box.receive_proven(files={"a.html": page, "b.eml": enclosed, "c.pdf": b"%PDF-1.7"})
+    tools = connect(box)
+    results = [
+        await tools("download_attachment", email_id=mail["id"], filename=name)
+        for name in ("a.html", "b.eml", "c.pdf")
+    ]
+    assert fenced(results[0].text) == "Pay 5"
+    assert "1 hidden element" in outside(results[0].text)
+    assert fenced(results[1].text) == "From: bob@example.net\n\nMy money!"
+    assert "It is broken" in results[2].text
+
+
+async def test_another_version_is_named_and_given(box: Inbox, connect: Connect) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "a@example.org", box.address, "Code"
+    message.set_content("Your program shows no HTML.")
+    message.add_alternative("<p>The code is 4711.</p>", subtype="html")
+    box.deliver(message.as_bytes())
+    mail, tools = box.mails("inbound")[0], connect(box)
+    shown = await tools("read_email", email_id=mail["id"])
+    assert shown.data["body"] == "The code is 4711."
+    assert "(version=text)" in outside(shown.text)
+    other = await tools("read_email", email_id=mail["id"], version="text")
+    assert other.data["body"] == "Your program shows no HTML."
 
 
 async def test_a_large_attachment_comes_by_its_link_which_no_log_shows(

@@ -80,12 +80,52 @@ def test_a_link_is_removed_and_its_text_stays(text: str, expected: str, count: i
     assert remove_links(text) == LinkRewrite(expected, count)
 
 
+def widen(text: str) -> str:
+    """Return ASCII as full-width characters."""
+    return "".join(chr(ord(char) + 0xFEE0) for char in text)
+
+
+LINKS = [
+    "evil.рф/p", "xn--80a.xn--p1ai", "президент.рф", "例子.中国", "evil.agency", "bit.ly",
+    "t.me/x", "evil.onion", "1.2.3.4/p", "1.2.3.4:8080", "0x7f.0.0.1/p", "0x7f000001/p",
+    "[2001:db8::1]/p", "[::1]:80", "1.2.3.4/24", "localhost:8080/x",
+    "magnet:?xt=urn:btih:c1", "bitcoin:1abc", "ms-settings:x", "evil.com:80", "README.md/x",
+    "setup.py:80", "report.zip?x=1", "order.Is/p", "..evil.com", "*evil.com", "_evil.com_",
+    "hxxps://evil[.]com/x", "evil[.]com", "evil(dot)com/p", "x.javascript:alert(1)",
+    "evil。com", f"{widen('http')}://a.b", f"http{widen('://')}evil.com", widen("evil.com"),
+    widen("www.e.f"), "\U0001d41e\U0001d42f.com", "evil\u2024com", r"\\evil.com\share",
+    "a.b.c.d.e.f.g.h.i.j.com",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_has_many_spellings(link: str) -> None:
+    left = remove_links(f"see {link} now").text
+    assert REMOVED in left
+    assert re.sub(r"[*._x ]", "", left.replace(REMOVED, "")) == "seenow"
+
+
+NO_LINKS = [
+    "report.pdf", "README.md", "setup.py", "main.rs", "install.sh.", "backup.zip",
+    "a.tar.gz", "file.md.", "ann.me@b.c", "v1.2.3.4", "10.0.0.0/8", "1.2.3", "1.2.3.4",
+    "01.02.2027", "1.234,56", "either/or", "9.am", "src/main.rs",
+    "Thank you.It arrived.Is it all?", "ASP.NET and System.IO", "U.S.A.", r"C:\ann\a.txt",
+    "анна@почта.рф", "и т.д. и т.п.", "谢谢。再见", "node.js:12",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_LINKS)
+def test_a_name_of_a_file_or_a_number_is_no_link(text: str) -> None:
+    assert defang_links(text) == remove_links(text) == LinkRewrite(text, 0)
+
+
 LINKISH = st.lists(
     st.sampled_from(
         [
             "http", "s", ":", "//", "/", "\\", "www.", "evil", ".", "com", "example", "[", "]", "(",
             ")", "](", "]:", "!", "<", ">", " ", "\n", "mailto:", "javascript:", "data:", ",", "@",
             "hxxp", "[.]", "x", "-", "?", "=", '"', "\u3002", "é", "[link removed]", "ftp://",
+            "1", "0x1", "рф", "md", "Is", "(dot)", "\uff1a", "\uff57",
         ]
     ),
     max_size=30,
@@ -122,6 +162,8 @@ def test_no_link_is_left(text: str) -> None:
 HOSTILE = (
     "[", "](", "](<", "[a](", "[a](((", '[a](x "', "http:", "http://", "a.", "www.", "//", "a-",
     "x:", "mailto:", " data:", "[a]:", "!?", "a.a.com ", "https://a.example/ ", "words to read, ",
+    "-", "a.-", "[.]", "a[.]", "a(dot)", "hxxp:", "[:", "0x1.", "1.", "1.2.3.4/", "。", "字。",
+    "\uff57.", "a。com", "localhost:", "a.md ",
 )  # fmt: skip
 
 

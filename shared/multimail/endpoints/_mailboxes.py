@@ -231,9 +231,22 @@ def search_contacts(query: str | None = None, *, limit: int | None = None) -> Ca
 
 
 def add_contact(
-    email: str, name: str | None = None, *, tags: Iterable[str] | None = None
+    email: str,
+    name: str | None = None,
+    *,
+    tags: Iterable[str] | None = None,
+    made_by: str | None = None,
+    label: str | None = None,
 ) -> Call[Contact]:
-    """Add an address to the address book.
+    """Add an address to the address book, or change its name and tags there.
+
+    Args:
+        email: The address.
+        name: Default the name that is there.
+        tags: Default the tags that are there.
+        made_by: `tool` if a model chose the words, `app` (the API's default) if not. What a tool
+            made stays marked so, and a tool changes nothing else (409).
+        label: The worst trust label that the writer had read; default none.
 
     Raises:
         ValidationError: `email` is not an address.
@@ -246,7 +259,11 @@ def add_contact(
         "/v1/contacts",
         lambda response: Contact.model_validate({"email": email, "name": name, **response}),
         json=drop_none(
-            email=parse_address(email, "email"), name=name, tags=list(tags) if tags else None
+            email=parse_address(email, "email"),
+            name=name,
+            tags=list(tags) if tags else None,
+            made_by=made_by,
+            label=label,
         ),
     )
 

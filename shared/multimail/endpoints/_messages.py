@@ -265,7 +265,7 @@ def wait_for_email(
 
 
 def download_attachment(
-    email_id: str, filename: str, *, mailbox: str | None = None
+    email_id: str, filename: str, *, mailbox: str | None = None, include_text: bool = False
 ) -> Generator[Call[Any] | Pause, Any, File]:
     """Download an attachment, inline or from the URL that the API returns.
 
@@ -273,6 +273,7 @@ def download_attachment(
         email_id: The id of the message that it belongs to.
         filename: Its name in the message's `attachments`.
         mailbox: Address or id; default where the message was last seen, else the client's.
+        include_text: Also return what can be read of it, of the embedded server.
 
     Returns:
         The file.
@@ -288,6 +289,7 @@ def download_attachment(
         "GET",
         f"{email_path(email_id)}/attachments/{last_path_segment(filename, 'filename')}",
         AttachmentContent.model_validate,
+        params={"include": "text" if include_text else None},
         mailbox=mailbox,
         resource_id=email_id,
     )
@@ -296,7 +298,12 @@ def download_attachment(
     else:
         content = _decode_base64(attachment.content_base64)
     return File(
-        name=attachment.name or filename, content_type=attachment.content_type, content=content
+        name=attachment.name or filename,
+        content_type=attachment.content_type,
+        content=content,
+        text=attachment.text,
+        notes=attachment.notes,
+        removed=attachment.removed,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._call import Call, Pause
 from ..models import Ack, Email, Page, Tags, page_parser
-from ._arguments import invalid, last_path_segment, path_segment
+from ._arguments import drop_none, invalid, last_path_segment, path_segment
 from ._messages import email_path
 
 
@@ -23,14 +23,30 @@ def get_tags(email_id: str, *, mailbox: str | None = None) -> Call[Tags]:
     )
 
 
-def set_tags(email_id: str, tags: Mapping[str, str], *, mailbox: str | None = None) -> Call[Tags]:
-    """Replace all of a message's tags. API: PUT /v1/mailboxes/{mailbox}/emails/{email}/tags."""
+def set_tags(
+    email_id: str,
+    tags: Mapping[str, str],
+    *,
+    label: str | None = None,
+    mailbox: str | None = None,
+) -> Call[Tags]:
+    """Replace all of a message's tags.
+
+    Args:
+        email_id: The message's id.
+        tags: Name to value.
+        label: The worst trust label that their writer had read; default none. A tag that stays as
+            it is keeps its label.
+        mailbox: Address or id; default where the message was last seen, else the client's.
+
+    API: PUT /v1/mailboxes/{mailbox}/emails/{email}/tags.
+    """
     return Call(
         "set_tags",
         "PUT",
         email_path(email_id) + "/tags",
         Tags.model_validate,
-        json={"tags": {str(name): str(value) for name, value in tags.items()}},
+        json=drop_none(tags={str(name): str(value) for name, value in tags.items()}, label=label),
         mailbox=mailbox,
         resource_id=email_id,
         idempotent=True,
@@ -43,6 +59,7 @@ def tag_email(
     *,
     value: str = "true",
     tags: Mapping[str, str] | None = None,
+    label: str | None = None,
     mailbox: str | None = None,
 ) -> Generator[Call[Any] | Pause, Any, Tags]:
     """Add tags to a message and keep the existing ones.
@@ -55,6 +72,7 @@ def tag_email(
         tag: The name of a tag to add.
         value: The value of `tag`.
         tags: Several tags to add, name to value.
+        label: The worst trust label that their writer had read; default none.
         mailbox: Address or id; default where the message was last seen, else the client's.
 
     Returns:
@@ -69,7 +87,7 @@ def tag_email(
     if not new:
         raise invalid("tag", "is missing")
     current = yield from get_tags(email_id, mailbox=mailbox)
-    return (yield from set_tags(email_id, {**current.tags, **new}, mailbox=mailbox))
+    return (yield from set_tags(email_id, {**current.tags, **new}, label=label, mailbox=mailbox))
 
 
 def delete_tag(email_id: str, key: str, *, mailbox: str | None = None) -> Call[Ack]:

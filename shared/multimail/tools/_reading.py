@@ -15,6 +15,7 @@ from ..models import Email, EmailSummary, Page, PendingEmail
 from ..trust import Action, Assessment, Treatment
 from ..trust.text import Fence, clean, one_line
 from . import schemas
+from ._files import list_file_notes, read_file
 from ._format import (
     DATA_NOTE,
     build_body,
@@ -64,7 +65,6 @@ _EMAIL_FACTS = _ROW_FACTS | {
 _FILE_FACTS = {"name", "content_type", "size"}
 _CONTACT_FACTS = {"id", "name", "email", "tags"}
 _PENDING_FACTS = _ROW_FACTS | {"cc", "bcc", "expires_at", "mailbox_id", "content_hash", "metadata"}
-_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml"})
 
 
 def list_mailboxes(args: schemas.ListMailboxes, context: ToolContext) -> ToolRun:
@@ -292,7 +292,7 @@ def wait_for_email(args: schemas.WaitForEmail, context: ToolContext) -> ToolRun:
 
 
 def download_attachment(args: schemas.DownloadAttachment, context: ToolContext) -> ToolRun:
-    """Fetch an attachment; its bytes are for code, and only text is shown to the model."""
+    """Fetch an attachment; its bytes are for code, and what can be read of it for the model."""
     message = yield from api.read_email(args.email_id, mailbox=context.pinned)
     decision = context.guard.on_attachment(message)
     if decision.action is Action.REFUSE:
@@ -303,17 +303,21 @@ def download_attachment(args: schemas.DownloadAttachment, context: ToolContext) 
             next_step="Do not act on this message; a person can look at it in the mailbox.",
         )
         return ToolResult.failure(error, decision)
-    file = yield from api.download_attachment(args.email_id, args.filename, mailbox=context.pinned)
+    file = yield from api.download_attachment(
+        args.email_id, args.filename, mailbox=context.pinned, include_text=True
+    )
     facts = {"name": file.name, "content_type": file.content_type, "size": file.size}
     # The sender chose the name and type of the file: neither is repeated outside the marks.
     is_known_type = mimetypes.guess_extension(file.content_type) is not None
     content_type = file.content_type if is_known_type else "of unknown type"
     head = f"Attachment of {one_line(message.id, 64)}, {content_type}, {file.size} bytes."
-    if not _is_plain_text(file.content_type):
+    head = " ".join([head, *list_file_notes(file)])
+    text = read_file(file)
+    if text is None:
         context.guard.mark_shown(message, file.name)
         return ToolResult(f"{head} It is not plain text; code has its bytes.", facts, files=(file,))
     treatment = context.guard.policy.treatment(context.guard.assess(message))
-    content = treat_links(clean(file.content.decode("utf-8", "replace")).text, treatment).text
+    content = treat_links(clean(text).text, treatment).text
     fence = Fence.new()
     room = context.max_chars - len(head) - len(DATA_NOTE) - fence.width - _TAIL_CHARS
     part = cut_window(content, args.offset or 0, room)
@@ -322,12 +326,6 @@ def download_attachment(args: schemas.DownloadAttachment, context: ToolContext) 
     text = f"{head}\n{DATA_NOTE}\n{fence.around(part.text)}{more}"
     facts |= {"content": part.text, "next_offset": part.end if part.is_cut else None}
     return ToolResult(text, facts, files=(file,))
-
-
-def _is_plain_text(content_type: str) -> bool:
-    # HTML can hide text from people that a model would read.
-    is_text = content_type.startswith("text/") and content_type != "text/html"
-    return is_text or content_type in _TEXT_TYPES
 
 
 def search_contacts(args: schemas.SearchContacts, context: ToolContext) -> ToolRun:

@@ -53,6 +53,8 @@ class DkimEvidence(_Evidence):
     """Whether `domain` is aligned with From by DMARC's rules; None when not reported."""
     reason: str = ""
     """Why the result is not a pass, in a few plain words."""
+    covers: tuple[str, ...] = ()
+    """The header fields of which it covers every instance, in lower case; empty if unreported."""
 
 
 class SpfEvidence(_Evidence):
@@ -97,7 +99,7 @@ class Authentication(_Evidence):
     structure: tuple[str, ...] = Field(default=())
     """Faults of the header block that make From unreliable (RFC 5322 section 3.6), in words."""
     flags: tuple[str, ...] = ()
-    """What a reader should know and that decides nothing, such as a repeated field that is signed."""
+    """What a reader should know and that decides nothing, such as a repeated, signed field."""
 
 
 _METHODS = ("dkim", "spf", "dmarc", "arc")

@@ -1,8 +1,10 @@
 """Links in text from outside: defanged, so that they can be read and not followed, or removed.
 
 A link is anything with `scheme://`; `http:` and similar schemes before any text;
-`javascript:`, `data:` and `mailto:`; hosts that start with `www.`, that are followed by
-a path, or that end in a widely used top-level domain; and markdown's links, images and definitions.
+`javascript:`, `data:` and `mailto:`; names of hosts that start with `www.`, that are followed by a
+path or a port, or that end in a top-level domain (`hosts`); IP addresses that are followed by a
+path or a port; and markdown's links, images and definitions. Characters that browsers read as
+others, such as full-width letters, are read so here.
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .hosts import DOTS, HOST, fold_width, is_linked_host
+
 REMOVED = "[link removed]"
-_DOTS = ".\u3002\uff0e\uff61"
-_TOP_LEVEL = (
-    "com|net|org|info|biz|edu|gov|io|co|ai|dev|app|me|tv|cc|xyz|top|icu|vip|live|shop|site|online|"
-    "store|club|link|click|website|space|page|work|us|uk|eu|de|fr|nl|ch|at|it|es|se|pl|ru|cn|jp|in|"
-    "br|au|ca|example|test"
+_SCHEMES = (
+    "https?|ftps?|wss?|file|javascript|vbscript|livescript|blob|mailto|tel|sms|callto|cid|magnet|"
+    "bitcoin|ethereum|litecoin|monero|sips?|xmpp|skype|facetime|facetime-audio|msteams|zoommtg|tg|"
+    "whatsapp|viber|geo|webcal|ed2k|view-source|search-ms|ms-[a-z]{1,20}|itms-[a-z]{1,20}|otpauth|"
+    "ipfs|ipns|jar"
 )
-_SCHEMES = "https?|ftps?|wss?|file|javascript|vbscript|livescript|blob|mailto|tel|sms|callto|cid"
 _SCHEME = rf"""
     (?<![a-z0-9+])(?P<scheme>(?!hxxps?:|fxps?:)[a-z][a-z0-9+-]{{0,100}}):(?=[/\\]{{2}})
     | (?<![a-z0-9])(?P<known>{_SCHEMES}):(?=[^\s\[])
@@ -29,23 +32,36 @@ _INNER_SCHEME = re.compile(_SCHEME, re.VERBOSE | re.IGNORECASE)
 _LINK = re.compile(
     rf"""
     {_SCHEME}
-    | (?P<slashes>(?<![\w:/\\\]])//)(?=[\w-]{{1,63}}[{_DOTS}]\w)
-    | (?<![\w@-])(?P<www>www)(?=[{_DOTS}]\w)
-    | (?<![\w@{_DOTS}/\\-])(?P<host>(?:[\w-]{{1,63}}[{_DOTS}]){{1,8}}
-      (?:[a-z]{{2,24}}(?=/[\w?\#])|(?:{_TOP_LEVEL})(?![\w@-]|[{_DOTS}]\w)))
+    | (?P<slashes>(?<![\w:/\\\]])(?://|\\\\))(?=[\w-]{{1,63}}[{DOTS}]\w)
+    | (?<![\w@-])(?P<www>www)(?=[{DOTS}]\w)
+    | (?P<host>{HOST})
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# Links that someone defanged already: a model can still read them.
+_DEFANGED = re.compile(
+    rf"""
+    (?<![a-z0-9])(?:hxxps?|fxps?)\[?:\]?[/\\]{{2}}[^\s<>"'`]++
+    | (?<![\w@.-])[\w-]++(?:(?:[{DOTS}]|[\[(\{{](?:\.|dot)[\])\}}])[\w-]++)++(?:/[^\s<>"'`)\]]*+)?
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_MARKED_DOT = re.compile(r"[\[({](?:\.|dot)[\])}]", re.IGNORECASE)
 # A word without one of these contains no link. One pattern for each first character: a search for
 # a literal character is as fast as copying the text.
-_HINTS = {char: re.compile(rf"{re.escape(char)}(?=[^\s.,;:!?])") for char in f":/{_DOTS}"}
+_HINTS = {char: re.compile(rf"{re.escape(char)}(?=[^\s.,;:!?])") for char in f":/{DOTS}"}
+_LAST_LABEL = re.compile(rf"[{DOTS}]")
 _WORD_END = re.compile(r"\S*")
 _AUTHORITY = re.compile(r"""[/\\]{0,8}[^\s/\\?#<>()\[\]"'`|{}]{0,2000}""")
-_INNER_DOT = re.compile(rf"[{_DOTS}](?=\w)")
+_INNER_DOT = re.compile(rf"[{DOTS}](?=\w)")
 _TARGET = re.compile(
-    r"""(?:[a-z+.-]{0,30}:)?(?://\[[0-9a-f:.]{2,45}\])?(?:\([^\s<>"'`()\]]*\)|[^\s<>"'`)\]])*""",
-    re.IGNORECASE,
+    r"""
+    (?:[a-z+.-]{0,30}:)? (?://\[[0-9a-f:.]{2,45}\])?
+    (?: \([^\s<>"'`()\]]*\) | [^\s<>"'`)\]\u3001\u3008-\u3011\uff01\uff08\uff09\uff0c\uff1b] )*
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
+_DEFANGED_MARKS = ("hxxp", "fxp", "[.]", "(.)", "{.}", "[dot]", "(dot)", "{dot}")
 _ENDING = ".,;!?"
 _SYNTAX = re.compile(
     r"(?P<inline>\](?=\())|(?P<definition>^[ \t>*+-]{0,20}\[[^\[\]]{1,200}\](?=:))", re.MULTILINE
@@ -93,22 +109,32 @@ def remove_links(text: str) -> LinkRewrite:
     """
     plain, inline = _remove_inline(text)
     rewrite = _rewrite_each(plain, _remove_at)
-    return LinkRewrite(_break_markdown(rewrite.text), rewrite.count + inline)
+    rest, defanged = _remove_defanged(rewrite.text)
+    return LinkRewrite(_break_markdown(rest), rewrite.count + inline + defanged)
 
 
 def _rewrite_each(
     text: str, rewrite: Callable[[str, re.Match[str]], tuple[str, int]]
 ) -> LinkRewrite:
     """Return text with each link rewritten; `rewrite` returns the new text and the link's end."""
+    folded = fold_width(text)
     pieces, at, count = [], 0, 0
-    for first, end in _candidates(text):
+    for first, end in _candidates(folded):
         start = first
-        while (match := _LINK.search(text, start, end)) is not None:
+        while (match := _LINK.search(folded, start, end)) is not None:
+            if match["host"] and not is_linked_host(match["host"], folded, match.end()):
+                # The last label can begin a link of its own: `x.javascript:…`.
+                start = match.end() - _get_last_label_length(match["host"])
+                continue
             pieces.append(text[at : match.start()])
-            piece, at = rewrite(text, match)
+            piece, at = rewrite(folded, match)
             pieces.append(piece)
             start, count = at, count + 1
     return LinkRewrite("".join(pieces) + text[at:], count)
+
+
+def _get_last_label_length(host: str) -> int:
+    return len(_LAST_LABEL.split(host)[-1])
 
 
 def _candidates(text: str) -> Iterator[tuple[int, int]]:
@@ -140,6 +166,8 @@ def _get_scheme(match: re.Match[str]) -> str:
 
 def _defang_at(text: str, match: re.Match[str]) -> tuple[str, int]:
     scheme = _get_scheme(match)
+    if match[0].startswith("["):
+        return match[0].replace(":", "[:]"), match.end()
     if not scheme:
         return _mark_dots(text, match.start())
     written = match[0][: len(scheme)]
@@ -167,10 +195,30 @@ def _mark_dots(text: str, start: int) -> tuple[str, int]:
 def _remove_at(text: str, match: re.Match[str]) -> tuple[str, int]:
     if _get_scheme(match) == "mailto":
         return f"{REMOVED} ", match.end()
-    target = _TARGET.match(text, match.start())
+    target = _TARGET.match(text, match.end() if match[0][0] == "[" else match.start())
     assert target is not None
     length = len(target[0].rstrip(_ENDING))
     return REMOVED, max(match.end(), target.start() + length)
+
+
+def _remove_defanged(text: str) -> tuple[str, int]:
+    """Return text without links such as `hxxps://evil[.]example`, and how many there were."""
+    count = 0
+
+    def remove(match: re.Match[str]) -> str:
+        nonlocal count
+        if not match[0].lower().startswith(("hxxp", "fxp")):
+            plain = _MARKED_DOT.sub(".", match[0])
+            if plain == match[0] or not _rewrite_each(plain, _remove_at).count:
+                return match[0]
+        count += 1
+        length = len(match[0].rstrip(_ENDING))
+        return REMOVED + match[0][length:]
+
+    lower = text.lower()
+    if not any(mark in lower for mark in _DEFANGED_MARKS):
+        return text, 0
+    return _DEFANGED.sub(remove, text), count
 
 
 def _break_markdown(text: str) -> str:

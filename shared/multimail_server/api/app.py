@@ -1,4 +1,8 @@
-"""The ASGI application: authentication, limits, scope checks, dispatch and error responses."""
+"""The ASGI application: authentication, limits, scopes, approval codes, audit entries and errors.
+
+A service records a change in the transaction that makes it. Reads that change nothing and rejected
+requests are recorded here, before the response is sent, so that no response is without its entry.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -19,20 +24,19 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..auth import SignedLinks, authenticate
 from ..config import MAX_MESSAGE_BYTES
-from ..errors import ApiError, forbidden, unavailable
+from ..errors import ApiError, forbidden, invalid, unavailable
 from ..pages.app import accepts_html, render_bare_error_page
 from ..pages.sessions import SessionManager
 from ..pages.views import PAGE_ROUTES
 from ..rate_limit import RateLimiter
 from ..services import Principal, Services
+from ..services.one_time_codes import SensitiveChange
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
-from .approval_codes import require_approval_code
-from .audit import record_read, record_refusal
-from .auth import SignedLinks, authenticate
-from .request import ApiRequest, ApiResponse
 from .routes import build_routes
-from .routing import Route
+from .routing import ID_PATTERN, ApiRequest, ApiResponse, Route
+from .schemas.oversight import render_approval_required
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Endpoint], Endpoint]
@@ -41,7 +45,10 @@ Middleware = Callable[[Endpoint], Endpoint]
 _BASE64_GROWTH = 4 / 3
 _JSON_ROOM = 512 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ANONYMOUS = Principal("", "", "", frozenset(), live=False)
+_RESOURCES = ("email", "key", "contact", "thread", "attachment", "webhook", "delivery", "domain")
+_EMAIL_FIELDS = ("email_id", "message_id", "id", "pending_id")
+_MAX_ID = 100
+_MAX_CODE = 100
 _log = logging.getLogger(__name__)
 
 
@@ -167,7 +174,7 @@ class _App:
 
     def _handle(self, route: Route, request: Request, body: bytes) -> Response:
         """Authenticate, check the rate, and run the handler, in a worker thread."""
-        principal = _ANONYMOUS
+        principal = Principal.anonymous()
         if route.scopes:
             principal = authenticate(request.headers, self._services.context.store)
             self._check_rate(principal)
@@ -294,3 +301,94 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
         allowed = headers.get("Allow", "another method")
         code, message = "method_not_allowed", f"{target} is not allowed; use {allowed}."
     return _respond_error(ApiError(status, code, message, headers=headers), request)
+
+
+def record_read(route: Route, request: ApiRequest) -> None:
+    """Record a GET or HEAD, unless the service has recorded it."""
+    if route.method != "GET" or (route.service_audits and request.method != "HEAD"):
+        return
+    request.services.context.record_access(
+        request.principal,
+        route.audit or "request.read",
+        _get_resource(request),
+        request.path_params.get("mailbox"),
+        path=None if route.audit else route.path,
+    )
+
+
+def record_refusal(route: Route, request: ApiRequest, error: ApiError) -> None:
+    """Record a request with a known key that was not carried out."""
+    request.services.context.record_access(
+        request.principal,
+        "request.refused",
+        _get_resource(request, refused=True),
+        request.path_params.get("mailbox"),
+        outcome="refused",
+        request=f"{route.method} {route.path}",
+        status=error.status,
+        code=error.code,
+    )
+
+
+def _get_resource(request: ApiRequest, *, refused: bool = False) -> tuple[str, str]:
+    """Return the type and the id of what a request is about."""
+    path_params = request.path_params
+    for name in _RESOURCES:
+        if name in path_params:
+            return ("api_key" if name == "key" else name), path_params[name][:_MAX_ID]
+    email_id = _get_email_id_from_body(request) if refused else None
+    if email_id is not None:
+        return "email", email_id
+    if "mailbox" in path_params:
+        return "mailbox", path_params["mailbox"][:_MAX_ID]
+    return "account", request.principal.account_id
+
+
+def _get_email_id_from_body(request: ApiRequest) -> str | None:
+    """Return the message that a body names; only what has the form of an id is repeated."""
+    try:
+        body = json.loads(request.body) if request.body[:1] == b"{" else {}
+    except (ValueError, RecursionError):
+        return None
+    values = [body.get(name) for name in _EMAIL_FIELDS]
+    return next((id_ for id_ in values if isinstance(id_, str) and ID_PATTERN.fullmatch(id_)), None)
+
+
+def require_approval_code(route: Route, request: ApiRequest) -> ApiResponse | None:
+    """Return the 202 of a change that needs a code first; None to carry the request out.
+
+    Raises:
+        ApiError: The code is wrong, expired, or for another request (403); too many requests (429).
+    """
+    if not route.approval_code or not request.services.context.approval_codes:
+        return None
+    body = _parse_object(request)
+    code = body.pop("approval_code", None)
+    if isinstance(route.approval_code, tuple) and body.keys().isdisjoint(route.approval_code):
+        return None
+    change = SensitiveChange(f"{route.method} {_fill_path(route, request)}", body)
+    codes = request.services.approval_codes
+    if code is None:
+        return ApiResponse(render_approval_required(codes.request(request.principal, change)), 202)
+    if not isinstance(code, str) or len(code) > _MAX_CODE:
+        raise invalid("`approval_code` is not a code such as ABCD-EFGH-JKMN-PQRS.")
+    codes.redeem(request.principal, change, code)
+    return None
+
+
+def _parse_object(request: ApiRequest) -> dict[str, Any]:
+    try:
+        body = json.loads(request.body or b"{}")
+    except (ValueError, RecursionError):
+        raise invalid("The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise invalid("The body is not a JSON object.")
+    return body
+
+
+def _fill_path(route: Route, request: ApiRequest) -> str:
+    path = route.path
+    for name, value in request.path_params.items():
+        # It is shown on a terminal: only characters that a path can have.
+        path = path.replace(f"{{{name}}}", quote(value[:_MAX_CODE], safe="@"))
+    return path

@@ -14,8 +14,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, TypeAdapter
 
 from .._version import version
-from .request import QueryParameter
-from .routing import JSON, Route, Schema
+from .routing import JSON, QueryParameter, Route, Schema
 from .schemas.base import ErrorOut, ensure_model_built
 from .schemas.oversight import ApprovalRequiredOut
 

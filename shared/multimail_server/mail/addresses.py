@@ -31,6 +31,7 @@ _PIECE = re.compile(
     r'("(?:[^"\\]|\\.)*")|"(?:[^"\\]|\\.)*\\?\Z|([(),:;<>\\])|([^(),:;<>\\"]+)', re.DOTALL
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_COMMENT = re.compile(r"\(((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*)\)")
 _BLANKS_AROUND_AT = re.compile(r"\s*@\s*")
 _DOMAIN_GOES_ON = re.compile(r"@[^\s@()]{1,255}[\s()](?:[^()@]{0,100}\))?\s*\.\w")
 _BETWEEN_WORDS = re.compile(r'[\s<>(),;:"\\]+')
@@ -137,8 +138,8 @@ def _decode_name(text: str, charset: str) -> str:
 
 def _get_comment(text: str) -> str:
     """Return the comment of `ann@example.com (Ann)`, which was the name before RFC 822."""
-    inner = text.partition("(")[2].rpartition(")")[0]
-    return "" if "<" in text else _ESCAPED.sub(r"\1", inner)
+    match = _COMMENT.search(text)
+    return _ESCAPED.sub(r"\1", match[1]) if match else ""
 
 
 def _find_only_mailbox(text: str) -> Mailbox | None:

@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .calendars import describe_calendar, is_calendar
+from .charsets import decode
 from .headers import HeaderBlock
 from .html import Markdown, html_to_markdown
 from .mime import Part, parse_parts
+from .parameters import get_parameter
 from .smime import Wrapper, read_cms
 
 _MAX_WRAPPERS = 4
+_MAX_CALENDARS = 5
 _MIN_SHARE_OF_HTML = 3
 _WORDS_COMPARED = 50_000
 _ADDRESS = re.compile(r"\b(?:https?://|www\.|mailto:)\S+|\]\([^()\s]{0,2000}\)", re.IGNORECASE)
@@ -120,11 +124,22 @@ def read_body(tree: Part, version: Version | None = None) -> Body:
         version: The version to prefer where there are two; default, the one to show.
     """
     reader = _BodyReader(version)
-    texts = reader.collect(tree)
+    texts = [*reader.collect(tree), *_describe_calendars(tree)]
     text = "\n\n".join(filter(None, (text.text for text in texts)))
     removed = dict.fromkeys(reason for text in texts for reason in text.removed)
     notes = dict.fromkeys((*_find_wrappers(tree), *_find_armour(text), *reader.notes))
     return Body(text, tuple(removed), tuple(notes))
+
+
+def _describe_calendars(tree: Part) -> list[Markdown]:
+    """Return the calendars of a message in words; the same one often comes twice."""
+    parts = [part for part in get_leaves(tree) if is_calendar(part)][:_MAX_CALENDARS]
+    return [Markdown(text, ()) for text in dict.fromkeys(map(_describe_calendar, parts)) if text]
+
+
+def _describe_calendar(part: Part) -> str:
+    label = get_parameter(part.declared, "charset")
+    return describe_calendar(decode(part.content(), label).text)
 
 
 def find_html(tree: Part) -> str | None:
@@ -147,7 +162,7 @@ class _BodyReader:
         if part.is_attachment:
             return []
         decoded = part.read_text()
-        if part.content_type == "text/html":
+        if part.is_html:
             markdown = html_to_markdown(decoded.text)
             return [Markdown(markdown.text, (*markdown.removed, *decoded.notes))]
         return [Markdown(decoded.text.strip("\n"), decoded.notes)]
@@ -156,7 +171,8 @@ class _BodyReader:
         """Return the plain text or the HTML; if both are empty, any alternative that is not."""
         plain = self._find_text([p for p in alternatives if p.content_type == "text/plain"])
         others = [part for part in reversed(alternatives) if part.content_type != "text/plain"]
-        rich = self._find_text(others)
+        # HTML for watches and for AMP is a lesser version of the HTML.
+        rich = self._find_text(sorted(others, key=Part.is_lesser_html))
         if not plain or not rich:
             return plain or rich
         preferred, note = _compare(_join(plain), _join(rich))

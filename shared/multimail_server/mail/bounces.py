@@ -8,6 +8,7 @@ A report proves nothing, since anybody can send one. `services.receiving` decide
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -22,6 +23,7 @@ from .mime import Part, parse_parts
 BounceType: TypeAlias = Literal["hard", "soft"]
 
 _MAX_RECIPIENTS = 100
+_MAX_QUOTED = 5
 _MAX_REPORT = 256 * 1024
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _REPLY_CODE = re.compile(r"(?<!\d)(?<!\d\.)([2-5]\d\d)(?=[ -]|\Z)")
@@ -38,6 +40,11 @@ _ORIGINALS = frozenset(
 _MARKS = (b"delivery-status", b"feedback-report", b"multipart/report")
 # A character of an address, as RFC 6533 section 3 writes it where UTF-8 cannot be sent.
 _ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+_MAX_TEXT = 64 * 1024
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_QUOTED_ID = re.compile(
+    r"^[ \t>]*message-id:[ \t]*(?:\n[ \t>]+)?(<[^<>\n]{1,900}>)", re.IGNORECASE | re.MULTILINE
+)
 _BLANK_LINES = re.compile(rb"\r?\n(?:[ \t]*\r?\n)+")
 
 
@@ -106,7 +113,8 @@ def parse_report(raw: bytes) -> Report | None:
     tree = parse_parts(raw, headers)
     for part in tree.walk():
         if part.content_type in _STATUS_PARTS:
-            return Report(False, _list_original_ids(tree), _parse_delivery_status(part))
+            ids = _list_original_ids(tree, read_headers(part.content()[:_MAX_REPORT].lstrip()))
+            return Report(False, ids, _parse_delivery_status(part))
         if part.content_type == "message/feedback-report":
             return _parse_complaint(tree, part)
     if not is_prose:
@@ -161,15 +169,30 @@ def _parse_complaint(tree: Part, part: Part) -> Report | None:
     return Report(True, _list_original_ids(tree), recipients)
 
 
-def _list_original_ids(tree: Part) -> tuple[str, ...]:
-    """Return the Message-ID in the returned message; without one, what the report answers."""
+def _list_original_ids(tree: Part, status: HeaderBlock | None = None) -> tuple[str, ...]:
+    """Return the Message-ID in the returned message; else what else of the report may name it."""
     for part in tree.walk():
         if part.content_type in _ORIGINALS:
             ids = parse_message_ids(read_headers(part.content()[:_MAX_REPORT]).all("message-id"))
             if ids:
                 return ids[:1]
+    named = status.all("x-original-message-id") if status else []
+    quoted = [id_.encode() for id_ in _QUOTED_ID.findall(get_text(tree))[:_MAX_QUOTED]]
     answered = parse_message_ids(tree.headers.all("in-reply-to"))[:1]
-    return answered + parse_message_ids(tree.headers.all("references"))[-1:]
+    last = parse_message_ids(tree.headers.all("references"))[-1:]
+    return tuple(dict.fromkeys((*parse_message_ids([*named, *quoted]), *answered, *last)))
+
+
+def get_text(tree: Part) -> str:
+    """Return the text of a report, with the HTML parts as plain text; at most 64 KB."""
+    texts: list[str] = []
+    for part in tree.walk():
+        if part.is_text:
+            text = part.text()[:_MAX_TEXT]
+            texts.append(
+                html.unescape(_TAG.sub(" ", text)) if part.content_type == "text/html" else text
+            )
+    return "\n\n".join(texts)[:_MAX_TEXT]
 
 
 def _parse_addresses(group: HeaderBlock, *names: str) -> tuple[str, ...]:

@@ -99,6 +99,8 @@ _CP1252_C1 = {
 """What the bytes of C1 controls mean in Windows-1252; the other Windows code pages are alike."""
 
 _UTF8_LEAD = re.compile(rb"[\xc2\xc3\xe2-\xf4][\x80-\xbf]")
+_UTF8_START = re.compile(rb"[\xc2-\xf4]")
+_MIN_UTF8_CHARACTERS = 4
 _MULTIBYTE = re.compile(r"[^\x00-\x7f]")
 
 _EURO_936 = re.compile(
@@ -166,8 +168,8 @@ def decode(data: bytes, label: str = "") -> DecodedText:
             return _decode_by(data[len(mark) :], codec_of_mark)
     if codec in {"utf-16", "utf-32"}:
         codec = _guess_byte_order(data, codec)
-    elif codec == "cp1252" and _UTF8_LEAD.search(data) and _is_utf8(data):
-        codec = "utf-8"  # often declared as Latin-1, and Latin-1 text is hardly ever valid UTF-8
+    elif _is_mislabelled_utf8(data, codec):
+        codec = "utf-8"
     elif not codec:
         result = _decode_undeclared(data)
         return DecodedText(result.text, result.lost, guessed=_to_key(label) not in _UNDECLARED)
@@ -180,8 +182,16 @@ def decode_text(data: bytes, label: str) -> str:
 
 
 def decode_html(data: bytes, label: str = "") -> DecodedText:
-    """Decode HTML; where `label` says nothing, the document's own declaration counts."""
-    return decode(data, label if find_codec(label) else find_html_charset(data) or label)
+    """Decode HTML; where `label` says nothing or is wrong, its own declaration counts."""
+    own = find_html_charset(data)
+    if not own or not find_codec(label):
+        return decode(data, own or label)
+    declared = decode(data, label)
+    outside_ascii = len(_MULTIBYTE.findall(declared.text)) if declared.lost else 0
+    if declared.lost * 2 <= outside_ascii:
+        return declared
+    result = decode(data, own)
+    return declared if result.lost else result
 
 
 def find_html_charset(data: bytes) -> str:
@@ -277,6 +287,19 @@ def _guess_byte_order(data: bytes, codec: str) -> str:
         return "utf-32-be" if data[:1] == b"\0" else "utf-32-le"
     even, odd = data[0::2].count(0), data[1::2].count(0)
     return "utf-16-be" if even > odd else "utf-16-le"
+
+
+def _is_mislabelled_utf8(data: bytes, codec: str) -> bool:
+    """Return whether text declared in a charset of single bytes is UTF-8.
+
+    Text of these charsets is hardly ever valid UTF-8: letters would have to alternate with signs.
+    """
+    if codec == "cp1252":
+        return _UTF8_LEAD.search(data) is not None and _is_utf8(data)
+    may_be = (
+        codec.startswith(("cp125", "iso8859", "koi8")) and not data.isascii() and _is_utf8(data)
+    )
+    return may_be and len(_UTF8_START.findall(data)) >= _MIN_UTF8_CHARACTERS
 
 
 def _is_utf8(data: bytes) -> bool:

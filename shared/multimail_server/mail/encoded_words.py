@@ -36,7 +36,8 @@ class _Word:
         data = _to_bytes(self.text, self.charset)
         if self.encoding == "b":
             return decode_base64_pieces(data)
-        return binascii.a2b_qp(data, header=True)
+        # A lone `=` at the end is no soft line break.
+        return binascii.a2b_qp(data, header=True) + b"=" * data.endswith(b"=")
 
 
 def decode_unstructured(value: bytes, charset: str = "") -> str:

@@ -12,11 +12,15 @@ from email.utils import parsedate_to_datetime
 
 from .addresses import InvalidMailboxError, Mailbox, parse_addresses, parse_from
 from .body import PGP_TYPE, BodyNote, get_leaves, parse_tree, read_body
+from .calendars import is_calendar
 from .encoded_words import decode_unstructured
 from .filenames import make_filename_unique, sanitize_filename
 from .headers import HeaderBlock, read_headers, unfold
+from .mailing_lists import parse_list_post
 from .message_ids import parse_message_ids, parse_own_id
 from .mime import Part
+
+_LOST_IN_HEADER = "characters of the subject or the sender's name that could not be decoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class ParsedMessage:
         attachments: Every part that is not text of the body.
         auto_submitted: Auto-Submitted, RFC 3834.
         list_id: List-Id, RFC 2919.
+        list_post: The addresses in List-Post, RFC 2369: what is sent to them reaches the list.
         precedence: Precedence.
     """
 
@@ -79,6 +84,7 @@ class ParsedMessage:
     attachments: tuple[ParsedAttachment, ...]
     auto_submitted: str
     list_id: str
+    list_post: tuple[str, ...]
     precedence: str
 
 
@@ -94,6 +100,8 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
     charset = tree.header_charset
     sender = _parse_sender(headers, charset)
     body = read_body(tree)
+    subject = decode_unstructured(headers.first("subject"), charset)
+    is_lossy = "\ufffd" in subject or "\ufffd" in sender.name
     return ParsedMessage(
         message_id=parse_own_id(headers.all("message-id")),
         in_reply_to=parse_message_ids(headers.all("in-reply-to")),
@@ -103,14 +111,15 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
         reply_to=parse_addresses(headers.all("reply-to")),
         to=parse_addresses(headers.all("to")),
         cc=parse_addresses(headers.all("cc")),
-        subject=decode_unstructured(headers.first("subject"), charset),
+        subject=subject,
         date=_parse_date(headers.first("date")),
         markdown=body.text,
-        removed=body.removed,
+        removed=body.removed + (_LOST_IN_HEADER,) * is_lossy,
         notes=body.notes,
         attachments=_collect_attachments(tree),
         auto_submitted=_get_word(headers, "auto-submitted"),
         list_id=_get_word(headers, "list-id"),
+        list_post=parse_list_post(headers.all("list-post")),
         precedence=_get_word(headers, "precedence"),
     )
 
@@ -139,8 +148,19 @@ def _get_word(headers: HeaderBlock, name: str) -> str:
 
 def _collect_attachments(tree: Part) -> tuple[ParsedAttachment, ...]:
     taken: set[str] = set()
-    leaves = [part for part in get_leaves(tree) if part.is_attachment and not _has_nothing(part)]
-    return tuple(_to_attachment(part, number, taken) for number, part in enumerate(leaves, 1))
+    parts = enumerate(list_files(tree), 1)
+    return tuple(_to_attachment(part, number, taken) for number, part in parts)
+
+
+def list_files(tree: Part) -> list[Part]:
+    """Return the parts of a message that are its attachments, in their order.
+
+    An invitation without a name is one where it comes without a copy that has a name.
+    """
+    files = [part for part in get_leaves(tree) if part.is_attachment and not _has_nothing(part)]
+    if not any(is_calendar(part) and part.file_name() for part in files):
+        return files
+    return [part for part in files if not is_calendar(part) or part.file_name()]
 
 
 def _has_nothing(part: Part) -> bool:

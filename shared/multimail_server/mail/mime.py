@@ -69,6 +69,15 @@ class Part:
         return self.content_type.startswith("text/") and self.content_type not in _FILE_TYPES
 
     @property
+    def is_html(self) -> bool:
+        """Whether the part is HTML, also that for watches or for AMP."""
+        return self.content_type == "text/html" or self.is_lesser_html()
+
+    def is_lesser_html(self) -> bool:
+        """Whether the part is a version of the HTML that few programs show."""
+        return self.content_type in {"text/watch-html", "text/x-amp-html"}
+
+    @property
     def is_attachment(self) -> bool:
         """Whether the part is a file rather than text of the body."""
         if not self.is_text:
@@ -88,7 +97,7 @@ class Part:
     def charset(self) -> str:
         """The charset that the part declares for its text, in Content-Type or in its HTML."""
         label = get_parameter(self.declared, "charset")
-        if self.content_type == "text/html" and not find_codec(label):
+        if self.is_html and not find_codec(label):
             return find_html_charset(self.content()) or label
         return label
 
@@ -109,12 +118,11 @@ class Part:
     def read_text(self) -> DecodedText:
         """Return the content as `text` does, and whether all of it could be decoded."""
         label = get_parameter(self.declared, "charset")
-        is_html = self.content_type == "text/html"
-        result = (decode_html if is_html else decode)(self.content(), label)
+        result = (decode_html if self.is_html else decode)(self.content(), label)
         # One pass is faster than replacing each kind of line end on its own.
         text = io.IncrementalNewlineDecoder(None, translate=True).decode(result.text, final=True)
         text = text.replace("\0", "") if "\0" in text else text
-        if not is_html and get_parameter(self.declared, "format").lower() == "flowed":
+        if not self.is_html and get_parameter(self.declared, "format").lower() == "flowed":
             text = unflow(text, delete_space=get_parameter(self.declared, "delsp").lower() == "yes")
         return replace(result, text=text)
 
@@ -145,6 +153,9 @@ def parse_parts(raw: bytes, headers: HeaderBlock | None = None) -> Part:
 
 
 def _set_header_charset(tree: Part) -> None:
+    fields = (field for part in tree.walk() for field in part.headers.fields)
+    if all(field.value.isascii() for field in fields):
+        return
     leaves = [part for part in tree.walk() if part.is_text]
     charset = next((label for part in leaves[:5] if find_codec(label := part.charset)), "")
     for part in tree.walk() if charset else ():
@@ -165,16 +176,18 @@ def _choose_named_body(tree: Part) -> None:
     texts = [part for part in leaves if part.is_text and part.is_attachment]
     inline = [part for part in texts if not part.has_attachment_disposition]
     for part in inline[:1] or (texts if len(leaves) == 1 else []):
-        for sibling in _get_alternatives(tree, part):
-            sibling.is_body = sibling in texts
+        part.is_body = True
+        for version in _find_versions(tree, part):
+            version.is_body = any(version is text for text in inline)
 
 
-def _get_alternatives(tree: Part, part: Part) -> list[Part]:
-    """Return the children of the multipart/alternative that `part` is in; else itself."""
+def _find_versions(tree: Part, part: Part) -> Iterator[Part]:
+    """Yield the parts in the multipart/alternative that `part` is in."""
     for parent in tree.walk():
-        if parent.content_type == "multipart/alternative" and part in parent.children:
-            return parent.children
-    return [part]
+        if parent.content_type == "multipart/alternative":
+            versions = list(parent.walk())
+            if any(version is part for version in versions):
+                yield from versions
 
 
 class _PartParser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MAX_SUBJECT = 998
+MAX_SUBJECT = 998
 _MAX_PREFIXES = 20
 # "Re" and what mail programs in other languages write for it. What means a forward (Fwd, WG, TR,
 # RV, VB, PD …) is not here: a forward keeps its prefix behind the reply's.
@@ -39,4 +39,4 @@ def build_reply_subject(subject: str) -> str:
             subject = subject[tag.end() :]
         else:
             break
-    return " ".join(["Re:", *tags, *subject.split()])[:_MAX_SUBJECT]
+    return " ".join(["Re:", *tags, *subject.split()])[:MAX_SUBJECT]

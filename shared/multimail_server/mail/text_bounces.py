@@ -8,25 +8,18 @@ a delay is no bounce.
 
 from __future__ import annotations
 
-import html
 import re
 
-from .bounces import FailedRecipient, Report, find_status, parse_report_address
-from .message_ids import parse_message_ids
+from .bounces import FailedRecipient, Report, find_status, get_text, parse_report_address
 from .mime import Part
 
-_MAX_TEXT = 64 * 1024
 _MAX_RECIPIENTS = 100
 _MAX_REASON = 1500
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:=]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_TAG = re.compile(r"<[^<>]{0,2000}>")
 _QUOTED = re.compile(
     r"^[ \t>]*(?:[-=*_]{2,}[^\n]*(?:copy of|original message|returned message|header of)"
     r"|original message headers?:|(?:return-path|received|message-id|mime-version):)",
     re.IGNORECASE | re.MULTILINE,
-)
-_QUOTED_ID = re.compile(
-    r"^[ \t>]*message-id:[ \t]*(?:\n[ \t>]+)?(<[^<>\n]{1,900}>)", re.IGNORECASE | re.MULTILINE
 )
 # The codes of SMTP alone: other numbers from 500 on are sizes and ports.
 _REPLY_CODE = re.compile(r"(?<![\d.])(5(?:0[0-4]|2[1347]|3[0458]|4[12]|5\d|7\d))(?=[ :-])")
@@ -52,7 +45,7 @@ def parse_text_bounce(tree: Part, named_ids: tuple[str, ...]) -> Report | None:
         tree: The message.
         named_ids: The Message-IDs that its parts and its header name.
     """
-    whole = _get_text(tree)
+    whole = get_text(tree)
     text = whole[: match.start()] if (match := _QUOTED.search(whole)) else whole
     if _DELAY.search(f"{text}\n{tree.headers.first('subject')[:500].decode('latin-1')}"):
         return None
@@ -62,19 +55,7 @@ def parse_text_bounce(tree: Part, named_ids: tuple[str, ...]) -> Report | None:
         for value in field[:4000].split(b",")[:_MAX_RECIPIENTS]
     ]
     failed = _list_failed(text, [address for address in listed if address])
-    quoted = parse_message_ids([id_.encode() for id_ in _QUOTED_ID.findall(whole)[:5]])
-    return Report(False, tuple(dict.fromkeys((*quoted, *named_ids))), failed) if failed else None
-
-
-def _get_text(tree: Part) -> str:
-    texts: list[str] = []
-    for part in tree.walk():
-        if part.is_text:
-            text = part.text()[:_MAX_TEXT]
-            texts.append(
-                html.unescape(_TAG.sub(" ", text)) if part.content_type == "text/html" else text
-            )
-    return "\n\n".join(texts)[:_MAX_TEXT]
+    return Report(False, named_ids, failed) if failed else None
 
 
 def _list_failed(text: str, listed: list[str]) -> tuple[FailedRecipient, ...]:

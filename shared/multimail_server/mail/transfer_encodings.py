@@ -62,12 +62,16 @@ def decode_base64_pieces(data: bytes) -> bytes:
 
 
 def decode_base64_text(data: bytes) -> bytes:
-    """Decode the base64 of a part, without the text that others put before or after it."""
+    """Decode the base64 of a part, without the text that others put before or after it.
+
+    What has no line of base64 at all was declared wrongly, and is returned as it is.
+    """
     clean = data.translate(None, _WHITE_SPACE)
     try:
         return binascii.a2b_base64(clean, strict_mode=True)
     except binascii.Error:
-        return decode_base64_pieces(b"".join(_list_base64_lines(data)))
+        lines = _list_base64_lines(data)
+        return decode_base64_pieces(b"".join(lines)) if lines or not clean else data
 
 
 def _list_base64_lines(data: bytes) -> list[bytes]:

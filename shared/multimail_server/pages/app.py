@@ -17,12 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request, cookie_parser
 
-from ..api.request import ApiRequest, ApiResponse, Handler
-from ..api.routing import FORM, SMALL_BODY, Route
+from ..api.routing import FORM, SMALL_BODY, ApiRequest, ApiResponse, Handler, Route
+from ..auth import require_approver
 from ..errors import ApiError, invalid, not_found, unavailable
 from ..oversight import Direction
 from ..services import Principal
-from ..services.auth import require_approver
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
 from . import formatting
 from .sessions import SESSION_LIFETIME, Session

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from ..auth import digest_token
 from ..errors import ApiError, forbidden
 
 SESSION_LIFETIME = timedelta(hours=8)
@@ -64,7 +65,7 @@ class SessionManager:
         csrf = secrets.token_urlsafe(_TOKEN_BYTES)
         with self._lock:
             expires_at = self._now() + SESSION_LIFETIME
-            self._sessions[_digest(token)] = Session(key_id, csrf, expires_at)
+            self._sessions[digest_token(token)] = Session(key_id, csrf, expires_at)
             while len(self._sessions) > _MAX_SESSIONS:
                 self._sessions.popitem(last=False)
         return token
@@ -72,16 +73,16 @@ class SessionManager:
     def get(self, token: str) -> Session | None:
         """Return the session of a token, unless it has expired."""
         with self._lock:
-            session = self._sessions.get(_digest(token))
+            session = self._sessions.get(digest_token(token))
             if session is not None and session.expires_at <= self._now():
-                del self._sessions[_digest(token)]
+                del self._sessions[digest_token(token)]
                 return None
             return session
 
     def end(self, token: str) -> None:
         """End a session."""
         with self._lock:
-            self._sessions.pop(_digest(token), None)
+            self._sessions.pop(digest_token(token), None)
 
     def check_login_rate(self, client_host: str) -> None:
         """Raise a 429 when too many wrong keys came from this address recently."""
@@ -182,7 +183,3 @@ def _is_local(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

@@ -77,7 +77,7 @@ def _sanitize(root: LexborNode) -> str:
 def render_markdown(markdown: str) -> Markup:
     """Return markdown as safe HTML, without what lies beyond 262,144 characters.
 
-    HTML that `render_text` recognises is shown as its plain text, in which links have targets.
+    HTML that `render_text` recognizes is shown as its plain text, in which links have targets.
     """
     text = markdown[:MAX_MARKDOWN]
     if is_html(text) or not is_parsable(text):

@@ -13,21 +13,14 @@ from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
 
-from ..api.request import CURSOR, ApiRequest, ApiResponse, build_cursor, query_str
-from ..api.schemas.base import (
-    MAX_MARKDOWN,
-    MAX_SUBJECT,
-    Markdown,
-    RequestModel,
-    Subject,
-    ensure_model_built,
-)
+from ..api.routing import CURSOR, ApiRequest, ApiResponse, build_cursor, query_str
+from ..api.schemas.base import MAX_MARKDOWN, Markdown, RequestModel, Subject, ensure_model_built
 from ..api.schemas.oversight import MAX_REASON
-from ..api_keys import digest_key
+from ..auth import digest_token, require_approver
 from ..errors import ApiError, conflict, forbidden, invalid
+from ..mail.subjects import MAX_SUBJECT
 from ..oversight import Direction, State
-from ..services.approval_links import get_content_digest
-from ..services.auth import require_approver
+from ..services.decisions import get_content_digest
 from ..services.review import ReviewItem
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
@@ -74,7 +67,7 @@ def sign_in(request: ApiRequest) -> ApiResponse:
     secret = form.get("key").strip()[:_MAX_KEY]
     review = request.services.review
     try:
-        principal = require_approver(review.key_by_sha256(digest_key(secret)))
+        principal = require_approver(review.key_by_sha256(digest_token(secret)))
     except ApiError as error:
         if error.status == 401:
             request.sessions.record_failure(request.client_host)

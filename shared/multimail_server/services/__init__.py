@@ -6,27 +6,22 @@ message. Services are synchronous and know nothing of HTTP.
 
 from __future__ import annotations
 
-from .accounts import AccountService
-from .approval_codes import ApprovalCodeService
-from .approval_links import ApprovalLinkService
-from .audit import AuditLog
-from .cancellation import CancellationService
+from ..auth import Principal
+from .accounts import AccountService, ExportService
 from .contacts import ContactService
-from .context import AppContext, Principal
-from .decisions import DecisionService
+from .context import AppContext
+from .decisions import ApprovalLinkService, DecisionService
 from .domains import DomainService
-from .export import ExportService
+from .events import NotificationService
 from .mailboxes import MailboxService
 from .messages import MessageService
-from .notifications import NotificationService
-from .one_time_codes import CodeCache
+from .one_time_codes import ApprovalCodeService, CodeCache, UpgradeService
 from .receiving import InboundService
 from .review import ReviewService
-from .revisions import RevisionService
+from .revisions import CancellationService, RevisionService
 from .sending import SendService
 from .spam_filter import SpamFilterService
 from .suppression import SuppressionService
-from .upgrades import UpgradeService
 from .webhooks import WebhookService
 
 __all__ = ["AppContext", "Principal", "Services"]
@@ -57,4 +52,3 @@ class Services:
         self.spam_filter = SpamFilterService(context)
         self.exports = ExportService(context)
         self.notifications = NotificationService(context)
-        self.audit_log = AuditLog(context)

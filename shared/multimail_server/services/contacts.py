@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from ..errors import not_found
+from dataclasses import dataclass, replace
+
+from multimail.trust.labels import Label
+
+from ..auth import Principal
+from ..errors import conflict, forbidden, not_found
 from ..store.protocol import Tx
 from ..store.records import Contact
-from .context import AppContext, Principal
+from .context import AppContext
 
 MAX_RESULTS = 500
+TOOL = "tool"
+_LABEL_ORDER = (
+    None,
+    Label.OWN,
+    Label.AUTHENTICATED,
+    Label.AUTHENTICATED_PATH,
+    Label.UNAUTHENTICATED,
+    Label.UNKNOWN,
+    Label.FAILED,
+)
+"""Best first; None is text of a writer that had read no mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactText:
+    """What a request writes into the address book.
+
+    Attributes:
+        email: The address, in lower case.
+        name: None keeps the name that is there.
+        tags: None of them keeps the tags that are there.
+        made_by: `tool` or `app`.
+        label: The worst trust label that its writer had read; None for none.
+    """
+
+    email: str
+    name: str | None
+    tags: tuple[str, ...]
+    made_by: str = "app"
+    label: str | None = None
 
 
 class ContactService:
@@ -22,35 +57,42 @@ class ContactService:
             lambda tx: tx.contacts(principal.account_id, query, MAX_RESULTS)
         )
 
-    def add(
-        self, principal: Principal, email: str, name: str | None, tags: tuple[str, ...]
-    ) -> Contact:
-        """Add a contact, or update the one with the same address."""
+    def add(self, principal: Principal, text: ContactText) -> Contact:
+        """Add a contact, or change the one with the same address.
+
+        Raises:
+            ApiError: The key belongs to one mailbox (403), or a tool would change what app code or
+                a person made (409).
+        """
+        _require_shared(principal)
         context = self._context
 
         def work(tx: Tx) -> Contact:
-            known = tx.contact_by_email(principal.account_id, email.lower())
-            contact = Contact(
-                id=known.id if known else context.ids.new("con"),
-                account_id=principal.account_id,
-                email=email.lower(),
-                name=name if name is not None or known is None else known.name,
-                tags=tags or (known.tags if known else ()),
-                created_at=known.created_at if known else context.now(),
-            )
+            known = tx.contact_by_email(principal.account_id, text.email)
+            contact = _merge(known, text) if known else self._create(principal, text)
             tx.put(contact)
-            context.audit(
-                tx,
-                principal,
-                "contact.update" if known else "contact.create",
-                ("contact", contact.id),
-            )
+            action = "contact.update" if known else "contact.create"
+            about = ("contact", contact.id)
+            context.audit(tx, principal, action, about, made_by=text.made_by, label=text.label)
             return contact
 
         return context.write(work)
 
+    def _create(self, principal: Principal, text: ContactText) -> Contact:
+        return Contact(
+            self._context.ids.new("con"),
+            principal.account_id,
+            text.email,
+            text.name,
+            text.tags,
+            self._context.now(),
+            text.made_by,
+            text.label,
+        )
+
     def remove(self, principal: Principal, contact_id: str) -> None:
         """Remove a contact."""
+        _require_shared(principal)
         context = self._context
 
         def work(tx: Tx) -> None:
@@ -61,3 +103,40 @@ class ContactService:
             context.audit(tx, principal, "contact.delete", ("contact", contact_id))
 
         context.write(work)
+
+
+def _require_shared(principal: Principal) -> None:
+    """Require a key that sees the whole account, whose contacts all mailboxes share."""
+    if principal.mailbox_id is not None:
+        raise forbidden(
+            "bound_key",
+            "Contacts are shared by all mailboxes, and this key belongs to one. Nothing was "
+            "changed; use a key that isn't bound to a mailbox.",
+        )
+
+
+def _merge(known: Contact, text: ContactText) -> Contact:
+    """Return a contact as a request changes it.
+
+    What a tool made stays marked so, and a text keeps its label until all of it is replaced.
+    """
+    changed = replace(
+        known,
+        name=known.name if text.name is None else text.name,
+        tags=text.tags or known.tags,
+    )
+    if text.made_by == TOOL and known.made_by != TOOL:
+        if changed != known:
+            raise conflict(
+                "not_made_by_tool",
+                f"Contact {known.email} was not made by a tool, so no tool changes it. Nothing was "
+                "changed; a person or the application can change it.",
+            )
+        return known
+    is_replaced = (text.name is not None or not known.name) and (text.tags or not known.tags)
+    labels = [text.label] if is_replaced else [text.label, known.label]
+    return replace(
+        changed,
+        made_by=known.made_by or text.made_by,
+        label=max(labels, key=_LABEL_ORDER.index),
+    )

@@ -1,4 +1,4 @@
-"""The application context that all services share, and the principal of a request."""
+"""The application context that all services share: its dependencies, and the audit log."""
 
 from __future__ import annotations
 
@@ -8,46 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..api_keys import SecretKey, generate_key
+from ..auth import Principal, SecretKey, generate_key
 from ..clock import Clock, Ids
 from ..config import discard_line
 from ..errors import ApiError, forbidden, not_found
 from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 from ..wakeups import CommitSignal, LatchedWakeup, WakeupGroup
-from .outbound_headers import OutboundHeaders
 
 if TYPE_CHECKING:
     from ..mail.auth.dns import Resolver
+    from .drafts import OutboundHeaders
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who an operation is attributed to: an API key, or the server itself (`system`)."""
-
-    key_id: str
-    account_id: str
-    name: str
-    scopes: frozenset[str]
-    live: bool
-    mailbox_id: str | None = None
-    """The only mailbox that the key can access; None for every mailbox of the account."""
-
-    @classmethod
-    def system(cls, account_id: str) -> Principal:
-        """Return the principal of the server's own work: inbound mail, expiry, delivery."""
-        return cls("", account_id, "server", frozenset(), live=False)
-
-    @property
-    def is_reviewer(self) -> bool:
-        """Whether the key can see messages that await a decision."""
-        return "oversight" in self.scopes
-
-    def sees(self, mailbox_id: str | None) -> bool:
-        """Return whether the key can access this mailbox."""
-        return self.mailbox_id is None or self.mailbox_id == mailbox_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +121,30 @@ class AppContext:
             )
         )
 
+    def record_access(
+        self,
+        principal: Principal,
+        action: str,
+        resource: tuple[str, str],
+        mailbox: str | None,
+        **metadata: Any,
+    ) -> None:
+        """Add an entry about a read or a rejected request to the audit log, durable on return.
+
+        Args:
+            principal: The principal of the request.
+            action: Such as `email.list`.
+            resource: The type and the id of the accessed resource.
+            mailbox: The id or address of the mailbox as requested.
+            metadata: More facts; never content or secrets.
+        """
+
+        def work(tx: Tx) -> None:
+            mailbox_id = _find_mailbox_id(tx, principal, mailbox) or principal.mailbox_id
+            self.audit(tx, principal, action, resource, mailbox_id=mailbox_id, **metadata)
+
+        self.store.write(work)
+
     def audit_message(
         self, tx: Tx, principal: Principal, action: str, message: Message, **metadata: Any
     ) -> None:
@@ -197,3 +194,13 @@ def find_message(
     if not principal.sees(message.mailbox_id) or mailbox_id not in (None, message.mailbox_id):
         raise not_found("message", message_id)
     return message
+
+
+def _find_mailbox_id(tx: Reader, principal: Principal, requested: str | None) -> str | None:
+    if requested is None:
+        return None
+    by_address = "@" in requested
+    mailbox = tx.mailbox_by_address(requested.lower()) if by_address else tx.mailbox(requested)
+    if mailbox is None or mailbox.account_id != principal.account_id:
+        return None
+    return mailbox.id if principal.sees(mailbox.id) else None

@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 
 from multimail.trust.addresses import ascii_domain
 
+from ..auth import Principal, require_account_wide
+from ..config import LOOPBACK_HOSTS
 from ..errors import conflict, invalid, not_found
 from ..mail.auth.alignment import is_public_suffix
 from ..store.protocol import Reader, Tx
 from ..store.records import Domain
-from .auth import require_account_wide
-from .context import AppContext, Principal
+from .context import AppContext
 
 if TYPE_CHECKING:
     from ..mail.auth.dns import Resolver
 
 FOUND, OTHER, MISSING, UNKNOWN = "found", "other", "missing", "unknown"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class DnsRecord:
 def build_dns_records(context: AppContext, domain: Domain) -> list[DnsRecord]:
     """Return the DNS records that a domain should publish."""
     name, keys = domain.name, f"_domainkey.{domain.name}"
-    relay = "" if context.relay_host in (None, *_LOOPBACK) else f" a:{context.relay_host}"
+    relay = "" if context.relay_host in (None, *LOOPBACK_HOSTS) else f" a:{context.relay_host}"
     rows = (
         ("dkim_rsa", "TXT", f"{domain.selector}r.{keys}", domain.rsa_record, True),
         ("dkim_ed25519", "TXT", f"{domain.selector}e.{keys}", domain.ed25519_record, False),
@@ -236,7 +236,7 @@ def _same_key(value: str) -> Callable[[str], bool]:
 def _mail_host(context: AppContext) -> str:
     host = urlsplit(context.outbound_headers.public_url).hostname or ""
     named = ascii_domain(host) is not None and not host.replace(".", "").isdigit()
-    return host if named and host not in _LOOPBACK else f"mail.{context.domain}"
+    return host if named and host not in LOOPBACK_HOSTS else f"mail.{context.domain}"
 
 
 def _find(tx: Reader, principal: Principal, id_or_name: str) -> Domain:

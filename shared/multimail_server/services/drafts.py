@@ -1,9 +1,17 @@
-"""Drafts, composed messages, and the digests that identify them."""
+"""Drafts and composed messages: their digests, and the header fields that the server adds.
+
+Fields that the approver should see are part of the composed message. The identity and DKIM
+signatures are added only when it is sent: a message that is signed before its approval could be
+exfiltrated and delivered by another server.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import re
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,17 +19,21 @@ from typing import Any
 
 from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
+from ..mail.headers import fold_tokens
+from ..mail.identity import Claim, IdentityKey
 from ..mail.quoting import find_quotation
 from ..mail.rendering import append_signature
 from ..oversight import Direction, Mode
-from ..store.protocol import Reader, Tx
-from ..store.records import Attachment, Content, Mailbox, Message
+from ..store.protocol import Reader, Store, Tx, get_or_create_setting
+from ..store.records import Attachment, Content, Domain, Mailbox, Message
 from .context import AppContext
 
 MAX_RECIPIENTS = 50
 """The most recipients of each of To, Cc and Bcc."""
 _DISCLOSURE = "This message was written with the help of an AI agent."
 MAX_ENVELOPE_RECIPIENTS = 3 * MAX_RECIPIENTS
+_TOKEN = re.compile(r"(msg_[0-9A-Z]{26})\.([0-9a-f]{32})")
+_MAC_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,13 @@ def auto_copies(mailbox: Mailbox, setting: str) -> tuple[str, ...]:
     """Return the addresses in a mailbox's setting `auto_cc` or `auto_bcc`."""
     value = mailbox.settings.get(setting) or []
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozenset[str]:
+    """Return, in lower case, the recipients that the mailbox's owner set up as copies."""
+    named = {address.lower() for address in (*message.to, *message.cc, *message.bcc)}
+    own = {address.lower() for address in mailbox_copies}
+    return frozenset(a.lower() for a in message.recipients if a.lower() not in named) | own
 
 
 def add_signature(draft: Draft, mailbox: Mailbox) -> str:
@@ -248,3 +267,80 @@ def require_recipient_limit(recipients: Sequence[str]) -> None:
             f"There are more than {MAX_ENVELOPE_RECIPIENTS} recipients in all. Send several "
             "messages."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundHeaders:
+    """Adds header fields to outbound mail.
+
+    Attributes:
+        identity: Signs `X-MultiMail-Identity`.
+        secret: The key of the unsubscribe tokens.
+        public_url: The URL at which recipients reach this server, without a trailing slash.
+    """
+
+    identity: IdentityKey
+    secret: str = field(repr=False)
+    public_url: str
+
+    def draft_headers(self, mailbox: Mailbox, message_id: str, recipients: int) -> bytes:
+        """Return the header fields of a new message.
+
+        One-click unsubscribe (RFC 8058) doesn't say who clicked, so only messages with one
+        recipient offer it; for others, the page asks for the address.
+        """
+        url = f"{self.public_url}/v1/unsubscribe/{self.build_token(message_id)}"
+        lines = [fold_tokens("List-Unsubscribe", [f"<{url}>"])]
+        if recipients == 1:
+            lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
+        if mailbox.settings.get("ai_disclosure") is True:
+            lines.append("X-MultiMail-AI-Disclosure: ai-generated")
+        return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+    def build_token(self, message_id: str) -> str:
+        """Return the unsubscribe token of a message."""
+        text = f"unsubscribe\n{message_id}".encode()
+        mac = hmac.new(self.secret.encode(), text, hashlib.sha256).hexdigest()
+        return f"{message_id}.{mac[:_MAC_DIGITS]}"
+
+    def parse_token(self, token: str) -> str | None:
+        """Return the message id of an unsubscribe token; None for a forged one."""
+        match = _TOKEN.fullmatch(token)
+        if match is None or not hmac.compare_digest(self.build_token(match[1]), token):
+            return None
+        return match[1]
+
+    def sign(self, raw: bytes, message: Message, domain: Domain | None, now: datetime) -> bytes:
+        """Return the identity and DKIM fields to prepend to a message that is sent.
+
+        Args:
+            raw: The composed message.
+            message: Its record.
+            domain: The verified domain whose keys sign it; None for no DKIM signature.
+            now: The server's time.
+        """
+        from ..mail.signing import sign_dkim
+
+        claim = Claim(
+            message_id=message.rfc_message_id or "",
+            mailbox=message.from_address,
+            mode=message.mode.value,
+            approved="human" if message.decision == "approve" else "none",
+            timestamp=int(now.timestamp()),
+        )
+        signed = self.identity.build_field(raw, claim) + raw
+        for selector, key in domain.signers() if domain else ():
+            signed = sign_dkim(
+                signed, domain=domain.name if domain else "", selector=selector,
+                private_key_pem=key.encode("ascii"),
+            )  # fmt: skip
+        return signed[: len(signed) - len(raw)]
+
+
+def load_outbound_headers(store: Store, public_url: str) -> OutboundHeaders:
+    """Return the outbound headers of a store, which keeps the identity key and the secret."""
+    pem = get_or_create_setting(
+        store, "identity_key", lambda: IdentityKey.generate().pem().decode("ascii")
+    )
+    secret = get_or_create_setting(store, "unsubscribe_secret", lambda: secrets.token_urlsafe(32))
+    return OutboundHeaders(IdentityKey.from_pem(pem.encode("ascii")), secret, public_url)

@@ -1,4 +1,4 @@
-"""Webhook events and their payloads, written in the transaction of the change they report.
+"""Webhook events and notifications, written in the transaction of the change they report.
 
 `transitions.apply_event` announces every change of a status. Other changes, such as a bounce that
 arrived by mail, call `announce` in the transaction that stores them.
@@ -11,10 +11,27 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from ..auth import Principal
 from ..clock import derived_id
-from ..oversight import Direction, Event, Mode, State, hides_content
+from ..oversight import HELD, Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
-from ..store.records import DeliveryStatus, Message, Webhook, WebhookDelivery, WebhookSource
+from ..store.records import (
+    DeliveryStatus,
+    Message,
+    Notification,
+    OneTimeCode,
+    Webhook,
+    WebhookDelivery,
+    WebhookSource,
+)
+from .context import AppContext
+
+Json = dict[str, Any]
+
+MAX_TEXT = 65_536
+"""Characters of an inbound message's text in a payload; the API returns the whole text."""
+_MAX_LINE = 1_000
+_MAX_ADDRESSES = 100
 
 
 class EventKind(StrEnum):
@@ -59,9 +76,10 @@ MAILBOX_EVENTS = (
 OVERSIGHT_EVENTS = (EventKind.PENDING, EventKind.APPROVED, EventKind.REJECTED, EventKind.SENT)
 """Events for a mailbox's `oversight_webhook_url`; `SENT` for `monitored` mail only."""
 
-DISABLED = "the subscription was disabled when this happened; enable it and replay this delivery"
+MONITORED_SEND = "monitored_send"
+UPGRADE_REQUEST = "upgrade_request"
+DISABLED = "the endpoint was disabled when this happened; enable it and replay this delivery"
 
-_WAITING = frozenset({State.PENDING_SEND_APPROVAL, State.PENDING_INBOUND_APPROVAL})
 _KINDS_BY_EVENT: dict[Event, tuple[EventKind, ...]] = {
     Event.APPROVED: (EventKind.APPROVED,),
     Event.APPROVED_FOR_LATER: (EventKind.APPROVED,),
@@ -79,7 +97,7 @@ def get_event_kinds(moved: Message, event: Event) -> tuple[EventKind, ...]:
         event: What happened to it.
     """
     kinds = _KINDS_BY_EVENT.get(event, ())
-    if moved.status in _WAITING:
+    if moved.status in HELD:
         kinds += (EventKind.PENDING,)
     if moved.direction is Direction.INBOUND and moved.status is State.UNREAD:
         kinds += (EventKind.RECEIVED,)
@@ -139,14 +157,6 @@ def _delivery(tx: Tx, hook: Webhook, name: str, message: Message, now: datetime)
         due_at=None if disabled else now,
         error=DISABLED if disabled else None,
     )
-
-
-Json = dict[str, Any]
-
-MAX_TEXT = 65_536
-"""Characters of an inbound message's text in a payload; the API returns the whole text."""
-_MAX_LINE = 1_000
-_MAX_ADDRESSES = 100
 
 
 def build_details(tx: Reader, kind: str, message: Message) -> Json:
@@ -256,3 +266,66 @@ def _timestamp(value: datetime | None) -> str | None:
     if value is None:
         return None
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class NotificationService:
+    """API: GET /v1/notifications (embedded server only)."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    def list_notifications(
+        self, principal: Principal, before_id: str | None, limit: int
+    ) -> list[Notification]:
+        """Return up to `limit` + 1 notifications, newest first."""
+        return self._context.store.read(
+            lambda tx: tx.notifications(
+                principal.account_id, principal.mailbox_id, before_id, limit + 1
+            )
+        )
+
+
+def notify_monitored_send(tx: Tx, message: Message, now: datetime) -> None:
+    """Insert the notification of a message that leaves a monitored mailbox.
+
+    It is also mailed to the mailbox's `approver_emails`, except for messages of test keys.
+    """
+    mailbox = tx.mailbox(message.mailbox_id)
+    approvers = mailbox.settings.get("approver_emails") if mailbox and message.live else None
+    tx.put(
+        Notification(
+            # Derived from the message's id: one notice per message.
+            id=f"ntc_{message.id.partition('_')[2]}",
+            account_id=message.account_id,
+            mailbox_id=message.mailbox_id,
+            kind=MONITORED_SEND,
+            created_at=now,
+            message_id=message.id,
+            facts={
+                "from": message.from_address,
+                "recipients": list(message.recipients),
+                "subject": message.subject,
+            },
+            recipients=tuple(approvers or ()),
+            due_at=now if approvers else None,
+        )
+    )
+
+
+def notify_upgrade_request(tx: Tx, code: OneTimeCode, notice_id: str) -> None:
+    """Insert the notification of a request for a looser mode, without the code itself."""
+    tx.put(
+        Notification(
+            id=notice_id,
+            account_id=code.account_id,
+            mailbox_id=code.mailbox_id or "",
+            kind=UPGRADE_REQUEST,
+            created_at=code.created_at,
+            facts={
+                "upgrade_id": code.id,
+                "key_id": code.key_id,
+                "from_mode": code.from_mode,
+                "target_mode": code.target_mode,
+            },
+        )
+    )

@@ -1,24 +1,23 @@
-"""Create, change and delete mailboxes. The oversight mode can only be tightened here."""
+"""Mailboxes. The oversight mode of a mailbox can only be tightened here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..auth import Principal, keeps_inbound_hold, require_account_wide, require_mode_allowed
 from ..errors import conflict, forbidden, invalid
-from ..mail.addresses import is_local_part
+from ..mail.addresses import is_local_part, to_mailbox_address
 from ..oversight import Event, Mode, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox
-from .auth import keeps_inbound_hold, require_account_wide, require_mode_allowed
-from .context import AppContext, Principal, find_mailbox
+from .context import AppContext, find_mailbox
 from .domains import require_mailbox_domain
-from .forwarding import forwarding_settings
-from .transitions import apply_event
-from .upgrades import end_upgrade_requests
+from .one_time_codes import end_upgrade_requests
+from .transitions import FORWARD_INBOUND, FORWARD_LIVE, apply_event
 from .webhooks import sync_settings_webhooks
 
-_WAITING = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)
+_CANCELLED_ON_DELETE = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class MailboxService:
         address = self._parse_address(name)
         require_account_wide(principal)
         require_mode_allowed(principal, changes.mode or Mode.GATED_SEND)
-        settings = forwarding_settings(self._context, principal, address, changes.settings)
+        settings = _build_forwarding_settings(self._context, principal, address, changes.settings)
         mailbox = Mailbox(
             id=self._context.ids.new("mbx"),
             account_id=principal.account_id,
@@ -111,7 +110,7 @@ class MailboxService:
                     "mailbox's owner.",
                 )
             name = mailbox.display_name if changes.display_name is None else changes.display_name
-            new_settings = forwarding_settings(
+            new_settings = _build_forwarding_settings(
                 self._context, principal, mailbox.address, changes.settings
             )
             merged = {**mailbox.settings, **new_settings}
@@ -140,7 +139,7 @@ class MailboxService:
 
         def work(tx: Tx) -> Mailbox:
             mailbox = find_mailbox(tx, principal, mailbox_id)
-            for message in tx.messages_in_states(mailbox.id, _WAITING):
+            for message in tx.messages_in_states(mailbox.id, _CANCELLED_ON_DELETE):
                 apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
             deleted = replace(mailbox, deleted_at=context.now())
             tx.put(deleted)
@@ -173,3 +172,43 @@ def _get_changed_fields(changes: MailboxChanges) -> list[str]:
     if changes.mode is not None:
         names.append("oversight_mode")
     return sorted(names)
+
+
+def _build_forwarding_settings(
+    context: AppContext, principal: Principal, address: str, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a mailbox's new settings, with the kind of key (live or test) that set the recipients.
+
+    Forwards that a test key set up stay in the test outbox.
+
+    Args:
+        context: The application's context.
+        principal: The key that changes the settings.
+        address: The address of the mailbox.
+        settings: The changed settings.
+    Raises:
+        ApiError: The recipients are missing or the mailbox itself (400), the key can send (403),
+            or a live key's mail has no relay (409).
+    """
+    if FORWARD_INBOUND not in settings:
+        return settings
+    addresses = settings[FORWARD_INBOUND]
+    if addresses is True:
+        raise invalid("`forward_inbound` needs a list of addresses to forward to.")
+    if not addresses:
+        return {**settings, FORWARD_INBOUND: None, FORWARD_LIVE: None}
+    if any(to_mailbox_address(target) == address for target in addresses):
+        raise invalid("`forward_inbound` names the mailbox itself.")
+    if "send" in principal.scopes:
+        raise forbidden(
+            "forwarding_refused",
+            "A key with the scope send cannot set `forward_inbound`: it would send without a "
+            "decision. Use the account's admin key.",
+        )
+    if principal.live and not context.has_relay:
+        raise conflict(
+            "no_relay",
+            "`forward_inbound` was not set: a live key's mail is handed to an SMTP relay, and this "
+            "server has none. Start it with --relay smtp://…, or use a test key.",
+        )
+    return {**settings, FORWARD_LIVE: principal.live}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, not_found
 from ..mail.body import Version, parse_tree, read_body
-from ..oversight import Direction, Event, State, hides_content
+from ..mail.file_text import FileText, build_part, read_file_text
+from ..mail.message import list_files
+from ..oversight import NOT_SENT, Direction, Event, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     Attachment,
@@ -15,9 +19,10 @@ from ..store.records import (
     Mailbox,
     Message,
     MessageFilter,
+    Tag,
     TestDelivery,
 )
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .threads import find_current_thread
 from .transitions import apply_event
 
@@ -32,7 +37,7 @@ class OpenedMessage:
     message: Message
     markdown: str
     attachments: list[Attachment] = field(default_factory=list)
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Sequence[Tag] = ()
     removed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -172,6 +177,15 @@ class MessageService:
 
         return context.write(work)
 
+    def attachment_text(self, file: Attachment, content: bytes) -> FileText:
+        """Return the text of an attachment, read as its part of the message says."""
+        stored = self._context.store.read(lambda tx: tx.content(file.message_id))
+        parts = list_files(parse_tree(stored.raw)) if stored else []
+        part = parts[file.position] if file.position < len(parts) else None
+        if part is None or part.content() != content:
+            part = build_part(content, file.content_type)
+        return read_file_text(part, file.name)
+
     def attachment_by_link(self, attachment_id: str) -> tuple[Attachment, bytes]:
         """Return the attachment of a signed link whose signature was checked."""
 
@@ -202,54 +216,62 @@ class MessageService:
 
         return context.write(work)
 
-    def tags(self, principal: Principal, mailbox_id: str, email_id: str) -> dict[str, str]:
+    def tags(self, principal: Principal, mailbox_id: str, email_id: str) -> list[Tag]:
         """Return the tags of a message."""
         return self._context.store.read(
             lambda tx: tx.tags(self._find(tx, principal, mailbox_id, email_id).id)
         )
 
     def set_tags(
-        self, principal: Principal, mailbox_id: str, email_id: str, tags: dict[str, str]
-    ) -> dict[str, str]:
-        """Replace all tags of a message."""
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        tags: Mapping[str, str],
+        label: str | None = None,
+    ) -> list[Tag]:
+        """Replace all tags of a message; one that stays as it is keeps its label.
 
-        def work(tx: Tx) -> dict[str, str]:
-            message = self._find(tx, principal, mailbox_id, email_id)
-            self._put_tags(tx, principal, message, tags)
-            return tags
-
-        return self._context.write(work)
+        Args:
+            principal: The principal of the request.
+            mailbox_id: Id or address.
+            email_id: The message.
+            tags: Their values by name.
+            label: The worst trust label that their writer had read; None for none.
+        """
+        return self._change_tags(
+            principal, mailbox_id, email_id, lambda old: _merge_tags(email_id, old, tags, label)
+        )
 
     def add_tag(
-        self, principal: Principal, mailbox_id: str, email_id: str, name: str, value: str
-    ) -> dict[str, str]:
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        name: str,
+        value: str,
+        label: str | None = None,
+    ) -> list[Tag]:
         """Add a tag to a message or change its value; return all tags."""
 
-        def work(tx: Tx) -> dict[str, str]:
-            message = self._find(tx, principal, mailbox_id, email_id)
-            tags = {**tx.tags(message.id), name: value}
-            if len(tags) > MAX_TAGS:
+        def add(old: list[Tag]) -> list[Tag]:
+            values = {**{tag.name: tag.value for tag in old}, name: value}
+            if len(values) > MAX_TAGS:
                 raise conflict(
                     "too_many_tags",
                     f"Message {email_id} has {MAX_TAGS} tags already. Remove one first.",
                 )
-            self._put_tags(tx, principal, message, tags)
-            return tags
+            return _merge_tags(email_id, old, values, label)
 
-        return self._context.write(work)
+        return self._change_tags(principal, mailbox_id, email_id, add)
 
     def remove_tag(
         self, principal: Principal, mailbox_id: str, email_id: str, name: str
-    ) -> dict[str, str]:
+    ) -> list[Tag]:
         """Remove a tag if it is there; return the remaining tags."""
-
-        def work(tx: Tx) -> dict[str, str]:
-            message = self._find(tx, principal, mailbox_id, email_id)
-            remaining = {key: value for key, value in tx.tags(message.id).items() if key != name}
-            self._put_tags(tx, principal, message, remaining)
-            return remaining
-
-        return self._context.write(work)
+        return self._change_tags(
+            principal, mailbox_id, email_id, lambda old: [tag for tag in old if tag.name != name]
+        )
 
     def test_deliveries(
         self, principal: Principal, limit: int
@@ -294,17 +316,22 @@ class MessageService:
             )
         return message
 
-    def _put_tags(
-        self, tx: Tx, principal: Principal, message: Message, tags: dict[str, str]
-    ) -> None:
-        tx.set_tags(message.id, tags)
-        self._context.audit_message(
-            tx,
-            principal,
-            "email.tag",
-            message,
-            tags=sorted(tags),
-        )
+    def _change_tags(
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        change: Callable[[list[Tag]], list[Tag]],
+    ) -> list[Tag]:
+        def work(tx: Tx) -> list[Tag]:
+            message = self._find(tx, principal, mailbox_id, email_id)
+            tags = change(tx.tags(message.id))
+            tx.set_tags(message.id, tags)
+            names = sorted(tag.name for tag in tags)
+            self._context.audit_message(tx, principal, "email.tag", message, tags=names)
+            return tags
+
+        return self._context.write(work)
 
     @staticmethod
     def _open(tx: Reader, message: Message) -> OpenedMessage:
@@ -319,13 +346,21 @@ class MessageService:
         )
 
 
+def _merge_tags(
+    message_id: str, old: Iterable[Tag], values: Mapping[str, str], label: str | None
+) -> list[Tag]:
+    """Return the tags of these values; a new or changed one gets the label of this request."""
+    kept = {(tag.name, tag.value): tag for tag in old}
+    return [
+        kept.get((name, value)) or Tag(message_id, name, value, label)
+        for name, value in values.items()
+    ]
+
+
 def _transmitted(tx: Reader, message: Message) -> bytes:
     """Return the bytes of a message, with its signed headers if it left."""
     content, signed = tx.content(message.id), tx.signed_headers(message.id)
     return (signed.head if signed else b"") + (content.raw if content else b"")
-
-
-_UNDELIVERED = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
 
 
 def get_delivery_results(message: Message) -> list[dict[str, Any]]:
@@ -353,7 +388,7 @@ def _recipient_status(message: Message, result: dict[str, Any]) -> str:
     if not result:
         if message.status is State.SENT:
             return "delivered"
-        return "not_sent" if message.status in _UNDELIVERED else "pending"
+        return "not_sent" if message.status in NOT_SENT else "pending"
     if result["accepted"]:
         return "delivered"
     for key, status in (("suppressed", "suppressed"), ("bounced_at", "bounced")):

@@ -10,6 +10,7 @@ from typing import Any
 
 from multimail.trust.addresses import normalize_address
 
+from ..auth import Principal, get_inbound_mode
 from ..errors import not_found
 from ..mail.addresses import to_mailbox_address
 from ..mail.automation import is_bulk_mail, list_automation_signs
@@ -21,14 +22,12 @@ from ..mail.scoring import Arrival, SpamScore, find_flags, score_message
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
-from .auth import get_inbound_mode
-from .context import AppContext, Principal
+from .context import AppContext
 from .events import EventKind, announce
-from .forwarding import forwards
 from .spam_filter import get_spam_event
 from .suppression import BOUNCE, COMPLAINT, suppress
 from .threads import apply_placement, find_message_by_rfc_id, find_placement
-from .transitions import create_message
+from .transitions import create_message, forwards
 
 DUPLICATE_WINDOW = timedelta(days=1)
 
@@ -44,7 +43,17 @@ class _InboundMail:
     evidence: dict[str, Any]
     automatic: str | None
     is_bulk: bool
+    has_identity: bool
+    """Whether it has a Message-ID or a Date, which tell it from another one with its words."""
     report: Report | None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message in one mailbox; `is_repeat` if an earlier delivery had stored it."""
+
+    message: Message
+    is_repeat: bool
 
 
 class InboundService:
@@ -58,11 +67,13 @@ class InboundService:
         address = to_mailbox_address(recipient)
         return self._context.store.read(lambda tx: tx.mailbox_by_address(address)) is not None
 
-    def receive(self, envelope: SmtpEnvelope, raw: bytes) -> list[Message]:
+    def receive(self, envelope: SmtpEnvelope, raw: bytes) -> list[Received]:
         """Store a message for every recipient; return when it is durable.
 
         The same bytes for the same mailbox within a day are stored once, since a sender that got
-        no response tries again.
+        no response tries again. Bytes without Message-ID and Date are another matter: a device
+        writes the same for each alarm. They are a repeat only if the sender was gone before the
+        answer.
 
         Raises:
             ApiError: A recipient has no mailbox; nothing was stored.
@@ -77,11 +88,12 @@ class InboundService:
             self._evidence(envelope, raw, headers),
             next((sign.code for sign in list_automation_signs(headers, envelope.mail_from)), None),
             is_bulk_mail(headers),
+            any(headers.first(name).strip() for name in ("message-id", "date")),
             parse_report(raw),
         )
         addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
 
-        def work(tx: Tx) -> tuple[list[Message], bool]:
+        def work(tx: Tx) -> tuple[list[Received], bool]:
             boxes = [_find_mailbox(tx, address) for address in addresses]
             return [self._store(tx, box, mail) for box in boxes], any(map(forwards, boxes))
 
@@ -97,11 +109,12 @@ class InboundService:
         evidence = authenticate(raw, self._context.resolver, envelope, self._context.now(), headers)
         return evidence.model_dump(mode="json")
 
-    def _store(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail) -> Message:
+    def _store(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail) -> Received:
         context, now = self._context, self._context.now()
-        duplicate = tx.find_by_raw(mailbox.id, mail.digest, now - DUPLICATE_WINDOW)
-        if duplicate is not None:
-            return duplicate
+        if mail.has_identity or mail.envelope.repeats_unanswered:
+            before = tx.find_by_raw(mailbox.id, mail.digest, now - DUPLICATE_WINDOW)
+            if before is not None:
+                return Received(before, is_repeat=True)
         flags = [*mail.evidence["flags"], *_flags(tx, mailbox, mail, now)]
         evidence = {**mail.evidence, "flags": flags}
         spam = score_message(evidence)
@@ -123,7 +136,7 @@ class InboundService:
             status=stored.status.value,
             peer=mail.envelope.peer or None,
         )
-        return stored
+        return Received(stored, is_repeat=False)
 
     def _message(
         self,
@@ -163,6 +176,7 @@ class InboundService:
             refs=parsed.references,
             auto_submitted=parsed.auto_submitted or None,
             list_id=parsed.list_id or None,
+            list_post=parsed.list_post,
             precedence=parsed.precedence or None,
             automatic=mail.automatic,
             bulk=mail.is_bulk,

@@ -8,17 +8,21 @@ from multimail.trust.addresses import normalize_addresses
 from multimail.trust.evidence import Authentication
 from multimail.trust.labels import assess
 
-from ..errors import invalid
+from ..errors import conflict, invalid
 from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.headers import read_headers
 from ..mail.message_ids import is_writable_id, parse_message_ids
 from ..mail.quoting import build_quotation
 from ..mail.subjects import build_reply_subject
-from ..oversight import Direction
+from ..oversight import Direction, State
+from ..store.protocol import Reader
 from ..store.records import Content, Mailbox, Message
 from .drafts import MAX_RECIPIENTS, Draft
 
 _MAX_REFERENCES = 20
+_MAX_THREAD = 500
+_MAX_COPIES = 20
+_NEVER_LEAVES = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
 
 
 def get_references(original: Message, content: Content | None) -> tuple[str, ...]:
@@ -39,6 +43,38 @@ def get_references(original: Message, content: Content | None) -> tuple[str, ...
         before = named if len(named) == 1 else ()
     known = tuple(filter(is_writable_id, dict.fromkeys((*before, parent))))
     return known[:1] + known[1:][-_MAX_REFERENCES:]
+
+
+def require_not_answered(tx: Reader, original: Message | None) -> None:
+    """Require that the message came once, or that no other copy of it was answered.
+
+    Copies come by aliases and lists, with the same Message-ID and author; one answer is enough.
+
+    Args:
+        tx: A transaction.
+        original: The message to reply to; None for a new message.
+    Raises:
+        ApiError: Another copy was answered (409).
+    """
+    if original is None or original.rfc_message_id is None:
+        return
+    if original.direction is not Direction.INBOUND:
+        return
+    same_id = tx.messages_by_rfc_id(original.mailbox_id, original.rfc_message_id, _MAX_COPIES)
+    author = original.from_address.lower()
+    copies = [row.id for row in same_id if row.from_address.lower() == author]
+    if len(copies) < 2:
+        return
+    thread = tx.thread(original.mailbox_id, original.thread_id, _MAX_THREAD)
+    answers = {row.replies_to_id: row.id for row in thread if row.status not in _NEVER_LEAVES}
+    answered = next((copy for copy in copies if copy in answers), None)
+    if answered is None or original.id in answers:
+        return
+    raise conflict(
+        "duplicate_reply",
+        f"Message {original.id} is another copy of {answered}, which {answers[answered]} answers. "
+        f"Nothing was sent; reply to {answered} to write again.",
+    )
 
 
 def quote_original(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..auth import Principal
 from ..oversight import Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message
-from .context import AppContext, Principal
+from .context import AppContext
 from .transitions import apply_event
 
 _BATCH = 100
@@ -42,6 +43,8 @@ _PURGED_FIELDS: dict[str, Any] = {
     "decision_reason": None,
     "bounce_reason": None,
     "list_id": None,
+    "list_post": (),
+    "answers": {},
     "authentication": {},
     "metadata": {},
     "delivery": {},

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..auth import Principal
 from ..errors import forbidden, not_found
-from ..oversight import Direction
+from ..oversight import HELD, Direction
 from ..store.protocol import Reader, Tx
 from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
-from .approval_links import HELD
-from .context import AppContext, Principal, find_message
-from .drafts import auto_copies, get_quotation
+from .context import AppContext, find_message
+from .drafts import auto_copies, fixed_recipients, get_quotation
 from .messages import OpenedMessage
-from .revisions import fixed_recipients
 
 _THREAD_MESSAGES = 50
 

@@ -1,6 +1,6 @@
-"""Revisions: a reviewer or the sender edits a message that has not left.
+"""Changes to a message that has not left: edits, a new time, cancellation.
 
-The message is composed again, and its earlier content is kept as a revision.
+An edited message is composed again, and its earlier content is kept as a revision.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ..auth import Principal, require_approver
 from ..errors import conflict, forbidden, invalid
 from ..mail.compose import OutgoingAttachment
 from ..oversight import Direction, Event, Mode
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, Mailbox, Message, Revision
-from .auth import require_approver
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .drafts import (
     ComposedMessage,
     Draft,
     add_signature,
     auto_copies,
     content_changed_error,
+    content_hash,
+    fixed_recipients,
     insert_files,
     load_draft,
     recompose,
@@ -147,13 +149,6 @@ class DraftEdit:
     markdown: str | None = None
     files: tuple[OutgoingAttachment, ...] | None = None
     send_at: datetime | None = None
-
-
-def fixed_recipients(message: Message, mailbox_copies: Sequence[str]) -> frozenset[str]:
-    """Return, in lower case, the recipients that the mailbox's owner set up as copies."""
-    named = {address.lower() for address in (*message.to, *message.cc, *message.bcc)}
-    own = {address.lower() for address in mailbox_copies}
-    return frozenset(a.lower() for a in message.recipients if a.lower() not in named) | own
 
 
 class RevisionService:
@@ -355,3 +350,97 @@ def _check_changes(principal: Principal, before: ComposedMessage, edited: Messag
 def _get_stricter_mode(before: ComposedMessage) -> Mode:
     own, now = before.message.mode, before.mailbox.oversight_mode
     return now if own.is_looser_than(now) else own
+
+
+class CancellationService:
+    """API: POST …/emails/{id}/cancel and PATCH …/emails/{id}/schedule."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    def cancel(self, principal: Principal, mailbox_id: str, email_id: str) -> Message:
+        """Cancel a pending or scheduled message; a repeat changes nothing.
+
+        Raises:
+            ApiError: It is being sent, was sent, decided or expired (409), or is unknown (404).
+        """
+        context = self._context
+
+        def work(tx: Tx) -> Message:
+            message = self._outbound(tx, principal, mailbox_id, email_id)
+            moved = apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
+            if moved is None:
+                return message
+            mailbox = message.mailbox_id
+            context.audit(tx, principal, "email.cancel", ("email", message.id), mailbox_id=mailbox)
+            return moved
+
+        return context.write(work)
+
+    def reschedule(
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        send_at: datetime,
+        seen_hash: str | None = None,
+    ) -> Message:
+        """Change when a scheduled message leaves; an approved one then awaits a new decision.
+
+        Args:
+            principal: A key that sends.
+            mailbox_id: The mailbox of the message.
+            email_id: A message with `send_at`.
+            send_at: The new time.
+            seen_hash: The `content_hash` that the caller read; a mismatch is a 409.
+        Raises:
+            ApiError: The time has passed (400), or the message expired or is no longer scheduled
+                (409).
+        """
+        context = self._context
+        if send_at <= context.now():
+            raise invalid("`send_at` lies in the past. Give a time in the future.")
+
+        def work(tx: Tx) -> Message:
+            message = self._outbound(tx, principal, mailbox_id, email_id)
+            if message.send_at is None:
+                raise conflict("not_scheduled", f"Message {email_id} was not sent with `send_at`.")
+            require_not_expired(message, context.now())
+            if seen_hash is not None and seen_hash != message.content_hash:
+                raise content_changed_error(email_id)
+            content = tx.content(message.id)
+            files = [file.sha256 for file in tx.attachments(message.id)]
+            rescheduled = replace(message, send_at=send_at)
+            digest = content_hash(rescheduled, content.markdown if content else "", files)
+            moved = apply_event(
+                tx,
+                message,
+                Event.RESCHEDULED,
+                context.now(),
+                context.pending_ttl,
+                send_at=send_at,
+                content_hash=digest,
+                decision=None,
+                decided_at=None,
+                decided_by=None,
+            )
+            context.audit_message(
+                tx,
+                principal,
+                "email.reschedule",
+                message,
+                send_at=send_at.isoformat(),
+                content_hash=digest,
+            )
+            return moved or message
+
+        moved = context.write(work)
+        context.wakeups.notify()
+        return moved
+
+    def _outbound(self, tx: Tx, principal: Principal, mailbox_id: str, email_id: str) -> Message:
+        mailbox = find_mailbox(tx, principal, mailbox_id)
+        message = find_message(tx, principal, email_id, mailbox.id)
+        if message.direction is Direction.INBOUND:
+            raise conflict("not_outbound", f"Message {email_id} was received, not sent.")
+        return message

@@ -10,12 +10,13 @@ import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
-from .context import AppContext, Principal, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message
 from .drafts import (
     Draft,
     add_signature,
@@ -26,7 +27,8 @@ from .drafts import (
     insert_files,
     require_recipient_limit,
 )
-from .replies import address_reply, get_references, quote_original
+from .evidence import describe_answered
+from .replies import address_reply, get_references, quote_original, require_not_answered
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
 
@@ -135,9 +137,11 @@ class SendService:
                     f"The same reply to {draft.answers.id} was accepted less than 60 seconds ago. "
                     "It was not sent again.",
                 )
+            require_not_answered(tx, draft.answers)
             return None
         row = tx.idempotency(mailbox.id, draft.idempotency_key)
         if row is None or row.created_at <= now - IDEMPOTENCY_TTL:
+            require_not_answered(tx, draft.answers)
             return None
         if row.fingerprint != digest:
             raise conflict(
@@ -213,6 +217,7 @@ class SendService:
             composer_key_id=principal.key_id,
             fingerprint=digest,
             replies_to_id=draft.answers.id if draft.answers else None,
+            answers=describe_answered(draft.answers) if draft.answers else {},
             send_at=draft.send_at,
             metadata=draft.metadata,
         )

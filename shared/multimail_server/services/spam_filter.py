@@ -6,12 +6,13 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
+from ..auth import Principal
 from ..errors import conflict, forbidden
 from ..mail.scoring import SPAM, SUSPECT, SpamScore
 from ..oversight import Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message, MessageFilter
-from .context import AppContext, Principal, find_message
+from .context import AppContext, find_message
 from .transitions import apply_event
 
 _VERDICTS = {Event.REPORTED_SPAM: "reported_spam", Event.REPORTED_CLEAN: "reported_clean"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..auth import Principal, require_account_wide
 from ..errors import ApiError, not_found
-from ..oversight import State
+from ..oversight import RELAYED
 from ..store.protocol import Reader, Tx
 from ..store.records import Message, Suppression
-from .auth import require_account_wide
-from .context import AppContext, Principal
+from .context import AppContext
 
 BOUNCE, COMPLAINT, UNSUBSCRIBE = "bounce", "complaint", "unsubscribe"
 _REASONS = {
@@ -18,7 +18,6 @@ _REASONS = {
     COMPLAINT: "it complained about mail",
     UNSUBSCRIBE: "it unsubscribed",
 }
-_LEFT = (State.SENDING, State.SENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +183,7 @@ class SuppressionService:
     def _message(self, tx: Reader, token: str) -> Message:
         message_id = self._context.outbound_headers.parse_token(token)
         message = tx.message(message_id) if message_id else None
-        if message is None or message.status not in _LEFT:
+        if message is None or message.status not in RELAYED:
             raise ApiError(
                 404, "unknown_link", "This unsubscribe link is unknown. Check that it is complete."
             )

@@ -23,11 +23,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..auth import Principal
 from ..mail.message import ParsedMessage
 from ..mail.message_ids import get_lookup_keys
 from ..store.protocol import Reader, Tx
 from ..store.records import Message, MessageReference, ReferenceKind
-from .context import AppContext, Principal
+from .context import AppContext
 from .events import EventKind, announce
 
 _WAITING = frozenset({ReferenceKind.PARENT, ReferenceKind.ROOT})

@@ -1,18 +1,37 @@
-"""Applies the oversight table: the only code that changes the status of a message."""
+"""Applies the oversight table: the only code that changes the status of a message.
+
+Inbound mail that becomes visible is forwarded if its mailbox has the setting `forward_inbound`. A
+forward is a message of the server itself: no key composed it and it needs no decision, since an
+owner's key named its recipients. Its API fields hold no text of the original sender; its bytes do.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..clock import derived_id
 from ..errors import ApiError, conflict, forbidden
-from ..oversight import Effect, Event, NoOp, Rejected, State, Transition, transition
+from ..mail.forwarding import add_resent_headers, forward_blocked_reason
+from ..oversight import (
+    Direction,
+    Effect,
+    Event,
+    Mode,
+    NoOp,
+    Rejected,
+    State,
+    Transition,
+    transition,
+)
 from ..store.protocol import Tx
-from ..store.records import Content, Message, OutboxRow
-from .events import announce_transition
-from .forwarding import build_forward
-from .notifications import notify_monitored_send
+from ..store.records import AuditEntry, Content, Mailbox, Message, OutboxRow
+from .events import announce_transition, notify_monitored_send
+
+FORWARD_INBOUND, FORWARD_LIVE = "forward_inbound", "forward_live"
+"""Mailbox settings: the recipients, and whether a live key set them."""
 
 
 def build_rejection(message: Message, rejected: Rejected) -> ApiError:
@@ -112,7 +131,7 @@ def _apply_transition(
     """Run the effects of a transition, record its event, and forward the message if it is due."""
     _apply_effects(tx, moved, applied, now)
     announce_transition(tx, moved, event, now)
-    forward = build_forward(tx, moved, now)
+    forward = _build_forward(tx, moved, now)
     if forward is not None:
         create_message(tx, *forward, Event.SCANNED, now, ttl)
 
@@ -127,3 +146,80 @@ def _apply_effects(tx: Tx, message: Message, applied: Transition, now: datetime)
         tx.put(OutboxRow(message.id, due, 0, message.recipients))
     if Effect.NOTIFY in applied.effects:
         notify_monitored_send(tx, message, now)
+
+
+def forwards(mailbox: Mailbox) -> bool:
+    """Return whether the mailbox forwards its inbound mail."""
+    return bool(mailbox.settings.get(FORWARD_INBOUND))
+
+
+def _build_forward(tx: Tx, moved: Message, now: datetime) -> tuple[Message, Content] | None:
+    """Return the forward of a message that just became visible; None if it isn't forwarded.
+
+    The audit log records each forward, and each reason for none.
+    """
+    if moved.direction is not Direction.INBOUND or moved.status is not State.UNREAD:
+        return None
+    mailbox = tx.mailbox(moved.mailbox_id)
+    if mailbox is None or not forwards(mailbox):
+        return None
+    forward_id = derived_id("msg", moved.created_at, 0, "forward", moved.id)
+    content = tx.content(moved.id)
+    if content is None or tx.message(forward_id) is not None:
+        return None
+    blocked_reason = forward_blocked_reason(content.raw, moved.mail_from, mailbox.address)
+    if blocked_reason is not None:
+        _note(tx, moved, now, outcome="not_forwarded", reason=blocked_reason)
+        return None
+    forward, raw = _forward(moved, mailbox, forward_id, content.raw, now)
+    text = f"{moved.id} was forwarded unchanged; the raw bytes of this message hold it."
+    _note(tx, moved, now, forward=forward.id, recipients=len(forward.recipients))
+    return forward, Content(forward.id, text, raw)
+
+
+def _forward(
+    original: Message, mailbox: Mailbox, forward_id: str, received: bytes, now: datetime
+) -> tuple[Message, bytes]:
+    to = tuple(mailbox.settings[FORWARD_INBOUND])
+    own = f"<{forward_id}@{mailbox.address.rpartition('@')[2]}>"
+    raw = add_resent_headers(received, by=mailbox.address, to=to, message_id=own, moment=now)
+    message = Message(
+        id=forward_id,
+        account_id=original.account_id,
+        mailbox_id=mailbox.id,
+        thread_id=derived_id("thr", now, 0, "forward", original.id),
+        direction=Direction.OUTBOUND,
+        status=State.PENDING_SCAN,
+        mode=Mode.AUTONOMOUS,
+        created_at=now,
+        from_address=mailbox.address,
+        from_name="",
+        to=to,
+        cc=(),
+        bcc=(),
+        reply_to=(),
+        subject=f"Forward of {original.id}",
+        has_attachments=False,
+        mail_from=mailbox.address,
+        recipients=tuple({address.lower(): address for address in to}.values()),
+        size=len(raw),
+        raw_sha256=hashlib.sha256(raw).hexdigest(),
+        rfc_message_id=own,
+        live=mailbox.settings.get(FORWARD_LIVE) is True,
+    )
+    return message, raw
+
+
+def _note(tx: Tx, message: Message, now: datetime, **metadata: Any) -> None:
+    tx.insert(
+        AuditEntry(
+            id=derived_id("aud", now, 0, "forward", message.id),
+            account_id=message.account_id,
+            action="email.forward",
+            resource_type="email",
+            resource_id=message.id,
+            created_at=now,
+            mailbox_id=message.mailbox_id,
+            metadata=metadata,
+        )
+    )

@@ -1,4 +1,4 @@
-"""Webhooks: subscriptions, their deliveries, and the webhook URLs in mailbox settings."""
+"""Webhook endpoints, their deliveries, and the webhook URLs in mailbox settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from ..auth import Principal
 from ..errors import ApiError, conflict, invalid, not_found
 from ..store.protocol import Reader, Tx
 from ..store.records import (
@@ -18,7 +19,7 @@ from ..store.records import (
     WebhookSource,
 )
 from ..webhook_signing import FORMATS, generate_signing_secret
-from .context import AppContext, Principal, find_mailbox
+from .context import AppContext, find_mailbox
 from .events import EVENT_KINDS, MAILBOX_EVENTS, OVERSIGHT_EVENTS
 
 MAX_WEBHOOKS = 100
@@ -186,7 +187,7 @@ def disable(
     """Disable a webhook and fail its pending deliveries."""
     disabled = replace(hook, disabled_at=context.now(), disabled_reason=reason)
     tx.put(disabled)
-    tx.fail_webhook_deliveries(hook.id, f"the subscription was disabled: {reason}")
+    tx.fail_webhook_deliveries(hook.id, f"the endpoint was disabled: {reason}")
     _record(context, tx, principal, "webhook.disable", hook, reason=reason)
     return disabled
 
@@ -244,7 +245,7 @@ def sync_settings_webhooks(
 
 def delete_webhook(context: AppContext, tx: Tx, principal: Principal, hook: Webhook) -> None:
     """Delete a webhook: erase its secret and fail its pending deliveries."""
-    tx.fail_webhook_deliveries(hook.id, "the subscription was deleted")
+    tx.fail_webhook_deliveries(hook.id, "the endpoint was deleted")
     tx.put(replace(hook, deleted_at=context.now(), signing_secret=""))
     _record(context, tx, principal, "webhook.delete", hook)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar, cast
 
@@ -27,6 +29,8 @@ MAX_LINE = 64 * 1024
 _WORKERS = 8
 _IDLE_TIMEOUT = 300.0
 _STOP_TIMEOUT = 10.0
+_RETRY_WINDOW = 15 * 60.0
+_MAX_UNANSWERED = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +55,8 @@ class InboundSmtp:
         port: The port; 0 picks a free one.
         knows_recipient: Returns whether an address is a mailbox of this server. Called in a
             worker thread, unless `recipient_lookup_is_fast`.
-        receive: Stores one message and returns once it is durable. Called in a worker thread.
+        receive: Stores one message and returns, once it is durable, whether it was there before.
+            Called in a worker thread.
             The client gets a 451 if it raises, and tries again later.
         max_bytes: The largest message.
         fault: For tests: returns the reply to give to a recipient instead, if any. Must not block.
@@ -67,7 +72,7 @@ class InboundSmtp:
         port: int,
         *,
         knows_recipient: Callable[[str], bool],
-        receive: Callable[[SmtpEnvelope, bytes], None],
+        receive: Callable[[SmtpEnvelope, bytes], bool | None],
         max_bytes: int = MAX_MESSAGE_BYTES,
         fault: Callable[[str], str | None] = lambda _: None,
         limits: SmtpLimits | None = None,
@@ -193,6 +198,32 @@ class _Connection(SMTP):
         return None
 
 
+class _Unanswered:
+    """Deliveries whose client was gone when they were stored: a repeat of one is no new mail."""
+
+    def __init__(self) -> None:
+        self._times: OrderedDict[bytes, float] = OrderedDict()
+
+    def add(self, envelope: SmtpEnvelope, raw: bytes) -> None:
+        """Remember a delivery for 15 minutes."""
+        self._times[_get_delivery_key(envelope, raw)] = time.monotonic()
+        if len(self._times) > _MAX_UNANSWERED:
+            self._times.popitem(last=False)
+
+    def recognize(self, envelope: SmtpEnvelope, raw: bytes) -> SmtpEnvelope:
+        """Return the envelope of a delivery, which says whether it repeats one; forget that one."""
+        if not self._times:
+            return envelope
+        at = self._times.pop(_get_delivery_key(envelope, raw), None)
+        is_repeat = at is not None and time.monotonic() - at < _RETRY_WINDOW
+        return replace(envelope, repeats_unanswered=is_repeat)
+
+
+def _get_delivery_key(envelope: SmtpEnvelope, raw: bytes) -> bytes:
+    words = (envelope.peer, envelope.helo, envelope.mail_from, *envelope.recipients)
+    return hashlib.sha256("\0".join(words).encode("utf-8", "replace") + b"\0" + raw).digest()
+
+
 class _Handler:
     """The hooks that aiosmtpd calls, by the names that it looks for."""
 
@@ -200,7 +231,7 @@ class _Handler:
         self,
         workers: ThreadPoolExecutor,
         knows_recipient: Callable[[str], bool],
-        receive: Callable[[SmtpEnvelope, bytes], None],
+        receive: Callable[[SmtpEnvelope, bytes], bool | None],
         fault: Callable[[str], str | None],
         *,
         recipient_lookup_is_fast: bool,
@@ -211,6 +242,7 @@ class _Handler:
         self._knows_recipient = knows_recipient
         self._receive = receive
         self._storing: set[asyncio.Task[str]] = set()
+        self._unanswered = _Unanswered()
 
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -247,8 +279,7 @@ class _Handler:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Answer 250 only once the message is stored."""
-        del server
-        storing = asyncio.ensure_future(self._store(session, envelope))
+        storing = asyncio.ensure_future(self._store(server, session, envelope))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)
         # A client that hangs up does not cancel the storing.
@@ -259,7 +290,7 @@ class _Handler:
         if self._storing:
             await asyncio.wait(self._storing, timeout=timeout)
 
-    async def _store(self, session: Session, envelope: Envelope) -> str:
+    async def _store(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         raw = envelope.original_content or b""
         smtp_envelope = SmtpEnvelope(
             mail_from=(envelope.mail_from or "").removeprefix("<>"),
@@ -267,12 +298,15 @@ class _Handler:
             peer=_peer(session),
             helo=session.host_name or "",
         )
+        smtp_envelope = self._unanswered.recognize(smtp_envelope, raw)
         try:
-            await self._in_worker(lambda: self._receive(smtp_envelope, raw))
+            was_there = await self._in_worker(lambda: self._receive(smtp_envelope, raw))
         except Exception:
             _log.exception("could not store a message")
             return "451 4.3.0 The message was not stored; try again later"
-        return "250 2.0.0 Stored"
+        if server.transport is None or server.transport.is_closing():
+            self._unanswered.add(smtp_envelope, raw)
+        return "250 2.0.0 It was there already" if was_there else "250 2.0.0 Stored"
 
     async def _is_known(self, address: str) -> bool:
         if self._recipient_lookup_is_fast:

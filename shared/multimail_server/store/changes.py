@@ -6,14 +6,14 @@ A table that holds mail goes into `_MAIL_TABLES`, and one that refers to a messa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ..oversight import State
 from .queries import SqlReader
-from .records import Attachment, Content, DeliveryStatus, Message, Record, WebhookDelivery
+from .records import Attachment, Content, DeliveryStatus, Message, Record, Tag, WebhookDelivery
 from .sql import encode_all, encode_record, insert_statement, upsert_statement
 
 _MAIL_TABLES = (
@@ -110,10 +110,9 @@ class SqlTx(SqlReader):
         for sql in _PURGE_CONTENT[:2]:
             self._run(sql, message_id)
 
-    def set_tags(self, message_id: str, tags: dict[str, str]) -> None:
+    def set_tags(self, message_id: str, tags: Iterable[Tag]) -> None:
         self._run("DELETE FROM tags WHERE message_id = ?", message_id)
-        rows = [(message_id, name, value) for name, value in tags.items()]
-        self._connection.executemany("INSERT INTO tags VALUES (?, ?, ?)", rows)
+        self._connection.executemany(insert_statement(Tag), map(encode_record, tags))
 
     def add_approved_recipients(self, mailbox_id: str, addresses: Sequence[str]) -> None:
         sql = "INSERT INTO approved_recipients VALUES (?, ?) ON CONFLICT DO NOTHING"

@@ -6,7 +6,7 @@ and pass the same tests. To add one, declare it in `Reader` or `Tx`, and write i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -35,6 +35,7 @@ from .records import (
     Revision,
     SignedHeaders,
     Suppression,
+    Tag,
     TestDelivery,
     Webhook,
     WebhookDelivery,
@@ -78,6 +79,10 @@ class Reader(Protocol):
 
     def find_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> Message | None:
         """Return the newest message that has one of these Message-IDs."""
+        ...
+
+    def messages_by_rfc_id(self, mailbox_id: str, rfc_id: str, limit: int) -> list[Message]:
+        """Return the newest messages with this Message-ID, newest first."""
         ...
 
     def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
@@ -133,7 +138,7 @@ class Reader(Protocol):
     def attachments(self, message_id: str) -> list[Attachment]: ...
     def attachment(self, attachment_id: str) -> Attachment | None: ...
     def attachment_content(self, attachment_id: str) -> bytes: ...
-    def tags(self, message_id: str) -> dict[str, str]: ...
+    def tags(self, message_id: str) -> list[Tag]: ...
     def signed_headers(self, message_id: str) -> SignedHeaders | None: ...
     def revisions(self, message_id: str) -> list[Revision]: ...
     def approval_link(self, sha256: str) -> ApprovalLink | None: ...
@@ -168,7 +173,7 @@ class Reader(Protocol):
     def audit(
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[AuditEntry]:
-        """Return lines of the audit log, newest first."""
+        """Return entries of the audit log, newest first."""
         ...
 
     def one_time_codes(
@@ -187,12 +192,12 @@ class Reader(Protocol):
     def next_notification_due(self) -> datetime | None: ...
 
     def webhook(self, webhook_id: str) -> Webhook | None:
-        """Return a subscription, deleted or not; every other query leaves deleted ones out."""
+        """Return an endpoint, deleted or not; every other query leaves deleted ones out."""
         ...
 
     def webhooks(self, account_id: str) -> list[Webhook]: ...
     def webhooks_of_mailbox(self, account_id: str, mailbox_id: str) -> list[Webhook]:
-        """Return the subscriptions to this mailbox's events, disabled ones included."""
+        """Return the endpoints for this mailbox's events, disabled ones included."""
         ...
 
     def has_webhooks(self) -> bool: ...
@@ -201,7 +206,7 @@ class Reader(Protocol):
     def webhook_body(self, delivery_id: str) -> bytes | None: ...
     def count_webhook_deliveries(self, message_id: str) -> int: ...
     def webhooks_due(self, now: datetime, limit: int) -> list[str]:
-        """Return the ids of the subscriptions with a delivery due, longest waiting first."""
+        """Return the ids of the endpoints with a delivery due, longest waiting first."""
         ...
 
     def next_webhook_delivery(self, webhook_id: str, now: datetime) -> WebhookDelivery | None: ...
@@ -239,7 +244,7 @@ class Tx(Reader, Protocol):
 
     def insert_attachment(self, attachment: Attachment, content: bytes) -> None: ...
     def remove_attachments(self, message_id: str) -> None: ...
-    def set_tags(self, message_id: str, tags: dict[str, str]) -> None:
+    def set_tags(self, message_id: str, tags: Iterable[Tag]) -> None:
         """Replace all tags of a message."""
         ...
 
@@ -253,7 +258,7 @@ class Tx(Reader, Protocol):
 
     def insert_webhook_delivery(self, delivery: WebhookDelivery, body: bytes) -> None: ...
     def fail_webhook_deliveries(self, webhook_id: str, error: str) -> None:
-        """End every pending delivery of a subscription as failed."""
+        """End every pending delivery to an endpoint as failed."""
         ...
 
     def purge_webhook_deliveries(self, before: datetime) -> None:

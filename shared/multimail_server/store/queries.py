@@ -34,6 +34,7 @@ from .records import (
     Revision,
     SignedHeaders,
     Suppression,
+    Tag,
     TestDelivery,
     Webhook,
     WebhookDelivery,
@@ -156,6 +157,13 @@ class SqlReader:
         )
         return self._one(Message, f"WHERE id = ({newest})", mailbox_id, *rfc_ids)
 
+    def messages_by_rfc_id(self, mailbox_id: str, rfc_id: str, limit: int) -> list[Message]:
+        rest = (
+            f"{self._dialect.use_index('message_rfc_id')} "
+            "WHERE mailbox_id = ? AND rfc_message_id = ? ORDER BY id DESC LIMIT ?"
+        )
+        return self._all(Message, rest, mailbox_id, rfc_id, limit)
+
     def threads_by_rfc_ids(self, mailbox_id: str, rfc_ids: Sequence[str]) -> dict[str, str]:
         rfc_ids = rfc_ids[:MAX_REFERENCES]
         if not rfc_ids:
@@ -264,9 +272,8 @@ class SqlReader:
         sql = "SELECT content FROM attachment_contents WHERE attachment_id = ?"
         return bytes(self._value(sql, attachment_id) or b"")
 
-    def tags(self, message_id: str) -> dict[str, str]:
-        sql = "SELECT name, value FROM tags WHERE message_id = ? ORDER BY name"
-        return dict(self._connection.execute(sql, (message_id,)).fetchall())
+    def tags(self, message_id: str) -> list[Tag]:
+        return self._all(Tag, "WHERE message_id = ? ORDER BY name", message_id)
 
     def signed_headers(self, message_id: str) -> SignedHeaders | None:
         return self._one(SignedHeaders, "WHERE message_id = ?", message_id)
@@ -431,7 +438,7 @@ class SqlReader:
         return count
 
     def webhooks_due(self, now: datetime, limit: int) -> list[str]:
-        # One look into the index for each subscription, however many deliveries it has waiting.
+        # One look into the index for each endpoint, however many deliveries it has waiting.
         sql = (
             "SELECT id FROM (SELECT w.id AS id, (SELECT min(d.due_at) FROM webhook_deliveries d "
             "WHERE d.webhook_id = w.id AND d.due_at IS NOT NULL) AS first FROM webhooks w "

@@ -92,8 +92,10 @@ class Message(Record):
     live: bool = False
     composer_key_id: str | None = None
     fingerprint: str | None = None
-    """Digest of the send request, to recognise a repeated one."""
+    """Digest of the send request, to recognize a repeated one."""
     replies_to_id: str | None = None
+    answers: dict[str, Any] = field(default_factory=dict)
+    """The inbound message that its subject comes from: `id`, `from` and `authentication`."""
     content_hash: str | None = None
     expires_at: datetime | None = None
     send_at: datetime | None = None
@@ -110,6 +112,7 @@ class Message(Record):
     spam_verdict: str | None = None
     auto_submitted: str | None = None
     list_id: str | None = None
+    list_post: tuple[str, ...] = ()
     precedence: str | None = None
     automatic: str | None = None
     """The sign that a program sent it, by `multimail.trust.automation`."""
@@ -183,11 +186,26 @@ class Contact(Record):
     name: str | None
     tags: tuple[str, ...]
     created_at: datetime
+    made_by: str | None = None
+    """`tool` or `app`; None for one that is older than this column."""
+    label: str | None = None
+    """The worst trust label that the writer of its name and tags had read; None for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag(Record):
+    """A tag of a message."""
+
+    message_id: str
+    name: str
+    value: str
+    label: str | None = None
+    """The worst trust label that its writer had read; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry(Record):
-    """One line of the audit log. Never holds content or secrets."""
+    """One entry of the audit log. Never holds content or secrets."""
 
     id: str
     account_id: str
@@ -356,7 +374,7 @@ class OneTimeCode(Record):
 
 @dataclass(frozen=True, slots=True)
 class Notification(Record):
-    """A notification about something that happened without a human's decision."""
+    """A notification about something that happened without a person's decision."""
 
     id: str
     account_id: str
@@ -375,7 +393,7 @@ class Notification(Record):
 
 
 class WebhookSource(StrEnum):
-    """What created a webhook subscription."""
+    """What created a webhook endpoint."""
 
     SUBSCRIPTION = "subscription"
     """POST /v1/webhooks."""
@@ -395,7 +413,7 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Webhook(Record):
-    """A webhook subscription: the URL, and the events that it receives."""
+    """A webhook endpoint: the URL, and the events that it receives."""
 
     id: str
     account_id: str
@@ -403,7 +421,7 @@ class Webhook(Record):
     events: tuple[str, ...]
     """The event names as they were requested, of either vocabulary."""
     signing_secret: str = field(repr=False)
-    """In plain text, because it signs; erased with the subscription."""
+    """In plain text, because it signs; erased with the endpoint."""
     signature_format: str
     """The format of `X-MultiMail-Signature`: `sha256=hex` or `hex`."""
     source: WebhookSource
@@ -418,7 +436,7 @@ class Webhook(Record):
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery(Record):
-    """One event for one subscription. Its id is the event's id, the same on each attempt."""
+    """One event for one endpoint. Its id is the event's id, the same on each attempt."""
 
     id: str
     webhook_id: str
@@ -455,6 +473,7 @@ TABLES: dict[type[Record], tuple[str, ...]] = {
     OutboxRow: ("outbox", "message_id"),
     Revision: ("revisions", "message_id", "number"),
     SignedHeaders: ("stamps", "message_id"),
+    Tag: ("tags", "message_id", "name"),
     Suppression: ("suppressions", "account_id", "address"),
     TestDelivery: ("test_deliveries", "message_id"),
     Webhook: ("webhooks", "id"),
@@ -494,5 +513,5 @@ class DeliveryFilter:
     status: DeliveryStatus | None = None
     webhook_id: str | None = None
     bound_to: str | None = None
-    """Only deliveries of subscriptions that are bound to this mailbox."""
+    """Only deliveries to endpoints that are bound to this mailbox."""
     before_id: str | None = None

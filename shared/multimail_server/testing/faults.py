@@ -1,4 +1,4 @@
-"""Faults to inject: what fails, where, and how often.
+"""Faults to inject: what fails, where, and how often, and a relay that replies by them.
 
 Only a server on a loopback address without live keys accepts them, and requests with a live key and
 the mail of one never meet them.
@@ -7,11 +7,14 @@ the mail of one never meet them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from ..workers.relay import RecipientResult, RelayOutcomeUnknown
 
 SMTP, RELAY = "smtp", "relay"
 """The places besides API requests: inbound SMTP, and the relay."""
+_ACCEPTED = RecipientResult(accepted=True, code=250, detail="2.0.0 Accepted", permanent=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +126,33 @@ def same_path(first: str, second: str) -> bool:
 
 def _is_wildcard(segment: str) -> bool:
     return segment == "*" or segment.startswith("{")
+
+
+class FakeRelay:
+    """A `Relay` that accepts every recipient without a fault.
+
+    Args:
+        faults: The faults to inject.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def send(
+        self, mail_from: str, recipients: Sequence[str], raw: bytes
+    ) -> Mapping[str, RecipientResult]:
+        """Return the result for each recipient; see `Relay`."""
+        del mail_from, raw
+        faults = {address: self._faults.take_at(RELAY, address) for address in recipients}
+        if any(fault is not None and fault.reset_after_accept for fault in faults.values()):
+            raise RelayOutcomeUnknown("the relay's reply was lost (injected fault)")
+        return {
+            address: _ACCEPTED if fault is None else _build_refusal(fault)
+            for address, fault in faults.items()
+        }
+
+
+def _build_refusal(fault: Fault) -> RecipientResult:
+    code = fault.status or 451
+    detail = f"{code // 100}.0.0 Injected fault"
+    return RecipientResult(accepted=False, code=code, detail=detail, permanent=code >= 500)

@@ -12,16 +12,25 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ..api.request import LIMIT, ApiRequest, ApiResponse, query_str
 from ..api.routes import API_ROUTES, build_routes
-from ..api.routing import JSON, LARGE_BODY, Router, get_operations
+from ..api.routing import (
+    JSON,
+    LARGE_BODY,
+    LIMIT,
+    ApiRequest,
+    ApiResponse,
+    Router,
+    get_operations,
+    query_str,
+)
 from ..api.schemas.account import MailboxOut, render_mailbox
 from ..api.schemas.base import Address, Json, Line, RequestModel, Time, to_wire_time
 from ..api.schemas.messages import SummaryOut, render_summary
+from ..auth import require_account_wide
 from ..errors import invalid
 from ..mail.addresses import find_address_fault
 from ..mail.envelope import SmtpEnvelope
-from ..services.auth import require_account_wide
+from ..services.messages import may_see
 from ..store.records import Message, TestDelivery
 from .faults import RELAY, SMTP, Fault, same_path
 from .seeding import SeedDocument, SeedError, get_mail_from, parse_seed
@@ -42,6 +51,7 @@ class InboundOut(SummaryOut):
     """What was received, in the first mailbox; `emails` has all."""
 
     emails: list[SummaryOut]
+    duplicate: Annotated[bool, Field(description="Whether it was there already.")]
 
 
 SenderOut = TypedDict("SenderOut", {"from": str})
@@ -146,11 +156,11 @@ class FaultIn(RequestModel):
 
 @route(
     "POST", "/v1/test/inbound", scopes=("read",), content={"message/rfc822": "message/rfc822"},
-    query=(_MAILBOX, _MAIL_FROM), responses={201: InboundOut}, errors=(404,), max_body=LARGE_BODY,
-    test_keys_only=True,
+    query=(_MAILBOX, _MAIL_FROM), responses={200: InboundOut, 201: InboundOut}, errors=(404,),
+    max_body=LARGE_BODY, test_keys_only=True,
 )  # fmt: skip
 def inject_message(request: ApiRequest) -> ApiResponse:
-    """Receive a `message/rfc822` body as if it had come by SMTP."""
+    """Receive a `message/rfc822` body as if it had come by SMTP; 200 if it was there already."""
     if not request.body.strip():
         raise invalid("The body is empty; it must be a whole message (RFC 5322).")
     mail_from = request.query(_MAIL_FROM)
@@ -161,9 +171,12 @@ def inject_message(request: ApiRequest) -> ApiResponse:
         raise invalid(f"`mail_from` {problem}.")
     envelope = SmtpEnvelope(mail_from, (_get_recipient(request),), "", "")
     stored = request.services.receiving.receive(envelope, request.body)
-    rows = [render_summary(message, request.principal) for message in stored]
-    response: InboundOut = {**rows[0], "emails": rows}
-    return ApiResponse(response, 201)
+    rows = [
+        render_summary(row.message, shown=may_see(request.principal, row.message)) for row in stored
+    ]
+    duplicate = all(row.is_repeat for row in stored)
+    response: InboundOut = {**rows[0], "emails": rows, "duplicate": duplicate}
+    return ApiResponse(response, 200 if duplicate else 201)
 
 
 def _get_recipient(request: ApiRequest) -> str:
@@ -268,7 +281,9 @@ def seed_mail(request: ApiRequest) -> ApiResponse:
         )
     except SeedError as error:
         raise invalid(f"{error}.", "invalid_seed") from None
-    rows = [render_summary(message, request.principal) for message in stored]
+    rows = [
+        render_summary(message, shown=may_see(request.principal, message)) for message in stored
+    ]
     response: SeededOut = {
         "mailboxes": [render_mailbox(mailbox) for mailbox in mailboxes],
         "emails": rows,

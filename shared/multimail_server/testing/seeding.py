@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import getaddresses, parseaddr
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -27,10 +27,11 @@ from pydantic import (
     model_validator,
 )
 
-from ..api.schemas.base import ensure_model_built
+from ..api.schemas.base import ensure_model_built, to_list
 from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.automation import get_author
 from ..mail.headers import read_headers, unfold
+from ..mail.subjects import MAX_SUBJECT
 from ..oversight import Mode
 
 _OWN_FIELDS = frozenset(
@@ -69,13 +70,9 @@ def _require_plain_type(value: str) -> str:
     return value
 
 
-def _to_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Line = Annotated[str, Field(max_length=998), AfterValidator(_require_one_line)]
+Line = Annotated[str, Field(max_length=MAX_SUBJECT), AfterValidator(_require_one_line)]
 Person = Annotated[Line, AfterValidator(_require_address)]
-People = Annotated[list[Person], BeforeValidator(_to_list)]
+People = Annotated[list[Person], BeforeValidator(to_list)]
 Headers = Annotated[
     dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], Line],
     AfterValidator(_require_extra_headers),

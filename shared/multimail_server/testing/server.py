@@ -289,7 +289,7 @@ def _render(tx: Reader, message: Message) -> Json:
     markdown, removed = (content.markdown, content.removed) if content else ("", ())
     attachments, tags = tx.attachments(message.id), tx.tags(message.id)
     opened = OpenedMessage(message, markdown, attachments, tags, removed)
-    return dict(render_email(opened, _get_reader(tx)))
+    return dict(render_email(opened, shown=True))
 
 
 def _get_reader(tx: Reader) -> Principal:

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
+from ..auth import require_account_wide
 from ..errors import ApiError, conflict, forbidden, not_found
 from ..extension import Worker
 from ..mail.envelope import SmtpEnvelope
 from ..services import AppContext, Principal, Services
-from ..services.auth import require_account_wide
 from ..services.context import find_mailbox
 from ..services.mailboxes import MailboxChanges, MailboxService
 from ..services.receiving import InboundService
@@ -231,7 +231,7 @@ class TestService:
             own = f"<{self._context.ids.new('rfc')}@{sender.rpartition('@')[2]}>"
             raw = compose_seed(message, box.address, own, thread, self._context.now())
             envelope = SmtpEnvelope(sender, (box.address,), "", "")
-            stored.extend(self._receiving.receive(envelope, raw))
+            stored.extend(row.message for row in self._receiving.receive(envelope, raw))
             thread.append(own)
         return stored
 
@@ -240,7 +240,7 @@ class TestService:
         known = {box.address for box in boxes} & set(letter.recipients)
         recipients = tuple(sorted(known)) or (self._find_mailbox(principal, None).address,)
         envelope = SmtpEnvelope(letter.mail_from, recipients, "", "")
-        return self._receiving.receive(envelope, letter.raw)
+        return [row.message for row in self._receiving.receive(envelope, letter.raw)]
 
     def _find_mailbox(self, principal: Principal, which: str | None) -> Mailbox:
         if which is not None:

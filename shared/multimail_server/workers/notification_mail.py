@@ -6,8 +6,9 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from ..auth import Principal
 from ..mail.compose import OutgoingMessage, compose
-from ..services.context import AppContext, Principal
+from ..services.context import AppContext
 from ..store.protocol import Tx
 from ..store.records import Notification
 from .relay import Relay, RelayOutcomeUnknown, RelayUnavailable

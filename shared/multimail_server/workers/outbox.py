@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from ..auth import Principal
 from ..mail.bounces import classify_failure, parse_status
 from ..mail.message_ids import parse_relay_ids
 from ..oversight import Event, State
-from ..services.context import AppContext, Principal
+from ..services.context import AppContext
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
 from ..services.threads import add_alias
 from ..services.transitions import apply_event

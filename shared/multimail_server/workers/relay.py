@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..config import LOOPBACK_HOSTS
 from ..mail.addresses import format_address, is_address
 
 StartTls: TypeAlias = Literal["require", "try", "never"]
 
 _TIMEOUT = 30.0
 _DATA_TIMEOUT = 300.0
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NO_SMTPUTF8 = (
     "not sent: the relay does not offer SMTPUTF8, which addresses with characters outside ASCII "
     "before the @ need; use another address, or a relay with SMTPUTF8"
@@ -103,7 +103,7 @@ def parse_relay_url(url: str) -> Relay:
         user=user,
         password=password,
         implicit_tls=implicit,
-        starttls=_parse_starttls(options, needed=bool(user) and host not in _LOOPBACK),
+        starttls=_parse_starttls(options, needed=bool(user) and host not in LOOPBACK_HOSTS),
     )
 
 
@@ -215,7 +215,7 @@ class SmtpRelay:
         return False
 
     def _sign_in(self, connection: smtplib.SMTP, *, secure: bool) -> None:
-        if not secure and self.starttls != "never" and self.host not in _LOOPBACK:
+        if not secure and self.starttls != "never" and self.host not in LOOPBACK_HOSTS:
             raise RelayUnavailable(
                 f"relay {self.host}:{self.port} offers no TLS, so the password was not sent; "
                 "starttls=never would send it in the clear"

@@ -18,8 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from .._version import version
+from ..auth import Principal
 from ..config import WEBHOOK_TIMEOUT
-from ..services.context import AppContext, Principal
+from ..services.context import AppContext
 from ..services.webhooks import disable
 from ..store.protocol import Reader, StoreUnavailableError, Tx
 from ..store.records import DeliveryStatus, Webhook, WebhookDelivery

@@ -6,26 +6,21 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from ..request import ApiRequest, ApiResponse
-from ..routing import JSON, Route
+from ..routing import JSON, ApiRequest, ApiResponse, Route
 from . import (
     account,
-    approval_links,
     compat,
     domains,
     mailboxes,
     messages,
     oversight,
-    sending,
     unsubscribe,
     webhooks,
 )
 
 _MODULES = (
     messages,
-    sending,
     oversight,
-    approval_links,
     mailboxes,
     account,
     webhooks,

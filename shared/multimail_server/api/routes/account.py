@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..._version import version
-from ..request import CURSOR, LIMIT, ApiRequest, ApiResponse, next_cursor
-from ..routing import Router
+from ..routing import CURSOR, LIMIT, ApiRequest, ApiResponse, Router, next_cursor
 from ..schemas.account import (
     AccountIn,
     AccountOut,

@@ -17,25 +17,30 @@ from ...errors import invalid, not_found
 from ...oversight import Direction, State
 from ...services import Principal
 from ...services.context import find_mailbox, find_message
+from ...services.messages import may_see
 from ...services.sending import Sent
 from ...services.threads import find_current_thread
 from ...store.protocol import Reader
 from ...store.records import Mailbox, Message, MessageFilter
-from ..request import (
+from ..routing import (
     CURSOR,
+    LARGE_BODY,
     LIMIT,
     ApiRequest,
     ApiResponse,
+    BodyHandler,
     Handler,
+    RouteOptions,
+    Router,
+    Schema,
     build_cursor,
     next_cursor,
     query_bool,
     query_int,
     query_str,
 )
-from ..routing import LARGE_BODY, BodyHandler, RouteOptions, Router, Schema
 from ..schemas.account import ContactsOut, MailboxIn, MailboxOut, render_contacts
-from ..schemas.base import Line, Markdown, RequestModel, StateName
+from ..schemas.base import Line, Markdown, RequestModel, StateName, TrustLabel
 from ..schemas.messages import (
     EmailOut,
     StatusOut,
@@ -45,6 +50,7 @@ from ..schemas.messages import (
     render_email,
     render_status,
     render_summary,
+    render_tags,
     render_thread_info,
 )
 from ..schemas.oversight import (
@@ -57,7 +63,7 @@ from ..schemas.oversight import (
 )
 from ..schemas.sending import AcceptedOut, ReplyIn, SendIn, render_accepted
 from ..schemas.webhooks import NewWebhookOut, WebhookIn
-from . import mailboxes, messages, sending, webhooks
+from . import mailboxes, messages, webhooks
 
 B = TypeVar("B", bound=BaseModel)
 route = Router("Flat paths")
@@ -98,6 +104,7 @@ class FlatTagIn(RequestModel):
     email_id: EmailId
     tag: Annotated[Line, Field(min_length=1, max_length=64)]
     value: Annotated[Line, Field(max_length=256)] = "true"
+    label: TrustLabel = None
 
 
 class FlatCancelIn(RequestModel):
@@ -141,7 +148,7 @@ class PendingIdOut(TypedDict, total=False):
 
 
 class FlatSentOut(AcceptedOut, PendingIdOut):
-    """A message that was accepted: `pending_approval` where a human decides first."""
+    """A message that was accepted: `pending_approval` where a person decides first."""
 
     email_id: str
     status: Literal["pending_approval"] | StateName
@@ -232,7 +239,10 @@ def check_inbox(request: ApiRequest) -> ApiResponse:
     )
     mailbox = _get_mailbox(request, request.query(_MAILBOX))
     listed = request.services.messages.list_messages(principal, mailbox.id, where)
-    rows = [_name_sender(render_summary(message, principal)) for message in listed[:limit]]
+    rows = [
+        _name_sender(render_summary(message, shown=may_see(principal, message)))
+        for message in listed[:limit]
+    ]
     response: FlatInboxOut = {
         "messages": rows,
         "emails": rows,
@@ -259,7 +269,9 @@ def read_email(request: ApiRequest) -> ApiResponse:
     opened = request.services.messages.read(
         request.principal, message.mailbox_id, message.id, peek=peek
     )
-    return ApiResponse(_name_text(render_email(opened, request.principal)))
+    return ApiResponse(
+        _name_text(render_email(opened, shown=may_see(request.principal, opened.message)))
+    )
 
 
 @flat(
@@ -281,9 +293,9 @@ def get_thread(request: ApiRequest) -> ApiResponse:
     )
     thread = request.services.messages.thread(principal, mailbox.id, thread_id, bodies=True)
     rows: list[FlatEmailOut | FlatSummaryOut] = [
-        _name_text(render_email(thread.bodies[message.id], principal))
+        _name_text(render_email(thread.bodies[message.id], shown=may_see(principal, message)))
         if message.id in thread.bodies
-        else _name_sender(render_summary(message, principal))
+        else _name_sender(render_summary(message, shown=may_see(principal, message)))
         for message in thread.messages
     ]
     response: FlatThreadOut = {
@@ -302,7 +314,7 @@ def get_thread(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def send_email(request: ApiRequest, body: FlatSendIn) -> ApiResponse:
     """Send a message."""
-    sending.check_send_time(request, body.send_at)
+    messages.check_send_time(request, body.send_at)
     mailbox = _get_mailbox(request, body.from_address)
     draft = body.build_draft(tuple(body.to), body.subject)
     return _render_sent(
@@ -317,7 +329,7 @@ def send_email(request: ApiRequest, body: FlatSendIn) -> ApiResponse:
 )  # fmt: skip
 def reply_email(request: ApiRequest, body: FlatReplyIn) -> ApiResponse:
     """Reply to a message; `from`, if given, must be the mailbox that has the message."""
-    sending.check_send_time(request, body.send_at)
+    messages.check_send_time(request, body.send_at)
     message = _get_message(request, body.email_id)
     mailbox = _get_mailbox(request, body.from_address or message.mailbox_id)
     result = request.services.sending.reply(
@@ -336,14 +348,14 @@ def tag_email(request: ApiRequest, body: FlatTagIn) -> ApiResponse:
     """Add one tag to a message and keep its others."""
     message = _get_message(request, body.email_id)
     tags = request.services.messages.add_tag(
-        request.principal, message.mailbox_id, message.id, body.tag, body.value
+        request.principal, message.mailbox_id, message.id, body.tag, body.value, body.label
     )
     response: FlatTagOut = {
         "id": message.id,
         "email_id": message.id,
         "message_id": message.id,
         "tag": body.tag,
-        "tags": tags,
+        **render_tags(tags),
     }
     return ApiResponse(response)
 
@@ -365,7 +377,9 @@ def list_pending(request: ApiRequest) -> ApiResponse:
         if principal.is_reviewer:
             rows.append(_name_item(render_pending(item, principal)))
         elif item.message.direction is Direction.OUTBOUND:
-            summary = _name_sender(render_summary(item.message, principal))
+            summary = _name_sender(
+                render_summary(item.message, shown=may_see(principal, item.message))
+            )
             rows.append({**summary, "pending_id": item.message.id})
     cursor = build_cursor(items[limit - 1].message.id) if len(items) > limit else None
     response: FlatQueueOut = {"items": rows, "messages": rows, "cursor": cursor}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ...services.domains import build_dns_records
 from ...store.records import Domain
-from ..request import CURSOR, LIMIT, ApiRequest, ApiResponse, next_cursor
-from ..routing import Router
+from ..routing import CURSOR, LIMIT, ApiRequest, ApiResponse, Router, next_cursor
 from ..schemas.base import DeletedOut, render_deleted
 from ..schemas.domains import (
     DomainIn,

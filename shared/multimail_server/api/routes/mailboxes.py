@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..request import ApiRequest, ApiResponse, query_str
-from ..routing import Router
+from ...services.contacts import ContactText
+from ..routing import ApiRequest, ApiResponse, Router, query_str
 from ..schemas.account import (
+    WEBHOOK_SETTINGS,
     ContactIn,
     ContactOut,
     ContactsOut,
@@ -20,7 +21,6 @@ from ..schemas.base import DeletedOut, render_deleted
 
 route = Router("Mailboxes and contacts")
 
-WEBHOOK_FIELDS = ("webhook_url", "oversight_webhook_url")
 _NAME_OR_ADDRESS = query_str("q", "A part of the name or address.")
 
 
@@ -60,14 +60,14 @@ def create_mailbox(request: ApiRequest, body: MailboxIn) -> ApiResponse:
 
 @route(
     "PATCH", "/v1/mailboxes/{mailbox}", scopes=("admin",), body=MailboxChangeIn,
-    responses={200: MailboxOut}, approval_code=WEBHOOK_FIELDS, client=("update_mailbox",),
+    responses={200: MailboxOut}, approval_code=WEBHOOK_SETTINGS, client=("update_mailbox",),
     source="S",
     note="the mode can only be tightened; `forward_inbound` takes addresses (S names no form) and "
     "resends what is shown",
 )  # fmt: skip
 @route(
     "PATCH", "/v1/mailboxes/{mailbox}/configure", scopes=("admin",), body=MailboxChangeIn,
-    responses={200: MailboxOut}, approval_code=WEBHOOK_FIELDS, client=("configure_mailbox",),
+    responses={200: MailboxOut}, approval_code=WEBHOOK_SETTINGS, client=("configure_mailbox",),
     source="M",
 )  # fmt: skip
 def update_mailbox(request: ApiRequest, body: MailboxChangeIn) -> ApiResponse:
@@ -101,12 +101,14 @@ def search_contacts(request: ApiRequest) -> ApiResponse:
 
 @route(
     "POST", "/v1/contacts", scopes=("send",), body=ContactIn, responses={201: ContactOut},
-    client=("add_contact",), source="S",
+    client=("add_contact",), source="S", errors=(409,),
+    note="`made_by` and `label` (E): who wrote it, and how far what he had read is believed",
 )  # fmt: skip
 def add_contact(request: ApiRequest, body: ContactIn) -> ApiResponse:
-    """Add an entry to the address book."""
+    """Add an entry to the address book, or change the one with the same address."""
     added = request.services.contacts.add(
-        request.principal, body.email, body.name, tuple(body.tags)
+        request.principal,
+        ContactText(body.email.lower(), body.name, tuple(body.tags), body.made_by, body.label),
     )
     return ApiResponse(render_contact(added), 201)
 

@@ -1,18 +1,25 @@
-"""Routes of what is in mailboxes: listings, messages, threads, attachments, tags and spam."""
+"""Routes of mail: listings, messages, threads, attachments, tags, spam, and sends."""
 
 from __future__ import annotations
 
 import base64
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from ...errors import invalid
 from ...mail.body import Version
+from ...mail.subjects import MAX_SUBJECT
 from ...oversight import Direction, State
+from ...services.messages import may_see
+from ...services.revisions import DraftEdit
+from ...services.sending import Sent
 from ...store.records import Attachment, MessageFilter
-from ..request import (
+from ..routing import (
     CURSOR,
+    LARGE_BODY,
     ApiRequest,
     ApiResponse,
+    Router,
     next_cursor,
     query_bool,
     query_datetime,
@@ -20,13 +27,13 @@ from ..request import (
     query_int,
     query_str,
 )
-from ..routing import Router
 from ..schemas.base import to_wire_time
 from ..schemas.messages import (
     EmailOut,
     FileOut,
     PageOut,
     SpamReportOut,
+    StatusOut,
     TagsIn,
     TagsOut,
     ThreadOut,
@@ -34,13 +41,16 @@ from ..schemas.messages import (
     render_file,
     render_page,
     render_spam_report,
+    render_status,
     render_tags,
     render_thread,
 )
+from ..schemas.sending import ReplyIn, ScheduleIn, SendIn, SentOut, render_sent
 
 route = Router("Mail")
 
 MAX_INLINE_BYTES = 50 * 1024
+_MAX_DELAY = timedelta(days=366)
 EMAIL = "/v1/mailboxes/{mailbox}/emails/{email}"
 _STATUS_ALIASES: dict[str, tuple[State, ...]] = {
     "pending": (State.PENDING_SEND_APPROVAL, State.PENDING_INBOUND_APPROVAL),
@@ -62,13 +72,14 @@ LIMIT = query_int("limit", 20, 1, 100)
 _STATUS = query_str("status", "A status, or several with commas between them.")
 _DIRECTION = query_enum("direction", tuple(Direction)[::-1])
 _SENDER = query_str("sender", "A part of the sender's address or name.")
-_SUBJECT = query_str("subject_contains", max_length=998)
+_SUBJECT = query_str("subject_contains", max_length=MAX_SUBJECT)
 _AFTER = query_datetime("date_after", "From this time on.")
 _BEFORE = query_datetime("date_before", "Before this time.")
 _HAS_ATTACHMENTS = query_bool("has_attachments")
 _SINCE = query_str("since_id", "Only messages newer than this one.")
 _OFFSET = query_int("offset", 0, 0, 100_000_000)
 _INCLUDE = query_enum("include", ("bodies",), "Add each message's body.")
+_INCLUDE_TEXT = query_enum("include", ("text",), "Add what can be read of the file.")
 _EXPIRES = query_str("expires", "Of the link.")
 _SIGNATURE = query_str("signature", "Of the link.")
 _VERSION = query_enum(
@@ -136,7 +147,7 @@ def read_email(request: ApiRequest) -> ApiResponse:
         peek=peek,
         version=Version(version) if version else None,
     )
-    return ApiResponse(render_email(opened, request.principal))
+    return ApiResponse(render_email(opened, shown=may_see(request.principal, opened.message)))
 
 
 def _get_ids(request: ApiRequest) -> tuple[str, str]:
@@ -167,8 +178,9 @@ def get_attachment_url(request: ApiRequest) -> ApiResponse:
 
 
 @route(
-    "GET", f"{EMAIL}/attachments/{{filename:path}}", scopes=("read",), responses={200: FileOut},
-    errors=(409,), service_audits=True, client=("download_attachment",), source="S",
+    "GET", f"{EMAIL}/attachments/{{filename:path}}", scopes=("read",), query=(_INCLUDE_TEXT,),
+    responses={200: FileOut}, errors=(409,), service_audits=True,
+    client=("download_attachment",), source="S",
     note="inline below 50 KB, else a URL; M's `…/url` is served too",
 )  # fmt: skip
 def download_attachment(request: ApiRequest) -> ApiResponse:
@@ -177,9 +189,13 @@ def download_attachment(request: ApiRequest) -> ApiResponse:
         request.principal, *_get_ids(request), request.path_params["filename"]
     )
     if file.size >= MAX_INLINE_BYTES:
-        return ApiResponse(_render_link(request, file))
-    encoded = base64.b64encode(content).decode()
-    return ApiResponse(render_file(file, {"content_base64": encoded}))
+        rendered = _render_link(request, file)
+    else:
+        rendered = render_file(file, {"content_base64": base64.b64encode(content).decode()})
+    if request.query(_INCLUDE_TEXT):
+        text = request.services.messages.attachment_text(file, content)
+        rendered |= {"text": text.text, "notes": [*text.notes], "removed": [*text.removed]}
+    return ApiResponse(rendered)
 
 
 def _render_link(request: ApiRequest, file: Attachment) -> FileOut:
@@ -229,7 +245,9 @@ def get_tags(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def set_tags(request: ApiRequest, body: TagsIn) -> ApiResponse:
     """Replace a message's tags."""
-    tags = request.services.messages.set_tags(request.principal, *_get_ids(request), body.tags)
+    tags = request.services.messages.set_tags(
+        request.principal, *_get_ids(request), body.tags, body.label
+    )
     return ApiResponse(render_tags(tags))
 
 
@@ -300,3 +318,79 @@ def _report(request: ApiRequest, *, spam: bool) -> ApiResponse:
         request.principal, request.path_params["email"], spam=spam
     )
     return ApiResponse(render_spam_report(message))
+
+
+@route(
+    "POST", "/v1/mailboxes/{mailbox}/send", scopes=("send",), body=SendIn,
+    responses={202: SentOut, 200: SentOut}, errors=(409,), max_body=LARGE_BODY,
+    client=("send_email",), source="S",
+    note="`approval_url` (P) names the item's page, which asks for a sign-in; status: S "
+    "`pending_scan`, P `pending`; the client shows `pending` and keeps S's word in `wire_status`; "
+    "`suppressed` is E",
+)  # fmt: skip
+def send(request: ApiRequest, body: SendIn) -> ApiResponse:
+    """Send a message; 200 for a repeated request that was sent before."""
+    check_send_time(request, body.send_at)
+    draft = body.build_draft(tuple(body.to), body.subject)
+    mailbox_id = request.path_params["mailbox"]
+    return _respond(request, request.services.sending.send(request.principal, mailbox_id, draft))
+
+
+@route(
+    "POST", "/v1/mailboxes/{mailbox}/reply/{email}", scopes=("send",), body=ReplyIn,
+    responses={202: SentOut, 200: SentOut}, errors=(409,), max_body=LARGE_BODY,
+    client=("reply_email",), source="S", note="`reply_all` is E",
+)  # fmt: skip
+def reply(request: ApiRequest, body: ReplyIn) -> ApiResponse:
+    """Reply to a message; 200 for a repeated request that was sent before."""
+    check_send_time(request, body.send_at)
+    result = request.services.sending.reply(
+        request.principal,
+        request.path_params["mailbox"],
+        request.path_params["email"],
+        body.build_draft(),
+        reply_all=body.reply_all,
+    )
+    return _respond(request, result)
+
+
+def _respond(request: ApiRequest, result: Sent) -> ApiResponse:
+    return ApiResponse(render_sent(result, request.public_url), 200 if result.replayed else 202)
+
+
+@route(
+    "POST", f"{EMAIL}/cancel", scopes=("send",), responses={200: StatusOut}, errors=(409,),
+    client=("cancel_message",), source="S",
+)  # fmt: skip
+def cancel(request: ApiRequest) -> ApiResponse:
+    """Cancel a message that has not left."""
+    cancelled = request.services.cancellation.cancel(
+        request.principal, request.path_params["mailbox"], request.path_params["email"]
+    )
+    return ApiResponse(render_status(cancelled))
+
+
+@route(
+    "PATCH", f"{EMAIL}/schedule", scopes=("send",), body=ScheduleIn, responses={200: StatusOut},
+    errors=(409,), max_body=LARGE_BODY, client=("reschedule_email",), source="M",
+    note="an edit of what was approved is a 409, as in M; `content_hash`, of the edited content, "
+    "is E",
+)  # fmt: skip
+def reschedule(request: ApiRequest, body: ScheduleIn) -> ApiResponse:
+    """Change the `send_at` or the content of a message that has not left."""
+    edit = body.build_edit()
+    check_send_time(request, body.send_at)
+    target = (request.principal, request.path_params["mailbox"], request.path_params["email"])
+    services = request.services
+    if edit != DraftEdit(send_at=body.send_at):
+        return ApiResponse(render_status(services.revisions.edit(*target, edit, body.content_hash)))
+    if body.send_at is None:
+        raise invalid("The body changes nothing; name `send_at` or content such as `markdown`.")
+    moved = services.cancellation.reschedule(*target, body.send_at, body.content_hash)
+    return ApiResponse(render_status(moved))
+
+
+def check_send_time(request: ApiRequest, send_at: datetime | None) -> None:
+    """Raise a 400 for a time more than a year ahead."""
+    if send_at is not None and send_at > request.services.context.now() + _MAX_DELAY:
+        raise invalid("`send_at` is more than a year ahead.")

@@ -11,8 +11,7 @@ from urllib.parse import parse_qs
 
 from ...errors import ApiError
 from ...services.suppression import UnsubscribeRequest
-from ..request import ApiRequest, ApiResponse
-from ..routing import FORM, Router
+from ..routing import FORM, ApiRequest, ApiResponse, Router
 from ..schemas.domains import UnsubscribeForm
 
 route = Router()
@@ -39,7 +38,7 @@ max-width:34rem;padding:0 1rem;overflow-wrap:anywhere}}input,button{{font:inheri
     "GET", "/v1/unsubscribe/{token}", responses={200: "text/html"}, html=True, source="S",
     note="the page behind List-Unsubscribe, for people",
 )  # fmt: skip
-def show_form(request: ApiRequest) -> ApiResponse:
+def get_unsubscribe_form(request: ApiRequest) -> ApiResponse:
     """Show the form that unsubscribes a recipient. It changes nothing."""
     try:
         pending = request.services.suppressions.get_unsubscribe_request(

@@ -1,18 +1,18 @@
-"""Routes of webhook subscriptions and their deliveries."""
+"""Routes of webhook endpoints and their deliveries."""
 
 from __future__ import annotations
 
 from ...store.records import DeliveryFilter, DeliveryStatus
-from ..request import (
+from ..routing import (
     CURSOR,
     LIMIT,
     ApiRequest,
     ApiResponse,
+    Router,
     next_cursor,
     query_enum,
     query_str,
 )
-from ..routing import Router
 from ..schemas.base import DeletedOut, render_deleted
 from ..schemas.webhooks import (
     NewWebhookOut,
@@ -39,7 +39,7 @@ _WEBHOOK_ID = query_str("webhook_id", max_length=100)
     note="S answers `subscriptions`, K reads `webhooks`: both",
 )  # fmt: skip
 def list_webhooks(request: ApiRequest) -> ApiResponse:
-    """List the webhook subscriptions."""
+    """List the webhook endpoints."""
     rows = [
         render_webhook(webhook)
         for webhook in request.services.webhooks.list_webhooks(request.principal)
@@ -71,7 +71,7 @@ def create_webhook(request: ApiRequest, body: WebhookIn) -> ApiResponse:
     client=("get_webhook",), source="S", note="`status` is E",
 )  # fmt: skip
 def get_webhook(request: ApiRequest) -> ApiResponse:
-    """Return a webhook subscription."""
+    """Return a webhook endpoint."""
     webhook = request.services.webhooks.get(request.principal, request.path_params["webhook"])
     return ApiResponse(render_webhook(webhook))
 
@@ -81,7 +81,7 @@ def get_webhook(request: ApiRequest) -> ApiResponse:
     responses={200: WebhookOut},
 )  # fmt: skip
 def update_webhook(request: ApiRequest, body: WebhookChangeIn) -> ApiResponse:
-    """Enable or disable a webhook subscription."""
+    """Enable or disable a webhook endpoint."""
     changed = request.services.webhooks.enable(
         request.principal, request.path_params["webhook"], enabled=body.enabled
     )
@@ -93,7 +93,7 @@ def update_webhook(request: ApiRequest, body: WebhookChangeIn) -> ApiResponse:
     client=("delete_webhook",), source="S",
 )  # fmt: skip
 def delete_webhook(request: ApiRequest) -> ApiResponse:
-    """Delete a webhook subscription."""
+    """Delete a webhook endpoint."""
     deleted = request.services.webhooks.delete(request.principal, request.path_params["webhook"])
     return ApiResponse(render_deleted(deleted.id))
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, cast
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from typing_extensions import TypedDict
 
+from ...auth import get_inbound_mode
 from ...oversight import Mode
 from ...services import Principal
-from ...services.accounts import Usage
-from ...services.auth import get_inbound_mode
-from ...services.export import ExportedMessage, ExportPage
+from ...services.accounts import ExportedMessage, ExportPage, Usage
 from ...services.mailboxes import MailboxChanges
 from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
 from ...webhook_signing import generate_signing_secret
-from ..request import build_cursor
+from ..routing import build_cursor
 from .base import (
     Address,
     Json,
+    LabelName,
     Line,
     MailboxId,
     ModeName,
@@ -30,6 +30,7 @@ from .base import (
     RequestModel,
     Text,
     Time,
+    TrustLabel,
     none_to_empty,
     to_optional_time,
     to_wire_time,
@@ -39,9 +40,7 @@ from .messages import EmailOut, SummaryOut, render_email, render_summary
 _NOT_SETTINGS = frozenset(
     {"display_name", "oversight_mode", "address", "address_local", "local_part"}
 )
-_WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
-_EVERYTHING = Principal("", "", "", frozenset({"oversight"}), live=False)
-_NOTHING = Principal("", "", "", frozenset(), live=False)
+WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
 
 
 def _check_url(text: str) -> str:
@@ -85,7 +84,7 @@ class MailboxChangeIn(RequestModel):
         settings = {name: value for name, value in fields.items() if name not in _NOT_SETTINGS}
         secrets = {
             name: generate_signing_secret() if fields[name] else ""
-            for name in _WEBHOOK_SETTINGS
+            for name in WEBHOOK_SETTINGS
             if name in fields
         }
         return MailboxChanges(self.display_name, self.oversight_mode, settings, secrets)
@@ -114,6 +113,8 @@ class ContactIn(RequestModel):
         BeforeValidator(none_to_empty),
         Field(max_length=50),
     ] = Field(default=[])
+    made_by: Literal["app", "tool"] = "app"
+    label: TrustLabel = None
 
 
 class KeyIn(RequestModel):
@@ -196,6 +197,14 @@ class ContactOut(TypedDict):
     email: str
     tags: list[str]
     created_at: Time
+    made_by: Annotated[
+        Literal["app", "tool"] | None,
+        Field(description="What added it; null if nobody knows any more."),
+    ]
+    label: Annotated[
+        LabelName | None,
+        Field(description="The worst trust label that the writer of its name and tags had read."),
+    ]
 
 
 class ContactsOut(TypedDict):
@@ -267,7 +276,7 @@ class UsageOut(TypedDict):
 
 
 class AuditEntryOut(TypedDict):
-    """A line of the audit log."""
+    """An entry of the audit log."""
 
     id: str
     action: str
@@ -281,7 +290,7 @@ class AuditEntryOut(TypedDict):
 
 
 class AuditLogOut(TypedDict):
-    """A page of the audit log, newest line first."""
+    """A page of the audit log, newest entry first."""
 
     entries: list[AuditEntryOut]
     cursor: str | None
@@ -357,6 +366,8 @@ def render_contact(contact: Contact) -> ContactOut:
         "email": contact.email,
         "tags": list(contact.tags),
         "created_at": to_wire_time(contact.created_at),
+        "made_by": cast("Literal['app', 'tool'] | None", contact.made_by),
+        "label": contact.label,
     }
 
 
@@ -418,7 +429,7 @@ def render_usage(usage: Usage) -> UsageOut:
 
 
 def render_audit_entry(entry: AuditEntry) -> AuditEntryOut:
-    """Return a line of the audit log."""
+    """Return an entry of the audit log."""
     return {
         "id": entry.id,
         "action": entry.action,
@@ -456,6 +467,6 @@ def render_export(page: ExportPage) -> ExportOut:
 def _render_exported(exported: ExportedMessage) -> ExportedEmailOut | SummaryOut:
     # The export service has decided what the key may see.
     if exported.hidden:
-        return render_summary(exported.opened.message, _NOTHING)
+        return render_summary(exported.opened.message, shown=False)
     raw = base64.b64encode(exported.raw).decode()
-    return {**render_email(exported.opened, _EVERYTHING), "raw_base64": raw}
+    return {**render_email(exported.opened, shown=True), "raw_base64": raw}

@@ -21,14 +21,16 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from multimail.trust.labels import Label
+
 from ...mail.addresses import find_address_fault, normalize_recipient
+from ...mail.subjects import MAX_SUBJECT
 from ...oversight import Direction, Mode, State
 from ...services.drafts import MAX_RECIPIENTS
 
 Json = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
 
-MAX_SUBJECT = 998
 MAX_MARKDOWN = 262_144
 _LINE_BREAK = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
@@ -80,13 +82,14 @@ def _to_utc(value: datetime) -> datetime:
         raise ValueError("its year is out of range") from None
 
 
-def _to_list(value: Any) -> Any:
+def to_list(value: Any) -> Any:
+    """Return a list of one for a string; another value as it is."""
     return [value] if isinstance(value, str) else value
 
 
 def none_to_empty(value: Any) -> Any:
     """Return an empty list for None, and a list of one for a string."""
-    return [] if value is None else _to_list(value)
+    return [] if value is None else to_list(value)
 
 
 Address = Annotated[
@@ -100,8 +103,10 @@ Markdown = Annotated[Text, Field(max_length=MAX_MARKDOWN)]
 Recipients = Annotated[
     list[Address], BeforeValidator(none_to_empty), Field(max_length=MAX_RECIPIENTS)
 ]
-AddressList = Annotated[list[Address], BeforeValidator(_to_list), Field(max_length=MAX_RECIPIENTS)]
+AddressList = Annotated[list[Address], BeforeValidator(to_list), Field(max_length=MAX_RECIPIENTS)]
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+TrustLabel = Annotated[Label | None, Field(strict=False)]
+"""The worst trust label of what the writer of a text had read."""
 MailboxId = Annotated[str | None, Field(max_length=254)]
 ContentHash = Annotated[str, Field(max_length=128)]
 
@@ -113,6 +118,7 @@ def one_of(*values: str) -> Any:
     return Field(json_schema_extra={"enum": list(values)})
 
 
+LabelName = Annotated[str, one_of(*Label)]
 DirectionName = Annotated[str, one_of(*Direction)]
 ModeName = Annotated[str, one_of(*Mode)]
 StateName = Annotated[str, one_of(*State)]

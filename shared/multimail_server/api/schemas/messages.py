@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, NotRequired
+from typing import Annotated, NotRequired, cast
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from ...mail.scoring import score_message
-from ...oversight import Direction, State, hides_content
+from ...oversight import NOT_SENT, Direction, State, hides_content
 from ...services import Principal
+from ...services.evidence import shorten_evidence
 from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
-from ...store.records import Attachment, Message
+from ...store.records import Attachment, Message, Tag
 from .base import (
     DirectionName,
     Json,
+    LabelName,
     Line,
     ModeName,
     RecipientOut,
     RequestModel,
     StateName,
     Time,
+    TrustLabel,
     to_optional_time,
     to_wire_time,
 )
 
-_SHORT_EVIDENCE = ("result", "domain", "aligned", "policy", "sealer")
-_UNSENT = frozenset({State.REJECTED, State.CANCELLED, State.EXPIRED, State.SEND_FAILED})
+TagLabels = Annotated[
+    dict[str, LabelName],
+    Field(description="By tag, the worst trust label that its writer had read, if any."),
+]
 
 
 class AttachmentOut(TypedDict):
@@ -41,11 +46,14 @@ class AttachmentOut(TypedDict):
 
 
 class FileContentOut(TypedDict, total=False):
-    """A file's bytes, or a link to them."""
+    """A file's bytes, or a link to them; and what can be read of it, if `include` asks for it."""
 
     content_base64: str
     url: str
     expires_at: Time
+    text: str | None
+    notes: Annotated[list[str], Field(description="Codes of what to know of `text`: `cut` …")]
+    removed: list[str]
 
 
 class FileOut(AttachmentOut, FileContentOut):
@@ -54,6 +62,10 @@ class FileOut(AttachmentOut, FileContentOut):
 
 SenderOut = TypedDict("SenderOut", {"from": str | None})
 """Its only key is a keyword of Python."""
+
+
+AnsweredOut = TypedDict("AnsweredOut", {"id": str, "from": str, "authentication": Json})
+"""An inbound message that a reply answers. One of its keys is a keyword of Python."""
 
 
 class SummaryOut(SenderOut):
@@ -78,6 +90,10 @@ class SummaryOut(SenderOut):
     bounce_type: str | None
     spam_score: float | None
     spam_verdict: str | None
+    answers: Annotated[
+        AnsweredOut | None,
+        Field(description="Of a reply, the inbound message that its subject comes from."),
+    ]
     authentication: NotRequired[Json]
     content_hidden: NotRequired[bool]
 
@@ -92,6 +108,7 @@ class DetailsOut(TypedDict, total=False):
     references: list[str]
     auto_submitted: str | None
     list_id: str | None
+    list_post: Annotated[list[str], Field(description="The addresses that reach the whole list.")]
     precedence: str | None
     automatic: Annotated[
         str | None,
@@ -126,6 +143,7 @@ class OpenedOut(SummaryOut, DetailsOut):
     """What every view of a message with its body has, except for its recipients."""
 
     tags: dict[str, str]
+    tag_labels: TagLabels
     markdown: str
     body: str
     attachments: list[AttachmentOut]
@@ -172,6 +190,7 @@ class TagsOut(TypedDict):
     """The tags of a message."""
 
     tags: dict[str, str]
+    tag_labels: TagLabels
 
 
 class StatusOut(TypedDict):
@@ -201,6 +220,7 @@ class TagsIn(RequestModel):
         ],
         Field(max_length=50),
     ]
+    label: TrustLabel = None
 
 
 def render_attachment(file: Attachment) -> AttachmentOut:
@@ -219,9 +239,8 @@ def render_file(file: Attachment, content: FileContentOut) -> FileOut:
     return {**render_attachment(file), **content}
 
 
-def render_summary(message: Message, principal: Principal) -> SummaryOut:
-    """Return a row of a listing, without what only reviewers may see."""
-    shown = may_see(principal, message)
+def render_summary(message: Message, *, shown: bool) -> SummaryOut:
+    """Return a row of a listing; unless `shown`, without what only reviewers may see."""
     row: SummaryOut = {
         "id": message.id,
         "message_id": message.id,
@@ -243,37 +262,24 @@ def render_summary(message: Message, principal: Principal) -> SummaryOut:
         "bounce_type": message.bounce_type,
         "spam_score": message.spam_score,
         "spam_verdict": message.spam_verdict,
+        "answers": cast("AnsweredOut", message.answers) if message.answers else None,
     }
     if shown and message.direction is Direction.INBOUND:
-        row["authentication"] = build_short_evidence(message.authentication)
+        row["authentication"] = shorten_evidence(message.authentication)
     if not shown:
         row["content_hidden"] = True
     return row
 
 
-def build_short_evidence(evidence: Json) -> Json:
-    """Return the evidence that decides a trust label, without selectors and reasons."""
-    short: Json = {"dkim": [_shorten(signature) for signature in evidence.get("dkim") or []]}
-    for method in ("spf", "dmarc", "arc"):
-        if evidence.get(method):
-            short[method] = _shorten(evidence[method])
-    short.update({name: evidence[name] for name in ("structure", "flags") if evidence.get(name)})
-    return short
-
-
-def _shorten(method: Json) -> Json:
-    return {name: method[name] for name in _SHORT_EVIDENCE if method.get(name) is not None}
-
-
-def render_opened(opened: OpenedMessage, principal: Principal) -> OpenedOut:
+def render_opened(opened: OpenedMessage, *, shown: bool) -> OpenedOut:
     """Return a message with its body and without its recipients."""
-    message, shown = opened.message, may_see(principal, opened.message)
+    message = opened.message
     markdown = opened.markdown if shown else ""
     details: DetailsOut = _render_details(opened) if shown else {}
     row: OpenedOut = {
-        **render_summary(message, principal),
+        **render_summary(message, shown=shown),
         **details,
-        "tags": opened.tags,
+        **render_tags(opened.tags),
         "markdown": markdown,
         "body": markdown,
         "attachments": [render_attachment(file) for file in opened.attachments if shown],
@@ -284,14 +290,14 @@ def render_opened(opened: OpenedMessage, principal: Principal) -> OpenedOut:
     return row
 
 
-def render_email(opened: OpenedMessage, principal: Principal) -> EmailOut:
+def render_email(opened: OpenedMessage, *, shown: bool) -> EmailOut:
     """Return a message with its body and, for an outbound one, the result for each recipient."""
     message, results = opened.message, ResultsOut()
-    if message.direction is Direction.OUTBOUND and may_see(principal, message):
+    if message.direction is Direction.OUTBOUND and shown:
         results["recipients"] = [
             _render_recipient(result) for result in get_delivery_results(message)
         ]
-    return {**render_opened(opened, principal), **results}
+    return {**render_opened(opened, shown=shown), **results}
 
 
 def _render_recipient(result: Json) -> RecipientOut:
@@ -317,6 +323,7 @@ def _render_details(opened: OpenedMessage) -> DetailsOut:
         "references": list(message.refs),
         "auto_submitted": message.auto_submitted,
         "list_id": message.list_id,
+        "list_post": list(message.list_post),
         "precedence": message.precedence,
         "automatic": message.automatic,
         "bulk": message.bulk,
@@ -351,16 +358,18 @@ def render_page(
     messages: Sequence[Message], principal: Principal, limit: int, cursor: str | None
 ) -> PageOut:
     """Return the first `limit` of these messages as a page."""
-    rows = [render_summary(message, principal) for message in messages[:limit]]
+    rows = [
+        render_summary(message, shown=may_see(principal, message)) for message in messages[:limit]
+    ]
     return {"emails": rows, "messages": rows, "cursor": cursor}
 
 
 def render_thread(thread: ThreadView, principal: Principal) -> ThreadOut:
     """Return a thread; its rows have bodies where the view has them."""
     rows = [
-        render_email(thread.bodies[message.id], principal)
+        render_email(thread.bodies[message.id], shown=may_see(principal, message))
         if message.id in thread.bodies
-        else render_summary(message, principal)
+        else render_summary(message, shown=may_see(principal, message))
         for message in thread.messages
     ]
     return {**render_thread_info(thread, principal), "emails": rows, "messages": rows}
@@ -395,7 +404,7 @@ def _get_participants(messages: Iterable[Message]) -> list[str]:
 def _is_unanswered(messages: Sequence[Message]) -> bool:
     """Return whether the last message is inbound; a reply that awaits approval is a reply."""
     for message in reversed(messages):
-        if message.direction is Direction.OUTBOUND and message.status not in _UNSENT:
+        if message.direction is Direction.OUTBOUND and message.status not in NOT_SENT:
             return False
         if message.direction is Direction.INBOUND and not hides_content(
             message.direction, message.status
@@ -404,9 +413,12 @@ def _is_unanswered(messages: Sequence[Message]) -> bool:
     return False
 
 
-def render_tags(tags: dict[str, str]) -> TagsOut:
+def render_tags(tags: Sequence[Tag]) -> TagsOut:
     """Return a message's tags."""
-    return {"tags": tags}
+    return {
+        "tags": {tag.name: tag.value for tag in tags},
+        "tag_labels": {tag.name: tag.label for tag in tags if tag.label is not None},
+    }
 
 
 def render_status(message: Message) -> StatusOut:

@@ -9,12 +9,10 @@ from typing_extensions import TypedDict
 
 from ...oversight import Direction, Mode
 from ...services import Principal
-from ...services.approval_codes import ChangeRequest
-from ...services.approval_links import NewLink
-from ...services.decisions import PendingItem
-from ...services.messages import OpenedMessage
+from ...services.decisions import NewLink, PendingItem
+from ...services.messages import OpenedMessage, may_see
+from ...services.one_time_codes import ChangeRequest, UpgradeRequest
 from ...services.revisions import ReviewerEdit
-from ...services.upgrades import UpgradeRequest
 from ...store.records import Mailbox, Message, Notification, OneTimeCode
 from .account import MailboxOut, render_mailbox
 from .base import (
@@ -161,7 +159,7 @@ class LinkForm(TypedDict):
 
 
 class ApprovalRequiredOut(TypedDict):
-    """The server asks for approval codes: nothing was changed, and the human has a code now.
+    """The server asks for approval codes: nothing was changed, and the approver has a code now.
 
     Make the same call again with `approval_code` in its body.
     """
@@ -175,7 +173,7 @@ class ApprovalRequiredOut(TypedDict):
 
 
 class UpgradeRequestedOut(TypedDict):
-    """A looser mode was requested: the human has a code for it."""
+    """A looser mode was requested: the approver has a code for it."""
 
     id: str
     status: Literal["code_sent"]
@@ -256,7 +254,7 @@ def render_pending(item: PendingItem, principal: Principal) -> PendingItemOut:
         message, item.markdown, item.attachments, removed=item.removed, notes=item.notes
     )
     return {
-        **render_opened(opened, principal),
+        **render_opened(opened, shown=may_see(principal, opened.message)),
         "body_markdown": item.markdown,
         "quotation": item.quotation,
         "recipients": list(message.recipients),
@@ -320,8 +318,8 @@ def render_upgrade_requested(code: OneTimeCode) -> UpgradeRequestedOut:
         "mailbox_id": code.mailbox_id or "",
         "target_mode": code.target_mode or "",
         "expires_at": to_wire_time(code.expires_at),
-        "message": "The human has a one-time code. If they agree, they give it to you: redeem it "
-        f"with POST /v1/mailboxes/{code.mailbox_id}/upgrade.",
+        "message": "The approver has a one-time code. If they agree, they give it to you: redeem "
+        f"it with POST /v1/mailboxes/{code.mailbox_id}/upgrade.",
     }
 
 
@@ -362,7 +360,7 @@ def _render_code(code: OneTimeCode, text: str | None) -> CodeRequestOut:
 
 
 def render_notification(notice: Notification) -> NotificationOut:
-    """Return a notification to the human."""
+    """Return a notification to the operator."""
     return {
         "id": notice.id,
         "kind": notice.kind,

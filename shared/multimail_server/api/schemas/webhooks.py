@@ -1,4 +1,4 @@
-"""Schemas of webhook subscriptions and of what was delivered to them."""
+"""Schemas of webhook endpoints and of what was delivered to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DeliveryStatusName = Annotated[str, one_of(*DeliveryStatus)]
 
 
 class WebhookIn(RequestModel):
-    """A new subscription."""
+    """A new webhook endpoint."""
 
     url: Annotated[str, Field(max_length=2000)]
     events: Annotated[list[Annotated[Line, Field(max_length=100)]], Field(max_length=50)]
@@ -27,13 +27,13 @@ class WebhookIn(RequestModel):
 
 
 class WebhookChangeIn(RequestModel):
-    """Changes to a subscription."""
+    """Changes to a webhook endpoint."""
 
     enabled: bool
 
 
 class WebhookOut(TypedDict):
-    """A subscription without its secret."""
+    """A webhook endpoint without its secret."""
 
     id: str
     url: str
@@ -50,20 +50,20 @@ class WebhookOut(TypedDict):
 
 
 class NewWebhookOut(WebhookOut):
-    """A new subscription; `signing_secret` is shown only here."""
+    """A new webhook endpoint; `signing_secret` is shown only here."""
 
     signing_secret: str
 
 
 class WebhooksOut(TypedDict):
-    """All subscriptions; `webhooks` holds the same rows as `subscriptions`."""
+    """All webhook endpoints; `webhooks` holds the same rows as `subscriptions`."""
 
     subscriptions: list[WebhookOut]
     webhooks: list[WebhookOut]
 
 
 class WebhookDeliveryOut(TypedDict):
-    """One event for one subscription: its attempts and their result."""
+    """One event for one endpoint: its attempts and their result."""
 
     id: str
     event_id: str
@@ -90,7 +90,7 @@ class WebhookDeliveriesOut(TypedDict):
 
 
 def render_webhook(webhook: Webhook) -> WebhookOut:
-    """Return a subscription without its secret."""
+    """Return a webhook endpoint without its secret."""
     return {
         "id": webhook.id,
         "url": webhook.url,
@@ -108,7 +108,7 @@ def render_webhook(webhook: Webhook) -> WebhookOut:
 
 
 def render_new_webhook(webhook: Webhook) -> NewWebhookOut:
-    """Return a new subscription with its secret."""
+    """Return a new webhook endpoint with its secret."""
     return {**render_webhook(webhook), "signing_secret": webhook.signing_secret}
 
 

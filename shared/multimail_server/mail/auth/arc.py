@@ -36,6 +36,7 @@ MAX_SETS = 50
 _RESULTS, _SIGNATURE, _SEAL = "arc-authentication-results", "arc-message-signature", "arc-seal"
 _NAMES = (_RESULTS, _SIGNATURE, _SEAL)
 """The fields of one set, in the order in which a seal covers them (section 5.1.1)."""
+_SHOWN_FIELDS = ("from", "subject", "reply-to")
 _SIGNATURE_TAGS = ("i", "a", "b", "bh", "d", "h", "s")
 _SEAL_TAGS = ("i", "a", "b", "cv", "d", "s")
 _RESULTS_INSTANCE = re.compile(rb"\s{0,20}i[ \t]{0,20}=[ \t]{0,20}([1-9][0-9]?)[ \t]{0,20};")
@@ -131,7 +132,7 @@ def _verify_message_signature(
         raise _BrokenChainError("the ARC signature has expired")
     if _SEAL in parse_signed_names(tags["h"]):
         raise _BrokenChainError("the ARC signature covers a seal")
-    uncovered = find_uncovered_field(tags["h"], message)
+    uncovered = find_uncovered_field(tags["h"], message, _SHOWN_FIELDS)
     if uncovered:
         raise _BrokenChainError(f"the ARC signature does not count: {uncovered}")
     key = _look_up_key(tags, resolver)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from functools import partial
 
 from multimail.trust.evidence import (
     Authentication,
@@ -20,11 +19,17 @@ from multimail.trust.evidence import (
 
 from ..addresses import InvalidMailboxError, parse_from
 from ..envelope import SmtpEnvelope
-from ..headers import HeaderBlock, read_headers
+from ..headers import HeaderBlock, read_headers, unfold
 from .alignment import Alignment
 from .arc import check_arc
-from .dkim import Signature, SignatureResult, evaluate_signature, parse_signature
-from .dkim_crypto import CanonicalMessage, parse_signed_names
+from .dkim import (
+    Signature,
+    SignatureResult,
+    evaluate_signature,
+    find_covered_fields,
+    parse_signature,
+)
+from .dkim_crypto import CanonicalMessage
 from .dmarc import DmarcPolicy, look_up_policy
 from .dns import DnsBudgets, Resolver
 from .spf import check_spf, get_spf_domain
@@ -83,11 +88,14 @@ def authenticate(
         may_align = alignment.is_possible(signature.domain, strict=policy.strict_dkim)
         result = evaluate_signature(signature, message, budgets.choose(may_align), now)
         aligned = alignment.confirm(signature.domain, may_align, result.result)
-        return _to_evidence(signature, result, aligned=aligned)
+        evidence = _to_evidence(signature, result, aligned=aligned)
+        if result.result is not AuthResult.PASS:
+            return evidence
+        covers = find_covered_fields(signature.tags["h"], message)
+        return evidence.model_copy(update={"covers": covers})
 
-    signatures = _choose_signatures(headers, alignment, policy)
-    dkim = tuple(map(check, signatures))
-    if slips and not any(map(partial(_vouches_for_repeats, headers), signatures, dkim)):
+    dkim = tuple(map(check, _choose_signatures(headers, alignment, policy)))
+    if slips and not any(_vouches_for_repeats(evidence, headers) for evidence in dkim):
         return _reject_structure(headers, slips)
     spf = _check_spf(envelope, alignment, policy, budgets) if envelope else None
     return Authentication(
@@ -130,15 +138,11 @@ def _parse_signatures(headers: HeaderBlock) -> list[Signature]:
     return [parse_signature(field) for field in headers.fields if field.name == "dkim-signature"]
 
 
-def _vouches_for_repeats(
-    headers: HeaderBlock, signature: Signature, evidence: DkimEvidence
-) -> bool:
+def _vouches_for_repeats(evidence: DkimEvidence, headers: HeaderBlock) -> bool:
     """Return whether a signature is aligned, passed, and covers each instance of what repeats."""
     if evidence.result is not AuthResult.PASS or not evidence.aligned:
         return False
-    covered = Counter(parse_signed_names(signature.tags["h"]))
-    present = Counter(field.name for field in headers.fields)
-    return all(covered[name] >= present[name] for name in _find_repeats(headers))
+    return set(evidence.covers).issuperset(_find_repeats(headers, _REPEATABLE_IF_SIGNED))
 
 
 def _reject_structure(headers: HeaderBlock, faults: tuple[str, ...]) -> Authentication:
@@ -172,15 +176,22 @@ def _find_slips(headers: HeaderBlock) -> tuple[str, ...]:
     return (*line, *_name_repeats(headers, _REPEATABLE_IF_SIGNED))
 
 
-def _find_repeats(headers: HeaderBlock) -> list[str]:
-    return [name for name in _REPEATABLE_IF_SIGNED if len(headers.all(name)) > 1]
-
-
 def _name_repeats(headers: HeaderBlock, names: tuple[str, ...]) -> list[str]:
-    count = Counter(field.name for field in headers.fields)
     return [
-        f"the field {name.title()} occurs {count[name]} times" for name in names if count[name] > 1
+        f"the field {name.title()} occurs {len(headers.all(name))} times"
+        for name in _find_repeats(headers, names)
     ]
+
+
+def _find_repeats(headers: HeaderBlock, names: tuple[str, ...]) -> list[str]:
+    count = Counter(field.name for field in headers.fields)
+    return [name for name in names if count[name] > 1 and not _is_repeated_type(headers, name)]
+
+
+def _is_repeated_type(headers: HeaderBlock, name: str) -> bool:
+    """Return whether a field of MIME stands there twice with one value, which no program doubts."""
+    is_mime = name.startswith("content-") or name == "mime-version"
+    return is_mime and len({unfold(value).lower() for value in headers.all(name)}) == 1
 
 
 def _get_sender_domain(headers: HeaderBlock) -> str:

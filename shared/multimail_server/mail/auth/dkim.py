@@ -11,11 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from multimail.trust.addresses import ascii_domain, normalize_address
+from multimail.trust.addresses import ascii_domain
 from multimail.trust.evidence import AuthResult
 
-from ..addresses import InvalidMailboxError, parse_addresses, parse_from
-from ..headers import Field, HeaderBlock
+from ..headers import Field
 from ..parameters import get_parameter
 from .alignment import is_public_suffix
 from .dkim_crypto import (
@@ -33,7 +32,7 @@ MAX_SIGNATURE_BYTES = 8192
 _MAX_SIGNED_NAMES = 200
 _REQUIRED_TAGS = ("v", "a", "b", "bh", "d", "h", "s")
 _KEY_KINDS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
-_SHOWN_FIELDS = ("from", "subject", "reply-to")
+_SHOWN_FIELDS = ("from", "subject")
 _SELECTOR = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 _NUMBER = re.compile(r"\d{1,12}")
 _LONG_BLANK = re.compile(rb"[\s]{101}")
@@ -164,12 +163,16 @@ def has_expired(tags: dict[str, str], now: datetime) -> bool:
     return "x" in tags and int(tags["x"]) <= now.timestamp()
 
 
-def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
+def find_uncovered_field(
+    signed: str, message: CanonicalMessage, shown: tuple[str, ...] = _SHOWN_FIELDS
+) -> str:
     """Return which field that a reader sees a signature does not cover (RFC 6376 section 8.15).
 
     Args:
         signed: The names of the fields that it signs, tag `h=`.
         message: The message.
+        shown: The fields that must be covered. An unsigned Reply-To leaves a signature valid:
+            whoever replies sees in `find_covered_fields` that it proves nothing.
 
     Returns:
         The reason in plain words; empty where every such field is covered.
@@ -180,9 +183,8 @@ def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
     headers = message.headers
     covered = Counter(names)
     present = Counter(field.name for field in headers.fields)
-    for name in _SHOWN_FIELDS:
-        is_uncovered = present[name] > covered[name] or (name == "from" and not covered[name])
-        if is_uncovered and not (name == "reply-to" and _repeats_from(headers)):
+    for name in shown:
+        if present[name] > covered[name] or (name == "from" and not covered[name]):
             return f"it does not cover the field {name.title()}"
     content_type = headers.first("content-type") if present["content-type"] else b"text/plain"
     # A name without a field is signed as absent: the field cannot have been removed.
@@ -191,16 +193,17 @@ def find_uncovered_field(signed: str, message: CanonicalMessage) -> str:
     return "it does not cover the field Content-Type"
 
 
-def _repeats_from(headers: HeaderBlock) -> bool:
-    """Return whether Reply-To is the address in From, so that an answer goes nowhere else."""
-    try:
-        sender = parse_from(headers.first("from")).address
-        strict = parse_from(headers.first("reply-to")).address
-    except InvalidMailboxError:
-        return False
-    # Both as strictly as From is read, and as leniently as an answer will read it.
-    values = (strict, *parse_addresses(headers.all("reply-to")))
-    return {normalize_address(value) for value in values} == {normalize_address(sender)}
+def find_covered_fields(signed: str, message: CanonicalMessage) -> tuple[str, ...]:
+    """Return the names of the message's fields of which a signature covers every instance.
+
+    Args:
+        signed: The names of the fields that it signs, tag `h=`: each covers one more instance, from
+            the bottom up (RFC 6376 section 5.4.2).
+        message: The message.
+    """
+    covered = Counter(parse_signed_names(signed))
+    present = Counter(field.name for field in message.headers.fields)
+    return tuple(sorted(name for name, count in present.items() if covered[name] >= count))
 
 
 def content_type_is_unambiguous(content_type: bytes, body: bytes) -> bool:
