@@ -168,3 +168,20 @@ def test_body_8bitmime_is_declared_for_8_bit_mail_where_the_relay_announces_it(
     [message] = sink.messages
     assert message.raw == raw
     assert [text for text in message.parameters if text.startswith("BODY")] == body
+
+
+@pytest.mark.parametrize("hidden", [(), ("SMTPUTF8",)])
+def test_an_address_outside_ascii_leaves_by_smtputf8(start: Start, hidden: tuple[str, ...]) -> None:
+    with SmtpSink(hidden) as sink:
+        server = start(relay=sink.url, live=True, oversight_mode="autonomous")
+        sent = server.sent("jörg@bücher.example")
+        row = server.wait_for_status(sent["id"], "sent", "send_failed")
+        (result,) = row["recipients"]
+    assert result["address"] == "jörg@xn--bcher-kva.example"
+    if hidden:
+        assert (result["status"], sink.messages) == ("refused", [])
+        assert "does not offer SMTPUTF8" in result["text"]
+    else:
+        assert (result["status"], len(sink.messages)) == ("delivered", 1)
+        assert "SMTPUTF8" in sink.messages[0].parameters
+        assert "\r\nTo: jörg@xn--bcher-kva.example\r\n".encode() in sink.messages[0].raw

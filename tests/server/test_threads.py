@@ -11,7 +11,7 @@ from tests.support.smtp_sink import SmtpSink
 ANN, BOB, EVE = "ann@example.org", "bob@example.net", "eve@evil.example"
 
 # A message is `ID of SENDER to RECIPIENT < IN-REPLY-TO ; REFERENCES`; all but the id may be left
-# out. The threads are the ids in each, in the order of their first message.
+# out, and `_` in an id is a blank. The threads are the ids in each.
 HONEST = {
     "in order": (["a", "b < a", "c < b ; a b"], "abc"),
     "the reply first": (["b < a ; a", "a"], "ba"),
@@ -36,6 +36,7 @@ HONEST = {
     "of two parents the last reference": (["a", "b", "c < b a ; a"], "ac b"),
     "an older reference": (["a", "c < x ; a x", "d < y ; a x y"], "acd"),
     "a copy by another route": (["a", "a", "b < a"], "aab"),
+    "a blank in an id": (["c < yx", "y_x", "d < yx", "e < y_x"], "cyde"),
     "itself": (["a < a ; a", "b < a"], "ab"),
     "no ids at all": (["a ;", "b ;"], "a b"),
     "the same subject": (["a", "b"], "a b"),
@@ -68,7 +69,7 @@ def build(mail: str) -> bytes:
     facts = dict(zip(words[1::2], words[2::2], strict=True))
 
     def ids(names: str) -> str:
-        return " ".join(f"<{name}@ids.example>" for name in names.split())
+        return " ".join(f"<{name.replace('_', ' ')}@ids.example>" for name in names.split())
 
     lines = [f"From: {facts.get('of', ANN)}", f"To: {facts.get('to', 'agent@multimail.test')}"]
     lines += [f"Message-ID: {ids(words[0])}", "Date: Mon, 30 Nov 2026 17:00:00 +0000"]

@@ -60,7 +60,7 @@ def test_no_secret_is_in_the_log_or_in_a_repr(
 def test_every_name_can_be_subscribed_to(admin: httpx.Client) -> None:
     webhook = make(admin, events=[*EVENT_KINDS, *EVENT_KINDS]).json()
     assert webhook["events"] == list(EVENT_KINDS)
-    assert len(webhook["events"]) == 13
+    assert len(webhook["events"]) == 14
 
 
 @pytest.mark.parametrize("events", [[], ["email.opened"], ["email.received", "x" * 100], ["*"]])

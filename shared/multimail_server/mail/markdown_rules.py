@@ -4,8 +4,8 @@ The parser is markdown-it with rules replaced through its rulers. Against Common
 
 - a line break is a line break, and no line under a text makes that text a heading;
 - `-- ` begins a signature, and a line without `>` is never part of a quotation;
-- a list has two items, or one with content below it; `+` is no bullet;
-- `# 42` and an empty `#` are no headings, `>5` is no quotation;
+- a list has two items, or one with content below it; `+` is no bullet, `1)` no number;
+- `# 42` and an empty `#` are no headings, `>5` is no quotation, `~~~` opens no code;
 - asterisks within a word or a sum mark nothing, backslashes in paths escape nothing;
 - there are no definitions of links, whose lines CommonMark hides;
 - only http, https and mailto are links, also where they stand bare.
@@ -18,7 +18,7 @@ import unicodedata
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
-from markdown_it.rules_block import StateBlock, blockquote, heading, list_block
+from markdown_it.rules_block import StateBlock, blockquote, fence, heading, list_block
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline, autolink, linkify
 from markdown_it.rules_inline.state_inline import Delimiter
@@ -29,8 +29,11 @@ _LOOK_AHEAD = 200
 """Lines after an item of a list in which a second one is searched for."""
 _LOOK_BEHIND = 260
 _MAX_DELIMITERS = 3
+_ENCLOSURES = frozenset(
+    {"()", "[]", "{}", "''", '""', "//", "\u201c\u201d", "\u2018\u2019", "\xab\xbb"}
+)
 
-_ITEM = re.compile(r"([-*]|[0-9]{1,9}[.)])(?:[ \t]+|$)")
+_ITEM = re.compile(r"([-*]|[0-9]{1,9}\.)(?:[ \t]+|$)")
 _NO_HEADING = re.compile(r"#{1,6}[ \t#]*|#[ \t]+(?:[0-9]|of\b).*", re.DOTALL)
 _NO_QUOTE = re.compile(r">[=0-9]")
 _IN_PATH = re.compile(r"(?:\b|^)[A-Za-z]:$|\\[A-Za-z0-9]|^[A-Za-z]:\\")
@@ -80,6 +83,7 @@ def build_parser(renderer: type[RendererHTML]) -> MarkdownIt:
     block, inline = parser.block.ruler, parser.inline.ruler
     block.at("list", _list, {"alt": ["paragraph", "reference", "blockquote"]})
     block.at("heading", _heading, {"alt": ["paragraph", "reference", "blockquote"]})
+    block.at("fence", _fence, {"alt": _INTERRUPTING})
     block.at("blockquote", _quotation, {"alt": _INTERRUPTING})
     block.before("list", "signature", _signature, {"alt": _INTERRUPTING})
     block.after("list", "quotation_end", _quotation_end, {"alt": ["blockquote"]})
@@ -131,6 +135,10 @@ def _heading(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return heading(state, start, end, silent)
 
 
+def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    return not _get_line(state, start).startswith("~") and fence(state, start, end, silent)
+
+
 def _quotation(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if _NO_QUOTE.match(_get_line(state, start)):
         return False
@@ -159,7 +167,8 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     if marker == "*" and (_UNSPACED.match(before) or _UNSPACED.match(after)):
         opens, closes = not after.isspace(), not before.isspace()
     is_mask = scanned.length + ("-" in (before, after)) > _MAX_DELIMITERS
-    if is_mask or (_is_operand(before, ")]}") and _is_operand(after, "([{")):
+    is_sum = _is_operand(before, ")]}") and _is_operand(after, "([{")
+    if is_mask or is_sum or before + after in _ENCLOSURES:
         opens = closes = False
     for _ in range(scanned.length):
         state.push("text", "", 0).content = marker

@@ -29,7 +29,7 @@ _BRACKETED = re.compile(r"<[^<>]{1,900}>")
 _BETWEEN = re.compile(r"[\s,;<>]+")
 _WRITABLE = re.compile(r"<[\x20-\x3b\x3d\x3f-\x7e]{1,900}>")
 # The id that a relay gives: long enough that nobody guesses it.
-_QUEUE_ID = re.compile(r"(?<![\w.@=-])(?=[\w-]*\d)[A-Za-z0-9_-]{16,200}(?![\w.@=-])")
+_QUEUE_ID = re.compile(r"(?<![\w.@-])(?=[\w-]*\d)[A-Za-z0-9_-]{16,200}(?![\w.@=-])")
 _WHOLE_ID = re.compile(
     r"(?<![\w.@=+-])(?=[\w.=+-]*\d)[A-Za-z0-9_.=+-]{16,400}@[A-Za-z0-9.-]{1,250}[A-Za-z0-9](?![\w@-])"
 )
@@ -121,5 +121,6 @@ def parse_relay_ids(reply: str) -> tuple[str, ...]:
     Args:
         reply: The text of the reply, without its code.
     """
-    named = [f"<{id_}>" for id_ in _WHOLE_ID.findall(reply)]
+    bracketed = (id_ for id_ in _BRACKETED.findall(reply) if "@" in id_ and is_writable_id(id_))
+    named = list(bracketed) or [f"<{id_}>" for id_ in _WHOLE_ID.findall(reply)]
     return tuple(named or [f"<{id_}@*>" for id_ in _QUEUE_ID.findall(reply)])[:3]

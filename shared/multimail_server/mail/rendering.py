@@ -42,11 +42,11 @@ def render_text(text: str) -> RenderedText:
         text: Markdown, or HTML if `is_html` says so.
     """
     # Imported with the first text to render, which keeps the parsers out of the server's start.
-    from .html.outgoing import is_html, sanitize_html
+    from .html.outgoing import is_html, keep_lines, sanitize_html
     from .html.plain import html_to_plain_text
 
     text = normalize_lines(text)
-    if is_html(text) and (html := sanitize_html(text)).strip():
+    if is_html(text) and (html := sanitize_html(keep_lines(text))).strip():
         return RenderedText(f"{html}\n", html_to_plain_text(html))
     if not is_parsable(text):
         return RenderedText(render_verbatim(text), text)
@@ -69,6 +69,7 @@ def append_signature(text: str, signature: str | None, note: str | None) -> str:
         parts = [text]
         if signature:
             html = signature if is_html(signature) else render_text(signature).html
+            html = html.replace("<br>\n", "<br>")  # no line of it may look like Markdown
             parts.append(f"<p>-- </p>\n<div>{html}</div>")
         return "\n".join([*parts, *([f"<p><em>{escape(note)}</em></p>"] if note else [])])
     parts = [text.rstrip("\n")]
@@ -105,6 +106,7 @@ def _get_parser() -> MarkdownIt:
             self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
         ) -> str:
             """Render an image as its description: loading it would reveal who reads the mail."""
-            return escapeHtml(self.renderInlineAsText(tokens[idx].children or [], options, env))
+            text = self.renderInlineAsText(tokens[idx].children or [], options, env)
+            return escapeHtml(text or str(tokens[idx].attrGet("src") or ""))
 
     return build_parser(Renderer)

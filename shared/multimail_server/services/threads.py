@@ -233,7 +233,7 @@ def apply_placement(context: AppContext, tx: Tx, message: Message, placement: Pl
     for rfc_id, kind in (placement.waits_for or {}).items():
         _put(tx, message, rfc_id, kind)
     joined = own.replace(" ", "")
-    if joined != own:
+    if joined != own and not tx.message_references(message.mailbox_id, [joined]):
         add_alias(tx, message, joined)
 
 

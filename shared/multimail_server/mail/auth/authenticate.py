@@ -191,7 +191,7 @@ def _find_repeats(headers: HeaderBlock, names: tuple[str, ...]) -> list[str]:
 def _is_repeated_type(headers: HeaderBlock, name: str) -> bool:
     """Return whether a field of MIME stands there twice with one value, which no program doubts."""
     is_mime = name.startswith("content-") or name == "mime-version"
-    return is_mime and len({unfold(value).lower() for value in headers.all(name)}) == 1
+    return is_mime and len(set(map(unfold, headers.all(name)))) == 1
 
 
 def _get_sender_domain(headers: HeaderBlock) -> str:

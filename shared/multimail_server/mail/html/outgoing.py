@@ -21,6 +21,13 @@ _DOCUMENT = re.compile(r"<(?:!doctype\s+html|html|head|body)\b[^<>]*>", re.IGNOR
 _END = re.compile(rf"(?:</(?:{_BLOCKS}|{_INLINE})\s*>|<(?:br|hr|img)\b[^<>]*>)\Z", re.IGNORECASE)
 _BLOCK_END = re.compile(rf"</(?:{_BLOCKS})\s*>", re.IGNORECASE)
 
+_BREAK = re.compile(r"[^\s<>]<br\s{0,3}/?>", re.IGNORECASE)
+_ANY_TAG = re.compile(r"<(?:/?([a-zA-Z][a-zA-Z0-9]{0,15})(?=[\s/>])|[a-zA-Z/!?@])")
+_TAGS = frozenset(f"{_BLOCKS}|{_INLINE}|li|tr|td|th|tbody|br|hr|img|h1|h2|h3|h4".split("|"))
+_MARKDOWN = re.compile(r"\*\*|`|^(?:#{1,6}|[-*>]) ", re.MULTILINE)
+_ENDS_LINE = re.compile(
+    rf"<(?:/?(?:{_BLOCKS}|li|tr|td|th|tbody)|[bh]r[ /]*)>[ \t]*$", re.IGNORECASE
+)
 _KEPT = frozenset(
     "a b strong i em u s del ins strike code kbd samp pre tt small big sub sup mark q span "  # noqa: SIM905
     "p div h1 h2 h3 h4 h5 h6 ul ol li dl dt dd blockquote hr br center address section article "
@@ -34,11 +41,14 @@ def is_html(text: str) -> bool:
     """Return whether a text is HTML as a whole, and not a text that speaks of tags.
 
     It is if it begins with a tag of a document, or if it begins with a tag that is closed and ends
-    with one, or closes two blocks.
+    with one, or closes two blocks. A text that begins without a tag is HTML if `<br>` ends lines in
+    it, if all its tags are HTML's, some of them others than `<br>`, and if nothing is Markdown.
     """
     text = text.strip()
-    if not text.startswith("<") or ">" not in text:
+    if ">" not in text:
         return False
+    if not text.startswith("<"):
+        return _has_breaks(text)
     if _DOCUMENT.match(text):
         return True
     start = _START.match(text)
@@ -49,6 +59,21 @@ def is_html(text: str) -> bool:
         return False
     # The end is searched for in a slice: a pattern with \Z would be tried at every position.
     return _ends_with_tag(text) or len(_BLOCK_END.findall(text)) > 1
+
+
+def _has_breaks(text: str) -> bool:
+    if _BREAK.search(text) is None or _MARKDOWN.search(text):
+        return False
+    names = {(name or "?").lower() for name in _ANY_TAG.findall(text)}
+    return len(names) > 1 and names <= _TAGS and f"</{min(names - {'br'})}" in text.lower()
+
+
+def keep_lines(html: str) -> str:
+    """Return HTML with a `<br>` at line ends that no tag precedes, if it begins without a tag."""
+    if html.lstrip().startswith("<"):
+        return html
+    lines = html.strip().split("\n")
+    return "\n".join(line if _ENDS_LINE.search(line[-40:]) else f"{line}<br>" for line in lines)
 
 
 def _ends_with_tag(text: str) -> bool:
