@@ -86,7 +86,7 @@ class _LimitedConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._address: str | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._in_request = False
+        self._in_request = self._is_paused = False
         inner.app = _notify(inner.app, self._begin_request, self._end_request)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -117,20 +117,27 @@ class _LimitedConnection(asyncio.Protocol):
             self._inner.eof_received()
 
     def pause_writing(self) -> None:
+        self._is_paused = True
         self._set_timer(WRITE_TIMEOUT)
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        self._set_timer(None if self._in_request else HEAD_TIMEOUT)
+        self._is_paused = False
+        self._wait()
         self._inner.resume_writing()
 
     def _begin_request(self) -> None:
         self._in_request = True
-        self._set_timer(None)
+        self._wait()
 
     def _end_request(self) -> None:
         self._in_request = False
-        self._set_timer(HEAD_TIMEOUT)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Begin to wait for the next head, unless a request is handled or a response is unread."""
+        if not self._is_paused:
+            self._set_timer(None if self._in_request else HEAD_TIMEOUT)
 
     def _set_timer(self, seconds: float | None) -> None:
         if self._timer is not None:
