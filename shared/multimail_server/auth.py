@@ -8,12 +8,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
-
-from starlette.datastructures import Headers
 
 from .errors import ApiError, forbidden
 from .oversight import Mode
@@ -92,8 +90,13 @@ class Principal:
         return self.mailbox_id is None or self.mailbox_id == mailbox_id
 
 
-def authenticate(headers: Headers, store: Store) -> Principal:
-    """Return the principal of `Authorization: Bearer` or `X-API-Key`; raise a 401 without one."""
+def authenticate(headers: Mapping[str, str], store: Store) -> Principal:
+    """Return the principal of `Authorization: Bearer` or `X-API-Key`; raise a 401 without one.
+
+    Args:
+        headers: Of the request; names in any case.
+        store: Has the keys.
+    """
     secret = _get_secret(headers)
     if secret is None:
         raise _build_unauthenticated(
@@ -108,7 +111,7 @@ def authenticate(headers: Headers, store: Store) -> Principal:
     return Principal.from_key(key)
 
 
-def _get_secret(headers: Headers) -> str | None:
+def _get_secret(headers: Mapping[str, str]) -> str | None:
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()

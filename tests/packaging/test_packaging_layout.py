@@ -67,19 +67,31 @@ def test_importing_the_core_loads_neither_a_framework_nor_the_server() -> None:
     assert not {name.partition(".")[0] for name in loaded} & set(HEAVY)
 
 
+PROGRAMS = ("multimail_server", "multimail_cli", "multimail_mcp")
 FLOORS = {
-    "multimail/trust": ("_call", "_client", "_execution", "endpoints", "tools"),
-    "multimail/endpoints": ("_client", "_execution", "_methods", "tools"),
-    "multimail/tools": ("multimail_server", "multimail_cli"),
-    "multimail": ("multimail_server", "multimail_cli", "multimail_mcp", "langchain_multimail"),
-    "multimail_server": ("multimail_cli", "multimail._client", "multimail.tools"),
-    "multimail_mcp": ("multimail_cli", "multimail_server"),
+    "shared/multimail/trust": ("_call", "_client", "_execution", "endpoints", "tools"),
+    "shared/multimail/endpoints": ("_client", "_execution", "_methods", "tools"),
+    "shared/multimail/tools": ("multimail_server", "multimail_cli"),
+    "shared/multimail": (*PROGRAMS, "langchain_multimail"),
+    "shared/multimail_server": ("multimail_cli", "multimail._client", "multimail.tools"),
+    "shared/multimail_server/mail": ("store", "services", "workers", "api", "pages", "smtp"),
+    "shared/multimail_server/store": ("mail", "services", "workers", "api", "pages", "smtp"),
+    "shared/multimail_server/services": ("workers", "api", "pages", "smtp"),
+    "shared/multimail_server/workers": ("api", "pages", "smtp"),
+    "shared/multimail_mcp": ("multimail_cli", "multimail_server"),
+    **{
+        f"integrations/{name}": (
+            *PROGRAMS,
+            *(f"{other}_multimail" for other in FRAMEWORKS if other != name),
+        )
+        for name in FRAMEWORKS
+    },
 }
 
 
 @pytest.mark.parametrize("floor", FLOORS)
 def test_no_import_runs_upward(floor: str) -> None:
-    folder = ROOT / "shared" / floor
+    folder = ROOT / floor
     upward = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in folder.rglob("*.py")
@@ -88,6 +100,7 @@ def test_no_import_runs_upward(floor: str) -> None:
         if name == above or name.startswith(f"{above}.") or f".{above}" in f".{name}."
         if _is_module(name, above)
     ]
+    assert list(folder.rglob("*.py"))
     assert not upward
 
 

@@ -122,7 +122,7 @@ def test_the_json_form_in_full(start: Start) -> None:
                 "cc": "bob@example.org",
                 "subject": "Größe",
                 "body": "plain",
-                "html": "<p>rich</p>",
+                "html": "<p><b>plain</b></p>",
                 "date": "2025-12-24T18:00:00+01:00",
                 "headers": {"List-Id": "<news.example.org>"},
                 "attachments": [

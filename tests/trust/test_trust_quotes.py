@@ -29,6 +29,8 @@ REPLY = [
     ("Ja.", "Den mån 2 nov. 2026 kl 10:00 skrev Ann <ann@example.com>:\n> Kan du?"),
     ("はい。", "2026年11月2日(月) 10:00 Ann <ann@example.com>:\n> できますか"),
     ("はい。", "2026/11/02 10:00、Ann さんのメール:\n> できますか"),
+    ("はい", "2026年11月2日 10:00 Ann <[a@example.com](mailto:a@example.com)>:\n\n> できますか"),
+    ("Vâng", "Vào Th 2, 2 thg 11, 2026 lúc 10:00 Ann <ann@example.com> đã viết:\n> Được?"),
     ("好的", "Ann <ann@example.com> 于2026年11月2日周一 10:00写道\uff1a\n> 可以吗"),
     ("네", "2026년 11월 2일 (월) 오전 10:00, Ann <ann@example.com>님이 작성:\n> 가능해요?"),
     ("Yes", "-----Original Message-----\nFrom: Ann\nSubject: x\n\nCan you?"),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 _MAX_INTRODUCTION_LINES = 3
-_MAX_LINE_CHARS = 300
+_MAX_LINE_CHARS = 400
 _MAX_HEADER_LINES = 10
 _MAX_RULE_CHARS = 120
 _COLONS = (":", "\uff1a")
@@ -21,7 +21,8 @@ _INTRODUCTION = re.compile(
       \b(?:wrote|writes|schrieb|schreibt|geschrieben|a\ écrit|écrivait|escribió|escribe
         |ha\ scritto|scrisse|scrive|escreveu|schreef|geschreven|skrev|skriver|kirjoitti|napsala?
         |napisał|napisała|pisze|написал|написала|пишет|писал|написав|пише|a\ scris
-        |írta|yazd[\u0131i]|έγραψε|skreiv|quoting|zitat\ von|citando|citat\ de)\b .{0,100}
+        |írta|yazd[\u0131i]|napísala?|napisao|napisala?|написа|kirjutas|rakstīja|rašė|đã\ viết
+        |έγραψε|skreiv|quoting|zitat\ von|citando|citat\ de)\b .{0,100}
       | (?:さんは書きました|さんのメール|書き込みました|のメッセージ
         |님이\ 작성|님이\ 쓴\ 글|写道|寫道|كتب|כתב) .{0,100}
       | <[^<>\s]{1,100}@[^<>\s]{1,100}> [\s)\]]*
@@ -31,6 +32,8 @@ _INTRODUCTION = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# An address as the conversion of HTML writes it.
+_ADDRESS_LINK = re.compile(r"\[([^\[\]]{1,100})\]\(mailto:[^()\s]{1,150}\)")
 _OPENER = re.compile(
     r"\W{0,4}(?:(?:on|am|le|el|il|em|a|op|den|dne|dnia|w\ dniu|pe|στις|tarihinde|quoting|zitat)\b"
     r"|\w{2,12}\.?,?\ \d{1,2}\b|\d{4}[年/.-]|\d{1,2}[./-]\d)",
@@ -171,7 +174,8 @@ def _count_introduction_lines(lines: Sequence[str], end: int) -> int:
 def _is_introduction(line: str) -> bool:
     if len(line) > _MAX_LINE_CHARS:
         return False
-    return _INTRODUCTION.search(" ".join(line.strip(" \t*_").split())) is not None
+    plain = _ADDRESS_LINK.sub(r"\1", " ".join(line.strip(" \t*_").split()))
+    return _INTRODUCTION.search(plain) is not None
 
 
 def _find_unmarked(lines: Sequence[str]) -> int:

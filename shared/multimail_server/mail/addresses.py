@@ -34,6 +34,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _COMMENT = re.compile(r"\(((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*)\)")
 _BLANKS_AROUND_AT = re.compile(r"\s*@\s*")
 _DOMAIN_GOES_ON = re.compile(r"@[^\s@()]{1,255}[\s()](?:[^()@]{0,100}\))?\s*\.\w")
+_WORD_FOLLOWS = re.compile(r"""@[^\s<>(),;:"\\@]{1,255}(?:"\s*[^\s>,;]|\s+[^\s<>(),;:"\\])""")
 _BETWEEN_WORDS = re.compile(r'[\s<>(),;:"\\]+')
 _LOOSE_PUNCTUATION = re.compile(r'[<>"\\]+|\bmailto:', re.IGNORECASE)
 _AROUND_NAMES = " \t,;:()[]'"
@@ -144,13 +145,13 @@ def _get_comment(text: str) -> str:
 
 def _find_only_mailbox(text: str) -> Mailbox | None:
     """Return the mailbox of a text that breaks the grammar but holds one address; else None."""
-    # A local part in quotes; a domain that goes on after white space (RFC 5322 section 4.4).
-    if '"@' in text or _DOMAIN_GOES_ON.search(text):
+    # Some parsers join what stands beside a quote, or after white space, with the address.
+    if '"@' in text or _DOMAIN_GOES_ON.search(text) or _WORD_FOLLOWS.search(text):
         return None
     words = {*_list_words(text), *_list_words(decode_words(text))}
     addresses = {address.lower() if address else None for address in map(_to_address, words)}
     address = next(filter(None, map(_to_address, _list_words(text))), None)
-    if address is None or len(addresses) != 1:
+    if address is None or len(addresses) != 1 or not all(word.isascii() for word in words):
         return None
     shown = _BLANKS_AROUND_AT.sub("@", text)
     at = shown.lower().find(address.lower())
@@ -286,7 +287,7 @@ def _build_address(local: str, domain: str) -> str:
     is_usable = _LOCAL.fullmatch(local) is not None and local.strip(".") != ""
     if not is_usable or len(local) > _MAX_LOCAL_PART or host is None:
         raise InvalidMailboxError("has an address that is not like name@example.com")
-    return f"{local}@{domain.lower() if domain.isascii() else host}"
+    return f"{local}@{host}"
 
 
 def _get_name(pieces: list[str], address: str) -> str:

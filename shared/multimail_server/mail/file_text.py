@@ -34,6 +34,8 @@ _TEXT_EXTENSIONS = frozenset(
         "rst", "ini", "cfg", "conf", "toml", "sql", "diff", "patch", "html", "htm", "ics", "vcf",
     }
 )  # fmt: skip
+_BINARY = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF-")
+_MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _DOCUMENT_EXTENSIONS = frozenset({"pdf", "docx", "xlsx", "pptx", "odt", "docm", "xlsm"})
 _DOCUMENT_TYPES = ("application/pdf", "application/vnd.openxml", "application/vnd.oasis")
@@ -72,14 +74,22 @@ def read_file_text(part: Part, name: str) -> FileText:
 
         text, notes = read_document(content)
         return _cut(FileText(text, notes))
-    if kind.startswith("message/") or extension == "eml":
+    if kind in _MESSAGE_TYPES or extension == "eml":
         return _cut(FileText("\n".join(_describe_message(content, _MAX_MESSAGE_DEPTH))))
-    is_generic = is_calendar(part) or kind in {"application/octet-stream", "application/x-unknown"}
-    if kind.startswith("text/") or kind in _TEXT_TYPES or kind.endswith(("+json", "+xml")):
-        return _cut(_read_text(part, content, extension))
-    if is_generic and extension in _TEXT_EXTENSIONS:
-        return _cut(_read_text(part, content, extension))
-    return FileText(None)
+    return (
+        _cut(_read_text(part, content, extension)) if _is_text(part, extension) else FileText(None)
+    )
+
+
+def _is_text(part: Part, extension: str) -> bool:
+    kind = part.content_type
+    if kind.startswith(("text/", "message/")):
+        return not kind.endswith("rtf")
+    if kind in _TEXT_TYPES or kind.endswith(("+json", "+xml")) or is_calendar(part):
+        return True
+    # A CSV file is often sent as a spreadsheet; a spreadsheet with a wrong name is none.
+    named = kind.startswith("application/") and extension in _TEXT_EXTENSIONS
+    return named and not part.content().startswith(_BINARY)
 
 
 def build_part(content: bytes, content_type: str) -> Part:

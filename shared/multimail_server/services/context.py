@@ -173,10 +173,7 @@ def _check_key(tx: Reader, principal: Principal) -> None:
 
 def find_mailbox(tx: Reader, principal: Principal, id_or_address: str) -> Mailbox:
     """Return a mailbox that the key can access; raise a 404 otherwise."""
-    if "@" in id_or_address:
-        mailbox = tx.mailbox_by_address(id_or_address.lower())
-    else:
-        mailbox = tx.mailbox(id_or_address)
+    mailbox = _get_mailbox(tx, id_or_address)
     if mailbox is None or mailbox.deleted_at or mailbox.account_id != principal.account_id:
         raise not_found("mailbox", id_or_address)
     if not principal.sees(mailbox.id):
@@ -199,8 +196,13 @@ def find_message(
 def _find_mailbox_id(tx: Reader, principal: Principal, requested: str | None) -> str | None:
     if requested is None:
         return None
-    by_address = "@" in requested
-    mailbox = tx.mailbox_by_address(requested.lower()) if by_address else tx.mailbox(requested)
+    mailbox = _get_mailbox(tx, requested)
     if mailbox is None or mailbox.account_id != principal.account_id:
         return None
     return mailbox.id if principal.sees(mailbox.id) else None
+
+
+def _get_mailbox(tx: Reader, id_or_address: str) -> Mailbox | None:
+    if "@" in id_or_address:
+        return tx.mailbox_by_address(id_or_address.lower())
+    return tx.mailbox(id_or_address)

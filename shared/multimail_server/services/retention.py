@@ -93,8 +93,7 @@ class Retention:
         context = self._context
         apply_event(tx, message, Event.PURGED, context.now(), context.pending_ttl, **_PURGED_FIELDS)
         tx.purge_content(message.id)
-        server, resource = Principal.system(message.account_id), ("email", message.id)
-        context.audit(tx, server, "email.purge", resource, mailbox_id=message.mailbox_id)
+        context.audit_message(tx, Principal.system(message.account_id), "email.purge", message)
 
 
 def _get_retention(mailbox: Mailbox) -> timedelta:

@@ -140,10 +140,7 @@ class ReviewService:
 
         def work(tx: Tx) -> ReviewItem:
             message = _find_reviewable(tx, principal, email_id)
-            about = ("email", message.id)
-            context.audit(
-                tx, principal, "email.read", about, mailbox_id=message.mailbox_id, via=via
-            )
+            context.audit_message(tx, principal, "email.read", message, via=via)
             return _load_item(tx, message)
 
         return context.write(work)

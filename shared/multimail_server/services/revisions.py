@@ -371,8 +371,7 @@ class CancellationService:
             moved = apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
             if moved is None:
                 return message
-            mailbox = message.mailbox_id
-            context.audit(tx, principal, "email.cancel", ("email", message.id), mailbox_id=mailbox)
+            context.audit_message(tx, principal, "email.cancel", message)
             return moved
 
         return context.write(work)

@@ -63,7 +63,7 @@ from ..schemas.oversight import (
 )
 from ..schemas.sending import AcceptedOut, ReplyIn, SendIn, render_accepted
 from ..schemas.webhooks import NewWebhookOut, WebhookIn
-from . import mailboxes, messages, webhooks
+from . import mailboxes, messages, oversight, webhooks
 
 B = TypeVar("B", bound=BaseModel)
 route = Router("Flat paths")
@@ -394,15 +394,8 @@ def list_pending(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def decide_email(request: ApiRequest, body: DecideIn) -> ApiResponse:
     """Approve or reject a held message; `status` is `sent` once it has left."""
-    approve = body.action == "approve"
-    message = request.services.decisions.decide(
-        request.principal,
-        body.email_id,
-        approve=approve,
-        reason=body.reason,
-        seen_hash=body.content_hash,
-    )
-    decision = render_decision(message, approve=approve)
+    message = oversight.apply_decision(request, body)
+    decision = render_decision(message, approve=body.action == "approve")
     response: FlatDecisionOut = {
         **render_decided(message),
         "status": "sent" if message.status is State.SENT else decision["status"],

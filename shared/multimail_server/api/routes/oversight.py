@@ -8,6 +8,7 @@ from ...errors import ApiError
 from ...pages.app import Form, parse_form, render_error_page, render_page
 from ...pages.views import build_item_context, describe_decision, parse_action, parse_reason
 from ...services.decisions import DEFAULT_LIFETIME, PendingItem
+from ...store.records import Message
 from ..routing import (
     CURSOR,
     FORM,
@@ -78,15 +79,19 @@ def list_pending(request: ApiRequest) -> ApiResponse:
 )  # fmt: skip
 def decide(request: ApiRequest, body: DecideIn) -> ApiResponse:
     """Approve or reject a held message."""
-    approve = body.action == "approve"
-    message = request.services.decisions.decide(
+    message = apply_decision(request, body)
+    return ApiResponse(render_decision(message, approve=body.action == "approve"))
+
+
+def apply_decision(request: ApiRequest, body: DecideIn) -> Message:
+    """Approve or reject a held message; return it after the decision."""
+    return request.services.decisions.decide(
         request.principal,
         body.email_id,
-        approve=approve,
+        approve=body.action == "approve",
         reason=body.reason,
         seen_hash=body.content_hash,
     )
-    return ApiResponse(render_decision(message, approve=approve))
 
 
 @route(
