@@ -153,6 +153,15 @@ class ServerConfig:
             default="none",
         ),
     ] = None
+    webhook_networks: Annotated[
+        str | None,
+        Setting(
+            "Addresses or networks, with commas between them, to which webhooks may be posted "
+            "though they are not public, such as 10.0.0.0/8.",
+            metavar="NETWORKS",
+            default="loopback, if the server listens on loopback and isn't live; else none",
+        ),
+    ] = None
     live: Annotated[
         bool,
         Setting("Make the first keys live (mm_live_), so that their mail leaves by the relay."),
@@ -335,6 +344,7 @@ def validate_config(config: ServerConfig) -> tuple[Mode, str]:
             "without a path."
         )
     split_networks(config.trusted_proxies, "--trusted-proxies")
+    split_networks(config.webhook_networks, "--webhook-networks")
     if config.pending_ttl <= timedelta(0):
         raise ServerStartError("pending_ttl must be positive.")
     _check_minimums(config)

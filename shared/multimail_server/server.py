@@ -23,6 +23,7 @@ import uvicorn
 from .api.app import RequestLimits, make_app
 from .api.connections import ConnectionLimits, limit_connections
 from .config import (
+    LOOPBACK_HOSTS,
     ServerConfig,
     ServerStartError,
     split_list,
@@ -44,6 +45,7 @@ from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
 from .wakeups import CommitSignal, Wakeup, WakeupGroup
+from .webhook_targets import LOOPBACK, WebhookTargets
 from .workers.notification_mail import NotificationMail
 from .workers.outbox import Outbox
 from .workers.relay import Relay, parse_relay_url
@@ -236,6 +238,7 @@ class EmbeddedServer:
             generate_key=self._extension.generate_key,
             wakeups=WakeupGroup(for_outbox, for_jobs),
             notify_operator=config.notify_operator,
+            webhook_targets=_build_webhook_targets(config),
             approval_codes=config.approval_codes,
             sends_per_day=config.sends_per_day,
         )
@@ -366,6 +369,14 @@ def _build_resolver(zone: Path | None) -> Resolver:
     from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)
+
+
+def _build_webhook_targets(config: ServerConfig) -> WebhookTargets:
+    if config.webhook_networks is not None:
+        return WebhookTargets(split_networks(config.webhook_networks, "--webhook-networks"))
+    # A server that only this machine reaches posts to programs on this machine, as tests do.
+    is_local = config.host in LOOPBACK_HOSTS and not config.live
+    return WebhookTargets(LOOPBACK if is_local else ())
 
 
 def _count_files() -> int:
