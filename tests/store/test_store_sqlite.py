@@ -19,6 +19,7 @@ from tests.store import rows
 
 from multimail_server.oversight import Direction, State
 from multimail_server.store import protocol
+from multimail_server.store.changes import SqlTx
 from multimail_server.store.migrate import list_migrations, load_migrations
 from multimail_server.store.protocol import Reader, StoreUnavailableError, Tx
 from multimail_server.store.queries import SqlReader
@@ -228,6 +229,15 @@ def test_no_query_reads_a_whole_table(name: str, explaining: ExplainingConnectio
     ]
     assert explaining.plan
     assert scans == []
+
+
+def test_threads_change_by_their_index(explaining: ExplainingConnection) -> None:
+    changes = SqlTx(explaining, SQLITE)
+    changes.merge_thread("m", "t", "u")
+    changes.remove_message_references("m", "t", "<a>")
+    searched = [step for step in explaining.plan if step.startswith(("SEARCH", "SCAN"))]
+    assert len(searched) == 4
+    assert all("thread_id=?" in step or "rfc_id=?" in step for step in searched), searched
 
 
 LOOKUPS: dict[str, tuple[Callable[[Reader], object], str]] = {

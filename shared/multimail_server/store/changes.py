@@ -91,16 +91,26 @@ class SqlTx(SqlReader):
         return changed if self._run(sql, *values, message.id, message.status) == 1 else None
 
     def remove_message_references(self, mailbox_id: str, thread_id: str, rfc_id: str) -> None:
-        sql = (
-            "DELETE FROM message_references WHERE mailbox_id = ? AND (thread_id = ? OR rfc_id = ?) "
-            "AND kind IN ('parent', 'root')"
+        # Two statements: for an OR, SQLite reads all references of the mailbox.
+        waiting = "AND kind IN ('parent', 'root')"
+        index = self._dialect.use_index("reference_thread")
+        delete = "DELETE FROM message_references"
+        self._run(
+            f"{delete} {index} WHERE mailbox_id = ? AND thread_id = ? {waiting}",
+            mailbox_id,
+            thread_id,
         )
-        self._run(sql, mailbox_id, thread_id, rfc_id)
+        self._run(f"{delete} WHERE mailbox_id = ? AND rfc_id = ? {waiting}", mailbox_id, rfc_id)
 
     def merge_thread(self, mailbox_id: str, thread_id: str, into: str) -> int:
         where = "SET thread_id = ? WHERE mailbox_id = ? AND thread_id = ?"
-        self._run(f"UPDATE message_references {where}", into, mailbox_id, thread_id)
-        return self._run(f"UPDATE messages {where}", into, mailbox_id, thread_id)
+        for table, index in (
+            ("message_references", "reference_thread"),
+            ("messages", "message_thread"),
+        ):
+            named = f"{table} {self._dialect.use_index(index)}"
+            count = self._run(f"UPDATE {named} {where}", into, mailbox_id, thread_id)
+        return count
 
     def insert_attachment(self, attachment: Attachment, content: bytes) -> None:
         self.insert(attachment)

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from .css_effects import (
+    MIN_BOX_SIZE,
+    OFFSCREEN,
+    OFFSCREEN_RIGHT,
+    get_offset,
+    is_cut_away,
+    is_displaced,
+    is_spaced_away,
+)
 from .css_values import (
+    COLOR,
     ROOT_SIZE,
     Color,
     Declaration,
@@ -22,45 +32,47 @@ RELEVANT_PROPERTIES = frozenset(
         "-webkit-text-fill-color", "background-color", "background-image", "width", "height",
         "max-width", "max-height", "overflow", "position", "left", "top", "right", "bottom",
         "margin-left", "margin-top", "text-indent", "line-height", "zoom", "clip", "clip-path",
-        "transform", "filter",
+        "transform", "filter", "translate", "scale", "rotate", "mask", "mask-image", "mask-size",
+        "letter-spacing", "word-spacing", "offset-path", "-webkit-text-security", "mso-hide",
+        "contain",
+        "animation", "animation-name", "animation-fill-mode", "animation-play-state",
+        "animation-duration", "animation-delay", "animation-direction",
     }
 )  # fmt: skip
-_SHORTHANDS = frozenset(
-    {"font", "background", "margin", "inset", "overflow-x", "overflow-y", "-webkit-transform"}
+_PREFIXED = frozenset(
+    f"-{vendor}-{name}"
+    for vendor in ("webkit", "moz")
+    for name in RELEVANT_PROPERTIES
+    if name.startswith(("animation", "mask", "transform", "filter", "clip-path"))
 )
+_SHORTHANDS = _PREFIXED | {
+    "font", "background", "margin", "inset", "overflow-x", "overflow-y", "all",
+    "inset-inline-start", "inset-block-start", "margin-inline-start", "margin-block-start",
+    "block-size", "inline-size", "max-block-size", "max-inline-size",
+}  # fmt: skip
+_LOGICAL = {
+    "inset-inline-start": "left", "inset-block-start": "top", "margin-inline-start": "margin-left",
+    "margin-block-start": "margin-top", "block-size": "height", "inline-size": "width",
+    "max-block-size": "max-height", "max-inline-size": "max-width", "overflow-x": "overflow",
+    "overflow-y": "overflow",
+}  # fmt: skip
 _PARSED_PROPERTIES = RELEVANT_PROPERTIES | _SHORTHANDS
 _HARMLESS_ALONE = frozenset(
     {
         "visibility", "font-size", "color", "-webkit-text-fill-color", "background-color",
         "background-image", "width", "height", "max-width", "max-height", "line-height", "left",
-        "top", "right", "bottom", "clip",
+        "top", "right", "bottom", "clip", "mask-size",
     }
 )  # fmt: skip
 """Properties that `is_hidden` ignores, or reads only together with `overflow` or `position`."""
 _CAN_HIDE_ALONE = RELEVANT_PROPERTIES - _HARMLESS_ALONE
 MIN_FONT_SIZE = 2.0
-MIN_BOX_SIZE = 2.0
 MIN_OPACITY = 0.1
-OFFSCREEN = 500.0
-OFFSCREEN_RIGHT = 3000.0
 _FONT = re.compile(
     r"(?:^|\s)([\d.]+(?:px|pt|em|rem|ex|%|vw|vh)?|calc\([^()]*\))(?:\s*/\s*\S+)?\s+\S"
 )
-_COLOR = re.compile(r"#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([^()]*\)|[a-z]{3,20}")
 _NOT_COLOR = re.compile(r"url\([^()]*\)|[a-z-]{0,30}gradient\((?:[^()]|\([^()]*\))*\)")
-_SCALED_AWAY = re.compile(
-    r"scale(?:3d|x|y)?\(\s*0*(?:\.0\d*)?\s*[,)]|matrix(?:3d)?\(\s*0\s*,|rotate[xy]\(\s*90deg"
-)
-_MOVED_AWAY = re.compile(
-    r"translate(?:3d|x|y)?\([^()]*-\s*(?:\d{4,}|[5-9]\d\d)(?!\.?\d*%)"
-    r"|translate(?:x|y)?\([^()]*-\d{3,}%"
-)
-_CLIPPED_AWAY = re.compile(
-    r"inset\(\s*(?:[5-9]\d|100)(?:\.\d*)?%|(?:circle|ellipse)\(\s*0"
-    r"|polygon\((?:[\s,]*0(?:px|%)?)+\s*\)"
-)
-_FILTERED_AWAY = re.compile(r"opacity\(\s*0*(?:\.0\d*)?%?\s*\)")
-_RECTANGLE = re.compile(r"rect\(([^()]*)\)")
+_NOT_RENDERED = frozenset({"none", "table-column", "table-column-group"})
 _SIDES = ("height", "max-height", "width", "max-width")
 
 
@@ -90,17 +102,19 @@ def _expand_shorthand(declaration: Declaration) -> Iterator[Declaration]:
         prefix = "margin-" if name == "margin" else ""
         left = sides[(0, 1, 1, 3)[min(4, len(sides)) - 1]]
         pairs = [(f"{prefix}top", sides[0]), (f"{prefix}left", left)]
-    elif name in ("overflow-x", "overflow-y"):
-        pairs = [("overflow", value)]
-    elif name == "-webkit-transform":
-        pairs = [("transform", value)]
+    elif name in _LOGICAL:
+        pairs = [(_LOGICAL[name], value)]
+    elif name in _PREFIXED:
+        pairs = [(name.removeprefix("-webkit-").removeprefix("-moz-"), value)]
+    elif name == "all" and value == "initial":
+        pairs = [(longhand, value) for longhand in ("color", "font-size", "visibility")]
     for longhand, longhand_value in pairs:
         yield Declaration(longhand, longhand_value, declaration.important)
 
 
 def _expand_background(value: str) -> Iterator[tuple[str, str]]:
     yield "background-image", value if "url(" in value or "gradient(" in value else "none"
-    words = _COLOR.findall(_NOT_COLOR.sub(" ", value))
+    words = COLOR.findall(_NOT_COLOR.sub(" ", value))
     color = next((word for word in words if parse_color(word)), None)
     yield "background-color", color or "transparent"
 
@@ -109,7 +123,7 @@ def parse_image_color(image: str) -> Color | None:
     """Return the first color of a gradient; None for any other background image."""
     if "gradient(" not in image or "url(" in image:
         return None
-    colors = (parse_color(word) for word in _COLOR.findall(image))
+    colors = (parse_color(word) for word in COLOR.findall(image))
     return next((color for color in colors if color is not None), None)
 
 
@@ -124,7 +138,11 @@ def can_hide(declaration: Declaration) -> bool:
         return value != "static"
     if name == "font-size":
         return (parse_font_size(value, ROOT_SIZE) or ROOT_SIZE) < MIN_FONT_SIZE
-    return is_hidden({name: value}) or name not in ("display", "opacity")
+    if name in ("background-image", "mask-size"):
+        return True
+    if name.startswith("animation") or name in ("overflow", "contain"):
+        return value not in ("none", "visible")
+    return is_hidden({"overflow": "hidden", "position": "absolute", name: value})
 
 
 def is_hidden(style: Mapping[str, str]) -> bool:
@@ -133,14 +151,17 @@ def is_hidden(style: Mapping[str, str]) -> bool:
         return False
     display = style.get("display", "")
     return (
-        display == "none"
+        display in _NOT_RENDERED
         or "var(" in display
         or style.get("content-visibility") == "hidden"
+        or style.get("mso-hide") == "all"
         or get_opacity(style) < MIN_OPACITY
         or _parse_scale(style.get("zoom", "")) < MIN_OPACITY
         or _is_collapsed(style)
         or _is_offscreen(style)
-        or _is_clipped(style)
+        or is_displaced(style)
+        or is_spaced_away(style)
+        or is_cut_away(style)
     )
 
 
@@ -159,7 +180,8 @@ def _parse_scale(value: str) -> float:
 
 
 def _is_collapsed(style: Mapping[str, str]) -> bool:
-    if style.get("overflow", "visible").split()[0] not in ("hidden", "clip"):
+    clips = style.get("overflow", "visible").split()[0] != "visible"
+    if not (clips or style.get("contain", "none") in ("strict", "content", "paint")):
         return False
     has_no_line_height = parse_length(style.get("line-height", ""), ROOT_SIZE) == 0
     return has_no_line_height or any(_is_tiny(style.get(side, "")) for side in _SIDES)
@@ -175,9 +197,6 @@ def _is_offscreen(style: Mapping[str, str]) -> bool:
         return True
     if abs(_get_offset(style, "text-indent")) >= OFFSCREEN:
         return True
-    transform = style.get("transform", "")
-    if transform and (_SCALED_AWAY.search(transform) or _MOVED_AWAY.search(transform)):
-        return True
     if style.get("position", "static") == "static":
         return False
     offsets = [_get_offset(style, side) for side in ("left", "top", "right", "bottom")]
@@ -185,20 +204,4 @@ def _is_offscreen(style: Mapping[str, str]) -> bool:
 
 
 def _get_offset(style: Mapping[str, str], side: str) -> float:
-    """Return an offset in pixels; a percentage is relative to a window of 1,000 pixels."""
-    value = style.get(side, "")
-    if not value:
-        return 0.0
-    return parse_length(value, 1000 if value.endswith("%") else ROOT_SIZE) or 0.0
-
-
-def _is_clipped(style: Mapping[str, str]) -> bool:
-    if _CLIPPED_AWAY.search(style.get("clip-path", "")):
-        return True
-    if _FILTERED_AWAY.search(style.get("filter", "")):
-        return True
-    rectangle = _RECTANGLE.search(style.get("clip", ""))
-    if rectangle is None or style.get("position") not in ("absolute", "fixed"):
-        return False
-    sides = [parse_length(side, ROOT_SIZE) for side in re.split(r"[\s,]+", rectangle[1].strip())]
-    return all(side is not None and side < MIN_BOX_SIZE for side in sides)
+    return get_offset(style.get(side, ""), 1000)

@@ -11,25 +11,42 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .css_animations import Keyframes
 from .css_properties import can_hide, parse_relevant_declarations
-from .css_values import Declaration, iter_blocks, split_css, strip_comments, unescape_css
+from .css_values import (
+    Declaration,
+    decode_data_url,
+    iter_blocks,
+    split_css,
+    strip_comments,
+    unescape_css,
+)
 
 _WORD = r"(?:[\w-]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}\s?|\\.)+"
+_NESTED = r"\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\)"
 _SIMPLE = re.compile(
     rf"""(?P<combinator>\s*[>+~]\s*|\s+)|\*|(?P<tag>{_WORD})|\#(?P<id>{_WORD})|\.(?P<cls>{_WORD})
     |\[\s*(?P<name>{_WORD})\s*(?:(?P<test>[~|^$*]?=)\s*(?P<value>"[^"]*"|'[^']*'|[^\]\s]+)\s*[is]?\s*)?\]
-    |:(?P<pseudo>:?{_WORD})(?:\((?:[^()]|\([^()]*\))*\))?""",
+    |:(?P<pseudo>:?{_WORD})(?:\((?P<arguments>(?:[^()]|{_NESTED})*)\))?""",
     re.VERBOSE,
+)
+_IMPORT = re.compile(
+    r"""@(?:i|\\0{0,4}[46]9[ \t]?)(?:m|\\0{0,4}[46]d[ \t]?)port\s*+(?:url\(\s*+)?
+    (?:"([^"]*+)"|'([^']*+)'|([^\s"'(){};]++(?:;base64,[^\s"'(){};]*+)?))""",
+    re.VERBOSE | re.IGNORECASE,
 )
 _NAMESPACE = re.compile(r"(?:\*|[\w-]{1,20})?\|(?!=)")
 _NEVER_MATCHES = re.compile(
     r":.*|-(?:ms|moz|webkit|o)-.*|hover|active|focus.*|visited|checked|target|disabled|enabled|before|"
     r"after|first-l.*|placeholder.*|fullscreen|invalid|valid|required|selection|popover-open"
 )
+_CONDITION = re.compile(r"@(supports|layer|container|scope|media)\b", re.IGNORECASE)
+_KEYFRAMES = re.compile(r"@(?:-webkit-|-moz-)?keyframes\b", re.IGNORECASE)
 _WIDTH = re.compile(r"(max|min)-(?:device-)?width\s*:\s*(\d{1,6})(?:\.\d*)?(px|em|rem|pt)?")
 _OTHER_MEDIA = re.compile(
     r"^(?:only\s+)?(?:print|speech|tty|tv|projection|embossed|braille|handheld)\b"
 )
+_NOT = re.compile(r"not\b")
 _SCREEN_WIDTH = 1000
 MAX_NESTING = 5
 MAX_NESTED = 20
@@ -132,13 +149,16 @@ class _Selector:
 
     compounds: list[_Compound] = field(default_factory=lambda: [_Compound()])
     exact: bool = True
+    pseudo_ids: int = 0
+    pseudo_classes: int = 0
 
     @property
     def specificity(self) -> tuple[int, int, int]:
         """Ids, classes and attributes, tags (Selectors 4, section 17)."""
         return (
-            sum(len(compound.ids) for compound in self.compounds),
-            sum(len(compound.classes) + len(compound.tests) for compound in self.compounds),
+            self.pseudo_ids + sum(len(compound.ids) for compound in self.compounds),
+            self.pseudo_classes
+            + sum(len(compound.classes) + len(compound.tests) for compound in self.compounds),
             sum(bool(compound.tag) for compound in self.compounds),
         )
 
@@ -179,9 +199,20 @@ class StyleSheet:
         self._rules: dict[str, list[Rule]] = {}
         self.count = 0
         self.needs_ancestors = False
+        self.keyframes = Keyframes()
         for css in styles:
-            source = strip_comments(css).replace("<!--", " ").replace("-->", " ")
-            for prelude, block in _iter_rules(source, MAX_NESTING):
+            self._read(css, MAX_NESTING)
+
+    def _read(self, css: str, imports: int) -> None:
+        source = strip_comments(css).replace("<!--", " ").replace("-->", " ")
+        if imports and "data:" in source.lower():
+            for match in _IMPORT.finditer(source):
+                url = unescape_css(match[1] or match[2] or match[3] or "")
+                self._read(decode_data_url(url), imports - 1)
+        for prelude, block in _iter_rules(source, MAX_NESTING):
+            if prelude.startswith("@"):
+                self.keyframes.add(prelude, block)
+            else:
                 self._add(prelude, block)
 
     @property
@@ -229,9 +260,12 @@ def _iter_rules(css: str, nesting: int) -> Iterator[tuple[str, str]]:
             if nesting and "{" in block:
                 yield from _iter_nested_rules(rule, block, nesting - 1)
             continue
-        name, _, condition = rule.partition(" ")
-        applies = name.lower() in ("@supports", "@layer", "@container", "@scope") or (
-            name.lower().startswith("@media") and _media_matches(f"{name[6:]} {condition}".lower())
+        if _KEYFRAMES.match(rule):
+            yield rule, block
+            continue
+        condition = _CONDITION.match(rule)
+        applies = condition is not None and (
+            condition[1].lower() != "media" or _media_matches(rule[condition.end() :].lower())
         )
         if applies and nesting:
             yield from _iter_rules(block, nesting - 1)
@@ -251,7 +285,11 @@ def _media_matches(queries: str) -> bool:
 
 
 def _query_matches(query: str) -> bool:
-    if _OTHER_MEDIA.match(query) or re.match(r"not\s+(?:screen|all)\b", query) or "dark" in query:
+    negated = _NOT.match(query)
+    if negated:
+        # What is not a whole screen may be: `not all and (prefers-color-scheme: dark)`.
+        return query[negated.end() :].strip() not in ("all", "screen")
+    if _OTHER_MEDIA.match(query) or "dark" in query:
         return False
     for bound, number, unit in _WIDTH.findall(query):
         width = int(number) * (16 if unit in ("em", "rem") else 1)
@@ -292,5 +330,8 @@ def _add_simple(selector: _Selector, match: re.Match[str]) -> bool:
         last.tests.append((unescape_css(match["name"]).lower(), match["test"] or "", value))
     elif match["pseudo"]:
         selector.exact = False
+        if match["pseudo"].lower() != "where":
+            selector.pseudo_ids += "#" in (match["arguments"] or "")
+            selector.pseudo_classes += 1
         return _NEVER_MATCHES.fullmatch(match["pseudo"].lower()) is None
     return True

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from collections.abc import Container, Iterator
 from colorsys import hls_to_rgb
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import unquote_to_bytes
 
 _NAMES = """
 canvas:ffffff field:ffffff window:ffffff canvastext:000000 fieldtext:000000 windowtext:000000
@@ -41,6 +43,8 @@ violet:ee82ee wheat:f5deb3 white:ffffff whitesmoke:f5f5f5 yellow:ffff00 yellowgr
 """
 _NAMED = {name: digits for name, _, digits in (pair.partition(":") for pair in _NAMES.split())}
 _HEX = re.compile(r"#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})")
+COLOR = re.compile(r"#[0-9a-f]{3,8}|(?:rgb|hsl)a?\([^()]*\)|[a-z]{3,20}")
+"""What may be a color within a longer value."""
 _FUNCTION = re.compile(r"(rgb|hsl)a?\(([^()]{1,80})\)")
 _MIN_CONTRAST = 1.2
 _MIN_DISTANCE = 40
@@ -64,8 +68,9 @@ _LENGTH = re.compile(r"([+-]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})(?:e[+-]?\d{1,2}
 _TIMES_ZERO = re.compile(r"\*\s*0(?:\.0*)?(?![\d.])|(?<![\d.])0(?:\.0*)?\s*\*")
 _PIXELS = {
     "px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 37.8, "mm": 3.78, "q": 0.945,
-    "rem": ROOT_SIZE, "vw": 8.0, "vh": 6.0, "vmin": 6.0, "vmax": 8.0,
+    "rem": ROOT_SIZE, "vw": 6.0, "vh": 6.0, "vi": 6.0, "vb": 6.0, "vmin": 6.0, "vmax": 6.0,
 }  # fmt: skip
+_PIXELS |= {f"{size}{unit}": 6.0 for size in "sld" for unit in ("vw", "vh", "vi", "vb")}
 _SIZE_WORDS = {
     "xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0,
     "x-large": 24.0, "xx-large": 32.0, "xxx-large": 48.0, "initial": ROOT_SIZE,
@@ -86,10 +91,28 @@ _WORDS = {
 _WIDE = frozenset({"inherit", "initial", "unset", "revert", "revert-layer"})
 _LENGTHS = frozenset(
     {"width", "height", "max-width", "max-height", "left", "top", "right", "bottom", "text-indent",
-     "margin-left", "margin-top", "line-height"}
+     "margin-left", "margin-top", "line-height", "letter-spacing", "word-spacing", "mask-size"}
 )  # fmt: skip
-_LENGTH_WORDS = frozenset({"auto", "none", "normal", "fit-content", "max-content", "min-content"})
-_FUNCTIONS = frozenset({"clip", "clip-path", "transform", "filter", "-webkit-transform"})
+_LENGTH_WORDS = frozenset(
+    {"auto", "none", "normal", "cover", "contain", "fit-content", "max-content", "min-content"}
+)
+_LENGTH_LISTS = frozenset({"translate", "scale", "rotate"})
+_PART = re.compile(r"[+-]?\d*\.?\d+(?:e[+-]?\d+)?[a-z%]{0,5}")
+_AXES = frozenset("xyz")
+_NAMED_FUNCTION = re.compile(r"([a-z0-9-]+)\(")
+_MATH = "calc -webkit-calc min max clamp var env"
+_FUNCTIONS = {
+    name: frozenset(f"{names} {_MATH}".split())
+    for name, names in {
+        "clip": "rect",
+        "clip-path": "inset circle ellipse polygon path url rect xywh shape",
+        "transform": "matrix matrix3d translate translatex translatey translatez translate3d scale "
+        "scalex scaley scalez scale3d rotate rotatex rotatey rotatez rotate3d skew skewx skewy "
+        "perspective",
+        "filter": "opacity blur brightness contrast drop-shadow grayscale hue-rotate invert "
+        "saturate sepia url rgb rgba hsl hsla",
+    }.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +238,18 @@ def _decode_escape(match: re.Match[str]) -> str:
     return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
 
 
+def decode_data_url(url: str) -> str:
+    """Return the content of a `data:` address as text (RFC 2397); empty for any other."""
+    text = "".join(url.split()) if ";base64" in url.lower() else url.strip()
+    head, comma, data = text.partition(",")
+    if not comma or not head.lower().startswith("data:"):
+        return ""
+    content = unquote_to_bytes(data)
+    if head.lower().endswith(";base64"):
+        content = a2b_base64(re.sub(rb"[^A-Za-z0-9+/]", b"", content) + b"====")
+    return content.decode("utf-8", "replace")
+
+
 def split_css(css: str, separator: str) -> Iterator[str]:
     """Split CSS at each separator outside of strings and brackets.
 
@@ -277,8 +312,13 @@ def _is_valid(name: str, value: str) -> bool:
         return value == "currentcolor" or "(" in value or parse_color(value) is not None
     if name in _LENGTHS:
         return value in _LENGTH_WORDS or parse_length(value, ROOT_SIZE) is not None
+    name = name.removeprefix("-webkit-").removeprefix("-moz-")
     if name in _FUNCTIONS:
-        return "(" in value or value in ("none", "auto")
+        names = _NAMED_FUNCTION.findall(value)
+        return (bool(names) and _FUNCTIONS[name].issuperset(names)) or value in _LENGTH_WORDS
+    if name in _LENGTH_LISTS:
+        words = [word for word in value.split() if name != "rotate" or word not in _AXES]
+        return value == "none" or "(" in value or all(map(_PART.fullmatch, words))
     keywords = _WORDS.get(name)
     return keywords is None or all(word in keywords for word in value.split())
 
@@ -288,7 +328,9 @@ def parse_number(value: str) -> float | None:
     inner = _strip_function(value)
     match = _LENGTH.fullmatch(inner)
     if match is None or match[2] not in ("", "%"):
-        return 0.0 if _TIMES_ZERO.search(inner) else None
+        numbers = _LENGTH.findall(inner)
+        is_zero = numbers and all(float(number) == 0 for number, _ in numbers)
+        return 0.0 if is_zero or _TIMES_ZERO.search(inner) else None
     return float(match[1]) / (100 if match[2] else 1)
 
 

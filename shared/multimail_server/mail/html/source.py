@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from html import escape, unescape
 from typing import Protocol, cast
 
+from .css_values import decode_data_url
+
 MAX_TAGS = 20_000
 MAX_ATTRIBUTES = 50
 MAX_FORMATTING_PRODUCT = 300_000
@@ -40,7 +42,9 @@ _COMMENT_END = re.compile(r"--!?>")
 _ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,60}")
 _NAME = re.compile(r"[a-z][a-z0-9:-]{0,40}")
 _RAW = frozenset({"script", "style", "title", "textarea", "iframe", "noframes", "xmp", "noembed"})
-_FOREIGN = frozenset({"svg", "math", "plaintext", "frameset"})
+_FOREIGN = frozenset({"math", "plaintext", "frameset"})
+HIDDEN_IMAGE = "x-svg"
+"""What `svg` is parsed as: an image, whose words are not read."""
 _FORMATTING = frozenset(
     # A link ends the link before it, so links don't accumulate.
     "b big code em font i s small strike strong tt u".split()  # noqa: SIM905 - a list of names
@@ -49,7 +53,8 @@ _REACHES_BACK = re.compile(r"<(?:style|body|html)", re.IGNORECASE)
 """What can hide text before it: rules, and attributes of the elements that contain everything."""
 _SCRIPT = re.compile(r"<script[ \t\n\r\f/>]", re.IGNORECASE)
 _KEPT = frozenset(
-    "style class id hidden color bgcolor background text href start colspan open alt".split()  # noqa: SIM905
+    "style class id hidden popover color bgcolor background text href rel start colspan open alt "  # noqa: SIM905
+    "width height scrollamount".split()
 )
 
 
@@ -113,11 +118,27 @@ class HtmlSource:
             return "", match.end() if match[1] else self._after_element(name, match.end())
         if name in _FOREIGN:
             return "", match.end()
+        if name == "svg":
+            return self._svg(match), match.end()
+        if name == "link":
+            self._link(_parse_attributes(match[3]))
         safe = name if _NAME.fullmatch(name) else "x-unknown"
         if match[1]:
             return f"</{safe}>", match.end()
         self._formatting += safe in _FORMATTING
         return f"<{safe}{_attributes(match[3])}>", match.end()
+
+    def _svg(self, match: re.Match[str]) -> str:
+        if match[3].endswith("/"):
+            return ""
+        return f"<{match[1]}{HIDDEN_IMAGE}>"
+
+    def _link(self, attributes: dict[str, str]) -> None:
+        """Keep a style sheet that is in its own address; no other is fetched."""
+        if "stylesheet" in attributes.get("rel", "").lower().split():
+            css = decode_data_url(attributes.get("href", ""))
+            if css:
+                self.styles.append(css)
 
     def _after_declaration(self, at: int) -> int:
         html = self._html
@@ -151,6 +172,10 @@ class HtmlSource:
 
 
 def _attributes(text: str) -> str:
+    return "".join(f' {name}="{escape(value)}"' for name, value in _parse_attributes(text).items())
+
+
+def _parse_attributes(text: str) -> dict[str, str]:
     """Return the relevant attributes and 50 others, of each name the first."""
     kept: dict[str, str] = {}
     others = 0
@@ -161,7 +186,7 @@ def _attributes(text: str) -> str:
         others += name not in _KEPT
         if name in _KEPT or others <= MAX_ATTRIBUTES:
             kept[name] = unescape(match[2] or match[3] or match[4] or "")
-    return "".join(f' {name}="{escape(value)}"' for name, value in kept.items())
+    return kept
 
 
 def _without_formatting(token: str) -> str:

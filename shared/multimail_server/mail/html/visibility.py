@@ -28,7 +28,7 @@ from .css_values import (
     parse_color,
     parse_font_size,
 )
-from .source import HtmlSource, Node, parse_tree
+from .source import HIDDEN_IMAGE, HtmlSource, Node, parse_tree
 
 MAX_NODES = 100_000
 MAX_STEPS = 500_000
@@ -41,6 +41,8 @@ _NEVER_SHOWN = frozenset(
     {
         "head", "meta", "link", "base", "noscript", "template", "object", "embed", "input",
         "select", "datalist", "audio", "video", "canvas", "map", "applet", "param", "source",
+        "progress", "meter", "rp", "desc", "metadata", "defs", "symbol", "annotation",
+        "annotation-xml", HIDDEN_IMAGE,
     }
 )  # fmt: skip
 _ROOTS = frozenset({"html", "body"})
@@ -143,8 +145,11 @@ def _parse_presentational_attributes(element: StyledElement) -> dict[str, str]:
     """Return the properties that attributes of older HTML set (HTML, section 15)."""
     attributes = element.attributes
     properties: dict[str, str] = {}
-    if "hidden" in attributes or (element.tag == "dialog" and "open" not in attributes):
+    is_closed = element.tag == "dialog" and "open" not in attributes
+    if "hidden" in attributes or "popover" in attributes or is_closed:
         properties["display"] = "none"
+    if element.tag == "marquee":
+        properties |= _parse_marquee(attributes)
     if element.tag == "a" and "href" in attributes:
         properties["color"] = "-link"
     for attribute, name in _COLOR_ATTRIBUTES:
@@ -155,6 +160,18 @@ def _parse_presentational_attributes(element: StyledElement) -> dict[str, str]:
             properties[name] = value if parse_color(value) else f"#{value}"
     if attributes.get("background"):
         properties["background-image"] = "image"
+    return properties
+
+
+def _parse_marquee(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties of a `marquee`, which clips; one that stands still shows nothing."""
+    properties = {"overflow": "hidden"}
+    for name in ("width", "height"):
+        size = attributes.get(name, "").strip()
+        if size:
+            properties[name] = size if size.endswith("%") else f"{size}px"
+    if attributes.get("scrollamount", "").strip() == "0":
+        properties["display"] = "none"
     return properties
 
 
@@ -279,6 +296,7 @@ class _VisibleWriter:
         self.written: list[str] = []
         self.counts: Counter[str] = Counter()
         self.is_cut = False
+        self._sheet = sheet
         self._resolver = StyleResolver(sheet)
         self._needs_ancestors = sheet.needs_ancestors
         self._open: list[_OpenElement] = []
@@ -323,7 +341,10 @@ class _VisibleWriter:
         properties, steps = self._resolver.resolve(element, self._ancestors)
         self._steps += steps
         inner = compute_style(outer, properties)
-        if is_hidden(properties) or inner.is_transparent:
+        if element.tag == "a" and "href" in attributes:
+            properties.pop("mso-hide", None)  # a button for all programs but Outlook
+        hides = is_hidden(properties) or self._sheet.keyframes.hide(properties)
+        if hides or inner.is_transparent:
             self.counts["hidden"] += _has_text(node)
             return None
         return self._open_element(node, element, inner)
