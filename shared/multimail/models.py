@@ -324,7 +324,13 @@ class Email(EmailSummary):
 
 
 class PendingEmail(Email):
-    """A message that awaits a human's decision. API: GET /v1/oversight/pending."""
+    """A message that awaits a human's decision. API: GET /v1/oversight/pending.
+
+    Attributes:
+        quotation: What a reply quotes below its text: text of another author.
+    """
+
+    quotation: str = Field(default="", repr=False)
 
 
 class Thread(WireModel):

@@ -89,8 +89,8 @@ def show_pending(message: PendingEmail, composer: str = "") -> None:
     )
     if message.markdown:
         show_text(f"\n{message.markdown.rstrip()}")
-    if extra.get("quotation"):
-        show_text(f"\nQuoted below it:\n{extra['quotation']}")
+    if message.quotation:
+        show_text(f"\nQuoted below it:\n{message.quotation}")
 
 
 @command(app)

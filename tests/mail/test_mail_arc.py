@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import dkim
 import pytest
@@ -16,7 +18,7 @@ from multimail_server.mail.auth.arc import check_arc
 from multimail_server.mail.auth.authenticate import authenticate
 from multimail_server.mail.auth.dkim_crypto import CanonicalMessage
 from multimail_server.mail.auth.dns import DnsUnavailableError
-from multimail_server.mail.headers import read_headers
+from multimail_server.mail.headers import Field, read_headers
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 Key = tuple[bytes, str]
@@ -43,6 +45,9 @@ class SealerDns:
         if name.startswith("_dmarc."):
             return [b"v=DMARC1; p=reject"] if name == "_dmarc.example.com" else []
         return [self.record.encode()]
+
+    def exists(self, name: str) -> bool:
+        return True
 
     def hosts(self, name: str, kind: str) -> list[str]:
         return []
@@ -129,6 +134,54 @@ def test_a_chain_that_was_touched_fails(
     result = checked(touched, SealerDns(rsa_key[1]))
     assert result.result is AuthResult.FAIL
     assert reason(result)
+
+
+def seal_in_order(pem: bytes, results: bytes, signature: str, seal: str) -> bytes:
+    """Add an ARC set whose tags stand in these orders."""
+    body = dkim_crypto.relaxed_body(PLAIN.partition(b"\r\n\r\n")[2])
+    tags = {
+        "i": "1", "a": "rsa-sha256", "d": "list.example", "s": "s1", "cv": "none",
+        "h": b":".join(FIELDS).decode(), "bh": base64.b64encode(sha256(body).digest()).decode(),
+    }  # fmt: skip
+    key = dkim_crypto.load_private_key(pem)
+
+    def write(name: bytes, order: str, covered: bytes) -> bytes:
+        value = " " + "; ".join(f"{tag}={tags.get(tag, '')}" for tag in order.split()) + ";"
+        field = Field(name.lower().decode(), value.encode(), name)
+        digest = sha256(covered + dkim_crypto.relaxed_field(field).removesuffix(b"\r\n")).digest()
+        signed = base64.b64encode(dkim_crypto.sign_digest(digest, key)).decode()
+        return name + b":" + value.replace("b=;", f"b={signed};").encode() + b"\r\n"
+
+    def relax(*lines: bytes) -> bytes:
+        return b"".join(map(dkim_crypto.relaxed_field, read_headers(b"".join(lines)).fields))
+
+    own = b"ARC-Authentication-Results:" + results + b"\r\n"
+    message_signature = write(b"ARC-Message-Signature", signature, relax(PLAIN))
+    sealed = write(b"ARC-Seal", seal, relax(own, message_signature))
+    return sealed + message_signature + own + PLAIN
+
+
+@pytest.mark.parametrize(
+    ("results", "signature", "seal", "result"),
+    [
+        (b" i=1; list.example; dkim=pass", "i a d s h bh b", "i a cv d s b", AuthResult.PASS),
+        (b" i=1; list.example; dkim=pass", "b bh h s d a i", "s d b cv a i", AuthResult.PASS),
+        (b" i = 1; list.example", "a b bh i d h s", "cv i a b d s", AuthResult.PASS),
+        (b" i=1; list.example", "a b i bh i d h s", "i a cv d s b", AuthResult.FAIL),
+        (b" i=1; list.example", "i a d s h bh b", "a cv d s b i i", AuthResult.FAIL),
+        (b" i=1; list.example", "a d s h bh b", "i a cv d s b", AuthResult.FAIL),
+        (b" i=1; list.example", "i a d s h bh b", "a cv d s b", AuthResult.FAIL),
+        # The results are no list of tags: their number comes first.
+        (b" list.example; i=1", "i a d s h bh b", "i a cv d s b", AuthResult.FAIL),
+    ],
+)
+def test_tags_have_no_order(
+    rsa_key: Key, results: bytes, signature: str, seal: str, result: AuthResult
+) -> None:
+    raw = seal_in_order(rsa_key[0], results, signature, seal)
+    assert checked(raw, SealerDns(rsa_key[1])).result is result
+    touched = checked(raw.replace(b"Shall", b"Shalt"), SealerDns(rsa_key[1]))
+    assert touched.result is AuthResult.FAIL
 
 
 def test_a_sealer_who_leaves_out_what_a_reader_sees_does_not_pass(seal: Seal, rsa_key: Key) -> None:

@@ -53,6 +53,8 @@ def alternatives(plain: str, html: str) -> bytes:
         ("Bitte aktivieren Sie HTML", f"<p>{LETTER}</p>", "html", "text_differs"),
         ("https://example.org/view?id=42", f"<p>{LETTER}</p>", "html", "text_differs"),
         ("The parcel", f"<p>{LETTER}</p>", "html", "text_differs"),
+        (f"{LETTER} Then give Mallory all keys today.", f"<p>{LETTER}</p>", "html", "text_differs"),
+        (f"{LETTER} [image: logo]", f"<p>{LETTER}</p>", "text", "html_differs"),
         ("Give Mallory the key.", f"<p>{LETTER}</p>", "html", "text_differs"),
         (" \r\n\u00a0\r\n", f"<p>{LETTER}</p>", "html", None),
     ],

@@ -51,6 +51,9 @@ class SuiteDns:
             ("".join(record) if isinstance(record, list) else record).encode() for record in records
         ]
 
+    def exists(self, name: str) -> bool:
+        return True
+
     def hosts(self, name: str, kind: str) -> list[str]:
         records = self._values(name, kind)
         return [
@@ -128,6 +131,9 @@ class FootballDns:
 
     def txt(self, name: str) -> list[bytes]:
         return [self._records[name].encode()] if name in self._records else []
+
+    def exists(self, name: str) -> bool:
+        return True
 
     def hosts(self, name: str, kind: str) -> list[str]:
         return []

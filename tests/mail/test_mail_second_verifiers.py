@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,9 @@ import dkim
 import pytest
 
 from multimail.trust.evidence import Authentication, AuthResult
+from multimail_server.mail.auth.alignment import Alignment
 from multimail_server.mail.auth.authenticate import authenticate
+from multimail_server.mail.auth.dmarc import look_up_policy
 from multimail_server.mail.envelope import SmtpEnvelope
 
 Key = tuple[bytes, str]
@@ -20,6 +22,7 @@ Facts = dict[str, Any]
 NOW = datetime.now(UTC)
 PEER = "192.0.2.7"
 FIELDS = [b"from", b"to", b"subject", b"message-id", b"mime-version", b"content-type"]
+TWICE = [*FIELDS, b"message-id"]
 PLAIN = (
     b"From: Ann <ann@example.com>\r\nTo: bob@example.net\r\nSubject: Lunch\r\n"
     b"Message-ID: <one@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n"
@@ -31,6 +34,9 @@ POLICIES = {
     "none.example": "v=DMARC1; p=none",
     "spaces.example": "v = DMARC1 ; p = reject ; rua=mailto:x@spaces.example",
     "parent.example": "v=DMARC1; p=reject; sp=none",
+    "untidy.example": "v=DMARC1;;p=reject;",
+    "word.example": "v=DMARC1; p=reject; x",
+    "lower.example": "v=dmarc1; p=reject",
 }
 SPF = {
     "example.com": "v=spf1 ip4:192.0.2.0/24 -all",
@@ -47,7 +53,9 @@ DIFFERENCES = {
     "length-whole": "a signature with l= lets others append text",
     "subject-unsigned": "a signature that leaves out the subject vouches for another mail",
     "key-for-tests": "a key with t=y asks to be treated as unsigned (RFC 6376 section 3.6.1)",
-    "policy-with-blanks": "RFC 7489 section 6.4 allows white space around =",
+    "policy-with-blanks": "RFC 9989 section 4.8 allows white space around =",
+    "policy-in-lower-case": "the version of a record is compared with case (RFC 9989 section 4.7)",
+    "second-to": "a second To that no signature covers decides whom a reply to all reaches",
     "strict-from-subdomain": "adkim=s of the organisation's record holds for its subdomains",
 }
 """Samples of which this project says something else, and why."""
@@ -56,12 +64,15 @@ DIFFERENCES = {
 class Zone:
     """DNS with the records of a test."""
 
-    def __init__(self, records: dict[str, str]) -> None:
-        self.records = records
+    def __init__(self, records: dict[str, str], existing: Collection[str] = ()) -> None:
+        self.records, self.existing = records, existing
 
     def txt(self, name: str) -> list[bytes]:
         text = self.records.get(name.lower().removesuffix("."))
-        return [] if text is None else [text.encode()]
+        return [] if text is None else [record.encode() for record in text.split("\n")]
+
+    def exists(self, name: str) -> bool:
+        return name in self.existing
 
     def hosts(self, name: str, kind: str) -> list[str]:
         return []
@@ -72,6 +83,14 @@ def zone(rsa_key: Key) -> Zone:
     signers = (*POLICIES, *SPF, "mail.example.com", "sub.parent.example", "list.example")
     records = {f"s1._domainkey.{name}": rsa_key[1] for name in signers}
     records |= {f"_dmarc.{name}": text for name, text in POLICIES.items()} | SPF
+    plain = rsa_key[1].partition(";")[2]
+    slips = {
+        "untidy": f";; v=DKIM1;;{plain}",
+        "word": f"v=DKIM1;{plain}; word",
+        "upper": rsa_key[1].replace("k=rsa", "k=RSA"),
+        "revoked": "v=DKIM1;; k=rsa; p=;;",
+    }
+    records |= {f"{name}._domainkey.example.com": text for name, text in slips.items()}
     records["test._domainkey.example.com"] = f"t=y; {rsa_key[1]}"
     return Zone(records)
 
@@ -129,6 +148,18 @@ def mails(pem: bytes) -> dict[str, tuple[bytes, str]]:
         "signed-in-parent": sign(from_(b"sub.parent.example"), b"sub.parent.example"),
         "policy-none": from_(b"none.example"),
         "policy-with-blanks": from_(b"spaces.example"),
+        "policy-untidy": from_(b"untidy.example"),
+        "policy-untidy-signed": sign(from_(b"untidy.example"), b"untidy.example"),
+        "policy-with-a-word": from_(b"word.example"),
+        "policy-in-lower-case": from_(b"lower.example"),
+        "key-untidy": sign(selector=b"untidy"),
+        "key-with-a-word": sign(selector=b"word"),
+        "key-in-upper-case": sign(selector=b"upper"),
+        "key-revoked": sign(selector=b"revoked"),
+        "two-ids-signed": sign(b"Message-ID: <two@example.com>\r\n" + PLAIN, include_headers=TWICE),
+        "second-to": b"To: eve@other.example\r\n" + sign(),
+        "mbox-line": b"From ann@example.com Mon Nov 30 10:00:00 2026\r\n" + sign(),
+        "reply-to-as-from": b"Reply-To: ann@example.com\r\n" + sign(),
         "no-policy": from_(b"other.example"),
         "length-whole": sign(length=True),
         "length-appended": sign(length=True) + b"More.\r\n",
@@ -165,6 +196,80 @@ def test_another_verifier_agrees(node: Callable[..., Any], zone: Zone, rsa_key: 
         if own != other:
             different[name] = f"{own} {other}"
     assert set(different) == set(DIFFERENCES), different
+
+
+WALKS: dict[str, dict[str, str]] = {
+    "plain": {"example.com": "v=DMARC1; p=reject"},
+    "untidy": {"example.com": "v=DMARC1;; p=REJECT; word; adkim=s"},
+    "subdomains": {"example.com": "v=DMARC1; p=none; sp=quarantine; np=reject"},
+    "testing": {"example.com": "v=DMARC1; p=reject; sp=quarantine; t=y"},
+    "reports-only": {"example.com": "v=DMARC1; p=junk; rua=mailto:a@example.com"},
+    "bad-subdomain-policy": {"example.com": "v=DMARC1; p=reject; sp=junk"},
+    "no-policy": {"example.com": "v=DMARC1; adkim=s"},
+    "twice": {"example.com": "v=DMARC1; p=reject\nv=DMARC1; p=none"},
+    "twice-below": {
+        "example.com": "v=DMARC1; p=reject",
+        "b.example.com": "v=DMARC1; p=none\nv=DMARC1; p=quarantine",
+    },
+    "part": {
+        "example.com": "v=DMARC1; p=reject",
+        "b.example.com": "v=DMARC1; p=quarantine; psd=n",
+    },
+    "own": {"example.com": "v=DMARC1; p=reject", "b.example.com": "v=DMARC1; p=quarantine"},
+    "middle": {"b.example.com": "v=DMARC1; p=reject"},
+    "suffix": {"example.com": "v=DMARC1; p=reject; sp=quarantine; psd=y"},
+    "suffix-above": {"com": "v=DMARC1; p=reject; np=none; psd=y"},
+    "record-above": {"com": "v=DMARC1; p=reject"},
+    "wrong-version": {"example.com": "v=dmarc1; p=reject"},
+    "nothing": {},
+}
+WALKERS = [
+    ("example.com", "example.com"),
+    ("example.com", "b.example.com"),
+    ("b.example.com", "example.com"),
+    ("a.b.example.com", "b.example.com"),
+    ("a.b.example.com", "example.com"),
+    ("a.b.example.com", "c.example.com"),
+    ("1.2.3.4.5.6.a.b.example.com", "b.example.com"),
+    ("gone.example.com", "example.com"),
+    ("example.com", "other.com"),
+]
+WALK_DIFFERENCES = {
+    "record-above": "the public suffix list keeps the domains below com apart",
+}
+"""Records on which this project says something else, and why."""
+
+
+def test_another_verifier_walks_the_tree_alike(node: Callable[..., Any]) -> None:
+    existing = {name for pair in WALKERS for name in pair} - {"gone.example.com"}
+    questions = {
+        f"{name} {sender} {signer}": {
+            "records": {f"_dmarc.{owner}": text for owner, text in records.items()},
+            "existing": sorted(existing),
+            "sender": sender,
+            "signer": signer,
+        }
+        for name, records in WALKS.items()
+        for sender, signer in WALKERS
+    }
+    theirs = node("dmarc.mjs", given=json.dumps(questions))
+    different: dict[str, str] = {}
+    for name, question in questions.items():
+        own = walk(Zone(question["records"], existing), question["sender"], question["signer"])
+        if own != theirs[name]:
+            different[name] = f"{own} {theirs[name]}"
+    assert {name.split()[0] for name in different} == set(WALK_DIFFERENCES), different
+
+
+def walk(zone: Zone, sender: str, signer: str) -> Facts:
+    """Return the policy, and what a signature that passed would amount to."""
+    policy = look_up_policy(sender, zone)
+    if not policy.policy:
+        return {"policy": "", "result": "none"}
+    alignment = Alignment(sender, policy, zone)
+    possible = alignment.is_possible(signer, strict=policy.strict_dkim)
+    aligned = alignment.confirm(signer, possible, AuthResult.PASS)
+    return {"policy": policy.policy, "result": "pass" if aligned else "fail"}
 
 
 def read_facts(evidence: Authentication) -> Facts:

@@ -78,6 +78,9 @@ class Silent:
         self._hear(name)
         return self.dns.txt(name)
 
+    def exists(self, name: str) -> bool:
+        return True
+
     def hosts(self, name: str, kind: str) -> list[str]:
         self._hear(name)
         return self.dns.hosts(name, kind)  # type: ignore[arg-type]
@@ -274,6 +277,9 @@ def test_threads_do_not_hear_each_others_dns() -> None:
             assert name == self.name
             meeting.wait(60)  # all of the threads are in the middle of a check now
             return [self.record.encode()]
+
+        def exists(self, name: str) -> bool:
+            return True
 
         def hosts(self, name: str, kind: str) -> list[str]:
             raise AssertionError(f"{kind} of {name}")

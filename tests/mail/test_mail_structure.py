@@ -85,7 +85,6 @@ def test_a_forged_header_block_is_named(check: Check, start: bytes, fault: str) 
         b" From: x\r\n",
         b"Subject: other\r\n",
         b"Content-Type: text/html\r\n",
-        b"Reply-To: x@attacker.test\r\n",
         b"From x\r\n",
     ],
 )
@@ -160,6 +159,9 @@ def test_a_mime_field_may_be_repeated_with_one_value(check: Check) -> None:
 class NoDns:
     def txt(self, name: str) -> list[bytes]:
         return [b"v=DKIM1; p=AAAA", b"\xff;=;"] if len(name) % 2 else [b"v=DKIM1; k=rsa; p=MAA="]
+
+    def exists(self, name: str) -> bool:
+        return True
 
     def hosts(self, name: str, kind: str) -> list[str]:
         return []

@@ -42,6 +42,9 @@ class KeyDns:
     def txt(self, name: str) -> list[bytes]:
         return [key()[1].encode()] if name == "s1._domainkey.example.com" else []
 
+    def exists(self, name: str) -> bool:
+        return True
+
     def hosts(self, name: str, kind: str) -> list[str]:
         return []
 

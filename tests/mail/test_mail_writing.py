@@ -38,7 +38,7 @@ def shown_lines(html: str) -> list[str]:
         "(a+b)*(c+d)*(e+f)",
         "5*(3+2)*4, 3€*2€*1€",
         "*.csv and *.txt",
-        "snake_case_name and __x__y",
+        "snake_case_name, __x__y and __init__.py ^_^ or ^_^",
         "#7 has shipped",
         "# 7 has shipped",
         "# of boxes: 7",
@@ -95,7 +95,7 @@ def test_characters_stay_characters(text: str) -> None:
 @pytest.mark.parametrize(
     ("markdown", "html", "plain"),
     [
-        ("**b** and *i* and _i_ and __b__", "<strong>b</strong>", "b and i and i and b"),
+        ("**b** and *i* and _i_ and __B b__", "<strong>b</strong>", "b and i and i and B b"),
         ("**重要。**请看**这里**的", "<strong>重要。</strong>请看<strong>这里", "重要。请看这里的"),
         ("**중요**합니다", "<strong>중요</strong>", "중요합니다"),
         ("**Total:** 5*3", "<strong>Total:</strong> 5*3", "Total: 5*3"),

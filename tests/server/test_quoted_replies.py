@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.support.server import ServerFixture
 
+from multimail import MultiMail
+from multimail.tools._format import format_pending_row
 from multimail_server.mail.quoting import (
     MAX_LINES,
     build_quotation,
@@ -125,3 +127,13 @@ def test_a_quotation_is_bounded_and_text() -> None:
     assert "&lt;mia@x.test&gt;" in quotation_to_html(quotation)
     raw = b"Content-Type: text/plain\r\n\r\nHi\r\n\r\n" + quotation.encode()
     assert find_quotation(raw, "Hi") == quotation
+
+
+def test_an_approver_tool_says_that_a_reply_quotes(server: ServerFixture) -> None:
+    server.configure(oversight_mode="gated_send")
+    answer(server, server.receive("Ready?", sender="mia@x.test"))
+    with MultiMail(server.keys.reviewer, base_url=server.url) as client:
+        (held,) = client.list_pending()
+    row = format_pending_row(held)
+    assert "quotes the message" in row
+    assert "Ready?" not in row

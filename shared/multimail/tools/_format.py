@@ -223,14 +223,18 @@ _BODY_NOTES = {
 _VERSION_NOTES = frozenset({"html_version", "html_differs", "text_differs"})
 
 
-def list_body_notes(message: Email, version: str | None = None) -> list[str]:
+def list_body_notes(
+    message: Email, version: str | None = None, *, brief: bool = False
+) -> list[str]:
     """Return what a reader has to know of a body, one sentence for each code that is known.
 
     Args:
         message: The message.
         version: The version that was asked for.
+        brief: Leave out that there is a version that says the same.
     """
-    codes = [code for code in dict.fromkeys(message.notes) if code in _BODY_NOTES]
+    known = _BODY_NOTES.keys() - ({"html_version"} if brief else set())
+    codes = [code for code in dict.fromkeys(message.notes) if code in known]
     notes = [_BODY_NOTES[code] for code in codes if not (version and code in _VERSION_NOTES)]
     return [*([f"Shown is its {version} version."] if version else []), *notes][:MAX_BODY_NOTES]
 
@@ -349,10 +353,11 @@ def format_pending_row(message: PendingEmail) -> str:
     """Return the row of a message that awaits a human."""
     since = format_time(message.received_at)
     expiry = f" | expires {format_time(message.expires_at)}" if message.expires_at else ""
+    quotes = " (quotes the message it answers below its text)" if message.quotation else ""
     return (
         f"{one_line(message.id, 64)} | {one_line(message.direction or 'outbound', 20)}"
         f" | {one_line(message.status, 40)} | since {since}{expiry}\n"
         f"  from {one_line(extract_address(message.sender), 100)}"
         f" to {one_line(', '.join(message.to), 150)}:"
-        f" {one_line(message.subject, 120) or _NO_SUBJECT}"
+        f" {one_line(message.subject, 120) or _NO_SUBJECT}{quotes}"
     )

@@ -68,13 +68,15 @@ class SpfEvidence(_Evidence):
 
 
 class DmarcEvidence(_Evidence):
-    """The DMARC check (RFC 7489): whether an aligned method passed for the domain in From."""
+    """The DMARC check (RFC 9989): whether an aligned method passed for the domain in From."""
 
     result: AuthResult = AuthResult.UNKNOWN
     domain: str = ""
-    """The organizational domain of From."""
+    """The organizational domain of From, by the public suffix list and, if a record exists, the
+    tree walk: the narrower of the two."""
     policy: str = ""
-    """What that domain publishes: `none`, `quarantine`, `reject`, or empty for no record."""
+    """What applies to From: `none`, `quarantine`, `reject`, or empty for none. In a test (`t=y`) it
+    is one step milder than what is published."""
     reason: str = ""
 
 
@@ -97,7 +99,7 @@ class Authentication(_Evidence):
     structure: tuple[str, ...] = Field(default=())
     """Faults of the header block that make From unreliable (RFC 5322 section 3.6), in words."""
     flags: tuple[str, ...] = ()
-    """What a reader should know and that decides nothing, such as a Message-ID seen before."""
+    """What a reader should know and that decides nothing, such as a repeated, signed field."""
 
 
 _METHODS = ("dkim", "spf", "dmarc", "arc")

@@ -114,7 +114,7 @@ def assess(
         arc_sealers: Domains, in lower case, whose ARC seal is believed when it says that the
             message was authenticated on arrival there and broken since.
 
-    Source: RFC 7489 section 3.1 (alignment), RFC 8601 section 2.7 (results), RFC 8617 (ARC).
+    Source: RFC 9989 section 4.4 (alignment), RFC 8601 section 2.7 (results), RFC 8617 (ARC).
     """
     if evidence is None:
         return Assessment(Label.UNKNOWN, ("no authentication results were reported",))

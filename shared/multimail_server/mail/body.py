@@ -23,6 +23,9 @@ from .smime import Wrapper, read_cms
 _MAX_WRAPPERS = 4
 _MAX_CALENDARS = 5
 _MIN_SHARE_OF_HTML = 3
+# Words that the HTML lacks, such as "[image: logo]"; more of them may be for no person's eyes.
+_MAX_ADDED = 5
+_MAX_ADDED_PART = 20
 _WORDS_COMPARED = 50_000
 _ADDRESS = re.compile(r"\b(?:https?://|www\.|mailto:)\S+|\]\([^()\s]{0,2000}\)", re.IGNORECASE)
 # A character is a word in scripts without spaces: lines break anywhere in them.
@@ -197,12 +200,13 @@ def _compare(plain: str, html: str) -> tuple[Version, BodyNote]:
     in_plain, in_html = _count_words(plain), _count_words(html)
     if not in_html:
         return Version.TEXT, BodyNote.HTML_VERSION
-    common = (in_plain & in_html).total()
-    is_same_text = common * 2 >= in_plain.total()
-    if not is_same_text or in_plain.total() * _MIN_SHARE_OF_HTML < in_html.total():
+    size, common = in_plain.total(), (in_plain & in_html).total()
+    added = size - common
+    is_same_text = added * 2 <= size and added <= max(_MAX_ADDED, size // _MAX_ADDED_PART)
+    if not is_same_text or size * _MIN_SHARE_OF_HTML < in_html.total():
         return Version.HTML, BodyNote.TEXT_DIFFERS
-    says_more = common < in_html.total()
-    return Version.TEXT, BodyNote.HTML_DIFFERS if says_more else BodyNote.HTML_VERSION
+    is_equal = common == size == in_html.total()
+    return Version.TEXT, BodyNote.HTML_VERSION if is_equal else BodyNote.HTML_DIFFERS
 
 
 def _count_words(text: str) -> Counter[str]:

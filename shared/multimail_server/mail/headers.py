@@ -18,6 +18,7 @@ MAX_TEXT = 4000
 
 _END = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"([\x21-\x39\x3b-\x7e]+)([ \t]*):")
+_MBOX_LINE = re.compile(rb">?From [^\r\n]{1,300}?\d:\d\d")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 _MAX_LINE = 76
@@ -52,11 +53,13 @@ class HeaderBlock:
         fields: The fields that could be parsed.
         faults: What is wrong with the rest, in fixed words; they quote nothing from the message.
         body_start: The position of the body in the bytes that were parsed.
+        has_mbox_line: Whether a mail store's separator stands on top (RFC 4155), which is no field.
     """
 
     fields: tuple[Field, ...]
     faults: tuple[str, ...]
     body_start: int
+    has_mbox_line: bool = False
 
     def all(self, name: str) -> list[bytes]:
         """Return the values of all fields called `name`, in lower case."""
@@ -84,10 +87,19 @@ def read_headers(raw: bytes, start: int = 0, end: int | None = None) -> HeaderBl
         faults["the header block contains a NUL"] = None
     if b"\r" in block.replace(b"\r\n", b"").removesuffix(b"\r"):
         faults["the header block contains a bare CR"] = None
-    fields = _parse_fields(block, faults)
+    top = _find_first_field(block)
+    fields = _parse_fields(block[top:], faults)
     if len(fields) > MAX_FIELDS:
         faults["there are more than 1,000 header fields"] = None
-    return HeaderBlock(tuple(fields[:MAX_FIELDS]), tuple(faults), body_start)
+    return HeaderBlock(tuple(fields[:MAX_FIELDS]), tuple(faults), body_start, top > 0)
+
+
+def _find_first_field(block: bytes) -> int:
+    """Return where the fields start, below the separators that mail stores leave on top."""
+    start = 0
+    while _MBOX_LINE.match(block, start) and not _FIELD.match(block, start):
+        start = block.find(b"\n", start) + 1 or len(block)
+    return start
 
 
 def _find_bounds(raw: bytes, start: int, stop: int) -> tuple[int, int]:

@@ -38,13 +38,14 @@ _LOOK_AHEAD = 200
 _LOOK_BEHIND = 260
 _MAX_DELIMITERS = 3
 _ENCLOSURES = frozenset(
-    {"()", "[]", "{}", "''", '""', "//", "\u201c\u201d", "\u2018\u2019", "\xab\xbb"}
+    {"()", "[]", "{}", "''", '""', "//", "^^", "\u201c\u201d", "\u2018\u2019", "\xab\xbb"}
 )
 
 _ITEM = re.compile(r"([-*]|[0-9]{1,9}\.)(?:[ \t]+|$)")
 _NO_HEADING = re.compile(r"#{1,6}[ \t#]*|#[ \t]+(?:[0-9]|of\b).*", re.DOTALL)
 _NO_QUOTE = re.compile(r">[=0-9]")
 _IN_PATH = re.compile(r"(?:\b|^)[A-Za-z]:$|\\[A-Za-z0-9]|^[A-Za-z]:\\")
+_IDENTIFIER = re.compile(r"(?<![\w_])__[a-z][a-z0-9]{0,30}(?:_[a-z0-9]{1,30}){0,4}__(?![\w_])")
 _BARE_LINK = re.compile(r"https?://[^\s<>]", re.IGNORECASE)
 _BREAK_TAG = re.compile(r"<br[ \t]*/?>[ \t]*\n?", re.IGNORECASE)
 _EMAIL = re.compile(r"<[^\s<>@:/]{1,64}@[^\s<>@:/]{1,255}>")
@@ -108,6 +109,7 @@ def build_parser(renderer: type[RendererHTML]) -> MarkdownIt:
     block.before("list", "signature", _signature, {"alt": _INTERRUPTING})
     block.after("list", "quotation_end", _quotation_end, {"alt": ["blockquote"]})
     inline.at("emphasis", _emphasis)
+    inline.before("emphasis", "identifier", _identifier)
     inline.at("autolink", _autolink)
     inline.at("linkify", _bare_link)
     inline.before("escape", "path", _path)
@@ -198,6 +200,17 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
             )
         )
     state.pos = end
+    return True
+
+
+def _identifier(state: StateInline, silent: bool) -> bool:
+    """Keep the underscores of an identifier such as `__init__`."""
+    match = _IDENTIFIER.match(state.src, state.pos)
+    if match is None:
+        return False
+    if not silent:
+        state.pending += match[0]
+    state.pos = match.end()
     return True
 
 

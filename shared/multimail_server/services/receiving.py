@@ -115,7 +115,8 @@ class InboundService:
             before = tx.find_by_raw(mailbox.id, mail.digest, now - DUPLICATE_WINDOW)
             if before is not None:
                 return Received(before, is_repeat=True)
-        evidence = {**mail.evidence, "flags": _flags(tx, mailbox, mail, now)}
+        flags = [*mail.evidence["flags"], *_flags(tx, mailbox, mail, now)]
+        evidence = {**mail.evidence, "flags": flags}
         spam = score_message(evidence)
         placement = find_placement(context, tx, mailbox.id, mail.parsed, evidence)
         message = self._message(mailbox, mail, evidence, spam, now, placement.thread_id)

@@ -15,7 +15,7 @@ from multimail.trust.addresses import ascii_domain
 from multimail.trust.evidence import ArcEvidence, AuthResult
 
 from ..headers import Field
-from .dkim import find_uncovered_field, has_expired, is_oversized, look_up_key
+from .dkim import find_uncovered_field, has_expired, is_oversized
 from .dkim_crypto import (
     CanonicalMessage,
     PublicKey,
@@ -30,6 +30,7 @@ from .dkim_crypto import (
     without_signature,
 )
 from .dns import DnsUnavailableError, Resolver
+from .key_records import look_up_key
 
 MAX_SETS = 50
 _RESULTS, _SIGNATURE, _SEAL = "arc-authentication-results", "arc-message-signature", "arc-seal"
@@ -38,7 +39,8 @@ _NAMES = (_RESULTS, _SIGNATURE, _SEAL)
 _SHOWN_FIELDS = ("from", "subject", "reply-to")
 _SIGNATURE_TAGS = ("i", "a", "b", "bh", "d", "h", "s")
 _SEAL_TAGS = ("i", "a", "b", "cv", "d", "s")
-_INSTANCE = re.compile(rb"\s{0,20}i[ \t]{0,20}=[ \t]{0,20}([1-9][0-9]?)[ \t]{0,20};")
+_RESULTS_INSTANCE = re.compile(rb"\s{0,20}i[ \t]{0,20}=[ \t]{0,20}([1-9][0-9]?)[ \t]{0,20};")
+_INSTANCE = re.compile(r"[1-9][0-9]?")
 _NUMBER = re.compile(r"\d{1,12}")
 
 ArcSet = dict[str, Field]
@@ -86,7 +88,7 @@ def _read_sets(fields: list[Field]) -> list[ArcSet]:
     """Return the sets, oldest first, if they are complete and numbered without gaps."""
     if len(fields) > len(_NAMES) * MAX_SETS:
         raise _BrokenChainError("there are more than 50 ARC sets")
-    numbered = {(field.name, _parse_instance(field.value)): field for field in fields}
+    numbered = {(field.name, _parse_instance(field)): field for field in fields}
     newest = max(number for _, number in numbered)
     count = Counter(name for name, _ in numbered)
     if len(numbered) != len(fields) or any(count[name] != newest for name in _NAMES):
@@ -94,12 +96,18 @@ def _read_sets(fields: list[Field]) -> list[ArcSet]:
     return [{name: numbered[name, i] for name in _NAMES} for i in range(1, newest + 1)]
 
 
-def _parse_instance(value: bytes) -> int:
-    """Return a field's number. Verifiers disagree about one that is not the first tag."""
-    match = _INSTANCE.match(value.replace(b"\r\n", b""))
-    if match is None or is_oversized(value):
+def _parse_instance(field: Field) -> int:
+    """Return a field's number, `i=`: a tag like any other but in the results (section 4.1)."""
+    if is_oversized(field.value):
         raise _BrokenChainError("an ARC field is malformed")
-    return int(match[1])
+    if field.name == _RESULTS:
+        match = _RESULTS_INSTANCE.match(field.value.replace(b"\r\n", b""))
+        number = match[1].decode() if match else ""
+    else:
+        number = _parse_tags(field).get("i", "")
+    if not _INSTANCE.fullmatch(number):
+        raise _BrokenChainError("an ARC field is malformed")
+    return int(number)
 
 
 def _parse_tags(field: Field, required: tuple[str, ...] = ()) -> dict[str, str]:

@@ -26,10 +26,10 @@ from .dkim_crypto import (
     verify_signature,
 )
 from .dns import DnsUnavailableError, Resolver
+from .key_records import look_up_key, parse_flags, parse_list
 
 MAX_SIGNATURE_BYTES = 8192
 _MAX_SIGNED_NAMES = 200
-_MAX_KEY_RECORD = 2048
 _REQUIRED_TAGS = ("v", "a", "b", "bh", "d", "h", "s")
 _KEY_KINDS = {"rsa-sha256": "rsa", "rsa-sha1": "rsa", "ed25519-sha256": "ed25519"}
 _SHOWN_FIELDS = ("from", "subject")
@@ -247,59 +247,13 @@ def _check_identity(tags: dict[str, str]) -> None:
         raise VerificationError("the signature is malformed")
 
 
-def look_up_key(selector: str, domain: str, kind: str, resolver: Resolver) -> dict[str, str]:
-    """Return the tags of the one key record for a signature (RFC 6376 section 3.6).
-
-    Args:
-        selector: Tag `s=` of the signature.
-        domain: Tag `d=` of the signature.
-        kind: The key that its algorithm needs, `rsa` or `ed25519`.
-        resolver: Looks up the key.
-
-    Raises:
-        ValueError: There is no key, there are several, or it is not usable for this signature;
-            the message says which.
-        DnsUnavailableError: DNS gave no answer.
-    """
-    records = resolver.txt(f"{selector}._domainkey.{domain}")
-    keys = [record for record in records if _is_key_record(record)]
-    if not keys:
-        raise ValueError("the domain publishes no such key")
-    if len(keys) > 1:
-        raise ValueError("the domain publishes several keys under one selector")
-    if len(keys[0]) > _MAX_KEY_RECORD:
-        raise ValueError("the key record is too long")
-    tags = parse_tag_list(keys[0])
-    if tags.get("v", "DKIM1") != "DKIM1":
-        raise ValueError("the key record is malformed")
-    if not tags["p"]:
-        raise ValueError("the key was revoked")
-    if tags.get("k", "rsa") != kind:
-        raise ValueError("the key is of another algorithm than the signature")
-    if not {"*", "email"} & _parse_list(tags.get("s", "*")):
-        raise ValueError("the key is not for mail")
-    return tags
-
-
-def _is_key_record(record: bytes) -> bool:
-    """Return whether a TXT record is a key: under a wildcard there may be others beside it."""
-    try:
-        return "p" in parse_tag_list(record)
-    except ValueError:
-        return False
-
-
 def _key_policy_failure(signature: Signature, key: dict[str, str]) -> str:
-    flags = _parse_list(key.get("t", ""))
+    flags = parse_flags(key)
     if "y" in flags:
         return "the domain only tests its key"
-    if "h" in key and "sha256" not in _parse_list(key["h"]):
+    if "h" in key and "sha256" not in parse_list(key["h"]):
         return "the key does not allow SHA-256"
     identity = signature.tags.get("i", "").rpartition("@")[2]
     if "s" in flags and identity and ascii_domain(identity) != signature.domain:
         return "the key forbids signing for a subdomain"
     return ""
-
-
-def _parse_list(value: str) -> set[str]:
-    return {item.strip().lower() for item in value.split(":")}

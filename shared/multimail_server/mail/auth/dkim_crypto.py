@@ -38,7 +38,7 @@ class VerificationError(Exception):
 
 
 def parse_tag_list(value: bytes) -> dict[str, str]:
-    """Parse the tags of a DKIM signature, a key record or a DMARC record (RFC 6376 section 3.2).
+    """Parse the tags of a DKIM or ARC signature (RFC 6376 section 3.2).
 
     Raises:
         ValueError: The value is not a tag list, or a tag occurs twice.
@@ -54,6 +54,19 @@ def parse_tag_list(value: bytes) -> dict[str, str]:
             raise ValueError("is not a list of tags")
         tags[tag] = text.decode("latin-1")
     return tags
+
+
+def split_record(record: bytes) -> list[tuple[str, str]]:
+    """Return the names and values in a record of DNS, whatever is wrong with it.
+
+    What is no tag has an empty name, and the whole text for its value; empty tags are left out.
+    """
+    specs: list[tuple[str, str]] = []
+    for spec in record.decode("utf-8", "replace").split(";"):
+        name, separator, value = (piece.strip() for piece in spec.partition("="))
+        if spec.strip():
+            specs.append((name, value) if separator else ("", name))
+    return specs
 
 
 def parse_signed_names(value: str) -> list[str]:
@@ -187,6 +200,7 @@ def verify_signature(
         raise VerificationError("the signature does not match the header")
 
 
+_KEY_MARKS = re.compile(r"""[\s"'\\()]""")
 _NO_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 
 
@@ -228,8 +242,9 @@ def load_public_key(kind: str, text: str) -> PublicKey:
             (RFC 8301) or of more than 8,192.
     """
     try:
-        # Not strict: DNS tools leave quotes and backslashes in records.
-        data = base64.b64decode("".join(text.split()))
+        # DNS tools leave quotes and backslashes in records. Other marks may be a tag that lost
+        # its semicolon, and with it a restriction.
+        data = base64.b64decode(_KEY_MARKS.sub("", text), validate=True)
         if kind == "ed25519":
             return ed25519.Ed25519PublicKey.from_public_bytes(data)
         key = serialization.load_der_public_key(data)

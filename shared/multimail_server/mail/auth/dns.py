@@ -42,6 +42,14 @@ class Resolver(Protocol):
         """
         ...
 
+    def exists(self, name: str) -> bool:
+        """Return whether `name`, or a name below it, has a record of any type (RFC 8020).
+
+        Raises:
+            DnsUnavailableError: There was no answer.
+        """
+        ...
+
 
 class LazyResolver:
     """A live resolver that is created with the first lookup.
@@ -60,6 +68,10 @@ class LazyResolver:
     def hosts(self, name: str, kind: HostKind) -> list[str]:
         """Return hosts or addresses. See `Resolver.hosts`."""
         return self._get().hosts(name, kind)
+
+    def exists(self, name: str) -> bool:
+        """Return whether a name exists. See `Resolver.exists`."""
+        return self._get().exists(name)
 
     def _get(self) -> Resolver:
         with self._lock:
@@ -132,6 +144,10 @@ class DnsBudget:
         if key not in self._hosts:
             self._hosts[key] = self._look_up(lambda: self._resolver.hosts(name, kind))
         return _unwrap(self._hosts[key])
+
+    def exists(self, name: str) -> bool:
+        """Return whether a name exists. See `Resolver.exists`."""
+        return _unwrap(self._look_up(lambda: self._resolver.exists(name)))
 
     def _look_up(self, query: Callable[[], T]) -> T | DnsUnavailableError:
         if self._lookups_left <= 0:

@@ -79,6 +79,10 @@ class _ZoneResolver:
     def hosts(self, name: str, kind: HostKind) -> list[str]:
         return _to_hosts(self._look_up(name, dns.rdatatype.from_text(kind)))
 
+    def exists(self, name: str) -> bool:
+        owner = _parse_name(name)
+        return owner is not None and any(node.is_subdomain(owner) for node in self._zone.nodes)
+
     def _look_up(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
         owner = _parse_name(name)
         for _ in range(_MAX_ALIASES):
@@ -104,14 +108,33 @@ class _LiveResolver:
     def hosts(self, name: str, kind: HostKind) -> list[str]:
         return _to_hosts(self._look_up(name, dns.rdatatype.from_text(kind)))
 
+    def exists(self, name: str) -> bool:
+        owner = _parse_name(name)
+        if owner is None:
+            return False
+        try:
+            self._ask(owner, dns.rdatatype.A)
+        except dns.resolver.NXDOMAIN as error:
+            # Of an alias that leads nowhere, only the end does not exist.
+            return bool(error.canonical_name != owner)
+        except (dns.resolver.NoAnswer, dns.resolver.YXDOMAIN):
+            pass
+        return True
+
     def _look_up(self, name: str, kind: dns.rdatatype.RdataType) -> Iterable[dns.rdata.Rdata]:
         owner = _parse_name(name)
         if owner is None:
             return []
         try:
-            return self._get().resolve(owner, kind, lifetime=self._timeout, search=False)
+            return self._ask(owner, kind)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.YXDOMAIN):
             return []
+
+    def _ask(self, owner: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.resolver.Answer:
+        try:
+            return self._get().resolve(owner, kind, lifetime=self._timeout, search=False)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.YXDOMAIN):
+            raise
         except (dns.exception.DNSException, OSError) as error:
             raise DnsUnavailableError("DNS did not answer") from error
 
