@@ -11,16 +11,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 from .clock import Clock, Ids, SystemClock
 from .oversight import Mode
 
+MAX_HTTP_CONNECTIONS = 1000
 MAX_SMTP_CONNECTIONS = 100
 MAX_SMTP_CONNECTIONS_PER_MINUTE = 1200
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 WEBHOOK_TIMEOUT = 15.0
+
+Network = IPv4Network | IPv6Network
 
 _MAX_PENDING_TTL = 10 * 365 * 24 * 3600
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
@@ -131,6 +135,33 @@ class ServerConfig:
             default="the address it listens on",
         ),
     ] = None
+    allowed_hosts: Annotated[
+        str | None,
+        Setting(
+            "More host names, with commas between them, under which clients reach this server and "
+            "may be given links; besides --host, --public-url and loopback names.",
+            metavar="NAMES",
+            default="none",
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        str | None,
+        Setting(
+            "The addresses or networks of proxies, with commas between them, whose X-Forwarded-For "
+            "and X-Forwarded-Proto are believed.",
+            metavar="ADDRESSES",
+            default="none",
+        ),
+    ] = None
+    webhook_networks: Annotated[
+        str | None,
+        Setting(
+            "Addresses or networks, with commas between them, to which webhooks may be posted "
+            "though they are not public, such as 10.0.0.0/8.",
+            metavar="NETWORKS",
+            default="loopback, if the server listens on loopback and isn't live; else none",
+        ),
+    ] = None
     live: Annotated[
         bool,
         Setting("Make the first keys live (mm_live_), so that their mail leaves by the relay."),
@@ -170,10 +201,20 @@ class ServerConfig:
             minimum=1,
         ),
     ] = None
+    http_connections: Annotated[
+        int,
+        Setting(
+            "The most HTTP connections open at once, half of them of one address; more get a 503. "
+            "Never more than half of the files that the process may open.",
+            metavar="N",
+            minimum=2,
+        ),
+    ] = MAX_HTTP_CONNECTIONS
     smtp_connections: Annotated[
         int,
         Setting(
-            "The most SMTP connections open at once; more get a 421.",
+            "The most SMTP connections open at once; more get a 421. Never more than a quarter of "
+            "the files that the process may open.",
             metavar="N",
             minimum=1,
         ),
@@ -258,6 +299,25 @@ def get_settings() -> Iterator[DeclaredSetting]:
         yield DeclaredSetting(item.name, setting.name or item.name, kind, value, setting)
 
 
+def split_list(text: str | None) -> tuple[str, ...]:
+    """Return the entries of a setting that has commas between them."""
+    return tuple(filter(None, (part.strip().lower() for part in (text or "").split(","))))
+
+
+def split_networks(text: str | None, option: str) -> tuple[Network, ...]:
+    """Return the networks of a setting; an address is a network of its own.
+
+    Raises:
+        ServerStartError: An entry is neither.
+    """
+    try:
+        return tuple(ip_network(part) for part in split_list(text))
+    except ValueError as error:
+        raise ServerStartError(
+            f"{option} holds what is neither an address nor a network such as 10.0.0.0/8: {error}."
+        ) from error
+
+
 def validate_config(config: ServerConfig) -> tuple[Mode, str]:
     """Check that all settings are usable; return the mode and the address of the first mailbox.
 
@@ -283,6 +343,8 @@ def validate_config(config: ServerConfig) -> tuple[Mode, str]:
             f"--public-url {config.public_url!r} is not a URL such as https://mail.example.com, "
             "without a path."
         )
+    split_networks(config.trusted_proxies, "--trusted-proxies")
+    split_networks(config.webhook_networks, "--webhook-networks")
     if config.pending_ttl <= timedelta(0):
         raise ServerStartError("pending_ttl must be positive.")
     _check_minimums(config)

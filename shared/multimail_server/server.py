@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
@@ -20,12 +21,21 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from .api.app import RequestLimits, make_app
-from .config import ServerConfig, ServerStartError, validate_config
+from .api.connections import ConnectionLimits, limit_connections
+from .config import (
+    LOOPBACK_HOSTS,
+    ServerConfig,
+    ServerStartError,
+    split_list,
+    split_networks,
+    validate_config,
+)
 from .errors import ApiError
 from .extension import ServerExtension
 from .mail.auth.dns import LazyResolver
 from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
+from .pages.sessions import Origins
 from .services import Services
 from .services.context import AppContext
 from .services.drafts import OutboundHeaders, load_outbound_headers
@@ -35,17 +45,22 @@ from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
 from .wakeups import CommitSignal, Wakeup, WakeupGroup
+from .webhook_targets import LOOPBACK, WebhookTargets
 from .workers.notification_mail import NotificationMail
 from .workers.outbox import Outbox
 from .workers.relay import Relay, parse_relay_url
 from .workers.scheduler import PeriodicJobs
 from .workers.webhooks import WebhookDispatcher
 
+if sys.platform != "win32":
+    import resource
+
 if TYPE_CHECKING:
     from .mail.auth.dns import Resolver
 
 _log = logging.getLogger(__name__)
 _STARTUP_TIMEOUT = 15.0
+_MANY_FILES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +238,7 @@ class EmbeddedServer:
             generate_key=self._extension.generate_key,
             wakeups=WakeupGroup(for_outbox, for_jobs),
             notify_operator=config.notify_operator,
+            webhook_targets=_build_webhook_targets(config),
             approval_codes=config.approval_codes,
             sends_per_day=config.sends_per_day,
         )
@@ -264,7 +280,9 @@ class EmbeddedServer:
             receive=receive,
             fault=self._extension.get_smtp_reply,
             max_bytes=config.message_bytes,
-            limits=SmtpLimits(config.smtp_connections, config.smtp_per_minute),
+            limits=SmtpLimits(
+                min(config.smtp_connections, _count_files() // 4), config.smtp_per_minute
+            ),
             recipient_lookup_is_fast=config.database is None,
         )
         try:
@@ -278,16 +296,23 @@ class EmbeddedServer:
 
     def _start_http(self, services: Services, secret: str, listener: socket.socket) -> None:
         limits = RequestLimits(self.config.requests_per_minute, self.config.message_bytes)
+        proxies = split_list(self.config.trusted_proxies)
+        connections = ConnectionLimits(
+            min(self.config.http_connections, _count_files() // 2),
+            split_networks(self.config.trusted_proxies, "--trusted-proxies"),
+        )
         runner = _Http(
             uvicorn.Config(
                 make_app(
                     services,
                     secret,
-                    self.config.public_url,
+                    self._build_origins(),
                     limits,
                     routes=self._extension.get_routes(),
                     middleware=[self._extension.wrap_endpoint],
                 ),
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=list(proxies),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
@@ -295,7 +320,7 @@ class EmbeddedServer:
                 server_header=False,
                 timeout_graceful_shutdown=3,
                 ws="none",
-                http=self._extension.get_http_protocol(),
+                http=limit_connections(self._extension.get_http_protocol(), connections),
             )
         )
         thread = threading.Thread(
@@ -310,6 +335,18 @@ class EmbeddedServer:
         self._cleanup.append(stop)
         if not runner.ready.wait(_STARTUP_TIMEOUT):
             raise ServerStartError("The HTTP server did not start; its log says why.")
+
+    def _build_origins(self) -> Origins:
+        config = self.config
+        own = config.host
+        if own in _WILDCARDS:  # Nobody can open it.
+            own = _WILDCARDS[own]
+        port = urlsplit(self._url).port or config.port
+        hosts = frozenset({config.host.lower(), *split_list(config.allowed_hosts)})
+        return Origins(f"http://{_format_address(own, port)}", config.public_url, hosts)
+
+
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 class _Http(uvicorn.Server):
@@ -332,6 +369,22 @@ def _build_resolver(zone: Path | None) -> Resolver:
     from .mail.auth.resolvers import zone_resolver
 
     return zone_resolver(zone)
+
+
+def _build_webhook_targets(config: ServerConfig) -> WebhookTargets:
+    if config.webhook_networks is not None:
+        return WebhookTargets(split_networks(config.webhook_networks, "--webhook-networks"))
+    # A server that only this machine reaches posts to programs on this machine, as tests do.
+    is_local = config.host in LOOPBACK_HOSTS and not config.live
+    return WebhookTargets(LOOPBACK if is_local else ())
+
+
+def _count_files() -> int:
+    """Return how many files this process may have open at once."""
+    if sys.platform == "win32":
+        return _MANY_FILES
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MANY_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 def _bind(host: str, port: int, option: str) -> socket.socket:

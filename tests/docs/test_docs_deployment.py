@@ -73,7 +73,7 @@ def test_wrong_keys_are_counted_by_the_proxys_client() -> None:
         assert set(names) <= set(headers)
         return client.post("/sign-in", data={"key": "wrong"}, headers=headers).status_code
 
-    config = ServerConfig(port=0, smtp_port=0, public_url=public)
+    config = ServerConfig(port=0, smtp_port=0, public_url=public, trusted_proxies="127.0.0.1")
     with ServerUnderTest(config) as server, httpx.Client(base_url=server.url) as proxy:
         answers = [sign_in(proxy, "203.0.113.7") for _ in range(11)]
         assert (answers[0], answers[-1]) == (401, 429)

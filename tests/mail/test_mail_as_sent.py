@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_no_fault_of_a_content_type_turns_text_into_a_file(content_type: str) ->
         ("multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: base64", base64.encodebytes),
     ],
 )  # fmt: skip
-def test_a_multipart_is_found(content_type: str, encode: object) -> None:
+def test_a_multipart_is_found(content_type: str, encode: Callable[[bytes], bytes] | None) -> None:
     body = b"--b\r\nContent-Type: text/plain\r\n\r\nHello 42\r\n--b--\r\n"
     raw = f"Content-Type: {content_type}\r\n\r\n".encode() + (
         encode(body) if callable(encode) else body

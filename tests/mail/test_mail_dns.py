@@ -74,6 +74,9 @@ def name_server() -> Iterator[tuple[str, int]]:
                 reply.set_rcode(dns.rcode.SERVFAIL)
             elif kind == b"absent":
                 reply.set_rcode(dns.rcode.NXDOMAIN)
+            elif kind == b"dangling":
+                reply.set_rcode(dns.rcode.NXDOMAIN)
+                reply.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", "gone.example."))
             elif kind == b"mixed":
                 reply.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", "other.example."))
                 reply.answer.append(
@@ -104,6 +107,11 @@ def test_live_dns_distinguishes_silence_from_absence(name_server: tuple[str, int
             resolver.txt(name)
         with pytest.raises(DnsUnavailableError):
             resolver.hosts(name, "AAAA")
+        with pytest.raises(DnsUnavailableError):
+            resolver.exists(name)
+    names = ("there", "empty", "dangling", "absent", "x" * 70)
+    existing = [name for name in names if resolver.exists(f"{name}.example")]
+    assert existing == ["there", "empty", "dangling"]
 
 
 HOSTS = """
@@ -127,6 +135,8 @@ def test_addresses_and_hosts_are_found(tmp_path: Path) -> None:
     assert dns.hosts("n.x", "MX") == [""]
     assert dns.hosts("1.2.0.192.in-addr.arpa", "PTR") == ["a.x"]
     assert dns.hosts("a.x", "MX") == dns.hosts("c.x", "A") == dns.hosts("..", "A") == []
+    names = ("A.x", "b.x.", "192.in-addr.arpa", "c.x", "z.a.x", "..")
+    assert [dns.exists(name) for name in names] == [True] * 3 + [False] * 3
 
 
 class SlowDns:

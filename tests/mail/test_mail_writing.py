@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from multimail_server.mail.html.outgoing import is_html
 from multimail_server.mail.rendering import (
     MAX_BRACKETS,
+    MAX_LINES,
     MAX_LINKS,
     append_signature,
     render_text,
@@ -240,11 +241,15 @@ def test_a_signature_keeps_its_lines(text: str, signature: str, plain: str) -> N
     assert render_text(whole).plain == plain.replace("\n--\n", "\n-- \n")
 
 
-@pytest.mark.parametrize("text", ["[" * (MAX_BRACKETS + 1), "http://! " * (MAX_LINKS + 1)])
+LONG = ["[" * (MAX_BRACKETS + 1), "http://! " * (MAX_LINKS + 1), "a@b. " * (MAX_LINKS + 1)]
+
+
+@pytest.mark.parametrize("text", [*LONG, "- a\n" * MAX_LINES])
 def test_what_would_take_long_is_shown_as_it_is(text: str) -> None:
     rendered = render_text(f"**a**\n{text}")
     assert rendered.plain == f"**a**\n{text}"
-    assert rendered.html == f"<p>**a**<br>\n{text}</p>\n"
+    lines = text.replace("\n", "<br>\n")
+    assert rendered.html == f"<p>**a**<br>\n{lines}</p>\n"
 
 
 @settings(max_examples=150, deadline=None)

@@ -146,7 +146,12 @@ def test_repeated_decision_emits_one_event(start: Start, endpoint: WebhookReceiv
 
 def test_a_refused_recipient_is_a_bounce(start: Start, endpoint: WebhookReceiver) -> None:
     other = start(domain="other.test")
-    server = start(live=True, relay=f"smtp://{other.smtp}", oversight_mode="autonomous")
+    server = start(
+        live=True,
+        webhook_networks="127.0.0.1",
+        relay=f"smtp://{other.smtp}",
+        oversight_mode="autonomous",
+    )
     subscribe(server, endpoint, "email.bounced", "message.delivered")
     server.sent("nobody@other.test")
     [posted] = endpoint.wait(1)

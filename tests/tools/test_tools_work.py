@@ -211,6 +211,8 @@ async def test_another_version_is_named_and_given(box: Inbox, connect: Connect) 
     assert "(version=text)" in outside(shown.text)
     other = await tools("read_email", email_id=mail["id"], version="text")
     assert other.data["body"] == "Your program shows no HTML."
+    thread = await tools("get_thread", thread_id=mail["thread_id"])
+    assert "The code is 4711." in thread.text
 
 
 async def test_a_large_attachment_comes_by_its_link_which_no_log_shows(

@@ -225,14 +225,18 @@ _BODY_NOTES = {
 _VERSION_NOTES = frozenset({"html_version", "html_differs", "text_differs"})
 
 
-def list_body_notes(message: Email, version: str | None = None) -> list[str]:
+def list_body_notes(
+    message: Email, version: str | None = None, *, brief: bool = False
+) -> list[str]:
     """Return what a reader has to know of a body, one sentence for each code that is known.
 
     Args:
         message: The message.
         version: The version that was asked for.
+        brief: Leave out that there is a version that says the same.
     """
-    codes = [code for code in dict.fromkeys(message.notes) if code in _BODY_NOTES]
+    known = _BODY_NOTES.keys() - ({"html_version"} if brief else set())
+    codes = [code for code in dict.fromkeys(message.notes) if code in known]
     notes = [_BODY_NOTES[code] for code in codes if not (version and code in _VERSION_NOTES)]
     return [*([f"Shown is its {version} version."] if version else []), *notes][:MAX_BODY_NOTES]
 

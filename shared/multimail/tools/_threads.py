@@ -94,7 +94,7 @@ def _build_entry(message: Email, context: ToolContext) -> _Entry:
 
 
 def _iter_notes(message: Email, body: Body) -> Iterator[str]:
-    yield from list_body_notes(message)
+    yield from list_body_notes(message, brief=True)
     if body.quoted:
         yield "quoted history left out"
     if body.removed:

@@ -6,6 +6,7 @@ requests are recorded here, before the response is sent, so that no response is 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -28,7 +29,7 @@ from ..auth import SignedLinks, authenticate
 from ..config import MAX_MESSAGE_BYTES
 from ..errors import ApiError, forbidden, invalid, unavailable
 from ..pages.app import accepts_html, render_bare_error_page
-from ..pages.sessions import SessionManager
+from ..pages.sessions import Origins, SessionManager
 from ..pages.views import PAGE_ROUTES
 from ..rate_limit import RateLimiter
 from ..services import Principal, Services
@@ -44,6 +45,10 @@ Middleware = Callable[[Endpoint], Endpoint]
 
 _BASE64_GROWTH = 4 / 3
 _JSON_ROOM = 512 * 1024
+BODY_TIMEOUT = 20.0
+"""Seconds for the body of a request, besides those that its bytes take."""
+MIN_BODY_RATE = 16_384
+"""Bytes of a body that must come in each second."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RESOURCES = ("email", "key", "contact", "thread", "attachment", "webhook", "delivery", "domain")
 _EMAIL_FIELDS = ("email_id", "message_id", "id", "pending_id")
@@ -73,7 +78,7 @@ class RequestLimits:
 def make_app(
     services: Services,
     link_secret: str,
-    public_url: str | None = None,
+    origins: Origins,
     limits: RequestLimits | None = None,
     *,
     routes: Sequence[Route] = (),
@@ -84,12 +89,12 @@ def make_app(
     Args:
         services: What the routes call.
         link_secret: Signs links to attachments, and the forms behind approval links.
-        public_url: Where a proxy shows this server to people.
+        origins: Where this server is reached.
         limits: Limits on requests; None for the defaults.
         routes: More routes of the API, such as those for tests.
         middleware: Wraps every endpoint; the first is the outermost.
     """
-    app = _App(services, link_secret, public_url, limits or RequestLimits())
+    app = _App(services, link_secret, origins, limits or RequestLimits())
     by_path: dict[str, list[Route]] = {}
     for route in (*build_routes(routes), *PAGE_ROUTES):
         by_path.setdefault(route.path, []).append(route)
@@ -136,12 +141,12 @@ class _App:
         self,
         services: Services,
         link_secret: str,
-        public_url: str | None,
+        origins: Origins,
         limits: RequestLimits,
     ) -> None:
         self._services = services
         self._links = SignedLinks(link_secret)
-        self._sessions = SessionManager(services.context.now, link_secret, public_url)
+        self._sessions = SessionManager(services.context.now, link_secret, origins)
         self._limits = limits
         per_minute = limits.requests_per_minute
         self._rate_limiter = RateLimiter(per_minute) if per_minute else None
@@ -191,6 +196,7 @@ class _App:
             headers=request.headers,
             path=request.url.path,
             client_host=request.client.host if request.client else "",
+            local_address=(request.scope.get("server") or ("",))[0],
         )
         if not route.scopes:
             return _build_response(route.handler(api_request))
@@ -245,10 +251,22 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
     if declared.isdigit() and int(declared) > max_bytes:
         raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large
+    begin = asyncio.get_running_loop().time() + BODY_TIMEOUT
+    try:
+        async with asyncio.timeout_at(begin) as deadline:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise too_large
+                deadline.reschedule(begin + len(body) / MIN_BODY_RATE)
+    except TimeoutError:
+        raise ApiError(
+            408,
+            "body_timeout",
+            f"The body did not come within {BODY_TIMEOUT:g} s, plus 1 s for each "
+            f"{MIN_BODY_RATE:,} bytes. Nothing was done; send it again.",
+            headers={"Connection": "close"},
+        ) from None
     return bytes(body)
 
 

@@ -178,6 +178,7 @@ class ApiRequest:
         base_url: Scheme and authority that the request named.
         path: As requested.
         client_host: The client's IP address.
+        local_address: The IP address of this machine that the client reached.
     """
 
     services: Services
@@ -192,11 +193,17 @@ class ApiRequest:
     headers: Mapping[str, str] = field(repr=False)
     path: str = ""
     client_host: str = ""
+    local_address: str = ""
 
     @property
     def public_url(self) -> str:
         """The URL that links for people begin with."""
-        return self.sessions.get_public_url(self.base_url)
+        return self.sessions.get_public_url(self.base_url, self.local_address)
+
+    @property
+    def reached_url(self) -> str:
+        """The URL that links to files begin with."""
+        return self.sessions.get_reached_url(self.base_url, self.local_address)
 
     def parse_body(self, model: type[M]) -> M:
         """Return the body as `model`; raise a 400 that names the field that is wrong."""

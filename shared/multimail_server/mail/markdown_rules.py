@@ -23,6 +23,14 @@ from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline, autolink, linkify
 from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
+from markdown_it.utils import EnvType
+
+from .markdown_bounds import (
+    BoundedInline,
+    TooManyStepsError,
+    build_verbatim_tokens,
+    set_budget,
+)
 
 _INTERRUPTING = ["paragraph", "reference", "blockquote", "list"]
 _LOOK_AHEAD = 200
@@ -53,6 +61,15 @@ _UNSPACED = re.compile(
 class MailMarkdown(MarkdownIt):
     """The parser: its links are http, https and mailto, and read as they were written."""
 
+    def parse(self, src: str, env: EnvType | None = None) -> list[Token]:
+        """Return the tokens of a text; those of its source if parsing it takes too many steps."""
+        environment: EnvType = {} if env is None else env
+        set_budget(environment, len(src))
+        try:
+            return super().parse(src, environment)
+        except TooManyStepsError:
+            return build_verbatim_tokens(src)
+
     def validateLink(self, url: str) -> bool:  # noqa: N802
         """Return whether a mail may link to `url`."""
         return _LINK.match(url) is not None
@@ -78,6 +95,9 @@ def build_parser(renderer: type[RendererHTML]) -> MarkdownIt:
     """
     options = {"html": False, "breaks": True, "linkify": True}
     parser = MailMarkdown("js-default", options, renderer_cls=renderer)
+    parser.inline = BoundedInline()
+    parser.configure("js-default", options)
+    parser.inline.ruler.enable("bound")
     assert parser.linkify is not None  # the extra `server` installs it
     parser.linkify.set({"fuzzy_link": False, "fuzzy_email": True, "fuzzy_ip": False})
     parser.disable(["lheading", "reference", "html_block", "html_inline"])

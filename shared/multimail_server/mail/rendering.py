@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_LINKS = 2000
 MAX_BRACKETS = 8000
+MAX_LINES = 10_000
 """Of more than these the parser would take seconds; such a text is shown as it was written."""
 
 
@@ -85,8 +86,10 @@ def normalize_lines(text: str) -> str:
 
 
 def is_parsable(text: str) -> bool:
-    """Return whether a text has few enough links and brackets to be parsed as Markdown."""
-    return text.count("://") <= MAX_LINKS and text.count("[") <= MAX_BRACKETS
+    """Return whether a text has few enough links, brackets and lines to be parsed as Markdown."""
+    links = text.count("//") + text.count("@")
+    lines = text.count("\n")
+    return links <= MAX_LINKS and text.count("[") <= MAX_BRACKETS and lines <= MAX_LINES
 
 
 def render_verbatim(text: str) -> str:

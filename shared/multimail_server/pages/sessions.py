@@ -42,19 +42,50 @@ class Session:
     flash: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where this server is reached.
+
+    Attributes:
+        own_url: The address that it listens on.
+        public_url: Where a proxy shows it to people, such as `https://mail.example.com`.
+        hosts: More host names and addresses of it, in lower case.
+    """
+
+    own_url: str
+    public_url: str | None = None
+    hosts: frozenset[str] = frozenset()
+
+    def is_known(self, base_url: str, local_address: str) -> bool:
+        """Return whether a link may name the host that a request named.
+
+        Args:
+            base_url: As the request named it; anybody can write any name into it.
+            local_address: The address of this machine that the request reached.
+        """
+        host = get_host_name(base_url)
+        if host is None:
+            return False
+        names = {local_address, get_host_name(self.own_url), *self.hosts}
+        if self.public_url:
+            names.add(get_host_name(self.public_url))
+        return host in names or _is_loopback(host)
+
+
 class SessionManager:
     """Keeps the sessions of the review pages and checks where their requests come from.
 
     Args:
         now: Returns the server's time.
         secret: The server's own; CSRF tokens of approval links are derived from it.
-        public_url: Where a proxy shows this server, such as `https://mail.example.com`.
+        origins: Where this server is reached.
     """
 
-    def __init__(self, now: Callable[[], datetime], secret: str, public_url: str | None) -> None:
+    def __init__(self, now: Callable[[], datetime], secret: str, origins: Origins) -> None:
         self._now = now
         self._secret = secret.encode()
-        self._public_origin = parse_origin(public_url) if public_url else None
+        self._origins = origins
+        self._public_origin = parse_origin(origins.public_url) if origins.public_url else None
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._failures: OrderedDict[str, deque[datetime]] = OrderedDict()
         self._lock = threading.Lock()
@@ -114,16 +145,15 @@ class SessionManager:
 
         A web site whose name points at this machine (DNS rebinding) gets no page.
         """
-        host = urlsplit(base_url).hostname or ""
-        if parse_origin(base_url) == self._public_origin or _is_local(host):
-            return
-        if self._public_origin and host == urlsplit(self._public_origin).hostname:
+        host = get_host_name(base_url) or ""
+        if _is_local(host) or self._origins.is_known(base_url, ""):
             return
         raise ApiError(
             421,
             "unknown_host",
             "The pages are not served under this host name. Open them by IP address or as "
-            "localhost, or start the server with --public-url and the address that people use.",
+            "localhost, or start the server with --public-url and the address that people use, or "
+            "with --allowed-hosts and this name.",
         )
 
     def check_origin(self, origin: str | None, base_url: str) -> None:
@@ -148,9 +178,15 @@ class SessionManager:
         text = f"approve\n{token}".encode("utf-8", "replace")
         return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
 
-    def get_public_url(self, base_url: str) -> str:
-        """Return the URL that links to the pages begin with, for a request to `base_url`."""
-        return self._public_origin or base_url
+    def get_public_url(self, base_url: str, local_address: str) -> str:
+        """Return the URL that links to the pages begin with; see `Origins.is_known`."""
+        return self._public_origin or self.get_reached_url(base_url, local_address)
+
+    def get_reached_url(self, base_url: str, local_address: str) -> str:
+        """Return the URL under which a client reached this server, for links to files."""
+        if self._origins.is_known(base_url, local_address):
+            return base_url
+        return self._public_origin or self._origins.own_url
 
     def is_secure(self, base_url: str) -> bool:
         """Return whether the browser reaches this server by https."""
@@ -172,6 +208,23 @@ def parse_origin(url: str) -> str:
     if port not in (None, {"http": 80, "https": 443}.get(scheme)):
         authority = f"{authority}:{port}"
     return f"{scheme}://{authority}"
+
+
+def get_host_name(url: str) -> str | None:
+    """Return the host of a URL, in lower case; None if it is malformed."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_local(host: str) -> bool:

@@ -15,6 +15,7 @@ from ..errors import ApiError, forbidden, not_found
 from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
 from ..store.records import AuditEntry, Mailbox, Message
 from ..wakeups import CommitSignal, LatchedWakeup, WakeupGroup
+from ..webhook_targets import WebhookTargets
 
 if TYPE_CHECKING:
     from ..mail.auth.dns import Resolver
@@ -44,6 +45,7 @@ class AppContext:
     """Returns a new API key; takes `live`."""
     notify_operator: Callable[[str], None] = field(default=discard_line)
     """Shows a line to the operator alone: it can hold a one-time code."""
+    webhook_targets: WebhookTargets = field(default_factory=WebhookTargets)
     approval_codes: bool = False
     """Whether sensitive changes need an approval code."""
     sends_per_day: int | None = None

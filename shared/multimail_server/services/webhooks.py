@@ -19,6 +19,7 @@ from ..store.records import (
     WebhookSource,
 )
 from ..webhook_signing import FORMATS, generate_signing_secret
+from ..webhook_targets import WebhookTargets
 from .context import AppContext, find_mailbox
 from .events import EVENT_KINDS, MAILBOX_EVENTS, OVERSIGHT_EVENTS
 
@@ -71,7 +72,8 @@ class WebhookService:
                 webhooks (409).
         """
         context = self._context
-        target, names = parse_webhook_url(url), _parse_events(events)
+        target = parse_webhook_url(url, targets=context.webhook_targets)
+        names = _parse_events(events)
 
         def work(tx: Tx) -> Webhook:
             if len(tx.webhooks(principal.account_id)) >= MAX_WEBHOOKS:
@@ -234,7 +236,11 @@ def sync_settings_webhooks(
         url = mailbox.settings.get(name)
         if url is not None:
             hook = existing or _build_settings_webhook(context, mailbox, WebhookSource(name))
-            hook = replace(hook, url=parse_webhook_url(url, name), signing_secret=secret)
+            hook = replace(
+                hook,
+                url=parse_webhook_url(url, name, context.webhook_targets),
+                signing_secret=secret,
+            )
             tx.put(replace(hook, disabled_at=None, disabled_reason=None))
             _record(
                 context, tx, principal, "webhook.update" if existing else "webhook.create", hook
@@ -289,14 +295,18 @@ def _build_settings_webhook(
 
 
 MAX_URL_LENGTH = 2000
+_PUBLIC = WebhookTargets()
 
 
-def parse_webhook_url(url: str, field: str = "url") -> str:
+def parse_webhook_url(url: str, field: str = "url", targets: WebhookTargets = _PUBLIC) -> str:
     """Return a webhook URL if it is allowed: https, or http to a loopback address.
+
+    The addresses of a host name are checked when an event is posted.
 
     Args:
         url: As requested.
         field: The name of the request's field.
+        targets: The addresses that are allowed.
     Raises:
         ApiError: Another kind of URL (400). The error doesn't repeat it: it can hold a password.
     """
@@ -315,6 +325,11 @@ def parse_webhook_url(url: str, field: str = "url") -> str:
         raise _invalid_url(field, "it must have no user, no password and no fragment")
     if parts.scheme == "http" and not _is_loopback(host):
         raise _invalid_url(field, "use https, or a loopback address")
+    if not targets.allows_host(host):
+        raise _invalid_url(
+            field,
+            "its address is not public. The operator can allow its network with --webhook-networks",
+        )
     return url
 
 

@@ -8,6 +8,7 @@ it changes to a file: for a send, more than all the rest that is written.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 import threading
@@ -29,6 +30,8 @@ if sys.platform != "win32":
 T = TypeVar("T")
 Outcome = tuple[Job, Any, BaseException | None]
 
+_PRIVATE = 0o600
+"""The mode of all files: they hold mail, DKIM keys and webhook secrets."""
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a lock that another program holds on the file."""
 
@@ -52,6 +55,7 @@ class SqliteStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock_file = _lock_file(path)
+            _make_private(path)
             self._writer = self._connect()
             self._migrate()
         except (sqlite3.Error, OSError) as error:
@@ -177,9 +181,26 @@ def _casefold(text: str | None) -> str | None:
     return None if text is None else text.casefold()
 
 
+def _make_private(path: Path) -> None:
+    """Create the data file for its owner alone, and close to others what is there already.
+
+    SQLite gives the files that it makes beside it the same mode, whatever the umask.
+    """
+    _open_private(path).close()
+    for suffix in ("-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            path.with_name(f"{path.name}{suffix}").chmod(_PRIVATE)
+
+
+def _open_private(path: Path) -> IO[bytes]:
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE), "r+b")
+    path.chmod(_PRIVATE)
+    return file
+
+
 def _lock_file(path: Path) -> IO[bytes]:
     """Lock a file beside the data file: two servers on one file would deliver everything twice."""
-    lock = path.with_name(f"{path.name}.lock").open("wb")
+    lock = _open_private(path.with_name(f"{path.name}.lock"))
     if sys.platform != "win32":
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -218,10 +218,13 @@ class WebhookDispatcher:
     async def _post(self, attempt: _WebhookAttempt) -> _Result:
         import httpx
 
+        from .webhook_transport import TargetRefusedError, WebhookTransport
+
         if self._client is None:
-            # Plain http is allowed to loopback only, which a proxy cannot reach.
             self._client = httpx.AsyncClient(
-                timeout=self._timeout, follow_redirects=False, mounts={"http://": None}
+                timeout=self._timeout,
+                follow_redirects=False,
+                transport=WebhookTransport(self._context.webhook_targets),
             )
         try:
             async with (
@@ -233,6 +236,8 @@ class WebhookDispatcher:
                 return _build_result(response.status_code)
         except TimeoutError:
             return _Result(None, f"it did not respond within {self._timeout:g} seconds")
+        except TargetRefusedError as error:
+            return _Result(None, str(error))
         except Exception as error:
             # An exception's message can hold the URL, and the URL a password.
             return _Result(None, f"it could not be reached ({type(error).__name__})")

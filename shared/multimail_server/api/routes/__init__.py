@@ -44,7 +44,7 @@ def build_routes(extra: Sequence[Route] = ()) -> tuple[Route, ...]:
 
     def get_openapi(request: ApiRequest) -> ApiResponse:
         """Return this OpenAPI 3.1 document."""
-        return ApiResponse({**build_document(), "servers": [{"url": request.base_url}]})
+        return ApiResponse({**build_document(), "servers": [{"url": request.reached_url}]})
 
     routes.append(Route("GET", "/openapi.json", get_openapi, {200: JSON}))
     return tuple(routes)

@@ -200,7 +200,7 @@ def download_attachment(request: ApiRequest) -> ApiResponse:
 
 def _render_link(request: ApiRequest, file: Attachment) -> FileOut:
     path, expires_at = request.links.sign(file.id, request.services.context.now())
-    url = f"{request.base_url}{path}"
+    url = f"{request.reached_url}{path}"
     return render_file(file, {"url": url, "expires_at": to_wire_time(expires_at)})
 
 
