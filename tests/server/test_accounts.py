@@ -148,7 +148,9 @@ def test_the_key_of_one_mailbox_does_not_change_shared_contacts(start: Start) ->
     with server.http(key) as bound:
         again = bound.post("/v1/contacts", json={"email": "ann@example.org", "name": "Eve"})
         assert refusal(again) == (403, "bound_key")
-        assert bound.get("/v1/contacts").json()["contacts"] == [shared]
+        added = bound.post("/v1/contacts", json={"email": "bob@example.org", "made_by": "app"})
+        assert accepted(added)["made_by"] == "tool"
+        assert shared in bound.get("/v1/contacts").json()["contacts"]
 
 
 def test_the_account_is_renamed_and_closed(start: Start) -> None:

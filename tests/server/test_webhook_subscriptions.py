@@ -105,7 +105,7 @@ def test_a_url_that_events_may_not_go_to_is_refused(admin: httpx.Client, url: st
         "http://localhost:9/",
         "http://127.0.0.2:9/",
         "http://[::1]:9/",
-        "https://10.0.0.1/",
+        "https://93.184.215.14/",
     ],
 )
 def test_https_and_loopback_are_taken(admin: httpx.Client, url: str) -> None:

@@ -60,15 +60,21 @@ class ContactService:
     def add(self, principal: Principal, text: ContactText) -> Contact:
         """Add a contact, or change the one with the same address.
 
+        A key that belongs to one mailbox is taken for a tool's, and only adds: all mailboxes share
+        the contacts.
+
         Raises:
-            ApiError: The key belongs to one mailbox (403), or a tool would change what app code or
-                a person made (409).
+            ApiError: The key belongs to one mailbox and would change a contact (403), or a tool
+                would change what app code or a person made (409).
         """
-        _require_shared(principal)
         context = self._context
+        is_bound = principal.mailbox_id is not None
+        text = replace(text, made_by=TOOL) if is_bound else text
 
         def work(tx: Tx) -> Contact:
             known = tx.contact_by_email(principal.account_id, text.email)
+            if known and _is_change(known, text):
+                _require_shared(principal)
             contact = _merge(known, text) if known else self._create(principal, text)
             tx.put(contact)
             action = "contact.update" if known else "contact.create"
@@ -113,6 +119,10 @@ def _require_shared(principal: Principal) -> None:
             "Contacts are shared by all mailboxes, and this key belongs to one. Nothing was "
             "changed; use a key that isn't bound to a mailbox.",
         )
+
+
+def _is_change(known: Contact, text: ContactText) -> bool:
+    return (text.name or known.name, text.tags or known.tags) != (known.name, known.tags)
 
 
 def _merge(known: Contact, text: ContactText) -> Contact:
