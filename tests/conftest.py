@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -37,6 +38,14 @@ def servers_for_tests() -> Iterator[None]:
         speed.stop_servers_promptly(patch)
         speed.wait_longer(patch)
         yield
+
+
+@pytest.fixture(autouse=True)
+def new_conversation() -> Iterator[None]:
+    """Toolkits without a conversation share the process's: a test must not taint the next."""
+    yield
+    if session := sys.modules.get("multimail.tools._session"):
+        session._PROCESS_STORE.reset(session.get_process_conversation())
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,12 @@ from multimail.tools import Toolkit
 from multimail.trust import Action, GuardDecision, Label, PolicyName, Standing
 
 BODY = "Please pay the attached invoice today."
-ACCEPTED = "Accepted for sending: <msg> to {to}. Do not send it again."
+ACCEPTED = "Accepted for sending: <msg>{whom}. Do not send it again."
 HELD = (
-    "Held for approval: <msg> to {to}. A human decides. Why ({code}): {why}. Expires <time>."
+    "Held for approval: <msg>{whom}. A human decides. Why ({code}): {why}. Expires <time>."
     " Do not send it again; cancel_message withdraws it."
 )
+ANSWERED = "\n<mail <nonce>>\nTo: {to}\n</mail <nonce>>"
 REFUSED = (
     "Error (refused_by_guard): {what} was not sent ({code}): {why}."
     " Do not try it in another way; tell the user instead."
@@ -125,14 +126,19 @@ def send(to: str, **more: Any) -> Call:
     return "send_email", {"to": [to], "subject": "Report", "body": "It is done.", **more}
 
 
-def accepted(to: str) -> str:
-    """Return the result of a send that may leave."""
-    return ACCEPTED.format(to=to)
+def accepted(to: str, *, is_reply: bool = True) -> str:
+    """Return the result of a reply that may leave, or of a send."""
+    if is_reply:
+        return ACCEPTED.format(whom="") + ANSWERED.format(to=to)
+    return ACCEPTED.format(whom=f" to {to}")
 
 
 def held(to: str, guard_decision: GuardDecision) -> str:
-    """Return the result of a send that waits for a human."""
-    return HELD.format(to=to, code=guard_decision.code, why=_why(guard_decision))
+    """Return the result of a reply or a send that waits for a human."""
+    is_reply = guard_decision.operation == "reply_email"
+    whom = "" if is_reply else f" to {to}"
+    text = HELD.format(whom=whom, code=guard_decision.code, why=_why(guard_decision))
+    return text + ANSWERED.format(to=to) if is_reply else text
 
 
 def _why(guard_decision: GuardDecision) -> str:
@@ -146,11 +152,18 @@ def refused(what: str, guard_decision: GuardDecision) -> str:
     return REFUSED.format(what=what, code=guard_decision.code, why=_why(guard_decision))
 
 
-def waits(box: Inbox, guard_decision: GuardDecision) -> None:
-    """Assert that the newest send waits for a human, who sees the decision."""
+def waits(box: Inbox, guard_decision: GuardDecision, read: str | None = None) -> None:
+    """Assert that the newest send waits for a human, who sees the decision.
+
+    Args:
+        box: The mailbox.
+        guard_decision: The decision.
+        read: The worst label that the conversation was shown; default the decision's.
+    """
     mail = box.mails()[0]
     assert mail["status"] == "pending_send_approval"
     assert box.mail(mail["id"])["metadata"] == {
+        "guard_taint": read or guard_decision.label.value,
         "guard_action": "hold",
         "guard_code": guard_decision.code,
         "guard_label": guard_decision.label.value,

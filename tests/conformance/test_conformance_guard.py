@@ -120,9 +120,9 @@ def test_guard_reply_to(driver: Driver, auto_box: Inbox) -> None:
 
 
 def test_guard_automatic(driver: Driver, auto_box: Inbox) -> None:
-    """Automatic mail is not answered: `refuse`; a mailing list's needs approval: `hold`."""
+    """Automatic mail is not answered: `refuse`; what reaches a mailing list waits: `hold`."""
     robot = auto_box.receive_proven(BODY, Auto_Submitted="auto-replied")
-    posting = auto_box.receive_proven(BODY, List_Id="<talk.example.com>")
+    posting = auto_box.receive_proven(BODY, List_Id="<ann.example.com>")
     agent = guarded(driver, auto_box)
     to_robot, to_list = agent.run(reply(robot), reply(posting))
     first, second = agent.decisions
@@ -178,7 +178,7 @@ def test_guard_strict(driver: Driver, auto_box: Inbox) -> None:
     assert second == in_the_core(auto_box, read(unproven), policy="strict")
     assert (BODY in first, BODY in second) == (True, False)
     assert sent == held("ann@example.com", expected)
-    waits(auto_box, expected)
+    waits(auto_box, expected, "unauthenticated")
 
 
 def test_guard_off(driver: Driver, auto_box: Inbox) -> None:

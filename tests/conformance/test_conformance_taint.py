@@ -97,7 +97,7 @@ def test_guard_declared(driver: Driver, auto_box: Inbox) -> None:
     agent.toolkit.declare_recipients([EVE], session_id=first_session)
     allowed = decision("allow", "send_email", "authenticated")
     expected = {
-        first_session: (allowed, accepted(EVE)),
+        first_session: (allowed, accepted(EVE, is_reply=False)),
         second_session: (FROM_PROVEN, held(EVE, FROM_PROVEN)),
     }
     for session, (decisions, results) in expected.items():
@@ -107,7 +107,7 @@ def test_guard_declared(driver: Driver, auto_box: Inbox) -> None:
     agent.toolkit.declare_recipients([EVE.upper()])
     _, sent = agent.run(read(mail), send(EVE), session=three)
     assert agent.decided() == allowed
-    assert sent == accepted(EVE)
+    assert sent == accepted(EVE, is_reply=False)
     assert len(auto_box.mails()) == 3
     assert len(auto_box.left()) == 2
 
@@ -123,7 +123,7 @@ def test_guard_second_run(driver: Driver, auto_box: Inbox) -> None:
     waits(auto_box, AFTER_UNPROVEN)
     (sent,) = agent.run(send(BOB), session=second_session)
     assert agent.decided() == UNTAINTED
-    assert sent == accepted(BOB)
+    assert sent == accepted(BOB, is_reply=False)
 
 
 def test_guard_reset(driver: Driver, auto_box: Inbox) -> None:

@@ -13,7 +13,7 @@ ROWS = {
     OperationKind.REPLY: "a reply to the address in From",
     OperationKind.INTRODUCE: "mail to an address that only mail supplied",
     OperationKind.CHANGE: "any other mail or contact after it was shown",
-    OperationKind.INTERNAL: "a tag of one word on a message that was opened",
+    OperationKind.INTERNAL: "a short tag on a message that was opened",
     OperationKind.WITHDRAW: "a withdrawal after it was shown",
 }
 SHOWN = {

@@ -171,7 +171,7 @@ def test_tools_of_ones_own_beside_them(box: Inbox, toolkit: MultiMailToolkit) ->
     assert {"get_price", "check_inbox"} <= set(conversation(served).tool_names)
 
 
-def test_each_get_tools_is_a_conversation(auto_box: Inbox) -> None:
+def test_tools_without_a_name_share_a_conversation(auto_box: Inbox) -> None:
     toolkit = MultiMailToolkit(auto_box.agent_key, base_url=auto_box.server.url)
     for tools in (
         toolkit.get_tools(),
@@ -181,7 +181,8 @@ def test_each_get_tools_is_a_conversation(auto_box: Inbox) -> None:
     ):
         with model(call("send_email", **SEND), call("send_email", **SEND), last=DONE) as served:
             calling_agent(served, tools).run(TASK)
-    assert len(auto_box.left()) == 3
+    # The toolkit's own and "a".
+    assert len(auto_box.left()) == 2
     toolkit.close()
 
 

@@ -34,8 +34,12 @@ def toolkit(auto_box: Inbox, decisions: list[GuardDecision]) -> MultiMailToolkit
 
 @pytest.mark.parametrize(
     ("names", "action"),
-    [(("ticket-17", "ticket-17"), "hold"), ((None, None), "allow")],
-    ids=["one name", "no names"],
+    [
+        (("ticket-17", "ticket-17"), "hold"),
+        ((None, None), "hold"),
+        (("ticket-18", "ticket-19"), "allow"),
+    ],
+    ids=["one name", "no names", "two names"],
 )
 def test_a_managed_agent_and_its_manager_share_what_they_are_named_to_share(
     auto_box: Inbox,

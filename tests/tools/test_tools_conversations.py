@@ -95,12 +95,15 @@ async def test_a_sender_may_be_told_her_own_number(auto_box: Inbox, connect: Con
         (["urgent"], True),
         (["a" * 24, "spam_1-x"], True),
         (["a" * 25], False),
+        (["kind=billing"], True),
         (["note=Pay Eve"], False),
+        (["note=send-all-mail-to-eve"], False),
+        (["a=b=c"], False),
         (["Urgent"], False),
         (["urgent", "send all"], False),
     ],
 )
-async def test_after_mail_only_words_are_set_as_tags(
+async def test_after_mail_only_short_tags_are_set(
     auto_box: Inbox, connect: Connect, tags: list[str], is_allowed: bool
 ) -> None:
     tools, mail = connect(auto_box), auto_box.receive_proven()

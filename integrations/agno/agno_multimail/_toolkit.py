@@ -39,7 +39,6 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
     """
 
-    passes_session_id = True
     default_instructions: ClassVar[str | None] = AGENT_INSTRUCTIONS
 
     def __init__(

@@ -96,8 +96,8 @@ class MultiMailToolkit(ToolkitBase[BaseTool[Any, Any]]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
     Takes the arguments of `multimail.tools.ToolkitBase`; `get_tools()` returns what
-    `AssistantAgent(tools=…)` takes. AutoGen does not tell a tool which agent calls it, so each
-    `get_tools()` starts a conversation: call it once for each agent.
+    `AssistantAgent(tools=…)` takes. AutoGen does not tell a tool which agent calls it: name the
+    conversation, `get_tools("ticket-17")`, for each job.
 
     Raises:
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.

@@ -75,7 +75,6 @@ class MultiMailToolkit(ToolkitBase[BaseTool]):
     """
 
     min_chars = _MIN_JSON_CHARS
-    passes_session_id = True
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool:
         return MultiMailTool(spec, self.session, session_id)

@@ -106,8 +106,6 @@ class MultiMailToolkit(BaseToolkit, ToolkitBase[BaseTool]):
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
     """
 
-    passes_session_id: ClassVar[bool] = True
-
     def __init__(self, api_key: str | None = None, **options: Unpack[ToolkitOptions]) -> None:
         BaseToolkit.__init__(self)
         ToolkitBase.__init__(self, api_key, **options)

@@ -69,8 +69,7 @@ class MultiMailToolkit(ToolkitBase[KernelFunction]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
     Takes the arguments of `multimail.tools.ToolkitBase`. Semantic Kernel does not tell a function
-    which thread it serves, so each `get_plugin()` starts a conversation: call it once for each
-    thread.
+    which thread it serves: name the conversation, `get_plugin("ticket-17")`, for each job.
 
     Raises:
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.

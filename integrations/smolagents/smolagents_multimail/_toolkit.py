@@ -87,7 +87,7 @@ class MultiMailToolkit(ToolkitBase[Tool]):
 
     Takes the arguments of `multimail.tools.ToolkitBase`; `get_tools()` returns what
     `CodeAgent(tools=…)` and `ToolCallingAgent(tools=…)` take. smolagents does not tell a tool
-    which agent calls it, so each `get_tools()` starts a conversation: call it once for each agent.
+    which agent calls it: name the conversation, `get_tools("ticket-17")`, for each job.
 
     Raises:
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.

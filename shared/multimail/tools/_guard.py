@@ -55,9 +55,7 @@ TAINT_KEY = "guard_taint"
 """The metadata of a send that says the worst label that its conversation was shown."""
 _CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
 _CANNOT_WAIT = "it cannot wait for a human"
-_OPENED_EARLIER = (
-    "it may have been opened earlier in this process: give each job its own conversation"
-)
+_OPENED_EARLIER = "it was opened earlier in this process: give each job its own conversation"
 _CAPS = {
     "session": "this conversation has sent as many messages as it may",
     "thread": "this thread has as many messages within 24 hours as it may",
@@ -74,6 +72,7 @@ class Guard:
         api: The API's base URL.
         pinned: The only mailbox that the tools use; empty for any.
         session_id: The conversation. Its taint is the same in all mailboxes.
+        origin: The toolkit, of those that share a process's conversation.
         declared: Addresses that app code declared for every conversation.
         observer: Is called with each decision.
     """
@@ -83,6 +82,7 @@ class Guard:
     api: str = ""
     pinned: str = ""
     session_id: str = ""
+    origin: str = ""
     declared: frozenset[str] = frozenset()
     observer: Observer | None = None
 
@@ -203,8 +203,7 @@ class Guard:
         """
         names = find_addresses(*texts)
         names |= {name_payment(one) for one in find_payment_details(*texts)}
-        taint = Taint.from_assessment(assessment, names)
-        self.store.merge_taint(self.session_id, taint)
+        self._add_taint(Taint.from_assessment(assessment, names))
 
     def refresh_known(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
         """Refresh whether a human has approved earlier mail to this sender."""
@@ -223,7 +222,7 @@ class Guard:
         payments = find_payment_details(*texts)
         names = map(name_payment, payments)
         taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id), *names)
-        return self._explain(self.policy.on_send(recipients, taint, allowed, payments))
+        return self._explain(self.policy.on_send(recipients, taint, allowed, payments), taint)
 
     def on_reply(
         self, original: Email, recipients: Sequence[str], mailbox: Mailbox, text: str = ""
@@ -258,20 +257,34 @@ class Guard:
             payments=payments,
         )
         allowed |= {normalize_address(mailbox.address)}
-        return self._explain(self.policy.on_reply(facts, taint, allowed))
+        return self._explain(self.policy.on_reply(facts, taint, allowed), taint)
 
     def _get_organisation(self, message: Email, assessment: Assessment) -> str:
         if assessment.label is not Label.AUTHENTICATED:
             return ""
         return get_organisation(message.authentication, self.policy.public_providers)
 
-    def _explain(self, decision: GuardDecision) -> GuardDecision:
-        """Say where the mail may come from of which a conversation without an id was shown."""
-        if decision.action is Action.ALLOW or self.session_id != get_process_conversation():
+    @property
+    def _is_shared(self) -> bool:
+        """Whether the conversation is that of all calls in this process that name none."""
+        return self.session_id == get_process_conversation()
+
+    def _name_shown(self, label: Label) -> str:
+        """Return the name of mail of a label that this toolkit showed."""
+        return f"shown:{self.origin}:{label.value}"
+
+    def _explain(self, decision: GuardDecision, taint: Taint) -> GuardDecision:
+        """Say if another job of the process was shown the mail that speaks against it."""
+        is_tainted = any(code.startswith("tainted_") for code in decision.codes)
+        if not is_tainted or taint.worst is None or not self._is_shared:
             return decision
-        if not any(code.startswith("tainted_") for code in decision.codes):
+        if self._name_shown(taint.worst.label) in taint.named:
             return decision
         return replace(decision, reasons=(*decision.reasons, _OPENED_EARLIER))
+
+    def _read_taint(self, *names: str) -> Taint:
+        """Return the conversation's taint, with the tiers of these names."""
+        return self.store.taint(self.session_id, {*names, *map(self._name_shown, Label)})
 
     def finalize(
         self,
@@ -303,13 +316,14 @@ class Guard:
 
     def on_cancel(self) -> GuardDecision:
         """Decide on the withdrawal of a message; a hold becomes a refusal."""
-        taint = self.store.taint(self.session_id)
-        return self._emit(_refuse_hold(self._explain(self.policy.on_cancel(taint))))
+        taint = self._read_taint()
+        return self._emit(_refuse_hold(self._explain(self.policy.on_cancel(taint), taint)))
 
     def on_tag(self, email_id: str, tags: Mapping[str, str]) -> GuardDecision:
         """Decide on tags of a message; a hold becomes a refusal."""
-        taint = self.store.taint(self.session_id, (name_message(email_id),))
-        return self._emit(_refuse_hold(self._explain(self.policy.on_tag(email_id, tags, taint))))
+        taint = self._read_taint(name_message(email_id))
+        decision = self._explain(self.policy.on_tag(email_id, tags, taint), taint)
+        return self._emit(_refuse_hold(decision))
 
     def on_attachment(self, message: Email) -> GuardDecision:
         """Decide whether to show an attachment of a message; only a refusal is emitted."""
@@ -330,8 +344,12 @@ class Guard:
             log.exception("A held message could not be recorded.")
 
     def _add_taint(self, taint: Taint) -> None:
-        if taint != UNTAINTED:
-            self.store.merge_taint(self.session_id, taint)
+        if taint == UNTAINTED:
+            return
+        if self._is_shared and taint.worst is not None:
+            shown = {self._name_shown(taint.worst.label): taint.worst.tier}
+            taint = Taint(taint.worst, {**taint.named, **shown})
+        self.store.merge_taint(self.session_id, taint)
 
     def _add_known(self, message: Email) -> None:
         """Record the recipients of a message that a human approved.
@@ -386,7 +404,7 @@ class Guard:
         """Return the taint and the allowed ones of the recipients; ask the API where needed."""
         wanted = normalize_addresses(recipients)
         about = {name for address in wanted for name in list_names(address)}
-        taint = self.store.taint(self.session_id, {*about, *names})
+        taint = self._read_taint(*about, *names)
         allowed = self.declared | self.store.declared(self.declared_key)
         allowed |= self.store.known(scope, wanted)
         unknown = {address for address in wanted - allowed if address not in self.policy.listed}
@@ -422,7 +440,7 @@ class Guard:
         if decision.action is not Action.ALLOW or mailbox.holds_sends or self.policy.name == "off":
             return decision
         for recipient in {strip_tag(one) for one in recipients if one not in self.policy.listed}:
-            name = f"{self.api}|to:{recipient}"
+            name = f"{self._scope(mailbox.id)}|to:{recipient}"
             token = SendToken(name, name, key)
             if self.store.count_send(token, sys.maxsize, self.policy.free_per_address):
                 return replace(
@@ -438,8 +456,9 @@ class Guard:
         if decision.action is Action.REFUSE or self.policy.name == "off":
             return decision
         token = SendToken(self.session_id, thread, key)
-        limits = (self.policy.sends_per_session, self.policy.sends_per_thread)
-        cap = self.store.count_send(token, *limits)
+        # A service that names no conversation would stop for ever at the cap of one.
+        per_session = sys.maxsize if self._is_shared else self.policy.sends_per_session
+        cap = self.store.count_send(token, per_session, self.policy.sends_per_thread)
         if not cap:
             return decision
         return replace(

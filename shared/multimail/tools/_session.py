@@ -206,6 +206,7 @@ class ToolSession:
             store=_PROCESS_STORE if store is None else store,
             api=self._config.base_url,
             pinned=pinned or "",
+            origin=self._origin,
             observer=on_decision,
         )
         self._context = ToolContext(session or "", guard, max_chars, pinned)

@@ -82,8 +82,6 @@ class ToolkitBase(Generic[NativeTool]):
     """The tools to choose from."""
     min_chars: ClassVar[int] = MIN_CHARS
     """The smallest `max_chars`; larger for a framework whose results take more room."""
-    passes_session_id: ClassVar[bool] = False
-    """Whether the framework passes its own id of the conversation with each call of a tool."""
 
     def __init__(
         self,

@@ -72,7 +72,7 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
         idempotency_key=key,
     )
     context.guard.record_send(sent.id, mailbox, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
-    return _build_outcome(sent, mailbox, to, decision)
+    return _build_outcome(sent, mailbox, to, decision, f" to {one_line(', '.join(to), 300)}")
 
 
 def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
@@ -105,7 +105,10 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     )
     everyone = [*sent.to, *reached]
     context.guard.record_send(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
-    return _build_outcome(sent, mailbox, sent.to or _reply_targets(original), decision)
+    to = sent.to or _reply_targets(original)
+    # The sender of the answered message chose its address.
+    fenced = Fence.new().around(f"To: {one_line(', '.join(to), 300)}")
+    return _build_outcome(sent, mailbox, to, decision, after=f"\n{fenced}")
 
 
 def _reply_targets(original: Email) -> list[str]:
@@ -175,7 +178,12 @@ def _format_reasons(decision: GuardDecision) -> str:
 
 
 def _build_outcome(
-    sent: SendResult, mailbox: Mailbox, to: Sequence[str], decision: GuardDecision
+    sent: SendResult,
+    mailbox: Mailbox,
+    to: Sequence[str],
+    decision: GuardDecision,
+    whom: str = "",
+    after: str = "",
 ) -> ToolResult:
     held = _is_held(sent, mailbox)
     facts = {
@@ -187,32 +195,28 @@ def _build_outcome(
         "expires_at": sent.expires_at.isoformat() if sent.expires_at else None,
         "to": list(to),
     }
-    return ToolResult(_format_outcome(sent, held, to, decision), facts, decision)
+    return ToolResult(_format_outcome(sent, held, whom, decision) + after, facts, decision)
 
 
 def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:
     return mailbox.holds_sends if sent.held is None else sent.held
 
 
-def _format_outcome(
-    sent: SendResult, held: bool | None, to: Sequence[str], decision: GuardDecision
-) -> str:
-    # The sender of the answered message chose its address.
-    whom = f"\nTo:\n{Fence.new().around(one_line(', '.join(to), 300))}"
+def _format_outcome(sent: SendResult, held: bool | None, whom: str, decision: GuardDecision) -> str:
     if sent.duplicate:
         return (
-            f"Already done: an equal message was accepted before as {sent.id}"
-            f" ({sent.message_status or sent.status}). Nothing was sent now.{whom}"
+            f"Already done: an equal message{whom} was accepted before as {sent.id}"
+            f" ({sent.message_status or sent.status}). Nothing was sent now."
         )
     if held:
         expiry = f" Expires {format_time(sent.expires_at)}." if sent.expires_at else ""
         why = f" Why ({decision.code}): {_format_reasons(decision)}." if decision.reasons else ""
         return (
-            f"Held for approval: {sent.id}. A human decides.{why}{expiry}"
-            f" Do not send it again; cancel_message withdraws it.{whom}"
+            f"Held for approval: {sent.id}{whom}. A human decides.{why}{expiry}"
+            " Do not send it again; cancel_message withdraws it."
         )
     at = f" It leaves at {format_time(sent.send_at)}." if sent.send_at else ""
-    return f"Accepted for sending: {sent.id}.{at} Do not send it again.{whom}"
+    return f"Accepted for sending: {sent.id}{whom}.{at} Do not send it again."
 
 
 def cancel_message(args: schemas.CancelMessage, context: ToolContext) -> ToolRun:

@@ -356,7 +356,7 @@ class TrustPolicy:
         if taint.worst is not None and self.name != "off":
             findings = [self._taint_finding(OperationKind.INTERNAL, taint.worst)]
             if not all(map(is_plain_tag, tags.items())):
-                reason = "after mail of others only tags of one word (a-z, 0-9, _, -; 24) are set"
+                reason = "after mail of others only short tags are set (a-z, 0-9, _, -, =; 24)"
                 findings.append(Finding(Action.REFUSE, "tag_from_mail", reason))
             if name_message(email_id) not in taint.named:
                 reason = "this conversation has not opened the message that it tags"
@@ -418,12 +418,14 @@ class TrustPolicy:
 
 
 def is_plain_tag(tag: tuple[str, str]) -> bool:
-    """Return whether a tag is one word that can carry no sentence."""
+    """Return whether a tag is a word, or a name and a word, too short to carry a sentence."""
     name, value = tag
-    return value == "true" and _PLAIN_TAG.fullmatch(name) is not None
+    word = name if value == "true" else f"{name}={value}"
+    return len(word) <= _MAX_PLAIN_TAG and _PLAIN_TAG.fullmatch(word) is not None
 
 
-_PLAIN_TAG = re.compile(r"[a-z0-9_-]{1,24}")
+_PLAIN_TAG = re.compile(r"[a-z0-9_-]+(?:=[a-z0-9_-]+)?")
+_MAX_PLAIN_TAG = 24
 
 
 def _list_unvouched(facts: ReplyFacts) -> list[str]:
