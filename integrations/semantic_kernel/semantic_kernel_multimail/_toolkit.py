@@ -79,7 +79,7 @@ class MultiMailToolkit(ToolkitBase[KernelFunction]):
         """Return the plugin, for `kernel.add_plugin(…)` or `ChatCompletionAgent(plugins=[…])`.
 
         Args:
-            session_id: The conversation that it serves; default a new one.
+            session_id: The conversation that it serves; default the process's.
             name: What the model sees before each function's name: letters, digits, underscores.
         """
         return KernelPlugin(
