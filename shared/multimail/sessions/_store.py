@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from .._forks import reset_after_fork
 from ..trust.labels import Assessment, Tier
 from ..trust.taint import Taint
 
@@ -111,6 +112,10 @@ class MemorySessionStore:
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         self._held: defaultdict[str, dict[str, frozenset[str]]] = defaultdict(dict)
         self._threads: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
 
     def taint(self, session: str, addresses: Collection[str] = ()) -> Taint:

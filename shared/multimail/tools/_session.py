@@ -19,6 +19,7 @@ from .._call import Operation, Retry
 from .._client import AsyncMultiMail, MultiMail
 from .._config import load_config
 from .._execution import MailboxCache
+from .._forks import reset_after_fork
 from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
@@ -50,6 +51,10 @@ class SeenContent:
     def __init__(self) -> None:
         self._read: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
         self._withheld: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
 
     def record(
@@ -210,8 +215,12 @@ class ToolSession:
             observer=on_decision,
         )
         self._context = ToolContext(session or "", guard, max_chars, pinned)
+        reset_after_fork(self)
         if trust_policy.name == "off":
             log.warning("The trust policy is off: forged mail is not detected.")
+
+    def _reset_after_fork(self) -> None:
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         where = f"base_url={self._config.base_url!r}, mailbox={self._context.pinned!r}"
