@@ -131,7 +131,7 @@ LINKISH = st.lists(
     max_size=30,
 ).map("".join)  # fmt: skip
 CLICKABLE = re.compile(
-    r"(?<![a-z0-9+])(?!hxxps?|fxps?)[a-z][a-z0-9+-]{0,90}://|(?<![\w@-])www\.\w"
+    r"(?<![a-z0-9+])(?!hxxps?|fxps?)[a-z][a-z0-9+-]{0,90}://|(?<![\w@.-])www\.\w"
     r"|\]\(|^[ >]*\[[^][]+\]:",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -19,6 +19,11 @@ _IBAN = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])", re.ASCII)
+_WORDS = (
+    "iban", "account", "acct", "a/c", "konto", "compte", "cuenta", "conto", "rekening", "sort",
+    "routing", "aba", "bic", "swift", "blz", "wallet", "btc", "bitcoin", "eth", "usdt", "paypal",
+    "zelle", "venmo", "pix", "upi",
+)  # fmt: skip
 _NAMED = re.compile(
     r"\b(iban|account|acct|a/c|konto|kontonummer|compte|cuenta|conto|rekening|sort[ -]?code|"
     r"routing|aba|bic|swift|blz|wallet|btc|bitcoin|eth|ethereum|usdt|paypal|zelle|venmo|pix|upi)\b"
@@ -29,6 +34,7 @@ _NAMED = re.compile(
 _BIC = re.compile(
     r"\b(?:bic|swift)(?:[ -]?code)?\W{1,3}([A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\b", re.IGNORECASE
 )
+_TWO_DIGITS = re.compile(r"\d\d", re.ASCII)
 _SEPARATORS = re.compile(r"[\s._-]+")
 _MIN_CHARS = 5
 
@@ -45,16 +51,40 @@ def find_payment_details(*texts: str) -> frozenset[str]:
 
 
 def _iter_details(text: str) -> Iterator[str]:
-    for match in islice(_IBAN.finditer(text), _MAX_FOUND):
-        yield from _find_iban(fold_payment(match[0]))
+    """Yield the details of a text; the patterns are tried only where their first part stands."""
+    for at in islice(_find_ibans(text), _MAX_FOUND):
+        if match := _IBAN.match(text, at):
+            yield from _find_iban(fold_payment(match[0]))
     for match in islice(_CARD.finditer(text), _MAX_FOUND):
         if _is_card(number := fold_payment(match[0])):
             yield number
-    for match in islice(_BIC.finditer(text), _MAX_FOUND):
-        yield fold_payment(match[1])
-    for match in islice(_NAMED.finditer(text), _MAX_FOUND):
-        if len(detail := fold_payment(_first_token(match[2]))) >= _MIN_CHARS:
+    for at in islice(_find_words(text), _MAX_FOUND):
+        if match := _BIC.match(text, at):
+            yield fold_payment(match[1])
+        named = _NAMED.match(text, at)
+        if named and len(detail := fold_payment(_first_token(named[2]))) >= _MIN_CHARS:
             yield detail
+
+
+def _find_ibans(text: str) -> Iterator[int]:
+    """Yield where two letters stand before two digits."""
+    for match in _TWO_DIGITS.finditer(text):
+        before = text[max(0, match.start() - 3) : match.start()]
+        letters = before.rstrip(" -")[-2:]
+        if len(letters) == 2 and letters.isascii() and letters.isalpha():
+            yield match.start() - len(before) + before.rindex(letters)
+
+
+def _find_words(text: str) -> Iterator[int]:
+    """Yield where a word stands that says what a number is."""
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = "".join(char.lower() if char.isascii() else " " for char in text)
+    for word in _WORDS:
+        at = lower.find(word)
+        while at >= 0:
+            yield at
+            at = lower.find(word, at + 1)
 
 
 def _find_iban(text: str) -> Iterator[str]:
