@@ -82,6 +82,19 @@ async def test_payment_details_of_mail_are_held(
     assert decided(free).action is Action.ALLOW
 
 
+@pytest.mark.parametrize("how", ["declared", "listed"])
+async def test_payment_details_of_the_user_are_free(
+    auto_box: Inbox, connect: Connect, how: str
+) -> None:
+    policy = TrustPolicy(listed_payments=[IBAN] if how == "listed" else ())
+    tools, mail = connect(auto_box, policy=policy), auto_box.receive_proven(f"Account: {IBAN}")
+    if how == "declared":
+        tools.toolkit.declare_recipients([IBAN])
+    await shown(tools, "read_email", email_id=mail["id"])
+    send = {"to": "ann@example.com", "subject": "x", "body": f"Pay to {IBAN}."}
+    assert decided(await tools.call("send_email", send)).action is Action.ALLOW
+
+
 async def test_a_sender_may_be_told_her_own_number(auto_box: Inbox, connect: Connect) -> None:
     tools, mail = connect(auto_box), auto_box.receive_proven(f"My account is {IBAN}.")
     await shown(tools, "read_email", email_id=mail["id"])

@@ -126,7 +126,7 @@ class ReplyFacts:
     def other_recipients(self) -> list[str]:
         """The recipients beside From and Reply-To of the message that is answered."""
         answered = {normalize_address(self.sender), *map(normalize_address, self.reply_to)}
-        return [one for one in self.recipients if normalize_address(one) not in answered]
+        return [to for to in self.recipients if normalize_address(to) not in answered]
 
 
 class TrustPolicy:
@@ -267,8 +267,8 @@ class TrustPolicy:
         action = get_action(self.name, OperationKind.REPLY, facts.assessment.tier)
         yield Finding(action, *_explain_distrust(facts.assessment))
         sender = normalize_address(facts.sender)
-        others = (one for one in facts.reply_to if normalize_address(one) != sender)
-        if not all(facts.is_vouched(one) or self._is_form(facts.sender) for one in others):
+        others = (to for to in facts.reply_to if normalize_address(to) != sender)
+        if not all(facts.is_vouched(to) or self._is_form(facts.sender) for to in others):
             yield Finding(Action.HOLD, "reply_to_differs", "Reply-To is not the address in From")
 
     def _worse_taint(self, facts: ReplyFacts, taint: Taint) -> Iterator[Finding]:
@@ -286,7 +286,7 @@ class TrustPolicy:
     def _bulk_findings(self, facts: ReplyFacts) -> Iterator[Finding]:
         """Find whether a reply to bulk mail reaches others than a proven author."""
         author = normalize_address(facts.sender)
-        is_to_author = {normalize_address(one) for one in facts.recipients} <= {author}
+        is_to_author = set(map(normalize_address, facts.recipients)) <= {author}
         is_to_list = any(map(facts.auto_reply.is_list_address, (facts.sender, *facts.recipients)))
         if facts.assessment.is_certain and is_to_author and not is_to_list:
             return
@@ -315,9 +315,7 @@ class TrustPolicy:
         """
         findings: list[Finding] = []
         if taint.worst is not None and self.name != "off":
-            others = (
-                one for one in recipients if not is_proven(normalize_address(one), taint.named)
-            )
+            others = (to for to in recipients if not is_proven(normalize_address(to), taint.named))
             findings = [
                 *self._new_recipients(others, taint, allowed),
                 self._taint_finding(OperationKind.CHANGE, taint.worst),
@@ -367,9 +365,9 @@ class TrustPolicy:
         self, payments: Collection[str], taint: Taint, allowed: Collection[str]
     ) -> Iterator[Finding]:
         """Find payment details that mail of others supplied."""
-        known = {*map(fold_payment, self.listed_payments), *allowed}
-        supplied = [one for one in payments if name_payment(one) in taint.named]
-        if any(one not in known for one in supplied):
+        known = set(map(fold_payment, (*self.listed_payments, *allowed)))
+        supplied = {detail for detail in payments if name_payment(detail) in taint.named}
+        if supplied - known:
             reason = "it names payment details that came from mail"
             yield Finding(Action.HOLD, "payment_from_mail", reason)
 
@@ -429,7 +427,7 @@ _MAX_PLAIN_TAG = 24
 
 
 def _list_unvouched(facts: ReplyFacts) -> list[str]:
-    return [one for one in facts.other_recipients if not facts.is_vouched(one)]
+    return [to for to in facts.other_recipients if not facts.is_vouched(to)]
 
 
 def _explain_distrust(assessment: Assessment, *, is_about_listing: bool = True) -> tuple[str, str]:
