@@ -47,6 +47,21 @@ def test_a_conversation_has_a_name(name: Any) -> None:
         pass
 
 
+async def test_what_app_code_says_of_another_conversation_leaves_this_one(
+    auto_box: Inbox, connect: Connect
+) -> None:
+    mail, tools = auto_box.receive(), connect(auto_box)
+    with tools.toolkit.conversation(f"job-3-{auto_box.id}"):
+        await shown(tools, "read_email", email_id=mail["id"])
+        tools.toolkit.reset("another")
+        tools.toolkit.declare_recipients(["ann@example.net"], session_id="another")
+        assert (await get_send_decision(tools)).action is Action.HOLD
+        guard = tools.toolkit.session.guard()
+        assert not guard.store.declared(guard.declared_key)
+        tools.toolkit.reset()
+        assert (await get_send_decision(tools)).action is Action.ALLOW
+
+
 async def test_mail_over_the_cap_of_an_address_is_held(auto_box: Inbox, connect: Connect) -> None:
     tools = connect(auto_box, policy=TrustPolicy(free_per_address=2))
     for number, to in enumerate(("ann@example.org", "ANN+x@example.org", "ann@example.org")):

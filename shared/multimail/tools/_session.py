@@ -237,7 +237,7 @@ class ToolSession:
         """
         declared = normalize_addresses([addresses] if isinstance(addresses, str) else addresses)
         if session_id is not None:
-            self.guard(session_id).declare(declared)
+            replace(self._context.guard, session_id=session_id).declare(declared)
             return
         with self._lock:
             guard = self._context.guard
@@ -248,15 +248,17 @@ class ToolSession:
         """Forget a conversation's taint. Clear the model's context too, or it is not safe.
 
         Args:
-            session_id: The conversation; default the session's own.
+            session_id: The conversation; default that of `conversation`, else the session's own.
         """
-        self.guard(session_id).reset()
+        guard = replace(self._context.guard, session_id=session_id) if session_id else self.guard()
+        guard.reset()
 
     def guard(self, session_id: str | None = None) -> Guard:
         """Return the guard of a conversation, for app code that shows mail by other ways.
 
         Args:
-            session_id: The conversation; default the session's own.
+            session_id: The conversation, by the framework's own id; default the session's own. That
+                of `conversation` goes before both.
         """
         conversation = (
             get_conversation() or session_id or self._session_id or get_process_conversation()
