@@ -146,8 +146,8 @@ class TrustPolicy:
         contact_forms: Addresses and domains of the operator's contact forms: Reply-To of their mail
             is the customer, whose address anybody could have typed.
         listed_payments: Accounts and cards that outgoing mail may name whatever mail said.
-        public_providers: Domains at which anybody can have an address; `PUBLIC_PROVIDERS` and
-            more.
+        public_providers: More domains at which anybody can have an address, besides
+            `PUBLIC_PROVIDERS`.
 
     Raises:
         ConfigurationError: An invalid name, entry or number.
@@ -178,22 +178,25 @@ class TrustPolicy:
         free_per_address: int = 20,
         contact_forms: Iterable[str] = (),
         listed_payments: Iterable[str] = (),
-        public_providers: Iterable[str] = PUBLIC_PROVIDERS,
+        public_providers: Iterable[str] = (),
     ) -> None:
         if name not in ("strict", "standard", "off"):
             raise ConfigurationError(f"policy {name!r} must be strict, standard or off.")
         if min(sends_per_session, sends_per_thread) < 1:
             raise ConfigurationError("sends_per_session and sends_per_thread must be at least 1.")
+        if free_per_address < 0:
+            raise ConfigurationError("free_per_address must be at least 0.")
         self.name: PolicyName = name
         self.listed = AddressList(listed)
         self.accept_unaligned_dkim = accept_unaligned_dkim
-        self.arc_sealers = frozenset(map(normalize_domain, arc_sealers))
+        self.arc_sealers = frozenset(map(normalize_domain, _list_texts(arc_sealers)))
         self.sends_per_session = sends_per_session
         self.sends_per_thread = sends_per_thread
         self.free_per_address = free_per_address
         self.contact_forms = AddressList(contact_forms)
-        self.listed_payments = frozenset(listed_payments)
-        self.public_providers = frozenset(map(normalize_domain, public_providers))
+        self.listed_payments = frozenset(_list_texts(listed_payments))
+        more = map(normalize_domain, _list_texts(public_providers))
+        self.public_providers = PUBLIC_PROVIDERS.union(more)
 
     def __repr__(self) -> str:
         return f"TrustPolicy({self.name!r}, listed={list(self.listed.entries)!r})"
@@ -277,7 +280,7 @@ class TrustPolicy:
             yield self._taint_finding(OperationKind.CHANGE, taint.worst)
 
     def _taint_finding(self, kind: OperationKind, worst: Assessment) -> Finding:
-        code, mail = f"tainted_{worst.label}", f"mail that is {worst.label}"
+        code, mail = f"tainted_{worst.label}", f"mail that {_describe(worst.label)}"
         if worst.is_certain:
             code, mail = "tainted_not_listed", "mail of a sender whom the operator does not list"
         action = get_action(self.name, kind, worst.tier)
@@ -354,7 +357,7 @@ class TrustPolicy:
         if taint.worst is not None and self.name != "off":
             findings = [self._taint_finding(OperationKind.INTERNAL, taint.worst)]
             if not all(map(is_plain_tag, tags.items())):
-                reason = "after mail of others only short tags are set (a-z, 0-9, _, -, =; 24)"
+                reason = "after mail of others a tag is one word, or a name and a word"
                 findings.append(Finding(Action.REFUSE, "tag_from_mail", reason))
             if name_message(email_id) not in taint.named:
                 reason = "this conversation has not opened the message that it tags"
@@ -426,6 +429,15 @@ _PLAIN_TAG = re.compile(r"[a-z0-9_-]+(?:=[a-z0-9_-]+)?")
 _MAX_PLAIN_TAG = 24
 
 
+def _list_texts(texts: Iterable[str]) -> Iterable[str]:
+    """Return the texts; a single one is no iterable of letters."""
+    return (texts,) if isinstance(texts, str) else texts
+
+
+def _describe(label: Label) -> str:
+    return "failed its checks" if label is Label.FAILED else f"is {label}"
+
+
 def _list_unvouched(facts: ReplyFacts) -> list[str]:
     return [to for to in facts.other_recipients if not facts.is_vouched(to)]
 
@@ -435,7 +447,7 @@ def _explain_distrust(assessment: Assessment, *, is_about_listing: bool = True) 
     if assessment.is_certain and is_about_listing:
         return "sender_not_listed", "the operator does not list the sender"
     reasons = "; ".join(assessment.reasons[:3])
-    message = f"the sender is {assessment.label}" + (f": {reasons}" if reasons else "")
+    message = f"the sender {_describe(assessment.label)}" + (f": {reasons}" if reasons else "")
     return f"sender_{assessment.label}", message
 
 
