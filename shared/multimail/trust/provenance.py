@@ -39,8 +39,8 @@ def get_signed_fields(evidence: Authentication | None) -> frozenset[str]:
     """Return the header fields, in lower case, that an aligned signature covers entirely."""
     if evidence is None:
         return frozenset()
-    passing = (one for one in evidence.dkim if one.result is AuthResult.PASS and one.aligned)
-    return frozenset(name.lower() for one in passing for name in one.covers)
+    passing = (dkim for dkim in evidence.dkim if dkim.result is AuthResult.PASS and dkim.aligned)
+    return frozenset(name.lower() for dkim in passing for name in dkim.covers)
 
 
 def get_organisation(
@@ -68,8 +68,8 @@ def list_names(address: str) -> Iterator[str]:
 def is_proven(address: str, named: Mapping[str, Tier]) -> bool:
     """Return whether a reply to an authenticated message could reach this address anyway.
 
-    The address in its From could, and everybody at the organisation that signed it: whoever
-    writes for its domain could have put that address into From.
+    The address in its From could, and every address of the organisation that signed it: its
+    domain's senders could have put any of them into From.
 
     Args:
         address: Normalized.
