@@ -13,8 +13,10 @@ import httpx
 from ._call import Operation, Pause, Retry
 from ._config import Config, Secret, load_config
 from ._execution import MailboxCache, Request, Step, Steps, execute
+from ._forks import keep_inherited, reset_after_fork
 from ._methods import Methods
 from ._version import __version__
+from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ._limiter import RequestLimiter
@@ -93,6 +95,17 @@ class _BaseClient(Methods):
         name = type(self).__name__
         raise TypeError(f"{name} can't be pickled. Build it again where it is needed.")
 
+    _is_foreign: bool
+    """Whether the connections are those of a process from which this one was forked."""
+
+    def _require_own_connections(self) -> None:
+        if self._is_foreign:
+            raise ConfigurationError(
+                "This process was forked from one that uses the same http_client or transport.",
+                code="forked",
+                remedy="Build the client in the child process; nothing was sent.",
+            )
+
     def _execute(self, operation: Operation[T]) -> Steps[T]:
         return execute(operation, self.mailbox_cache, self.retry)
 
@@ -167,9 +180,17 @@ class MultiMail(_BaseClient):
             retry=retry,
             owns_client=http_client is None,
         )
-        self._http = http_client or httpx.Client(
-            http2=http2, transport=transport, limits=DEFAULT_LIMITS
-        )
+        self._options: dict[str, Any] = {"http2": http2, "transport": transport}
+        self._http = http_client or httpx.Client(limits=DEFAULT_LIMITS, **self._options)
+        self._is_foreign = False
+        reset_after_fork(self)
+
+    def _reset_after_fork(self) -> None:
+        if not self._owns_client or isinstance(self._options["transport"], httpx.HTTPTransport):
+            self._is_foreign = True
+            return
+        keep_inherited(self._http)
+        self._http = httpx.Client(limits=DEFAULT_LIMITS, **self._options)
 
     def run(self, operation: Operation[T]) -> T:
         """Run an operation: a `Call`, or a generator that yields several.
@@ -195,6 +216,7 @@ class MultiMail(_BaseClient):
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
+        self._require_own_connections()
         request = self._http.build_request(**self._request_options(step))
         return self._http.send(**self._send_options(step, request))
 
@@ -244,12 +266,22 @@ class AsyncMultiMail(_BaseClient):
             retry=retry,
             owns_client=http_client is None,
         )
-        self._http = http_client or httpx.AsyncClient(
-            http2=http2, transport=transport, limits=DEFAULT_LIMITS
-        )
+        self._options: dict[str, Any] = {"http2": http2, "transport": transport}
+        self._http = http_client or httpx.AsyncClient(limits=DEFAULT_LIMITS, **self._options)
+        self._is_foreign = False
         # A client of the caller's has its own limits, and HTTP/2 multiplexes its connections.
         owns_pool = http_client is None and transport is None and not http2
         self._limiter = _build_limiter() if owns_pool else None
+        reset_after_fork(self)
+
+    def _reset_after_fork(self) -> None:
+        transport = self._options["transport"]
+        if not self._owns_client or isinstance(transport, httpx.AsyncHTTPTransport):
+            self._is_foreign = True
+            return
+        keep_inherited((self._http, self._limiter))
+        self._http = httpx.AsyncClient(limits=DEFAULT_LIMITS, **self._options)
+        self._limiter = _build_limiter() if self._limiter is not None else None
 
     async def run(self, operation: Operation[T]) -> T:
         """Run an operation: a `Call`, or a generator that yields several.
@@ -277,6 +309,7 @@ class AsyncMultiMail(_BaseClient):
 
             await asyncio.sleep(step.seconds)
             return None
+        self._require_own_connections()
         request = self._http.build_request(**self._request_options(step))
         options = self._send_options(step, request)
         if self._limiter is None:

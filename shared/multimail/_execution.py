@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from ._call import Call, Operation, Pause, Retry, build_network_error, may_have_been_applied
+from ._forks import reset_after_fork
 from .endpoints._arguments import check_id
 from .endpoints._mailboxes import find_mailbox, list_mailboxes, mailbox_not_found
 from .errors import MultiMailError
@@ -41,6 +42,10 @@ class MailboxCache:
         self._mailboxes: tuple[Mailbox, ...] = ()
         self._mailbox_ids: OrderedDict[str, str] = OrderedDict()
         self._thread_ids: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
 
     def update(self, mailboxes: Iterable[Mailbox]) -> None:

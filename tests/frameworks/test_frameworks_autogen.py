@@ -183,8 +183,12 @@ async def test_a_send_whose_call_was_cancelled_happens_once_when_it_is_repeated(
 
 @pytest.mark.parametrize(
     ("names", "action"),
-    [(("ticket-17", "ticket-17"), "hold"), ((None, None), "allow")],
-    ids=["one name", "no names"],
+    [
+        (("ticket-17", "ticket-17"), "hold"),
+        ((None, None), "hold"),
+        (("ticket-18", "ticket-19"), "allow"),
+    ],
+    ids=["one name", "no names", "two names"],
 )
 async def test_members_of_a_team_share_what_they_are_named_to_share(
     auto_box: Inbox,

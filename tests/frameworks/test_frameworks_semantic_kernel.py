@@ -208,8 +208,12 @@ async def test_a_thread_that_goes_on_elsewhere_stays_tainted(
 
 @pytest.mark.parametrize(
     ("names", "action"),
-    [(("ticket-17", "ticket-17"), "hold"), ((None, None), "allow")],
-    ids=["one name", "no names"],
+    [
+        (("ticket-17", "ticket-17"), "hold"),
+        ((None, None), "hold"),
+        (("ticket-18", "ticket-19"), "allow"),
+    ],
+    ids=["one name", "no names", "two names"],
 )
 async def test_agents_share_what_they_are_named_to_share(
     open_toolkit: Make,

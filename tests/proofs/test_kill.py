@@ -100,6 +100,7 @@ class Proof:
         self._options = (
             *("--port", "0", "--smtp-port", "0", *store, "--live"),
             *("--relay", sink.url, "--dns-zone", str(zone)),
+            *("--webhook-networks", "127.0.0.0/8"),
             *("--pending-ttl", str(int(PENDING_TTL.total_seconds()))),
         )
         self.history = History()

@@ -33,13 +33,20 @@ async def replied(tools: Tools, mail: dict[str, Any], body: str = "", **more: An
 
 
 async def test_a_conversation_sends_no_more_than_it_may(auto_box: Inbox, connect: Connect) -> None:
-    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=2))
+    tools = connect(auto_box, session=f"job-{auto_box.id}", policy=TrustPolicy(sends_per_session=2))
     assert [(await get_send_decision(tools)).action for _ in range(2)] == [Action.ALLOW] * 2
     result = await tools("send_email", to="bob@example.org", subject="3", body="Hello.")
     assert get_error_code(result) == "refused_by_guard"
     assert "this conversation has sent as many messages as it may" in result.text
     assert (decided(result).action, decided(result).code) == (Action.REFUSE, "cap_per_session")
     assert len(auto_box.mails()) == 2
+
+
+async def test_calls_that_name_no_conversation_have_no_cap_of_one(
+    auto_box: Inbox, connect: Connect
+) -> None:
+    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=1))
+    assert [(await get_send_decision(tools)).action for _ in range(3)] == [Action.ALLOW] * 3
 
 
 async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
@@ -60,7 +67,7 @@ async def test_a_thread_gets_no_more_than_it_may_from_all_conversations(
 async def test_repeat_after_the_cap_gets_the_first_result(
     auto_box: Inbox, connect: Connect
 ) -> None:
-    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=1))
+    tools = connect(auto_box, session=f"job-{auto_box.id}", policy=TrustPolicy(sends_per_session=1))
     send = {"to": "bob@example.org", "subject": "x", "body": "y"}
     first = await tools.call("send_email", send)
     assert (await get_send_decision(tools)).action is Action.REFUSE
@@ -80,7 +87,7 @@ async def test_a_send_that_the_network_lost_counts_once(auto_box: Inbox, connect
 
 
 async def test_calls_at_the_same_time_share_one_cap(auto_box: Inbox, connect: Connect) -> None:
-    tools = connect(auto_box, policy=TrustPolicy(sends_per_session=3))
+    tools = connect(auto_box, session=f"job-{auto_box.id}", policy=TrustPolicy(sends_per_session=3))
     if tools.mode == "async":
         decisions = await asyncio.gather(*(get_send_decision(tools) for _ in range(8)))
     else:

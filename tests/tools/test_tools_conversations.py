@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from tests.tools.asking import get_send_decision, shown
 from tests.tools.support import Connect, Inbox, decided
 
 from multimail.sessions import MemorySessionStore
-from multimail.tools._conversation import get_process_conversation
 from multimail.trust import Action, TrustPolicy
 
 IBAN = "DE89 3704 0044 0532 0130 00"
@@ -41,17 +39,19 @@ async def test_a_named_conversation_is_parted_from_the_others(
     assert (await get_send_decision(tools)).action is Action.ALLOW
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
-def test_a_fork_is_another_conversation() -> None:
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, get_process_conversation().encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as stream:
-        assert stream.read() not in ("", get_process_conversation())
-    os.waitpid(child, 0)
+async def test_what_app_code_says_of_another_conversation_leaves_this_one(
+    auto_box: Inbox, connect: Connect
+) -> None:
+    mail, tools = auto_box.receive(), connect(auto_box)
+    with tools.toolkit.conversation(f"job-3-{auto_box.id}"):
+        await shown(tools, "read_email", email_id=mail["id"])
+        tools.toolkit.reset("another")
+        tools.toolkit.declare_recipients(["ann@example.net"], session_id="another")
+        assert (await get_send_decision(tools)).action is Action.HOLD
+        guard = tools.toolkit.session.guard()
+        assert not guard.store.declared(guard.declared_key)
+        tools.toolkit.reset()
+        assert (await get_send_decision(tools)).action is Action.ALLOW
 
 
 async def test_mail_over_the_cap_of_an_address_is_held(auto_box: Inbox, connect: Connect) -> None:

@@ -109,6 +109,19 @@ def check_inbox(
     )
 
 
+def _require_message(message: Email, email_id: str) -> Email:
+    """Return a message if it is the one that was asked for.
+
+    Raises:
+        InvalidResponseError: It is another: a proxy or a shared connection mixed up responses.
+    """
+    if message.id != email_id:
+        raise InvalidResponseError(
+            "The response is about another message than the request.", code="other_message"
+        )
+    return message
+
+
 def read_email(
     email_id: str, *, mailbox: str | None = None, version: str | None = None
 ) -> Call[Email]:
@@ -132,7 +145,7 @@ def read_email(
         "read_email",
         "GET",
         email_path(email_id),
-        Email.model_validate,
+        lambda response: _require_message(Email.model_validate(response), email_id),
         params={"version": version},
         mailbox=mailbox,
         resource_id=email_id,

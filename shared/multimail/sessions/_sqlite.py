@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._forks import keep_inherited, reset_after_fork
 from ..errors import ConfigurationError
 from ..trust.labels import Assessment, Label, Standing, Tier
 from ..trust.taint import Taint, severity_key
@@ -52,10 +53,21 @@ class SqliteSessionStore:
             )
         file = Path(path)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        self._file = file
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db = self._connect()
         self._db.executescript(_SCHEMA)
+        reset_after_fork(self)
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._file, timeout=30, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode=WAL")
+        return db
+
+    def _reset_after_fork(self) -> None:
+        # SQLite's connections may not be used, nor closed, in a child.
+        keep_inherited(self._db)
+        self._lock, self._db = threading.Lock(), self._connect()
 
     def close(self) -> None:
         """Close the file."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from .._forks import reset_after_fork
 from ..trust.labels import Assessment, Tier
 from ..trust.taint import Taint
 
@@ -107,10 +108,14 @@ class MemorySessionStore:
 
     def __init__(self) -> None:
         self._sessions: defaultdict[str, _Session] = defaultdict(_Session)
-        self._named: OrderedDict[str, Mapping[str, Tier]] = OrderedDict()
+        self._named: OrderedDict[str, dict[str, Tier]] = OrderedDict()
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         self._held: defaultdict[str, dict[str, frozenset[str]]] = defaultdict(dict)
         self._threads: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
 
     def taint(self, session: str, addresses: Collection[str] = ()) -> Taint:
@@ -118,14 +123,19 @@ class MemorySessionStore:
         with self._lock:
             worst = self._sessions[session].worst if session in self._sessions else None
             named = self._named.get(session, {})
-        return Taint(worst, {address: named[address] for address in addresses if address in named})
+            return Taint(
+                worst, {address: named[address] for address in addresses if address in named}
+            )
 
     def merge_taint(self, session: str, more: Taint) -> None:
         """See `SessionStore.merge_taint`."""
         with self._lock:
             state = self._sessions[session]
-            merged = Taint(state.worst, self._named.get(session, {})).merge(more)
-            state.worst, self._named[session] = merged.worst, merged.named
+            state.worst = Taint(state.worst).merge(Taint(more.worst)).worst
+            # In place: the conversation of a whole process names more and more.
+            named = self._named.setdefault(session, {})
+            for name, tier in more.named.items():
+                named[name] = min(tier, named.get(name, tier))
             self._named.move_to_end(session)
             while len(self._named) > _MAX_SESSIONS_WITH_ADDRESSES:
                 self._named.popitem(last=False)
@@ -149,7 +159,7 @@ class MemorySessionStore:
     def known(self, scope: str, addresses: Collection[str]) -> frozenset[str]:
         """See `SessionStore.known`."""
         with self._lock:
-            return frozenset(self._known[scope].intersection(addresses))
+            return frozenset(self._known.get(scope, set()).intersection(addresses))
 
     def add_held(self, scope: str, email_id: str, addresses: Iterable[str]) -> None:
         """See `SessionStore.add_held`."""
@@ -161,7 +171,9 @@ class MemorySessionStore:
         """See `SessionStore.held_to`."""
         recipients = set(addresses)
         with self._lock:
-            email_ids = [email_id for email_id, to in self._held[scope].items() if recipients & to]
+            email_ids = [
+                email_id for email_id, to in self._held.get(scope, {}).items() if recipients & to
+            ]
         return email_ids[: -limit - 1 : -1]
 
     def remove_held(self, scope: str, email_id: str) -> None:

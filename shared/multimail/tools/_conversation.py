@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 
 _current: ContextVar[str | None] = ContextVar("multimail_conversation", default=None)
 
 
+_PROCESS = f"process-{secrets.token_hex(8)}"
+
+
 def get_process_conversation() -> str:
-    """Return the id of the conversation of calls in this process that name none."""
-    return _build_process_conversation(os.getpid())
+    """Return the id of the conversation of calls in this process that name none.
 
-
-@cache
-def _build_process_conversation(process_id: int) -> str:
-    # A child of a fork is another process; the number alone is used again by the system.
-    return f"process-{process_id}-{secrets.token_hex(8)}"
+    A forked child has its parent's: it may go on with what the parent has read.
+    """
+    return _PROCESS
 
 
 def get_conversation() -> str | None:

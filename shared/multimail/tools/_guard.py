@@ -31,9 +31,6 @@ from ..trust.labels import Label, Standing, Tier
 from ..trust.payment import find_payment_details
 from ..trust.policy import is_plain_tag
 from ..trust.provenance import (
-    build_names,
-    get_organisation,
-    get_signed_fields,
     list_names,
     name_message,
     name_payment,
@@ -41,6 +38,16 @@ from ..trust.provenance import (
 from ..trust.quotes import is_reply_subject
 from ..trust.taint import merge_all, severity_key
 from ._conversation import get_process_conversation
+from ._message_facts import (
+    UNREPORTED,
+    get_auto_reply,
+    get_header_addresses,
+    get_signing_organisation,
+    get_written_under,
+    list_shown_names,
+    list_signed,
+    parse_label,
+)
 
 log = logging.getLogger("multimail.guard")
 
@@ -51,8 +58,6 @@ LEFT_STATUSES = frozenset({"sending", "sent", "delivered", "bounced"})
 """The statuses of a message that is being sent, or was."""
 _CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
 _MAX_LOOKUPS = 10
-TAINT_KEY = "guard_taint"
-"""The metadata of a send that says the worst label that its conversation was shown."""
 _CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
 _CANNOT_WAIT = "it cannot wait for a human"
 _OPENED_EARLIER = "it was opened earlier in this process: give each job its own conversation"
@@ -115,7 +120,7 @@ class Guard:
         """
         if message.direction != "outbound":
             return self.assess(message)
-        sources = (OWN, _get_written_under(message), self._assess_answered(message))
+        sources = (OWN, get_written_under(message), self._assess_answered(message))
         return max(filter(None, sources), key=severity_key)
 
     def _assess_answered(self, message: EmailSummary) -> Assessment | None:
@@ -126,7 +131,7 @@ class Guard:
         if "answers" in message.model_fields_set:
             return None
         refers = isinstance(message, Email) and (message.in_reply_to or message.references)
-        return _UNREPORTED if refers or is_reply_subject(message.subject) else None
+        return UNREPORTED if refers or is_reply_subject(message.subject) else None
 
     def mark_shown(self, message: EmailSummary, *texts: str) -> Assessment:
         """Record that a message is being shown, and return its assessment.
@@ -141,27 +146,9 @@ class Guard:
             if assessment is OWN:
                 return assessment  # a human approved every word, and none of it came from mail
         if message.subject or message.sender or any(texts):
-            names = self._list_names(message, assessment, *texts)
+            names = list_shown_names(message, assessment, texts, self.policy.public_providers)
             self._add_taint(Taint.from_assessment(assessment, names))
         return assessment
-
-    def _list_names(
-        self, message: EmailSummary, assessment: Assessment, *texts: str
-    ) -> frozenset[str]:
-        """Return what is shown of a message names and proves."""
-        names = find_addresses(message.subject, message.sender, *texts) | _get_envelope(message)
-        if message.direction != "outbound":
-            names |= {name_payment(one) for one in find_payment_details(message.subject, *texts)}
-            names |= {
-                *build_names(
-                    assessment.label,
-                    message.sender,
-                    message.authentication,
-                    _list_unsigned(message),
-                    self.policy.public_providers,
-                )
-            }
-        return names | {name_message(message.id)} if isinstance(message, Email) else names
 
     def mark_rows_shown(self, rows: Iterable[tuple[EmailSummary, Assessment]]) -> None:
         """Record that rows of a listing are being shown, in one write to the store.
@@ -173,7 +160,9 @@ class Guard:
         for message, assessment in rows:
             if message.subject or message.sender:
                 key = (assessment.label, assessment.standing)
-                named[key] |= self._list_names(message, assessment)
+                named[key] |= list_shown_names(
+                    message, assessment, (), self.policy.public_providers
+                )
         self._add_taint(
             merge_all(
                 Taint.from_assessment(Assessment(label, standing=standing), names)
@@ -202,7 +191,7 @@ class Guard:
             texts: What is shown of it, its header included.
         """
         names = find_addresses(*texts)
-        names |= {name_payment(one) for one in find_payment_details(*texts)}
+        names |= set(map(name_payment, find_payment_details(*texts)))
         self._add_taint(Taint.from_assessment(assessment, names))
 
     def refresh_known(self, message: EmailSummary) -> Generator[Call[Any] | Pause, Any, None]:
@@ -243,7 +232,7 @@ class Guard:
         allowed |= self.store.known(thread, normalize_addresses(recipients))
         assessment = self.assess(original)
         if assessment is OWN and original.status in LEFT_STATUSES:
-            allowed |= _get_envelope(original)
+            allowed |= get_header_addresses(original)
         inbound = assessment is not OWN
         facts = ReplyFacts(
             message_id=original.id,
@@ -251,18 +240,15 @@ class Guard:
             sender=original.sender,
             reply_to=tuple(original.reply_to) if inbound else (),
             recipients=tuple(recipients),
-            auto_reply=_get_auto_reply(original, mailbox) if inbound else AutoReplyHeaders(),
-            organisation=self._get_organisation(original, assessment),
-            signed=_list_signed(original),
+            auto_reply=get_auto_reply(original, mailbox) if inbound else AutoReplyHeaders(),
+            organisation=get_signing_organisation(
+                original, assessment, self.policy.public_providers
+            ),
+            signed=list_signed(original),
             payments=payments,
         )
         allowed |= {normalize_address(mailbox.address)}
         return self._explain(self.policy.on_reply(facts, taint, allowed), taint)
-
-    def _get_organisation(self, message: Email, assessment: Assessment) -> str:
-        if assessment.label is not Label.AUTHENTICATED:
-            return ""
-        return get_organisation(message.authentication, self.policy.public_providers)
 
     @property
     def _is_shared(self) -> bool:
@@ -361,7 +347,7 @@ class Guard:
         answered = self._assess_answered(message)
         if answered is not None and answered.tier >= Tier.UNPROVEN:
             scope = _build_thread_scope(scope, message.thread_id)
-        self.store.add_known(scope, _get_envelope(message))
+        self.store.add_known(scope, get_header_addresses(message))
 
     def get_worst_label(self) -> str | None:
         """Return the worst label that this conversation was shown; None if it was shown no mail."""
@@ -372,9 +358,9 @@ class Guard:
         """Record that a message's tags are being shown: whoever wrote them had read something."""
         free = [name for name, value in message.tags.items() if not is_plain_tag((name, value))]
         if message.tag_labels is None:
-            labels = [_UNREPORTED.label] if free else []
+            labels = [UNREPORTED.label] if free else []
         else:
-            labels = [_parse_label(message.tag_labels[n]) for n in free if n in message.tag_labels]
+            labels = [parse_label(message.tag_labels[n]) for n in free if n in message.tag_labels]
         texts = [f"{name} {message.tags[name]}" for name in free]
         self._mark_words_shown(labels, *texts)
 
@@ -383,9 +369,9 @@ class Guard:
         for contact in contacts:
             words = (contact.name or "", *contact.tags)
             if "made_by" not in contact.model_fields_set:
-                self._mark_words_shown([_UNREPORTED.label] if any(words) else [], *words)
+                self._mark_words_shown([UNREPORTED.label] if any(words) else [], *words)
             elif contact.label is not None:
-                self._mark_words_shown([_parse_label(contact.label)], contact.email, *words)
+                self._mark_words_shown([parse_label(contact.label)], contact.email, *words)
 
     def _mark_words_shown(self, labels: Iterable[Label], *texts: str) -> None:
         """Record that text is being shown which was written after mail of these labels was read."""
@@ -439,7 +425,7 @@ class Guard:
         """
         if decision.action is not Action.ALLOW or mailbox.holds_sends or self.policy.name == "off":
             return decision
-        for recipient in {strip_tag(one) for one in recipients if one not in self.policy.listed}:
+        for recipient in {strip_tag(to) for to in recipients if to not in self.policy.listed}:
             name = f"{self._scope(mailbox.id)}|to:{recipient}"
             token = SendToken(name, name, key)
             if self.store.count_send(token, sys.maxsize, self.policy.free_per_address):
@@ -487,24 +473,6 @@ class Guard:
         return decision
 
 
-_UNREPORTED = Assessment(Label.UNKNOWN)
-
-
-def _get_written_under(message: EmailSummary) -> Assessment | None:
-    """Return the worst label that the writer of an own message had read; None for none."""
-    label = message.written_under
-    if isinstance(message, Email) and label is None:
-        label = message.metadata.get(TAINT_KEY)
-    return Assessment(_parse_label(label)) if label else None
-
-
-def _parse_label(text: object) -> Label:
-    try:
-        return Label(str(text))
-    except ValueError:
-        return Label.UNKNOWN
-
-
 def _build_thread_scope(scope: str, thread_id: str | None) -> str:
     return f"{scope}|{thread_id or ''}".casefold()
 
@@ -520,7 +488,7 @@ def _look_up_contacts(
         except MultiMailError as error:
             log.info("The address book could not be read (%s).", error.code)
             break
-        known |= {normalize_address(one.email) for one in contacts if one.made_by == "app"}
+        known |= {normalize_address(row.email) for row in contacts if row.made_by == "app"}
     return frozenset(known)
 
 
@@ -533,41 +501,3 @@ def _refuse_hold(decision: GuardDecision) -> GuardDecision:
     """Return a refusal in place of a hold, for an operation that cannot wait."""
     held = decision.action is Action.HOLD
     return decision.as_refusal("cannot_wait", _CANNOT_WAIT) if held else decision
-
-
-def _list_signed(message: Email) -> frozenset[str]:
-    """Return the addresses of a message's fields that an aligned signature covers."""
-    signed = get_signed_fields(message.authentication)
-    fields = {"to": message.to, "cc": message.cc, "reply-to": message.reply_to}
-    listed = [one for name, addresses in fields.items() if name in signed for one in addresses]
-    return normalize_addresses([*listed, message.sender])
-
-
-def _list_unsigned(message: EmailSummary) -> list[str]:
-    """Return the addresses of a message's fields that no aligned signature covers."""
-    signed = get_signed_fields(message.authentication)
-    fields = {"to": message.to}
-    if isinstance(message, Email):
-        fields |= {"cc": message.cc, "reply-to": message.reply_to}
-    return [one for name, addresses in fields.items() if name not in signed for one in addresses]
-
-
-def _get_envelope(message: EmailSummary) -> frozenset[str]:
-    """Return the addresses in a message's header fields, normalized."""
-    addresses = [*message.to]
-    if isinstance(message, Email):
-        addresses += [*message.cc, *message.bcc, *message.reply_to]
-    if message.direction != "outbound":
-        addresses.append(message.sender)
-    return normalize_addresses(addresses)
-
-
-def _get_auto_reply(original: Email, mailbox: Mailbox) -> AutoReplyHeaders:
-    return AutoReplyHeaders(
-        auto_submitted=original.auto_submitted or "",
-        list_id=original.list_id or "",
-        precedence=original.precedence or "",
-        automatic=original.automatic or "",
-        is_from_own_mailbox=strip_tag(original.sender) == strip_tag(mailbox.address),
-        list_post=tuple(original.list_post),
-    )

@@ -19,6 +19,7 @@ from .._call import Operation, Retry
 from .._client import AsyncMultiMail, MultiMail
 from .._config import load_config
 from .._execution import MailboxCache
+from .._forks import reset_after_fork
 from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
@@ -50,6 +51,10 @@ class SeenContent:
     def __init__(self) -> None:
         self._read: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
         self._withheld: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
 
     def record(
@@ -210,8 +215,12 @@ class ToolSession:
             observer=on_decision,
         )
         self._context = ToolContext(session or "", guard, max_chars, pinned)
+        reset_after_fork(self)
         if trust_policy.name == "off":
             log.warning("The trust policy is off: forged mail is not detected.")
+
+    def _reset_after_fork(self) -> None:
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         where = f"base_url={self._config.base_url!r}, mailbox={self._context.pinned!r}"
@@ -228,7 +237,7 @@ class ToolSession:
         """
         declared = normalize_addresses([addresses] if isinstance(addresses, str) else addresses)
         if session_id is not None:
-            self.guard(session_id).declare(declared)
+            replace(self._context.guard, session_id=session_id).declare(declared)
             return
         with self._lock:
             guard = self._context.guard
@@ -239,15 +248,17 @@ class ToolSession:
         """Forget a conversation's taint. Clear the model's context too, or it is not safe.
 
         Args:
-            session_id: The conversation; default the session's own.
+            session_id: The conversation; default that of `conversation`, else the session's own.
         """
-        self.guard(session_id).reset()
+        guard = replace(self._context.guard, session_id=session_id) if session_id else self.guard()
+        guard.reset()
 
     def guard(self, session_id: str | None = None) -> Guard:
         """Return the guard of a conversation, for app code that shows mail by other ways.
 
         Args:
-            session_id: The conversation; default the session's own.
+            session_id: The conversation, by the framework's own id; default the session's own. That
+                of `conversation` goes before both.
         """
         conversation = (
             get_conversation() or session_id or self._session_id or get_process_conversation()

@@ -15,7 +15,7 @@ from ..trust.addresses import strip_tag
 from ..trust.text import Fence, one_line
 from . import schemas
 from ._format import format_time, redact_domains
-from ._guard import TAINT_KEY
+from ._message_facts import TAINT_KEY
 from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 
@@ -86,7 +86,7 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
         *(context.origin, mailbox.id, "reply_email", original.id, args.body),
         *(fold_addresses(cc), fold_addresses(bcc), bool(args.reply_all)),
     )
-    context.guard.mark_shown(original, "")
+    context.guard.mark_shown(original)
     decision = yield from context.guard.on_reply(original, reached, mailbox, args.body)
     mailbox = yield from _refresh_mailbox(decision, mailbox, context)
     decision = context.guard.finalize(decision, mailbox, key, reached, original.thread_id)

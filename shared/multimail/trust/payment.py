@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from .hosts import fold_width
 from .text import clean
 
-_MAX_FOUND = 100
+_MAX_FOUND = 1_000
 # Groups of letters and digits, as people write them: "DE89 3704 0044 0532 0130 00".
 _IBAN = re.compile(
-    r"(?<![A-Z0-9])[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]){4,34}(?![A-Z0-9])", re.IGNORECASE
+    r"(?<![A-Z0-9])[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]){4,34}(?![A-Z0-9])",
+    re.IGNORECASE | re.ASCII,
 )
-_CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])")
+_CARD = re.compile(r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])", re.ASCII)
 _NAMED = re.compile(
     r"\b(iban|account|acct|a/c|konto|kontonummer|compte|cuenta|conto|rekening|sort[ -]?code|"
     r"routing|aba|bic|swift|blz|wallet|btc|bitcoin|eth|ethereum|usdt|paypal|zelle|venmo|pix|upi)\b"
@@ -32,12 +34,14 @@ _MIN_CHARS = 5
 
 
 def find_payment_details(*texts: str) -> frozenset[str]:
-    """Return the payment details that the texts name; at most 100 of each kind in each text.
+    """Return the payment details that the texts name; at most 1,000 of each kind in each text.
 
     An IBAN (ISO 13616) or a card number (ISO/IEC 7812) counts where its checksum is right; an
-    account, sort code, BIC or wallet where the word beside it says so.
+    account, sort code, BIC or wallet where the word beside it says so. Full-width letters and
+    digits count as ASCII.
     """
-    return frozenset(detail for text in texts for detail in _iter_details(clean(text).text))
+    folded = (fold_width(clean(text).text) for text in texts)
+    return frozenset(detail for text in folded for detail in _iter_details(text))
 
 
 def _iter_details(text: str) -> Iterator[str]:

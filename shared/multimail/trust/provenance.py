@@ -68,8 +68,8 @@ def list_names(address: str) -> Iterator[str]:
 def is_proven(address: str, named: Mapping[str, Tier]) -> bool:
     """Return whether a reply to an authenticated message could reach this address anyway.
 
-    The address in its From could, and everybody at the organisation that signed it: whoever
-    writes for its domain could have put that address into From.
+    The address in its From could, and every address of the organisation that signed it: its
+    domain's senders could have put any of them into From.
 
     Args:
         address: Normalized.

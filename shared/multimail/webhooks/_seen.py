@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from .._forks import keep_inherited, reset_after_fork
 from .._redis import RedisConnection
 from ..errors import ConfigurationError
 
@@ -63,6 +64,10 @@ class MemorySeenStore:
         self._clock = clock
         self._until: dict[str, datetime] = {}
         self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def _reset_after_fork(self) -> None:
+        self._lock = threading.Lock()
 
     def has(self, event_id: str) -> bool:
         """Return whether an id is stored."""
@@ -107,14 +112,19 @@ class SqliteSeenStore:
             raise ConfigurationError(
                 "SqliteSeenStore needs the path of a file; use MemorySeenStore."
             )
-        self._clock = clock
+        self._clock, self._path = clock, path
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db = _connect(path)
+        reset_after_fork(self)
         self._db.executescript(
             "CREATE TABLE IF NOT EXISTS seen (id BLOB PRIMARY KEY, until REAL) WITHOUT ROWID;"
             "CREATE INDEX IF NOT EXISTS seen_by_until ON seen (until);"
         )
+
+    def _reset_after_fork(self) -> None:
+        # SQLite's connections may not be used, nor closed, in a child.
+        keep_inherited(self._db)
+        self._lock, self._db = threading.Lock(), _connect(self._path)
 
     def close(self) -> None:
         """Close the file."""
@@ -187,3 +197,9 @@ class RedisSeenStore:
 
 def _encode(event_id: str) -> bytes:
     return event_id.encode("utf-8", "surrogatepass")
+
+
+def _connect(path: str | Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode=WAL")
+    return db

@@ -52,7 +52,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class NamedAddress:
     """One address of a header field, and the name shown with it."""
 
     address: str
@@ -68,7 +68,7 @@ class InvalidMailboxError(Exception):
     """A value is not one plain mailbox; the message says why, as the end of a sentence."""
 
 
-def parse_from(value: bytes, charset: str = "") -> Mailbox:
+def parse_from(value: bytes, charset: str = "") -> NamedAddress:
     """Return the one mailbox of a From field (RFC 5322 section 3.6.2).
 
     The address never depends on `charset`, which an intermediary may be able to change.
@@ -94,7 +94,7 @@ def parse_from(value: bytes, charset: str = "") -> Mailbox:
             raise
         mailbox = odd
     name = mailbox.name or _get_comment(text)
-    return Mailbox(mailbox.address, _decode_name(name, charset))
+    return NamedAddress(mailbox.address, _decode_name(name, charset))
 
 
 def parse_addresses(values: list[bytes]) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def _get_comment(text: str) -> str:
     return _ESCAPED.sub(r"\1", match[1]) if match else ""
 
 
-def _find_only_mailbox(text: str) -> Mailbox | None:
+def _find_only_mailbox(text: str) -> NamedAddress | None:
     """Return the mailbox of a text that breaks the grammar but holds one address; else None."""
     # Some parsers join what stands beside a quote, or after white space, with the address.
     if '"@' in text or _DOMAIN_GOES_ON.search(text) or _WORD_FOLLOWS.search(text):
@@ -158,7 +158,7 @@ def _find_only_mailbox(text: str) -> Mailbox | None:
     at = shown.lower().find(address.lower())
     before, after = (shown[:at], shown[at + len(address) :]) if at >= 0 else ("", "")
     names = (_LOOSE_PUNCTUATION.sub(" ", part).strip(_AROUND_NAMES) for part in (before, after))
-    return Mailbox(address, next((name for name in names if name and "@" not in name), ""))
+    return NamedAddress(address, next((name for name in names if name and "@" not in name), ""))
 
 
 def _list_words(text: str) -> list[str]:
@@ -218,7 +218,7 @@ def _split_mailboxes(pieces: list[str]) -> list[list[str]]:
     return [mailbox for mailbox in mailboxes if "".join(mailbox).strip()]
 
 
-def _parse_mailbox(pieces: list[str]) -> Mailbox:
+def _parse_mailbox(pieces: list[str]) -> NamedAddress:
     """Return the one mailbox that `pieces` make up."""
     if not "".join(pieces).strip():
         raise InvalidMailboxError("names no address")
@@ -228,7 +228,7 @@ def _parse_mailbox(pieces: list[str]) -> Mailbox:
         raise InvalidMailboxError("has a backslash outside quotes")
     if "<" not in pieces:
         _reject_list(pieces)
-        return Mailbox(_parse_address(pieces))
+        return NamedAddress(_parse_address(pieces))
     opened = pieces.index("<")
     if ">" not in pieces[opened:]:
         raise InvalidMailboxError("has an unbalanced angle bracket")
@@ -243,7 +243,7 @@ def _parse_mailbox(pieces: list[str]) -> Mailbox:
     if inner and inner[0].lstrip().startswith("@"):
         raise InvalidMailboxError("contains a source route")
     address = _parse_address(inner)
-    return Mailbox(address, _get_name(before, address))
+    return NamedAddress(address, _get_name(before, address))
 
 
 def _reject_list(pieces: list[str]) -> None:

@@ -62,12 +62,11 @@ _CODECS = {
     "mac_arabic": "xmacarabic",
     "mac_farsi": "xmacfarsi",
     "iso8859_5": "cyrillic csisolatincyrillic isoir144",
-    "iso8859_6": "arabic csisolatinarabic isoir127 ecma114 asmo708",
+    "iso8859_6": "arabic csisolatinarabic isoir127 ecma114 asmo708 csiso88596i csiso88596e",
     "iso8859_7": "greek greek8 csisolatingreek isoir126 ecma118 elot928 suneugreek",
     "iso8859_8": "hebrew csisolatinhebrew isoir138 visual logical csiso88598i csiso88598e",
-    "iso8859_6 ": "csiso88596i csiso88596e",
 }
-_BY_KEY = {key: codec.strip() for codec, keys in _CODECS.items() for key in keys.split()}
+_BY_KEY = {key: codec for codec, keys in _CODECS.items() for key in keys.split()}
 _PREFIXES = {
     "iso2022jp": "iso2022", "csiso2022jp": "iso2022", "iso2022kr": "iso2022",
     "csiso2022kr": "iso2022", "iso2022cn": "iso2022", "csiso2022cn": "iso2022",

@@ -13,7 +13,6 @@ from .transfer_encodings import decode_base64_pieces
 _START = re.compile(r"=\?([^?\s]{0,75})\?([bBqQ])\?")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
-_URL_SAFE = str.maketrans("-_", "+/")
 
 
 class _Word:
@@ -90,8 +89,8 @@ def _read_word(text: str, match: re.Match[str], limit: int) -> tuple[_Word, int]
     if end >= 0:
         return _Word(match, text[start:end]), end + 2
     if match[2] in "bB":
-        found = _BASE64.match(text, start, limit)
-        end = found.end() if found else start
+        encoded = _BASE64.match(text, start, limit)
+        end = encoded.end() if encoded else start
     else:
         end = start + len(text[start:limit].rstrip())
     after = end + (text[end : end + 1] == "?")

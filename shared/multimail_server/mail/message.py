@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from .addresses import InvalidMailboxError, Mailbox, parse_addresses, parse_from
+from .addresses import InvalidMailboxError, NamedAddress, parse_addresses, parse_from
 from .body import PGP_TYPE, BodyNote, get_leaves, parse_tree, read_body
 from .calendars import is_calendar
 from .encoded_words import decode_unstructured
@@ -124,12 +124,12 @@ def parse_message(raw: bytes, headers: HeaderBlock | None = None) -> ParsedMessa
     )
 
 
-def _parse_sender(headers: HeaderBlock, charset: str) -> Mailbox:
+def _parse_sender(headers: HeaderBlock, charset: str) -> NamedAddress:
     values = headers.all("from")
     try:
-        return parse_from(values[0], charset) if len(values) == 1 else Mailbox("")
+        return parse_from(values[0], charset) if len(values) == 1 else NamedAddress("")
     except InvalidMailboxError:
-        return Mailbox("")
+        return NamedAddress("")
 
 
 def _parse_date(value: bytes) -> datetime | None:

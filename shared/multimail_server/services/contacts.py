@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from multimail.trust.labels import Label
+from multimail.trust.labels import Assessment, Label
+from multimail.trust.taint import severity_key
 
 from ..auth import Principal
 from ..errors import conflict, forbidden, not_found
@@ -14,16 +15,6 @@ from .context import AppContext
 
 MAX_RESULTS = 500
 TOOL = "tool"
-_LABEL_ORDER = (
-    None,
-    Label.OWN,
-    Label.AUTHENTICATED,
-    Label.AUTHENTICATED_PATH,
-    Label.UNAUTHENTICATED,
-    Label.UNKNOWN,
-    Label.FAILED,
-)
-"""Best first; None is text of a writer that had read no mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,5 +139,10 @@ def _merge(known: Contact, text: ContactText) -> Contact:
     return replace(
         changed,
         made_by=known.made_by or text.made_by,
-        label=max(labels, key=_LABEL_ORDER.index),
+        label=max(labels, key=_get_severity),
     )
+
+
+def _get_severity(label: str | None) -> tuple[int, int]:
+    """Return the sort key of a label, best first; None is text of a writer that read no mail."""
+    return severity_key(Assessment(Label(label))) if label else (-1, 0)

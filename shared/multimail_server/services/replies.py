@@ -53,6 +53,7 @@ def require_not_answered(tx: Reader, original: Message | None) -> None:
     Args:
         tx: A transaction.
         original: The message to reply to; None for a new message.
+
     Raises:
         ApiError: Another copy was answered (409).
     """
@@ -82,8 +83,8 @@ def quote_original(
 ) -> str:
     """Return the quotation below a reply, where the mailbox's `quote_replies` asks for one.
 
-    A message is quoted to nobody but its author and its recipients, and only if its author is
-    authenticated: else a forger could have the mailbox send his words to the one he pretends to be.
+    A message is quoted only to its author and its recipients, and only if its author is
+    authenticated: else a forger could have the mailbox send text to the author that it claims.
 
     Args:
         draft: The reply, with its recipients.

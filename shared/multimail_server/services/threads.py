@@ -7,14 +7,14 @@ A thread whose first message here answers an unknown message waits for it: furth
 thread, and so does the original when it comes. If the original itself belongs to another thread,
 the waiting one is merged into that.
 
-Who names an id joins its thread, and anybody can name one that he has seen or guessed. So a thread
-gives nothing: no standing, no known recipients. And what one message claims never connects the
-mail of two other senders:
+A message that names an id joins its thread, and anyone can name an id that they have seen or
+guessed. So a thread proves nothing about its senders: it gives no standing. And what one message
+claims never connects the mail of two other senders:
 
-- A thread waits for its parent and for the beginning of its conversation; once somebody has joined
+- A thread waits for its parent and for the beginning of its conversation; once a message has joined
   by one of the two, only for that one. Once a first message is there, it waits for nothing.
-- Threads merge only if the sender of the missing link is somebody whom the waiting message itself
-  names, and DMARC doesn't contradict him. Two threads whose first messages are both here never do.
+- Threads merge only if the waiting message itself names the sender of the missing link, and DMARC
+  doesn't contradict that sender. Two threads whose first messages are both here never merge.
 """
 
 from __future__ import annotations

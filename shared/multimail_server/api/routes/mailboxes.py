@@ -102,7 +102,7 @@ def search_contacts(request: ApiRequest) -> ApiResponse:
 @route(
     "POST", "/v1/contacts", scopes=("send",), body=ContactIn, responses={201: ContactOut},
     client=("add_contact",), source="S", errors=(409,),
-    note="`made_by` and `label` (E): who wrote it, and how far what he had read is believed",
+    note="`made_by` and `label` (E): who wrote it, and the worst label that the writer had read",
 )  # fmt: skip
 def add_contact(request: ApiRequest, body: ContactIn) -> ApiResponse:
     """Add an entry to the address book, or change the one with the same address."""

@@ -199,7 +199,7 @@ class ContactOut(TypedDict):
     created_at: Time
     made_by: Annotated[
         Literal["app", "tool"] | None,
-        Field(description="What added it; null if nobody knows any more."),
+        Field(description="What added it; null if that is not known (older contacts)."),
     ]
     label: Annotated[
         LabelName | None,

@@ -15,6 +15,7 @@ _LONG = 30.0
 """Seconds after which nobody waits for text."""
 _FRAME = re.compile(r"from|to|\d{1,3}(?:\.\d{1,6})?%")
 _WORD = re.compile(r"[\w-]+")
+_ENDS = {"from": 0.0, "to": 1.0}
 
 
 class Keyframes:
@@ -56,7 +57,9 @@ class Keyframes:
 
 
 def _get_position(frame: str) -> float:
-    return {"from": 0.0, "to": 1.0}.get(frame) or float(frame.rstrip("%fromt") or 0) / 100
+    if frame in _ENDS:
+        return _ENDS[frame]
+    return float(frame.removesuffix("%")) / 100
 
 
 def _hides(style: Mapping[str, str]) -> bool:

@@ -1,0 +1,127 @@
+"""What a message says of itself to the guard: whom it names, what it proves, what wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from ..models import Email, EmailSummary, Mailbox
+from ..trust import Assessment, AutoReplyHeaders
+from ..trust.addresses import find_addresses, normalize_addresses, strip_tag
+from ..trust.labels import Label
+from ..trust.payment import find_payment_details
+from ..trust.provenance import (
+    build_names,
+    get_organisation,
+    get_signed_fields,
+    name_message,
+    name_payment,
+)
+
+TAINT_KEY = "guard_taint"
+"""The metadata of a send that says the worst label that its conversation was shown."""
+UNREPORTED = Assessment(Label.UNKNOWN)
+"""The assessment of text of which the API doesn't say what its writer had read."""
+
+
+def get_written_under(message: EmailSummary) -> Assessment | None:
+    """Return the worst label that the writer of an own message had read; None for none."""
+    label = message.written_under
+    if isinstance(message, Email) and label is None:
+        label = message.metadata.get(TAINT_KEY)
+    return Assessment(parse_label(label)) if label else None
+
+
+def parse_label(text: object) -> Label:
+    """Return the label of a name; `unknown` for a name that is not one."""
+    try:
+        return Label(str(text))
+    except ValueError:
+        return Label.UNKNOWN
+
+
+def list_shown_names(
+    message: EmailSummary,
+    assessment: Assessment,
+    texts: Sequence[str],
+    public_providers: Collection[str],
+) -> frozenset[str]:
+    """Return what a message names and proves, as the names that a taint keeps (`provenance`).
+
+    Args:
+        message: The message.
+        assessment: Of the message.
+        texts: What is shown of it beside its header.
+        public_providers: Domains that are no organisation.
+    """
+    names = find_addresses(message.subject, message.sender, *texts)
+    names |= get_header_addresses(message)
+    if message.direction != "outbound":
+        details = find_payment_details(message.subject, *texts)
+        names |= frozenset(map(name_payment, details))
+        unsigned = list_unsigned(message)
+        evidence = message.authentication
+        names |= frozenset(
+            build_names(assessment.label, message.sender, evidence, unsigned, public_providers)
+        )
+    return names | {name_message(message.id)} if isinstance(message, Email) else names
+
+
+def get_signing_organisation(
+    message: Email, assessment: Assessment, public_providers: Collection[str]
+) -> str:
+    """Return the organisational domain that signed a message; empty for none.
+
+    Args:
+        message: The message.
+        assessment: Of the message.
+        public_providers: Domains that are no organisation.
+    """
+    if assessment.label is not Label.AUTHENTICATED:
+        return ""
+    return get_organisation(message.authentication, public_providers)
+
+
+def list_signed(message: Email) -> frozenset[str]:
+    """Return From and the addresses of the fields that an aligned signature covers, normalized."""
+    return normalize_addresses([*_list_addresses(message, is_signed=True), message.sender])
+
+
+def list_unsigned(message: EmailSummary) -> list[str]:
+    """Return the addresses of a message's fields that no aligned signature covers."""
+    return _list_addresses(message, is_signed=False)
+
+
+def _list_addresses(message: EmailSummary, *, is_signed: bool) -> list[str]:
+    signed = get_signed_fields(message.authentication)
+    fields = {"to": message.to}
+    if isinstance(message, Email):
+        fields |= {"cc": message.cc, "reply-to": message.reply_to}
+    names = [name for name in fields if (name in signed) is is_signed]
+    return [address for name in names for address in fields[name]]
+
+
+def get_header_addresses(message: EmailSummary) -> frozenset[str]:
+    """Return the addresses in a message's header fields, normalized."""
+    addresses = [*message.to]
+    if isinstance(message, Email):
+        addresses += [*message.cc, *message.bcc, *message.reply_to]
+    if message.direction != "outbound":
+        addresses.append(message.sender)
+    return normalize_addresses(addresses)
+
+
+def get_auto_reply(original: Email, mailbox: Mailbox) -> AutoReplyHeaders:
+    """Return what the header of a message says of automatic replies.
+
+    Args:
+        original: The inbound message that would be answered.
+        mailbox: The mailbox that would answer.
+    """
+    return AutoReplyHeaders(
+        auto_submitted=original.auto_submitted or "",
+        list_id=original.list_id or "",
+        precedence=original.precedence or "",
+        automatic=original.automatic or "",
+        is_from_own_mailbox=strip_tag(original.sender) == strip_tag(mailbox.address),
+        list_post=tuple(original.list_post),
+    )
