@@ -116,6 +116,6 @@ def test_the_sender_stays_ascii(make: Callable[..., OutgoingMessage], field: str
         compose(make(**{field: "jörg@example.com"}))
 
 
-@pytest.mark.parametrize("start", ["a", '"a', "a@"])
+@pytest.mark.parametrize("start", ["a", '"a'])
 def test_blanks_in_a_list_of_addresses_take_linear_time(start: str) -> None:
     assert is_linear(lambda blanks: parse_addresses([f"{start}{blanks}b@".encode()]), " ", 60_000)
