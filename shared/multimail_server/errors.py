@@ -38,12 +38,12 @@ def invalid(message: str, code: str = "invalid_request") -> ApiError:
     return ApiError(400, code, message)
 
 
-def not_found(kind: str, identifier: str) -> ApiError:
+def not_found(kind: str, identifier: str, remedy: str = "Check the id.") -> ApiError:
     """Return a 404 that doesn't reveal whether the resource exists for another key."""
     return ApiError(
         404,
         "not_found",
-        f"There is no {kind} {identifier[:80]!r} that this key can access. Check the id.",
+        f"There is no {kind} {identifier[:80]!r} that this key can access. {remedy}",
     )
 
 

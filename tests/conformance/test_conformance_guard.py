@@ -64,7 +64,7 @@ def test_guard_failed(driver: Driver, auto_box: Inbox) -> None:
     agent = guarded(driver, auto_box)
     fetch = "download_attachment", {"email_id": mail["id"], "filename": "invoice.txt"}
     shown, file, sent = agent.run(read(mail), fetch, reply(mail))
-    why = "the sender is failed: DMARC fail: the policy of bank.com is reject"
+    why = "the sender failed its checks: DMARC fail: the policy of bank.com is reject"
     kept, decisions = agent.decisions
     assert kept == decision(
         "refuse", "download_attachment", "failed", ("sender_failed", why), message_id=mail["id"]

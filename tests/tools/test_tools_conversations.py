@@ -8,7 +8,9 @@ import pytest
 from tests.tools.asking import get_send_decision, shown
 from tests.tools.support import Connect, Inbox, decided
 
+from multimail.errors import ConfigurationError
 from multimail.sessions import MemorySessionStore
+from multimail.tools._conversation import conversation
 from multimail.trust import Action, TrustPolicy
 
 IBAN = "DE89 3704 0044 0532 0130 00"
@@ -37,6 +39,12 @@ async def test_a_named_conversation_is_parted_from_the_others(
             assert (await get_send_decision(tools)).action is Action.ALLOW
         assert (await get_send_decision(tools)).action is Action.HOLD
     assert (await get_send_decision(tools)).action is Action.ALLOW
+
+
+@pytest.mark.parametrize("name", [None, "", " ", 7])
+def test_a_conversation_has_a_name(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="names no conversation"), conversation(name):
+        pass
 
 
 async def test_what_app_code_says_of_another_conversation_leaves_this_one(
@@ -82,6 +90,19 @@ async def test_payment_details_of_mail_are_held(
     assert decided(free).action is Action.ALLOW
 
 
+@pytest.mark.parametrize("how", ["declared", "listed"])
+async def test_payment_details_of_the_user_are_free(
+    auto_box: Inbox, connect: Connect, how: str
+) -> None:
+    policy = TrustPolicy(listed_payments=[IBAN] if how == "listed" else ())
+    tools, mail = connect(auto_box, policy=policy), auto_box.receive_proven(f"Account: {IBAN}")
+    if how == "declared":
+        tools.toolkit.declare_recipients([IBAN])
+    await shown(tools, "read_email", email_id=mail["id"])
+    send = {"to": "ann@example.com", "subject": "x", "body": f"Pay to {IBAN}."}
+    assert decided(await tools.call("send_email", send)).action is Action.ALLOW
+
+
 async def test_a_sender_may_be_told_her_own_number(auto_box: Inbox, connect: Connect) -> None:
     tools, mail = connect(auto_box), auto_box.receive_proven(f"My account is {IBAN}.")
     await shown(tools, "read_email", email_id=mail["id"])
@@ -113,3 +134,5 @@ async def test_after_mail_only_short_tags_are_set(
     assert (decided(result).action is Action.ALLOW) is is_allowed
     unopened = await tools.call("tag_email", {"email_id": other["id"], "tags": ["urgent"]})
     assert "other_message" in decided(unopened).codes
+    assert "Open it with read_email first." in unopened.text
+    assert is_allowed or "Use tags such as billing" in result.text

@@ -186,17 +186,19 @@ async def test_download_attachment_gives_text_to_the_model_and_bytes_to_code(
 
 
 async def test_files_are_shown_as_a_reader_sees_them(box: Inbox, connect: Connect) -> None:
-    page, enclosed = b"<p>Pay<i hidden>all</i> 5", b"From: bob@example.net\r\n\r\nMy money!"
+    page, enclosed = b"<p>Pay<i hidden>all</i> 5", b"From: bob@example.net\r\n\r\nhttp://a.example"
     mail = box.receive_proven(files={"a.html": page, "b.eml": enclosed, "c.pdf": b"%PDF-1.7"})
     tools = connect(box)
     results = [
         await tools("download_attachment", email_id=mail["id"], filename=name)
-        for name in ("a.html", "b.eml", "c.pdf")
+        for name in ("a.html", "b.eml", "c.pdf", "d.pdf")
     ]
     assert fenced(results[0].text) == "Pay 5"
     assert "1 hidden element" in outside(results[0].text)
-    assert fenced(results[1].text) == "From: bob@example.net\n\nMy money!"
+    assert fenced(results[1].text) == "From: bob@example.net\n\nhxxp://a[.]example"
+    assert "1 link was defanged." in outside(results[1].text)
     assert "It is broken" in results[2].text
+    assert "Check the name; the message lists its attachments." in results[3].text
 
 
 async def test_another_version_is_named_and_given(box: Inbox, connect: Connect) -> None:

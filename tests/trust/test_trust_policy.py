@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multimail.errors import ConfigurationError
 from multimail.models import EmailSummary
 from multimail.trust import (
     Authentication,
@@ -16,6 +17,7 @@ from multimail.trust import (
     TrustPolicy,
     assess,
 )
+from multimail.trust.providers import PUBLIC_PROVIDERS
 
 ALIGNED = {"domain": "acme.example", "result": "pass", "aligned": True}
 OTHER = {"domain": "bulk.example", "result": "pass", "aligned": False}
@@ -121,6 +123,19 @@ def test_an_operator_can_believe_more(
     row = EmailSummary.model_validate({"id": "msg_1", "authentication": report} | report)
     policy = TrustPolicy("standard", **options)
     assert policy.assess(row.authentication, "a@acme.example").label is label
+
+
+@pytest.mark.parametrize("texts", ["Mail.example", ["mail.example"]])
+def test_one_text_is_not_its_letters(texts: Any) -> None:
+    policy = TrustPolicy(arc_sealers=texts, listed_payments=texts, public_providers=texts)
+    assert policy.arc_sealers == {"mail.example"}
+    assert {payment.lower() for payment in policy.listed_payments} == {"mail.example"}
+    assert policy.public_providers == PUBLIC_PROVIDERS | {"mail.example"}
+
+
+def test_a_cap_is_not_negative() -> None:
+    with pytest.raises(ConfigurationError, match="free_per_address"):
+        TrustPolicy(free_per_address=-1)
 
 
 def test_flags_are_reported_and_change_no_label() -> None:

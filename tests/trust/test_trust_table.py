@@ -280,7 +280,7 @@ def test_decisions_are_json_with_all_that_a_log_needs() -> None:
         "codes": ["sender_failed"],
         "label": "failed",
         "standing": "new",
-        "reasons": ["the sender is failed: DMARC fail"],
+        "reasons": ["the sender failed its checks: DMARC fail"],
         "policy": "standard",
         "message_id": "msg_1",
     }

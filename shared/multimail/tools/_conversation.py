@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from ..errors import ConfigurationError
+
 _current: ContextVar[str | None] = ContextVar("multimail_conversation", default=None)
 
 
@@ -35,7 +37,15 @@ def conversation(session_id: str) -> Iterator[None]:
 
     Args:
         session_id: The conversation, unique among everything that shares a session store.
+
+    Raises:
+        ConfigurationError: It has no name, so that it would be that of all such calls.
     """
+    if not isinstance(session_id, str) or not session_id.strip():
+        raise ConfigurationError(
+            f"conversation({session_id!r}) names no conversation.",
+            remedy="Pass the id of the job as text, such as conversation('job-17').",
+        )
     token = _current.set(session_id)
     try:
         yield

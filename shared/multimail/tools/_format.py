@@ -72,6 +72,9 @@ def format_time(moment: datetime | None) -> str:
     return f"{moment.isoformat(' ', 'minutes')[:16]}Z" if moment else "no date"
 
 
+_HIDDEN = "sender and subject not shown: read_email opens it"
+
+
 def format_row(message: EmailSummary, assessment: Assessment, treatment: Treatment) -> str:
     """Return a listing's row, of two lines."""
     label = assessment.label
@@ -84,7 +87,7 @@ def format_row(message: EmailSummary, assessment: Assessment, treatment: Treatme
     return (
         f"{one_line(message.id, 64)} | {one_line(message.status, 40)}"
         f" | {format_time(message.received_at)} | {label}{clip}\n"
-        f"  {'not shown: read_email opens it' if is_hidden else f'{other}: {subject}'}"
+        f"  {_HIDDEN if is_hidden else f'{other}: {subject}'}"
     )
 
 

@@ -19,6 +19,7 @@ from . import schemas
 from ._files import list_file_notes, read_file
 from ._format import (
     DATA_NOTE,
+    Body,
     build_body,
     build_headers,
     count_fitting,
@@ -340,7 +341,11 @@ def download_attachment(args: schemas.DownloadAttachment, context: ToolContext) 
         context.guard.mark_shown(message, file.name)
         return ToolResult(f"{head} It is not plain text; code has its bytes.", facts, files=(file,))
     treatment = context.guard.policy.treatment(context.guard.assess(message))
-    content = treat_links(clean(text).text, treatment).text
+    cleaned = clean(text)
+    links = treat_links(cleaned.text, treatment)
+    content = links.text
+    changes = Body("", removed=cleaned.removed, links=links.count, treatment=treatment)
+    head = " ".join([head, *changes.notes])
     fence = Fence.new()
     room = context.max_chars - len(head) - len(DATA_NOTE) - fence.width - _TAIL_CHARS
     part = cut_window(content, args.offset or 0, room)

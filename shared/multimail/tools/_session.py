@@ -232,7 +232,8 @@ class ToolSession:
         """Let the agent write to addresses that your code took from the user's own words.
 
         Args:
-            addresses: Never take them from a model's output or from mail.
+            addresses: Never take them from a model's output or from mail. A payment detail, such as
+                an IBAN, may be among them: the agent may then name it.
             session_id: Only for this conversation; default for all of this toolkit's.
         """
         declared = normalize_addresses([addresses] if isinstance(addresses, str) else addresses)

@@ -167,10 +167,25 @@ def build_refusal(what: str, decision: GuardDecision) -> ToolResult:
         ToolError(
             "refused_by_guard",
             f"{what} ({decision.code}): {_format_reasons(decision)}",
-            next_step="Do not try it in another way; tell the user instead.",
+            next_step=_get_next_step(decision),
         ),
         decision,
     )
+
+
+def _get_next_step(decision: GuardDecision) -> str:
+    steps = [_NEXT_STEPS.get(code) for code in decision.codes]
+    if not steps or None in steps:
+        return "Do not try it in another way; tell the user instead."
+    return " ".join(filter(None, steps))
+
+
+_NEXT_STEPS = {
+    "tag_from_mail": "Use tags such as billing or kind=billing: a-z, 0-9, _ and -, at most 24"
+    " characters.",
+    "other_message": "Open it with read_email first.",
+}
+"""What helps where a refusal is about the form of a call, not about the mail behind it."""
 
 
 def _format_reasons(decision: GuardDecision) -> str:

@@ -126,7 +126,7 @@ class ReplyFacts:
     def other_recipients(self) -> list[str]:
         """The recipients beside From and Reply-To of the message that is answered."""
         answered = {normalize_address(self.sender), *map(normalize_address, self.reply_to)}
-        return [one for one in self.recipients if normalize_address(one) not in answered]
+        return [to for to in self.recipients if normalize_address(to) not in answered]
 
 
 class TrustPolicy:
@@ -146,8 +146,8 @@ class TrustPolicy:
         contact_forms: Addresses and domains of the operator's contact forms: Reply-To of their mail
             is the customer, whose address anybody could have typed.
         listed_payments: Accounts and cards that outgoing mail may name whatever mail said.
-        public_providers: Domains at which anybody can have an address; `PUBLIC_PROVIDERS` and
-            more.
+        public_providers: More domains at which anybody can have an address, besides
+            `PUBLIC_PROVIDERS`.
 
     Raises:
         ConfigurationError: An invalid name, entry or number.
@@ -178,22 +178,25 @@ class TrustPolicy:
         free_per_address: int = 20,
         contact_forms: Iterable[str] = (),
         listed_payments: Iterable[str] = (),
-        public_providers: Iterable[str] = PUBLIC_PROVIDERS,
+        public_providers: Iterable[str] = (),
     ) -> None:
         if name not in ("strict", "standard", "off"):
             raise ConfigurationError(f"policy {name!r} must be strict, standard or off.")
         if min(sends_per_session, sends_per_thread) < 1:
             raise ConfigurationError("sends_per_session and sends_per_thread must be at least 1.")
+        if free_per_address < 0:
+            raise ConfigurationError("free_per_address must be at least 0.")
         self.name: PolicyName = name
         self.listed = AddressList(listed)
         self.accept_unaligned_dkim = accept_unaligned_dkim
-        self.arc_sealers = frozenset(map(normalize_domain, arc_sealers))
+        self.arc_sealers = frozenset(map(normalize_domain, _list_texts(arc_sealers)))
         self.sends_per_session = sends_per_session
         self.sends_per_thread = sends_per_thread
         self.free_per_address = free_per_address
         self.contact_forms = AddressList(contact_forms)
-        self.listed_payments = frozenset(listed_payments)
-        self.public_providers = frozenset(map(normalize_domain, public_providers))
+        self.listed_payments = frozenset(_list_texts(listed_payments))
+        more = map(normalize_domain, _list_texts(public_providers))
+        self.public_providers = PUBLIC_PROVIDERS.union(more)
 
     def __repr__(self) -> str:
         return f"TrustPolicy({self.name!r}, listed={list(self.listed.entries)!r})"
@@ -267,8 +270,8 @@ class TrustPolicy:
         action = get_action(self.name, OperationKind.REPLY, facts.assessment.tier)
         yield Finding(action, *_explain_distrust(facts.assessment))
         sender = normalize_address(facts.sender)
-        others = (one for one in facts.reply_to if normalize_address(one) != sender)
-        if not all(facts.is_vouched(one) or self._is_form(facts.sender) for one in others):
+        others = (to for to in facts.reply_to if normalize_address(to) != sender)
+        if not all(facts.is_vouched(to) or self._is_form(facts.sender) for to in others):
             yield Finding(Action.HOLD, "reply_to_differs", "Reply-To is not the address in From")
 
     def _worse_taint(self, facts: ReplyFacts, taint: Taint) -> Iterator[Finding]:
@@ -277,7 +280,7 @@ class TrustPolicy:
             yield self._taint_finding(OperationKind.CHANGE, taint.worst)
 
     def _taint_finding(self, kind: OperationKind, worst: Assessment) -> Finding:
-        code, mail = f"tainted_{worst.label}", f"mail that is {worst.label}"
+        code, mail = f"tainted_{worst.label}", f"mail that {_describe(worst.label)}"
         if worst.is_certain:
             code, mail = "tainted_not_listed", "mail of a sender whom the operator does not list"
         action = get_action(self.name, kind, worst.tier)
@@ -286,7 +289,7 @@ class TrustPolicy:
     def _bulk_findings(self, facts: ReplyFacts) -> Iterator[Finding]:
         """Find whether a reply to bulk mail reaches others than a proven author."""
         author = normalize_address(facts.sender)
-        is_to_author = {normalize_address(one) for one in facts.recipients} <= {author}
+        is_to_author = set(map(normalize_address, facts.recipients)) <= {author}
         is_to_list = any(map(facts.auto_reply.is_list_address, (facts.sender, *facts.recipients)))
         if facts.assessment.is_certain and is_to_author and not is_to_list:
             return
@@ -315,9 +318,7 @@ class TrustPolicy:
         """
         findings: list[Finding] = []
         if taint.worst is not None and self.name != "off":
-            others = (
-                one for one in recipients if not is_proven(normalize_address(one), taint.named)
-            )
+            others = (to for to in recipients if not is_proven(normalize_address(to), taint.named))
             findings = [
                 *self._new_recipients(others, taint, allowed),
                 self._taint_finding(OperationKind.CHANGE, taint.worst),
@@ -356,7 +357,7 @@ class TrustPolicy:
         if taint.worst is not None and self.name != "off":
             findings = [self._taint_finding(OperationKind.INTERNAL, taint.worst)]
             if not all(map(is_plain_tag, tags.items())):
-                reason = "after mail of others only short tags are set (a-z, 0-9, _, -, =; 24)"
+                reason = "after mail of others a tag is one word, or a name and a word"
                 findings.append(Finding(Action.REFUSE, "tag_from_mail", reason))
             if name_message(email_id) not in taint.named:
                 reason = "this conversation has not opened the message that it tags"
@@ -367,9 +368,9 @@ class TrustPolicy:
         self, payments: Collection[str], taint: Taint, allowed: Collection[str]
     ) -> Iterator[Finding]:
         """Find payment details that mail of others supplied."""
-        known = {*map(fold_payment, self.listed_payments), *allowed}
-        supplied = [one for one in payments if name_payment(one) in taint.named]
-        if any(one not in known for one in supplied):
+        known = set(map(fold_payment, (*self.listed_payments, *allowed)))
+        supplied = {detail for detail in payments if name_payment(detail) in taint.named}
+        if supplied - known:
             reason = "it names payment details that came from mail"
             yield Finding(Action.HOLD, "payment_from_mail", reason)
 
@@ -428,8 +429,17 @@ _PLAIN_TAG = re.compile(r"[a-z0-9_-]+(?:=[a-z0-9_-]+)?")
 _MAX_PLAIN_TAG = 24
 
 
+def _list_texts(texts: Iterable[str]) -> Iterable[str]:
+    """Return the texts; a single one is no iterable of letters."""
+    return (texts,) if isinstance(texts, str) else texts
+
+
+def _describe(label: Label) -> str:
+    return "failed its checks" if label is Label.FAILED else f"is {label}"
+
+
 def _list_unvouched(facts: ReplyFacts) -> list[str]:
-    return [one for one in facts.other_recipients if not facts.is_vouched(one)]
+    return [to for to in facts.other_recipients if not facts.is_vouched(to)]
 
 
 def _explain_distrust(assessment: Assessment, *, is_about_listing: bool = True) -> tuple[str, str]:
@@ -437,7 +447,7 @@ def _explain_distrust(assessment: Assessment, *, is_about_listing: bool = True) 
     if assessment.is_certain and is_about_listing:
         return "sender_not_listed", "the operator does not list the sender"
     reasons = "; ".join(assessment.reasons[:3])
-    message = f"the sender is {assessment.label}" + (f": {reasons}" if reasons else "")
+    message = f"the sender {_describe(assessment.label)}" + (f": {reasons}" if reasons else "")
     return f"sender_{assessment.label}", message
 
 

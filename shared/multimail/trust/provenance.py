@@ -39,8 +39,8 @@ def get_signed_fields(evidence: Authentication | None) -> frozenset[str]:
     """Return the header fields, in lower case, that an aligned signature covers entirely."""
     if evidence is None:
         return frozenset()
-    passing = (one for one in evidence.dkim if one.result is AuthResult.PASS and one.aligned)
-    return frozenset(name.lower() for one in passing for name in one.covers)
+    passing = (dkim for dkim in evidence.dkim if dkim.result is AuthResult.PASS and dkim.aligned)
+    return frozenset(name.lower() for dkim in passing for name in dkim.covers)
 
 
 def get_organisation(

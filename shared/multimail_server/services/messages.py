@@ -165,7 +165,11 @@ class MessageService:
             files = tx.attachments(message.id)
             attachment = next((file for file in files if name in (file.name, file.id)), None)
             if attachment is None:
-                raise not_found(f"attachment of message {email_id} called", name)
+                raise not_found(
+                    f"attachment of message {email_id} called",
+                    name,
+                    "Check the name; the message lists its attachments.",
+                )
             context.audit(
                 tx,
                 principal,
