@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -77,6 +78,10 @@ def _signatures() -> Iterator[Case]:
     exchange = ["From", "Date", "Subject", "Message-ID", "Content-Type", "MIME-Version"]
     yield good("signed as Exchange does", signed(raw, BANK, headers=exchange))
     folded = signature(raw, BANK).replace(b"; bh=", b";\r\n\tbh=")
+    for odd in (f"Ann: {ANN};", f'"Ann <{ANN}>', f"Ann <{ANN}", f"ann @{BANK}", f"({ANN})"):
+        yield good(f"a From of one address, {odd}", own(BANK, HELLO, From=odd), sender=ANN)
+    coded = letter(base64.b64encode(HELLO.encode()), From=ANN, Content_Transfer_Encoding="base64")
+    yield good("signed as Workspace does, base64", signed(coded, BANK, headers=few), BANK, "noon")
     relaxed = signed(raw, BANK).replace(b"DKIM-Signature: ", b"dkim-signature:  ", 1)
     yield good("signed, the field's name in lower case", relaxed)
     yield good("signed, and folded on the way", folded + raw)
@@ -92,6 +97,8 @@ def _several() -> Iterator[Case]:
     old = signature(letter("An older text.", From=ANN), BANK, selector="r1", key=rsa_key())
     yield good("a broken one above", old + signed(raw, BANK))
     gone = signature(raw, BANK, selector="retired")
+    eight = b"".join(signature(raw, _SERVICE) for _ in range(8))
+    yield good("eight of a service's above it", eight + signed(raw, BANK), records=esp)
     yield good("one whose key has retired", gone + signed(raw, BANK))
     sub = f"news.{BANK}"
     yield good("a subdomain signs", signed(raw, sub), sub, records=keys(sub))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -111,7 +112,19 @@ def _coverage() -> Iterator[Case]:
             f"does not cover the field {field}",
             number=number,
         )
-    yield from for_each_policy("a Reply-To put on top", _with_reply_to, "Reply-To", number=13)
+    # The signature still proves From; that nothing proves the Reply-To is for the guard to hold.
+    for domain in (BANK, FIRM, SHOP, CLUB):
+        raw = _with_reply_to(domain)
+        says = (f"signed by {domain}",)
+        yield Case(f"a Reply-To put on top [{domain}]", raw, "authenticated", says, number=13)
+    for line, body in _ENCODED_ON_TOP.items():
+        raw = f"{line}\r\n".encode() + signed(letter(body), BANK, headers=_FEW_AND_TYPE)
+        yield Case(f"{line} on top", raw, "failed", ("Content-Transfer-Encoding",))
+    source = signed(letter("<p>Hi<!-- x --></p>"), BANK, headers=_FEW)
+    yield Case("HTML shown as its source", source, "failed", ("Content-Type",))
+    _, parts = multipart("alternative", part("Hi"), part("<p>x</p>"), boundary="-----")
+    source = signed(letter(parts), BANK, headers=_FEW)
+    yield Case("a multipart shown as its source", source, "failed", ("Content-Type",))
     yield from for_each_policy("another Content-Type", _with_type, "Content-Type", number=13)
     yield Case(
         "an unsigned boundary that another body hides behind",
@@ -124,10 +137,17 @@ def _coverage() -> Iterator[Case]:
 
 
 _FEW = ("from", "to", "subject", "date", "message-id")
+_FEW_AND_TYPE = (*_FEW, "content-type")
+_QUOTED = base64.b64encode(ORDER.encode()).decode()
+# A stranger's words that a message quotes, and a field that would leave nothing else of it.
+_ENCODED_ON_TOP = {
+    "Content-Transfer-Encoding: base64": f"A guest wrote to you:\r\n\r\n{_QUOTED}\r\n",
+    "Content-Transfer-Encoding: x-uuencode": "A guest wrote:\r\nbegin 644 a\r\n#0V%T\r\nend\r\n",
+}
 
 
 def _with_reply_to(domain: str) -> bytes:
-    raw = signed(letter(From=f"ceo@{domain}"), domain, headers=[*_FEW, "content-type"])
+    raw = signed(letter(_BODY, From=f"ceo@{domain}"), domain, headers=_FEW_AND_TYPE)
     return f"Reply-To: {MARK}@{EVIL}\r\n".encode() + raw
 
 
@@ -183,7 +203,7 @@ def _keys() -> Iterator[Case]:
         ("a key without a record", "absent", "no such key"),
         ("two keys under one selector", "two", "several keys"),
         ("a key said to be RSA", "misnamed", "another algorithm"),
-        ("a key of a later version", "future", "malformed"),
+        ("a key of a later version", "future", "no such key"),
         ("a record without a key", "noise", f"policy of {BANK}"),
     ):
         key = rsa if selector.endswith("rsa") else ED25519
@@ -219,8 +239,6 @@ def _forms() -> Iterator[Case]:
     empty = own(BANK).partition(b"; b=")[0] + b"; b=\r\n" + letter()
     yield Case("an empty signature", empty, "failed", ("b= is missing",))
     good = letter()
-    nine = b"".join(signature(good, EVIL) for _ in range(8)) + signed(good, BANK)
-    yield Case("eight of a stranger's before the bank's own", nine, "failed", (EVIL,))
     yield Case("three hundred signatures", signature(good, EVIL) * 300 + good, "failed", (EVIL,))
 
 

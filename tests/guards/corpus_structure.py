@@ -11,6 +11,10 @@ from tests.guards.corpus_signing import signed
 _CEO = f"ceo@{BANK}"
 _FORGER = f"x@{EVIL}"
 
+_DISOWNED = f"policy of {BANK} is reject"
+"""Of a From that breaks the grammar but holds one address: every program that shows an author shows
+this one, so that it is read, and the forger's own signature is not aligned with it."""
+
 # What stands in From, and what is said of it. Each message is well signed by the forger's domain.
 _FROMS: dict[str, tuple[str | bytes, str]] = {
     "two addresses in From": (f"{_CEO}, {_FORGER}", "more than one address"),
@@ -28,21 +32,26 @@ _FROMS: dict[str, tuple[str | bytes, str]] = {
     "an address before the address": (f"{_CEO} <{_FORGER}>", "two addresses"),
     "a NUL in From": (f"{_CEO}\0<{_FORGER}>", "NUL"),
     "a control character in From": (f"{_CEO}\x08 <{_FORGER}>", "control character"),
-    "a group": (f"Board: {_CEO};", "group"),
+    "a group": (f"Board: {_CEO};", _DISOWNED),
     "an empty group": ("undisclosed-senders:;", "group"),
     "an empty From": ("", "no address"),
-    "a From of blanks and a comment": (" (ceo@bank.example) ", "no address"),
+    "a From of blanks and a comment": (" (ceo@bank.example) ", _DISOWNED),
     "a name without an address": ("Chief Executive", "no address"),
     "an open comment": (f"({_CEO} <{_FORGER}>", "unbalanced comment"),
-    "an open quoted string": (f'"Boss <{_CEO}>', "From "),
-    "an open angle bracket": (f"Boss <{_CEO}", "unbalanced angle"),
+    "an open quoted string": (f'"Boss <{_CEO}>', _DISOWNED),
+    "an open angle bracket": (f"Boss <{_CEO}", _DISOWNED),
     "a bracket within a bracket": (f"<<{_CEO}>{_FORGER}>", "angle bracket"),
     "a quoted local part with an at sign": (f'"{_CEO}"@{EVIL}', "quoted string"),
     "two at signs": (f"{_CEO}@{EVIL}", "more than one @"),
     "a domain literal": ("ceo@[127.0.0.1]", "not like"),
-    "a blank in the address": (f"ceo @{BANK}", "not like"),
+    "a blank in the address": (f"ceo @{BANK}", _DISOWNED),
+    "a group of two": (f"Board: {_CEO}, {_FORGER};", "From "),
+    "a group whose name is an address": (f"{_CEO}: {_FORGER};", "From "),
+    "an open quoted string before two": (f'"Boss <{_CEO}> <{_FORGER}>', "From "),
+    "another address in a comment": (f"({_CEO}) {_FORGER};", "From "),
+    "a domain that goes on after a comment": (f"x@{BANK}(c).{EVIL}", "From "),
     "a backslash": (f"ceo\\@{BANK}", "backslash"),
-    "dots side by side": (f"ceo..x@{BANK}", "not like"),
+    "dots side by side": (f"ceo..x@{BANK}", _DISOWNED),
     "a label too long": (f"ceo@{'a' * 64}.{BANK}", "not like"),
     "a From of thousands of bytes": (",\r\n ".join([_CEO] * 200), "2,000 bytes"),
     "a final dot in the domain": (f"ceo@{BANK}.", f"policy of {BANK} is reject"),

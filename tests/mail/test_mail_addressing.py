@@ -7,8 +7,14 @@ import email.policy
 from collections.abc import Callable
 
 import pytest
+from tests.support.scaling import is_linear
 
-from multimail_server.mail.addresses import format_address, is_address, normalize_recipient
+from multimail_server.mail.addresses import (
+    format_address,
+    is_address,
+    normalize_recipient,
+    parse_addresses,
+)
 from multimail_server.mail.compose import OutgoingMessage, compose
 from multimail_server.mail.subjects import build_reply_subject
 
@@ -108,3 +114,8 @@ def test_what_is_no_address_stays_none(address: str) -> None:
 def test_the_sender_stays_ascii(make: Callable[..., OutgoingMessage], field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
         compose(make(**{field: "jörg@example.com"}))
+
+
+@pytest.mark.parametrize("start", ["a", '"a'])
+def test_blanks_in_a_list_of_addresses_take_linear_time(start: str) -> None:
+    assert is_linear(lambda blanks: parse_addresses([f"{start}{blanks}b@".encode()]), " ", 60_000)

@@ -32,7 +32,8 @@ _PIECE = re.compile(
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _COMMENT = re.compile(r"\(((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*)\)")
-_BLANKS_AROUND_AT = re.compile(r"\s*@\s*")
+# A run of blanks is only scanned from its start, so that a long one costs no square of its length.
+_BLANKS_AROUND_AT = re.compile(r"(?<!\s)\s*+@\s*+")
 _DOMAIN_GOES_ON = re.compile(r"@[^\s@()]{1,255}[\s()](?:[^()@]{0,100}\))?\s*\.\w")
 _WORD_FOLLOWS = re.compile(r"""@[^\s<>(),;:"\\@]{1,255}(?:"\s*[^\s>,;]|\s+[^\s<>(),;:"\\])""")
 _BETWEEN_WORDS = re.compile(r'[\s<>(),;:"\\]+')

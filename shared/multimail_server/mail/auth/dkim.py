@@ -14,8 +14,9 @@ from datetime import datetime
 from multimail.trust.addresses import ascii_domain
 from multimail.trust.evidence import AuthResult
 
-from ..headers import Field
-from ..parameters import get_parameter
+from ..headers import Field, unfold
+from ..parameters import get_parameter, parse_media_type
+from ..transfer_encodings import find_transfer_encoding
 from .alignment import is_public_suffix
 from .dkim_crypto import (
     CanonicalMessage,
@@ -41,7 +42,14 @@ _MULTIPART_KINDS = frozenset({"mixed", "alternative", "related", "report", "sign
 _PLAIN_CHARSETS = frozenset({"", "us-ascii", "utf-8"})
 _DELIMITER = re.compile(rb"^--(?!-*[ \t]*\r?$)[^\r\n]+", re.MULTILINE)
 """A line that can delimit parts; a line of dashes alone underlines a heading."""
-_MARKUP = re.compile(rb"\s*<(?:!doctype|html)\b", re.IGNORECASE)
+_DASHES_BEFORE_PART = re.compile(
+    rb"^--+[ \t]*\r?\ncontent-[a-z-]{1,40}:", re.MULTILINE | re.IGNORECASE
+)
+_MARKUP = re.compile(
+    rb"\s*<(?:!doctype|!--|(?:html|head|body|div|p|table|span|style|center|meta|title)(?=[\s>/]))",
+    re.IGNORECASE,
+)
+_ENCODED_BODY = re.compile(rb"[A-Za-z0-9+/\s]*+[=\s]*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +196,32 @@ def find_uncovered_field(
             return f"it does not cover the field {name.title()}"
     content_type = headers.first("content-type") if present["content-type"] else b"text/plain"
     # A name without a field is signed as absent: the field cannot have been removed.
-    if covered["content-type"] or content_type_is_unambiguous(content_type, message.body):
+    if not covered["content-type"] and not content_type_is_unambiguous(content_type, message.body):
+        return "it does not cover the field Content-Type"
+    is_covered = covered["content-transfer-encoding"] >= max(
+        1, present["content-transfer-encoding"]
+    )
+    if is_covered or _encoding_is_unambiguous(message, content_type):
         return ""
-    return "it does not cover the field Content-Type"
+    return "it does not cover the field Content-Transfer-Encoding"
+
+
+def _encoding_is_unambiguous(message: CanonicalMessage, content_type: bytes) -> bool:
+    """Return whether an unsigned Content-Transfer-Encoding leaves a body what its sender signed.
+
+    Decoders skip what is not in an encoding. Put on top of plain text, the field would leave only
+    the lines in base64 that a stranger had his message quoted with. A body that is nothing else
+    was sent in base64; quoted-printable leaves all other text as it stands.
+    """
+    values = message.headers.all("content-transfer-encoding")[:10]
+    encoding = find_transfer_encoding([unfold(value[:200]) for value in values])
+    if encoding not in {"base64", "uuencode"}:
+        return True
+    boundary = get_parameter(content_type, "boundary").encode("utf-8", "replace")
+    is_multipart = parse_media_type(content_type).startswith("multipart/")
+    if is_multipart and boundary and message.body.lstrip().startswith(b"--" + boundary):
+        return True  # the encoding of a multipart is not used
+    return encoding == "base64" and _ENCODED_BODY.fullmatch(message.body) is not None
 
 
 def find_covered_fields(signed: str, message: CanonicalMessage) -> tuple[str, ...]:
@@ -235,7 +266,8 @@ def _is_text(body: bytes) -> bool:
     """
     lines = {line.rstrip() for line in _DELIMITER.findall(body)}
     is_multipart = any(line.endswith(b"--") and line[:-2] in lines for line in lines)
-    return not is_multipart and _MARKUP.match(body) is None
+    has_part = _DASHES_BEFORE_PART.search(body) is not None
+    return not is_multipart and not has_part and _MARKUP.match(body) is None
 
 
 def _check_identity(tags: dict[str, str]) -> None:
