@@ -117,9 +117,9 @@ def test_contacts_are_merged_by_address_and_found_in_any_case(server: ServerFixt
 def test_what_a_tool_wrote_into_the_contacts_stays_marked(start: Start) -> None:
     agent = start().agent
 
-    def write(made_by: str | None, email: str = "ann@example.org", **text: Any) -> Any:
+    def write(made_by: str | None, text: dict[str, Any]) -> Any:
         made = {} if made_by is None else {"made_by": made_by}
-        reply = agent.post("/v1/contacts", json={"email": email, **made, **text})
+        reply = agent.post("/v1/contacts", json={"email": "ann@example.org", **made, **text})
         if reply.status_code != 201:
             return refusal(reply)
         return tuple(reply.json()[name] for name in ("made_by", "label", "name"))
@@ -138,7 +138,7 @@ def test_what_a_tool_wrote_into_the_contacts_stays_marked(start: Start) -> None:
         ("tool", {"email": bob, "name": "B", "label": "failed"}, ("tool", "failed", "B")),
         ("person", {}, (400, "invalid_request")),
     ):
-        assert write(made_by, **text) == expected
+        assert write(made_by, text) == expected
 
 
 def test_the_key_of_one_mailbox_does_not_change_shared_contacts(start: Start) -> None:
