@@ -103,6 +103,9 @@ def test_mail_that_answers_nothing_has_history_only_below_a_sure_introduction(
         ("\u56de\u590d: x", False, True),
         ("Forward: march", False, False),
         ("Reset", False, False),
+        ("Antwort: Rechnung", False, True),
+        ("ตอบ: x", False, True),
+        ("Ref: 4711", False, True),
     ],
 )
 def test_subjects_of_forwards_and_replies(subject: str, is_forward: bool, is_reply: bool) -> None:

@@ -76,6 +76,16 @@ _DATE_OR_TO = _split_words(
     "|时间|收件人|寄件日期|傳送時間|收件者|보낸 날짜|날짜|받는 사람|받는사람|στάλθηκε|προς"
     "|надіслано|trimis|către|إلى|تم الإرسال|אל|נשלח|תאריך"
 )
+REPLY_WORDS = (
+    "re|aw|antw|antwort|sv|svar|vs|vast|odp|ynt|yan|r|res|resp|rép|rep|rif|răsp|bls|balas|ats|atb|"
+    "vá|odg|odgovor|отв|ответ|отг|відп|відповідь|одг|απ|απάντηση|תשובה|השב|رد|پاسخ|回复|回覆|答复|"
+    "答覆|返信|回信|답장|회신|ตอบ|ตอบกลับ|trả lời|tl"
+)
+"""Alternatives of a pattern: "Re" and what mail programs in other languages write for it.
+
+What means a forward (Fwd, WG, TR, RV, VB, PD …) is not here: a forward keeps its prefix behind the
+reply's.
+"""
 _SUBJECT_TAG = r"\s*(?:\[[^\]]{0,60}\]\s*)?"
 _FORWARD_PREFIX = re.compile(
     _SUBJECT_TAG + r"(?:fwd?|wg|tr|rv|enc|i|pd|vb|vl|doorst|továbbítás|ilt|i\u0307lt|πρθ|transf|trs"
@@ -83,8 +93,8 @@ _FORWARD_PREFIX = re.compile(
     re.IGNORECASE,
 )
 _REPLY_PREFIX = re.compile(
-    _SUBJECT_TAG + r"(?:re|aw|antw?|sv|vs|odp|r|res|rif|ref|ynt|ha|απ|σχετ|atb|vá|回复|回覆|答复"
-    r"|返信|답장|回信)\s*(?:[\[(^]\d+[\])]?)?\s*[:\uff1a]",
+    # In a subject of ours these few words stay: people write them too, as in "Ref: 4711".
+    rf"{_SUBJECT_TAG}(?:{REPLY_WORDS}|ant|ref|ha|σχετ)\s*(?:[\[(^]\d+[\])]?)?\s*[:\uff1a]",
     re.IGNORECASE,
 )
 
