@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from tests.support.server import ServerFixture, Start
 
 from multimail_server import ServerStartError
 from multimail_server.api import app, connections
+from multimail_server.api.connections import ConnectionLimits
 
 HALF = b"POST /v1/mailboxes HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
 
@@ -110,6 +112,15 @@ def test_only_a_named_proxy_says_where_a_client_is(
 def test_a_proxy_is_an_address_or_a_network(start: Start) -> None:
     with pytest.raises(ServerStartError, match="--trusted-proxies holds"):
         start(trusted_proxies="proxy.example")
+
+
+@pytest.mark.parametrize(
+    ("address", "admitted"),
+    [("127.0.0.1", 4), ("::ffff:127.0.0.1", 4), ("192.0.2.7", 2), ("", 2)],
+)
+def test_only_a_proxy_may_have_all_connections(address: str, admitted: int) -> None:
+    limits = ConnectionLimits(4, [ip_network("127.0.0.0/8")])
+    assert [limits.admit(address) for _ in range(5)].count(True) == admitted
 
 
 def test_one_address_holds_half_of_the_connections(start: Start) -> None:

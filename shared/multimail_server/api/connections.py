@@ -60,7 +60,11 @@ class ConnectionLimits:
             del self._open[address]
 
     def _is_proxy(self, address: str) -> bool:
-        return bool(self.proxies) and any(ip_address(address) in net for net in self.proxies)
+        if not self.proxies or not address:
+            return False
+        peer = ip_address(address)
+        peer = getattr(peer, "ipv4_mapped", None) or peer
+        return any(peer in network for network in self.proxies)
 
 
 def limit_connections(protocol: Any, limits: ConnectionLimits) -> type[asyncio.Protocol]:

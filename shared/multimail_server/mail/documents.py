@@ -6,6 +6,7 @@ The process has limits of time and memory: a small file can stand for gigabytes 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ _MAX_MEMBERS = 5000
 _MAX_CHARS = 300_000
 _MODULES = ("pypdf", "docx", "openpyxl", "pptx")
 _ODF_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT")
 _SLOTS = threading.BoundedSemaphore(2)
 
 
@@ -41,9 +43,11 @@ def read_document(content: bytes) -> tuple[str | None, tuple[str, ...]]:
         return None, ("needs_extra",)
     try:
         with _SLOTS:
+            # Neither the working directory nor the server's secrets are the reader's business.
             result = subprocess.run(  # noqa: S603 - a module of our own, without a shell
-                [sys.executable, "-m", __name__],
+                [sys.executable, "-P", "-m", __name__],
                 input=content, capture_output=True, timeout=DOCUMENT_TIMEOUT, check=True,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             )  # fmt: skip
         text, notes = json.loads(result.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
