@@ -343,6 +343,25 @@ async def test_tag_email_adds_and_keeps(box: Inbox, connect: Connect) -> None:
     assert "kind=billing" in (await tools("read_email", email_id=mail["id"])).text
 
 
+async def test_a_message_of_a_program_or_a_list_is_said_to_be_one(
+    box: Inbox, connect: Connect
+) -> None:
+    tools = connect(box)
+    robot = box.receive_proven(Auto_Submitted="auto-replied")
+    posting = box.receive_proven(List_Id="<talk.example.com>")
+    text = (await tools("read_email", email_id=robot["id"])).text
+    assert "A program sent it (auto_submitted): do not answer it." in text
+    assert "It is bulk mail." in (await tools("read_email", email_id=posting["id"])).text
+
+
+async def test_own_mail_is_listed_as_own(auto_box: Inbox, connect: Connect) -> None:
+    mail, tools = auto_box.receive_proven(), connect(auto_box)
+    await tools("read_email", email_id=mail["id"])
+    await tools("reply_email", email_id=mail["id"], body="Yes.")
+    (row,) = (await tools("check_inbox", direction="outbound")).data["emails"]
+    assert row["trust"]["label"] == "own"
+
+
 async def test_list_pending_shows_what_waits_without_the_oversight_scope(
     box: Inbox, connect: Connect
 ) -> None:

@@ -77,7 +77,7 @@ _HIDDEN = "sender and subject not shown: read_email opens it"
 
 def format_row(message: EmailSummary, assessment: Assessment, treatment: Treatment) -> str:
     """Return a listing's row, of two lines."""
-    label = assessment.label
+    label = Label.OWN if message.direction == "outbound" else assessment.label
     clip = " | has attachments" if message.has_attachments else ""
     other = one_line(extract_address(message.sender), 100)
     if message.direction == "outbound":

@@ -13,7 +13,7 @@ from .. import endpoints as api
 from ..endpoints import list_held_sends
 from ..errors import WaitTimeoutError
 from ..models import Email, EmailSummary, Mailbox, Page, PendingEmail
-from ..trust import Action, Assessment, Treatment
+from ..trust import OWN, Action, Assessment, Treatment
 from ..trust.text import Fence, clean, one_line
 from . import schemas
 from ._files import list_file_notes, read_file
@@ -181,11 +181,12 @@ def _build_row_facts(message: EmailSummary, assessment: Assessment) -> dict[str,
     """Return the facts of a row, read one by one: `model_dump` takes longer."""
     facts = {name: getattr(message, name) for name in _ROW_NAMES}
     received_at = to_jsonable_python(message.received_at)
+    shown = OWN if message.direction == "outbound" else assessment
     return {
         **facts,
         "to": list(message.to),
         "received_at": received_at,
-        "trust": assessment.as_data(),
+        "trust": shown.as_data(),
     }
 
 
@@ -206,6 +207,7 @@ def _build_email(message: Email, args: schemas.ReadEmail, context: ToolContext) 
     body = build_body(message, treatment, include_quoted=quoted)
     notes = [
         *list_body_notes(message, args.version),
+        *_list_origin_notes(message),
         *list_removed_notes(message),
         *body.notes,
         *_list_file_notes(message, assessment, context),
@@ -241,6 +243,13 @@ def _build_email(message: Email, args: schemas.ReadEmail, context: ToolContext) 
 def _list_file_notes(message: Email, assessment: Assessment, context: ToolContext) -> list[str]:
     withheld = message.attachments and context.guard.policy.withholds_attachments(assessment)
     return ["Its attachments are withheld."] if withheld else []
+
+
+def _list_origin_notes(message: Email) -> list[str]:
+    """Return a note on who sent a message, where that was no person or it was sent to many."""
+    if message.automatic:
+        return [f"A program sent it ({one_line(message.automatic, 40)}): do not answer it."]
+    return ["It is bulk mail."] if message.bulk else []
 
 
 def list_removed_notes(message: Email) -> list[str]:
