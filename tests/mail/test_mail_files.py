@@ -18,7 +18,7 @@ TOP = b"From: ann@example.org\r\nMIME-Version: 1.0\r\n"
 PDF = "application/pdf"
 
 
-def read(content: bytes, content_type: str, name: str = "file") -> FileText:
+def read(content: bytes, content_type: str, name: str = "file", body_charset: str = "") -> FileText:
     head = f'Content-Type: {content_type}\r\nContent-Disposition: attachment; filename="{name}"'
     boundary = (
         b"Content-Type: multipart/mixed; boundary=BOUND\r\n\r\n--BOUND\r\n\r\nHi\r\n--BOUND\r\n"
@@ -26,7 +26,7 @@ def read(content: bytes, content_type: str, name: str = "file") -> FileText:
     raw = TOP + boundary + head.encode() + b"\r\n\r\n" + content + b"\r\n--BOUND--\r\n"
     (part,) = list_files(parse_tree(raw))
     assert part.content() == content
-    return read_file_text(part, name)
+    return read_file_text(part, name, body_charset)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,12 @@ def read(content: bytes, content_type: str, name: str = "file") -> FileText:
         ("Привет".encode("koi8-r"), "text/plain; charset=koi8-r", "a.txt", "Привет"),
         (b'{"a": 1}', "application/json", "a.json", '{"a": 1}'),
         (b"<a>1</a>", "application/atom+xml", "a.xml", "<a>1</a>"),
+        (
+            '<?xml version="1.0" encoding="koi8-r"?><a>Да</a>'.encode("koi8-r"),
+            "text/xml",
+            "a.xml",
+            '<?xml version="1.0" encoding="koi8-r"?><a>Да</a>',
+        ),
         (b"<p>Hi <b>you</b><i hidden>secret</i>", "text/html", "a.html", "Hi **you**"),
         (b"BEGIN:VEVENT\nSUMMARY:Tea\nEND:VEVENT", "text/calendar", "a.ics", "Event: Tea"),
         (b"a;b", "application/vnd.ms-excel", "a.csv", "a;b"),
@@ -56,6 +62,24 @@ def test_files_are_read_as_text(
 ) -> None:
     result = read(content, content_type, name).text
     assert result == text or (text and result and name.endswith(".ics") and text in result)
+
+
+@pytest.mark.parametrize(
+    ("codec", "body_charset", "text"),
+    [
+        ("cp1251", "windows-1251", "Лампа;3"),
+        ("cp932", "iso-2022-jp", "ランプ,①"),
+        ("gbk", "gb2312", "灯具,3"),
+        ("utf-8", "big5", "燈,3"),
+        ("cp1252", "utf-8", "Müller;5 €"),
+        ("cp1252", "euc-kr", "Müller;5 €"),
+    ],
+)
+def test_a_file_without_a_charset_is_in_that_of_the_message(
+    codec: str, body_charset: str, text: str
+) -> None:
+    file = read(text.encode(codec), "text/csv", "a.csv", body_charset)
+    assert (file.text, file.removed) == (text, ())
 
 
 def test_what_html_hides_is_said() -> None:

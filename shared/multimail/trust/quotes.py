@@ -22,9 +22,9 @@ _INTRODUCTION = re.compile(
         |ha\ scritto|scrisse|scrive|escreveu|schreef|geschreven|skrev|skriver|kirjoitti|napsala?
         |napisał|napisała|pisze|написал|написала|пишет|писал|написав|пише|a\ scris
         |írta|yazd[\u0131i]|napísala?|napisao|napisala?|написа|kirjutas|rakstīja|rašė|đã\ viết
-        |έγραψε|skreiv|quoting|zitat\ von|citando|citat\ de)\b .{0,100}
-      | (?:さんは書きました|さんのメール|書き込みました|のメッセージ
-        |님이\ 작성|님이\ 쓴\ 글|写道|寫道|كتب|כתב) .{0,100}
+        |έγραψε|skreiv|menulis|quoting|zitat\ von|citando|citat\ de)\b .{0,100}
+      | (?:さんは書きました|のメール|書き込みました|のメッセージ
+        |님이\ 작성|님이\ 쓴\ 글|写道|寫道|เขียนว่า|كتب|כתב) .{0,100}
       | <[^<>\s]{1,100}@[^<>\s]{1,100}> [\s)\]]*
     ) [:\uff1a]\s*$
     | ^\W{0,4}\d{4}[年/.-]\s?\d{1,2}[月/.-]\s?\d{1,2}.{0,200}
@@ -32,6 +32,8 @@ _INTRODUCTION = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# Direction marks, as mail programs in Arabic and Hebrew put around names and addresses.
+_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # An address as the conversion of HTML writes it.
 _ADDRESS_LINK = re.compile(r"\[([^\[\]]{1,100})\]\(mailto:[^()\s]{1,150}\)")
 _OPENER = re.compile(
@@ -163,7 +165,8 @@ def _find_marked(lines: Sequence[str], is_reply: bool) -> int:
         is_certain = _OPENER.match(introduction) or _DATE_OR_ADDRESS.search(introduction)
         is_introduced = _is_introduction(introduction) and is_certain
         return start - count if is_introduced else len(lines)
-    if not count and start and lines[start - 1].rstrip().endswith(_COLONS):
+    is_named = start > 0 and lines[start - 1].rstrip().endswith(_COLONS)
+    if not count and (is_named or _introduces_forward(introduction)):
         return len(lines)
     return start - count
 
@@ -186,20 +189,33 @@ def _count_introduction_lines(lines: Sequence[str], end: int) -> int:
 def _is_introduction(line: str) -> bool:
     if len(line) > _MAX_LINE_CHARS:
         return False
-    plain = _ADDRESS_LINK.sub(r"\1", " ".join(line.strip(" \t*_").split()))
+    words = " ".join(_DIRECTION.sub("", line).strip(" \t*_").split())
+    plain = _ADDRESS_LINK.sub(r"\1", words)
     return _INTRODUCTION.search(plain) is not None
 
 
 def _find_unmarked(lines: Sequence[str]) -> int:
     """Return where history without `>` begins, below at least one line of the author's."""
-    above = ""
+    above = before = ""
     for at, line in enumerate(lines):
         if not line.strip() or _is_bare_rule(line):
             continue
         if _is_original_rule(line) or _is_header_block(lines, at):
-            return _skip_rules(lines, at) if above and not _introduces(above) else len(lines)
-        above = line
+            start = at
+            if _is_date_above(lines, at):
+                start, above = at - 1, before
+            return _skip_rules(lines, start) if above and not _introduces(above) else len(lines)
+        above, before = line, above
     return len(lines)
+
+
+def _is_date_above(lines: Sequence[str], at: int) -> bool:
+    """Return whether the line above From is the date of its header, as GMX writes it."""
+    if at == 0 or _get_label(lines[at]) not in _FROM:
+        return False
+    label = _get_label(lines[at - 1])
+    below = {_get_label(line) for line in lines[at : at + _MAX_HEADER_LINES]}
+    return label in _DATE_OR_TO and label not in below
 
 
 def _introduces(line: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from .mime import Part
 
@@ -29,6 +29,7 @@ _MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d{0,2}(Z?))?")
 _DURATION = re.compile(
     r"([+-]?)P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,5})M)?)?"
 )
+_CARET = re.compile(r"\^(['n^])")
 _RULE_PART = re.compile(r"([A-Z]{2,12})=([^;]{1,200})")
 _TYPES = frozenset({"text/calendar", "text/x-vcalendar", "application/ics"})
 _COMPONENTS = {"VEVENT": "Event", "VTODO": "Task"}
@@ -49,6 +50,8 @@ _ANSWERS = {
     "NEEDS-ACTION": "no answer yet",
     "DELEGATED": "delegated",
 }
+_LINKS = ("URL", "CONFERENCE", "X-GOOGLE-CONFERENCE", "X-MICROSOFT-SKYPETEAMSMEETINGURL")
+_MAX_LINKS = 5
 _UNITS = ("week", "day", "hour", "minute")
 _FREQUENCIES = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}
 
@@ -121,8 +124,14 @@ def _parse_line(line: str) -> _Property | None:
     match = _LINE.match(line)
     if match is None:
         return None
-    parameters = {m[1].upper(): m[2] or m[3] or "" for m in _PARAMETER.finditer(match[2])}
+    pairs = ((m[1].upper(), m[2] or m[3] or "") for m in _PARAMETER.finditer(match[2]))
+    parameters = {name: _CARET.sub(_unescape_caret, value) for name, value in pairs}
     return _Property(match[1].upper(), parameters, line[match.end() :])
+
+
+def _unescape_caret(match: re.Match[str]) -> str:
+    """Return what a caret and a character mean in a parameter (RFC 6868)."""
+    return {"'": '"', "n": " "}.get(match[1], "^")
 
 
 def _describe(component: _Component, method: str) -> Iterator[str]:
@@ -131,9 +140,12 @@ def _describe(component: _Component, method: str) -> Iterator[str]:
     yield _METHODS.get(method, "Calendar entry") + (" (cancelled)" if cancelled else "") + "."
     yield f"{_COMPONENTS[component.kind]}: {component.text('SUMMARY') or '(no title)'}"
     yield from _describe_times(component)
-    for label, name in (("Where", "LOCATION"), ("Link", "URL"), ("Status", "STATUS")):
-        if value := component.text(name):
-            yield f"{label}: {value.lower() if name == 'STATUS' else value}"
+    if place := component.text("LOCATION"):
+        yield f"Where: {place}"
+    links = (prop.text for name in _LINKS for prop in component.all(name)[:_MAX_LINKS])
+    yield from (f"Link: {link}" for link in dict.fromkeys(links) if link)
+    if status:
+        yield f"Status: {status.lower()}"
     yield from _describe_people(component)
     if sequence := component.text("SEQUENCE"):
         yield f"Version: {sequence}"
@@ -147,7 +159,8 @@ def _describe_times(component: _Component) -> Iterator[str]:
     start = _describe_moment(starts[0]) if starts else ""
     end = _describe_moment(ends[0]) if ends else ""
     if starts and "T" not in starts[0].value:
-        last = _describe_last_day(ends[0].value) if ends else ""
+        days = 0 if ends else _get_days(component.text("DURATION"))
+        last = _describe_last_day((ends or starts)[0].value, days)
         yield f"When: {start}{f' to {last}' if last and last != start else ''}, all day"
     elif start or end:
         duration = _describe_duration(component.text("DURATION"))
@@ -158,7 +171,11 @@ def _describe_times(component: _Component) -> Iterator[str]:
         if moments := component.all(name)[:_MAX_PEOPLE]:
             yield f"{label}: {', '.join(map(_describe_moment, moments))}"
     for moment in component.all("RECURRENCE-ID")[:1]:
-        yield f"Only the date that was on: {_describe_moment(moment)}"
+        is_series = moment.parameters.get("RANGE", "").upper() == "THISANDFUTURE"
+        which = (
+            "The date that was on, and all after it" if is_series else "Only the date that was on"
+        )
+        yield f"{which}: {_describe_moment(moment)}"
 
 
 def _describe_moment(prop: _Property) -> str:
@@ -181,14 +198,21 @@ def _format_moment(value: str, zone: str) -> str:
     return f"{day} {time} ({named})" if named else f"{day} {time} (no time zone)"
 
 
-def _describe_last_day(value: str) -> str:
-    """Return the last day of an event of whole days: DTEND is the day after it."""
+def _describe_last_day(value: str, days: int = 0) -> str:
+    """Return the day before the one that is `days` after a day: before DTEND, by default."""
     try:
         day = datetime.strptime(value.strip()[:8], "%Y%m%d").date()  # noqa: DTZ007 - a day
-        last = date.fromordinal(day.toordinal() - 1)
-    except ValueError:
+        last = day + timedelta(days=days - 1)
+    except (ValueError, OverflowError):
         return ""
     return f"{last:%a} {last.isoformat()}"
+
+
+def _get_days(value: str) -> int:
+    """Return the length of an event of whole days; it is 1 by default (RFC 5545 3.6.1)."""
+    match = _DURATION.match(value.strip().upper())
+    weeks, days = (int(n or 0) for n in match.groups()[1:3]) if match else (0, 0)
+    return weeks * 7 + days or 1
 
 
 def _describe_duration(value: str) -> str:

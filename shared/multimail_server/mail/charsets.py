@@ -280,7 +280,7 @@ def _decode_undeclared(data: bytes) -> DecodedText:
 
 def _guess_byte_order(data: bytes, codec: str) -> str:
     """Return the codec of UTF-16 or UTF-32 without a mark; it is neither without a NUL."""
-    if b"\0" not in data and (codec == "utf-32" or _is_utf8(data)):
+    if b"\0" not in data and (codec == "utf-32" or is_utf8(data)):
         return "utf-8"
     if codec == "utf-32":
         return "utf-32-be" if data[:1] == b"\0" else "utf-32-le"
@@ -294,14 +294,13 @@ def _is_mislabelled_utf8(data: bytes, codec: str) -> bool:
     Text of these charsets is hardly ever valid UTF-8: letters would have to alternate with signs.
     """
     if codec == "cp1252":
-        return _UTF8_LEAD.search(data) is not None and _is_utf8(data)
-    may_be = (
-        codec.startswith(("cp125", "iso8859", "koi8")) and not data.isascii() and _is_utf8(data)
-    )
+        return _UTF8_LEAD.search(data) is not None and is_utf8(data)
+    may_be = codec.startswith(("cp125", "iso8859", "koi8")) and not data.isascii() and is_utf8(data)
     return may_be and len(_UTF8_START.findall(data)) >= _MIN_UTF8_CHARACTERS
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
+    """Return whether bytes are valid UTF-8, as ASCII is."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:

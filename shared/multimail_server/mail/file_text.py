@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .body import get_leaves, parse_tree, read_body
 from .calendars import describe_calendar, is_calendar
-from .charsets import decode, decode_html
+from .charsets import decode, decode_html, find_codec, is_utf8
 from .encoded_words import decode_unstructured
 from .headers import HeaderBlock
 from .html import html_to_markdown
@@ -57,12 +57,13 @@ class FileText:
     removed: tuple[str, ...] = ()
 
 
-def read_file_text(part: Part, name: str) -> FileText:
+def read_file_text(part: Part, name: str, body_charset: str = "") -> FileText:
     """Return the text of an attachment, at most 262,144 characters of it.
 
     Args:
         part: The part of the message that it is.
         name: Its name, as the mailbox shows it.
+        body_charset: That of the message's text, for a file that declares none.
     """
     content = part.content()
     extension = name.rpartition(".")[2].lower()
@@ -76,9 +77,9 @@ def read_file_text(part: Part, name: str) -> FileText:
         return _cut(FileText(text, notes))
     if kind in _MESSAGE_TYPES or extension == "eml":
         return _cut(FileText("\n".join(_describe_message(content, _MAX_MESSAGE_DEPTH))))
-    return (
-        _cut(_read_text(part, content, extension)) if _is_text(part, extension) else FileText(None)
-    )
+    if not _is_text(part, extension):
+        return FileText(None)
+    return _cut(_read_text(part, content, extension, body_charset))
 
 
 def _is_text(part: Part, extension: str) -> bool:
@@ -97,16 +98,28 @@ def build_part(content: bytes, content_type: str) -> Part:
     return Part(content, HeaderBlock((), (), 0), content_type, 0, len(content))
 
 
-def _read_text(part: Part, content: bytes, extension: str) -> FileText:
+def _read_text(part: Part, content: bytes, extension: str, body_charset: str) -> FileText:
     label = get_parameter(part.declared, "charset")
     is_html = part.content_type in _HTML_TYPES or extension in {"html", "htm"}
-    decoded = (decode_html if is_html else decode)(content, label)
+    if is_html or extension == "xml" or part.content_type.endswith(("/xml", "+xml")):
+        decoded = decode_html(content, label)  # they may name their charset themselves
+    else:
+        decoded = decode(content, label or _guess_charset(content, body_charset))
     if is_html:
         markdown = html_to_markdown(decoded.text)
         return FileText(markdown.text, removed=(*markdown.removed, *decoded.notes))
     if is_calendar(part):
         return FileText(describe_calendar(decoded.text) or decoded.text, removed=decoded.notes)
     return FileText(decoded.text.replace("\r\n", "\n"), removed=decoded.notes)
+
+
+def _guess_charset(content: bytes, body_charset: str) -> str:
+    """Return the charset of the message where a file may be in it: it declares none, nor UTF-8."""
+    if is_utf8(content):
+        return ""
+    # Mail in ISO-2022-JP comes from programs whose files are in Shift_JIS.
+    label = "shift_jis" if find_codec(body_charset) == "iso2022" else body_charset
+    return "" if decode(content, label).lost else label
 
 
 def _cut(file: FileText) -> FileText:

@@ -152,12 +152,17 @@ def parse_parts(raw: bytes, headers: HeaderBlock | None = None) -> Part:
     return tree
 
 
+def find_body_charset(tree: Part) -> str:
+    """Return the first charset that the texts of a message declare; empty without one."""
+    leaves = [part for part in tree.walk() if part.is_text]
+    return next((label for part in leaves[:5] if find_codec(label := part.charset)), "")
+
+
 def _set_header_charset(tree: Part) -> None:
     fields = (field for part in tree.walk() for field in part.headers.fields)
     if all(field.value.isascii() for field in fields):
         return
-    leaves = [part for part in tree.walk() if part.is_text]
-    charset = next((label for part in leaves[:5] if find_codec(label := part.charset)), "")
+    charset = find_body_charset(tree)
     for part in tree.walk() if charset else ():
         part.header_charset = charset
 

@@ -11,6 +11,7 @@ from ..errors import ApiError, conflict, not_found
 from ..mail.body import Version, parse_tree, read_body
 from ..mail.file_text import FileText, build_part, read_file_text
 from ..mail.message import list_files
+from ..mail.mime import find_body_charset
 from ..oversight import NOT_SENT, Direction, Event, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import (
@@ -184,11 +185,12 @@ class MessageService:
     def attachment_text(self, file: Attachment, content: bytes) -> FileText:
         """Return the text of an attachment, read as its part of the message says."""
         stored = self._context.store.read(lambda tx: tx.content(file.message_id))
-        parts = list_files(parse_tree(stored.raw)) if stored else []
+        tree = parse_tree(stored.raw) if stored else None
+        parts = list_files(tree) if tree else []
         part = parts[file.position] if file.position < len(parts) else None
         if part is None or part.content() != content:
             part = build_part(content, file.content_type)
-        return read_file_text(part, file.name)
+        return read_file_text(part, file.name, find_body_charset(tree) if tree else "")
 
     def attachment_by_link(self, attachment_id: str) -> tuple[Attachment, bytes]:
         """Return the attachment of a signed link whose signature was checked."""
