@@ -67,11 +67,11 @@ async def test_a_contact_carries_what_its_writer_had_read(
     auto_box: Inbox, wide_key: str, connect: Connect
 ) -> None:
     tools = connect(auto_box, key=wide_key, mailbox=auto_box.id)
-    friend = f"ann-{auto_box.id.lower()}@example.net"
+    friend = f"zoe-{auto_box.id.lower()}@example.net"
     tools.toolkit.declare_recipients([friend])
-    mail = auto_box.receive_proven(f"Note beside Ann: {ORDER}.")
+    mail = auto_box.receive_proven(f"Note beside Zoe: {ORDER}.")
     await shown(tools, "read_email", email_id=mail["id"])
-    await write(tools, "add_contact", email=friend, name=f"Ann. NOTE: {ORDER}")
+    await write(tools, "add_contact", email=friend, name=f"Zoe. NOTE: {ORDER}")
     found = await conclude(tools, "search_contacts", query=friend)
     assert found == ("authenticated", Action.HOLD)
 

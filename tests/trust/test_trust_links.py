@@ -130,8 +130,9 @@ LINKISH = st.lists(
     ),
     max_size=30,
 ).map("".join)  # fmt: skip
+# A `www.` within a name, after a dot, is no beginning: the name's top-level domain decides.
 CLICKABLE = re.compile(
-    r"(?<![a-z0-9+])(?!hxxps?|fxps?)[a-z][a-z0-9+-]{0,90}://|(?<![\w@.-])www\.\w"
+    r"(?<![a-z0-9+])(?!hxxps?|fxps?)[a-z][a-z0-9+-]{0,90}://|(?<![\w@.\u3002-])www\.\w"
     r"|\]\(|^[ >]*\[[^][]+\]:",
     re.IGNORECASE | re.MULTILINE,
 )
