@@ -17,7 +17,7 @@ _NOT_FOR_THE_PUBLIC = ip_address("168.63.129.16")
 class WebhookTargets:
     """Decides to which addresses events may be posted.
 
-    Without it, whoever may create a webhook could reach what only this machine can: a database on
+    Without it, a key that may create webhooks could reach what only this machine can: a database on
     loopback, a router, the metadata service of a cloud.
 
     Attributes:
@@ -38,7 +38,7 @@ class WebhookTargets:
         return inner.is_global and not inner.is_multicast and inner != _NOT_FOR_THE_PUBLIC
 
     def allows_host(self, host: str) -> bool:
-        """Return whether the host of a URL is allowed as far as it can be told without DNS."""
+        """Return whether the host of a URL is allowed as far as that is known without DNS."""
         name = host.lower().rstrip(".")
         if name == "localhost" or name.endswith(".localhost"):
             return any(self.allows_address(address) for address in ("127.0.0.1", "::1"))

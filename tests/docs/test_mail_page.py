@@ -25,7 +25,7 @@ def read(field: str, value: str) -> str:
     if field == "Content-Type":
         return "a file" if message.attachments else message.markdown
     if find_structural_faults(read_headers(raw)):
-        return "nobody: `failed`" if not message.from_address else "a fault"
+        return "no author: `failed`" if not message.from_address else "a fault"
     return f"`{message.subject if field == 'Subject' else message.from_address}`"
 
 

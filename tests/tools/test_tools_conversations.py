@@ -103,7 +103,31 @@ async def test_payment_details_of_the_user_are_free(
     assert decided(await tools.call("send_email", send)).action is Action.ALLOW
 
 
-async def test_a_sender_may_be_told_her_own_number(auto_box: Inbox, connect: Connect) -> None:
+async def test_the_number_of_a_sender_is_not_free_for_others(
+    auto_box: Inbox, connect: Connect
+) -> None:
+    tools, mail = connect(auto_box), auto_box.receive_proven(f"New account: {IBAN}.")
+    tools.toolkit.declare_recipients(["boss@example.net"])
+    await shown(tools, "read_email", email_id=mail["id"])
+    to_both = {"email_id": mail["id"], "body": f"Pay to {IBAN}", "cc": ["boss@example.net"]}
+    result = await tools.call("reply_email", to_both)
+    assert (decided(result).action, decided(result).code) == (Action.HOLD, "payment_from_mail")
+
+
+async def test_payment_details_of_mail_are_held_after_an_own_message_repeated_them(
+    auto_box: Inbox, connect: Connect
+) -> None:
+    tools, mail = connect(auto_box), auto_box.receive_proven(f"My account is {IBAN}.")
+    await shown(tools, "read_email", email_id=mail["id"])
+    own = await tools.call("reply_email", {"email_id": mail["id"], "body": f"Yes: {IBAN}"})
+    tools.toolkit.reset()
+    await shown(tools, "read_email", email_id=own.data["id"])
+    invoice = {"to": "ann@example.com", "subject": "Invoice", "body": f"Pay to {IBAN}"}
+    result = await tools.call("send_email", invoice)
+    assert "payment_from_mail" in decided(result).codes
+
+
+async def test_a_sender_may_be_sent_her_own_number(auto_box: Inbox, connect: Connect) -> None:
     tools, mail = connect(auto_box), auto_box.receive_proven(f"My account is {IBAN}.")
     await shown(tools, "read_email", email_id=mail["id"])
     result = await tools.call("reply_email", {"email_id": mail["id"], "body": f"Yes: {IBAN}"})

@@ -54,6 +54,18 @@ async def test_an_own_message_carries_what_its_writer_had_read(
     assert label == "authenticated"
 
 
+async def test_a_waiting_reply_to_a_stranger_is_listed_without_a_word_of_his(
+    auto_box: Inbox, connect: Connect
+) -> None:
+    tools, mail = connect(auto_box), auto_box.receive(sender=EVE, subject=ORDER)
+    reply = await write(tools, "reply_email", email_id=mail["id"], body="No.")
+    tools.toolkit.reset()
+    listed = await shown(tools, "list_pending")
+    assert reply in listed.text
+    assert EVE not in f"{listed.text} {listed.data}"
+    assert (await get_send_decision(tools, EVE)).action is Action.ALLOW
+
+
 async def test_a_reply_shows_the_message_that_it_answers(auto_box: Inbox, connect: Connect) -> None:
     tools, mail = connect(auto_box), auto_box.receive(sender=f"M <{EVE}>")
     result = await tools.call("reply_email", {"email_id": mail["id"], "body": "We got it."})

@@ -18,7 +18,7 @@ _MARKS = (
 _FILE_NOTES = {
     "cut": "Only its beginning can be read.",
     "hidden_text_possible": "Text that it hides from people (white, tiny, off the page) "
-    "can't be told from the rest.",
+    "can't be recognised.",
     "needs_extra": "To read it, the server needs: pip install 'multimail[documents]'.",
     "unreadable": "It is broken, encrypted or too large to be read.",
     "too_large": "It is too large to be read.",

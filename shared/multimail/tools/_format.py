@@ -360,10 +360,14 @@ def format_pending_row(message: PendingEmail) -> str:
     since = format_time(message.received_at)
     expiry = f" | expires {format_time(message.expires_at)}" if message.expires_at else ""
     quotes = " (quotes the message it answers below its text)" if message.quotation else ""
-    return (
+    head = (
         f"{one_line(message.id, 64)} | {one_line(message.direction or 'outbound', 20)}"
-        f" | {one_line(message.status, 40)} | since {since}{expiry}\n"
-        f"  from {one_line(extract_address(message.sender), 100)}"
+        f" | {one_line(message.status, 40)} | since {since}{expiry}"
+    )
+    if not (message.sender or message.to or message.subject):
+        return f"{head}\n  {_HIDDEN}"
+    return (
+        f"{head}\n  from {one_line(extract_address(message.sender), 100)}"
         f" to {one_line(', '.join(message.to), 150)}:"
         f" {one_line(message.subject, 120) or _NO_SUBJECT}{quotes}"
     )

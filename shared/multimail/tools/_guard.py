@@ -224,7 +224,9 @@ class Guard:
             mailbox: The mailbox that sends.
             text: The reply's text.
         """
-        payments = find_payment_details(text) - find_payment_details(original.markdown)
+        payments = find_payment_details(text)
+        if normalize_addresses(recipients) <= {normalize_address(original.sender)}:
+            payments -= find_payment_details(original.markdown)  # a sender's own number
         names = map(name_payment, payments)
         scope = self._scope(mailbox.id)
         taint, allowed = yield from self._load_state(recipients, scope, *names)
@@ -340,8 +342,8 @@ class Guard:
     def _add_known(self, message: Email) -> None:
         """Record the recipients of a message that a human approved.
 
-        An unproven sender who was answered is known in that thread alone: nobody vouches for the
-        address.
+        An unproven sender who was answered is known in that thread alone: no evidence vouches
+        for the address.
         """
         scope = self._scope(message.mailbox_id)
         answered = self._assess_answered(message)
@@ -355,7 +357,7 @@ class Guard:
         return worst.label.value if worst is not None else None
 
     def mark_tags_shown(self, message: Email) -> None:
-        """Record that a message's tags are being shown: whoever wrote them had read something."""
+        """Record that a message's tags are being shown: they may repeat what their writer read."""
         free = [name for name, value in message.tags.items() if not is_plain_tag((name, value))]
         if message.tag_labels is None:
             labels = [UNREPORTED.label] if free else []
@@ -376,6 +378,7 @@ class Guard:
     def _mark_words_shown(self, labels: Iterable[Label], *texts: str) -> None:
         """Record that text is being shown which was written after mail of these labels was read."""
         names = find_addresses(*texts)
+        names |= frozenset(map(name_payment, find_payment_details(*texts)))
         self._add_taint(
             merge_all(Taint.from_assessment(Assessment(label), names) for label in labels)
         )

@@ -55,9 +55,10 @@ def list_shown_names(
     """
     names = find_addresses(message.subject, message.sender, *texts)
     names |= get_header_addresses(message)
-    if message.direction != "outbound":
+    if assessment.label is not Label.OWN:  # an own message may repeat what its writer had read
         details = find_payment_details(message.subject, *texts)
         names |= frozenset(map(name_payment, details))
+    if message.direction != "outbound":
         unsigned = list_unsigned(message)
         evidence = message.authentication
         names |= frozenset(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import to_jsonable_python
 
@@ -36,6 +36,8 @@ from ._format import (
 )
 from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
+
+Row = TypeVar("Row", bound=EmailSummary)
 
 MAX_HEADER_CHARS = 1500
 _FIT_ATTEMPTS = 3
@@ -113,8 +115,8 @@ def check_inbox(args: schemas.CheckInbox, context: ToolContext) -> ToolRun:
 
 
 def assess_rows(
-    messages: Iterable[EmailSummary], mailbox: Mailbox | None, context: ToolContext
-) -> list[tuple[EmailSummary, Assessment]]:
+    messages: Iterable[Row], mailbox: Mailbox | None, context: ToolContext
+) -> list[tuple[Row, Assessment]]:
     """Return the messages of a listing with their assessments.
 
     A message of which a row may show nothing has no sender, no recipient and no subject.
@@ -125,7 +127,7 @@ def assess_rows(
         context: Of the tool call.
     """
     guard = context.guard
-    rows: list[tuple[EmailSummary, Assessment]] = []
+    rows: list[tuple[Row, Assessment]] = []
     for message in messages:
         assessment = guard.assess_content(message)
         if guard.hides_row(assessment, mailbox):
@@ -136,8 +138,11 @@ def assess_rows(
     return rows
 
 
-def _hide_row(message: EmailSummary) -> EmailSummary:
-    return message.model_copy(update={"sender": "", "to": [], "subject": ""})
+def _hide_row(message: Row) -> Row:
+    hidden: dict[str, Any] = {"sender": "", "to": [], "subject": ""}
+    if isinstance(message, Email):
+        hidden |= {"cc": [], "bcc": [], "metadata": {}, "quotation": None}
+    return message.model_copy(update=hidden)
 
 
 def _format_rows(
@@ -388,7 +393,8 @@ def list_own_pending(args: schemas.ListPending, context: ToolContext) -> ToolRun
     """List the agent's own mail that awaits a human; needs no oversight scope."""
     mailbox = yield from context.mailbox(args.mailbox)
     page = yield from list_held_sends(mailbox.id)
-    return _build_pending(page, args, context)
+    rows = assess_rows(page, mailbox, context)
+    return _build_pending([row for row, _ in rows], args, context)
 
 
 def list_all_pending(args: schemas.ListPending, context: ToolContext) -> ToolRun:
@@ -396,19 +402,19 @@ def list_all_pending(args: schemas.ListPending, context: ToolContext) -> ToolRun
     wanted = args.mailbox or context.pinned
     mailbox = (yield from context.mailbox(wanted)).id if wanted else None
     page = yield from api.list_pending(mailbox)
-    return _build_pending(page, args, context)
+    return _build_pending(page.items, args, context)
 
 
 def _build_pending(
-    page: Page[PendingEmail], args: schemas.ListPending, context: ToolContext
+    messages: Sequence[PendingEmail], args: schemas.ListPending, context: ToolContext
 ) -> ToolResult:
-    if not page.items:
+    if not messages:
         return ToolResult("Nothing awaits a human.", {"pending": []})
-    lines = [format_pending_row(message) for message in page]
+    lines = [format_pending_row(message) for message in messages]
     head = f"{len(lines)} await a human, oldest first: id | direction | status | since | expires."
     room = _room_for_offset_rows(head, context)
     rows = select_rows(lines, args.offset or 0, args.limit or 20, room)
-    shown = page.items[rows.start : rows.end]
+    shown = messages[rows.start : rows.end]
     for message in shown:
         context.guard.mark_shown(message)
     facts = [message.model_dump(mode="json", include=_PENDING_FACTS) for message in shown]

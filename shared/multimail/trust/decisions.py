@@ -46,7 +46,7 @@ class OperationKind(StrEnum):
     CHANGE = "change"
     """Any other change that reaches people: a send to an address that is allowed."""
     INTERNAL = "internal"
-    """A tag of one plain word on a message that the conversation opened; it reaches nobody."""
+    """A short tag on a message that the conversation opened; it reaches no other person."""
     WITHDRAW = "withdraw"
     """The withdrawal of an own message that has not left."""
 

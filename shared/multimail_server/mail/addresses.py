@@ -2,7 +2,7 @@
 
 From decides who vouches for a message. A From that RFC 5322 forbids is read all the same if it
 holds exactly one address, because then no program can show another author; where programs could
-disagree, it names nobody. Other fields are read as far as they can be.
+disagree, it names no author. Other fields are read as far as they can be.
 """
 
 from __future__ import annotations

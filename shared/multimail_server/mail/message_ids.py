@@ -28,7 +28,7 @@ _PIECE = re.compile(
 _BRACKETED = re.compile(r"<[^<>]{1,900}>")
 _BETWEEN = re.compile(r"[\s,;<>]+")
 _WRITABLE = re.compile(r"<[\x20-\x3b\x3d\x3f-\x7e]{1,900}>")
-# The id that a relay gives: long enough that nobody guesses it.
+# The id that a relay gives: long enough not to be guessed.
 _QUEUE_ID = re.compile(r"(?<![\w.@-])(?=[\w-]*\d)[A-Za-z0-9_-]{16,200}(?![\w.@=-])")
 _WHOLE_ID = re.compile(
     r"(?<![\w.@=+-])(?=[\w.=+-]*\d)[A-Za-z0-9_.=+-]{16,400}@[A-Za-z0-9.-]{1,250}[A-Za-z0-9](?![\w@-])"

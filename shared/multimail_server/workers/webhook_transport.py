@@ -25,7 +25,7 @@ async def resolve(host: str, port: int) -> list[str]:
 class WebhookTransport(httpx.AsyncBaseTransport):
     """Connects to the very address that was checked, so that DNS can't answer otherwise later.
 
-    No connection is used twice: each request resolves and checks anew. Where `HTTPS_PROXY` names a
+    No connection is used twice: each request resolves and checks again. Where `HTTPS_PROXY` names a
     proxy, it resolves the names, and decides where they may lead.
 
     Args:

@@ -180,7 +180,7 @@ def find_uncovered_field(
         signed: The names of the fields that it signs, tag `h=`.
         message: The message.
         shown: The fields that must be covered. An unsigned Reply-To leaves a signature valid:
-            whoever replies sees in `find_covered_fields` that it proves nothing.
+            `find_covered_fields` says that it proves nothing.
 
     Returns:
         The reason in plain words; empty where every such field is covered.

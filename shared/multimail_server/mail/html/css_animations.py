@@ -12,7 +12,7 @@ MAX_KEYFRAMES = 500
 _MIN_OPACITY, _MIN_SIZE = 0.1, 2.0
 _TIME = re.compile(r"(?<![\w.-])(-?\d{0,9}\.?\d{1,9})(ms|s)\b")
 _LONG = 30.0
-"""Seconds after which nobody waits for text."""
+"""Seconds after which a reader no longer waits for text to appear."""
 _FRAME = re.compile(r"from|to|\d{1,3}(?:\.\d{1,6})?%")
 _WORD = re.compile(r"[\w-]+")
 _ENDS = {"from": 0.0, "to": 1.0}
