@@ -169,7 +169,7 @@ async def test_the_schemas_arrive_as_they_were_written(box: Inbox, way: str) -> 
     assert len(sent) == 13
     for tool in kit.get_tools():
         spec = tool._spec  # type: ignore[attr-defined]
-        wire, own = sent[tool.name], spec.schema()
+        wire, own = sent[tool.name], spec.schema("nullable")
         assert wire["description"] == spec.description
         parameters = wire["parameters"]
         assert parameters["properties"] == own["properties"]
