@@ -29,6 +29,7 @@ from ._spec import (
     ToolRun,
     ToolSpec,
 )
+from ._tool_guard import Approve, CallRefusedError, ToolGuard, ToolPolicy
 from ._toolkit import (
     ApproverToolkit,
     SessionOptions,
@@ -47,7 +48,9 @@ __all__ = [
     "SAFE_FACTS",
     "TRUSTED_LABELS",
     "Access",
+    "Approve",
     "ApproverToolkit",
+    "CallRefusedError",
     "Guard",
     "Hints",
     "MailFilter",
@@ -59,6 +62,8 @@ __all__ = [
     "ToolArgs",
     "ToolContext",
     "ToolError",
+    "ToolGuard",
+    "ToolPolicy",
     "ToolResult",
     "ToolRun",
     "ToolSession",
