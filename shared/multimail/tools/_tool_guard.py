@@ -163,7 +163,7 @@ class ToolGuard:
         facts = CallFacts(
             name,
             policy.get_effect(name),
-            find_targets(plain, policy.targets),
+            find_targets(plain, policy.targets, name),
             payments=find_payment_details(*texts),
         )
         return lambda context: context.guard.on_call(facts)

@@ -56,15 +56,18 @@ class Target:
         argument: The argument that names it, or the key within one.
         value: As the model wrote it.
         kind: What it is.
+        about: Words that say what a number numbers: the argument's name, or the tool's where that
+            is just `id`.
     """
 
     argument: str
     value: str
     kind: TargetKind
+    about: str = ""
 
 
 def find_targets(
-    arguments: Mapping[str, Any], names: Collection[str] | None = None
+    arguments: Mapping[str, Any], names: Collection[str] | None = None, tool: str = ""
 ) -> list[Target]:
     """Return the targets of a call's arguments, at most `MAX_TARGETS` + 1.
 
@@ -73,11 +76,14 @@ def find_targets(
         names: The arguments, or keys within them, that are targets. By default those whose name
             says so (`to`, `url`, `file_id`, `path`, …), every text that as a whole is an address,
             a URL, a host, a phone number or an account, and every link in another text.
+        tool: The tool's name.
     """
-    return list(islice(_iter_targets(arguments, names), MAX_TARGETS + 1))
+    return list(islice(_iter_targets(arguments, names, tool), MAX_TARGETS + 1))
 
 
-def _iter_targets(arguments: Mapping[str, Any], names: Collection[str] | None) -> Iterator[Target]:
+def _iter_targets(
+    arguments: Mapping[str, Any], names: Collection[str] | None, tool: str
+) -> Iterator[Target]:
     for keys, value in walk(arguments):
         is_named = _is_named(keys, names)
         text = clean(str(value)).text.strip()
@@ -85,7 +91,8 @@ def _iter_targets(arguments: Mapping[str, Any], names: Collection[str] | None) -
             continue
         if is_named:
             for piece in _split(text):
-                yield Target(keys[-1], piece, _get_kind(piece))
+                about = keys[-1] if _has_kind(keys[-1]) else tool
+                yield Target(keys[-1], piece, _get_kind(piece), about)
         elif names is None and (kind := _get_kind(text)).reaches_others:
             yield Target(keys[-1], text, kind)
         elif names is None:
@@ -234,7 +241,7 @@ class Sources:
             case TargetKind.PAYMENT:
                 return fold_payment(value) in self._payments
             case TargetKind.NAME:
-                return value.casefold() in self._ids or self._names(value, target.argument)
+                return value.casefold() in self._ids or self._names(value, target.about)
 
     def explain_text(self, text: str) -> bool:
         """Return whether a text, such as the words of a search, stands in these sources."""
@@ -267,13 +274,13 @@ class Sources:
     def _ids(self) -> frozenset[str]:
         return frozenset(text.casefold() for text in self.ids)
 
-    def _names(self, name: str, argument: str) -> bool:
+    def _names(self, name: str, about: str) -> bool:
         """Return whether a name stands in the texts by itself, and not as a part of another."""
         if not name or name.casefold() in _COMMON_WORDS:
             return False
         pattern = _NAMED
         if name.isdigit() and len(name) <= _MAX_BARE_DIGITS:
-            pattern = _NUMBERED.replace("KINDS", "|".join(_list_kinds(argument)))
+            pattern = _NUMBERED.replace("KINDS", "|".join(_list_kinds(about)))
         wanted = re.compile(pattern.replace("NAME", re.escape(name)), re.IGNORECASE)
         return any(wanted.search(text) for text in self._folded)
 
@@ -285,7 +292,7 @@ _NAMED = r"(?<![\w@/\\.:+-])NAME(?![\w@/\\+-]|[.:](?=\w))"
 _NUMBERED = (
     r"(?:\b(?:ids?|nos?|nr|numbers?|KINDS)\b|\#)"
     r"[^\w\n]{0,3}(?:(?:ids?|no|nr|number|with|and|\d{1,5})\b[^\w\n]{1,3}){0,20}"
-    r"(?<![\d:.,/-])NAME(?!\w|[:.,/-]\d|\s*(?:%|[ap]\.?m\b))"
+    r"(?<![\d:.,/-])(?:(?<!:\s)NAME|NAME(?![.)]\s))(?!\w|[:.,/-]\d|\s*(?:%|[ap]\.?m\b))"
 )
 _SAME_KINDS = (
     frozenset({"file", "document", "doc", "attachment"}),
@@ -295,11 +302,15 @@ _SAME_KINDS = (
 )
 
 
-def _list_kinds(argument: str) -> list[str]:
-    """Return the words for what an argument such as `file_id` numbers."""
-    words = {word.removesuffix("s") for word in _list_words(argument)} - _ID_WORDS
+def _has_kind(argument: str) -> bool:
+    return not _ID_WORDS.issuperset(_list_words(argument))
+
+
+def _list_kinds(about: str) -> list[str]:
+    """Return patterns of the words for what is numbered, by a name such as `file_id`."""
+    words = {word.removesuffix("s") for word in _list_words(about)} - _ID_WORDS
     kinds = words.union(*(same for same in _SAME_KINDS if same & words))
-    return [f"{re.escape(kind)}s?" for kind in sorted(kinds)] or [r"\w+\ id"]
+    return [f"{re.escape(kind)}s?" for kind in sorted(kinds)] or ["id"]
 
 
 _COMMON_WORDS = frozenset((
