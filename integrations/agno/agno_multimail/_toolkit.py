@@ -87,6 +87,12 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
             return list(self.functions.values())
         return super().get_tools(session_id)
 
+    def _drop_tools(self, names: tuple[str, ...]) -> None:
+        super()._drop_tools(names)
+        for name in names:
+            getattr(self, "functions", {}).pop(name, None)
+            getattr(self, "async_functions", {}).pop(name, None)
+
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> Function:
         return _build_function(spec, _bind_sync(spec, self.session, session_id))
 

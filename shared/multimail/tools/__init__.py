@@ -36,15 +36,18 @@ from ._toolkit import (
     Toolkit,
     ToolkitBase,
     ToolkitOptions,
+    list_missing_tools,
 )
-from .catalogue import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS
+from .catalogue import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS, DEFAULT_TOOLS, PACKS
 
 __all__ = [
     "AGENT_INSTRUCTIONS",
     "AGENT_TOOLS",
     "APPROVER_TOOLS",
     "DATA_NOTE",
+    "DEFAULT_TOOLS",
     "MIN_CHARS",
+    "PACKS",
     "SAFE_FACTS",
     "TRUSTED_LABELS",
     "Access",
@@ -74,6 +77,7 @@ __all__ = [
     "fetch_mailbox_page",
     "fetch_thread",
     "label_line",
+    "list_missing_tools",
     "mark_all_shown",
     "parse_labels",
     "render_email",

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 import httpx
 
+from .. import endpoints as api
 from .._call import Retry
 from .._client import AsyncMultiMail, MultiMail
+from .._config import DEFAULT_BASE_URL
 from ..errors import ConfigurationError
+from ..models import Health
 from ..sessions import SessionStore
 from ..trust import PolicyName, TrustPolicy
 from ..trust.targets import Sources
@@ -23,7 +27,9 @@ from ._guard import Observer
 from ._session import DEFAULT_MAX_CHARS, MIN_CHARS, ToolSession
 from ._spec import ToolError, ToolResult, ToolSpec
 from ._tool_guard import MAX_TEXT_CHARS, Approve, ToolGuard, ToolPolicy
-from .catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from .catalogue import AGENT_TOOLS, APPROVER_TOOLS, DEFAULT_TOOLS, PACKS
+
+log = logging.getLogger("multimail.tools")
 
 NativeTool = TypeVar("NativeTool")
 
@@ -66,8 +72,9 @@ class ToolkitBase(Generic[NativeTool]):
         store: Keeps taint and recipients for the guard; default the process's memory, which all
             toolkits share. Conversations that continue in another process need a shared store.
         on_decision: Is called with every `GuardDecision`.
-        include: Only these tools, by name.
-        exclude: All but these tools, by name.
+        include: Only these tools: names of tools and of packs (`default`, `triage`, `support`,
+            `full`), one or several; default the pack `default`.
+        exclude: None of these tools, by the same names.
         max_chars: The most characters of any result's text, at least `min_chars` (1,000).
         session: The conversation of calls for which the framework passes none; default one that
             all toolkits of this process share.
@@ -97,6 +104,8 @@ class ToolkitBase(Generic[NativeTool]):
         if options.get("max_chars", DEFAULT_MAX_CHARS) < self.min_chars:
             raise ConfigurationError(f"max_chars must be at least {self.min_chars:,} here.")
         self._session = ToolSession(api_key, **options)
+        if is_hosted(self._session.base_url):
+            self._drop_tools(list_missing_tools(None, self._specs))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_join_names(self.specs)}; {self.session!r})"
@@ -129,6 +138,40 @@ class ToolkitBase(Generic[NativeTool]):
             session_id: The conversation; None where the framework passes it with each call.
         """
         raise NotImplementedError
+
+    def check_server(self) -> tuple[str, ...]:
+        """Ask the server what it can do, and stop offering the tools that it lacks.
+
+        Call it before `get_tools`. Those that the hosted API lacks are never offered; a server of
+        an earlier version lacks others.
+
+        Returns:
+            The names of the tools that the server lacks.
+
+        Raises:
+            MultiMailError: The server cannot be reached.
+        """
+        return self._apply_health(self.session.run(lambda _: api.get_health()))
+
+    async def acheck_server(self) -> tuple[str, ...]:
+        """Ask the server asynchronously; otherwise like `check_server`."""
+        return self._apply_health(await self.session.arun(lambda _: api.get_health()))
+
+    def _apply_health(self, health: Health) -> tuple[str, ...]:
+        missing = list_missing_tools(health, self._specs)
+        self._drop_tools(missing)
+        return missing
+
+    def _drop_tools(self, names: tuple[str, ...]) -> None:
+        """Stop offering these tools."""
+        if not names:
+            return
+        log.info("Not offered, since this server lacks them: %s.", ", ".join(names))
+        self._specs = tuple(spec for spec in self._specs if spec.name not in names)
+        if not self._specs:
+            raise ConfigurationError(
+                f"This server lacks every tool that was chosen: {', '.join(names)}."
+            )
 
     def spec(self, name: str) -> ToolSpec:
         """Return the specification of the tool of that name.
@@ -317,40 +360,62 @@ class ApproverToolkit(Toolkit):
     catalogue = APPROVER_TOOLS
 
 
+def is_hosted(base_url: str) -> bool:
+    """Return whether an API is the hosted one, whose operations are known without asking."""
+    return httpx.URL(base_url).host == httpx.URL(DEFAULT_BASE_URL).host
+
+
+def list_missing_tools(
+    health: Health | None, specs: Iterable[ToolSpec] = AGENT_TOOLS
+) -> tuple[str, ...]:
+    """Return the names of the tools that a server lacks.
+
+    Args:
+        health: What the server says of itself; None, or one without `extensions`, for a server
+            that has only the operations of the published API.
+        specs: The tools to look at.
+    """
+    has = (health.extensions if health is not None else None) or ()
+    return tuple(spec.name for spec in specs if spec.needs and spec.needs not in has)
+
+
 def select_tools(
-    catalogue: Iterable[ToolSpec], include: Iterable[str] | None, exclude: Iterable[str] | None
+    catalogue: Iterable[ToolSpec],
+    include: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
 ) -> tuple[ToolSpec, ...]:
     """Return the tools that `include` and `exclude` leave.
 
     Raises:
-        ConfigurationError: A name is not in the catalogue, or no tool is left.
+        ConfigurationError: A name is neither in the catalogue nor a pack, or no tool is left.
     """
     specs = tuple(catalogue)
-    wanted = _check_names(include, specs, "include")
-    unwanted = _check_names(exclude, specs, "exclude") or set()
-    selected = tuple(
-        spec
-        for spec in specs
-        if (wanted is None or spec.name in wanted) and spec.name not in unwanted
-    )
+    default = specs if specs != AGENT_TOOLS else DEFAULT_TOOLS
+    wanted = _expand_names(include, specs, "include")
+    unwanted = _expand_names(exclude, specs, "exclude") or set()
+    candidates = default if wanted is None else [spec for spec in specs if spec.name in wanted]
+    selected = tuple(spec for spec in candidates if spec.name not in unwanted)
     if not selected:
         raise ConfigurationError("include and exclude leave no tool.")
     return selected
 
 
-def _check_names(
+def _expand_names(
     names: Iterable[str] | None, catalogue: tuple[ToolSpec, ...], argument: str
 ) -> set[str] | None:
+    """Return the names of the tools that names of tools and of packs stand for."""
     if names is None:
         return None
-    checked = {names} if isinstance(names, str) else set(names)
-    unknown = checked - {spec.name for spec in catalogue}
+    packs = PACKS if catalogue == AGENT_TOOLS else {}
+    given = {names} if isinstance(names, str) else set(names)
+    unknown = given - {spec.name for spec in catalogue} - packs.keys()
     if unknown:
+        also = f" Packs: {', '.join(packs)}." if packs else ""
         raise ConfigurationError(
             f"{argument}: no tool {', '.join(sorted(unknown))}."
-            f" There are: {_join_names(catalogue)}."
+            f" There are: {_join_names(catalogue)}.{also}"
         )
-    return checked
+    return {tool for name in given for tool in packs.get(name, (name,))}
 
 
 def _join_names(specs: Iterable[ToolSpec]) -> str:
