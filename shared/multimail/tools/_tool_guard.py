@@ -41,7 +41,6 @@ MAX_TEXT_CHARS = 100_000
 """The most characters of the user's words, or of one text of trusted data, that are kept."""
 _MAX_VALUES = 5_000
 _MAX_ID_CHARS = 200
-_MIN_ECHO_CHARS = 3
 _READING_NAME = re.compile(
     r"(?:get|list|search|read|find|show|look_?up|fetch|count|check|describe|view|query|load|browse)"
     r"(?:_|(?=[A-Z])|\Z)"
@@ -189,15 +188,14 @@ class ToolGuard:
         """
         policy = self._get_policy(name)
         guard = self._session.guard(session_id)
-        passed = dict(walk(_to_plain(arguments)))
+        passed = {str(value) for _, value in walk(_to_plain(arguments))}
         leaves = list(islice(walk(_to_plain(result)), _MAX_VALUES))
         if policy.returns == "trusted":
-            if guard.get_worst_label() is None or guard.explains(map(str, passed.values())):
-                guard.declare_sources(_list_sources(leaves, passed))
+            if guard.get_worst_label() is None or guard.explains(passed):
+                guard.declare_sources(_list_sources(leaves))
             return
         if policy.get_effect(name) is not Effect.READ:
-            texts = set(map(str, passed.values()))
-            made = [leaf for leaf in leaves if str(leaf[1]) not in texts]
+            made = [leaf for leaf in leaves if str(leaf[1]) not in passed]
             guard.declare_sources(Sources(ids=_list_ids(made)))
         words = [value[:MAX_TEXT_CHARS] for _, value in leaves if isinstance(value, str)]
         if words and policy.returns == "untrusted":
@@ -309,20 +307,9 @@ def _build_error(name: str, decision: GuardDecision) -> CallRefusedError:
     return CallRefusedError(build_refusal(f"{name} was not run", decision), decision)
 
 
-def _list_sources(leaves: Iterable[Leaf], passed: Mapping[tuple[str, ...], Any]) -> Sources:
-    """Return what trusted data supplies, without what repeats the arguments of the call."""
-    echoes = [text for text in map(str, passed.values()) if len(text) >= _MIN_ECHO_CHARS]
-    own = [leaf for leaf in leaves if not _is_echo(leaf, passed, echoes)]
-    texts = [value[:MAX_TEXT_CHARS] for _, value in own if isinstance(value, str)]
-    return Sources(texts, _list_ids(own))
-
-
-def _is_echo(leaf: Leaf, passed: Mapping[tuple[str, ...], Any], echoes: Iterable[str]) -> bool:
-    keys, value = leaf
-    if any(keys[-1] == names[-1] and value == given for names, given in passed.items()):
-        return True
-    # A record may equal a query; a sentence with it, such as "nothing found for …", is no record.
-    return isinstance(value, str) and " " in value and any(text in value for text in echoes)
+def _list_sources(leaves: Iterable[Leaf]) -> Sources:
+    texts = [value[:MAX_TEXT_CHARS] for _, value in leaves if isinstance(value, str)]
+    return Sources(texts, _list_ids(leaves))
 
 
 def _list_ids(leaves: Iterable[Leaf]) -> list[str]:
