@@ -42,10 +42,10 @@ class GuardedTool(BaseTool):
             guard: Of the agent's tools.
             session_id: The conversation of calls without a `thread_id`.
         """
-        fields = {name: getattr(tool, name) for name in BaseTool.model_fields}
+        fields: dict[str, Any] = {name: getattr(tool, name) for name in BaseTool.model_fields}
         fields["args_schema"] = tool.args_schema or tool.get_input_schema()
-        handle = functools.partial(_explain_error, tool.handle_tool_error)
-        guarded = cls(**fields | {"handle_tool_error": handle})
+        fields["handle_tool_error"] = functools.partial(_explain_error, tool.handle_tool_error)
+        guarded = cls(**fields)
         guarded._tool, guarded._guard, guarded._session_id = tool, guard, session_id
         return guarded
 

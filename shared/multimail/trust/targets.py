@@ -99,7 +99,9 @@ def _iter_targets(
             yield from (Target(keys[-1], link, TargetKind.URL) for link in _iter_links(text))
 
 
-def walk(data: Any, keys: tuple[str, ...] = (), depth: int = MAX_DEPTH) -> Iterator[Any]:
+def walk(
+    data: Any, keys: tuple[str, ...] = (), depth: int = MAX_DEPTH
+) -> Iterator[tuple[tuple[str, ...], str | int | float]]:
     """Yield the keys and the value of each scalar in nested data; None is left out.
 
     What is nested deeper than `depth` counts as one text.
@@ -121,8 +123,8 @@ def is_id_key(key: str) -> bool:
 
 def _is_named(keys: tuple[str, ...], names: Collection[str] | None) -> bool:
     if names is not None:
-        return any(key in names for key in keys)
-    if len(keys) > 1 and keys[-1] in _DESCRIBING_KEYS:
+        return not set(names).isdisjoint(keys)
+    if keys[1:] and keys[-1] in _DESCRIBING_KEYS:
         return False
     return any(not _TARGET_WORDS.isdisjoint(_list_words(key)) for key in (keys[0], keys[-1]))
 
