@@ -79,6 +79,15 @@ REASONS: Mapping[str, Reason] = {
         "It names a bank account, card or wallet that somebody's mail named. Check by another way"
         " that it is right: {}.",
     ),
+    "target_not_from_user": Reason(
+        "{} is in neither the user's words nor trusted data",
+        "The agent may have taken what it acts on from somebody's mail or document, not from you:"
+        " {}.",
+    ),
+    "too_many_targets": Reason(
+        "it has more than {} targets",
+        "The call acts on more than {} things at once, too many to check each.",
+    ),
     "own_mail": Reason(
         "it claims to be from this very mailbox",
         "The mail claims to come from this mailbox itself.",
