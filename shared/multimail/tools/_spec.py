@@ -252,6 +252,7 @@ class ToolSpec:
         hints: What a framework may assume.
         operation: Runs it: yields calls, returns the result.
         data: The model of its results' `data`.
+        needs: The client's operation that not every server has; empty for one that all have.
     """
 
     name: str
@@ -262,6 +263,7 @@ class ToolSpec:
     hints: Hints
     operation: Callable[[Any, ToolContext], Operation[ToolResult]] = field(repr=False)
     data: type[ToolData]
+    needs: str = ""
 
     @property
     def open_args(self) -> type[BaseModel]:
