@@ -78,6 +78,7 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
 def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     """Reply to a message in its thread, once, if the guard allows it."""
     cc, bcc = parse_addresses(args.cc, "cc"), parse_addresses(args.bcc, "bcc")
+    send_at = format_datetime(args.send_at, "send_at")
     original = yield from api.read_email(args.email_id, mailbox=context.pinned)
     mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
     others = _reply_all_targets(original, mailbox) if args.reply_all else []
@@ -85,6 +86,7 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     key = build_idempotency_key(
         *(context.origin, mailbox.id, "reply_email", original.id, args.body),
         *(fold_addresses(cc), fold_addresses(bcc), bool(args.reply_all)),
+        *([send_at] if send_at else []),
     )
     context.guard.mark_shown(original)
     decision = yield from context.guard.on_reply(original, reached, mailbox, args.body)
@@ -99,6 +101,7 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
         reply_all=bool(args.reply_all),
         cc=cc,
         bcc=bcc,
+        send_at=send_at,
         metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
         idempotency_key=key,
