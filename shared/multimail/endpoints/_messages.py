@@ -19,6 +19,7 @@ from ..models import (
     Cancellation,
     Email,
     EmailSummary,
+    Enclosure,
     File,
     Page,
     SendResult,
@@ -304,6 +305,27 @@ def _get_last_own(thread: Thread) -> str | None:
     return own[-1] if own else None
 
 
+def get_attachment(attachment_id: str, *, mailbox: str | None = None) -> Call[Enclosure]:
+    """Return a stored file without its bytes, and the message that it belongs to.
+
+    Args:
+        attachment_id: Its id, from `attachments` of a message.
+        mailbox: The mailbox of the message, address or id; default the client's.
+
+    Raises:
+        NotFoundError: The mailbox has no such file that this key can read.
+
+    API: GET /v1/mailboxes/{mailbox}/attachments/{attachment}.
+    """
+    return Call(
+        "get_attachment",
+        "GET",
+        f"/v1/mailboxes/{{mailbox}}/attachments/{path_segment(attachment_id, 'attachment_id')}",
+        Enclosure.model_validate,
+        mailbox=mailbox,
+    )
+
+
 def download_attachment(
     email_id: str, filename: str, *, mailbox: str | None = None, include_text: bool = False
 ) -> Generator[Call[Any] | Pause, Any, File]:
@@ -400,7 +422,8 @@ def send_email(
         mailbox: The mailbox to send from, address or id; default the client's mailbox.
         cc: Carbon copies.
         bcc: Blind carbon copies.
-        attachments: One or several of: a path, `(name, bytes)`, a `File`.
+        attachments: One or several of: a path, `(name, bytes)`, a `File`, or an `Attachment` of a
+            message of the same mailbox, which the server copies.
         send_at: When to send it, with a time zone; default now.
         gate_timing: `gate_first` (decide, then wait for `send_at`) or `schedule_first`.
         metadata: Values to store with the message and show in the audit log.
@@ -465,7 +488,8 @@ def reply_email(
         reply_all: Reply to all recipients; an API that doesn't support it ignores it.
         cc: Additional carbon copies.
         bcc: Blind carbon copies.
-        attachments: One or several of: a path, `(name, bytes)`, a `File`.
+        attachments: One or several of: a path, `(name, bytes)`, a `File`, or an `Attachment` of a
+            message of the same mailbox, which the server copies.
         send_at: When to send it, with a time zone; default now.
         gate_timing: `gate_first` (decide, then wait for `send_at`) or `schedule_first`.
         metadata: Values to store with the message and show in the audit log.

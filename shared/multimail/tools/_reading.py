@@ -66,7 +66,7 @@ _EMAIL_FACTS = _ROW_FACTS | {
     "expires_at",
     "send_at",
 }
-_FILE_FACTS = {"name", "content_type", "size"}
+_FILE_FACTS = {"id", "name", "content_type", "size"}
 _CONTACT_FACTS = {"id", "name", "email", "tags"}
 _PENDING_FACTS = _ROW_FACTS | {"cc", "bcc", "expires_at", "mailbox_id", "content_hash", "metadata"}
 

@@ -46,6 +46,10 @@ MailboxName = Annotated[
 ]
 Body = Annotated[str, Field(description="Markdown. Write only the new text, no quoted history.")]
 Addresses = Annotated[Texts | None, Field(max_length=50, description="Email addresses.")]
+Files = Annotated[
+    Texts | None,
+    Field(max_length=20, description="Attachment ids (att_…) or file handles. No paths or URLs."),
+]
 Offset = Annotated[
     int | None, Field(ge=0, description="Character to continue from after a cut. Default 0.")
 ]
@@ -158,6 +162,7 @@ class SendEmail(ToolArgs):
     cc: Addresses = None
     bcc: Addresses = None
     send_at: SendTime = None
+    attachments: Files = None
     mailbox: MailboxName = None
 
 
@@ -172,6 +177,7 @@ class ReplyEmail(ToolArgs):
     cc: Addresses = None
     bcc: Addresses = None
     send_at: SendTime = None
+    attachments: Files = None
 
 
 class TagEmail(ToolArgs):
@@ -243,6 +249,7 @@ class Row(ToolData):
 class FileFacts(_Facts):
     """An attachment without its bytes."""
 
+    id: Annotated[str | None, Field(description="names it in attachments of a send")]
     name: str
     content_type: str
     size: int | None
