@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -173,11 +174,12 @@ async def test_an_own_file_goes_after_mail_to_those_who_had_it_or_are_trusted(
 
 async def test_what_is_uploaded_again_is_recognised(auto_box: Inbox) -> None:
     mail, _ = with_file(auto_box)
+    same = {"name": "a.bin", "content_base64": base64.b64encode(REPORT).decode()}
     with auto_box.server.http(auto_box.agent_key) as app:
         sent = app.post(
             f"/v1/mailboxes/{auto_box.id}/send",
             json={"to": [EVE], "subject": "x", "markdown": "x", "oversight_mode": "gated_send",
-                  "attachments": [{"name": "a.bin", "content_base64": "JVBERi0xLjQgdGhlIHJlcG9ydA=="}]},
+                  "attachments": [same]},
         ).raise_for_status().json()  # fmt: skip
     (file,) = auto_box.mail(sent["id"])["attachments"]
     assert file["origin"]["id"] == mail

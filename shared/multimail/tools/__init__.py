@@ -29,6 +29,7 @@ from ._spec import (
     ToolRun,
     ToolSpec,
 )
+from ._tool_guard import Approve, CallRefusedError, ToolGuard, ToolPolicy
 from ._toolkit import (
     ApproverToolkit,
     SessionOptions,
@@ -50,7 +51,9 @@ __all__ = [
     "SAFE_FACTS",
     "TRUSTED_LABELS",
     "Access",
+    "Approve",
     "ApproverToolkit",
+    "CallRefusedError",
     "Guard",
     "Hints",
     "MailFilter",
@@ -62,6 +65,8 @@ __all__ = [
     "ToolArgs",
     "ToolContext",
     "ToolError",
+    "ToolGuard",
+    "ToolPolicy",
     "ToolResult",
     "ToolRun",
     "ToolSession",

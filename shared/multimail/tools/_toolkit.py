@@ -22,10 +22,12 @@ from ..errors import ConfigurationError
 from ..models import Health
 from ..sessions import SessionStore
 from ..trust import PolicyName, TrustPolicy
+from ..trust.targets import Sources
 from ._conversation import conversation
 from ._guard import Observer
 from ._session import DEFAULT_MAX_CHARS, MIN_CHARS, ToolSession
 from ._spec import ToolError, ToolResult, ToolSpec
+from ._tool_guard import MAX_TEXT_CHARS, Approve, ToolGuard, ToolPolicy
 from .catalogue import AGENT_TOOLS, APPROVER_TOOLS, DEFAULT_TOOLS, PACKS
 
 log = logging.getLogger("multimail.tools")
@@ -253,6 +255,84 @@ class ToolkitBase(Generic[NativeTool]):
             ConfigurationError: It cannot be read, has no name, or is too large.
         """
         return self.session.register_file(source, name=name, session_id=session_id)
+
+    def declare_user_words(self, text: str, *, session_id: str | None = None) -> None:
+        """Let the agent's tools act on what stands in the user's own words.
+
+        Addresses in them become allowed recipients; for `guarded` tools, URLs, ids, file names and
+        the like in them are targets that the user chose.
+
+        Args:
+            text: What the user typed, at most 100,000 characters. Never pass text that contains
+                mail, pages or other words of others, such as a task that code put together.
+            session_id: The conversation, by the framework's own id; default the session's.
+        """
+        self.session.guard(session_id).declare_sources(Sources([text[:MAX_TEXT_CHARS]]))
+
+    def guard(
+        self, policies: Mapping[str, ToolPolicy] | None = None, *, approve: Approve | None = None
+    ) -> ToolGuard:
+        """Return the guard for an agent's other tools, for a loop of your own.
+
+        Args:
+            policies: What each tool does, by name; default `ToolPolicy()` for each.
+            approve: Asks a human about a held call; without it, such a call is refused.
+        """
+        return ToolGuard(self.session, policies, approve=approve)
+
+    def guarded(
+        self,
+        tools: Iterable[Any],
+        policies: Mapping[str, ToolPolicy] | None = None,
+        *,
+        approve: Approve | None = None,
+        session_id: str | None = None,
+    ) -> list[NativeTool]:
+        """Return the app's own tools with the guard around them, in the same conversation as mail.
+
+        What untrusted tools return taints the conversation. Afterwards a call that changes
+        something runs if the user's words or trusted data supplied what it acts on; else a human
+        decides, or it is refused.
+
+        Args:
+            tools: The framework's tools, or functions where it takes them.
+            policies: What each tool does, by name; default `ToolPolicy()` for each.
+            approve: Asks a human about a held call, in place of the framework's own way.
+            session_id: The conversation of calls for which the framework passes none.
+
+        Raises:
+            ConfigurationError: A policy names none of the tools, or a tool is none of the
+                framework's.
+        """
+        guard = self.guard(policies, approve=approve)
+        wrapped = [
+            native for tool in tools for native in self._build_guarded(tool, guard, session_id)
+        ]
+        guard.require_names([self._get_name(native) for native in wrapped])
+        return wrapped
+
+    def _build_guarded(
+        self, tool: Any, guard: ToolGuard, session_id: str | None
+    ) -> Iterable[NativeTool]:
+        """Yield one of the app's tools with the guard around it; several if it is a collection.
+
+        Args:
+            tool: The framework's own object.
+            guard: Of the agent's tools.
+            session_id: The conversation; None where the framework passes it with each call.
+
+        Raises:
+            ConfigurationError: There is no framework, or the tool is none of its.
+        """
+        del guard, session_id
+        raise ConfigurationError(
+            f"{type(self).__name__} cannot guard {tool!r:.80}.",
+            remedy="Pass the framework's tools to its toolkit, or use guard() in a loop of yours.",
+        )
+
+    @staticmethod
+    def _get_name(tool: Any) -> str:
+        return str(tool.name)
 
     def conversation(self, session_id: str) -> AbstractContextManager[None]:
         """Return a context manager in which all tool calls belong to one conversation.

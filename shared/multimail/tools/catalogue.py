@@ -53,7 +53,7 @@ GET_THREAD = ToolSpec(
 WAIT_FOR_EMAIL = ToolSpec(
     "wait_for_email",
     "Wait for email",
-    "Wait until a matching new email arrives, or time runs out: then call again.",
+    "Wait until a matching new email arrives, or time runs out.",
     schemas.WaitForEmail,
     "read",
     READ_ONLY,

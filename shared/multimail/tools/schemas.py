@@ -48,7 +48,7 @@ Body = Annotated[str, Field(description="Markdown. Write only the new text, no q
 Addresses = Annotated[Texts | None, Field(max_length=50, description="Email addresses.")]
 Files = Annotated[
     Texts | None,
-    Field(max_length=20, description="Attachment ids (att_…) or file handles. No paths or URLs."),
+    Field(max_length=20, description="Attachment ids (att_…) or handles."),
 ]
 Offset = Annotated[
     int | None, Field(ge=0, description="Character to continue from after a cut. Default 0.")
@@ -56,7 +56,7 @@ Offset = Annotated[
 Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
 DEFAULT_WAIT = 45.0
 """Seconds: clients of the Model Context Protocol give up after 60."""
-SendTime = Annotated[str | None, Field(description="ISO 8601 with zone, to send later.")]
+SendTime = Annotated[str | None, Field(description="To send later: ISO 8601 with zone.")]
 Sender = Annotated[str | None, Field(description="Only from this address.")]
 SubjectPart = Annotated[str | None, Field(description="Only subjects that contain this.")]
 HasAttachments = Annotated[
