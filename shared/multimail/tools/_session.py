@@ -176,6 +176,7 @@ class ToolSession:
         retry: How often and how long to retry a request.
         client: A client to use; the caller closes it.
         async_client: The same for asynchronous calls; use it in one event loop only.
+        user_turns: Whether the framework's adapter passes the human turns to `declare_turns`.
 
     Raises:
         ConfigurationError: No key, an unusable base URL, or a budget under 1,000.
@@ -196,6 +197,7 @@ class ToolSession:
         retry: Retry | None = None,
         client: MultiMail | None = None,
         async_client: AsyncMultiMail | None = None,
+        user_turns: bool = False,
     ) -> None:
         if max_chars < MIN_CHARS:
             raise ConfigurationError(f"max_chars must be at least {MIN_CHARS:,}.")
@@ -208,6 +210,7 @@ class ToolSession:
         self._by_loop: weakref.WeakKeyDictionary[Any, AsyncMultiMail] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._session_id = session
+        self.user_turns = user_turns
         self._origin = f"toolkit-{secrets.token_hex(8)}"
         pinned = mailbox or self._config.mailbox
         guard = Guard(
@@ -274,6 +277,19 @@ class ToolSession:
             ConfigurationError: It cannot be read, has no name, or is too large.
         """
         return self._context.files.register(source, name, session_id)
+
+    def declare_turns(self, texts: Iterable[str], *, session_id: str | None = None) -> None:
+        """Let the agent write to addresses of the human turns that a framework keeps.
+
+        An address counts for nothing if mail named it in this conversation, or sent mail to the
+        mailbox: users paste mail. `declare_recipients` counts even then.
+
+        Args:
+            texts: What people typed. Never what a tool or a model said, or what code put together.
+            session_id: The conversation, by the framework's own id; default the session's.
+        """
+        if self.user_turns:
+            self.guard(session_id).declare_turns(texts)
 
     def reset(self, session_id: str | None = None) -> None:
         """Forget a conversation's taint and files. Clear the model's context too, for safety.
