@@ -38,6 +38,7 @@ from multimail import (
 from multimail import endpoints as endpoints
 from multimail._call import parse_retry_after
 from multimail._execution import MailboxCache, Request, execute
+from multimail._transport_errors import TransportError
 
 AMBIGUOUS = [reset_after_work, cut_after_work, timeout_after_work, unavailable_after_work]
 HARMLESS = [refused, limited("0")]
@@ -150,7 +151,7 @@ async def test_unreachable_api_is_a_network_error(connect: Connect) -> None:
     with pytest.raises(NetworkError) as caught:
         await connect(fake_api).send_email(**SEND)
     assert not isinstance(caught.value, OutcomeUnknownError)
-    assert "ConnectError after 4 tries" in str(caught.value)
+    assert "api.multimail.test:443: the connection failed (4 tries)" in str(caught.value)
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
     assert not fake_api.emails
 
@@ -233,14 +234,14 @@ OK = json_response({"emails": []})
 
 
 def test_delays_double_up_to_max_delay() -> None:
-    faults = iter([httpx.ReadTimeout("late")] * 7)
+    faults = iter([TransportError("late")] * 7)
     highest = Retry(max_attempts=8, base_delay=0.5, max_delay=8.0, jitter=lambda: 1.0)
     delays = get_delays(endpoints.check_inbox(), highest, iter([*faults, OK]))
     assert delays == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
 def test_jitter_shortens_a_delay_by_up_to_half() -> None:
-    call, fault = endpoints.check_inbox(), httpx.ReadTimeout("late")
+    call, fault = endpoints.check_inbox(), TransportError("late")
     for chance, expected in ((0.0, 1.0), (0.5, 1.5), (1.0, 2.0)):
         assert (
             Retry(base_delay=2.0, jitter=lambda c=chance: c).delay_after_error(call, fault, 1)
@@ -275,7 +276,7 @@ def test_delay_is_between_zero_and_max_delay(
     retry = Retry(
         max_attempts=10_001, base_delay=base_delay, max_delay=max_delay, jitter=lambda: jitter
     )
-    delay = retry.delay_after_error(endpoints.check_inbox(), httpx.ReadTimeout("late"), attempts)
+    delay = retry.delay_after_error(endpoints.check_inbox(), TransportError("late"), attempts)
     assert delay is not None
     assert 0 <= delay <= max_delay
 
@@ -298,7 +299,7 @@ def test_transient_statuses_are_repeated_if_retryable(status: int) -> None:
 def test_max_attempts_of_one_is_no_repeat(tries: int) -> None:
     retry, call = Retry(max_attempts=tries), endpoints.check_inbox()
     assert retry.delay_after_response(call, httpx.Response(429), 1) is None
-    assert retry.delay_after_error(call, httpx.ConnectError("no"), 1) is None
+    assert retry.delay_after_error(call, TransportError("no", was_sent=False), 1) is None
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,7 @@ def test_operation_can_catch_errors_of_its_calls() -> None:
     steps = execute(Twice(), MailboxCache(), Retry(max_attempts=1))
     assert isinstance(first := next(steps), Request)
     assert first.path == "/a"
-    assert isinstance(second := steps.throw(httpx.ReadTimeout("late")), Request)
+    assert isinstance(second := steps.throw(TransportError("late")), Request)
     assert second.path == "/b"
     with pytest.raises(StopIteration) as done:
         steps.send(json_response({"ok": 1}))

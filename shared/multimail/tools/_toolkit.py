@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
-import httpx
-
 from .._call import Retry
 from .._client import AsyncMultiMail, MultiMail
+from .._http import Timeout
 from ..errors import ConfigurationError
 from ..sessions import SessionStore
 from ..trust import PolicyName, TrustPolicy
@@ -36,7 +35,7 @@ class SessionOptions(TypedDict, total=False):
     on_decision: Observer | None
     max_chars: int
     session: str | None
-    timeout: float | httpx.Timeout | None
+    timeout: float | Timeout | None
     retry: Retry | None
     client: MultiMail | None
     async_client: AsyncMultiMail | None
