@@ -52,10 +52,12 @@ class HTTPClient(Protocol):
     @property
     def build_request(self) -> Callable[..., Any]:
         """Build a request."""
+        ...
 
     @property
     def send(self) -> Callable[..., Any]:
         """Send a request."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

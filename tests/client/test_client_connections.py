@@ -71,6 +71,8 @@ class LossyPools:
         self.library, self.pools = library, pools
 
         class Pool:
+            build: Any
+
             def __init__(self, **options: Any) -> None:
                 self.inner = self.build(**options)
                 self.is_lost, self.is_closed = not pools, False
@@ -112,7 +114,7 @@ class LossyPools:
 @LIBRARIES
 async def test_a_pool_that_gives_no_connection_is_replaced(library: Any, way: str) -> None:
     lossy: Any = LossyPools(library)
-    timeouts = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT)
+    timeouts: dict[str, Any] = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT)
     with echo_server() as server:
         outgoing = Outgoing("GET", f"{server.url}/v1/x", {})
         if way == "sync":
@@ -178,8 +180,7 @@ def test_loops_that_are_only_closed_leave_few_connections() -> None:
             loop.run_until_complete(client.read_email("em_1"))
             loop.close()
         server.wait_until_open(10)
-        del loop
-        gc.collect()
+    gc.collect()
 
 
 async def test_a_client_that_nobody_holds_closes_its_connections() -> None:
@@ -193,7 +194,11 @@ async def test_a_client_goes_on_in_other_loops_when_one_closes_its_own() -> None
     with echo_server() as server:
         client = AsyncMultiMail(KEY, base_url=server.url, mailbox="mb_1")
         await client.read_email("em_1")
-        await asyncio.to_thread(asyncio.run, client.read_email("em_2"))
+
+        async def read() -> None:
+            await client.read_email("em_2")
+
+        await asyncio.to_thread(asyncio.run, read())
         await client._close_in_loop()
         assert (await client.read_email("em_3")).id == "em_3"
         await client.close()

@@ -164,7 +164,8 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<html>no</html>")
 
-    do_POST = do_CONNECT = do_GET
+    def do_CONNECT(self) -> None:
+        self.do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Log nothing."""

@@ -38,6 +38,7 @@ from multimail import (
 from multimail import endpoints as endpoints
 from multimail._call import parse_retry_after
 from multimail._execution import MailboxCache, Request, execute
+from multimail._http import Response
 from multimail._transport_errors import TransportError
 
 AMBIGUOUS = [reset_after_work, cut_after_work, timeout_after_work, unavailable_after_work]
@@ -230,7 +231,14 @@ def get_delays(operation: Any, retry: Retry, outcomes: Iterator[Any]) -> list[fl
         return delays
 
 
-OK = json_response({"emails": []})
+def respond(status: int, /, body: bytes = b"", **headers: Any) -> Response:
+    """Return a response as the client's connections do, with names in lower case."""
+    return Response(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, body
+    )
+
+
+OK = respond(200, b'{"emails": []}')
 
 
 def test_delays_double_up_to_max_delay() -> None:
@@ -251,16 +259,16 @@ def test_jitter_shortens_a_delay_by_up_to_half() -> None:
 
 @pytest.mark.parametrize(
     ("status", "headers", "expected"),
-    [(429, {"Retry-After": "7"}, 7.0), (503, {"Retry-After": "30"}, 30.0), (429, {}, 0.5)],
+    [(429, {"retry_after": "7"}, 7.0), (503, {"retry_after": "30"}, 30.0), (429, {}, 0.5)],
 )
 def test_retry_after_is_the_delay(status: int, headers: dict[str, str], expected: float) -> None:
-    busy = httpx.Response(status, headers=headers)
+    busy = respond(status, b"", **headers)
     retry = Retry(jitter=lambda: 1.0)
     assert get_delays(endpoints.check_inbox(), retry, iter([busy, OK])) == [expected]
 
 
 def test_retry_after_over_the_maximum_is_not_waited_for() -> None:
-    busy = httpx.Response(429, headers={"Retry-After": "31"})
+    busy = respond(429, retry_after="31")
     assert Retry().delay_after_response(endpoints.check_inbox(), busy, 1) is None
 
 
@@ -283,12 +291,12 @@ def test_delay_is_between_zero_and_max_delay(
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 410, 422, 501])
 def test_final_statuses_are_not_repeated(status: int) -> None:
-    assert Retry().delay_after_response(endpoints.check_inbox(), httpx.Response(status), 1) is None
+    assert Retry().delay_after_response(endpoints.check_inbox(), respond(status), 1) is None
 
 
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504])
 def test_transient_statuses_are_repeated_if_retryable(status: int) -> None:
-    response = httpx.Response(status)
+    response = respond(status)
     assert Retry().delay_after_response(endpoints.check_inbox(), response, 1) is not None
     assert Retry().delay_after_response(endpoints.send_email(**SEND), response, 1) is not None
     assert Retry().delay_after_response(endpoints.add_contact("bob@y.test"), response, 1) is None
@@ -298,7 +306,7 @@ def test_transient_statuses_are_repeated_if_retryable(status: int) -> None:
 @pytest.mark.parametrize("tries", [0, 1])
 def test_max_attempts_of_one_is_no_repeat(tries: int) -> None:
     retry, call = Retry(max_attempts=tries), endpoints.check_inbox()
-    assert retry.delay_after_response(call, httpx.Response(429), 1) is None
+    assert retry.delay_after_response(call, respond(429), 1) is None
     assert retry.delay_after_error(call, TransportError("no", was_sent=False), 1) is None
 
 
@@ -317,12 +325,12 @@ def test_max_attempts_of_one_is_no_repeat(tries: int) -> None:
     ],
 )
 def test_parse_retry_after(value: str, seconds: float | None) -> None:
-    assert parse_retry_after(httpx.Response(429, headers={"retry-after": value})) == seconds
+    assert parse_retry_after(respond(429, retry_after=value)) == seconds
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 def test_any_retry_after_is_parsed(value: str) -> None:
-    seconds = parse_retry_after(httpx.Response(429, headers={"retry-after": value}))
+    seconds = parse_retry_after(respond(429, retry_after=value))
     assert seconds is None or seconds >= 0
 
 
@@ -340,5 +348,5 @@ def test_operation_can_catch_errors_of_its_calls() -> None:
     assert isinstance(second := steps.throw(TransportError("late")), Request)
     assert second.path == "/b"
     with pytest.raises(StopIteration) as done:
-        steps.send(json_response({"ok": 1}))
+        steps.send(respond(200, b'{"ok": 1}'))
     assert done.value.value == {"ok": 1}
