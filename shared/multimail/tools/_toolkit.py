@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
+from urllib.parse import urlsplit
 
 from .. import endpoints as api
 from .._call import Retry
@@ -361,7 +362,7 @@ class ApproverToolkit(Toolkit):
 
 def is_hosted(base_url: str) -> bool:
     """Return whether an API is the hosted one, whose operations are known without asking."""
-    return httpx.URL(base_url).host == httpx.URL(DEFAULT_BASE_URL).host
+    return urlsplit(base_url).hostname == urlsplit(DEFAULT_BASE_URL).hostname
 
 
 def list_missing_tools(
