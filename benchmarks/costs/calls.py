@@ -224,7 +224,7 @@ async def _measure_reads(environment: Environment, sizes: Sizes) -> dict[str, fl
     ):
         email_id = (await mail.check_inbox(limit=1)).items[0].id
         path = f"/v1/mailboxes/{environment.mailbox}/emails/{email_id}"
-        semaphore = asyncio.Semaphore(DEFAULT_LIMITS.max_connections or 1)
+        semaphore = asyncio.Semaphore(MAX_CONNECTIONS)
 
         async def read_limited() -> Any:
             async with semaphore:
