@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 from .. import endpoints as api
 from .._call import Call, Pause
 from ..errors import MultiMailError
-from ..models import Contact, Email, EmailSummary, Mailbox, SendResult
+from ..models import Contact, Email, EmailSummary, Mailbox, Page, SendResult
 from ..sessions import MemorySessionStore, SendToken, SessionStore
 from ..trust import (
     OWN,
@@ -62,6 +63,8 @@ LEFT_STATUSES = frozenset({"sending", "sent", "delivered", "bounced"})
 """The statuses of a message that is being sent, or was."""
 _CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
 _MAX_LOOKUPS = 10
+_MAX_TURN_CHARS = 20_000
+_TURN = "turn:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,13 @@ class Guard:
         """Record the user's words, or trusted data, that targets may come from."""
         if entries := sources.to_entries():
             self.store.declare(self.declared_key, entries)
+
+    def declare_turns(self, texts: Iterable[str]) -> None:
+        """Record the human turns that a framework keeps; what mail also says counts for nothing."""
+        entries = {f"{_TURN}{text[:_MAX_TURN_CHARS]}" for text in texts if text.strip()}
+        new = entries - self.store.declared(self.declared_key)
+        if new:
+            self.store.declare(self.declared_key, new)
 
     def explains(self, values: Iterable[str]) -> bool:
         """Return whether each value stands in the user's words or in trusted data."""
@@ -217,7 +227,10 @@ class Guard:
         """
         payments = find_payment_details(*texts)
         names = map(name_payment, payments)
-        taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id), *names)
+        scope = self._scope(mailbox.id)
+        taint, allowed = yield from self._load_state(
+            recipients, scope, *names, mailbox_id=mailbox.id
+        )
         return self._explain(self.policy.on_send(recipients, taint, allowed, payments), taint)
 
     def on_reply(
@@ -236,7 +249,9 @@ class Guard:
             payments -= find_payment_details(original.markdown)  # a sender's own number
         names = map(name_payment, payments)
         scope = self._scope(mailbox.id)
-        taint, allowed = yield from self._load_state(recipients, scope, *names)
+        taint, allowed = yield from self._load_state(
+            recipients, scope, *names, mailbox_id=mailbox.id
+        )
         thread = _build_thread_scope(scope, original.thread_id)
         allowed |= self.store.known(thread, normalize_addresses(recipients))
         assessment = self.assess(original)
@@ -268,7 +283,7 @@ class Guard:
         targets = [to.value for to in facts.targets if to.kind is TargetKind.ADDRESS]
         names = map(name_payment, facts.payments)
         taint, allowed = yield from self._load_state(targets, self._scope(None), *names)
-        sources = Sources.from_entries(allowed)
+        sources = Sources.from_entries(allowed | self._list_turn_sources(allowed))
         decision = decide_call(self.policy, replace(facts, sources=sources), taint)
         return self._emit(self._explain(decision, taint))
 
@@ -410,7 +425,7 @@ class Guard:
         return f"{self.api}|{mailbox_id or self.pinned}".casefold()
 
     def _load_state(
-        self, recipients: Iterable[str], scope: str, *names: str
+        self, recipients: Iterable[str], scope: str, *names: str, mailbox_id: str | None = None
     ) -> Generator[Call[Any] | Pause, Any, tuple[Taint, frozenset[str]]]:
         """Return the taint and the allowed ones of the recipients; ask the API where needed."""
         wanted = normalize_addresses(recipients)
@@ -424,7 +439,17 @@ class Guard:
             allowed |= self.store.known(scope, unknown)
             if taint.worst is not None:
                 allowed |= yield from _look_up_contacts(unknown - allowed)
+                spoken = find_addresses(*_list_turns(allowed)).intersection(unknown - allowed)
+                spoken -= taint.named.keys()
+                allowed |= yield from _look_up_unmailed(spoken, mailbox_id or self.pinned or None)
         return taint, allowed
+
+    def _list_turn_sources(self, allowed: frozenset[str]) -> frozenset[str]:
+        """Return the words of the human turns, without addresses that are not allowed."""
+        turns = list(_list_turns(allowed))
+        for address in find_addresses(*turns) - allowed:
+            turns = [re.sub(re.escape(address), " ", turn, flags=re.IGNORECASE) for turn in turns]
+        return Sources(turns).to_entries()
 
     def _look_up_held(
         self, scope: str, addresses: set[str]
@@ -535,6 +560,29 @@ def _look_up_contacts(
             break
         known |= {normalize_address(row.email) for row in contacts if row.made_by == "app"}
     return frozenset(known)
+
+
+def _list_turns(entries: Iterable[str]) -> Iterator[str]:
+    """Yield the human turns among what is declared in a conversation."""
+    return (entry.removeprefix(_TURN) for entry in entries if entry.startswith(_TURN))
+
+
+def _look_up_unmailed(
+    addresses: Iterable[str], mailbox_id: str | None
+) -> Generator[Call[Any] | Pause, Any, frozenset[str]]:
+    """Return the addresses that have sent no mail to the mailbox: a user may paste mail."""
+    unmailed = set()
+    for address in islice(sorted(addresses), _MAX_LOOKUPS):
+        try:
+            page: Page[EmailSummary] = yield from api.check_inbox(
+                mailbox_id, sender=address, direction="inbound", limit=1
+            )
+        except MultiMailError as error:
+            log.info("The mailbox could not be searched (%s).", error.code)
+            break
+        if not page.items:
+            unmailed.add(address)
+    return frozenset(unmailed)
 
 
 def can_hold(mailbox: Mailbox) -> bool:

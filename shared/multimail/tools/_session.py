@@ -168,6 +168,7 @@ class ToolSession:
         retry: How often and how long to retry a request.
         client: A client to use; the caller closes it.
         async_client: The same for asynchronous calls; use it in one event loop only.
+        user_turns: Whether the framework's adapter passes the human turns to `declare_turns`.
 
     Raises:
         ConfigurationError: No key, an unusable base URL, or a budget under 1,000.
@@ -188,6 +189,7 @@ class ToolSession:
         retry: Retry | None = None,
         client: MultiMail | None = None,
         async_client: AsyncMultiMail | None = None,
+        user_turns: bool = False,
     ) -> None:
         if max_chars < MIN_CHARS:
             raise ConfigurationError(f"max_chars must be at least {MIN_CHARS:,}.")
@@ -202,6 +204,7 @@ class ToolSession:
         # Any other store may wait: for a lock of its file, or for a server.
         self._store_may_block = store is not None and type(store) is not MemorySessionStore
         self._session_id = session
+        self.user_turns = user_turns
         self._origin = f"toolkit-{secrets.token_hex(8)}"
         pinned = mailbox or self._config.mailbox
         guard = Guard(
@@ -247,6 +250,19 @@ class ToolSession:
             guard = self._context.guard
             guard = replace(guard, declared=guard.declared | declared)
             self._context = replace(self._context, guard=guard)
+
+    def declare_turns(self, texts: Iterable[str], *, session_id: str | None = None) -> None:
+        """Let the agent write to addresses of the human turns that a framework keeps.
+
+        An address counts for nothing if mail named it in this conversation, or sent mail to the
+        mailbox: users paste mail. `declare_recipients` counts even then.
+
+        Args:
+            texts: What people typed. Never what a tool or a model said, or what code put together.
+            session_id: The conversation, by the framework's own id; default the session's.
+        """
+        if self.user_turns:
+            self.guard(session_id).declare_turns(texts)
 
     def reset(self, session_id: str | None = None) -> None:
         """Forget a conversation's taint. Clear the model's context too, or it is not safe.

@@ -48,6 +48,7 @@ class SessionOptions(TypedDict, total=False):
     retry: Retry | None
     client: MultiMail | None
     async_client: AsyncMultiMail | None
+    user_turns: bool
 
 
 class ToolkitOptions(SessionOptions, total=False):
@@ -82,6 +83,9 @@ class ToolkitBase(Generic[NativeTool]):
         retry: How often and how long to retry a request.
         client: A client to use; the caller closes it.
         async_client: The same for asynchronous calls, for one event loop.
+        user_turns: Let the agent write to addresses in the human turns that the framework keeps,
+            for an agent that people chat with. Off by default; not where code puts the task
+            together.
 
     Raises:
         ConfigurationError: No key, an unusable URL, or a tool name that does not exist.
@@ -91,6 +95,8 @@ class ToolkitBase(Generic[NativeTool]):
     """The tools to choose from."""
     min_chars: ClassVar[int] = MIN_CHARS
     """The smallest `max_chars`; larger for a framework whose results take more room."""
+    keeps_user_turns: ClassVar[bool] = False
+    """Whether the framework shows a tool which turns of its conversation a person typed."""
 
     def __init__(
         self,
@@ -100,6 +106,12 @@ class ToolkitBase(Generic[NativeTool]):
         exclude: Iterable[str] | None = None,
         **options: Unpack[SessionOptions],
     ) -> None:
+        if options.get("user_turns") and not self.keeps_user_turns:
+            raise ConfigurationError(
+                f"{type(self).__name__} cannot tell the user's turns from other text, so it does "
+                "not take user_turns=True.",
+                remedy="Call declare_user_words(text, session_id=…) with what the user typed.",
+            )
         self._specs = select_tools(self.catalogue, include, exclude)
         if options.get("max_chars", DEFAULT_MAX_CHARS) < self.min_chars:
             raise ConfigurationError(f"max_chars must be at least {self.min_chars:,} here.")
