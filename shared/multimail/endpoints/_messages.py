@@ -8,11 +8,10 @@ import uuid
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 from .._call import Call, Pause
-from .._config import LOOPBACK
+from .._proxies import is_loopback
 from ..errors import InvalidResponseError, NotFoundError, ValidationError, WaitTimeoutError
 from ..models import (
     AttachmentContent,
@@ -390,12 +389,13 @@ def _download(url: str) -> Call[bytes]:
 def _is_safe_url(url: str) -> bool:
     """Whether it is an absolute https URL without user name (http on loopback only)."""
     try:
-        parts = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError):
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # a port that is no number is a ValueError
+    except ValueError:
         return False
-    if not parts.host or parts.userinfo or (parts.port or 0) > 65535:
+    if not host or parts.username is not None or not url.isprintable() or " " in url:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.host in LOOPBACK)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
 
 
 def send_email(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-import httpx
 import pydantic
 
 from .. import endpoints as api
@@ -21,6 +19,7 @@ from .._client import AsyncMultiMail, MultiMail
 from .._config import load_config
 from .._execution import MailboxCache
 from .._forks import reset_after_fork
+from .._http import Timeout
 from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
@@ -30,9 +29,6 @@ from ._conversation import get_conversation, get_process_conversation
 from ._enclosures import FileRegistry
 from ._guard import Guard, Observer
 from ._spec import UNKNOWN_OUTCOME, Steps, ToolArgs, ToolError, ToolResult, ToolSpec
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
 
 T = TypeVar("T")
 
@@ -193,7 +189,7 @@ class ToolSession:
         on_decision: Observer | None = None,
         max_chars: int = DEFAULT_MAX_CHARS,
         session: str | None = None,
-        timeout: float | httpx.Timeout | None = None,
+        timeout: float | Timeout | None = None,
         retry: Retry | None = None,
         client: MultiMail | None = None,
         async_client: AsyncMultiMail | None = None,
@@ -207,8 +203,10 @@ class ToolSession:
         self._options: dict[str, Any] = {"timeout": timeout, "retry": retry}
         self._lent_client, self._lent_async_client = client, async_client
         self._client: MultiMail | None = None
-        self._by_loop: weakref.WeakKeyDictionary[Any, AsyncMultiMail] = weakref.WeakKeyDictionary()
+        self._async_client: AsyncMultiMail | None = None
         self._lock = threading.Lock()
+        # Any other store may wait: for a lock of its file, or for a server.
+        self._store_may_block = store is not None and type(store) is not MemorySessionStore
         self._session_id = session
         self.user_turns = user_turns
         self._origin = f"toolkit-{secrets.token_hex(8)}"
@@ -356,7 +354,7 @@ class ToolSession:
         """Run an operation asynchronously; otherwise like `run`."""
         client = self._get_async_client()
         context = self._build_context(session_id, client.mailbox_cache, self._context.max_chars)
-        return await client.run(work(context))
+        return await client.run(work(context), may_block=self._store_may_block)
 
     def call_json(
         self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
@@ -426,7 +424,8 @@ class ToolSession:
             client = self._get_async_client()
             context = self._build_context(session_id, client.mailbox_cache, max_chars)
             operation = spec.operation(_parse_arguments(spec, arguments), context)
-            return _fit(await client.run(operation), max_chars)
+            result = await client.run(operation, may_block=self._store_may_block)
+            return _fit(result, max_chars)
         except Exception as error:
             return _fit(_build_failure(spec, error), max_chars)
 
@@ -456,14 +455,11 @@ class ToolSession:
     def _get_async_client(self) -> AsyncMultiMail:
         if self._lent_async_client is not None:
             return self._lent_async_client
-        loop = _get_running_loop()
         with self._lock:
-            client = self._by_loop.get(loop)
-            if client is None:
-                client = AsyncMultiMail(**self._client_options())
-                client.mailbox_cache = self._context.mailbox_cache
-                self._by_loop[loop] = client
-            return client
+            if self._async_client is None:
+                self._async_client = AsyncMultiMail(**self._client_options())
+                self._async_client.mailbox_cache = self._context.mailbox_cache
+            return self._async_client
 
     def _client_options(self) -> dict[str, Any]:
         return {
@@ -482,17 +478,9 @@ class ToolSession:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop's calls, and of synchronous ones."""
-        with self._lock:
-            client = self._by_loop.pop(_get_running_loop(), None)
-        if client is not None:
-            await client.close()
+        if self._async_client is not None:
+            await self._async_client._close_in_loop()
         self.close()
-
-
-def _get_running_loop() -> AbstractEventLoop:
-    import asyncio  # imported here: a process with only synchronous tools never loads it
-
-    return asyncio.get_running_loop()
 
 
 def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) -> ToolArgs:

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from os import PathLike
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
-
-import httpx
+from urllib.parse import urlsplit
 
 from .. import endpoints as api
 from .._call import Retry
 from .._client import AsyncMultiMail, MultiMail
 from .._config import DEFAULT_BASE_URL
+from .._http import Timeout
 from ..errors import ConfigurationError
 from ..models import Health
 from ..sessions import SessionStore
@@ -45,7 +45,7 @@ class SessionOptions(TypedDict, total=False):
     on_decision: Observer | None
     max_chars: int
     session: str | None
-    timeout: float | httpx.Timeout | None
+    timeout: float | Timeout | None
     retry: Retry | None
     client: MultiMail | None
     async_client: AsyncMultiMail | None
@@ -397,7 +397,7 @@ class ApproverToolkit(Toolkit):
 
 def is_hosted(base_url: str) -> bool:
     """Return whether an API is the hosted one, whose operations are known without asking."""
-    return httpx.URL(base_url).host == httpx.URL(DEFAULT_BASE_URL).host
+    return urlsplit(base_url).hostname == urlsplit(DEFAULT_BASE_URL).hostname
 
 
 def list_missing_tools(
