@@ -128,6 +128,11 @@ def read_labels(value: Any) -> Any:
     )
 
 
+def read_ids(value: Any) -> Any:
+    """Return a list of ids from a list, JSON text or text, each without what stands around it."""
+    return _read_list(value, lambda item: [read_id(part) for part in split_texts(item)])
+
+
 def check_label(value: str) -> str:
     """Reject what is left of a list that could not be read."""
     if _NOT_IN_A_LABEL & set(value):
