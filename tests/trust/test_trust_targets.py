@@ -11,7 +11,8 @@ from multimail.trust.targets import MAX_TARGETS, Sources, TargetKind, find_targe
 WORDS = (
     "Do these tasks: 1. Send report.docx (file id 13) to Ann <ann@example.com>. 2. Call +1 (555) "
     "123-4567 by 14:00 on 2024-05-19. 3. Post https://shop.example/a?b=1 in #general. Delete the "
-    "events 7, 9 and 12, reject invoice INV-2041 and pay DE89 3704 0044 0532 0130 00. Email ID: 34."
+    "events 7, 9 and 12, reject invoice INV-2041 of 250000 dollars and pay "
+    "DE89 3704 0044 0532 0130 00. Email ID: 34."
 )
 
 
@@ -100,6 +101,7 @@ def test_named_targets_replace_the_default_ones() -> None:
         ("document_id", "13", True),
         ("email_id", "13", False),
         ("email_id", "34", True),
+        ("invoice_id", "250000", False),
         ("event_id", "7", True),
         ("event_id", "9", True),
         ("event_id", "12", True),

@@ -316,12 +316,12 @@ def _is_numbered(number: str, kinds: Collection[str], text: str) -> bool:
 
 
 _TEXT, _ID = "said", "id"
-_MAX_BARE_DIGITS = 5
+_MAX_BARE_DIGITS = 8
 _NAMED = r"(?<![\w@/\\.:+-])NAME(?![\w@/\\+-]|[.:](?=\w))"
 # A short number is an id only where a word says so: others are times, amounts and dates.
 _NUMBERED = (
     r"(?:\b(?:ids?|nos?|nr|numbers?|(?:KINDS)s?)\b|\#)"
-    r"[^\w\n]{0,3}(?:(?:ids?|no|nr|number|with|and|\d{1,5})\b[^\w\n]{1,3}){0,20}"
+    r"[^\w\n]{0,3}(?:(?:ids?|no|nr|number|with|and|\d{1,8})\b[^\w\n]{1,3}){0,20}"
     r"(?<![\d:.,/-])(?:(?<!:\s)NAME|NAME(?![.)]\s))(?!\w|[:.,/-]\d|\s*(?:%|[ap]\.?m\b))"
 )
 _SAME_KINDS = (
