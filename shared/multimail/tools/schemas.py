@@ -180,6 +180,20 @@ class ReplyEmail(ToolArgs):
     attachments: Files = None
 
 
+class ForwardEmail(ToolArgs):
+    """Arguments of `forward_email`."""
+
+    email_id: EmailId
+    to: Annotated[Texts, Field(min_length=1, max_length=50, description="Email addresses.")]
+    note: Annotated[
+        str | None, Field(description="Markdown, stands above the forwarded email.")
+    ] = None
+    cc: Addresses = None
+    include_attachments: Annotated[
+        bool | None, Field(description="Send its files too. Default true.")
+    ] = None
+
+
 class TagEmail(ToolArgs):
     """Arguments of `tag_email`."""
 
@@ -355,7 +369,7 @@ class AddContactData(ToolData):
 
 
 class SentData(ToolData):
-    """Data of `send_email` and `reply_email`."""
+    """Data of `send_email`, `reply_email`, `forward_email` and `revise_message`."""
 
     id: str
     thread_id: str | None
