@@ -31,7 +31,10 @@ async def test_a_forward_has_the_note_the_text_the_files_and_the_thread(
     own = auto_box.mail(sent.data["id"])
     assert own["subject"] == "Fwd: RE: Contract"
     assert own["markdown"] == "Can we *sign* this?"
-    assert (own["in_reply_to"], own["references"]) == (None, [auto_box.mail(mail["id"])["rfc_message_id"]])
+    assert (own["in_reply_to"], own["references"]) == (
+        None,
+        [auto_box.mail(mail["id"])["rfc_message_id"]],
+    )
     assert own["forwards_id"] == mail["id"]
     (file,) = own["attachments"]
     assert (file["name"], file["origin"]["id"]) == ("c.pdf", mail["id"])
@@ -59,7 +62,7 @@ async def test_files_can_be_left_out_and_a_note_is_optional(
 ) -> None:
     mail = auto_box.receive_proven(files={"c.pdf": b"%PDF"}, subject="Fwd: WG: x")
     tools = connect(auto_box, policy=policy("listed"))
-    sent = await tools("forward_email", email_id=mail["id"], to=LEGAL, include_attachments=False)
+    sent = await tools("forward_email", email_id=mail["id"], to=LEGAL, without_attachments=True)
     own = auto_box.mail(sent.data["id"])
     assert (own["attachments"], own["markdown"], own["subject"]) == ([], "", "Fwd: x")
 

@@ -140,7 +140,7 @@ def forward_email(args: schemas.ForwardEmail, context: ToolContext) -> ToolRun:
     to, cc = parse_recipients(args.to), parse_addresses(args.cc, "cc")
     original = yield from api.read_email(args.email_id, mailbox=context.pinned)
     mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
-    reached, with_files = [*to, *cc], args.include_attachments is not False
+    reached, with_files = [*to, *cc], not args.without_attachments
     key = build_idempotency_key(
         *(context.origin, mailbox.id, "forward_email", original.id, args.note or ""),
         *(fold_addresses(to), fold_addresses(cc), with_files),

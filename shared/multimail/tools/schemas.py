@@ -211,13 +211,14 @@ class ForwardEmail(ToolArgs):
     """Arguments of `forward_email`."""
 
     email_id: EmailId
-    to: Annotated[Texts, Field(min_length=1, max_length=50, description="Email addresses.")]
+    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Email addresses.")]
     note: Annotated[
-        str | None, Field(description="Markdown, stands above the forwarded email.")
+        str | None, FREE_TEXT, Field(description="Markdown, stands above the forwarded email.")
     ] = None
     cc: Addresses = None
-    include_attachments: Annotated[
-        bool | None, Field(description="Send its files too. Default true.")
+    # A model that fills in every argument writes false where it means the default.
+    without_attachments: Annotated[
+        bool | None, Field(description="Leave its files out. Default false.")
     ] = None
 
 
