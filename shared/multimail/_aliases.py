@@ -77,6 +77,7 @@ class ReplyOptions(TypedDict, total=False):
     attachments: Attachables | None
     metadata: Mapping[str, Any] | None
     oversight_mode: str | None
+    daily_caps: Mapping[str, Any] | None
     idempotency_key: str | None
 
 
@@ -92,6 +93,7 @@ class SendOptions(TypedDict, total=False):
     gate_timing: str | None
     metadata: Mapping[str, Any] | None
     oversight_mode: str | None
+    daily_caps: Mapping[str, Any] | None
     idempotency_key: str | None
 
 
