@@ -38,6 +38,8 @@ from .transitions import create_message
 IDEMPOTENCY_TTL = timedelta(hours=24)
 REPLY_WINDOW = timedelta(seconds=60)
 _ATTEMPTS = 3
+_CLOCK_SKEW = timedelta(minutes=1)
+"""How far a caller's clock may be behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,10 @@ class SendService:
                 "scheduling_disabled",
                 f"Mailbox {mailbox.address} has `scheduling_enabled` set to false. Send without "
                 "`send_at`, or change the setting with an admin key.",
+            )
+        if draft.send_at is not None and draft.send_at < self._context.now() - _CLOCK_SKEW:
+            raise invalid(
+                "`send_at` lies in the past. Give a time in the future, or none to send it now."
             )
         require_recipient_limit(get_envelope_recipients(draft, mailbox))
 
