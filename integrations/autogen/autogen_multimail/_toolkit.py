@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterable
 from typing import Any, Unpack, cast
 
@@ -43,6 +44,10 @@ class MultiMailTool(BaseTool[BaseModel, Any]):
     ) -> None:
         super().__init__(spec.build_open_args(), ToolResult, spec.name, spec.description, strict)
         self._spec, self._session, self._session_id = spec, session, session_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        build = functools.partial(type(self), strict=self._strict)
+        return build, (self._spec, self._session, self._session_id)
 
     @property
     def schema(self) -> ToolSchema:

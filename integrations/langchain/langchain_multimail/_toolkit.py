@@ -70,6 +70,9 @@ class MultiMailTool(BaseTool):
         del memo
         return self.__copy__()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._spec, self._session, self._session_id)
+
     @property
     def access(self) -> Access:
         """What an API key must be allowed for it: `read`, `write` or `approve`."""
