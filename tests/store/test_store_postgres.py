@@ -17,6 +17,7 @@ from tests.store import rows
 from tests.support.cutting_proxy import CuttingProxy, Moment
 from tests.support.postgres import PASSWORD, QUOTED, Cluster
 
+from multimail_server.store import postgres_connections
 from multimail_server.store.postgres import PostgresStore
 from multimail_server.store.protocol import StoreUnavailableError, Tx
 from multimail_server.store.sqlite import SqliteStore
@@ -82,22 +83,33 @@ def test_u0000_is_replaced(store: PostgresStore) -> None:
     assert store.read(lambda tx: tx.setting("name")) == "a\ufffdb"
 
 
-def test_a_write_runs_again_after_a_serialization_failure(
-    store: PostgresStore, database_url: str
-) -> None:
-    set_value(store, "count", "0")
-    runs: list[str | None] = []
+def test_a_write_runs_again_after_a_deadlock(store: PostgresStore, database_url: str) -> None:
+    set_value(store, "a", "0")
+    set_value(store, "b", "0")
+    runs: list[int] = []
 
     def work(tx: Tx) -> None:
-        before = tx.setting("count")
-        runs.append(before)
+        runs.append(1)
+        tx.lock_setting("a")
         if len(runs) == 1:
-            run_sql(database_url, "UPDATE settings SET value = '10' RETURNING 1")
-        tx.set_setting("count", str(int(before or "") + 1))
+            blocker.submit(run_other)
+            assert locked.wait(60)
+        tx.lock_setting("b")
+        tx.set_setting("b", "1")
 
-    store.write(work)
-    assert runs == ["0", "10"]
-    assert store.read(lambda tx: tx.setting("count")) == "11"
+    def run_other() -> None:
+        with psycopg.connect(database_url) as other:
+            # It waits longer before it looks for a deadlock, so the store's transaction is undone.
+            other.execute("SET deadlock_timeout = '60s'")
+            other.execute("UPDATE settings SET value = '2' WHERE name = 'b'")
+            locked.set()
+            other.execute("UPDATE settings SET value = '2' WHERE name = 'a'")
+
+    locked = Event()
+    with ThreadPoolExecutor(1) as blocker:
+        store.write(work)
+    assert len(runs) == 2
+    assert store.read(lambda tx: [tx.setting("a"), tx.setting("b")]) == ["2", "1"]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -140,7 +152,10 @@ def test_stores_can_start_at_once_on_an_empty_database(database_url: str) -> Non
         store.close()
 
 
-def test_a_commit_notifies_every_other_store(store: PostgresStore, database_url: str) -> None:
+def test_a_commit_notifies_every_other_store(
+    store: PostgresStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_connections, "POLL_INTERVAL", 3600)
     second = PostgresStore(database_url)
     own, others = Event(), Event()
     store.on_remote_commit(own.set)

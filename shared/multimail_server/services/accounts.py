@@ -9,7 +9,7 @@ from datetime import timedelta
 from ..auth import SCOPES, Principal, require_account_wide, require_grantable
 from ..errors import conflict, invalid, not_found
 from ..oversight import Mode
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Account, AuditEntry, Contact, Key, Mailbox, Message
 from .context import AppContext, find_mailbox
 from .messages import OpenedMessage, may_see
@@ -116,7 +116,7 @@ class AccountService:
             )
             return renamed
 
-        return self._context.write(work)
+        return self._context.write(work, Scope.of_account(principal.account_id))
 
     def close(self, principal: Principal) -> Account:
         """Close the account: every key is revoked, every mailbox and webhook retired.
@@ -138,7 +138,7 @@ class AccountService:
                 tx.put(replace(mailbox, deleted_at=now))
             return closed
 
-        return context.write(work)
+        return context.write(work, Scope.of_account(principal.account_id))
 
     def keys(self, principal: Principal) -> list[Key]:
         """Return the API keys that the principal can manage, oldest first."""
@@ -181,7 +181,7 @@ class AccountService:
             )
             return new
 
-        return context.write(work)
+        return context.write(work, Scope.of_account(principal.account_id))
 
     def change_key(
         self, principal: Principal, key_id: str, name: str | None, scopes: Sequence[str] | None
@@ -207,7 +207,7 @@ class AccountService:
             self._require_admin_left(tx, principal)
             return changed
 
-        return self._context.write(work)
+        return self._context.write(work, Scope.of_account(principal.account_id))
 
     def revoke_key(self, principal: Principal, key_id: str) -> Key:
         """Revoke a key: it stops working, and messages it composed aren't sent any more."""
@@ -226,7 +226,7 @@ class AccountService:
             self._require_admin_left(tx, principal)
             return revoked
 
-        return self._context.write(work)
+        return self._context.write(work, Scope.of_account(principal.account_id))
 
     def usage(self, principal: Principal) -> Usage:
         """Return the number of messages in each direction in the last 30 days."""
