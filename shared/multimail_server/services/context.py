@@ -77,6 +77,13 @@ class AppContext:
         self.webhook_wakeup.committed()
         return result
 
+    def read_settled(self, account_id: str, work: Callable[[Reader], T]) -> T:
+        """Run `work` when every write of the account that had begun is committed or undone.
+
+        What is committed later comes later in the account's logs too.
+        """
+        return self.store.write(work, Scope.of_account(account_id))
+
     def run_request(self, handle: Callable[[], T]) -> T:
         """Run the handler of one request in this thread.
 

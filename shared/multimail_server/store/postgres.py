@@ -1,6 +1,6 @@
 """The PostgreSQL store: for several server processes on one database.
 
-A process has up to eight connections that write, eight that read, one for its claims, one that
+A process has up to eight connections that write, eight that read, one for its leases, one that
 announces its commits, and one that listens for those of other processes.
 
 Writes of different mailboxes run at the same time, in every process; those of one mailbox run one
@@ -20,10 +20,10 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from .lanes import Lanes
+from .leases import Leases
 from .migrate import load_migrations
 from .postgres_connections import (
     Announcer,
-    Claims,
     Database,
     Listener,
     NativeConnection,
@@ -97,13 +97,13 @@ class PostgresStore:
 
     def claim(self, name: str) -> AbstractContextManager[bool]:
         """Keep other processes from claiming `name`. See `Store.claim`."""
-        return self._claims.claim(name)
+        return self._leases.claim(name)
 
     def on_remote_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` after commits of other processes. See `Store.on_remote_commit`."""
 
         def on_connect() -> None:
-            self._claims.renew()
+            self._leases.renew()
             callback()
 
         listener = Listener(self._database, self._token, callback, on_connect)
@@ -119,8 +119,8 @@ class PostgresStore:
         connection = database.connect()
         self._open.callback(connection.close)
         _migrate(connection, database.name)
-        self._claims = Claims(database)
-        self._open.callback(self._claims.close)
+        self._leases = Leases(database, self._token)
+        self._open.callback(self._leases.close)
         self._pool = ConnectionPool(
             database.conninfo,
             min_size=1,
@@ -154,7 +154,9 @@ class PostgresStore:
                     problem = error
                     with suppress(psycopg.Error):
                         pipeline.sync()
-                connection.execute("ROLLBACK")
+                connection.execute("COMMIT")
+            if isinstance(problem, psycopg.Error):
+                connection.close()  # What was prepared behind a failed statement was not.
             if problem is not None:
                 raise problem
             return result

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: its URL, its settings, claims on work, and news of other commits."""
+"""Connections to PostgreSQL: its URL, its settings, and news of other processes' commits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -25,8 +25,6 @@ CHANNEL = "multimail_commits"
 MIN_SERVER_VERSION = 13
 CONNECT_TIMEOUT = 5
 """Seconds, as all timeouts here."""
-CLAIM_GRACE = 10.0
-"""How long after a lost connection no new claims are taken."""
 LISTEN_TIMEOUT = 10.0
 """How long `Listener.start` waits for the first connection."""
 NOTIFY_TIMEOUT = 0.5
@@ -164,76 +162,6 @@ def unavailable(error: BaseException) -> StoreUnavailableError:
     return StoreUnavailableError(f"The database cannot be used now: {error_text(error)}")
 
 
-class Claims:
-    """The claims of one process, as advisory locks on a connection of their own; thread-safe.
-
-    A process that dies loses its connection and with it its claims, at once. One that lives and
-    loses its connection (the database restarted, say) takes its claims again before any process
-    takes new ones: for `CLAIM_GRACE` after such a loss, none gets a new claim.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._lock = threading.Lock()
-        self._held: set[int] = set()
-        self._no_claims_until = 0.0
-        self._connection = database.connect()
-
-    @contextmanager
-    def claim(self, name: str) -> Iterator[bool]:
-        """Hold the claim `name` in the context; yield False if another process holds it."""
-        number = get_lock_number(name)
-        is_held = self._take(number)
-        try:
-            yield is_held
-        finally:
-            if is_held:
-                self._release(number)
-
-    def renew(self) -> None:
-        """Take the held claims again if the connection was lost."""
-        with self._lock:
-            with suppress(psycopg.Error):
-                self._get_connection().execute("SELECT 1")
-            self._get_connection()
-
-    def close(self) -> None:
-        """Release every claim."""
-        with self._lock:
-            with suppress(psycopg.Error):
-                self._connection.execute("SELECT pg_advisory_unlock_all()")
-            self._connection.close()
-
-    def _take(self, number: int) -> bool:
-        with self._lock:
-            try:
-                connection = self._get_connection()
-                if number in self._held or time.monotonic() < self._no_claims_until:
-                    return False
-                is_taken = _try_lock(connection, number)
-            except psycopg.Error as error:
-                raise unavailable(error) from None
-            if is_taken:
-                self._held.add(number)
-            return is_taken
-
-    def _release(self, number: int) -> None:
-        with self._lock:
-            self._held.discard(number)
-            # A lost connection has released it already.
-            with suppress(psycopg.Error):
-                self._connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
-
-    def _get_connection(self) -> NativeConnection:
-        if self._connection.closed:
-            self._connection = self._database.connect()
-            self._no_claims_until = time.monotonic() + CLAIM_GRACE
-            for number in self._held:
-                if not _try_lock(self._connection, number):
-                    _log.warning("A claim was lost with its connection: its work may be done twice")
-        return self._connection
-
-
 class Announcer:
     """A thread that announces this process's commits; those that come close together, once.
 
@@ -342,11 +270,6 @@ class Listener:
                 if is_news or time.monotonic() - called_at > POLL_INTERVAL:
                     called_at = time.monotonic()
                     self._on_commit()
-
-
-def _try_lock(connection: NativeConnection, number: int) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
-    return row == (True,)
 
 
 def get_lock_number(name: str) -> int:

@@ -159,6 +159,8 @@ class _Transaction:
     problem: BaseException | None = None
     number: str = ""
     is_committing: bool = False
+    is_lost: bool = False
+    """Whether the connection broke before the commit."""
 
     def fail(self, problem: BaseException) -> None:
         self.problem = self.problem or problem
@@ -210,7 +212,7 @@ class PostgresWriter:
             if transaction.problem is None:
                 return transaction.results
             error = transaction.problem
-            if not (isinstance(error, _RETRYABLE) or connection.closed):
+            if not (isinstance(error, _RETRYABLE) or transaction.is_lost):
                 break
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             raise unavailable(error) from None
@@ -244,9 +246,13 @@ class PostgresWriter:
             text = error_text(transaction.problem)
             committed = self._was_committed(transaction.number, text)
             transaction.problem = None if committed else _RolledBackError(text)
+        elif isinstance(transaction.problem, psycopg.Error):
+            # What was prepared behind a failed statement was not: psycopg does not know it.
+            transaction.is_lost = connection.closed
+            connection.close()
         else:
             with suppress(psycopg.Error):
-                connection.execute("ROLLBACK")
+                connection.execute("ROLLBACK", prepare=False)
         return transaction
 
     def _send(

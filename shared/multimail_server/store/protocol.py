@@ -221,7 +221,11 @@ class Reader(Protocol):
     def audit(
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[AuditEntry]:
-        """Return entries of the audit log, newest first."""
+        """Return entries of the audit log, newest first.
+
+        In a write with the account as its own, no entry comes before these later: a reader that
+        begins there and pages on misses none.
+        """
         ...
 
     def one_time_codes(
@@ -362,7 +366,8 @@ class Store(Protocol):
     def claim(self, name: str) -> AbstractContextManager[bool]:
         """Return a context in which no other process holds the claim `name` (a message id, say).
 
-        It yields False if another process holds it. A process that dies loses its claims.
+        It yields False if another process holds it. A process that dies loses its claims, within
+        seconds.
         """
         ...
 

@@ -362,9 +362,10 @@ class SqlReader:
         clause, values = where_clause(
             ("account_id = ?", account_id),
             optional("mailbox_id = ?", mailbox_id),
-            optional("id < ?", before_id),
+            optional(self._dialect.audit_before, before_id),
         )
-        return self._all(AuditEntry, f"{clause} ORDER BY id DESC LIMIT ?", *values, limit)
+        rest = f"{clause} ORDER BY {self._dialect.audit_order} DESC LIMIT ?"
+        return self._all(AuditEntry, rest, *values, limit)
 
     def one_time_codes(
         self, account_id: str, purpose: Purpose, mailbox_id: str | None, since: datetime

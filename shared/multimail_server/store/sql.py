@@ -60,6 +60,8 @@ class Dialect:
         has_index_hints: Whether a query may name the index that it uses.
         row_lock: Ends a SELECT that locks its rows; empty where writes have no company.
         skip_locked: The same, and leaves out those that are locked.
+        audit_order: The column that has the order in which audit entries were inserted.
+        audit_before: The condition that an entry was inserted before the one with an id.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Dialect:
     has_index_hints: bool
     row_lock: str = ""
     skip_locked: str = ""
+    audit_order: str = "id"
+    audit_before: str = "id < ?"
 
     def casefold(self, expression: str) -> str:
         """Return the expression for a text without distinction of case."""
@@ -121,6 +125,8 @@ POSTGRES = Dialect(
     has_index_hints=False,
     row_lock="FOR NO KEY UPDATE",
     skip_locked="FOR UPDATE SKIP LOCKED",
+    audit_order="place",
+    audit_before="place < (SELECT place FROM audit WHERE id = ?)",
 )
 
 

@@ -1,0 +1,2 @@
+-- Work that several servers could do, and the order of the audit log where several write it.
+-- Where one server has the file, it needs neither.
