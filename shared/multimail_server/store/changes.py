@@ -22,6 +22,7 @@ _MAIL_TABLES = (
     "attachments",
     "tags",
     "idempotency",
+    "free_sends",
     "outbox",
     "test_deliveries",
     "revisions",
@@ -149,6 +150,9 @@ class SqlTx(SqlReader):
             old = f"SELECT ctid FROM idempotency {where} {self._dialect.skip_locked}"  # noqa: S608
             where = f"WHERE ctid = ANY(ARRAY({old}))"
         self._run(f"DELETE FROM idempotency {where}", before)  # noqa: S608
+
+    def purge_free_sends(self, before: datetime) -> None:
+        self._run("DELETE FROM free_sends WHERE created_at <= ?", before)
 
     def remove_outbox(self, message_id: str) -> None:
         self._run("DELETE FROM outbox WHERE message_id = ?", message_id)
