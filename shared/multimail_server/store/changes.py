@@ -144,15 +144,18 @@ class SqlTx(SqlReader):
         self._connection.executemany(sql, rows)
 
     def purge_idempotency(self, before: datetime) -> None:
-        where = "WHERE created_at < ?"
-        if self._dialect.skip_locked:
-            # Sends of other mailboxes do the same at the same time: no row is waited for.
-            old = f"SELECT ctid FROM idempotency {where} {self._dialect.skip_locked}"  # noqa: S608
-            where = f"WHERE ctid = ANY(ARRAY({old}))"
-        self._run(f"DELETE FROM idempotency {where}", before)  # noqa: S608
+        self._purge("idempotency", "created_at < ?", before)
 
     def purge_free_sends(self, before: datetime) -> None:
-        self._run("DELETE FROM free_sends WHERE created_at <= ?", before)
+        self._purge("free_sends", "created_at <= ?", before)
+
+    def _purge(self, table: str, condition: str, before: datetime) -> None:
+        """Remove rows of every mailbox, but for those that another write is removing."""
+        where = condition
+        if self._dialect.skip_locked:
+            old = f"SELECT ctid FROM {table} WHERE {condition} {self._dialect.skip_locked}"  # noqa: S608
+            where = f"ctid = ANY(ARRAY({old}))"
+        self._run(f"DELETE FROM {table} WHERE {where}", before)  # noqa: S608
 
     def remove_outbox(self, message_id: str) -> None:
         self._run("DELETE FROM outbox WHERE message_id = ?", message_id)
