@@ -218,7 +218,10 @@ class SqlReader:
     def messages_in_states(self, mailbox_id: str, states: Sequence[State]) -> list[Message]:
         if not states:
             return []
-        rest = f"WHERE mailbox_id = ? AND status IN ({placeholders(states)}) ORDER BY id"
+        rest = (
+            f"{self._dialect.use_index('message_status')} "
+            f"WHERE mailbox_id = ? AND status IN ({placeholders(states)}) ORDER BY id"
+        )
         return self._all(Message, rest, mailbox_id, *states)
 
     def expired_messages(self, now: datetime, limit: int) -> list[Message]:

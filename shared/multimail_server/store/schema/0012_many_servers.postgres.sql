@@ -1,3 +1,4 @@
+-- Work that several servers could do, and the order of the audit log where several write it.
 CREATE TABLE leases (
     name TEXT COLLATE "C" PRIMARY KEY,
     holder TEXT NOT NULL,

@@ -1,2 +1,4 @@
--- Work that several servers could do, and the order of the audit log where several write it.
--- Where one server has the file, it needs neither.
+-- What belongs to one message is found by it: retention removes it.
+CREATE INDEX idempotency_message ON idempotency(message_id);
+CREATE INDEX approval_link_message ON approval_links(message_id);
+CREATE INDEX suppression_newest ON suppressions(account_id, id DESC);
