@@ -68,6 +68,7 @@ VARIED = {
     **{name: f"coalesce(r.{name}, '') || '_' || n" for name in IDS},
     **{name: f"r.{name} + n::bigint * 1000000" for name in MOMENTS},
     "place": "n + 10",
+    "direction": "CASE n % 2 WHEN 0 THEN 'inbound' ELSE r.direction END",
 }
 """What differs in the copies of a row, by column."""
 TABLES_WITHOUT_RECORD = [("approved_recipients",), ("attachment_contents",), ("webhook_bodies",)]

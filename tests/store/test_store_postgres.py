@@ -171,6 +171,20 @@ def test_writes_that_rely_on_the_same_wait_for_each_other(
     second.close()
 
 
+def test_a_pooler_in_transaction_mode_finds_no_state_of_a_session(database_url: str) -> None:
+    own = "SELECT (SELECT count(*) FROM pg_prepared_statements), current_setting('lock_timeout')"
+    store = PostgresStore(f"{database_url}?pool_mode=transaction")
+    for number in range(10):
+        set_value(store, "a", str(number))
+        assert store.read(lambda tx: tx.setting("a")) == str(number)
+    timeouts = store.write(lambda tx: tx._connection.execute(own).fetchall())  # type: ignore[attr-defined]
+    with store._pool.connection() as reading:
+        between = reading.execute(own).fetchall()
+    store.close()
+    assert timeouts == [(0, "10s")]
+    assert between == [(0, "0")]
+
+
 def test_u0000_is_replaced(store: PostgresStore) -> None:
     set_value(store, "name", "a\0b")
     assert store.read(lambda tx: tx.setting("name")) == "a\ufffdb"

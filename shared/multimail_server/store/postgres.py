@@ -12,8 +12,8 @@ revokes a key, for example, no request of that key commits.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -143,23 +143,27 @@ class PostgresStore:
         self._database.prepare(connection)
 
     def _read(self, work: Callable[[Reader], T]) -> T:
-        with self._pool.connection() as connection:
-            problem: BaseException | None = None
-            with connection.pipeline() as pipeline:
-                # Sent with the first query, as the end is sent with the end of the pipeline.
-                connection.execute(_BEGIN_READ)
-                try:
-                    result = work(SqlReader(PostgresConnection(connection, pipeline), POSTGRES))
-                except BaseException as error:
-                    problem = error
-                    with suppress(psycopg.Error):
-                        pipeline.sync()
-                connection.execute("COMMIT")
-            if isinstance(problem, psycopg.Error):
-                connection.close()  # What was prepared behind a failed statement was not.
-            if problem is not None:
-                raise problem
-            return result
+        with self._pool.connection() as connection, _open_snapshot(connection) as reader:
+            return work(reader)
+
+
+@contextmanager
+def _open_snapshot(connection: NativeConnection) -> Iterator[SqlReader]:
+    problem: BaseException | None = None
+    with connection.pipeline() as pipeline:
+        # Sent with the first query, as the end is sent with the end of the pipeline.
+        connection.execute(_BEGIN_READ)
+        try:
+            yield SqlReader(PostgresConnection(connection, pipeline), POSTGRES)
+        except BaseException as error:
+            problem = error
+            with suppress(psycopg.Error):
+                pipeline.sync()
+        connection.execute("COMMIT")
+    if isinstance(problem, psycopg.Error):
+        connection.close()  # What was prepared behind a failed statement was not.
+    if problem is not None:
+        raise problem
 
 
 def _migrate(connection: NativeConnection, database: str) -> None:

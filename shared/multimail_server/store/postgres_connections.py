@@ -31,6 +31,8 @@ NOTIFY_TIMEOUT = 0.5
 ANNOUNCE_PAUSE = 0.005
 POLL_INTERVAL = 5.0
 """After how long processes look for commits that nobody announced."""
+POOLED_POLL_INTERVAL = 0.5
+"""The same where nothing is announced."""
 RECONNECT_PAUSE = 1.0
 
 _log = logging.getLogger(__name__)
@@ -259,7 +261,12 @@ class Listener:
 
     def _listen(self) -> None:
         with self._database.connect() as connection:
-            connection.execute(f"LISTEN {CHANNEL}".encode())
+            interval = POLL_INTERVAL
+            if self._database.is_pooled:
+                # LISTEN would be heard by whoever has the pooler's connection.
+                interval = POOLED_POLL_INTERVAL
+            else:
+                connection.execute(f"LISTEN {CHANNEL}".encode())
             self._on_connect()
             self._listening.set()
             called_at = time.monotonic()
@@ -267,7 +274,7 @@ class Listener:
                 # The generator ends after the first batch: commits that came together count once.
                 batch = connection.notifies(timeout=NOTIFY_TIMEOUT, stop_after=1)
                 is_news = any(notification.payload != self._token for notification in batch)
-                if is_news or time.monotonic() - called_at > POLL_INTERVAL:
+                if is_news or time.monotonic() - called_at > interval:
                     called_at = time.monotonic()
                     self._on_commit()
 
