@@ -167,15 +167,16 @@ def _fetch_inbox(
             subject_contains=args.subject_contains,
             date_after=args.date_after,
             date_before=args.date_before,
-            direction=args.direction,
-            has_attachments=args.has_attachments,
+            direction=None if args.direction == "both" else args.direction,
+            has_attachments=args.has_attachments or None,
             cursor=args.cursor,
         )
     )
 
 
 def _format_inbox_head(rows: list[str]) -> str:
-    return f"{len(rows)} emails, newest first: id | status | received | sender label."
+    count = "1 email" if len(rows) == 1 else f"{len(rows)} emails"
+    return f"{count}, newest first: id | status | received | sender label."
 
 
 def _format_cursor(cursor: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import threading
 from collections import OrderedDict
@@ -20,14 +21,21 @@ from .._config import load_config
 from .._execution import MailboxCache
 from .._forks import reset_after_fork
 from .._http import Timeout
-from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
+from ..errors import (
+    ConfigurationError,
+    InvalidResponseError,
+    MultiMailError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
-from ..trust.addresses import normalize_addresses
+from ..trust.addresses import ascii_domain, extract_address, normalize_addresses
 from ._conversation import get_conversation, get_process_conversation
 from ._enclosures import FileRegistry
 from ._guard import Guard, Observer
+from ._repeats import RepeatedErrors
 from ._spec import UNKNOWN_OUTCOME, Steps, ToolArgs, ToolError, ToolResult, ToolSpec
 
 T = TypeVar("T")
@@ -220,6 +228,7 @@ class ToolSession:
             observer=on_decision,
         )
         self._context = ToolContext(session or "", guard, max_chars, pinned)
+        self._repeated = RepeatedErrors()
         reset_after_fork(self)
         if trust_policy.name == "off":
             log.warning("The trust policy is off: forged mail is not detected.")
@@ -245,8 +254,14 @@ class ToolSession:
             addresses: Never take them from a model's output or from mail. A payment detail, such as
                 an IBAN, may be among them: the agent may then name it.
             session_id: Only for this conversation; default for all of this toolkit's.
+
+        Raises:
+            ConfigurationError: One of them is neither an address nor a payment detail.
         """
-        declared = normalize_addresses([addresses] if isinstance(addresses, str) else addresses)
+        texts = [addresses] if isinstance(addresses, str) else list(addresses)
+        for text in texts:
+            _require_declarable(text)
+        declared = normalize_addresses(texts)
         if session_id is not None:
             replace(self._context.guard, session_id=session_id).declare(declared)
             return
@@ -306,10 +321,10 @@ class ToolSession:
             session_id: The conversation, by the framework's own id; default the session's own. That
                 of `conversation` goes before both.
         """
-        conversation = (
-            get_conversation() or session_id or self._session_id or get_process_conversation()
-        )
-        return replace(self._context.guard, session_id=conversation)
+        return replace(self._context.guard, session_id=self._get_conversation(session_id))
+
+    def _get_conversation(self, session_id: str | None) -> str:
+        return get_conversation() or session_id or self._session_id or get_process_conversation()
 
     def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
@@ -409,9 +424,10 @@ class ToolSession:
             client = self._get_client()
             context = self._build_context(session_id, client.mailbox_cache, max_chars)
             operation = spec.operation(_parse_arguments(spec, arguments), context)
-            return _fit(client.run(operation), max_chars)
+            result = client.run(operation)
         except Exception as error:
-            return _fit(_build_failure(spec, error), max_chars)
+            result = _build_failure(spec, error, arguments)
+        return _fit(self._explain(spec, arguments, session_id, result), max_chars)
 
     async def _acall(
         self,
@@ -425,9 +441,23 @@ class ToolSession:
             context = self._build_context(session_id, client.mailbox_cache, max_chars)
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             result = await client.run(operation, may_block=self._store_may_block)
-            return _fit(result, max_chars)
         except Exception as error:
-            return _fit(_build_failure(spec, error), max_chars)
+            result = _build_failure(spec, error, arguments)
+        return _fit(self._explain(spec, arguments, session_id, result), max_chars)
+
+    def _explain(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any] | str,
+        session_id: str | None,
+        result: ToolResult,
+    ) -> ToolResult:
+        """Say of an error what can be left out; say something else of one that is repeated."""
+        if result.error is None and self._repeated.is_empty:
+            return result
+        explained = _name_arguments(spec, arguments, result)
+        conversation = self._get_conversation(session_id)
+        return self._repeated.check(conversation, spec, arguments, explained)
 
     def _build_context(
         self, session_id: str | None, cache: MailboxCache, max_chars: int
@@ -490,6 +520,27 @@ def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) 
     return spec.args.model_validate({} if plain is None else plain)
 
 
+def _name_arguments(
+    spec: ToolSpec, arguments: Mapping[str, Any] | str, result: ToolResult
+) -> ToolResult:
+    """Return the result, its error with the arguments that it is about and what can be left out."""
+    error = result.error
+    if error is None or error.about or result.decision is not None:
+        return result
+    given = arguments if isinstance(arguments, Mapping) else {}
+    about = tuple(name for name in spec.args.model_fields if _is_about(error, name, given))
+    hint = spec.explain_optional(about)
+    step = " ".join(filter(None, [error.next_step, hint]))
+    return ToolResult.failure(replace(error, next_step=step, about=about))
+
+
+def _is_about(error: ToolError, name: str, given: Mapping[str, Any]) -> bool:
+    if error.code == f"invalid_{name}" or error.message.startswith(f"{name}:"):
+        return True
+    value = given.get(name)
+    return isinstance(value, str) and len(value) > 2 and value.strip() in error.message
+
+
 def _fit(result: ToolResult, max_chars: int) -> ToolResult:
     if len(result.text) <= max_chars:
         return result
@@ -498,7 +549,37 @@ def _fit(result: ToolResult, max_chars: int) -> ToolResult:
     return ToolResult(text, result.data, result.decision, result.error, result.files)
 
 
-def _build_failure(spec: ToolSpec, error: Exception) -> ToolResult:
+def _require_declarable(text: str) -> None:
+    """Require an address, or what can be a payment detail: at least five characters, a digit."""
+    local, at, domain = extract_address(text).rpartition("@")
+    is_address = bool(local and at) and ascii_domain(domain) is not None
+    is_payment = not at and len(text.strip()) >= _MIN_PAYMENT and any(map(str.isdigit, text))
+    if not is_address and not is_payment and not _BIC.fullmatch(text.strip()):
+        raise ConfigurationError(
+            f"{text!r:.80} is neither an address nor a payment detail.",
+            remedy="Declare ann@example.com; a whole domain belongs into TrustPolicy(listed=…).",
+        )
+
+
+_MIN_PAYMENT = 5
+_BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
+
+
+def _is_thread_id(arguments: Mapping[str, Any] | str) -> bool:
+    email_id = arguments.get("email_id") if isinstance(arguments, Mapping) else None
+    return isinstance(email_id, str) and email_id.strip().startswith("thr_")
+
+
+_IS_THREAD = "This is the id of a thread: get_thread shows it, with the ids of its emails."
+
+
+def _build_failure(
+    spec: ToolSpec, error: Exception, arguments: Mapping[str, Any] | str
+) -> ToolResult:
+    if isinstance(error, NotFoundError) and _is_thread_id(arguments):
+        return ToolResult.failure(
+            ToolError(error.code, "There is no such email", next_step=_IS_THREAD)
+        )
     if isinstance(error, InvalidResponseError) and not spec.hints.read_only:
         # The API accepted the request, and its response cannot be parsed.
         return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))
