@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar, Self, Unpack
 
 from agno.run import RunContext
@@ -162,7 +163,8 @@ def _bind_async(spec: ToolSpec, session: ToolSession) -> Callable[..., Awaitable
     ) -> AgnoResult:
         conversation = run_context.session_id if run_context is not None else None
         turns = list_user_turns(run_context, _agno_agent, _agno_team)
-        await session.adeclare_turns(turns, session_id=conversation)
+        declare = partial(session.declare_turns, session_id=conversation)
+        await session.run_off_loop(declare, turns)
         return _convert(await session.acall(spec, arguments, session_id=conversation))
 
     call.__annotations__ = _ANNOTATIONS

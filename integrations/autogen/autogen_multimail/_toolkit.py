@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from autogen_core import CancellationToken
 from autogen_core.tools import BaseTool, ParametersSchema, StaticWorkbench, ToolSchema
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from multimail.tools import (
     APPROVER_TOOLS,
     ToolArgs,
     ToolError,
+    ToolGuard,
     ToolkitBase,
     ToolResult,
     ToolSession,
@@ -92,6 +93,39 @@ class MultiMailTool(BaseTool[ToolArgs, Any]):
         return value.text if isinstance(value, ToolResult) else str(value)
 
 
+class GuardedTool(BaseTool[BaseModel, Any]):
+    """Another tool, which runs only if the guard of the toolkit's conversation lets it.
+
+    AutoGen cannot pause a run for one call: a held call is refused unless `approve` asks a human.
+    """
+
+    def __init__(self, tool: BaseTool[Any, Any], guard: ToolGuard, session_id: str | None) -> None:
+        super().__init__(tool.args_type(), tool.return_type(), tool.name, tool.description)
+        self._tool, self._guard, self._session_id = tool, guard, session_id
+
+    @property
+    def schema(self) -> ToolSchema:
+        """The other tool's schema."""
+        return self._tool.schema
+
+    async def run(self, args: BaseModel, cancellation_token: CancellationToken) -> Any:
+        """Run the other tool.
+
+        Raises:
+            multimail.tools.CallRefusedError: It did not run; the model is shown why.
+        """
+        return await self._guard.acall(
+            self.name,
+            args.model_dump(exclude_unset=True),
+            lambda: self._tool.run(args, cancellation_token),
+            session_id=self._session_id,
+        )
+
+    def return_value_as_string(self, value: Any) -> str:
+        """Return what the model reads of the other tool's result."""
+        return self._tool.return_value_as_string(value)
+
+
 class MultiMailToolkit(ToolkitBase[BaseTool[Any, Any]]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
@@ -109,6 +143,13 @@ class MultiMailToolkit(ToolkitBase[BaseTool[Any, Any]]):
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool[Any, Any]:
         return MultiMailTool(spec, self.session, session_id)
+
+    def _build_guarded(
+        self, tool: Any, guard: ToolGuard, session_id: str | None
+    ) -> Iterable[BaseTool[Any, Any]]:
+        if not isinstance(tool, BaseTool):
+            return super()._build_guarded(tool, guard, session_id)
+        return [GuardedTool(tool, guard, session_id)]
 
 
 class MultiMailApproverToolkit(MultiMailToolkit):

@@ -74,22 +74,12 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        session_id = self._begin(config, arguments)
+        session_id = await self._session.run_off_loop(self._begin, config, arguments)
         return _convert(await self._session.acall(self._spec, arguments, session_id=session_id))
 
     def _begin(self, config: RunnableConfig, arguments: dict[str, Any]) -> str | None:
         """Record the user's turns, which are no argument of the tool; return the conversation."""
         session_id = get_thread_id(config) or self._session_id
-        import sys
-
-        print(
-            "DBG",
-            config.get("configurable", {}).get("checkpoint_ns"),
-            type(arguments.get(STATE_ARGUMENT)),
-            self._session.user_turns,
-            sorted(arguments),
-            file=sys.stderr,
-        )
         if self._session.user_turns:
             turns = list_user_turns(arguments.pop(STATE_ARGUMENT, None), config)
             self._session.declare_turns(turns, session_id=session_id)

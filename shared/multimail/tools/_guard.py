@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from .. import endpoints as api
 from .._call import Call, Pause
 from ..errors import MultiMailError
-from ..models import Contact, Email, EmailSummary, Mailbox, Page, SendResult
+from ..models import Contact, Email, EmailSummary, Enclosure, Mailbox, Page, SendResult
 from ..sessions import MemorySessionStore, SendToken, SessionStore
 from ..trust import (
     OWN,
@@ -22,6 +22,7 @@ from ..trust import (
     Action,
     Assessment,
     AutoReplyHeaders,
+    EnclosedFile,
     GuardDecision,
     ReplyFacts,
     Taint,
@@ -217,13 +218,44 @@ class Guard:
         if message.direction != "outbound" and not self.store.known(scope, (sender,)):
             yield from self._look_up_held(scope, {sender})
 
-    def on_send(self, recipients: Sequence[str], mailbox: Mailbox, *texts: str) -> Decide:
+    def describe_file(self, stored: Enclosure, mailbox: Mailbox) -> EnclosedFile:
+        """Return whose file a stored one is, and who has it.
+
+        Args:
+            stored: The file with its message.
+            mailbox: The mailbox that it belongs to.
+        """
+        message = stored.email
+        holders = {normalize_address(mailbox.address)}
+        if message.direction != "outbound":
+            assessment = self.assess(message)
+            if assessment.is_certain:
+                holders |= list_signed(message)
+        else:
+            origin = stored.origin
+            assessment = OWN
+            if origin is not None:
+                assessment = self.policy.assess(origin.authentication, origin.sender)
+                if assessment.is_certain:
+                    holders.add(normalize_address(origin.sender))
+            if message.status in LEFT_STATUSES:
+                holders |= get_header_addresses(message)
+        return EnclosedFile(message.id, assessment, frozenset(holders))
+
+    def on_send(
+        self,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
+    ) -> Decide:
         """Decide on a new message; pass the decision to `finalize`.
 
         Args:
             recipients: All of its recipients.
             mailbox: The mailbox that sends.
-            texts: Its subject and its text.
+            texts: Its subject, its text and the names of its files.
+            files: The stored files that it encloses.
         """
         payments = find_payment_details(*texts)
         names = map(name_payment, payments)
@@ -231,10 +263,16 @@ class Guard:
         taint, allowed = yield from self._load_state(
             recipients, scope, *names, mailbox_id=mailbox.id
         )
-        return self._explain(self.policy.on_send(recipients, taint, allowed, payments), taint)
+        decision = self.policy.on_send(recipients, taint, allowed, payments, files)
+        return self._explain(decision, taint)
 
     def on_reply(
-        self, original: Email, recipients: Sequence[str], mailbox: Mailbox, text: str = ""
+        self,
+        original: Email,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
     ) -> Decide:
         """Decide on a reply; pass the decision to `finalize`.
 
@@ -242,9 +280,10 @@ class Guard:
             original: The message that is answered.
             recipients: All recipients of the reply.
             mailbox: The mailbox that sends.
-            text: The reply's text.
+            texts: The reply's text and the names of its files.
+            files: The stored files that it encloses.
         """
-        payments = find_payment_details(text)
+        payments = find_payment_details(*texts)
         if normalize_addresses(recipients) <= {normalize_address(original.sender)}:
             payments -= find_payment_details(original.markdown)  # a sender's own number
         names = map(name_payment, payments)
@@ -270,6 +309,7 @@ class Guard:
             ),
             signed=list_signed(original),
             payments=payments,
+            files=tuple(files),
         )
         allowed |= {normalize_address(mailbox.address)}
         return self._explain(self.policy.on_reply(facts, taint, allowed), taint)

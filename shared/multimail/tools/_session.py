@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any, Protocol, Self, TypeVar
 
 import pydantic
@@ -27,6 +28,7 @@ from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
 from ..trust.addresses import normalize_addresses
 from ._conversation import get_conversation, get_process_conversation
+from ._enclosures import FileRegistry
 from ._guard import Guard, Observer
 from ._spec import UNKNOWN_OUTCOME, Steps, ToolArgs, ToolError, ToolResult, ToolSpec
 
@@ -120,6 +122,7 @@ class ToolContext:
         mailbox_cache: The client's cache of mailboxes.
         seen: What was shown of pending messages.
         approver_key_checked: Set once the key was checked for an approver's tools.
+        files: The files that app code registered.
     """
 
     session_id: str
@@ -130,6 +133,7 @@ class ToolContext:
     mailbox_cache: MailboxCache = field(default_factory=MailboxCache)
     seen: SeenContent = field(default_factory=SeenContent)
     approver_key_checked: threading.Event = field(default_factory=threading.Event)
+    files: FileRegistry = field(default_factory=FileRegistry)
 
     def mailbox(self, wanted: str | None, *, fresh: bool = False) -> Steps[Mailbox]:
         """Return the mailbox to use.
@@ -296,6 +300,27 @@ class ToolSession:
             guard = replace(guard, declared=guard.declared | declared)
             self._context = replace(self._context, guard=guard)
 
+    def register_file(
+        self,
+        source: str | PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        session_id: str | None = None,
+    ) -> str:
+        """Let the agent send a file, and return the handle by which it names it.
+
+        The file is read now; a later change of it is not sent. It is kept in this process.
+
+        Args:
+            source: A path, or the bytes of the file, at most 20 MB.
+            name: The name that its recipients see; default that of the path.
+            session_id: Only for this conversation; default for all of this toolkit's.
+
+        Raises:
+            ConfigurationError: It cannot be read, has no name, or is too large.
+        """
+        return self._context.files.register(source, name, session_id)
+
     def declare_turns(self, texts: Iterable[str], *, session_id: str | None = None) -> None:
         """Let the agent write to addresses of the human turns that a framework keeps.
 
@@ -309,23 +334,24 @@ class ToolSession:
         if self.user_turns:
             self.guard(session_id).declare_turns(texts)
 
-    async def adeclare_turns(
-        self, texts: Iterable[str], *, session_id: str | None = None
-    ) -> None:
-        """Declare turns without blocking the event loop; otherwise like `declare_turns`."""
-        if self.user_turns and self._store_may_block:
-            await run_in_thread(self.guard(session_id).declare_turns, texts)
-        else:
-            self.declare_turns(texts, session_id=session_id)
+    async def run_off_loop(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a function that uses the session's store, without blocking the event loop.
+
+        It runs in a thread, but directly where the store is in memory.
+        """
+        if self._store_may_block:
+            return await run_in_thread(function, *args)
+        return function(*args)
 
     def reset(self, session_id: str | None = None) -> None:
-        """Forget a conversation's taint. Clear the model's context too, or it is not safe.
+        """Forget a conversation's taint and files. Clear the model's context too, for safety.
 
         Args:
             session_id: The conversation; default that of `conversation`, else the session's own.
         """
         guard = replace(self._context.guard, session_id=session_id) if session_id else self.guard()
         guard.reset()
+        self._context.files.forget(guard.session_id)
 
     def guard(self, session_id: str | None = None) -> Guard:
         """Return the guard of a conversation, for app code that shows mail by other ways.
@@ -511,7 +537,9 @@ class ToolSession:
         self.close()
 
 
-def build_unpickled(build: Callable[..., Built], options: dict[str, Any], declared: frozenset[str]) -> Built:
+def build_unpickled(
+    build: Callable[..., Built], options: dict[str, Any], declared: frozenset[str]
+) -> Built:
     """Return a session or toolkit from its pickle, with the API key of this process.
 
     Raises:

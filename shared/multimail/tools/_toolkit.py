@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from os import PathLike
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 
@@ -244,6 +245,28 @@ class ToolkitBase(Generic[NativeTool]):
             session_id: The conversation, by the framework's own id; default all of this toolkit's.
         """
         self.session.declare_recipients(addresses, session_id=session_id)
+
+    def register_file(
+        self,
+        source: str | PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        session_id: str | None = None,
+    ) -> str:
+        """Let the agent send a file, and return the handle by which it names it.
+
+        Tell the agent the handle, as in "attach file_0a…". The file is read now and kept in this
+        process; a path that a model writes is never read.
+
+        Args:
+            source: A path, or the bytes of the file, at most 20 MB.
+            name: The name that its recipients see; default that of the path.
+            session_id: The conversation, by the framework's own id; default all of this toolkit's.
+
+        Raises:
+            ConfigurationError: It cannot be read, has no name, or is too large.
+        """
+        return self.session.register_file(source, name=name, session_id=session_id)
 
     def declare_user_words(self, text: str, *, session_id: str | None = None) -> None:
         """Let the agent's tools act on what stands in the user's own words.
