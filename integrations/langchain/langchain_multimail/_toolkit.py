@@ -110,7 +110,7 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        session_id = self._begin(config, arguments)
+        session_id = await self._session.run_off_loop(self._begin, config, arguments)
         return _convert(await self._session.acall(self._spec, arguments, session_id=session_id))
 
     def _begin(self, config: RunnableConfig | None, arguments: dict[str, Any]) -> str | None:
