@@ -25,7 +25,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from .changes import SqlTx
 from .group_commit import GroupCommit, Job
-from .migrate import load_migrations
+from .migrate import lacks_search_index, load_migrations
 from .postgres_connections import (
     CHANNEL,
     Claims,
@@ -265,7 +265,9 @@ class Writer:
         problem: BaseException
         self._connection.execute("SAVEPOINT job")
         try:
-            result = job.work(SqlTx(PostgresConnection(self._connection), POSTGRES))
+            tx = SqlTx(PostgresConnection(self._connection), POSTGRES)
+            result = job.work(tx)
+            tx.finish()
             self._connection.execute("RELEASE job")
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
@@ -322,6 +324,8 @@ def _migrate(connection: NativeConnection, database: str) -> None:
             connection.execute(migration.encode())
         if applied == 0:
             _fill_folded_letters(connection)
+        if lacks_search_index(applied):
+            SqlTx(PostgresConnection(connection), POSTGRES).index_all()
         if migrations:
             version = applied + len(migrations)
             connection.execute("UPDATE schema_version SET taken = %s", (version,))
