@@ -12,8 +12,13 @@ from tests.store.rows import hours, message
 
 from multimail_server.oversight import Direction, State
 from multimail_server.store.protocol import Store, Tx
+from multimail_server.store.query_language import (
+    MAX_TERMS,
+    narrow,
+    parse_part,
+    parse_query,
+)
 from multimail_server.store.records import Content, SearchFilter, Tag
-from multimail_server.store.words import MAX_TERMS, parse_part, parse_query
 
 PASSED = {"dmarc": {"result": "pass", "domain": "bank.example"},
           "dkim": [{"result": "pass", "domain": "bank.example", "aligned": True}]}  # fmt: skip
@@ -33,12 +38,16 @@ def insert(store: Store, number: int, body: str, *files: str, **changes: Any) ->
     store.write(work)
 
 
+FIELDS = {"sender": "sender", "recipient": "receivers", "subject": "title"}
+PAGES = ("mailbox_id", "limit", "before_id", "reviewer")
+
+
 def search(store: Store, query: str = "", **filters: Any) -> list[int]:
-    parts = {name: parse_part(filters.pop(name)) for name in ("sender", "recipient", "subject")
-             if name in filters}  # fmt: skip
-    where = SearchFilter(
-        **{"mailbox_id": "mbx_1", "limit": 100, "query": parse_query(query), **parts, **filters}
-    )
+    """Search with a query, parts of fields, filters and the options of a page."""
+    parts = [p for name, field in FIELDS.items() for p in parse_part(filters.pop(name, ""), field)]
+    page = {name: filters.pop(name) for name in PAGES if name in filters}
+    narrowed = narrow(parse_query(query), *parts, **filters)
+    where = SearchFilter(**{"mailbox_id": "mbx_1", "limit": 100, **page}, query=narrowed)
     found = store.read(lambda tx: tx.search_messages(where))
     return [int(record.id.rpartition("_")[2]) for record in found]
 

@@ -24,6 +24,7 @@ from multimail_server.store.changes import SqlTx
 from multimail_server.store.migrate import list_migrations, load_migrations
 from multimail_server.store.protocol import Reader, StoreUnavailableError, Tx
 from multimail_server.store.queries import SqlReader
+from multimail_server.store.query_language import parse_query
 from multimail_server.store.records import (
     DeliveryFilter,
     DeliveryStatus,
@@ -33,7 +34,6 @@ from multimail_server.store.records import (
 )
 from multimail_server.store.sql import SQLITE
 from multimail_server.store.sqlite import SqliteStore
-from multimail_server.store.words import parse_part, parse_query
 
 TIMEOUT = 10.0
 
@@ -214,12 +214,12 @@ ARGUMENTS: dict[Any, list[Any]] = {
     ],
     SearchFilter: [
         SearchFilter(*MAX_ROWS),
-        SearchFilter(*MAX_ROWS, parse_query('a "b c" -d e*'), statuses=(State.UNREAD,)),
-        SearchFilter(*MAX_ROWS, subject=parse_part("a"), direction=Direction.INBOUND),
-        SearchFilter(*MAX_ROWS, label="own", before_id="x", has_attachments=True),
-        SearchFilter(*MAX_ROWS, tag=("a", "b"), date_after=rows.NOW, reviewer=True),
-        SearchFilter(*MAX_ROWS, parse_query("a"), tag=("a", None), thread_id="t"),
-        SearchFilter(*MAX_ROWS, thread_id="t"),
+        SearchFilter(*MAX_ROWS, parse_query('a "b c" -d e* is:unread')),
+        SearchFilter(*MAX_ROWS, parse_query("subject:a in:inbox")),
+        SearchFilter(*MAX_ROWS, parse_query("label:own has:attachment"), before_id="x"),
+        SearchFilter(*MAX_ROWS, parse_query("tag:a=b after:2026-01-01"), reviewer=True),
+        SearchFilter(*MAX_ROWS, parse_query("a tag:a thread:t")),
+        SearchFilter(*MAX_ROWS, parse_query("thread:t")),
     ],
     DeliveryFilter: [
         DeliveryFilter(*MAX_ROWS),
@@ -319,11 +319,13 @@ LOOKUPS: dict[str, tuple[Callable[[Reader], object], str]] = {
         "SCAN s VIRTUAL TABLE INDEX 192:M6<",
     ),
     "a thread's mail": (
-        lambda tx: tx.search_messages(SearchFilter(*MAX_ROWS, thread_id="t")),
+        lambda tx: tx.search_messages(SearchFilter(*MAX_ROWS, parse_query("thread:t"))),
         "INDEX message_thread (mailbox_id=? AND thread_id=?)",
     ),
     "tagged mail": (
-        lambda tx: tx.search_messages(SearchFilter(*MAX_ROWS, tag=("a", "b"), before_id="x")),
+        lambda tx: tx.search_messages(
+            SearchFilter(*MAX_ROWS, parse_query("tag:a=b"), before_id="x")
+        ),
         "INDEX tag_name (name=? AND message_id<?)",
     ),
     "oldest": (

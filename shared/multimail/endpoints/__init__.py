@@ -63,6 +63,7 @@ from ._oversight import (
     list_held_sends,
     list_pending,
 )
+from ._search import mark_email, search_email
 from ._tags import (
     delete_tag,
     get_tags,
@@ -113,6 +114,7 @@ __all__ = [
     "list_suppressions",
     "list_webhook_deliveries",
     "list_webhooks",
+    "mark_email",
     "read_email",
     "read_raw",
     "redeem_upgrade",
@@ -124,6 +126,7 @@ __all__ = [
     "reschedule_email",
     "revoke_api_key",
     "search_contacts",
+    "search_email",
     "send_email",
     "set_tags",
     "tag_email",

@@ -87,6 +87,23 @@ class CheckInbox(ToolArgs):
     mailbox: MailboxName = None
 
 
+class SearchEmail(ToolArgs):
+    """Arguments of `search_email`."""
+
+    query: Annotated[
+        str | None,
+        Field(
+            description='Words (all must occur), "a phrase", -without, begin*, from: to: subject: '
+            "tag: label: thread: has:attachment is:unread in:sent"
+        ),
+    ] = None
+    date_after: Annotated[str | None, Field(description="ISO 8601.")] = None
+    date_before: Annotated[str | None, Field(description="ISO 8601.")] = None
+    limit: Annotated[int | None, Field(ge=1, le=50, description="Default 20.")] = None
+    cursor: Annotated[str | None, Field(description="For older mail.")] = None
+    mailbox: Annotated[str | None, Field(description="Address.")] = None
+
+
 class ReadEmail(ToolArgs):
     """Arguments of `read_email`."""
 
@@ -178,6 +195,16 @@ class TagEmail(ToolArgs):
     ]
 
 
+class MarkEmail(ToolArgs):
+    """Arguments of `mark_email`."""
+
+    email_ids: Annotated[Texts, Field(description="Up to 50 ids.")]  # mark_email checks that
+    mark: Annotated[
+        Literal["read", "unread", "archived", "unarchived", "spam"],
+        Field(description="read, unread, archived, unarchived or spam."),
+    ]
+
+
 class ListPending(ToolArgs):
     """Arguments of `list_pending`."""
 
@@ -261,6 +288,19 @@ class CheckInboxData(ToolData):
     """Data of `check_inbox`."""
 
     emails: list[Row]
+    cursor: str | None
+
+
+class FoundRow(Row):
+    """A message that was found."""
+
+    snippet: Annotated[str, Field(description="text around the match; empty where none is shown")]
+
+
+class SearchEmailData(ToolData):
+    """Data of `search_email`."""
+
+    emails: list[FoundRow]
     cursor: str | None
 
 
@@ -358,6 +398,12 @@ class TagEmailData(ToolData):
 
     id: str
     tags: dict[str, str]
+
+
+class MarkEmailData(ToolData):
+    """Data of `mark_email`."""
+
+    emails: list[dict[str, str]]
 
 
 class ListPendingData(ToolData):

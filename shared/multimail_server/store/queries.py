@@ -148,10 +148,10 @@ class SqlReader:
     def search_messages(self, where: SearchFilter) -> list[Message]:
         index = INDEXES[self._dialect.name](self._connection)
         conditions = _search_conditions(where)
-        if where.has_words:
+        if where.query.has_words:
             source, newest_first = index.source, index.newest_first
             conditions += [*index.build_conditions(where), *_tag_conditions(where, "m.id IN ({})")]
-        elif where.tag is not None:
+        elif where.query.tag is not None:
             source, newest_first = index.tagged, "t.message_id DESC"
             conditions += [*_plain_conditions(where, "t.message_id"), *_tag_conditions(where)]
         else:
@@ -521,15 +521,16 @@ def _message_conditions(where: MessageFilter, dialect: Dialect) -> list[Conditio
 
 def _search_conditions(where: SearchFilter) -> list[Condition | None]:
     """Return the conditions that no index of words decides."""
+    query = where.query
     conditions: list[Condition | None] = [
         ("m.mailbox_id = ?", where.mailbox_id),
         ("status <> 'deleted'",),
-        optional("thread_id = ?", where.thread_id),
-        optional("created_at >= ?", where.date_after),
-        optional("created_at < ?", where.date_before),
+        optional("thread_id = ?", query.thread_id),
+        optional("created_at >= ?", query.date_after),
+        optional("created_at < ?", query.date_before),
     ]
-    if where.statuses:
-        conditions.append((f"status IN ({placeholders(where.statuses)})", *where.statuses))
+    if query.statuses:
+        conditions.append((f"status IN ({placeholders(query.statuses)})", *query.statuses))
     if not where.reviewer:
         conditions.append((_IS_VISIBLE,))
     return conditions
@@ -537,9 +538,9 @@ def _search_conditions(where: SearchFilter) -> list[Condition | None]:
 
 def _tag_conditions(where: SearchFilter, within: str = "") -> list[Condition | None]:
     """Return the conditions of a search by tag: of its rows, or `within` a set of messages."""
-    if where.tag is None:
+    if where.query.tag is None:
         return []
-    name, value = where.tag
+    name, value = where.query.tag
     conditions = [("name = ?", name), optional("value = ?", value)]
     if not within:
         return conditions
@@ -551,6 +552,6 @@ def _plain_conditions(where: SearchFilter, key: str) -> list[Condition | None]:
     """Return the conditions that the index of words would decide, for a search without words."""
     return [
         optional(f"{key} < ?", where.before_id),
-        optional("direction = ?", where.direction),
-        optional("has_attachments = ?", where.has_attachments),
+        optional("direction = ?", where.query.direction),
+        optional("has_attachments = ?", where.query.has_attachments),
     ]

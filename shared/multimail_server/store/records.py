@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..oversight import Direction, Mode, State
-from .words import Phrase, Query
+from .query_language import Query
 
 
 class Record:
@@ -507,36 +507,15 @@ class MessageFilter:
 
 @dataclass(frozen=True, slots=True)
 class SearchFilter:
-    """Selects messages of a mailbox by their words, newest first. A field that is None, or has no
-    phrase, does not filter.
-    """
+    """Selects messages of a mailbox by a query, newest first."""
 
     mailbox_id: str
     limit: int
     query: Query = field(default_factory=Query)
-    sender: tuple[Phrase, ...] = ()
-    recipient: tuple[Phrase, ...] = ()
-    subject: tuple[Phrase, ...] = ()
-    statuses: tuple[State, ...] = ()
-    direction: Direction | None = None
-    label: str | None = None
-    """The trust label; `own` for an outbound message."""
-    tag: tuple[str, str | None] | None = None
-    """The name of a tag, and its value unless any will do."""
-    thread_id: str | None = None
-    date_after: datetime | None = None
-    date_before: datetime | None = None
-    has_attachments: bool | None = None
     before_id: str | None = None
     """Only messages older than this one (the keyset cursor)."""
     reviewer: bool = False
     """Whether inbound mail that awaits approval is searched too."""
-
-    @property
-    def has_words(self) -> bool:
-        """Whether the index of words has to be searched."""
-        words = (*self.query.wanted, *self.query.unwanted)
-        return bool(words or self.sender or self.recipient or self.subject or self.label)
 
 
 @dataclass(frozen=True, slots=True)

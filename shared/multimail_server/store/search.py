@@ -17,15 +17,15 @@ from multimail.trust.evidence import parse_authentication
 from multimail.trust.labels import Label, assess
 
 from ..oversight import Direction
+from .query_language import Phrase
 from .records import Message, SearchFilter
 from .sql import Connection
-from .words import BREAK, Phrase, split_words
+from .words import BREAK, split_words
 
 MAX_BODY = 150_000
 """Characters of a body that are indexed."""
 MAX_HEADER = 20_000
 """Characters of the recipients, and of the names of the files, that are indexed."""
-LABELS = tuple(label.value for label in Label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,14 @@ def _name_files(*, has_any: bool) -> str:
 
 
 def _list_wanted_facets(where: SearchFilter) -> Iterator[str]:
+    query = where.query
     yield _name_mailbox(where.mailbox_id)
-    if where.direction is not None:
-        yield where.direction.value
-    if where.label is not None:
-        yield _name_label(where.label)
-    if where.has_attachments is not None:
-        yield _name_files(has_any=where.has_attachments)
+    if query.direction is not None:
+        yield query.direction.value
+    if query.label is not None:
+        yield _name_label(query.label)
+    if query.has_attachments is not None:
+        yield _name_files(has_any=query.has_attachments)
 
 
 class SearchIndex(ABC):
@@ -191,26 +192,17 @@ def _build_number(message_id: str) -> int:
     return number >> 60 & 0x7FFF_FFFF_FFFF_FFFF
 
 
-_ANYWHERE = "{title sender receivers files body}"
-
-
 def _build_fts5_query(where: SearchFilter) -> str:
     """Return the query in FTS5's language. Its words are quoted: none is an operator."""
-    fields = {
-        _ANYWHERE: where.query.wanted,
-        "title": where.subject,
-        "sender": where.sender,
-        "receivers": where.recipient,
-    }
+    query = where.query
     wanted = [f'facets : "{facet}"' for facet in _list_wanted_facets(where)]
-    wanted += [f"{field} : {_quote(p)}" for field, phrases in fields.items() for p in phrases]
-    unwanted = " OR ".join(f"{_ANYWHERE} : {_quote(phrase)}" for phrase in where.query.unwanted)
-    both = f"({' AND '.join(wanted)})"
-    return f"{both} NOT ({unwanted})" if unwanted else both
+    both = f"({' AND '.join([*wanted, *map(_quote, query.wanted)])})"
+    return f"{both} NOT ({' OR '.join(map(_quote, query.unwanted))})" if query.unwanted else both
 
 
 def _quote(phrase: Phrase) -> str:
-    return f'"{" ".join(phrase.words)}"{"*" if phrase.is_prefix else ""}'
+    field = phrase.field or "{title sender receivers files body}"
+    return f'{field} : "{" ".join(phrase.words)}"{"*" if phrase.is_prefix else ""}'
 
 
 class PostgresIndex(SearchIndex):
@@ -257,22 +249,18 @@ def _build_vector(words: Words) -> str:
     )
 
 
+_WEIGHTS = {"title": "A", "sender": "B", "receivers": "C", "": ""}
+
+
 def _build_tsquery(where: SearchFilter) -> str:
     """Return the query in PostgreSQL's language. Its words are quoted: none is an operator."""
-    fields = {
-        "": where.query.wanted,
-        "A": where.subject,
-        "B": where.sender,
-        "C": where.recipient,
-    }
-    wanted = [f"'_{facet}'" for facet in _list_wanted_facets(where)]
-    wanted += [_follow(phrase, weight) for weight, part in fields.items() for phrase in part]
-    unwanted = [f"!{_follow(phrase, '')}" for phrase in where.query.unwanted]
-    return " & ".join(wanted + unwanted)
+    facets = [f"'_{facet}'" for facet in _list_wanted_facets(where)]
+    unwanted = [f"!{_follow(phrase)}" for phrase in where.query.unwanted]
+    return " & ".join([*facets, *map(_follow, where.query.wanted), *unwanted])
 
 
-def _follow(phrase: Phrase, weight: str) -> str:
-    last = len(phrase.words) - 1
+def _follow(phrase: Phrase) -> str:
+    last, weight = len(phrase.words) - 1, _WEIGHTS[phrase.field]
     words = (
         f"'{word}':{'*' if phrase.is_prefix and place == last else ''}{weight}".rstrip(":")
         for place, word in enumerate(phrase.words)
