@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
 import httpx
 import pytest
 from tests.support.server import Json, ServerFixture, Start, accepted, refusal
+
+from multimail_server.testing import VirtualClock
 
 
 def search(server: ServerFixture, by: httpx.Client | None = None, **query: Any) -> list[Json]:
@@ -35,12 +38,18 @@ def with_file(subject: str, name: str) -> bytes:
 
 
 @pytest.fixture
+def server(start: Start) -> ServerFixture:
+    """A server of each test's own: searches see all its mail."""
+    return start()
+
+
+@pytest.fixture
 def mails(server: ServerFixture) -> ServerFixture:
     """A server with three received mails and a held send."""
     server.receive("The invoice of May is late.\n\nPay Größe 7 by Friday.", subject="Reminder",
                    sender="ann@other.example")  # fmt: skip
     server.receive("Lunch on Friday?", subject="Lunch")
-    server.receive(with_file("Files", "plan-2026.pdf"))
+    server.receive(with_file("Files", "plan-2026.pdf"), subject="Files")
     server.sent("bob@else.example", subject="Offer", markdown="An invoice follows.")
     return server
 
@@ -111,10 +120,9 @@ def test_a_snippet_shows_the_match(server: ServerFixture) -> None:
     assert row["snippet"] is None
 
 
-@pytest.mark.parametrize("length", [10_240, 3000])
-def test_any_text_of_10_kb_is_answered(mails: ServerFixture, length: int) -> None:
+def test_any_text_of_10_kb_is_answered(mails: ServerFixture) -> None:
     for text in ("invoice ", '"', "NEAR(", "\0", "会", "🎉é\u0301 OR ", "from:", "-", "a* AND "):
-        query = (text * length)[: length // len(text.encode())]
+        query = (text * 10_240)[: 10_240 // len(text.encode()) * len(text)]
         assert mails.agent.get(f"{mails.box}/search", params={"q": query}).status_code == 200, text
         accepted(mails.agent.get(f"{mails.box}/search", params={"sender": query[:500]}))
 
@@ -147,7 +155,7 @@ def test_a_bad_filter_is_named(server: ServerFixture, params: dict[str, str]) ->
 def test_hidden_mail_is_found_by_reviewers_alone(start: Start) -> None:
     server = start(oversight_mode="gated_all")
     server.deliver("The secret word.", subject="Hidden")
-    row = server.wait_for_message("Hidden", by="reviewer")
+    row = server.wait_for_message("Hidden")
     assert find(server, "secret", by=server.reviewer) == {"Hidden"}
     assert search(server, q="secret") == search(server, q="-other") == search(server) == []
     accepted(server.decide(row["id"]))
@@ -211,7 +219,7 @@ def test_a_mark_is_for_all_or_none(mails: ServerFixture) -> None:
 def test_mail_that_is_not_shown_is_not_marked(start: Start) -> None:
     server = start(oversight_mode="gated_all")
     server.deliver("Text", subject="Hidden")
-    row = server.wait_for_message("Hidden", by="reviewer")
+    row = server.wait_for_message("Hidden")
     for what in ("read", "unread", "archived", "unarchived", "spam"):
         assert refusal(mark(server, what, row)) == (409, "pending_approval")
     assert server.status(row["id"]) == "pending_inbound_approval"
@@ -227,10 +235,11 @@ def test_a_mail_that_is_marked_unread_did_not_come_again(mails: ServerFixture) -
     assert find(mails, "in:sent") == {"Offer"}
 
 
-def test_what_retention_erases_is_not_found(start: Start) -> None:
-    server = start(clock="virtual")
+def test_what_retention_erases_is_not_found(start: Start, clock: VirtualClock) -> None:
+    server = start(clock=clock)
     server.receive("The secret word.", subject="Old")
     accepted(server.configure(retention_days=1))
     assert find(server, "secret") == {"Old"}
-    accepted(server.admin.post("/v1/test/clock/advance", json={"seconds": 3 * 86_400}))
+    clock.advance(timedelta(days=3))
+    server.wait_until(lambda: not server.emails())
     assert search(server, q="secret") == search(server, q="subject:old") == []
