@@ -20,7 +20,9 @@ def search(server: ServerFixture, by: httpx.Client | None = None, **query: Any) 
     return rows
 
 
-def find(server: ServerFixture, q: str = "", by: httpx.Client | None = None, **more: Any) -> set[str]:
+def find(
+    server: ServerFixture, q: str = "", by: httpx.Client | None = None, **more: Any
+) -> set[str]:
     return {row["subject"] for row in search(server, by, q=q, **more)}
 
 
@@ -213,7 +215,10 @@ def test_a_mark_is_for_all_or_none(mails: ServerFixture) -> None:
     assert refusal(mark(mails, "read", *rows * 40)) == (400, "invalid_request")
     accepted(mark(mails, "spam", rows[0]))
     assert refusal(mark(mails, "unread", rows[1], rows[0])) == (409, "flagged_as_spam")
-    assert {row["status"] for row in mails.emails(direction="inbound")} == {"unread", "spam_flagged"}
+    assert {row["status"] for row in mails.emails(direction="inbound")} == {
+        "unread",
+        "spam_flagged",
+    }
 
 
 def test_mail_that_is_not_shown_is_not_marked(start: Start) -> None:
