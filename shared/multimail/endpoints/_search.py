@@ -133,10 +133,7 @@ def mark_email(
     API: PATCH /v1/mailboxes/{mailbox}/emails, of the embedded server.
     """
     ids = [email_ids] if isinstance(email_ids, str) else list(email_ids)
-    if not 1 <= len(ids) <= MAX_MARKED:
-        raise invalid("email_ids", f"{len(ids)} ids are given; 1 to {MAX_MARKED} can be")
-    if mark not in MARKS:
-        raise invalid("mark", f"{mark!r:.40} is not one of {', '.join(MARKS)}")
+    check_mark(ids, mark)
     call = Call(
         "mark_email",
         "PATCH",
@@ -148,6 +145,14 @@ def mark_email(
         idempotent=True,
     )
     return (yield from _require_extension(call, "mark_email", "way to mark messages"))
+
+
+def check_mark(email_ids: Sequence[str], mark: str) -> None:
+    """Raise an error for no id, for too many, or for a mark that there is none of."""
+    if not 1 <= len(email_ids) <= MAX_MARKED:
+        raise invalid("email_ids", f"{len(email_ids)} ids are given; 1 to {MAX_MARKED} can be")
+    if mark not in MARKS:
+        raise invalid("mark", f"{mark!r:.40} is not one of {', '.join(MARKS)}")
 
 
 def _require_extension(

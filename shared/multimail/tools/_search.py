@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 
 from .. import endpoints as api
+from ..endpoints._search import check_mark
 from ..models import FoundEmail, Page
 from ..trust import Action
 from ..trust.text import one_line
@@ -24,8 +25,6 @@ def search_email(args: schemas.SearchEmail, context: ToolContext) -> ToolRun:
             yield from api.search_email(
                 args.query or "",
                 mailbox=mailbox.id,
-                date_after=args.date_after,
-                date_before=args.date_before,
                 limit=limit,
                 cursor=args.cursor,
             )
@@ -37,16 +36,26 @@ def search_email(args: schemas.SearchEmail, context: ToolContext) -> ToolRun:
 def mark_email(args: schemas.MarkEmail, context: ToolContext) -> ToolRun:
     """Mark messages, mailbox by mailbox: those of each all or none."""
     email_ids = list(dict.fromkeys(args.email_ids))
+    check_mark(email_ids, args.mark)
     decision = context.guard.on_mark(email_ids)
     if decision.action is not Action.ALLOW:
         return build_refusal("Nothing was marked", decision)
-    by_mailbox: defaultdict[str | None, list[str]] = defaultdict(list)
-    for email_id in email_ids:
-        mailbox_id = context.pinned or context.mailbox_cache.get_mailbox_id(email_id)
-        by_mailbox[mailbox_id].append(email_id)
+    by_mailbox = yield from _group_by_mailbox(email_ids, context)
     marked = []
     for mailbox_id, ids in by_mailbox.items():
         marked += yield from api.mark_email(ids, args.mark, mailbox=mailbox_id)
     facts = [{"id": message.id, "status": message.status} for message in marked]
     names = one_line(", ".join(message.id for message in marked), 2000)
     return ToolResult(f"Marked {args.mark}: {names}.", {"emails": facts}, decision)
+
+
+def _group_by_mailbox(
+    email_ids: Sequence[str], context: ToolContext
+) -> Steps[dict[str, list[str]]]:
+    """Return the ids by mailbox: where each was seen, else the mailbox that is the default."""
+    groups: dict[str, list[str]] = {}
+    for email_id in email_ids:
+        seen_in = None if context.pinned else context.mailbox_cache.get_mailbox_id(email_id)
+        mailbox_id = seen_in or (yield from context.mailbox(None)).id
+        groups.setdefault(mailbox_id, []).append(email_id)
+    return groups

@@ -31,7 +31,7 @@ CHECK_INBOX = ToolSpec(
 SEARCH_EMAIL = ToolSpec(
     "search_email",
     "Search email",
-    "Search all mail by its words; rows as in check_inbox, with snippets.",
+    "Search all mail; rows as in check_inbox, with snippets.",
     schemas.SearchEmail,
     "read",
     READ_ONLY,
@@ -136,7 +136,7 @@ TAG_EMAIL = ToolSpec(
 MARK_EMAIL = ToolSpec(
     "mark_email",
     "Mark email",
-    "Mark received emails; archived ones leave check_inbox.",
+    "Mark received emails; archived leaves check_inbox.",
     schemas.MarkEmail,
     "write",
     Hints(),

@@ -35,6 +35,16 @@ def _check_id(value: str) -> str:
 
 Texts = Annotated[list[str], BeforeValidator(_split_commas)]
 
+
+def _join_query(value: Any) -> Any:
+    """Return a query of any shape as text that can be sent: a search never fails for its words."""
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    elif isinstance(value, int | float):
+        value = str(value)
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
 Id = Annotated[str, AfterValidator(_check_id)]
 EmailId = Annotated[Id, Field(description="Email id (msg_…).")]
 Filename = Annotated[
@@ -95,17 +105,16 @@ class CheckInbox(ToolArgs):
 
 
 class SearchEmail(ToolArgs):
-    """Arguments of `search_email`."""
+    """Arguments of `search_email`. The language of `query` has the filters."""
 
     query: Annotated[
         str | None,
+        BeforeValidator(_join_query),
         Field(
-            description='Words (all must occur), "a phrase", -without, begin*, from: to: subject: '
-            "tag: label: thread: has:attachment is:unread in:sent"
+            description='Words, "a phrase", -without, begin*, from: to: subject: tag: label: '
+            "thread: after:2026-01-31 before: has:attachment is:unread in:sent"
         ),
     ] = None
-    date_after: Annotated[str | None, Field(description="ISO 8601.")] = None
-    date_before: Annotated[str | None, Field(description="ISO 8601.")] = None
     limit: Annotated[int | None, Field(ge=1, le=50, description="Default 20.")] = None
     cursor: Annotated[str | None, Field(description="For older mail.")] = None
     mailbox: Annotated[str | None, Field(description="Address.")] = None
