@@ -94,7 +94,7 @@ def check_inbox(args: schemas.CheckInbox, context: ToolContext) -> ToolRun:
     def fetch(limit: int) -> Steps[Page[EmailSummary]]:
         return (yield from _fetch_inbox(args, mailbox, limit))
 
-    return (yield from list_page(fetch, args.limit or 20, mailbox, context, "emails"))
+    return (yield from list_page(fetch, args.limit or 20, mailbox, context))
 
 
 def list_page(
@@ -102,7 +102,7 @@ def list_page(
     limit: int,
     mailbox: Mailbox,
     context: ToolContext,
-    what: str,
+    what: str = "",
 ) -> ToolRun:
     """Return a page of a listing, newest first; rows that do not fit are left to the next page.
 
@@ -111,7 +111,7 @@ def list_page(
         limit: The most rows.
         mailbox: The mailbox that lists them.
         context: Of the tool call.
-        what: What the rows are, for the first line.
+        what: What is said of the rows in the first line.
     """
     page = yield from fetch(limit)
     if not page.items:
@@ -205,7 +205,8 @@ def _fetch_inbox(
 
 
 def _format_page_head(rows: list[str], what: str) -> str:
-    return f"{len(rows)} {what}, newest first: id | status | received | sender label."
+    count = "1 email" if len(rows) == 1 else f"{len(rows)} emails"
+    return f"{count}{what}, newest first: id | status | received | sender label."
 
 
 def _format_cursor(cursor: str | None) -> str:

@@ -30,7 +30,7 @@ def search_email(args: schemas.SearchEmail, context: ToolContext) -> ToolRun:
             )
         )
 
-    return (yield from list_page(fetch, args.limit or 20, mailbox, context, "emails found"))
+    return (yield from list_page(fetch, args.limit or 20, mailbox, context, " found"))
 
 
 def mark_email(args: schemas.MarkEmail, context: ToolContext) -> ToolRun:
