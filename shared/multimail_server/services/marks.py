@@ -11,7 +11,7 @@ from ..errors import ApiError, conflict
 from ..oversight import Direction, Event, State, hides_content
 from ..store.protocol import Tx
 from ..store.records import Message
-from .context import AppContext, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message, scope_of_message
 from .transitions import apply_event
 
 MAX_MARKED = 100
@@ -60,7 +60,7 @@ class MarkService:
                 for email_id in dict.fromkeys(email_ids)
             ]
 
-        marked = self._context.write(work)
+        marked = self._context.write(work, scope_of_message(email_ids[0]))
         self._context.wakeups.notify()
         return marked
 

@@ -7,7 +7,7 @@ A table that holds mail goes into `_MAIL_TABLES`, and one that refers to a messa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -73,6 +73,15 @@ _BACKFILL = 500
 """Messages that are read at once to be indexed."""
 
 
+@dataclass(frozen=True, slots=True)
+class _NewMessage:
+    """A message of this transaction, with what the full-text index needs of it."""
+
+    message: Message
+    text: str
+    files: list[str] = field(default_factory=list)
+
+
 class SqlTx(SqlReader):
     """The changes. See `protocol.Tx`.
 
@@ -82,19 +91,22 @@ class SqlTx(SqlReader):
     def __init__(self, connection: Connection, dialect: Dialect) -> None:
         super().__init__(connection, dialect)
         self._index = INDEXES[dialect.name](connection)
-        self._unindexed: dict[str, bool] = {}
-        """The messages to index, and whether the index may hold old words of them."""
+        self._new: dict[str, _NewMessage] = {}
+        self._changed: set[str] = set()
+        """The messages of earlier transactions whose words changed."""
 
     def finish(self) -> None:
         """Index the messages whose words changed. Call it at the end of the work."""
-        for message_id, is_known in self._unindexed.items():
-            if is_known:
-                self._index.remove(message_id)
+        for new in self._new.values():  # what was just written is not read: that costs a trip
+            self._index.add(new.message, build_words(new.message, new.text, new.files))
+        for message_id in self._changed:
+            self._index.remove(message_id)
             message = self.message(message_id)
             text = self.texts([message_id]).get(message_id)
             if message is not None and text is not None:
                 self._add_words(message, text)
-        self._unindexed.clear()
+        self._new.clear()
+        self._changed.clear()
 
     def index_all(self) -> None:
         """Index every message, for a database that has no index yet."""
@@ -113,7 +125,9 @@ class SqlTx(SqlReader):
         self._index.add(message, build_words(message, text, names))
 
     def _reindex(self, message_id: str) -> None:
-        self._unindexed.setdefault(message_id, True)
+        """Index a message again, from what is stored then."""
+        self._new.pop(message_id, None)
+        self._changed.add(message_id)
 
     def insert(self, record: Record) -> None:
         self._connection.execute(insert_statement(type(record)), encode_record(record))
@@ -123,7 +137,11 @@ class SqlTx(SqlReader):
         if isinstance(record, Content):
             self._reindex(record.message_id)
 
-    def _run(self, sql: str, *values: Any) -> int:
+    def _run(self, sql: str, *values: Any) -> None:
+        """Run a statement, without waiting for its result where statements are sent ahead."""
+        self._connection.execute(sql, encode_all(values))
+
+    def _count(self, sql: str, *values: Any) -> int:
         """Run a statement; return how many rows it changed."""
         return self._connection.execute(sql, encode_all(values)).rowcount
 
@@ -134,13 +152,22 @@ class SqlTx(SqlReader):
         )
         self._run(sql, name, value)
 
+    def lock_setting(self, name: str) -> str | None:
+        if not self._dialect.row_lock:
+            return self.setting(name)
+        # The row must be there to be locked: an empty value stands for none.
+        self._run("INSERT INTO settings VALUES (?, '') ON CONFLICT (name) DO NOTHING", name)
+        lock = self._dialect.row_lock
+        value = self._value(f"SELECT value FROM settings WHERE name = ? {lock}", name)  # noqa: S608
+        return value or None
+
     def remove_contact(self, contact_id: str) -> None:
         self._run("DELETE FROM contacts WHERE id = ?", contact_id)
 
     def insert_message(self, message: Message, content: Content) -> None:
         self.insert(message)
         self.insert(content)
-        self._unindexed[message.id] = False
+        self._new[message.id] = _NewMessage(message, content.markdown)
 
     def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
         changed = replace(message, status=to, **changes)
@@ -148,7 +175,7 @@ class SqlTx(SqlReader):
         assignments = ", ".join(f'"{name}" = ?' for name in names)
         sql = f"UPDATE messages SET {assignments} WHERE id = ? AND status = ?"  # noqa: S608
         values = [getattr(changed, name) for name in names]
-        if self._run(sql, *values, message.id, message.status) != 1:
+        if self._count(sql, *values, message.id, message.status) != 1:
             return None
         if not _INDEXED.isdisjoint(changes):
             self._reindex(message.id)
@@ -173,13 +200,16 @@ class SqlTx(SqlReader):
             ("messages", "message_thread"),
         ):
             named = f"{table} {self._dialect.use_index(index)}"
-            count = self._run(f"UPDATE {named} {where}", into, mailbox_id, thread_id)
+            count = self._count(f"UPDATE {named} {where}", into, mailbox_id, thread_id)
         return count
 
     def insert_attachment(self, attachment: Attachment, content: bytes) -> None:
         self.insert(attachment)
         self._run("INSERT INTO attachment_contents VALUES (?, ?)", attachment.id, content)
-        self._reindex(attachment.message_id)
+        if (new := self._new.get(attachment.message_id)) is not None:
+            new.files.append(attachment.name)
+        else:
+            self._reindex(attachment.message_id)
 
     def remove_attachments(self, message_id: str) -> None:
         self._reindex(message_id)
@@ -196,10 +226,18 @@ class SqlTx(SqlReader):
         self._connection.executemany(sql, rows)
 
     def purge_idempotency(self, before: datetime) -> None:
-        self._run("DELETE FROM idempotency WHERE created_at < ?", before)
+        self._purge("idempotency", "created_at < ?", before)
 
     def purge_free_sends(self, before: datetime) -> None:
-        self._run("DELETE FROM free_sends WHERE created_at <= ?", before)
+        self._purge("free_sends", "created_at <= ?", before)
+
+    def _purge(self, table: str, condition: str, before: datetime) -> None:
+        """Remove rows of every mailbox, but for those that another write is removing."""
+        where = condition
+        if self._dialect.skip_locked:
+            old = f"SELECT ctid FROM {table} WHERE {condition} {self._dialect.skip_locked}"  # noqa: S608
+            where = f"ctid = ANY(ARRAY({old}))"
+        self._run(f"DELETE FROM {table} WHERE {where}", before)  # noqa: S608
 
     def remove_outbox(self, message_id: str) -> None:
         self._run("DELETE FROM outbox WHERE message_id = ?", message_id)
