@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from ..auth import Principal
 from ..errors import forbidden, not_found
 from ..oversight import HELD, Direction
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
 from .changes import list_changes
-from .context import AppContext, find_message
+from .context import AppContext, find_message, scope_of_message
 from .drafts import auto_copies, fixed_recipients, get_quotation
 from .messages import OpenedMessage
 
@@ -113,7 +113,8 @@ class ReviewService:
                 action,
                 ("api_key", principal.key_id),
                 mailbox_id=principal.mailbox_id,
-            )
+            ),
+            Scope.of_new_rows(principal.account_id),
         )
 
     def queue(self, principal: Principal, after_id: str, limit: int) -> list[QueueRow]:
@@ -149,7 +150,7 @@ class ReviewService:
             context.audit_message(tx, principal, "email.read", message, via=via)
             return _load_item(tx, message)
 
-        return context.write(work)
+        return context.write(work, scope_of_message(email_id))
 
     def attachment(
         self, principal: Principal, email_id: str, attachment_id: str
@@ -166,7 +167,7 @@ class ReviewService:
             context.audit(tx, principal, "attachment.read", resource, mailbox_id=message.mailbox_id)
             return attachment, tx.attachment_content(attachment.id)
 
-        return context.write(work)
+        return context.write(work, scope_of_message(email_id))
 
     def raw(self, principal: Principal, email_id: str) -> bytes:
         """Return the raw bytes of a message; `item` has recorded the read."""
