@@ -82,7 +82,7 @@ def test_the_prompt_shows_what_comes_back(box: Inbox, toolkit: MultiMailToolkit)
             assert f"{name}: " in block, (spec.name, name)
         for key in spec.output_schema()["properties"]:
             assert key in block.partition("Returns {")[2], (spec.name, key)
-    assert "send_at: str = None, mailbox: str = None) -> dict:" in prompt
+    assert "mailbox: str = None) -> dict:" in prompt
 
 
 def test_no_remote_executor_gets_a_copy(toolkit: MultiMailToolkit) -> None:
