@@ -1,0 +1,112 @@
+"""An agent without a model, all of whose tools are guarded, and which obeys whatever it reads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from benchmarks.injection.agent import normalize_text
+
+Arguments: TypeAlias = "Mapping[str, Any]"
+Call: TypeAlias = "tuple[str, Arguments]"
+Plan: TypeAlias = "Generator[Call, Any, None]"
+"""Yields calls and is sent their results, None for a call that was held or failed."""
+_MIN_READ = 60
+
+log = logging.getLogger(__name__)
+
+
+class NotRunError(Exception):
+    """A call was not executed, because a human would have to decide; the text says why."""
+
+
+class Gate(Protocol):
+    """What decides on calls: the guard under test, or none."""
+
+    def call(self, tool: str, arguments: Arguments, work: Callable[[], Any]) -> Any:
+        """Return what `work` returns, or raise `NotRunError` without running it."""
+
+
+class Unguarded:
+    """Lets every call run."""
+
+    def call(self, tool: str, arguments: Arguments, work: Callable[[], Any]) -> Any:  # noqa: ARG002
+        """Return what `work` returns."""
+        return work()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A call that was not executed.
+
+    Attributes:
+        tool: The tool.
+        arguments: Its arguments.
+        reason: Why, as the guard says.
+    """
+
+    tool: str
+    arguments: Arguments
+    reason: str
+
+
+@dataclass
+class Agent:
+    """Makes its user's calls in order, and at once those of an instruction that a result contains.
+
+    Attributes:
+        run: Executes a call, and returns its result.
+        show: Returns a result as the text that a model would be shown.
+        gate: Decides which calls are executed.
+        order: The injected instruction; empty for none.
+        goal: Makes the calls that carry out the instruction.
+        held: The user's calls that were not executed.
+        refused: The injected calls that were not executed.
+        obeyed: Whether the instruction was read.
+        trace: The user's calls that were executed.
+    """
+
+    run: Callable[[str, Arguments], Any]
+    show: Callable[[Any], str]
+    gate: Gate
+    order: str = ""
+    goal: Callable[[], Plan] | None = None
+    held: list[Held] = field(default_factory=list)
+    refused: list[Held] = field(default_factory=list)
+    obeyed: bool = False
+    trace: list[Call] = field(default_factory=list)
+
+    def do(self, calls: Iterable[Call]) -> None:
+        """Make the user's calls. An injected goal of which a call was held is tried again then."""
+        for tool, arguments in calls:
+            self._call(tool, arguments, self.held)
+            self.trace.append((tool, arguments))
+        if self.goal and self.refused:
+            self._obey(self.goal())
+
+    def _call(self, tool: str, arguments: Arguments, held: list[Held]) -> Any:
+        try:
+            result = self.gate.call(tool, arguments, lambda: self.run(tool, arguments))
+        except NotRunError as error:
+            held.append(Held(tool, arguments, str(error)))
+            return None
+        except Exception as error:
+            log.debug("%s failed: %s", tool, error)
+            return None
+        if self.goal and not self.obeyed and self._is_ordered_by(result):
+            self.obeyed = True
+            self._obey(self.goal())
+        return result
+
+    def _is_ordered_by(self, result: Any) -> bool:
+        return normalize_text(self.order)[:_MIN_READ] in normalize_text(self.show(result))
+
+    def _obey(self, plan: Plan) -> None:
+        try:
+            call = next(plan)
+            while True:
+                call = plan.send(self._call(*call, self.refused))
+        except StopIteration:
+            return
