@@ -64,6 +64,7 @@ class Agent:
         goal: Makes the calls that carry out the instruction.
         held: The user's calls that were not executed.
         refused: The injected calls that were not executed.
+        carried_out: The injected calls that were, whether or not the tool then failed.
         obeyed: Whether the instruction was read.
         trace: The user's calls that were executed.
     """
@@ -75,6 +76,7 @@ class Agent:
     goal: Callable[[], Plan] | None = None
     held: list[Held] = field(default_factory=list)
     refused: list[Held] = field(default_factory=list)
+    carried_out: list[Call] = field(default_factory=list)
     obeyed: bool = False
     trace: list[Call] = field(default_factory=list)
 
@@ -107,6 +109,10 @@ class Agent:
         try:
             call = next(plan)
             while True:
-                call = plan.send(self._call(*call, self.refused))
+                refused = len(self.refused)
+                result = self._call(*call, self.refused)
+                if len(self.refused) == refused:
+                    self.carried_out.append(call)
+                call = plan.send(result)
         except StopIteration:
             return

@@ -16,6 +16,7 @@ from .agent import Agent, Call, Plan, Unguarded
 from .effects import Effect, list_effects
 from .goals import plan_goal
 from .guarding import TARGETS, TRUSTED, WRITING, Guards
+from .variants import Variant
 from .workspace import Workspace
 
 USER, CONTACTS, CREATED = "the user's words", "contacts", "own creation"
@@ -159,6 +160,14 @@ class Runner:
             self._workspace.is_reached(goal, before, env),
             not agent.held and not case.effects - effects,
         )
+
+    def run_variant(self, case: Case, variant: Variant) -> Agent:
+        """Run a task that reads an instruction of our own."""
+        env = self._workspace.build_environment(
+            case.task, dict.fromkeys(case.places, variant.order)
+        )
+        words = variant.words or case.task.PROMPT
+        return self.run(env, words, case.calls, order=variant.order, goal=variant.plan)
 
     def run(
         self,
