@@ -164,6 +164,8 @@ class Mailbox(WireModel):
     signature_block: str | None = None
     per_message_oversight: bool = False
     """Whether the API accepts a stricter oversight mode for a single message."""
+    counts_free_sends: bool = False
+    """Whether the API counts what leaves without a human, and holds it over `daily_caps`."""
     webhook_url: str | None = None
     created_at: datetime | None = None
 
@@ -371,6 +373,8 @@ class SendResult(WireModel):
     """Whether an identical message was accepted before, so that this call sent nothing."""
     held: bool | None = None
     """Whether a human decides on it; None if the API didn't say."""
+    hold_code: str | None = None
+    """The cap for which the server holds it; a code of `trust.reasons.REASONS`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -362,6 +362,7 @@ def send_email(
     gate_timing: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     oversight_mode: str | None = None,
+    daily_caps: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[SendResult]:
     """Send a new message. In a gated mailbox it is held until a human approves it.
@@ -378,6 +379,9 @@ def send_email(
         gate_timing: `gate_first` (decide, then wait for `send_at`) or `schedule_first`.
         metadata: Values to store with the message and show in the audit log.
         oversight_mode: A mode for this message, stricter than the mailbox's.
+        daily_caps: Hold it if its recipients got as much today: `per_address` and
+            `per_organisation`, as numbers; `exempt` and `public_providers`, as lists. For an API
+            whose mailboxes have `counts_free_sends`.
         idempotency_key: Within 24 hours a second send with the same key sends nothing; default a
             new key.
 
@@ -407,7 +411,7 @@ def send_email(
                 send_at=format_datetime(send_at, "send_at"),
                 gate_timing=gate_timing,
             ),
-            **_common_fields(attachments, metadata, oversight_mode, key),
+            **_common_fields(attachments, metadata, oversight_mode, daily_caps, key),
         },
         mailbox=mailbox,
         idempotency_key=key,
@@ -425,6 +429,7 @@ def reply_email(
     attachments: Attachables | None = None,
     metadata: Mapping[str, Any] | None = None,
     oversight_mode: str | None = None,
+    daily_caps: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[SendResult]:
     """Reply to a message, in its thread. In a gated mailbox it is held until a human approves it.
@@ -439,6 +444,9 @@ def reply_email(
         attachments: One or several of: a path, `(name, bytes)`, a `File`.
         metadata: Values to store with the message and show in the audit log.
         oversight_mode: A mode for this message, stricter than the mailbox's.
+        daily_caps: Hold it if its recipients got as much today: `per_address` and
+            `per_organisation`, as numbers; `exempt` and `public_providers`, as lists. For an API
+            whose mailboxes have `counts_free_sends`.
         idempotency_key: Within 24 hours a second reply with the same key sends nothing; default a
             new key.
 
@@ -466,7 +474,7 @@ def reply_email(
                 bcc=parse_addresses(bcc, "bcc") or None,
                 reply_all=reply_all or None,
             ),
-            **_common_fields(attachments, metadata, oversight_mode, key),
+            **_common_fields(attachments, metadata, oversight_mode, daily_caps, key),
         },
         mailbox=mailbox,
         resource_id=email_id,
@@ -478,12 +486,14 @@ def _common_fields(
     attachments: Attachables | None,
     metadata: Mapping[str, Any] | None,
     oversight_mode: str | None,
+    daily_caps: Mapping[str, Any] | None,
     idempotency_key: str,
 ) -> dict[str, Any]:
     return drop_none(
         attachments=encode_attachments(attachments),
         metadata=dict(metadata) if metadata else None,
         oversight_mode=oversight_mode,
+        daily_caps=dict(daily_caps) if daily_caps else None,
         idempotency_key=check_idempotency_key(idempotency_key),
     )
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from .. import endpoints as api
 from .._call import Call, Pause
 from ..errors import MultiMailError
-from ..models import Contact, Email, EmailSummary, Mailbox
+from ..models import Contact, Email, EmailSummary, Mailbox, SendResult
 from ..sessions import MemorySessionStore, SendToken, SessionStore
 from ..trust import (
     OWN,
@@ -26,8 +26,10 @@ from ..trust import (
     Taint,
     TrustPolicy,
 )
-from ..trust.addresses import find_addresses, normalize_address, normalize_addresses, strip_tag
+from ..trust.addresses import find_addresses, normalize_address, normalize_addresses
 from ..trust.calls import CallFacts, decide_call
+from ..trust.daily_caps import guess_organisation
+from ..trust.decisions import Finding
 from ..trust.labels import Label, Standing, Tier
 from ..trust.payment import find_payment_details
 from ..trust.policy import is_plain_tag
@@ -60,13 +62,6 @@ LEFT_STATUSES = frozenset({"sending", "sent", "delivered", "bounced"})
 """The statuses of a message that is being sent, or was."""
 _CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
 _MAX_LOOKUPS = 10
-_CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
-_CANNOT_WAIT = "it cannot wait for a human"
-_OPENED_EARLIER = "it was opened earlier in this process: give each job its own conversation"
-_CAPS = {
-    "session": "this conversation has sent as many messages as it may",
-    "thread": "this thread has as many messages within 24 hours as it may",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +288,8 @@ class Guard:
             return decision
         if self._name_shown(taint.worst.label) in taint.named:
             return decision
-        return replace(decision, reasons=(*decision.reasons, _OPENED_EARLIER))
+        reason = Finding(decision.action, "opened_earlier")
+        return decision.add(reason, len(decision.reasons))
 
     def _read_taint(self, *names: str) -> Taint:
         """Return the conversation's taint, with the tiers of these names."""
@@ -316,9 +312,10 @@ class Guard:
             recipients: All of its recipients.
             thread: The thread of a reply.
         """
-        decision = self._count_free(decision, mailbox, key, recipients)
+        if not mailbox.counts_free_sends:
+            decision = self._count_free(decision, mailbox, key, recipients)
         if decision.action is Action.HOLD and not can_hold(mailbox):
-            decision = decision.as_refusal("cannot_hold", _CANNOT_HOLD)
+            decision = decision.as_refusal("cannot_hold")
         thread_key = f"{self.api}|{thread}" if thread else ""
         return self._emit(self._count_send(decision, thread_key, key))
 
@@ -447,23 +444,48 @@ class Guard:
     def _count_free(
         self, decision: GuardDecision, mailbox: Mailbox, key: str, recipients: Iterable[str]
     ) -> GuardDecision:
-        """Count mail that leaves without a human for each address; hold what is over the cap.
+        """Count mail that leaves without a human, where the server doesn't; hold it over a cap.
 
         A robot that answers every mail with a new thread would otherwise be answered for ever.
         """
-        if decision.action is not Action.ALLOW or mailbox.holds_sends or self.policy.name == "off":
+        if not self._is_free(decision) or mailbox.holds_sends:
             return decision
-        for recipient in {strip_tag(to) for to in recipients if to not in self.policy.listed}:
-            name = f"{self._scope(mailbox.id)}|to:{recipient}"
-            token = SendToken(name, name, key)
-            if self.store.count_send(token, sys.maxsize, self.policy.free_per_address):
-                return replace(
-                    decision,
-                    action=Action.HOLD,
-                    reasons=("this address got as much mail today as leaves without a human",),
-                    codes=("cap_per_address",),
-                )
+        caps = self.policy.build_daily_caps(recipients)
+        for name, cap, code in caps.list_counted(recipients, guess_organisation):
+            token = SendToken("", f"{self._scope(mailbox.id)}|free:{name}", key)
+            if self.store.count_send(token, sys.maxsize, cap):
+                return decision.add(Finding(Action.HOLD, code, names=(name.removeprefix("@"),)))
         return decision
+
+    def _is_free(self, decision: GuardDecision) -> bool:
+        return decision.action is Action.ALLOW and self.policy.name != "off"
+
+    def build_daily_caps(
+        self, decision: GuardDecision, mailbox: Mailbox, recipients: Iterable[str]
+    ) -> dict[str, Any] | None:
+        """Return the caps under which the server lets a send pass; None where it can't count.
+
+        Args:
+            decision: Of `finalize`.
+            mailbox: The mailbox that sends.
+            recipients: All recipients.
+        """
+        if not mailbox.counts_free_sends or not self._is_free(decision):
+            return None
+        caps = self.policy.build_daily_caps(recipients)
+        domains = {address.rpartition("@")[2] for address in normalize_addresses(recipients)}
+        return {
+            "per_address": caps.per_address,
+            "per_organisation": caps.per_organisation,
+            "exempt": sorted(caps.exempt),
+            "public_providers": sorted(domains.intersection(caps.public_providers)),
+        }
+
+    def add_server_hold(self, decision: GuardDecision, sent: SendResult) -> GuardDecision:
+        """Return a decision with the cap for which the server held the message, and emit it."""
+        if sent.hold_code is None or decision.action is not Action.ALLOW:
+            return decision
+        return self._emit(decision.add(Finding(Action.HOLD, sent.hold_code)))
 
     def _count_send(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
         """Count a send against the caps; return a refusal where one is reached."""
@@ -475,12 +497,7 @@ class Guard:
         cap = self.store.count_send(token, per_session, self.policy.sends_per_thread)
         if not cap:
             return decision
-        return replace(
-            decision,
-            action=Action.REFUSE,
-            reasons=(_CAPS[cap], *decision.reasons),
-            codes=(f"cap_per_{cap}", *decision.codes),
-        )
+        return decision.add(Finding(Action.REFUSE, f"cap_per_{cap}"))
 
     def _emit(self, decision: GuardDecision) -> GuardDecision:
         """Log a decision and pass it to the observer."""
@@ -528,4 +545,4 @@ def can_hold(mailbox: Mailbox) -> bool:
 def _refuse_hold(decision: GuardDecision) -> GuardDecision:
     """Return a refusal in place of a hold, for an operation that cannot wait."""
     held = decision.action is Action.HOLD
-    return decision.as_refusal("cannot_wait", _CANNOT_WAIT) if held else decision
+    return decision.as_refusal("cannot_wait") if held else decision

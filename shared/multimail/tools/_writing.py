@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import endpoints as api
@@ -31,6 +32,9 @@ def build_idempotency_key(origin: str, mailbox_id: str, operation: str, *content
     """
     facts = json.dumps([origin, mailbox_id, operation, *content], ensure_ascii=True)
     return f"mm-{hashlib.sha256(facts.encode()).hexdigest()[:48]}"
+
+
+_MAX_METADATA = 2000
 
 
 def fold_addresses(texts: Sequence[str]) -> list[str]:
@@ -69,8 +73,10 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
         send_at=send_at,
         metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
+        daily_caps=context.guard.build_daily_caps(decision, mailbox, [*to, *cc, *bcc]),
         idempotency_key=key,
     )
+    decision = context.guard.add_server_hold(decision, sent)
     context.guard.record_send(sent.id, mailbox, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
     return _build_outcome(sent, mailbox, to, decision, f" to {one_line(', '.join(to), 300)}")
 
@@ -101,8 +107,10 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
         bcc=bcc,
         metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
+        daily_caps=context.guard.build_daily_caps(decision, mailbox, reached),
         idempotency_key=key,
     )
+    decision = context.guard.add_server_hold(decision, sent)
     everyone = [*sent.to, *reached]
     context.guard.record_send(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
     to = sent.to or _reply_targets(original)
@@ -151,7 +159,7 @@ def _build_metadata(decision: GuardDecision, context: ToolContext) -> dict[str, 
         "guard_code": decision.code,
         "guard_label": decision.label.value,
         "guard_standing": decision.standing.value,
-        "guard_reasons": "; ".join(decision.reasons)[:500],
+        "guard_reasons": "; ".join(decision.approver_reasons)[:_MAX_METADATA],
         "guard_policy": decision.policy,
     }
 
@@ -163,7 +171,7 @@ def build_refusal(what: str, decision: GuardDecision) -> ToolResult:
         what: What was not done, to what.
         decision: The guard's.
     """
-    return ToolResult.failure(
+    refusal = ToolResult.failure(
         ToolError(
             "refused_by_guard",
             f"{what} ({decision.code}): {_format_reasons(decision)}",
@@ -171,6 +179,7 @@ def build_refusal(what: str, decision: GuardDecision) -> ToolResult:
         ),
         decision,
     )
+    return replace(refusal, text=refusal.text + _format_names(decision))
 
 
 def _get_next_step(decision: GuardDecision) -> str:
@@ -186,6 +195,12 @@ _NEXT_STEPS = {
     "other_message": "Open it with read_email first.",
 }
 """What helps where a refusal is about the form of a call, not about the mail behind it."""
+
+
+def _format_names(decision: GuardDecision) -> str:
+    """Return what the reasons are about, between marks: mail may have supplied it."""
+    names = ", ".join(one_line(name, 80) for name in decision.names[:5])
+    return f"\n{Fence.new().around(f'This is about: {names}')}" if names else ""
 
 
 def _format_reasons(decision: GuardDecision) -> str:
@@ -210,7 +225,8 @@ def _build_outcome(
         "expires_at": sent.expires_at.isoformat() if sent.expires_at else None,
         "to": list(to),
     }
-    return ToolResult(_format_outcome(sent, held, whom, decision) + after, facts, decision)
+    names = _format_names(decision) if held else ""
+    return ToolResult(_format_outcome(sent, held, whom, decision) + after + names, facts, decision)
 
 
 def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from multimail.trust.daily_caps import DailyCaps
+
 from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from ..mail.headers import fold_tokens
@@ -57,6 +59,8 @@ class Draft:
     """The message that this draft replies to."""
     references: tuple[str, ...] = ()
     """The Message-IDs of the thread, the one that it replies to last."""
+    caps: DailyCaps | None = None
+    """Those of a client's guard that let the message through; None if nothing is to be counted."""
     quotation: str = ""
     """The original, quoted below the text."""
 

@@ -290,6 +290,11 @@ class SqlReader:
         rest = "WHERE mailbox_id = ? AND idempotency_key = ?"
         return self._one(IdempotencyRow, rest, mailbox_id, key)
 
+    def count_free_sends(self, mailbox_id: str, name: str, since: datetime) -> int:
+        sql = "SELECT count(*) FROM free_sends WHERE mailbox_id = ? AND name = ? AND created_at > ?"
+        count: int = self._value(sql, mailbox_id, name, since)
+        return count
+
     def outbox_due(self, now: datetime, limit: int) -> list[OutboxRow]:
         rest = "WHERE due_at <= ? ORDER BY due_at, message_id LIMIT ?"
         return self._all(OutboxRow, rest, now, limit)

@@ -230,6 +230,17 @@ class IdempotencyRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class FreeSend(Record):
+    """A message that left without a human, under one name that it counts for; kept for 24 hours."""
+
+    mailbox_id: str
+    name: str
+    """A recipient, or `@` and an organisational domain."""
+    message_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxRow(Record):
     """A message that may leave and that the relay has not accepted yet."""
 
@@ -463,6 +474,7 @@ TABLES: dict[type[Record], tuple[str, ...]] = {
     Contact: ("contacts", "id"),
     Content: ("contents", "message_id"),
     Domain: ("domains", "id"),
+    FreeSend: ("free_sends", "mailbox_id", "name", "message_id"),
     IdempotencyRow: ("idempotency", "mailbox_id", "idempotency_key"),
     Key: ("keys", "id"),
     Mailbox: ("mailboxes", "id"),

@@ -10,9 +10,15 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 from typing_extensions import TypedDict
 
+from multimail.trust.addresses import normalize_addresses
+from multimail.trust.daily_caps import DailyCaps
+from multimail.trust.providers import PUBLIC_PROVIDERS
+from multimail.trust.reasons import CAP_PER_ADDRESS, CAP_PER_ORGANISATION
+
 from ...mail.compose import OutgoingAttachment
 from ...oversight import Mode, State
-from ...services.drafts import MAX_RECIPIENTS, Draft
+from ...services.daily_caps import CODE_KEY
+from ...services.drafts import MAX_ENVELOPE_RECIPIENTS, MAX_RECIPIENTS, Draft
 from ...services.revisions import DraftEdit
 from ...services.sending import Sent
 from .base import (
@@ -77,6 +83,27 @@ def _check_total_size(files: list[AttachmentIn]) -> None:
         raise ValueError("attachments are larger than 20 MB in total")
 
 
+class DailyCapsIn(RequestModel):
+    """How many messages may leave without a human within 24 hours; beyond it this one is held.
+
+    A client's guard sends it with a message that it lets through. Messages without it don't count.
+    """
+
+    per_address: Annotated[int, Field(ge=0)] = 20
+    per_organisation: Annotated[int, Field(ge=0)] = 60
+    exempt: Recipients = Field(default=[])
+    public_providers: Annotated[
+        list[Annotated[Line, Field(max_length=253)]],
+        Field(max_length=MAX_ENVELOPE_RECIPIENTS),
+    ] = Field(default=[])
+
+    def build_caps(self) -> DailyCaps:
+        """Return the caps."""
+        providers = PUBLIC_PROVIDERS.union(map(str.lower, self.public_providers))
+        exempt = normalize_addresses(self.exempt)
+        return DailyCaps(self.per_address, self.per_organisation, exempt, providers)
+
+
 class ReplyIn(RequestModel):
     """A reply."""
 
@@ -89,6 +116,7 @@ class ReplyIn(RequestModel):
     gate_timing: Literal["gate_first", "schedule_first"] | None = None
     metadata: Metadata | None = None
     oversight_mode: Mode | None = Field(default=None, strict=False)
+    daily_caps: DailyCapsIn | None = None
     reply_all: bool = False
 
     @model_validator(mode="after")
@@ -110,6 +138,7 @@ class ReplyIn(RequestModel):
             metadata=dict(self.metadata or {}),
             mode=self.oversight_mode,
             gate_timing=self.gate_timing,
+            caps=self.daily_caps.build_caps() if self.daily_caps else None,
         )
 
 
@@ -180,6 +209,9 @@ class AcceptedOut(TypedDict):
     suppressed: Annotated[
         list[str], Field(description="Recipients on the suppression list, who get nothing.")
     ]
+    hold_code: NotRequired[
+        Annotated[str, Field(description="Why it is held although its mailbox holds nothing.")]
+    ]
     idempotent: NotRequired[bool]
 
 
@@ -208,6 +240,8 @@ def render_accepted(result: Sent, public_url: str) -> AcceptedOut:
         "approval_url": f"{public_url}/review/{message.id}" if held else None,
         "suppressed": list(result.suppressed),
     }
+    if held and message.metadata.get(CODE_KEY) in (CAP_PER_ADDRESS, CAP_PER_ORGANISATION):
+        response["hold_code"] = message.metadata[CODE_KEY]
     if result.replayed:
         response["idempotent"] = True
     return response
