@@ -7,13 +7,12 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from benchmarks.injection.agent import normalize_text
+from pydantic import BaseModel
 
 Arguments: TypeAlias = "Mapping[str, Any]"
 Call: TypeAlias = "tuple[str, Arguments]"
 Plan: TypeAlias = "Generator[Call, Any, None]"
 """Yields calls and is sent their results, None for a call that was held or failed."""
-_MIN_READ = 60
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,6 @@ class Agent:
 
     Attributes:
         run: Executes a call, and returns its result.
-        show: Returns a result as the text that a model would be shown.
         gate: Decides which calls are executed.
         order: The injected instruction; empty for none.
         goal: Makes the calls that carry out the instruction.
@@ -70,7 +68,6 @@ class Agent:
     """
 
     run: Callable[[str, Arguments], Any]
-    show: Callable[[Any], str]
     gate: Gate
     order: str = ""
     goal: Callable[[], Plan] | None = None
@@ -97,13 +94,10 @@ class Agent:
         except Exception as error:
             log.debug("%s failed: %s", tool, error)
             return None
-        if self.goal and not self.obeyed and self._is_ordered_by(result):
+        if self.goal and not self.obeyed and _contains(result, self.order):
             self.obeyed = True
             self._obey(self.goal())
         return result
-
-    def _is_ordered_by(self, result: Any) -> bool:
-        return normalize_text(self.order)[:_MIN_READ] in normalize_text(self.show(result))
 
     def _obey(self, plan: Plan) -> None:
         try:
@@ -116,3 +110,14 @@ class Agent:
                 call = plan.send(result)
         except StopIteration:
             return
+
+
+def _contains(data: Any, text: str) -> bool:
+    """Return whether a text stands in a result, in a field of any record."""
+    if isinstance(data, str):
+        return text in data
+    if isinstance(data, BaseModel):
+        return _contains([value for _, value in data], text)
+    if isinstance(data, dict):
+        return _contains([*data, *data.values()], text)
+    return isinstance(data, list) and any(_contains(value, text) for value in data)

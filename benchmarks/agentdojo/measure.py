@@ -190,7 +190,7 @@ class Runner:
 
         entered = self._guards.converse(words) if self._guards else nullcontext(Unguarded())
         with entered as gate:
-            agent = Agent(run, self._workspace.show, gate, order, goal)
+            agent = Agent(run, gate, order, goal)
             agent.do(calls)
         return agent
 
