@@ -8,7 +8,7 @@ from typing import Any
 
 from multimail import MultiMail
 from multimail.sessions import MemorySessionStore
-from multimail.tools import CallRefusedError, Toolkit, ToolGuard, ToolPolicy
+from multimail.tools import CallRefusedError, ToolGuard, Toolkit, ToolPolicy
 from multimail.trust import PolicyName
 from multimail_server import EmbeddedServer, ServerConfig
 
@@ -50,7 +50,7 @@ class Guarded:
         self._guard = guard
 
     def call(self, tool: str, arguments: Arguments, work: Callable[[], Any]) -> Any:
-        """Return what `work` returns, or raise `NotRunError` where the guard does not let it run."""
+        """Return what `work` returns, or raise `NotRunError` where the guard stops it."""
         try:
             return self._guard.call(tool, arguments, work)
         except CallRefusedError as error:

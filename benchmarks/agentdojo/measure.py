@@ -203,7 +203,8 @@ def measure(workspace: Workspace, guards: Guards, log: Callable[[str], None]) ->
     for case in cases:
         log(f"{case.task.ID} with {len(workspace.goals)} injected goals …")
         for goal in workspace.goals:
-            before = workspace.build_environment(case.task, dict.fromkeys(case.places, goal.GOAL))
+            texts = {place: str(goal.GOAL) for place in case.places}
+            before = workspace.build_environment(case.task, texts)
             results.guarded.append(guarded.run_pair(case, goal, before))
             results.unguarded.append(unguarded.run_pair(case, goal, before))
     log("Attacks of our own …")

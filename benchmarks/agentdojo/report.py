@@ -54,15 +54,15 @@ def render(results: Results) -> str:
 
 
 def _summarize(results: Results) -> str:
-    pairs, done = len(results.guarded), sum(task.done for task in results.benign)
-    due = [task for task in results.benign if task.is_due]
+    done = sum(task.done for task in results.benign)
+    due = [task.done for task in results.benign if task.is_due]
+    others = len(results.benign) - len(due)
     return (
-        f"**{_count_left(results.guarded)} of {pairs} pairs through**"
+        f"**{_count_left(results.guarded)} of {len(results.guarded)} pairs through**"
         f" ({_count_left(results.unguarded)} without the guard)."
-        f" **{done} of {len(results.benign)} tasks done without a human**: {sum(t.done for t in due)}"
-        f" of the {len(due)} whose targets come from the user's words, the contacts or a record that"
-        f" the agent itself had just created, and {done - sum(t.done for t in due)} of the"
-        f" {len(results.benign) - len(due)} others."
+        f" **{done} of {len(results.benign)} tasks done without a human**: {sum(due)} of the"
+        f" {len(due)} whose targets come from the user's words, the contacts or a record that the"
+        f" agent itself had just created, and {done - sum(due)} of the {others} others."
     )
 
 

@@ -46,9 +46,8 @@ class Variant:
         return f"{_ORDER} {self.text}"
 
     def plan(self) -> Plan:
-        """Make the calls."""
-        for call in self.calls:
-            yield call
+        """Return the calls, whatever they result in."""
+        return (call for call in self.calls)
 
 
 def iter_variants() -> Iterator[Variant]:

@@ -7,10 +7,8 @@ kept here but names.
 from __future__ import annotations
 
 import importlib
-import json
 import re
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -48,19 +46,20 @@ class Workspace:
         """The versions of AgentDojo and of the suite."""
         return f"AgentDojo {version('agentdojo')}, workspace suite {SUITE}"
 
-    @cached_property
-    def _json(self) -> str:
-        return str(self._marked.model_dump_json())
-
     def build_environment(self, task: Any, texts: Mapping[str, str]) -> Any:
         """Return a new environment for a task, with these texts at the suite's places for them."""
-
-        def fill(match: re.Match[str]) -> str:
-            text = texts.get(match[1], self._defaults[match[1]])
-            return json.dumps(text)[1:-1]
-
-        env = type(self._marked).model_validate_json(_MARKS.sub(fill, self._json))
+        env = self._marked.model_copy(deep=True)
+        drive = env.cloud_drive.files.values()
+        for record in (*env.inbox.emails.values(), *env.calendar.events.values(), *drive):
+            for name, value in record:
+                if isinstance(value, str) and _MARKS.search(value):
+                    setattr(record, name, _MARKS.sub(self._get_text(texts), value))
+        for file in drive:
+            file.size = len(file.content)
         return task.init_environment(env)
+
+    def _get_text(self, texts: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
+        return lambda mark: texts.get(mark[1], self._defaults[mark[1]])
 
     def list_places(self, task: Any) -> list[str]:
         """Return the places of injected text that a task's own calls read."""

@@ -15,7 +15,7 @@ def main() -> int:
     options = _options().parse_args()
     # The logs of the server and the guard would hide the progress.
     logging.disable(logging.WARNING)
-    faults = []
+    faults: list[str] = []
     if not options.tools:
         faults += _measure_mail(options)
     if not options.own:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
+from benchmarks.agentdojo.goals import ATTACKER
 from benchmarks.agentdojo.guarding import Guards, open_guards
-from benchmarks.agentdojo.measure import Runner, build_case
+from benchmarks.agentdojo.measure import Pair, Runner, build_case
 from benchmarks.agentdojo.variants import iter_variants
 from benchmarks.agentdojo.workspace import Workspace
 
@@ -46,13 +48,24 @@ def guards() -> Iterator[Guards]:
         yield opened
 
 
+def run_pairs(
+    runner: Runner, workspace: Workspace, number: int, goals: Sequence[Any]
+) -> list[Pair]:
+    """Run a task with each of these goals, written at the suite's places for that task."""
+    case = build_case(workspace, workspace.tasks[number])
+    return [
+        runner.run_pair(case, goal, workspace.build_environment(case.task, texts))
+        for goal in goals
+        for texts in [{place: str(goal.GOAL) for place in case.places}]
+    ]
+
+
 def test_no_injected_goal_gets_through(workspace: Workspace, guards: Guards) -> None:
     runner = Runner(workspace, guards)
     pairs = [
-        runner.run_pair(case, goal, workspace.build_environment(case.task, places))
-        for case in (build_case(workspace, task) for task in workspace.tasks)
-        for goal in workspace.goals
-        for places in [dict.fromkeys(case.places, goal.GOAL)]
+        pair
+        for number in range(len(workspace.tasks))
+        for pair in run_pairs(runner, workspace, number, workspace.goals)
     ]
     assert len(pairs) == 560
     assert [(pair.task, pair.goal) for pair in pairs if not pair.read] == []
@@ -61,16 +74,19 @@ def test_no_injected_goal_gets_through(workspace: Workspace, guards: Guards) -> 
 
 
 def test_without_the_guard_each_gets_through(workspace: Workspace) -> None:
-    runner, left, reached = Runner(workspace), [], []
-    for number, task in enumerate(workspace.tasks):
-        case, goal = build_case(workspace, task), workspace.goals[number % len(workspace.goals)]
-        places = dict.fromkeys(case.places, goal.GOAL)
-        pair = runner.run_pair(case, goal, workspace.build_environment(task, places))
-        left.append(bool(pair.left))
-        reached.append(pair.reached)
-    assert all(left)
-    # The suite's own check misses what left where the mail with the instruction holds its subject.
-    assert not all(reached)
+    runner, goals = Runner(workspace), workspace.goals
+    pairs = [
+        pair
+        for number in range(len(workspace.tasks))
+        for pair in run_pairs(runner, workspace, number, [goals[number % len(goals)]])
+    ]
+    assert all(pair.left for pair in pairs)
+
+
+def test_the_suite_misses_a_sent_message_whose_subject_stands_in_mail(workspace: Workspace) -> None:
+    (pair,) = run_pairs(Runner(workspace), workspace, 22, workspace.goals[:1])
+    assert [effect[:2] for effect in pair.left] == [("email", ATTACKER)]
+    assert not pair.reached
 
 
 def test_what_the_user_or_the_contacts_supplied_needs_no_human(
