@@ -30,6 +30,7 @@ __all__ = [
     "Domain",
     "Email",
     "EmailSummary",
+    "Enclosure",
     "File",
     "Health",
     "Mailbox",
@@ -177,13 +178,28 @@ class Mailbox(WireModel):
         return self.oversight_mode in ("gated_send", "gated_all")
 
 
+class AnsweredEmail(WireModel):
+    """A received message that a reply answers, or that a file came with."""
+
+    id: str = ""
+    sender: str = Field(default="", validation_alias=AliasChoices("from", "sender", "from_address"))
+    authentication: Authentication | None = None
+
+    _parse_results = model_validator(mode="before")(_normalize_authentication)
+
+
 class Attachment(WireModel):
     """The description of an attachment, without its content."""
 
+    id: str | None = None
+    """Names the file in `attachments` of a send; None from an API that has no such ids."""
     name: str = Field(default="", validation_alias=AliasChoices("name", "filename"))
     content_type: str = "application/octet-stream"
     size: int | None = None
     """Size in bytes."""
+    sha256: str | None = None
+    origin: AnsweredEmail | None = None
+    """Of a file to send, the received message that it came with; None for a new file."""
 
 
 class AttachmentContent(Attachment):
@@ -218,16 +234,6 @@ class File(WireModel):
     def size(self) -> int:
         """Size in bytes."""
         return len(self.content)
-
-
-class AnsweredEmail(WireModel):
-    """The inbound message that a reply answers: its subject and quotes come from there."""
-
-    id: str = ""
-    sender: str = Field(default="", validation_alias=AliasChoices("from", "sender", "from_address"))
-    authentication: Authentication | None = None
-
-    _parse_results = model_validator(mode="before")(_normalize_authentication)
 
 
 class EmailSummary(WireModel):
@@ -325,6 +331,15 @@ class Email(EmailSummary):
     def body(self) -> str:
         """The same as `markdown`."""
         return self.markdown
+
+
+class Enclosure(Attachment):
+    """A stored file with the message that it belongs to, without the bytes of either.
+
+    API: GET /v1/mailboxes/{mailbox}/attachments/{attachment}.
+    """
+
+    email: Email
 
 
 class PendingEmail(Email):

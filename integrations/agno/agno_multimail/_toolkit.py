@@ -9,6 +9,7 @@ from agno.run import RunContext
 from agno.tools import Function
 from agno.tools import Toolkit as AgnoToolkit
 from agno.tools.function import ToolResult as AgnoResult
+from pydantic import Field
 
 from multimail.tools import (
     AGENT_INSTRUCTIONS,
@@ -22,13 +23,15 @@ from multimail.tools import (
 )
 
 from ._guarded import guard_tool
+from ._user_turns import list_user_turns
 
 
 class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
     Takes the arguments of `multimail.tools.ToolkitBase`, and Agno's own. A conversation is Agno's
-    `session_id`; the members of a team share that of their run.
+    `session_id`; the members of a team share that of their run. With `user_turns=True` the input of
+    a run counts as the user's words, for an agent or a team's leader that people chat with.
 
     Args:
         api_key: Default `MULTIMAIL_API_KEY`.
@@ -42,6 +45,7 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
     """
 
+    keeps_user_turns: ClassVar[bool] = True
     default_instructions: ClassVar[str | None] = AGENT_INSTRUCTIONS
 
     def __init__(
@@ -76,6 +80,16 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
             add_instructions=add_instructions and bool(instructions),
             requires_confirmation_tools=confirmed,
         )
+        self._keep_strict_parameters(self.functions)
+        self._keep_strict_parameters(self.async_functions)
+
+    def _keep_strict_parameters(self, functions: dict[str, Function]) -> None:
+        """Put back what Agno's toolkit drops when it registers a function as its own."""
+        for spec in self.specs:
+            registered = dict(functions[spec.name])
+            functions[spec.name] = MultiMailFunction(
+                **registered, strict_parameters=spec.schema("strict")
+            )
 
     def get_tools(self, session_id: str | None = None) -> list[Function]:
         """Return the tools one by one, for a list that mixes them with others.
@@ -114,8 +128,15 @@ class MultiMailApproverToolkit(MultiMailToolkit):
 def _bind_sync(
     spec: ToolSpec, session: ToolSession, session_id: str | None
 ) -> Callable[..., AgnoResult]:
-    def call(run_context: RunContext | None = None, **arguments: Any) -> AgnoResult:
+    def call(
+        run_context: RunContext | None = None,
+        _agno_agent: Any = None,
+        _agno_team: Any = None,
+        **arguments: Any,
+    ) -> AgnoResult:
         conversation = run_context.session_id if run_context is not None else session_id
+        turns = list_user_turns(run_context, _agno_agent, _agno_team)
+        session.declare_turns(turns, session_id=conversation)
         return _convert(session.call(spec, arguments, session_id=conversation))
 
     # Agno reads annotations for every call, and compiles those that are text.
@@ -124,24 +145,45 @@ def _bind_sync(
 
 
 def _bind_async(spec: ToolSpec, session: ToolSession) -> Callable[..., Awaitable[AgnoResult]]:
-    async def call(run_context: RunContext | None = None, **arguments: Any) -> AgnoResult:
+    async def call(
+        run_context: RunContext | None = None,
+        _agno_agent: Any = None,
+        _agno_team: Any = None,
+        **arguments: Any,
+    ) -> AgnoResult:
         conversation = run_context.session_id if run_context is not None else None
+        turns = list_user_turns(run_context, _agno_agent, _agno_team)
+        session.declare_turns(turns, session_id=conversation)
         return _convert(await session.acall(spec, arguments, session_id=conversation))
 
     call.__annotations__ = _ANNOTATIONS
     return call
 
 
-_ANNOTATIONS: dict[str, Any] = {"run_context": RunContext | None, "arguments": Any}
+_ANNOTATIONS: dict[str, Any] = {
+    "run_context": RunContext | None, "_agno_agent": Any, "_agno_team": Any, "arguments": Any
+}  # fmt: skip
+
+
+class MultiMailFunction(Function):
+    """One tool of the catalogue, which Agno makes strict where the agent's answer has a schema."""
+
+    strict_parameters: dict[str, Any] = Field(exclude=True)
+    """The parameters for that: each is required, and the optional ones take `null`."""
+
+    def process_schema_for_strict(self) -> None:
+        """Make each argument required."""
+        self.parameters = self.strict_parameters
 
 
 def _build_function(
     spec: ToolSpec, entrypoint: Callable[..., AgnoResult | Awaitable[AgnoResult]]
-) -> Function:
-    return Function(
+) -> MultiMailFunction:
+    return MultiMailFunction(
         name=spec.name,
         description=spec.description,
         parameters=spec.schema(),
+        strict_parameters=spec.schema("strict"),
         entrypoint=entrypoint,
         skip_entrypoint_processing=True,
         cache_results=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import mimetypes
 import re
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from ..errors import ValidationError
-from ..models import File
+from ..models import Attachment, File
 
 MAX_RECIPIENTS = 50
 MAX_SUBJECT = 998
@@ -22,13 +23,21 @@ _MAX_ID = 512
 _MAX_IDEMPOTENCY_KEY = 255
 
 Recipients: TypeAlias = str | Iterable[str]
-Attachable: TypeAlias = str | PathLike[str] | File | tuple[str, bytes] | Mapping[str, Any]
+Attachable: TypeAlias = (
+    str | PathLike[str] | File | Attachment | tuple[str, bytes] | Mapping[str, Any]
+)
 Attachables: TypeAlias = Attachable | Iterable[Attachable]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NAME_AND_ADDRESS = re.compile(r"^[^<>]*<([^<>]+)>$")
 _LOCAL_PART = re.compile(r"^(?=.*[^.])[^\s@<>()\[\],;:\"\\]{1,64}$")
+_ITEM = re.compile(
+    r"""(?:"(?:\\.|[^"\\]){0,300}"|“[^”]{0,300}”|<[^<>]{0,300}>"""
+    r"""|(?<![^\s,;])'[^'\n]{0,300}'(?=\s{0,9}(?:[<,;\n]|\Z))|[^,;\n])+"""
+)
+_BULLET = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+")
+_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "\u2018": "\u2019", "«": "»"}
 _DOMAIN_LABEL = re.compile(r"^(?!-)[^\W_]([\w-]{0,61}[^\W_])?$")
 
 
@@ -56,7 +65,7 @@ def _is_domain(domain: str) -> bool:
 
 
 def parse_addresses(value: Recipients | None, argument: str) -> list[str]:
-    """Return plain addresses without duplicates; a string may hold several, separated by commas.
+    """Return plain addresses without duplicates; a string may hold several (`split_texts`).
 
     Raises:
         ValidationError: One of them is not an address, or there are more than 50.
@@ -65,7 +74,7 @@ def parse_addresses(value: Recipients | None, argument: str) -> list[str]:
         return []
     if not isinstance(value, Iterable):
         raise invalid(argument, f"an address must be text, not {type(value).__name__}")
-    items = value.split(",") if isinstance(value, str) else list(value)
+    items = split_texts(value) if isinstance(value, str) else list(value)
     unique: dict[str, str] = {}
     for item in items:
         if not _is_blank(item):
@@ -74,6 +83,44 @@ def parse_addresses(value: Recipients | None, argument: str) -> list[str]:
     if len(unique) > MAX_RECIPIENTS:
         raise invalid(argument, f"{len(unique)} recipients, at most {MAX_RECIPIENTS} are accepted")
     return list(unique.values())
+
+
+def split_texts(text: str) -> list[Any]:
+    """Return the items of a list that is written as one text.
+
+    JSON is read as such. Otherwise items are separated by commas, semicolons or line breaks outside
+    of quotes and angle brackets: `"Smith, John" <j@x.example>` is one (RFC 5322 section 3.4).
+
+    Returns:
+        The items, without quotes around them; of JSON also what is no text.
+    """
+    plain = text.strip().strip("`").removeprefix("json").strip()
+    if plain[:1] in ("[", '"'):
+        for form in (plain, plain.replace('\\"', '"')):
+            parsed = _parse_json(form)
+            if isinstance(parsed, list):
+                return parsed
+            if isinstance(parsed, str):
+                return split_texts(parsed)
+    if (plain[:1], plain[-1:]) in (("[", "]"), ("(", ")")):
+        plain = plain[1:-1]
+    items = (_BULLET.sub("", match[0].strip(), count=1) for match in _ITEM.finditer(plain))
+    return [item for item in map(unquote, items) if item]
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def unquote(text: str) -> str:
+    """Return a text without blanks around it, and without quotes around the whole of it."""
+    plain = text.strip()
+    while len(plain) > 1 and _QUOTES.get(plain[0]) == plain[-1] and plain[0] not in plain[1:-1]:
+        plain = plain[1:-1].strip()
+    return plain
 
 
 def _is_blank(value: Any) -> bool:
@@ -168,14 +215,17 @@ def encode_attachments(value: Attachables | None) -> list[dict[str, str]] | None
     """Return attachments as the API expects them.
 
     Args:
-        value: One or several of: a path, a `File`, `(name, bytes)`, or the API's own object.
+        value: One or several of: a path, a `File`, `(name, bytes)`, an `Attachment` of a message
+            of the same mailbox, or the API's own object.
 
     Raises:
         ValidationError: A file can't be read, or an item has another type.
     """
     if value is None:
         return None
-    is_single = isinstance(value, str | PathLike | File | Mapping) or _is_name_and_bytes(value)
+    is_single = isinstance(
+        value, str | PathLike | File | Attachment | Mapping
+    ) or _is_name_and_bytes(value)
     if is_single or not isinstance(value, Iterable):
         return [_encode_attachment(value)]
     return [_encode_attachment(item) for item in value] or None
@@ -188,6 +238,11 @@ def _is_name_and_bytes(value: Any) -> bool:
 def _encode_attachment(value: Any) -> dict[str, str]:
     if isinstance(value, Mapping):
         return _check_attachment_object(value)
+    if isinstance(value, Attachment):
+        if value.id is None:
+            problem = "the API gave this file no id; download it, and send the File"
+            raise invalid("attachments", problem)
+        return {"id": _check_line(value.id)}
     if isinstance(value, File):
         return _encode_file(value.name, value.content, value.content_type)
     if _is_name_and_bytes(value):
@@ -212,8 +267,9 @@ def _encode_file(name: str, content: bytes, content_type: str | None) -> dict[st
 
 
 def _check_attachment_object(value: Mapping[str, Any]) -> dict[str, str]:
-    if not isinstance(value.get("content_base64"), str) or not value.get("name"):
-        raise invalid("attachments", "an object needs name and content_base64, both text")
+    has_content = isinstance(value.get("content_base64"), str) and value.get("name")
+    if not has_content and set(value) != {"id"}:
+        raise invalid("attachments", "an object needs name and content_base64, or only an id")
     return {str(name): _check_line(item) for name, item in value.items() if item is not None}
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 from .. import endpoints as api
 from .._call import Call, Pause
 from ..errors import MultiMailError
-from ..models import Contact, Email, EmailSummary, Mailbox, SendResult
+from ..models import Contact, Email, EmailSummary, Enclosure, Mailbox, Page, SendResult
 from ..sessions import MemorySessionStore, SendToken, SessionStore
 from ..trust import (
     OWN,
@@ -21,6 +22,7 @@ from ..trust import (
     Action,
     Assessment,
     AutoReplyHeaders,
+    EnclosedFile,
     GuardDecision,
     ReplyFacts,
     Taint,
@@ -62,6 +64,8 @@ LEFT_STATUSES = frozenset({"sending", "sent", "delivered", "bounced"})
 """The statuses of a message that is being sent, or was."""
 _CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
 _MAX_LOOKUPS = 10
+_MAX_TURN_CHARS = 20_000
+_TURN = "turn:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,13 @@ class Guard:
         """Record the user's words, or trusted data, that targets may come from."""
         if entries := sources.to_entries():
             self.store.declare(self.declared_key, entries)
+
+    def declare_turns(self, texts: Iterable[str]) -> None:
+        """Record the human turns that a framework keeps; what mail also says counts for nothing."""
+        entries = {f"{_TURN}{text[:_MAX_TURN_CHARS]}" for text in texts if text.strip()}
+        new = entries - self.store.declared(self.declared_key)
+        if new:
+            self.store.declare(self.declared_key, new)
 
     def explains(self, values: Iterable[str]) -> bool:
         """Return whether each value stands in the user's words or in trusted data."""
@@ -207,21 +218,61 @@ class Guard:
         if message.direction != "outbound" and not self.store.known(scope, (sender,)):
             yield from self._look_up_held(scope, {sender})
 
-    def on_send(self, recipients: Sequence[str], mailbox: Mailbox, *texts: str) -> Decide:
+    def describe_file(self, stored: Enclosure, mailbox: Mailbox) -> EnclosedFile:
+        """Return whose file a stored one is, and who has it.
+
+        Args:
+            stored: The file with its message.
+            mailbox: The mailbox that it belongs to.
+        """
+        message = stored.email
+        holders = {normalize_address(mailbox.address)}
+        if message.direction != "outbound":
+            assessment = self.assess(message)
+            if assessment.is_certain:
+                holders |= list_signed(message)
+        else:
+            origin = stored.origin
+            assessment = OWN
+            if origin is not None:
+                assessment = self.policy.assess(origin.authentication, origin.sender)
+                if assessment.is_certain:
+                    holders.add(normalize_address(origin.sender))
+            if message.status in LEFT_STATUSES:
+                holders |= get_header_addresses(message)
+        return EnclosedFile(message.id, assessment, frozenset(holders))
+
+    def on_send(
+        self,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
+    ) -> Decide:
         """Decide on a new message; pass the decision to `finalize`.
 
         Args:
             recipients: All of its recipients.
             mailbox: The mailbox that sends.
-            texts: Its subject and its text.
+            texts: Its subject, its text and the names of its files.
+            files: The stored files that it encloses.
         """
         payments = find_payment_details(*texts)
         names = map(name_payment, payments)
-        taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id), *names)
-        return self._explain(self.policy.on_send(recipients, taint, allowed, payments), taint)
+        scope = self._scope(mailbox.id)
+        taint, allowed = yield from self._load_state(
+            recipients, scope, *names, mailbox_id=mailbox.id
+        )
+        decision = self.policy.on_send(recipients, taint, allowed, payments, files)
+        return self._explain(decision, taint)
 
     def on_reply(
-        self, original: Email, recipients: Sequence[str], mailbox: Mailbox, text: str = ""
+        self,
+        original: Email,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
     ) -> Decide:
         """Decide on a reply; pass the decision to `finalize`.
 
@@ -229,14 +280,17 @@ class Guard:
             original: The message that is answered.
             recipients: All recipients of the reply.
             mailbox: The mailbox that sends.
-            text: The reply's text.
+            texts: The reply's text and the names of its files.
+            files: The stored files that it encloses.
         """
-        payments = find_payment_details(text)
+        payments = find_payment_details(*texts)
         if normalize_addresses(recipients) <= {normalize_address(original.sender)}:
             payments -= find_payment_details(original.markdown)  # a sender's own number
         names = map(name_payment, payments)
         scope = self._scope(mailbox.id)
-        taint, allowed = yield from self._load_state(recipients, scope, *names)
+        taint, allowed = yield from self._load_state(
+            recipients, scope, *names, mailbox_id=mailbox.id
+        )
         thread = _build_thread_scope(scope, original.thread_id)
         allowed |= self.store.known(thread, normalize_addresses(recipients))
         assessment = self.assess(original)
@@ -255,6 +309,7 @@ class Guard:
             ),
             signed=list_signed(original),
             payments=payments,
+            files=tuple(files),
         )
         allowed |= {normalize_address(mailbox.address)}
         return self._explain(self.policy.on_reply(facts, taint, allowed), taint)
@@ -268,7 +323,7 @@ class Guard:
         targets = [to.value for to in facts.targets if to.kind is TargetKind.ADDRESS]
         names = map(name_payment, facts.payments)
         taint, allowed = yield from self._load_state(targets, self._scope(None), *names)
-        sources = Sources.from_entries(allowed)
+        sources = Sources.from_entries(allowed | self._list_turn_sources(allowed))
         decision = decide_call(self.policy, replace(facts, sources=sources), taint)
         return self._emit(self._explain(decision, taint))
 
@@ -410,7 +465,7 @@ class Guard:
         return f"{self.api}|{mailbox_id or self.pinned}".casefold()
 
     def _load_state(
-        self, recipients: Iterable[str], scope: str, *names: str
+        self, recipients: Iterable[str], scope: str, *names: str, mailbox_id: str | None = None
     ) -> Generator[Call[Any] | Pause, Any, tuple[Taint, frozenset[str]]]:
         """Return the taint and the allowed ones of the recipients; ask the API where needed."""
         wanted = normalize_addresses(recipients)
@@ -424,7 +479,17 @@ class Guard:
             allowed |= self.store.known(scope, unknown)
             if taint.worst is not None:
                 allowed |= yield from _look_up_contacts(unknown - allowed)
+                spoken = find_addresses(*_list_turns(allowed)).intersection(unknown - allowed)
+                spoken -= taint.named.keys()
+                allowed |= yield from _look_up_unmailed(spoken, mailbox_id or self.pinned or None)
         return taint, allowed
+
+    def _list_turn_sources(self, allowed: frozenset[str]) -> frozenset[str]:
+        """Return the words of the human turns, without addresses that are not allowed."""
+        turns = list(_list_turns(allowed))
+        for address in find_addresses(*turns) - allowed:
+            turns = [re.sub(re.escape(address), " ", turn, flags=re.IGNORECASE) for turn in turns]
+        return Sources(turns).to_entries()
 
     def _look_up_held(
         self, scope: str, addresses: set[str]
@@ -535,6 +600,29 @@ def _look_up_contacts(
             break
         known |= {normalize_address(row.email) for row in contacts if row.made_by == "app"}
     return frozenset(known)
+
+
+def _list_turns(entries: Iterable[str]) -> Iterator[str]:
+    """Yield the human turns among what is declared in a conversation."""
+    return (entry.removeprefix(_TURN) for entry in entries if entry.startswith(_TURN))
+
+
+def _look_up_unmailed(
+    addresses: Iterable[str], mailbox_id: str | None
+) -> Generator[Call[Any] | Pause, Any, frozenset[str]]:
+    """Return the addresses that have sent no mail to the mailbox: a user may paste mail."""
+    unmailed = set()
+    for address in islice(sorted(addresses), _MAX_LOOKUPS):
+        try:
+            page: Page[EmailSummary] = yield from api.check_inbox(
+                mailbox_id, sender=address, direction="inbound", limit=1
+            )
+        except MultiMailError as error:
+            log.info("The mailbox could not be searched (%s).", error.code)
+            break
+        if not page.items:
+            unmailed.add(address)
+    return frozenset(unmailed)
 
 
 def can_hold(mailbox: Mailbox) -> bool:

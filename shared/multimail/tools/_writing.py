@@ -15,6 +15,7 @@ from ..trust import Action, GuardDecision
 from ..trust.addresses import strip_tag
 from ..trust.text import Fence, one_line
 from . import schemas
+from ._enclosures import select_files
 from ._format import format_time, redact_domains
 from ._message_facts import TAINT_KEY
 from ._session import ToolContext
@@ -51,14 +52,19 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
     )
     send_at = format_datetime(args.send_at, "send_at")
     mailbox = yield from context.mailbox(args.mailbox)
+    files = yield from select_files(args.attachments, context.files, context.guard, mailbox)
     key = build_idempotency_key(
         context.origin,
         mailbox.id,
         "send_email",
         *(fold_addresses(to), fold_addresses(cc), fold_addresses(bcc)),
         *(args.subject, args.body, send_at),
+        *files.key_parts,
     )
-    decision = yield from context.guard.on_send([*to, *cc, *bcc], mailbox, args.subject, args.body)
+    texts = (args.subject, args.body, *files.names)
+    decision = yield from context.guard.on_send(
+        [*to, *cc, *bcc], mailbox, *texts, files=files.enclosed
+    )
     mailbox = yield from _refresh_mailbox(decision, mailbox, context)
     decision = context.guard.finalize(decision, mailbox, key, [*to, *cc, *bcc])
     if decision.action is Action.REFUSE:
@@ -70,6 +76,7 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
         mailbox=mailbox.id,
         cc=cc,
         bcc=bcc,
+        attachments=files.sources,
         send_at=send_at,
         metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
@@ -84,16 +91,23 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
 def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     """Reply to a message in its thread, once, if the guard allows it."""
     cc, bcc = parse_addresses(args.cc, "cc"), parse_addresses(args.bcc, "bcc")
+    send_at = format_datetime(args.send_at, "send_at")
     original = yield from api.read_email(args.email_id, mailbox=context.pinned)
     mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
+    files = yield from select_files(args.attachments, context.files, context.guard, mailbox)
     others = _reply_all_targets(original, mailbox) if args.reply_all else []
     reached = [*_reply_targets(original), *others, *cc, *bcc]
     key = build_idempotency_key(
         *(context.origin, mailbox.id, "reply_email", original.id, args.body),
         *(fold_addresses(cc), fold_addresses(bcc), bool(args.reply_all)),
+        *([send_at] if send_at else []),
+        *files.key_parts,
     )
     context.guard.mark_shown(original)
-    decision = yield from context.guard.on_reply(original, reached, mailbox, args.body)
+    texts = (args.body, *files.names)
+    decision = yield from context.guard.on_reply(
+        original, reached, mailbox, *texts, files=files.enclosed
+    )
     mailbox = yield from _refresh_mailbox(decision, mailbox, context)
     decision = context.guard.finalize(decision, mailbox, key, reached, original.thread_id)
     if decision.action is Action.REFUSE:
@@ -105,6 +119,8 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
         reply_all=bool(args.reply_all),
         cc=cc,
         bcc=bcc,
+        attachments=files.sources,
+        send_at=send_at,
         metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
         daily_caps=context.guard.build_daily_caps(decision, mailbox, reached),

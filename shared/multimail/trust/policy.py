@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ from .labels import OWN, Assessment, Label, Standing, Tier, assess
 from .payment import fold_payment
 from .provenance import is_in_organisation, is_proven, name_message, name_payment
 from .providers import PUBLIC_PROVIDERS
-from .taint import Taint
+from .taint import Taint, severity_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,7 @@ class ReplyFacts:
         organisation: The organisational domain that signed it; empty for none.
         signed: Normalized addresses in fields that this signature covers.
         payments: Payment details that the reply names and that the message does not.
+        files: Stored files that the reply encloses.
     """
 
     message_id: str
@@ -116,6 +117,7 @@ class ReplyFacts:
     organisation: str = ""
     signed: frozenset[str] = frozenset()
     payments: frozenset[str] = frozenset()
+    files: tuple[EnclosedFile, ...] = ()
 
     def is_vouched(self, address: str) -> bool:
         """Return whether the sender's organisation vouches for an address of the header."""
@@ -127,6 +129,22 @@ class ReplyFacts:
         """The recipients beside From and Reply-To of the message that is answered."""
         answered = {normalize_address(self.sender), *map(normalize_address, self.reply_to)}
         return [to for to in self.recipients if normalize_address(to) not in answered]
+
+
+@dataclass(frozen=True, slots=True)
+class EnclosedFile:
+    """A stored file that a message sends on.
+
+    Attributes:
+        message_id: The message that it came with.
+        assessment: Of the message that it first came with; `OWN` for a file of the mailbox's own.
+        holders: Normalized addresses of those who have it: its proven sender, the recipients that
+            his signature covers, those of an own message that left.
+    """
+
+    message_id: str
+    assessment: Assessment
+    holders: frozenset[str] = frozenset()
 
 
 class TrustPolicy:
@@ -276,6 +294,7 @@ class TrustPolicy:
                 *self._worse_taint(facts, taint),
                 *self._new_recipients(_list_unvouched(facts), merged, allowed),
                 *self.find_new_payments(facts.payments, taint, allowed),
+                *self._file_findings(facts.files, facts.recipients, merged, allowed),
             ]
         return decide("reply_email", facts.assessment, findings, self.name, facts.message_id)
 
@@ -316,10 +335,11 @@ class TrustPolicy:
 
     def on_send(
         self,
-        recipients: Iterable[str],
+        recipients: Sequence[str],
         taint: Taint,
         allowed: Collection[str] = (),
         payments: Collection[str] = (),
+        files: Sequence[EnclosedFile] = (),
     ) -> GuardDecision:
         """Decide on a new message.
 
@@ -328,16 +348,41 @@ class TrustPolicy:
             taint: What the conversation was shown.
             allowed: As for `on_reply`.
             payments: The payment details that it names.
+            files: The stored files that it encloses.
         """
         findings: list[Finding] = []
+        if self.name != "off":
+            findings += self._file_findings(files, recipients, taint, allowed)
         if taint.worst is not None and self.name != "off":
             others = (to for to in recipients if not is_proven(normalize_address(to), taint.named))
-            findings = [
+            findings += [
                 *self._new_recipients(others, taint, allowed),
                 self.get_taint_finding(OperationKind.CHANGE, taint.worst),
                 *self.find_new_payments(payments, taint, allowed),
             ]
-        return decide("send_email", taint.worst or OWN, findings, self.name)
+        sources = (taint.worst or OWN, *(file.assessment for file in files))
+        return decide("send_email", max(sources, key=severity_key), findings, self.name)
+
+    def _file_findings(
+        self,
+        files: Iterable[EnclosedFile],
+        recipients: Iterable[str],
+        taint: Taint,
+        allowed: Collection[str],
+    ) -> Iterator[Finding]:
+        """Find files of mail that would reach somebody who does not have them."""
+        reached = {normalize_address(to): to for to in recipients}
+        for file in files:
+            others = reached.keys() - file.holders
+            names = tuple(sorted(others))
+            if file.assessment.tier is Tier.FAILED:
+                yield Finding(Action.REFUSE, "file_from_failed")
+            elif file.assessment.label is not Label.OWN and others:
+                yield Finding(Action.HOLD, "file_from_mail", names=names)
+            elif taint.worst is not None and any(
+                to not in allowed and reached[to] not in self.listed for to in others
+            ):
+                yield Finding(Action.HOLD, "file_of_others", names=names)
 
     def on_add_contact(
         self, address: str, taint: Taint, allowed: Collection[str] = ()

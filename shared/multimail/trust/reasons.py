@@ -79,6 +79,18 @@ REASONS: Mapping[str, Reason] = {
         "It names a bank account, card or wallet that somebody's mail named. Check by another way"
         " that it is right: {}.",
     ),
+    "file_from_mail": Reason(
+        "it encloses a file of received mail, for others than its sender",
+        "It sends a file on that came with somebody's mail, to others than its sender: {}.",
+    ),
+    "file_from_failed": Reason(
+        "it encloses a file of mail that failed its checks",
+        "It encloses a file of mail that looks forged.",
+    ),
+    "file_of_others": Reason(
+        "it encloses a file of earlier mail, for others than had it",
+        "It encloses a file of an earlier message of this mailbox, for others than had it: {}.",
+    ),
     "target_not_from_user": Reason(
         "{} is in neither the user's words nor trusted data",
         "The agent may have taken what it acts on from somebody's mail or document, not from you:"

@@ -48,6 +48,8 @@ class Draft:
     cc: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
     attachments: tuple[OutgoingAttachment, ...] = ()
+    enclosed: tuple[str, ...] = ()
+    """Ids of stored files to send, until `enclosures.resolve_files` has put them above."""
     idempotency_key: str | None = None
     send_at: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -176,7 +178,9 @@ def load_draft(tx: Reader, message: Message, content: Content) -> ComposedMessag
     if mailbox is None:
         raise conflict("no_mailbox", f"The mailbox of message {message.id} was deleted.")
     files = tuple(
-        OutgoingAttachment(file.name, file.content_type, tx.attachment_content(file.id))
+        OutgoingAttachment(
+            file.name, file.content_type, tx.attachment_content(file.id), file.origin
+        )
         for file in tx.attachments(message.id)
     )
     return ComposedMessage(message, mailbox, content, files)
@@ -229,6 +233,7 @@ def insert_files(
             content_type=file.content_type,
             size=len(file.content),
             sha256=hashlib.sha256(file.content).hexdigest(),
+            origin=file.origin,
         )
         tx.insert_attachment(row, file.content)
 

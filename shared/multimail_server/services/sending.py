@@ -28,6 +28,7 @@ from .drafts import (
     insert_files,
     require_recipient_limit,
 )
+from .enclosures import resolve_files
 from .evidence import describe_answered
 from .replies import address_reply, get_references, quote_original, require_not_answered
 from .suppression import get_suppressed, require_any_deliverable
@@ -70,6 +71,7 @@ class SendService:
             ApiError: The mailbox is read_only (403), the idempotency key was used for other
                 content, or a live key has no relay (409).
         """
+        draft = resolve_files(self._context, principal, mailbox_id, draft)
         for _ in range(_ATTEMPTS):
             sent = self._try(principal, mailbox_id, draft)
             if sent is not None:

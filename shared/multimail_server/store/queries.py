@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ..oversight import HIDDEN, State
+from ..oversight import HIDDEN, Direction, State
 from .records import (
     Account,
     ApprovalLink,
@@ -267,6 +267,13 @@ class SqlReader:
 
     def attachment(self, attachment_id: str) -> Attachment | None:
         return self._one(Attachment, "WHERE id = ?", attachment_id)
+
+    def messages_with_file(self, mailbox_id: str, sha256: str) -> list[Message]:
+        rest = (
+            "WHERE mailbox_id = ? AND direction = ? AND id IN"
+            " (SELECT message_id FROM attachments WHERE sha256 = ?) ORDER BY id LIMIT 10"
+        )
+        return self._all(Message, rest, mailbox_id, Direction.INBOUND, sha256)
 
     def attachment_content(self, attachment_id: str) -> bytes:
         sql = "SELECT content FROM attachment_contents WHERE attachment_id = ?"

@@ -94,8 +94,10 @@ class Message(Record):
     fingerprint: str | None = None
     """Digest of the send request, to recognize a repeated one."""
     replies_to_id: str | None = None
+    forwards_id: str | None = None
     answers: dict[str, Any] = field(default_factory=dict)
-    """The inbound message that its subject comes from: `id`, `from` and `authentication`."""
+    """The inbound message that its subject or quotation comes from: `id`, `from`,
+    `authentication`."""
     content_hash: str | None = None
     expires_at: datetime | None = None
     send_at: datetime | None = None
@@ -174,6 +176,8 @@ class Attachment(Record):
     size: int
     sha256: str
     content_id: str | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Of a file to send, the received message that it came with, as in `Message.answers`."""
 
 
 @dataclass(frozen=True, slots=True)
