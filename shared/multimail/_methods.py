@@ -153,10 +153,12 @@ class Methods:
     reply_email: aliased[ReplyEmailMethod[SendResult], ReplyEmailMethod[Awaitable[SendResult]]] = (
         aliased(api.reply_email)
     )
+    forward_email = endpoint(api.forward_email)
     cancel_message: aliased[OneMessage[Cancellation], OneMessage[Awaitable[Cancellation]]] = (
         aliased(api.cancel_message)
     )
     reschedule_email = endpoint(api.reschedule_email)
+    revise_message = endpoint(api.revise_message)
 
     get_tags = endpoint(api.get_tags)
     set_tags = endpoint(api.set_tags)

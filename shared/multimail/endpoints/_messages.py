@@ -539,6 +539,77 @@ def reply_email(
     )
 
 
+def forward_email(
+    email_id: str,
+    to: Recipients,
+    note: str = "",
+    *,
+    mailbox: str | None = None,
+    cc: Recipients | None = None,
+    bcc: Recipients | None = None,
+    include_attachments: bool = True,
+    attachments: Attachables | None = None,
+    send_at: datetime | str | None = None,
+    gate_timing: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    oversight_mode: str | None = None,
+    daily_caps: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SendResult]:
+    """Send a message on to others: a note, then its header and its text, with its files.
+
+    It stays in the thread of the message, and its subject begins with `Fwd:`. The text of HTML
+    mail goes on as a reader sees it.
+
+    Args:
+        email_id: The message to forward.
+        to: One or several addresses; at most 50.
+        note: Markdown that stands above it.
+        mailbox: The mailbox to send from; default where the message was last seen.
+        cc: Carbon copies.
+        bcc: Blind carbon copies.
+        include_attachments: Whether its files go with it.
+        attachments: More files, as for `send_email`.
+        send_at: When to send it, with a time zone; default now.
+        gate_timing: `gate_first` (decide, then wait for `send_at`) or `schedule_first`.
+        metadata: Values to store with the message and show in the audit log.
+        oversight_mode: A mode for this message, stricter than the mailbox's.
+        daily_caps: As for `send_email`.
+        idempotency_key: As for `send_email`.
+
+    Returns:
+        The forward's id and status.
+
+    Raises:
+        ValidationError: An argument is invalid; nothing was sent.
+        NotFoundError: There is no such message, or the API has no forwards.
+
+    API: POST /v1/mailboxes/{mailbox}/forward/{email}, of the embedded server.
+    """
+    key = idempotency_key or uuid.uuid4().hex
+    return Call(
+        "forward_email",
+        "POST",
+        f"/v1/mailboxes/{{mailbox}}/forward/{path_segment(email_id, 'email_id')}",
+        SendResult.model_validate,
+        json={
+            "to": parse_recipients(to),
+            "markdown": check_body(note) if note.strip() else "",
+            **drop_none(
+                cc=parse_addresses(cc, "cc") or None,
+                bcc=parse_addresses(bcc, "bcc") or None,
+                send_at=format_datetime(send_at, "send_at"),
+                gate_timing=gate_timing,
+                include_attachments=None if include_attachments else False,
+            ),
+            **_common_fields(attachments, metadata, oversight_mode, daily_caps, key),
+        },
+        mailbox=mailbox,
+        resource_id=email_id,
+        idempotency_key=key,
+    )
+
+
 def _common_fields(
     attachments: Attachables | None,
     metadata: Mapping[str, Any] | None,
@@ -640,6 +711,74 @@ def reschedule_email(
         email_path(email_id) + "/schedule",
         SendResult.model_validate,
         json={**changes, **drop_none(content_hash=content_hash)},
+        mailbox=mailbox,
+        resource_id=email_id,
+        idempotent=True,
+    )
+
+
+def revise_message(
+    email_id: str,
+    *,
+    to: Recipients | None = None,
+    cc: Recipients | None = None,
+    bcc: Recipients | None = None,
+    subject: str | None = None,
+    body: str | None = None,
+    attachments: Attachables | None = None,
+    send_at: datetime | str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    content_hash: str | None = None,
+    mailbox: str | None = None,
+) -> Call[SendResult]:
+    """Change a message of this key's own that awaits a human. What is not given stays.
+
+    It is a new revision with its own content hash: an approval of the earlier one is refused.
+
+    Args:
+        email_id: The message.
+        to: One or several addresses; at most 50.
+        cc: Carbon copies; an empty list removes them.
+        bcc: Blind carbon copies; an empty list removes them.
+        subject: One line of at most 998 characters.
+        body: Markdown, at most 262,144 characters.
+        attachments: Replaces all of its files; an empty list removes them.
+        send_at: When to send it, with a time zone.
+        metadata: More values to store with it; what a guard said of it before stays.
+        content_hash: The hash of the content that was edited; if the content has changed since,
+            the API rejects the change.
+        mailbox: Address or id; default where the message was last seen, else the client's.
+
+    Returns:
+        The message's status and content hash now.
+
+    Raises:
+        ValidationError: An argument is invalid, or nothing is given to change.
+        PermissionDeniedError: Another key composed it.
+        ConflictError: It was decided, has expired or has changed.
+
+    API: POST /v1/mailboxes/{mailbox}/emails/{email}/revise, of the embedded server.
+    """
+    changes = drop_none(
+        to=None if to is None else parse_recipients(to),
+        cc=None if cc is None else parse_addresses(cc, "cc"),
+        bcc=None if bcc is None else parse_addresses(bcc, "bcc"),
+        subject=None if subject is None else check_subject(subject),
+        markdown=None if body is None else check_body(body),
+        attachments=None if attachments is None else encode_attachments(attachments) or [],
+        send_at=format_datetime(send_at, "send_at"),
+    )
+    if not changes:
+        raise ValidationError("revise_message: give new content.", code="nothing_to_change")
+    return Call(
+        "revise_message",
+        "POST",
+        email_path(email_id) + "/revise",
+        SendResult.model_validate,
+        json={
+            **changes,
+            **drop_none(metadata=dict(metadata) if metadata else None, content_hash=content_hash),
+        },
         mailbox=mailbox,
         resource_id=email_id,
         idempotent=True,

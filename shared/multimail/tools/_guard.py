@@ -327,6 +327,63 @@ class Guard:
         decision = decide_call(self.policy, replace(facts, sources=sources), taint)
         return self._emit(self._explain(decision, taint))
 
+    def on_forward(
+        self, original: Email, recipients: Sequence[str], mailbox: Mailbox, note: str = ""
+    ) -> Decide:
+        """Decide on a forward; pass the decision to `finalize`.
+
+        Args:
+            original: The message that is sent on.
+            recipients: All recipients of the forward.
+            mailbox: The mailbox that sends.
+            note: The text above it.
+        """
+        payments = find_payment_details(note)
+        names = map(name_payment, payments)
+        scope = self._scope(mailbox.id)
+        taint, allowed = yield from self._load_state(
+            recipients, scope, *names, mailbox_id=mailbox.id
+        )
+        content = self.assess_content(original)
+        holders = {normalize_address(mailbox.address)}
+        if self.assess(original) is OWN and original.status in LEFT_STATUSES:
+            holders |= get_header_addresses(original)
+        elif content.is_certain:
+            holders |= list_signed(original)
+        decision = self.policy.on_forward(
+            EnclosedFile(original.id, content, frozenset(holders)),
+            recipients,
+            taint,
+            allowed,
+            payments,
+        )
+        return self._explain(decision, taint)
+
+    def on_revise(
+        self,
+        email_id: str,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
+    ) -> Decide:
+        """Decide on a change of an own message that awaits a human.
+
+        Args:
+            email_id: The message.
+            recipients: All recipients that it has then.
+            mailbox: The mailbox that sends.
+            texts: Its new subject and text, and the names of new files.
+            files: New stored files.
+        """
+        payments = find_payment_details(*texts)
+        names = map(name_payment, payments)
+        taint, allowed = yield from self._load_state(
+            recipients, self._scope(mailbox.id), *names, mailbox_id=mailbox.id
+        )
+        decision = self.policy.on_revise(email_id, recipients, taint, allowed, payments, files)
+        return self._emit(self._explain(decision, taint))
+
     @property
     def _is_shared(self) -> bool:
         """Whether the conversation is that of all calls in this process that name none."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import pydantic
 
@@ -20,11 +22,18 @@ from .._config import load_config
 from .._execution import MailboxCache
 from .._forks import reset_after_fork
 from .._http import Timeout
-from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
+from .._loops import run_in_thread
+from ..errors import (
+    ConfigurationError,
+    InvalidResponseError,
+    MultiMailError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
-from ..trust.addresses import normalize_addresses
+from ..trust.addresses import ascii_domain, extract_address, normalize_addresses
 from ._conversation import get_conversation, get_process_conversation
 from ._enclosures import FileRegistry
 from ._guard import Guard, Observer
@@ -42,6 +51,15 @@ _JSON_FACTS_CHARS = 200
 _MAX_SEEN = 1024
 # One store for all toolkits: agents that share a conversation often have a toolkit each.
 _PROCESS_STORE = MemorySessionStore()
+
+
+class _Declaring(Protocol):
+    """A session or a toolkit."""
+
+    def declare_recipients(self, addresses: Iterable[str], /) -> None: ...
+
+
+Built = TypeVar("Built", bound=_Declaring)
 
 
 class SeenContent:
@@ -202,6 +220,7 @@ class ToolSession:
         lent = client or async_client
         self._config = lent.config if lent else load_config(api_key, base_url, mailbox)
         self._options: dict[str, Any] = {"timeout": timeout, "retry": retry}
+        self._store, self._observer = store, on_decision
         self._lent_client, self._lent_async_client = client, async_client
         self._client: MultiMail | None = None
         self._async_client: AsyncMultiMail | None = None
@@ -229,6 +248,39 @@ class ToolSession:
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # a copy of a framework's tool goes on with the same conversations
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return build_unpickled, (ToolSession, *self.get_pickled())
+
+    def get_pickled(self) -> tuple[dict[str, Any], frozenset[str]]:
+        """Return what a pickle holds: all but the API key, and the declared recipients.
+
+        Raises:
+            TypeError: A client was passed in.
+        """
+        if self._lent_client is not None or self._lent_async_client is not None:
+            raise TypeError(
+                "Tools that were given client= or async_client= can't be pickled: connections "
+                "belong to one process. Leave them out, or build the toolkit in the new process."
+            )
+        options = {
+            "base_url": self._config.base_url,
+            "mailbox": self._context.pinned,
+            "policy": self._context.guard.policy,
+            "store": self._store,
+            "on_decision": self._observer,
+            "max_chars": self._context.max_chars,
+            "session": self._session_id,
+            "user_turns": self.user_turns,
+            **self._options,
+        }
+        return options, self._context.guard.declared
+
     def __repr__(self) -> str:
         where = f"base_url={self._config.base_url!r}, mailbox={self._context.pinned!r}"
         return f"ToolSession({where}, policy={self._context.guard.policy.name!r})"
@@ -247,8 +299,14 @@ class ToolSession:
             addresses: Never take them from a model's output or from mail. A payment detail, such as
                 an IBAN, may be among them: the agent may then name it.
             session_id: Only for this conversation; default for all of this toolkit's.
+
+        Raises:
+            ConfigurationError: One of them is neither an address nor a payment detail.
         """
-        declared = normalize_addresses([addresses] if isinstance(addresses, str) else addresses)
+        texts = [addresses] if isinstance(addresses, str) else list(addresses)
+        for text in texts:
+            _require_declarable(text)
+        declared = normalize_addresses(texts)
         if session_id is not None:
             replace(self._context.guard, session_id=session_id).declare(declared)
             return
@@ -290,6 +348,15 @@ class ToolSession:
         """
         if self.user_turns:
             self.guard(session_id).declare_turns(texts)
+
+    async def run_off_loop(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a function that uses the session's store, without blocking the event loop.
+
+        It runs in a thread, but directly where the store is in memory.
+        """
+        if self._store_may_block:
+            return await run_in_thread(function, *args)
+        return function(*args)
 
     def reset(self, session_id: str | None = None) -> None:
         """Forget a conversation's taint and files. Clear the model's context too, for safety.
@@ -413,7 +480,7 @@ class ToolSession:
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             result = client.run(operation)
         except Exception as error:
-            result = _build_failure(spec, error)
+            result = _build_failure(spec, error, arguments)
         return _fit(self._explain(spec, arguments, session_id, result), max_chars)
 
     async def _acall(
@@ -429,7 +496,7 @@ class ToolSession:
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             result = await client.run(operation, may_block=self._store_may_block)
         except Exception as error:
-            result = _build_failure(spec, error)
+            result = _build_failure(spec, error, arguments)
         return _fit(self._explain(spec, arguments, session_id, result), max_chars)
 
     def _explain(
@@ -500,6 +567,24 @@ class ToolSession:
         self.close()
 
 
+def build_unpickled(
+    build: Callable[..., Built], options: dict[str, Any], declared: frozenset[str]
+) -> Built:
+    """Return a session or toolkit from its pickle, with the API key of this process.
+
+    Raises:
+        ConfigurationError: The environment has no API key.
+    """
+    if not os.environ.get("MULTIMAIL_API_KEY", "").strip():
+        raise ConfigurationError(
+            "Pickled tools contain no API key, and this process has none in its environment.",
+            remedy="Set MULTIMAIL_API_KEY for this process, or build the toolkit in it.",
+        )
+    built = build(**options)
+    built.declare_recipients(declared)
+    return built
+
+
 def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) -> ToolArgs:
     if isinstance(arguments, str):
         return spec.args.model_validate_json(arguments or "{}")
@@ -536,7 +621,37 @@ def _fit(result: ToolResult, max_chars: int) -> ToolResult:
     return ToolResult(text, result.data, result.decision, result.error, result.files)
 
 
-def _build_failure(spec: ToolSpec, error: Exception) -> ToolResult:
+def _require_declarable(text: str) -> None:
+    """Require an address, or what can be a payment detail: at least five characters, a digit."""
+    local, at, domain = extract_address(text).rpartition("@")
+    is_address = bool(local and at) and ascii_domain(domain) is not None
+    is_payment = not at and len(text.strip()) >= _MIN_PAYMENT and any(map(str.isdigit, text))
+    if not is_address and not is_payment and not _BIC.fullmatch(text.strip()):
+        raise ConfigurationError(
+            f"{text!r:.80} is neither an address nor a payment detail.",
+            remedy="Declare ann@example.com; a whole domain belongs into TrustPolicy(listed=…).",
+        )
+
+
+_MIN_PAYMENT = 5
+_BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
+
+
+def _is_thread_id(arguments: Mapping[str, Any] | str) -> bool:
+    email_id = arguments.get("email_id") if isinstance(arguments, Mapping) else None
+    return isinstance(email_id, str) and email_id.strip().startswith("thr_")
+
+
+_IS_THREAD = "This is the id of a thread: get_thread shows it, with the ids of its emails."
+
+
+def _build_failure(
+    spec: ToolSpec, error: Exception, arguments: Mapping[str, Any] | str
+) -> ToolResult:
+    if isinstance(error, NotFoundError) and _is_thread_id(arguments):
+        return ToolResult.failure(
+            ToolError(error.code, "There is no such email", next_step=_IS_THREAD)
+        )
     if isinstance(error, InvalidResponseError) and not spec.hints.read_only:
         # The API accepted the request, and its response cannot be parsed.
         return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))

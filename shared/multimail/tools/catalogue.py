@@ -112,6 +112,30 @@ REPLY_EMAIL = ToolSpec(
     _writing.reply_email,
     schemas.SentData,
 )
+FORWARD_EMAIL = ToolSpec(
+    "forward_email",
+    "Forward email",
+    "Send an email on to others: your note, then its text and files. It may be held until a human "
+    "approves it, or refused; the result says so. Call once.",
+    schemas.ForwardEmail,
+    "write",
+    Hints(destructive=True, open_world=True),
+    _writing.forward_email,
+    schemas.SentData,
+    needs="forward_email",
+)
+REVISE_MESSAGE = ToolSpec(
+    "revise_message",
+    "Revise message",
+    "Change an email of yours that awaits a human's approval; what you leave out stays. The human "
+    "decides on the new version.",
+    schemas.ReviseMessage,
+    "write",
+    Hints(destructive=True, open_world=True),
+    _writing.revise_message,
+    schemas.SentData,
+    needs="revise_message",
+)
 TAG_EMAIL = ToolSpec(
     "tag_email",
     "Tag email",
@@ -164,6 +188,8 @@ AGENT_TOOLS: tuple[ToolSpec, ...] = (
     TAG_EMAIL,
     LIST_PENDING,
     CANCEL_MESSAGE,
+    FORWARD_EMAIL,
+    REVISE_MESSAGE,
     SEARCH_CONTACTS,
     ADD_CONTACT,
 )

@@ -207,6 +207,39 @@ class ReplyEmail(ToolArgs):
     attachments: Files = None
 
 
+class ForwardEmail(ToolArgs):
+    """Arguments of `forward_email`."""
+
+    email_id: EmailId
+    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Email addresses.")]
+    note: Annotated[
+        str | None, FREE_TEXT, Field(description="Markdown, stands above the forwarded email.")
+    ] = None
+    cc: Addresses = None
+    # A model that fills in every argument writes false where it means the default.
+    without_attachments: Annotated[
+        bool | None, Field(description="Leave its files out. Default false.")
+    ] = None
+
+
+class ReviseMessage(ToolArgs):
+    """Arguments of `revise_message`."""
+
+    email_id: EmailId
+    body: Annotated[
+        str | None,
+        FREE_TEXT,
+        Field(description="Markdown: the whole new text. Default: as it is."),
+    ] = None
+    subject: Annotated[str | None, FREE_TEXT, Field(max_length=998, description="One line.")] = None
+    to: Addresses = None
+    cc: Addresses = None
+    bcc: Addresses = None
+    attachments: Annotated[
+        Files, Field(description="Attachment ids (att_…) or handles: all of its files.")
+    ] = None
+
+
 class TagEmail(ToolArgs):
     """Arguments of `tag_email`."""
 
@@ -382,7 +415,7 @@ class AddContactData(ToolData):
 
 
 class SentData(ToolData):
-    """Data of `send_email` and `reply_email`."""
+    """Data of `send_email`, `reply_email`, `forward_email` and `revise_message`."""
 
     id: str
     thread_id: str | None

@@ -12,7 +12,8 @@ from ..errors import ApiError, conflict, forbidden
 from ..oversight import HELD, Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import ApprovalLink, Attachment, Content, Message
-from .context import AppContext, find_message
+from .changes import list_changes
+from .context import AppContext, find_message, scope_of_message
 from .drafts import get_quotation
 from .suppression import get_suppressed
 from .transitions import apply_event, is_expired
@@ -35,6 +36,9 @@ class PendingItem:
     """Recipients on the suppression list, who get nothing even after an approval."""
     quotation: str = ""
     """What a reply quotes below its text."""
+    revision: int = 1
+    changes: tuple[str, ...] = ()
+    """What the latest revision changed."""
 
 
 class DecisionService:
@@ -89,7 +93,7 @@ class DecisionService:
                 _check_unedited(find_message(tx, principal, email_id), tx)
             return self._decide(tx, principal, email_id, approve, reason, seen_hash)
 
-        result: Message | ApiError = self._context.write(work)
+        result: Message | ApiError = self._context.write(work, scope_of_message(email_id))
         if isinstance(result, ApiError):
             raise result
         self._context.wakeups.notify()
@@ -188,10 +192,11 @@ def _item(tx: Reader, message: Message) -> PendingItem:
     content = tx.content(message.id)
     content = content or Content(message.id, "", b"")
     suppressed = tuple(get_suppressed(tx, message.account_id, message.recipients))
-    files = tx.attachments(message.id)
+    files, revisions = tx.attachments(message.id), tx.revisions(message.id)
     return PendingItem(
         message, content.markdown, files, content.removed, content.notes, suppressed,
-        get_quotation(message, content),
+        get_quotation(message, content), len(revisions) + 1,
+        list_changes(revisions, message, content, files),
     )  # fmt: skip
 
 
@@ -262,7 +267,7 @@ class ApprovalLinkService:
             )
             return link
 
-        return NewLink(token, context.write(work))
+        return NewLink(token, context.write(work, scope_of_message(email_id)))
 
     def open(self, token: str) -> tuple[ApprovalLink, Principal]:
         """Return a usable link and its approver.

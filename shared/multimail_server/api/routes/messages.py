@@ -47,7 +47,15 @@ from ..schemas.messages import (
     render_tags,
     render_thread,
 )
-from ..schemas.sending import ReplyIn, ScheduleIn, SendIn, SentOut, render_sent
+from ..schemas.sending import (
+    ForwardIn,
+    ReplyIn,
+    ReviseDraftIn,
+    ScheduleIn,
+    SendIn,
+    SentOut,
+    render_sent,
+)
 
 route = Router("Mail")
 
@@ -369,6 +377,24 @@ def reply(request: ApiRequest, body: ReplyIn) -> ApiResponse:
     return _respond(request, result)
 
 
+@route(
+    "POST", "/v1/mailboxes/{mailbox}/forward/{email}", scopes=("send",), body=ForwardIn,
+    responses={202: SentOut, 200: SentOut}, errors=(409,), max_body=LARGE_BODY,
+    client=("forward_email",),
+)  # fmt: skip
+def forward(request: ApiRequest, body: ForwardIn) -> ApiResponse:
+    """Send a message on to others with its files; 200 for a repeated request."""
+    check_send_time(request, body.send_at)
+    result = request.services.sending.forward(
+        request.principal,
+        request.path_params["mailbox"],
+        request.path_params["email"],
+        body.build_draft(tuple(body.to)),
+        with_files=body.include_attachments,
+    )
+    return _respond(request, result)
+
+
 def _respond(request: ApiRequest, result: Sent) -> ApiResponse:
     return ApiResponse(render_sent(result, request.public_url), 200 if result.replayed else 202)
 
@@ -403,6 +429,22 @@ def reschedule(request: ApiRequest, body: ScheduleIn) -> ApiResponse:
         raise invalid("The body changes nothing; name `send_at` or content such as `markdown`.")
     moved = services.cancellation.reschedule(*target, body.send_at, body.content_hash)
     return ApiResponse(render_status(moved))
+
+
+@route(
+    "POST", f"{EMAIL}/revise", scopes=("send",), body=ReviseDraftIn, responses={200: StatusOut},
+    errors=(409,), max_body=LARGE_BODY, client=("revise_message",),
+)  # fmt: skip
+def revise_draft(request: ApiRequest, body: ReviseDraftIn) -> ApiResponse:
+    """Change a message of one's own that awaits a decision: a new revision, to be decided anew."""
+    check_send_time(request, body.send_at)
+    edit = body.build_edit()
+    if edit == DraftEdit():
+        raise invalid("The body changes nothing; name `markdown`, `subject`, `to` or another.")
+    revised = request.services.revisions.revise_own(
+        request.principal, *_get_ids(request), edit, body.metadata or {}, body.content_hash
+    )
+    return ApiResponse(render_status(revised))
 
 
 def check_send_time(request: ApiRequest, send_at: datetime | None) -> None:
