@@ -118,7 +118,7 @@ def _jobs_table(results: Results) -> str:
     ]
     wrong = [judged.job.name for judged in (*results.jobs, *results.orders) if judged.is_wrong]
     return (
-        f"### Ordinary jobs\n\n{_table(head, rows)}\n\n"
+        f"### Ordinary jobs\n\n{build_table(head, rows)}\n\n"
         "In an autonomous mailbox under `standard`; the table is `benchmarks/injection/jobs.py`."
         f" Not as a sensible person wants it: {', '.join(wrong) or 'none'}."
     )
