@@ -424,8 +424,9 @@ class TrustPolicy:
         """Decide on a new contact, from which later conversations take the address."""
         findings: list[Finding] = []
         if taint.worst is not None and self.name != "off":
+            is_unproven = not is_proven(normalize_address(address), taint.named)
             findings = [
-                *self._new_recipients((address,), taint, allowed),
+                *self._new_recipients((address,) if is_unproven else (), taint, allowed),
                 self.get_taint_finding(OperationKind.CHANGE, taint.worst),
             ]
         return decide("add_contact", taint.worst or OWN, findings, self.name)
