@@ -35,6 +35,7 @@ from .records import (
     Purpose,
     Record,
     Revision,
+    SearchFilter,
     SignedHeaders,
     SignInFailure,
     Suppression,
@@ -123,6 +124,14 @@ class Reader(Protocol):
     def message(self, message_id: str) -> Message | None: ...
     def content(self, message_id: str) -> Content | None: ...
     def list_messages(self, where: MessageFilter) -> list[Message]: ...
+    def search_messages(self, where: SearchFilter) -> list[Message]:
+        """Return the messages that contain the words of a query, newest first."""
+        ...
+
+    def texts(self, message_ids: Sequence[str]) -> dict[str, str]:
+        """Return the beginning of the text of each message that has one, as far as indexed."""
+        ...
+
     def thread(self, mailbox_id: str, thread_id: str, limit: int) -> list[Message]:
         """Return the newest messages of a thread, oldest first."""
         ...

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..oversight import Direction, Mode, State
+from .query_language import Query
 
 
 class Record:
@@ -543,6 +544,19 @@ class MessageFilter:
     offset: int = 0
     reviewer: bool = False
     """Whether filters on content also match inbound mail that awaits approval."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """Selects messages of a mailbox by a query, newest first."""
+
+    mailbox_id: str
+    limit: int
+    query: Query = field(default_factory=Query)
+    before_id: str | None = None
+    """Only messages older than this one (the keyset cursor)."""
+    reviewer: bool = False
+    """Whether inbound mail that awaits approval is searched too."""
 
 
 @dataclass(frozen=True, slots=True)
