@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 import httpx
 
@@ -20,6 +21,7 @@ from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ._limiter import RequestLimiter
+    from ._listening import AsyncListener, Listener
 
 T = TypeVar("T")
 
@@ -125,6 +127,17 @@ class _BaseClient(Methods):
             "timeout": self._timeout,
         }
 
+    def _stream_options(
+        self, step: Request, headers: dict[str, str], default: httpx.Timeout, read_timeout: float
+    ) -> dict[str, Any]:
+        """Return the arguments of `build_request` for a response that is read as it comes."""
+        options = self._request_options(step)
+        options["headers"] |= headers
+        given: Any = default if self._timeout is httpx.USE_CLIENT_DEFAULT else self._timeout
+        timeout = httpx.Timeout(given)
+        timeout.read = read_timeout
+        return {**options, "timeout": timeout}
+
     def _send_options(self, step: Request, request: httpx.Request) -> dict[str, Any]:
         """Return the arguments of `httpx.Client.send`."""
         if step.call.raw:
@@ -182,6 +195,7 @@ class MultiMail(_BaseClient):
         )
         self._options: dict[str, Any] = {"http2": http2, "transport": transport}
         self._http = http_client or httpx.Client(limits=DEFAULT_LIMITS, **self._options)
+        self._listeners: WeakSet[Listener] = WeakSet()
         self._is_foreign = False
         reset_after_fork(self)
 
@@ -220,8 +234,54 @@ class MultiMail(_BaseClient):
         request = self._http.build_request(**self._request_options(step))
         return self._http.send(**self._send_options(step, request))
 
+    def listen(
+        self,
+        *,
+        types: str | Iterable[str] | None = None,
+        mailbox: str | None = None,
+        after: str | None = None,
+    ) -> Listener:
+        """Return an iterator over events, as they happen; it needs no public URL.
+
+        It connects again when the connection breaks, and goes on behind the last event: none is
+        missed, and none comes twice. Nobody has to read the mailbox in between.
+
+        Args:
+            types: Types of events, such as `message.received`; default all.
+            mailbox: The events of one mailbox, by address or id; default the client's, else those
+                of all that the key can access.
+            after: The id of an event to go on behind, or `oldest`; default now, which is when the
+                first event is asked for, or when the listener is entered as a context manager.
+
+        Raises:
+            AuthenticationError: The key is unknown, or was revoked while listening.
+            EventsLostError: Events after this id are no longer kept.
+            NetworkError: No connection was made. One that breaks later is made again, however
+                often that takes.
+            NotFoundError: There is no such mailbox, or the API has no event stream.
+            ValidationError: A type or the id is invalid.
+
+        API: GET /v1/events. Iteration raises the errors, this call does not.
+        """
+        from ._listening import Listener
+
+        listener = Listener(self, types, mailbox, after)
+        self._listeners.add(listener)
+        return listener
+
+    def _open_stream(
+        self, step: Request, headers: dict[str, str], read_timeout: float
+    ) -> httpx.Response:
+        """Send a request, and return the response before its body."""
+        self._require_own_connections()
+        options = self._stream_options(step, headers, self._http.timeout, read_timeout)
+        request = self._http.build_request(**options)
+        return self._http.send(**self._send_options(step, request), stream=True)
+
     def close(self) -> None:
-        """Close the connections, unless `http_client` was passed in."""
+        """End the listeners, and close the connections, unless `http_client` was passed in."""
+        for listener in list(self._listeners):
+            listener.close()
         if self._owns_client:
             self._http.close()
 
@@ -268,6 +328,7 @@ class AsyncMultiMail(_BaseClient):
         )
         self._options: dict[str, Any] = {"http2": http2, "transport": transport}
         self._http = http_client or httpx.AsyncClient(limits=DEFAULT_LIMITS, **self._options)
+        self._listeners: WeakSet[AsyncListener] = WeakSet()
         self._is_foreign = False
         # A client of the caller's has its own limits, and HTTP/2 multiplexes its connections.
         owns_pool = http_client is None and transport is None and not http2
@@ -316,8 +377,33 @@ class AsyncMultiMail(_BaseClient):
             return await self._http.send(**options)
         return await self._limiter.send(self._http, options)
 
+    def listen(
+        self,
+        *,
+        types: str | Iterable[str] | None = None,
+        mailbox: str | None = None,
+        after: str | None = None,
+    ) -> AsyncListener:
+        """Return an async iterator over events, as they happen; see `MultiMail.listen`."""
+        from ._listening import AsyncListener
+
+        listener = AsyncListener(self, types, mailbox, after)
+        self._listeners.add(listener)
+        return listener
+
+    async def _open_stream(
+        self, step: Request, headers: dict[str, str], read_timeout: float
+    ) -> httpx.Response:
+        """Send a request, and return the response before its body."""
+        self._require_own_connections()
+        options = self._stream_options(step, headers, self._http.timeout, read_timeout)
+        request = self._http.build_request(**options)
+        return await self._http.send(**self._send_options(step, request), stream=True)
+
     async def close(self) -> None:
-        """Close the connections, unless `http_client` was passed in."""
+        """End the listeners, and close the connections, unless `http_client` was passed in."""
+        for listener in list(self._listeners):
+            await listener.close()
         if self._owns_client:
             await self._http.aclose()
 

@@ -19,6 +19,7 @@ from multimail_server.store.records import (
     Domain,
     IdempotencyRow,
     Key,
+    LoggedEvent,
     Mailbox,
     Message,
     MessageReference,
@@ -181,6 +182,11 @@ def webhook_delivery(number: int, due: float | None, hook: str = "whk_1") -> Web
         f"evt_{number}", hook, "acc_1", "mbx_1", "msg_0001", "message.sent", status, NOW,
         None if due is None else hours(due),
     )  # fmt: skip
+
+
+def event(number: int, kind: str = "message.sent", at: datetime = NOW) -> LoggedEvent:
+    """Return an event of the log that has no position yet."""
+    return LoggedEvent("acc_1", "mbx_1", f"msg_{number:04}", kind, at, {"subject": WORDS})
 
 
 def everything(tx: Tx) -> None:

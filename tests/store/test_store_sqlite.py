@@ -23,7 +23,13 @@ from multimail_server.store.changes import SqlTx
 from multimail_server.store.migrate import list_migrations, load_migrations
 from multimail_server.store.protocol import Reader, StoreUnavailableError, Tx
 from multimail_server.store.queries import SqlReader
-from multimail_server.store.records import DeliveryFilter, DeliveryStatus, MessageFilter, Purpose
+from multimail_server.store.records import (
+    DeliveryFilter,
+    DeliveryStatus,
+    EventFilter,
+    MessageFilter,
+    Purpose,
+)
 from multimail_server.store.sql import SQLITE
 from multimail_server.store.sqlite import SqliteStore
 
@@ -182,7 +188,10 @@ def explaining(path: Path) -> Iterator[ExplainingConnection]:
         yield connection
 
 
-SMALL_TABLES = ("accounts", "domains", "keys", "mailboxes", "webhooks", "w")
+SMALL_TABLES = (
+    *("accounts", "domains", "event_counter", "event_losses", "keys", "mailboxes"),
+    *("webhooks", "w"),
+)
 """Tables with few rows, which may be read as a whole; `w` is the alias of webhooks in a query."""
 
 MAX_ROWS = "m", 10
@@ -206,6 +215,10 @@ ARGUMENTS: dict[Any, list[Any]] = {
         DeliveryFilter(*MAX_ROWS, status=DeliveryStatus.FAILED, before_id="x"),
         DeliveryFilter(*MAX_ROWS, webhook_id="x"),
         DeliveryFilter(*MAX_ROWS, bound_to="x"),
+    ],
+    EventFilter: [
+        EventFilter(*MAX_ROWS),
+        EventFilter(*MAX_ROWS, after=7, mailbox_id="x", kinds=("message.sent", "message.bounced")),
     ],
 }
 """What each query is called with, by the type of its parameters."""

@@ -12,6 +12,7 @@ from .contacts import ContactService
 from .context import AppContext
 from .decisions import ApprovalLinkService, DecisionService
 from .domains import DomainService
+from .event_log import EventLogService
 from .events import NotificationService
 from .mailboxes import MailboxService
 from .messages import MessageService
@@ -51,4 +52,5 @@ class Services:
         self.approval_codes = ApprovalCodeService(context, codes)
         self.spam_filter = SpamFilterService(context)
         self.exports = ExportService(context)
+        self.event_log = EventLogService(context)
         self.notifications = NotificationService(context)

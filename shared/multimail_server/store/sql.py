@@ -89,6 +89,7 @@ SQLITE = Dialect(
         "real": "REAL",
         "boolean": "INTEGER",
         "timestamp": "INTEGER",  # microseconds since 1970, UTC
+        "serial": "INTEGER PRIMARY KEY",
         "strict": "STRICT",
         "clustered": "STRICT, WITHOUT ROWID",
     },
@@ -109,6 +110,7 @@ POSTGRES = Dialect(
         "real": "DOUBLE PRECISION",
         "boolean": "BIGINT",
         "timestamp": "BIGINT",
+        "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "strict": "",
         "clustered": "",
     },
