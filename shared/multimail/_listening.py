@@ -115,7 +115,8 @@ class _Listening:
             raise failure from strip_tracebacks(error)
         delay = self._get_delay()
         reason = type(error).__name__ if error else "the server ended it"
-        log.info("listen: no connection (%s); the next attempt is in %.1f s", reason, delay)
+        level = logging.INFO if self._failures == 1 else logging.WARNING
+        log.log(level, "listen: no connection (%s); the next try is in %.1f s", reason, delay)
         return delay
 
     def _has_failed_too_often(self) -> bool:
