@@ -11,7 +11,14 @@ from typing import Any
 
 from docs_site.markdown import code, table
 from multimail import errors
-from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS, ToolError, ToolSpec
+from multimail.tools import (
+    AGENT_INSTRUCTIONS,
+    AGENT_TOOLS,
+    APPROVER_TOOLS,
+    PACKS,
+    ToolError,
+    ToolSpec,
+)
 
 INTRODUCTION = """# Tools
 
@@ -39,6 +46,7 @@ def render() -> str:
     parts = [
         INTRODUCTION,
         "## For an agent",
+        _packs(),
         f"Toolkits of frameworks with instructions add these:\n\n> {AGENT_INSTRUCTIONS}",
         *(_tool(spec) for spec in AGENT_TOOLS),
         "## For an approver",
@@ -48,6 +56,13 @@ def render() -> str:
         _errors(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _packs() -> str:
+    """Return the packs with what is in them, as a list."""
+    rows = (f"- {code(pack)}: {', '.join(map(code, names))}" for pack, names in PACKS.items())
+    start = "A toolkit has the pack `default`; `include=` takes the names of packs and of tools."
+    return "\n".join([start, "", *rows])
 
 
 def _tool(spec: ToolSpec, prefix: str = "") -> str:

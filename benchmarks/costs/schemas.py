@@ -6,7 +6,7 @@ import importlib
 import json
 from typing import Any
 
-from multimail.tools import AGENT_TOOLS
+from multimail.tools import DEFAULT_TOOLS
 
 from .comparator import AGENTMAIL, RETIRED, start_comparator
 from .framework_calls import FRAMEWORKS
@@ -17,7 +17,7 @@ _TARGET = 8_000
 _STATED = ("the vendor's MCP server, 46 tools (stated, not measured here)", 48_963.0)
 _NOTE = (
     "Compact JSON of name, description and parameters, as sent to a model's API; a token is some"
-    f" four characters. The target is for twelve tools; this package has {len(AGENT_TOOLS)}, and"
+    f" four characters. Measured is the default pack of {len(DEFAULT_TOOLS)} tools; it"
     " describes each argument."
 )
 
@@ -50,7 +50,7 @@ def _get_offered(framework: str) -> list[dict[str, Any]]:
     agents = importlib.import_module("tests.frameworks.agents")
     with agents.model(last=agents.last_turn(framework)) as model:
         agents.RUNS[framework](model, dict(_NOWHERE))
-    ours = {spec.name for spec in AGENT_TOOLS}
+    ours = {spec.name for spec in DEFAULT_TOOLS}
     sent = [tool["function"] for tool in model.requests[0]["tools"]]
     offered = [tool for tool in sent if tool["name"] in ours]
     if len(offered) != len(ours) or _share_described(offered) < 1:

@@ -567,3 +567,5 @@ class Health(WireModel):
     """The API's health. API: GET /health."""
 
     status: str = ""
+    extensions: list[str] | None = None
+    """The client's operations that it has beyond version 1; None where it doesn't say."""

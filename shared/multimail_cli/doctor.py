@@ -137,6 +137,7 @@ def _check_connection(client: MultiMail) -> Iterator[CheckResult]:
     yield server
     if server.state == "broken":
         return
+    yield _check_tools(client)
     yield from _check_scopes(client)
     yield _try("mailbox in use", lambda: _describe_mailbox(client))
 
@@ -151,6 +152,17 @@ def _try(about: str, check: Callable[[], str]) -> CheckResult:
 def _broken(about: str, error: Exception) -> CheckResult:
     remedy = getattr(error, "remedy", "") or "Check the configuration above."
     return CheckResult(about, "broken", getattr(error, "message", str(error)), remedy)
+
+
+def _check_tools(client: MultiMail) -> CheckResult:
+    """Say which tools are not offered to agents, because the server lacks what they need."""
+    from multimail.tools import AGENT_TOOLS, list_missing_tools
+
+    missing = list_missing_tools(client.get_health())
+    if not missing:
+        return CheckResult("tools", "ok", f"this server has what all {len(AGENT_TOOLS)} need")
+    detail = f"not offered, since this server lacks what they need: {', '.join(missing)}"
+    return CheckResult("tools", "info", detail)
 
 
 def _check_scopes(client: MultiMail) -> Iterator[CheckResult]:

@@ -33,11 +33,15 @@ def mcp(
         typer.Option(help="Which tools: an agent's, or those of an approver."),
     ] = "agent",
     include: Annotated[
-        list[str] | None, typer.Option(metavar="TOOL", help="Offer only this tool; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Offer this tool or pack (default, triage, support, full); repeatable.",
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="TOOL", help="Offer all tools but this one; repeatable."),
+        typer.Option(metavar="NAME", help="Do not offer this tool or pack; repeatable."),
     ] = None,
     policy: Annotated[
         Literal["standard", "strict"], typer.Option(help="The trust policy.")

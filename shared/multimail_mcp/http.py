@@ -77,6 +77,7 @@ async def serve_http(server: McpServer, options: HttpOptions, ready: Callable[[s
         ConfigurationError: The server cannot listen on the address.
     """
     listener = _listen(options.host, options.port)
+    await server.check_api()
     host = f"[{options.host}]" if ":" in options.host else options.host
     url = f"http://{host}:{listener.getsockname()[1]}{PATH}"
     config = uvicorn.Config(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from multimail._version import __version__
-from multimail.errors import NotFoundError
+from multimail.errors import MultiMailError, NotFoundError
 from multimail.tools import AGENT_INSTRUCTIONS, ApproverToolkit, ToolError, Toolkit, ToolResult
 
 from .conversations import Conversations
@@ -17,6 +18,8 @@ from .resources import MIME_TYPE, build_resources, find_resource
 
 T = TypeVar("T")
 
+log = logging.getLogger("multimail.mcp")
+
 Report: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
 """Sends `notifications/progress`: the progress, the total, and a message."""
 
@@ -24,6 +27,8 @@ REPORT_INTERVAL = 5.0
 """Seconds between two progress reports; well under the usual timeouts of clients and proxies."""
 
 _DEFAULT_WAIT = 60.0
+_CHECK_TIMEOUT = 5.0
+"""Seconds for asking the API what it can do, before the first client is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,18 @@ class McpServer:
         self._full_data = full_data
         self._tools = {spec.name: spec for spec in toolkit.specs}
         self._resources = build_resources(toolkit.specs)
+
+    async def check_api(self) -> None:
+        """Stop offering the tools that the API lacks; if it can't be asked, offer all of them."""
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT):
+                missing = await self.toolkit.acheck_server()
+        except (MultiMailError, TimeoutError) as error:
+            log.info("The API was not asked what it can do (%s).", type(error).__name__)
+            return
+        if missing:
+            self._tools = {spec.name: spec for spec in self.toolkit.specs}
+            self._resources = build_resources(self.toolkit.specs)
 
     def tools(self) -> list[dict[str, Any]]:
         """Return the tools for `tools/list`."""

@@ -22,6 +22,7 @@ async def serve_stdio(server: McpServer) -> None:
     """
     sdk_server = build_sdk_server(server, sessions=False)
     try:
+        await server.check_api()
         with _reserve_stdout() as stdout:
             async with stdio_server(stdout=anyio.wrap_file(stdout)) as (incoming, outgoing):
                 options = sdk_server.create_initialization_options()

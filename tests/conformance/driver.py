@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from multimail import AsyncMultiMail, MultiMail
-from multimail.tools import Toolkit
+from multimail.tools import Toolkit, ToolPolicy
 from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, get_text, say
 
 Call = tuple[str, dict[str, Any]]
@@ -67,6 +67,8 @@ class Driver:
         """What else is to be closed when the test is over."""
         self.own: list[Callable[..., Any]] = []
         """Functions of the application's that the agent has as tools beside the toolkit's."""
+        self.guarded: tuple[list[Any], Mapping[str, ToolPolicy]] = ([], {})
+        """The framework's own tools that are guarded, and what each does."""
 
     @classmethod
     def name(cls) -> str:
@@ -124,7 +126,18 @@ class Driver:
 
     def tools(self, toolkit: Any, session: str | None) -> list[Any]:
         """Return what the agent is given: the toolkit's tools, and the application's own."""
-        return [*toolkit.get_tools(), *map(self.native, self.own)]
+        return [*toolkit.get_tools(), *self.list_own(toolkit, session)]
+
+    def guard_own(self, toolkit: Any, policies: Mapping[str, ToolPolicy]) -> None:
+        """Put the toolkit's guard around the application's own tools."""
+        natives = [self.native(function) for function in self.own]
+        self.own, self.guarded = [], (natives, policies)
+
+    def list_own(self, toolkit: Any, session: str | None) -> list[Any]:
+        """Return the application's own tools, guarded ones with the toolkit's guard around them."""
+        natives, policies = self.guarded
+        wrapped = toolkit.guarded(natives, policies, session_id=session) if natives else []
+        return [*map(self.native, self.own), *wrapped]
 
     def native(self, function: Callable[..., Any]) -> Any:
         """Return a function as a tool of the framework, in the framework's own way."""

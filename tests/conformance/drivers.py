@@ -141,7 +141,7 @@ class ToolCallingAgent(Driver):
         return str(kind(tools=tools, model=model, verbosity_level=0).run(TASK))
 
     def tools(self, toolkit: Any, session: str | None) -> list[Any]:
-        return [*toolkit.get_tools(session), *map(self.native, self.own)]
+        return [*toolkit.get_tools(session), *self.list_own(toolkit, session)]
 
     def native(self, function: Callable[..., Any]) -> Any:
         from smolagents import tool
@@ -210,7 +210,11 @@ class Agno(Driver):
         from agno.models.openai.like import OpenAILike
 
         model = OpenAILike(id="scripted", base_url=url, api_key="x", **more)
-        return Agent(model=model, tools=[toolkit, *self.own], telemetry=False)
+        tools = [toolkit, *self.list_own(toolkit, None)]
+        return Agent(model=model, tools=tools, telemetry=False)
+
+    def native(self, function: Callable[..., Any]) -> Any:
+        return function
 
 
 class AsyncAgno(Agno):

@@ -15,7 +15,7 @@ from tests.tools.support import FaultyTransport, Inbox
 
 from agno_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import AsyncMultiMail, ConfigurationError, MultiMail
-from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import AGENT_INSTRUCTIONS, APPROVER_TOOLS, DEFAULT_TOOLS
 from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call
 
 WAYS = ["run", "arun"]
@@ -92,7 +92,7 @@ async def test_each_way_has_its_own_client(box: Inbox, way: str) -> None:
 async def test_it_is_a_toolkit_of_agno(box: Inbox, options: Any) -> None:
     toolkit = MultiMailToolkit(**options)
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    for kit, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
+    for kit, catalogue in ((toolkit, DEFAULT_TOOLS), (approver, APPROVER_TOOLS)):
         assert isinstance(kit, AgnoToolkit)
         names = [spec.name for spec in catalogue]
         assert list(kit.functions) == list(kit.async_functions) == names
@@ -103,8 +103,8 @@ async def test_it_is_a_toolkit_of_agno(box: Inbox, options: Any) -> None:
 def test_tools_are_chosen_by_name(options: Any) -> None:
     only = MultiMailToolkit(**options, include_tools=["check_inbox", "send_email"])
     assert list(only.functions) == list(only.async_functions) == ["check_inbox", "send_email"]
-    less = MultiMailToolkit(**options, exclude_tools=["add_contact"])
-    assert len(less.functions) == len(less.async_functions) == len(AGENT_TOOLS) - 1
+    less = MultiMailToolkit(**options, exclude_tools=["cancel_message"])
+    assert len(less.functions) == len(less.async_functions) == len(DEFAULT_TOOLS) - 1
     also = MultiMailToolkit(**options, include=["send_email"])
     assert list(also.functions) == ["send_email"]
 

@@ -22,7 +22,7 @@ from tests.tools.support import Fault, FaultyTransport, Inbox, answer, fenced
 from autogen_multimail import MultiMailApproverToolkit, MultiMailToolError, MultiMailToolkit
 from multimail import AsyncMultiMail
 from multimail.sessions import SqliteSessionStore
-from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ToolResult
+from multimail.tools import APPROVER_TOOLS, DEFAULT_TOOLS, ToolResult
 from multimail.trust import GuardDecision
 from multimail_cli.demo.scripted_model import call
 
@@ -67,7 +67,7 @@ async def run(base_tool: BaseTool[Any, Any], **arguments: Any) -> ToolResult:
 
 async def test_they_are_tools_of_autogen(box: Inbox, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    for pack, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
+    for pack, catalogue in ((toolkit, DEFAULT_TOOLS), (approver, APPROVER_TOOLS)):
         names = [spec.name for spec in catalogue]
         assert [tool.name for tool in pack.get_tools()] == names
         assert all(isinstance(tool, BaseTool | Tool) for tool in pack.get_tools())

@@ -23,7 +23,7 @@ from tests.tools.support import FaultyTransport, Inbox, fenced
 
 from crewai_multimail import MultiMailApproverToolkit, MultiMailToolkit
 from multimail import MultiMail
-from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import APPROVER_TOOLS, DEFAULT_TOOLS
 from multimail_cli.demo.scripted_model import ScriptedModel, call
 
 QUOTES = ('"' * 58 + "\n") * 5200
@@ -52,7 +52,7 @@ def tool_messages(served: ScriptedModel) -> list[str]:
 
 def test_they_are_tools_of_crewai(tools: dict[str, BaseTool], box: Inbox) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url).get_tools()
-    assert list(tools) == [spec.name for spec in AGENT_TOOLS]
+    assert list(tools) == [spec.name for spec in DEFAULT_TOOLS]
     assert [item.name for item in approver] == [spec.name for spec in APPROVER_TOOLS]
     for tool in [*tools.values(), *approver]:
         assert isinstance(tool, BaseTool)

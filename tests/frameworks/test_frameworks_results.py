@@ -76,7 +76,7 @@ AGENT_CALLS: dict[str, Callable[[Inbox, Call], ToolResult]] = {
 
 
 def _held(box: Inbox) -> Any:
-    toolkit = Toolkit(box.agent_key, base_url=box.server.url)
+    toolkit = Toolkit(box.agent_key, base_url=box.server.url, include="full")
     mail = box.receive()
     reply = toolkit.call("reply_email", {"email_id": mail["id"], "body": "Yes."})
     toolkit.close()
@@ -113,7 +113,7 @@ def _calls(toolkit: Toolkit) -> Call:
 
 @pytest.mark.parametrize("name", [spec.name for spec in AGENT_TOOLS])
 def test_an_agents_tool_answers_as_it_declares(box: Inbox, name: str) -> None:
-    toolkit = Toolkit(box.agent_key, base_url=box.server.url)
+    toolkit = Toolkit(box.agent_key, base_url=box.server.url, include="full")
     _check(toolkit, name, AGENT_CALLS[name](box, _calls(toolkit)))
     toolkit.close()
 
@@ -127,6 +127,6 @@ def test_an_approvers_tool_answers_as_it_declares(box: Inbox, name: str) -> None
 
 @pytest.mark.parametrize("name", ["list_mailboxes", "check_inbox", "list_pending"])
 def test_nothing_found_has_the_same_shape(box: Inbox, name: str) -> None:
-    toolkit = Toolkit(box.agent_key, base_url=box.server.url)
+    toolkit = Toolkit(box.agent_key, base_url=box.server.url, include="full")
     _check(toolkit, name, toolkit.call(name, {}))
     toolkit.close()

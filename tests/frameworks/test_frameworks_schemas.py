@@ -45,7 +45,8 @@ def wire() -> dict[str, dict[str, list[Json]]]:
         schemas[framework] = {}
         for who, catalogue in (("agent", AGENT_TOOLS), ("approver", APPROVER_TOOLS)):
             with model(last=last_turn(framework)) as served:
-                RUNS[framework](served, OPTIONS, approver=who == "approver")
+                chosen = OPTIONS | ({"include": "full"} if who == "agent" else {})
+                RUNS[framework](served, chosen, approver=who == "approver")
             place = {spec.name: number for number, spec in enumerate(catalogue)}
             offered = [tool["function"] for tool in served.requests[0]["tools"]]
             ours = [tool for tool in offered if _own_name(tool) in place]

@@ -25,7 +25,7 @@ from tests.tools.support import Fault, FaultyTransport, Inbox, answer, fenced
 
 from multimail import AsyncMultiMail
 from multimail.sessions import SqliteSessionStore
-from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import APPROVER_TOOLS, DEFAULT_TOOLS
 from multimail.trust import GuardDecision
 from multimail_cli.demo.scripted_model import Conversation, Turn
 from semantic_kernel_multimail import MultiMailApproverToolkit, MultiMailToolkit
@@ -84,7 +84,7 @@ async def invoke(kernel: Kernel, name: str, **arguments: Any) -> FunctionResult:
 
 def test_it_is_a_plugin_of_kernel_functions(box: Inbox, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    for pack, catalogue in ((toolkit, AGENT_TOOLS), (approver, APPROVER_TOOLS)):
+    for pack, catalogue in ((toolkit, DEFAULT_TOOLS), (approver, APPROVER_TOOLS)):
         plugin = pack.get_plugin(name="mail")
         assert isinstance(plugin, KernelPlugin)
         assert list(plugin.functions) == [spec.name for spec in catalogue]

@@ -11,7 +11,7 @@ from tests.frameworks.agents import SEND, TASK, conversation, model, smol_model
 from tests.tools.support import FaultyTransport, Inbox, fenced, make_message
 
 from multimail import MultiMail
-from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS
+from multimail.tools import APPROVER_TOOLS, DEFAULT_TOOLS
 from multimail_cli.demo.scripted_model import ScriptedModel, Turn, call, say
 from smolagents_multimail import MultiMailApproverToolkit, MultiMailToolkit, Reply
 
@@ -44,7 +44,7 @@ DONE = call("final_answer", answer="Done.")
 
 def test_they_pass_the_frameworks_own_checks(box: Inbox, toolkit: MultiMailToolkit) -> None:
     approver = MultiMailApproverToolkit(box.reviewer_key, base_url=box.server.url)
-    assert [tool.name for tool in toolkit.get_tools()] == [spec.name for spec in AGENT_TOOLS]
+    assert [tool.name for tool in toolkit.get_tools()] == [spec.name for spec in DEFAULT_TOOLS]
     assert [tool.name for tool in approver.get_tools()] == [spec.name for spec in APPROVER_TOOLS]
     for agent_tool in [*toolkit.get_tools(), *approver.get_tools()]:
         assert isinstance(agent_tool, Tool)
@@ -55,11 +55,11 @@ def test_they_pass_the_frameworks_own_checks(box: Inbox, toolkit: MultiMailToolk
 def test_a_collection_holds_the_same(toolkit: MultiMailToolkit) -> None:
     collection = toolkit.get_collection("monday")
     assert isinstance(collection, ToolCollection)
-    assert [tool.name for tool in collection.tools] == [spec.name for spec in AGENT_TOOLS]
+    assert [tool.name for tool in collection.tools] == [spec.name for spec in DEFAULT_TOOLS]
 
 
 def test_descriptions_say_what_the_prompt_leaves_out(toolkit: MultiMailToolkit) -> None:
-    for spec, agent_tool in zip(AGENT_TOOLS, toolkit.get_tools(), strict=True):
+    for spec, agent_tool in zip(DEFAULT_TOOLS, toolkit.get_tools(), strict=True):
         needed = spec.schema().get("required", [])
         inputs: Any = agent_tool.inputs
         for name, shape in inputs.items():

@@ -37,7 +37,7 @@ class OneByOne:
         box.receive("Second.")
         url = box.server.url
         agent, approver = (
-            MultiMailToolkit(box.agent_key, base_url=url),
+            MultiMailToolkit(box.agent_key, base_url=url, include="full"),
             MultiMailApproverToolkit(box.reviewer_key, base_url=url),
         )
         tools = {tool.name: tool for tool in agent.get_tools()}

@@ -14,6 +14,7 @@ from tests.mcp_server.support import ENDPOINT, TOKEN, Command, connected, say
 
 from multimail import ConfigurationError
 from multimail._config import Secret
+from multimail.tools import DEFAULT_TOOLS
 from multimail_mcp import HttpOptions
 
 WITH_TOKEN = {"MULTIMAIL_MCP_TOKEN": TOKEN}
@@ -39,7 +40,7 @@ def ask(url: str, **headers: str) -> httpx.Response:
 async def test_the_tools_work_over_streamable_http(command: Command) -> None:
     mail = command.box.receive_proven("Is it ready?")
     async with connected(command.endpoint()) as client:
-        assert len((await client.list_tools()).tools) == 13
+        assert len((await client.list_tools()).tools) == len(DEFAULT_TOOLS)
         assert "Is it ready?" in await say(client, "read_email", email_id=mail["id"])
         answer = await say(client, "reply_email", email_id=mail["id"], body="Yes.")
     assert answer.startswith("Accepted")

@@ -12,7 +12,7 @@ import pytest
 from tests.mcp_server.support import Command
 from tests.support.downloads import get_download_directory
 
-from multimail.tools import AGENT_TOOLS
+from multimail.tools import DEFAULT_TOOLS
 
 VERSION = "2.12.0"
 PACKAGE = f"@modelcontextprotocol/inspector@{VERSION}"
@@ -67,8 +67,8 @@ def test_the_inspector_lists_calls_and_reads(
     else:
         target = [command.endpoint(), "--transport", "http"]
     tools = look(inspector, target, "--method", "tools/list")["tools"]
-    assert [tool["name"] for tool in tools] == [spec.name for spec in AGENT_TOOLS]
-    assert [tool["inputSchema"] for tool in tools] == [spec.schema() for spec in AGENT_TOOLS]
+    assert [tool["name"] for tool in tools] == [spec.name for spec in DEFAULT_TOOLS]
+    assert [tool["inputSchema"] for tool in tools] == [spec.schema() for spec in DEFAULT_TOOLS]
     arguments = ("--method", "tools/call", "--tool-name", "read_email")
     read = look(inspector, target, *arguments, "--tool-arg", f"email_id={mail['id']}")
     assert "Is it ready?" in read["content"][0]["text"]

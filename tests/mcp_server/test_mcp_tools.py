@@ -9,7 +9,7 @@ import pytest
 from tests.mcp_server.support import Command, get_text, say, send
 from tests.tools.support import Inbox, fenced, outside
 
-from multimail.tools import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS, ToolSpec
+from multimail.tools import AGENT_INSTRUCTIONS, APPROVER_TOOLS, DEFAULT_TOOLS, ToolSpec
 
 
 def as_listed(spec: ToolSpec, output: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ async def listed(command: Command, *options: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("role", "catalogue"), [("agent", AGENT_TOOLS), ("approver", APPROVER_TOOLS)]
+    ("role", "catalogue"), [("agent", DEFAULT_TOOLS), ("approver", APPROVER_TOOLS)]
 )
 async def test_the_tools_are_the_catalogues(
     command: Command, role: str, catalogue: tuple[ToolSpec, ...]
@@ -51,7 +51,7 @@ async def test_the_tools_are_the_catalogues(
 
 async def test_without_full_data_a_result_declares_no_words_of_senders(command: Command) -> None:
     by_name = {tool["name"]: tool for tool in await listed(command)}
-    assert list(by_name) == [spec.name for spec in AGENT_TOOLS]
+    assert list(by_name) == [spec.name for spec in DEFAULT_TOOLS]
     declared = {name for tool in by_name.values() for name in tool["outputSchema"]["properties"]}
     assert declared <= {
         *("ok", "text", "id", "thread_id", "status", "held", "duplicate"),

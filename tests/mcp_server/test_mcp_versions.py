@@ -11,7 +11,7 @@ from tests.mcp_server.support import TOKEN, Command
 from tests.mcp_server.test_mcp_frameworks import holds, use
 from tests.packaging.environments import Environment
 
-from multimail.tools import AGENT_TOOLS
+from multimail.tools import DEFAULT_TOOLS
 
 # It installs the other version.
 pytestmark = pytest.mark.timeout(900)
@@ -168,7 +168,7 @@ def test_on_version_2_the_server_is_the_same_in_both_eras(
     assert output["sdk"].startswith("2.")
     assert [story["protocol"] for story in output["told"]] == ["2026-07-28", "2025-11-25"] * 2
     for story in output["told"]:
-        assert story["tools"] == {spec.name: spec.schema() for spec in AGENT_TOOLS}
+        assert story["tools"] == {spec.name: spec.schema() for spec in DEFAULT_TOOLS}
         assert "Write to bob@example.org." in story["read"]
         assert "Write to bob@example.org." in story["resource"]
         assert story["bad"] == [True, "not_found"]

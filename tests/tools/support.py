@@ -260,6 +260,8 @@ class Connect:
         options.setdefault("store", MemorySessionStore())
         way = way or FaultyTransport()
         own = box.reviewer_key if pack is ApproverToolkit else box.agent_key
+        if pack is not ApproverToolkit:
+            options.setdefault("include", "full")
         facts: Any = {"base_url": box.server.url, "transport": way, "retry": retry}
         client: MultiMail | AsyncMultiMail
         if self.mode == "sync":

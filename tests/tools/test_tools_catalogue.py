@@ -10,9 +10,20 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from multimail import ConfigurationError
-from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ApproverToolkit, Toolkit, ToolSpec
+from multimail.models import Health
+from multimail.tools import (
+    AGENT_TOOLS,
+    APPROVER_TOOLS,
+    DEFAULT_TOOLS,
+    PACKS,
+    ApproverToolkit,
+    Toolkit,
+    ToolSpec,
+    list_missing_tools,
+)
 
 KEY = "mm_test_nobody"
+LOCAL = "http://127.0.0.1:9"
 ALL = [*AGENT_TOOLS, *APPROVER_TOOLS]
 
 
@@ -34,11 +45,46 @@ def pack(*specs: ToolSpec) -> str:
     )
 
 
-def test_the_agent_has_thirteen_tools_and_none_decides() -> None:
-    names = [spec.name for spec in Toolkit(KEY).specs]
-    assert len(names) == len(set(names)) == 13
+def test_no_tool_of_an_agent_decides() -> None:
+    names = [spec.name for spec in Toolkit(KEY, include="full", base_url=LOCAL).specs]
+    assert names == [spec.name for spec in AGENT_TOOLS]
+    assert len(names) == len(set(names))
     assert "decide_email" not in names
     assert {spec.access for spec in AGENT_TOOLS} == {"read", "write"}
+
+
+@pytest.mark.parametrize(
+    ("include", "has", "lacks"),
+    [
+        (None, {"send_email", "list_pending"}, {"search_contacts", "add_contact"}),
+        ("default", {"send_email"}, {"add_contact"}),
+        ("triage", {"tag_email", "read_email"}, {"send_email", "reply_email"}),
+        ("support", {"send_email", "search_contacts"}, {"add_contact"}),
+        ("full", {"add_contact"}, set()),
+        (["triage", "add_contact"], {"tag_email", "add_contact"}, {"send_email"}),
+    ],
+)
+def test_a_pack_is_included_by_name(include: Any, has: set[str], lacks: set[str]) -> None:
+    names = {spec.name for spec in Toolkit(KEY, include=include, base_url=LOCAL).specs}
+    assert has <= names
+    assert not lacks & names
+
+
+def test_a_pack_can_be_left_out() -> None:
+    rest = Toolkit(KEY, include="full", exclude="default", base_url=LOCAL)
+    assert {spec.name for spec in rest.specs} == set(PACKS["full"]) - set(PACKS["default"])
+
+
+def test_a_server_that_says_nothing_of_extensions_has_none() -> None:
+    needing = tuple(spec.name for spec in AGENT_TOOLS if spec.needs)
+    assert list_missing_tools(None) == list_missing_tools(Health(status="ok")) == needing
+    assert list_missing_tools(Health(extensions=[spec.needs for spec in AGENT_TOOLS])) == ()
+
+
+@pytest.mark.parametrize("include", ["default", "full"])
+def test_the_hosted_api_is_not_asked_for_what_it_lacks(include: str) -> None:
+    hosted = {spec.name for spec in Toolkit(KEY, include=include, base_url=None).specs}
+    assert hosted == {spec.name for spec in AGENT_TOOLS if not spec.needs} & set(PACKS[include])
 
 
 def test_the_approver_has_four_tools_and_none_sends() -> None:
@@ -69,8 +115,8 @@ def test_an_agent_cannot_be_handed_the_approvers_tool_by_name() -> None:
 def test_tools_are_chosen_by_name() -> None:
     some = Toolkit(KEY, include=["send_email", "check_inbox"])
     assert [spec.name for spec in some.specs] == ["check_inbox", "send_email"]
-    rest = Toolkit(KEY, exclude=("send_email", "reply_email"))
-    assert len(rest.specs) == 11
+    rest = Toolkit(KEY, exclude=("send_email", "reply_email"), base_url=LOCAL)
+    assert len(rest.specs) == len(DEFAULT_TOOLS) - 2
     assert [spec.name for spec in Toolkit(KEY, include="read_email").specs] == ["read_email"]
 
 
@@ -153,10 +199,10 @@ def test_only_what_changes_nothing_claims_to() -> None:
 
 
 def test_the_agents_pack_costs_a_model_little(capsys: pytest.CaptureFixture[str]) -> None:
-    size = len(pack(*AGENT_TOOLS))
+    size = len(pack(*DEFAULT_TOOLS))
     with capsys.disabled():
-        print(f"\nThe agent's pack has {size} characters.")
-    assert size < 9500
+        print(f"\nThe agent's default pack has {size} characters.")
+    assert size <= 8000
 
 
 def test_what_may_be_left_out_may_be_null_and_what_is_chosen_keeps_to_its_choices() -> None:

@@ -13,12 +13,15 @@ from agno.tools.function import ToolResult as AgnoResult
 from multimail.tools import (
     AGENT_INSTRUCTIONS,
     APPROVER_TOOLS,
+    ToolGuard,
     ToolkitBase,
     ToolkitOptions,
     ToolResult,
     ToolSession,
     ToolSpec,
 )
+
+from ._guarded import guard_tool
 
 
 class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
@@ -84,8 +87,21 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
             return list(self.functions.values())
         return super().get_tools(session_id)
 
+    def _drop_tools(self, names: tuple[str, ...]) -> None:
+        super()._drop_tools(names)
+        for name in names:
+            getattr(self, "functions", {}).pop(name, None)
+            getattr(self, "async_functions", {}).pop(name, None)
+
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> Function:
         return _build_function(spec, _bind_sync(spec, self.session, session_id))
+
+    def _build_guarded(
+        self, tool: Any, guard: ToolGuard, session_id: str | None
+    ) -> Iterable[Function]:
+        return guard_tool(tool, guard, session_id) or super()._build_guarded(
+            tool, guard, session_id
+        )
 
 
 class MultiMailApproverToolkit(MultiMailToolkit):

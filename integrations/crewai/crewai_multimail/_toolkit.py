@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+from collections.abc import Iterable
 from typing import Any, Self
 
 from crewai.execution import get_execution_uuid
 from crewai.tools import BaseTool, EnvVar, ToolFailure
 from pydantic import PrivateAttr
 
-from multimail.tools import APPROVER_TOOLS, ToolkitBase, ToolResult, ToolSession, ToolSpec
+from multimail.tools import (
+    APPROVER_TOOLS,
+    CallRefusedError,
+    ToolGuard,
+    ToolkitBase,
+    ToolResult,
+    ToolSession,
+    ToolSpec,
+)
 
 # JSON doubles a text of only quotes and line breaks, and half of this is still a useful text.
 _MIN_JSON_CHARS = 2500
@@ -63,6 +74,76 @@ def _convert(result: ToolResult, text: str) -> str | ToolFailure:
     )
 
 
+class GuardedTool(BaseTool):
+    """Another tool, which runs only if the guard of the toolkit's conversation lets it.
+
+    CrewAI cannot pause a run for one call: a held call is refused unless `approve` asks a human.
+    """
+
+    _tool: BaseTool = PrivateAttr()
+    _guard: ToolGuard = PrivateAttr()
+    _session_id: str | None = PrivateAttr()
+
+    @classmethod
+    def wrap(cls, tool: BaseTool, guard: ToolGuard, session_id: str | None) -> Self:
+        """Return the tool with the guard around it.
+
+        Args:
+            tool: Any tool of CrewAI.
+            guard: Of the agent's tools.
+            session_id: The conversation of calls outside a crew's run.
+        """
+        fields = {name: getattr(tool, name) for name in _COPIED_FIELDS if hasattr(tool, name)}
+        guarded = cls(**fields, cache_function=never_cache)
+        guarded._tool, guarded._guard, guarded._session_id = tool, guard, session_id
+        return guarded
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy that uses the same tool and conversation."""
+        return self.__copy__()
+
+    def _run(self, **arguments: Any) -> Any:
+        session_id = get_execution_uuid() or self._session_id
+        try:
+            return self._guard.call(
+                self.name,
+                arguments,
+                lambda: _settle(self._tool._run(**arguments)),
+                session_id=session_id,
+            )
+        except CallRefusedError as error:
+            return ToolFailure(message=error.message, code=error.code, retryable=False)
+
+    async def _arun(self, **arguments: Any) -> Any:
+        session_id = get_execution_uuid() or self._session_id
+        try:
+            return await self._guard.acall(
+                self.name,
+                arguments,
+                lambda: self._start(arguments),
+                session_id=session_id,
+            )
+        except CallRefusedError as error:
+            return ToolFailure(message=error.message, code=error.code, retryable=False)
+
+    async def _start(self, arguments: dict[str, Any]) -> Any:
+        try:
+            return await self._tool._arun(**arguments)
+        except NotImplementedError:
+            return await asyncio.to_thread(self._tool._run, **arguments)
+
+
+_COPIED_FIELDS = (
+    *("name", "description", "env_vars", "args_schema", "result_schema", "result_as_answer"),
+    *("max_usage_count", "tool_failure_policy"),
+)
+
+
+def _settle(result: Any) -> Any:
+    """Return the result of a tool whose function may be a coroutine, as CrewAI runs it."""
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
 class MultiMailToolkit(ToolkitBase[BaseTool]):
     """The agent's tools for a crew: read, draft, send under oversight. None of them can approve.
 
@@ -78,6 +159,13 @@ class MultiMailToolkit(ToolkitBase[BaseTool]):
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool:
         return MultiMailTool(spec, self.session, session_id)
+
+    def _build_guarded(
+        self, tool: Any, guard: ToolGuard, session_id: str | None
+    ) -> Iterable[BaseTool]:
+        if not isinstance(tool, BaseTool):
+            return super()._build_guarded(tool, guard, session_id)
+        return [GuardedTool.wrap(tool, guard, session_id)]
 
 
 class MultiMailApproverToolkit(MultiMailToolkit):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, Unpack, get_type_hints
 
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, BaseToolkit, ToolException
+from langchain_core.tools import tool as create_tool
 from pydantic import PrivateAttr, ValidationError
 
 from multimail.tools import (
     APPROVER_TOOLS,
     Access,
+    ToolGuard,
     ToolkitBase,
     ToolkitOptions,
     ToolResult,
@@ -120,6 +123,14 @@ class MultiMailToolkit(BaseToolkit, ToolkitBase[BaseTool]):
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool:
         return MultiMailTool(spec, self.session, session_id)
+
+    def _build_guarded(
+        self, tool: Any, guard: ToolGuard, session_id: str | None
+    ) -> Iterable[BaseTool]:
+        from ._guarded import GuardedTool  # it imports this module
+
+        native = tool if isinstance(tool, BaseTool) else create_tool(tool)
+        return [GuardedTool.wrap(native, guard, session_id)]
 
 
 class MultiMailApproverToolkit(MultiMailToolkit):

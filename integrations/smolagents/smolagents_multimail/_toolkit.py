@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from smolagents import Tool, ToolCollection
 
-from multimail.tools import APPROVER_TOOLS, ToolkitBase, ToolResult, ToolSession, ToolSpec
+from multimail.tools import (
+    APPROVER_TOOLS,
+    CallRefusedError,
+    ToolGuard,
+    ToolkitBase,
+    ToolResult,
+    ToolSession,
+    ToolSpec,
+)
 
 
 class Reply(dict[str, Any]):
@@ -82,6 +90,42 @@ def _make_optional(shape: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class GuardedTool(Tool):  # type: ignore[misc]
+    """Another tool, which runs only if the guard of the toolkit's conversation lets it.
+
+    smolagents cannot pause a run: a held call is refused unless `approve` asks a human.
+    """
+
+    skip_forward_signature_validation = True
+    """The arguments are those of the other tool, which `inputs` shows."""
+
+    def __init__(self, tool: Tool, guard: ToolGuard, session_id: str | None) -> None:
+        self.name, self.description, self.inputs = tool.name, tool.description, tool.inputs
+        self.output_type, self.output_schema = tool.output_type, tool.output_schema
+        self._call = _bind_guarded(tool, guard, session_id)
+        super().__init__()
+
+    def forward(self, *values: Any, **arguments: Any) -> Any:
+        """Run the tool, or return the guard's refusal as text."""
+        return self._call(dict(zip(self.inputs, values, strict=False)) | arguments)
+
+
+def _bind_guarded(
+    tool: Tool, guard: ToolGuard, session_id: str | None
+) -> Callable[[Mapping[str, Any]], Any]:
+    """Return a guarded call as a closure: a CodeAgent's code could read attributes."""
+
+    def call(arguments: Mapping[str, Any]) -> Any:
+        try:
+            return guard.call(
+                tool.name, arguments, lambda: tool(**arguments), session_id=session_id
+            )
+        except CallRefusedError as error:
+            return error.message
+
+    return call
+
+
 class MultiMailToolkit(ToolkitBase[Tool]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
@@ -99,6 +143,11 @@ class MultiMailToolkit(ToolkitBase[Tool]):
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> Tool:
         return MultiMailTool(spec, self.session, session_id)
+
+    def _build_guarded(self, tool: Any, guard: ToolGuard, session_id: str | None) -> Iterable[Tool]:
+        if not isinstance(tool, Tool):
+            return super()._build_guarded(tool, guard, session_id)
+        return [GuardedTool(tool, guard, session_id)]
 
 
 class MultiMailApproverToolkit(MultiMailToolkit):

@@ -29,25 +29,31 @@ from ._spec import (
     ToolRun,
     ToolSpec,
 )
+from ._tool_guard import Approve, CallRefusedError, ToolGuard, ToolPolicy
 from ._toolkit import (
     ApproverToolkit,
     SessionOptions,
     Toolkit,
     ToolkitBase,
     ToolkitOptions,
+    list_missing_tools,
 )
-from .catalogue import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS
+from .catalogue import AGENT_INSTRUCTIONS, AGENT_TOOLS, APPROVER_TOOLS, DEFAULT_TOOLS, PACKS
 
 __all__ = [
     "AGENT_INSTRUCTIONS",
     "AGENT_TOOLS",
     "APPROVER_TOOLS",
     "DATA_NOTE",
+    "DEFAULT_TOOLS",
     "MIN_CHARS",
+    "PACKS",
     "SAFE_FACTS",
     "TRUSTED_LABELS",
     "Access",
+    "Approve",
     "ApproverToolkit",
+    "CallRefusedError",
     "Guard",
     "Hints",
     "MailFilter",
@@ -59,6 +65,8 @@ __all__ = [
     "ToolArgs",
     "ToolContext",
     "ToolError",
+    "ToolGuard",
+    "ToolPolicy",
     "ToolResult",
     "ToolRun",
     "ToolSession",
@@ -69,6 +77,7 @@ __all__ = [
     "fetch_mailbox_page",
     "fetch_thread",
     "label_line",
+    "list_missing_tools",
     "mark_all_shown",
     "parse_labels",
     "render_email",

@@ -27,6 +27,7 @@ from ..trust import (
     TrustPolicy,
 )
 from ..trust.addresses import find_addresses, normalize_address, normalize_addresses, strip_tag
+from ..trust.calls import CallFacts, decide_call
 from ..trust.labels import Label, Standing, Tier
 from ..trust.payment import find_payment_details
 from ..trust.policy import is_plain_tag
@@ -37,6 +38,7 @@ from ..trust.provenance import (
 )
 from ..trust.quotes import is_reply_subject
 from ..trust.taint import merge_all, severity_key
+from ..trust.targets import Sources, TargetKind
 from ._conversation import get_process_conversation
 from ._message_facts import (
     UNREPORTED,
@@ -99,6 +101,16 @@ class Guard:
     def declare(self, addresses: Iterable[str]) -> None:
         """Record addresses that app code took from the user's own words."""
         self.store.declare(self.declared_key, normalize_addresses(addresses))
+
+    def declare_sources(self, sources: Sources) -> None:
+        """Record the user's words, or trusted data, that targets may come from."""
+        if entries := sources.to_entries():
+            self.store.declare(self.declared_key, entries)
+
+    def explains(self, values: Iterable[str]) -> bool:
+        """Return whether each value stands in the user's words or in trusted data."""
+        sources = Sources.from_entries(self.declared | self.store.declared(self.declared_key))
+        return all(map(sources.explain_text, values))
 
     def reset(self) -> None:
         """Forget what the conversation was shown and what was declared in it."""
@@ -251,6 +263,19 @@ class Guard:
         )
         allowed |= {normalize_address(mailbox.address)}
         return self._explain(self.policy.on_reply(facts, taint, allowed), taint)
+
+    def on_call(self, facts: CallFacts) -> Decide:
+        """Decide on a call of one of the app's own tools, and emit the decision.
+
+        Args:
+            facts: What it would do; the sources are those of this conversation.
+        """
+        targets = [to.value for to in facts.targets if to.kind is TargetKind.ADDRESS]
+        names = map(name_payment, facts.payments)
+        taint, allowed = yield from self._load_state(targets, self._scope(None), *names)
+        sources = Sources.from_entries(allowed)
+        decision = decide_call(self.policy, replace(facts, sources=sources), taint)
+        return self._emit(self._explain(decision, taint))
 
     @property
     def _is_shared(self) -> bool:

@@ -226,6 +226,11 @@ class ToolSession:
         where = f"base_url={self._config.base_url!r}, mailbox={self._context.pinned!r}"
         return f"ToolSession({where}, policy={self._context.guard.policy.name!r})"
 
+    @property
+    def base_url(self) -> str:
+        """The API's base URL."""
+        return self._config.base_url
+
     def declare_recipients(
         self, addresses: Iterable[str], *, session_id: str | None = None
     ) -> None:

@@ -203,6 +203,7 @@ class ToolSpec:
         hints: What a framework may assume.
         operation: Runs it: yields calls, returns the result.
         data: The model of its results' `data`.
+        needs: The client's operation that not every server has; empty for one that all have.
     """
 
     name: str
@@ -213,6 +214,7 @@ class ToolSpec:
     hints: Hints
     operation: Callable[[Any, ToolContext], Operation[ToolResult]] = field(repr=False)
     data: type[ToolData]
+    needs: str = ""
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the arguments, as short as possible.

@@ -6,22 +6,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 import httpx
 
+from .. import endpoints as api
 from .._call import Retry
 from .._client import AsyncMultiMail, MultiMail
+from .._config import DEFAULT_BASE_URL
 from ..errors import ConfigurationError
+from ..models import Health
 from ..sessions import SessionStore
 from ..trust import PolicyName, TrustPolicy
+from ..trust.targets import Sources
 from ._conversation import conversation
 from ._guard import Observer
 from ._session import DEFAULT_MAX_CHARS, MIN_CHARS, ToolSession
 from ._spec import ToolError, ToolResult, ToolSpec
-from .catalogue import AGENT_TOOLS, APPROVER_TOOLS
+from ._tool_guard import MAX_TEXT_CHARS, Approve, ToolGuard, ToolPolicy
+from .catalogue import AGENT_TOOLS, APPROVER_TOOLS, DEFAULT_TOOLS, PACKS
+
+log = logging.getLogger("multimail.tools")
 
 NativeTool = TypeVar("NativeTool")
 
@@ -64,8 +72,9 @@ class ToolkitBase(Generic[NativeTool]):
         store: Keeps taint and recipients for the guard; default the process's memory, which all
             toolkits share. Conversations that continue in another process need a shared store.
         on_decision: Is called with every `GuardDecision`.
-        include: Only these tools, by name.
-        exclude: All but these tools, by name.
+        include: Only these tools: names of tools and of packs (`default`, `triage`, `support`,
+            `full`), one or several; default the pack `default`.
+        exclude: None of these tools, by the same names.
         max_chars: The most characters of any result's text, at least `min_chars` (1,000).
         session: The conversation of calls for which the framework passes none; default one that
             all toolkits of this process share.
@@ -95,6 +104,8 @@ class ToolkitBase(Generic[NativeTool]):
         if options.get("max_chars", DEFAULT_MAX_CHARS) < self.min_chars:
             raise ConfigurationError(f"max_chars must be at least {self.min_chars:,} here.")
         self._session = ToolSession(api_key, **options)
+        if is_hosted(self._session.base_url):
+            self._drop_tools(list_missing_tools(None, self._specs))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_join_names(self.specs)}; {self.session!r})"
@@ -127,6 +138,40 @@ class ToolkitBase(Generic[NativeTool]):
             session_id: The conversation; None where the framework passes it with each call.
         """
         raise NotImplementedError
+
+    def check_server(self) -> tuple[str, ...]:
+        """Ask the server what it can do, and stop offering the tools that it lacks.
+
+        Call it before `get_tools`. Those that the hosted API lacks are never offered; a server of
+        an earlier version lacks others.
+
+        Returns:
+            The names of the tools that the server lacks.
+
+        Raises:
+            MultiMailError: The server cannot be reached.
+        """
+        return self._apply_health(self.session.run(lambda _: api.get_health()))
+
+    async def acheck_server(self) -> tuple[str, ...]:
+        """Ask the server asynchronously; otherwise like `check_server`."""
+        return self._apply_health(await self.session.arun(lambda _: api.get_health()))
+
+    def _apply_health(self, health: Health) -> tuple[str, ...]:
+        missing = list_missing_tools(health, self._specs)
+        self._drop_tools(missing)
+        return missing
+
+    def _drop_tools(self, names: tuple[str, ...]) -> None:
+        """Stop offering these tools."""
+        if not names:
+            return
+        log.info("Not offered, since this server lacks them: %s.", ", ".join(names))
+        self._specs = tuple(spec for spec in self._specs if spec.name not in names)
+        if not self._specs:
+            raise ConfigurationError(
+                f"This server lacks every tool that was chosen: {', '.join(names)}."
+            )
 
     def spec(self, name: str) -> ToolSpec:
         """Return the specification of the tool of that name.
@@ -188,6 +233,84 @@ class ToolkitBase(Generic[NativeTool]):
         """
         self.session.declare_recipients(addresses, session_id=session_id)
 
+    def declare_user_words(self, text: str, *, session_id: str | None = None) -> None:
+        """Let the agent's tools act on what stands in the user's own words.
+
+        Addresses in them become allowed recipients; for `guarded` tools, URLs, ids, file names and
+        the like in them are targets that the user chose.
+
+        Args:
+            text: What the user typed, at most 100,000 characters. Never pass text that contains
+                mail, pages or other words of others, such as a task that code put together.
+            session_id: The conversation, by the framework's own id; default the session's.
+        """
+        self.session.guard(session_id).declare_sources(Sources([text[:MAX_TEXT_CHARS]]))
+
+    def guard(
+        self, policies: Mapping[str, ToolPolicy] | None = None, *, approve: Approve | None = None
+    ) -> ToolGuard:
+        """Return the guard for an agent's other tools, for a loop of your own.
+
+        Args:
+            policies: What each tool does, by name; default `ToolPolicy()` for each.
+            approve: Asks a human about a held call; without it, such a call is refused.
+        """
+        return ToolGuard(self.session, policies, approve=approve)
+
+    def guarded(
+        self,
+        tools: Iterable[Any],
+        policies: Mapping[str, ToolPolicy] | None = None,
+        *,
+        approve: Approve | None = None,
+        session_id: str | None = None,
+    ) -> list[NativeTool]:
+        """Return the app's own tools with the guard around them, in the same conversation as mail.
+
+        What untrusted tools return taints the conversation. Afterwards a call that changes
+        something runs if the user's words or trusted data supplied what it acts on; else a human
+        decides, or it is refused.
+
+        Args:
+            tools: The framework's tools, or functions where it takes them.
+            policies: What each tool does, by name; default `ToolPolicy()` for each.
+            approve: Asks a human about a held call, in place of the framework's own way.
+            session_id: The conversation of calls for which the framework passes none.
+
+        Raises:
+            ConfigurationError: A policy names none of the tools, or a tool is none of the
+                framework's.
+        """
+        guard = self.guard(policies, approve=approve)
+        wrapped = [
+            native for tool in tools for native in self._build_guarded(tool, guard, session_id)
+        ]
+        guard.require_names([self._get_name(native) for native in wrapped])
+        return wrapped
+
+    def _build_guarded(
+        self, tool: Any, guard: ToolGuard, session_id: str | None
+    ) -> Iterable[NativeTool]:
+        """Yield one of the app's tools with the guard around it; several if it is a collection.
+
+        Args:
+            tool: The framework's own object.
+            guard: Of the agent's tools.
+            session_id: The conversation; None where the framework passes it with each call.
+
+        Raises:
+            ConfigurationError: There is no framework, or the tool is none of its.
+        """
+        del guard, session_id
+        raise ConfigurationError(
+            f"{type(self).__name__} cannot guard {tool!r:.80}.",
+            remedy="Pass the framework's tools to its toolkit, or use guard() in a loop of yours.",
+        )
+
+    @staticmethod
+    def _get_name(tool: Any) -> str:
+        return str(tool.name)
+
     def conversation(self, session_id: str) -> AbstractContextManager[None]:
         """Return a context manager in which all tool calls belong to one conversation.
 
@@ -237,40 +360,62 @@ class ApproverToolkit(Toolkit):
     catalogue = APPROVER_TOOLS
 
 
+def is_hosted(base_url: str) -> bool:
+    """Return whether an API is the hosted one, whose operations are known without asking."""
+    return httpx.URL(base_url).host == httpx.URL(DEFAULT_BASE_URL).host
+
+
+def list_missing_tools(
+    health: Health | None, specs: Iterable[ToolSpec] = AGENT_TOOLS
+) -> tuple[str, ...]:
+    """Return the names of the tools that a server lacks.
+
+    Args:
+        health: What the server says of itself; None, or one without `extensions`, for a server
+            that has only the operations of the published API.
+        specs: The tools to look at.
+    """
+    has = (health.extensions if health is not None else None) or ()
+    return tuple(spec.name for spec in specs if spec.needs and spec.needs not in has)
+
+
 def select_tools(
-    catalogue: Iterable[ToolSpec], include: Iterable[str] | None, exclude: Iterable[str] | None
+    catalogue: Iterable[ToolSpec],
+    include: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
 ) -> tuple[ToolSpec, ...]:
     """Return the tools that `include` and `exclude` leave.
 
     Raises:
-        ConfigurationError: A name is not in the catalogue, or no tool is left.
+        ConfigurationError: A name is neither in the catalogue nor a pack, or no tool is left.
     """
     specs = tuple(catalogue)
-    wanted = _check_names(include, specs, "include")
-    unwanted = _check_names(exclude, specs, "exclude") or set()
-    selected = tuple(
-        spec
-        for spec in specs
-        if (wanted is None or spec.name in wanted) and spec.name not in unwanted
-    )
+    default = specs if specs != AGENT_TOOLS else DEFAULT_TOOLS
+    wanted = _expand_names(include, specs, "include")
+    unwanted = _expand_names(exclude, specs, "exclude") or set()
+    candidates = default if wanted is None else [spec for spec in specs if spec.name in wanted]
+    selected = tuple(spec for spec in candidates if spec.name not in unwanted)
     if not selected:
         raise ConfigurationError("include and exclude leave no tool.")
     return selected
 
 
-def _check_names(
+def _expand_names(
     names: Iterable[str] | None, catalogue: tuple[ToolSpec, ...], argument: str
 ) -> set[str] | None:
+    """Return the names of the tools that names of tools and of packs stand for."""
     if names is None:
         return None
-    checked = {names} if isinstance(names, str) else set(names)
-    unknown = checked - {spec.name for spec in catalogue}
+    packs = PACKS if catalogue == AGENT_TOOLS else {}
+    given = {names} if isinstance(names, str) else set(names)
+    unknown = given - {spec.name for spec in catalogue} - packs.keys()
     if unknown:
+        also = f" Packs: {', '.join(packs)}." if packs else ""
         raise ConfigurationError(
             f"{argument}: no tool {', '.join(sorted(unknown))}."
-            f" There are: {_join_names(catalogue)}."
+            f" There are: {_join_names(catalogue)}.{also}"
         )
-    return checked
+    return {tool for name in given for tool in packs.get(name, (name,))}
 
 
 def _join_names(specs: Iterable[ToolSpec]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import _approval, _reading, _threads, _writing, schemas
 from ._spec import READ_ONLY, Hints, ToolSpec
 
@@ -157,14 +159,37 @@ AGENT_TOOLS: tuple[ToolSpec, ...] = (
     GET_THREAD,
     WAIT_FOR_EMAIL,
     DOWNLOAD_ATTACHMENT,
-    SEARCH_CONTACTS,
-    ADD_CONTACT,
     SEND_EMAIL,
     REPLY_EMAIL,
     TAG_EMAIL,
     LIST_PENDING,
     CANCEL_MESSAGE,
+    SEARCH_CONTACTS,
+    ADD_CONTACT,
 )
+"""All tools of an agent; a toolkit has those of `DEFAULT_TOOLS` unless it is told otherwise."""
+
+_DEFAULT = (
+    *("list_mailboxes", "check_inbox", "search_email", "read_email", "get_thread"),
+    *("wait_for_email", "download_attachment", "send_email", "reply_email", "tag_email"),
+    *("mark_email", "list_pending", "cancel_message"),
+)
+_PACKS = {
+    "default": _DEFAULT,
+    "triage": (
+        *("list_mailboxes", "check_inbox", "search_email", "read_email", "get_thread"),
+        *("download_attachment", "tag_email", "mark_email"),
+    ),
+    "support": (*_DEFAULT, "search_contacts", "forward_email", "revise_message"),
+    "full": tuple(spec.name for spec in AGENT_TOOLS),
+}
+PACKS: Mapping[str, tuple[str, ...]] = {
+    pack: tuple(spec.name for spec in AGENT_TOOLS if spec.name in names)
+    for pack, names in _PACKS.items()
+}
+"""The named choices of tools: what `include` of a toolkit accepts beside the names of tools."""
+DEFAULT_TOOLS = tuple(spec for spec in AGENT_TOOLS if spec.name in PACKS["default"])
+"""The tools of a toolkit that chooses none."""
 
 APPROVER_TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(

@@ -262,7 +262,7 @@ class TrustPolicy:
                 *self._bulk_findings(facts),
                 *self._worse_taint(facts, taint),
                 *self._new_recipients(_list_unvouched(facts), merged, allowed),
-                *self._new_payments(facts.payments, taint, allowed),
+                *self.find_new_payments(facts.payments, taint, allowed),
             ]
         return decide("reply_email", facts.assessment, findings, self.name, facts.message_id)
 
@@ -277,9 +277,10 @@ class TrustPolicy:
     def _worse_taint(self, facts: ReplyFacts, taint: Taint) -> Iterator[Finding]:
         """Find whether the conversation was shown worse mail than the message it answers."""
         if taint.worst is not None and taint.worst.tier > facts.assessment.tier:
-            yield self._taint_finding(OperationKind.CHANGE, taint.worst)
+            yield self.get_taint_finding(OperationKind.CHANGE, taint.worst)
 
-    def _taint_finding(self, kind: OperationKind, worst: Assessment) -> Finding:
+    def get_taint_finding(self, kind: OperationKind, worst: Assessment) -> Finding:
+        """Return what the worst mail that a conversation was shown means for an operation."""
         code, mail = f"tainted_{worst.label}", f"mail that {_describe(worst.label)}"
         if worst.is_certain:
             code, mail = "tainted_not_listed", "mail of a sender whom the operator does not list"
@@ -321,8 +322,8 @@ class TrustPolicy:
             others = (to for to in recipients if not is_proven(normalize_address(to), taint.named))
             findings = [
                 *self._new_recipients(others, taint, allowed),
-                self._taint_finding(OperationKind.CHANGE, taint.worst),
-                *self._new_payments(payments, taint, allowed),
+                self.get_taint_finding(OperationKind.CHANGE, taint.worst),
+                *self.find_new_payments(payments, taint, allowed),
             ]
         return decide("send_email", taint.worst or OWN, findings, self.name)
 
@@ -334,7 +335,7 @@ class TrustPolicy:
         if taint.worst is not None and self.name != "off":
             findings = [
                 *self._new_recipients((address,), taint, allowed),
-                self._taint_finding(OperationKind.CHANGE, taint.worst),
+                self.get_taint_finding(OperationKind.CHANGE, taint.worst),
             ]
         return decide("add_contact", taint.worst or OWN, findings, self.name)
 
@@ -342,7 +343,7 @@ class TrustPolicy:
         """Decide on the withdrawal of an own message."""
         findings: list[Finding] = []
         if taint.worst is not None:
-            findings = [self._taint_finding(OperationKind.WITHDRAW, taint.worst)]
+            findings = [self.get_taint_finding(OperationKind.WITHDRAW, taint.worst)]
         return decide("cancel_message", taint.worst or OWN, findings, self.name)
 
     def on_tag(self, email_id: str, tags: Mapping[str, str], taint: Taint) -> GuardDecision:
@@ -355,7 +356,7 @@ class TrustPolicy:
         """
         findings: list[Finding] = []
         if taint.worst is not None and self.name != "off":
-            findings = [self._taint_finding(OperationKind.INTERNAL, taint.worst)]
+            findings = [self.get_taint_finding(OperationKind.INTERNAL, taint.worst)]
             if not all(map(is_plain_tag, tags.items())):
                 reason = "after mail of others a tag is one word, or a name and a word"
                 findings.append(Finding(Action.REFUSE, "tag_from_mail", reason))
@@ -364,7 +365,7 @@ class TrustPolicy:
                 findings.append(Finding(Action.REFUSE, "other_message", reason))
         return decide("tag_email", taint.worst or OWN, findings, self.name, email_id)
 
-    def _new_payments(
+    def find_new_payments(
         self, payments: Collection[str], taint: Taint, allowed: Collection[str]
     ) -> Iterator[Finding]:
         """Find payment details that mail of others supplied."""

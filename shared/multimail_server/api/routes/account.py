@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from ..._version import version
 from ..routing import CURSOR, LIMIT, ApiRequest, ApiResponse, Router, next_cursor
 from ..schemas.account import (
@@ -30,12 +32,34 @@ from ..schemas.base import DeletedOut, render_deleted
 route = Router("Account")
 
 
-@route("GET", "/health", responses={200: HealthOut}, client=("get_health",), source="S")
+@route(
+    "GET",
+    "/health",
+    responses={200: HealthOut},
+    client=("get_health",),
+    source="S",
+    note="`extensions` is E: what a toolkit need not try elsewhere",
+)
 def health(request: ApiRequest) -> ApiResponse:
     """Check that the server runs and its database can be read."""
     request.services.context.store.read(lambda tx: tx.setting("link_secret"))
-    response: HealthOut = {"status": "ok", "server": "multimail-embedded", "version": version()}
+    response: HealthOut = {
+        "status": "ok",
+        "server": "multimail-embedded",
+        "version": version(),
+        "extensions": list(_list_extensions()),
+    }
     return ApiResponse(response)
+
+
+@cache
+def _list_extensions() -> tuple[str, ...]:
+    """Return the client's operations that the published API has in none of its sources."""
+    from . import API_ROUTES  # imported late: the package imports this module
+
+    return tuple(
+        sorted(name for route in API_ROUTES if route.source == "E" for name in route.client)
+    )
 
 
 @route(

@@ -147,6 +147,9 @@ class HealthOut(TypedDict):
     status: Literal["ok"]
     server: str
     version: str
+    extensions: Annotated[
+        list[str], Field(description="Operations of the client beyond version 1 of the API.")
+    ]
 
 
 class MailboxOut(TypedDict):
