@@ -184,7 +184,8 @@ def _build_error(call: Call[Any], response: httpx.Response) -> errors.MultiMailE
     try:
         call.parse_response(response)
     except errors.APIError as error:
-        is_absent = response.status_code in (404, 405, 501) and error.code != "not_found"
+        has_no_mailbox = isinstance(error.body, dict) and error.body.get("code") == "not_found"
+        is_absent = response.status_code in (404, 405, 501) and not has_no_mailbox
         if error.code == "events_lost":
             return errors.EventsLostError.from_response(error)
         return _build_absent(response) if is_absent else error

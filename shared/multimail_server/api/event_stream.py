@@ -58,13 +58,11 @@ class EventStreams:
 
     Args:
         services: The services; their context's commits wake the streams.
-        heartbeat: Seconds without an event after which a stream sends its position.
     """
 
-    def __init__(self, services: Services, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(self, services: Services) -> None:
         self._log = services.event_log
         self._commits = services.context.commits
-        self._heartbeat = heartbeat
         self._streams: set[_Stream] = set()
         self._by_key: Counter[str] = Counter()
         self._committed = asyncio.Event()
@@ -147,7 +145,7 @@ class EventStreams:
     async def _wait(self, stream: _Stream) -> bool:
         """Wait until a stream is woken; return False if the time of a heartbeat came first."""
         try:
-            async with asyncio.timeout(self._heartbeat):
+            async with asyncio.timeout(HEARTBEAT):
                 return await stream.awake.wait()
         except TimeoutError:
             return False
@@ -175,7 +173,7 @@ class EventStreams:
         reached = -1
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._committed.wait(), self._heartbeat)
+                await asyncio.wait_for(self._committed.wait(), HEARTBEAT)
             self._committed.clear()
             try:
                 last = await run_in_threadpool(self._log.number_events)
