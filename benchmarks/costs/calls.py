@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from multimail import AsyncMultiMail
-from multimail._client import DEFAULT_LIMITS
+from multimail._connections import MAX_CONNECTIONS, MAX_IDLE_CONNECTIONS
 from multimail.tools import ToolSession
 from multimail.tools.catalogue import CHECK_INBOX, READ_EMAIL
 
@@ -174,6 +174,9 @@ def _native_figure(framework: str, name: str, suffix: str, seconds: Mapping[str,
 
 
 _TIMEOUT = httpx.Timeout(300.0)
+_LIMITS = httpx.Limits(
+    max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS
+)
 _CONCURRENT_TARGET = 0.85
 _UNLIMITED = "httpx.AsyncClient, with the same limits"
 _LIMITED = "the same behind a semaphore of 100"
@@ -221,7 +224,7 @@ async def _measure_reads(environment: Environment, sizes: Sizes) -> dict[str, fl
     ):
         email_id = (await mail.check_inbox(limit=1)).items[0].id
         path = f"/v1/mailboxes/{environment.mailbox}/emails/{email_id}"
-        semaphore = asyncio.Semaphore(DEFAULT_LIMITS.max_connections or 1)
+        semaphore = asyncio.Semaphore(MAX_CONNECTIONS)
 
         async def read_limited() -> Any:
             async with semaphore:
@@ -255,7 +258,7 @@ def _open_ours(environment: Environment) -> AsyncMultiMail:
 def _open_bare(environment: Environment) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {environment.key}"}
     return httpx.AsyncClient(
-        base_url=environment.url, headers=headers, timeout=_TIMEOUT, limits=DEFAULT_LIMITS
+        base_url=environment.url, headers=headers, timeout=_TIMEOUT, limits=_LIMITS
     )
 
 

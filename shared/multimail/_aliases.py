@@ -75,6 +75,8 @@ class ReplyOptions(TypedDict, total=False):
     cc: Recipients | None
     bcc: Recipients | None
     attachments: Attachables | None
+    send_at: datetime | str | None
+    gate_timing: str | None
     metadata: Mapping[str, Any] | None
     oversight_mode: str | None
     idempotency_key: str | None

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-import httpx
 import pydantic
 from pydantic_core import from_json
 
 from . import errors
+from ._http import Response
+from ._transport_errors import TransportError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -27,12 +28,6 @@ T_co = TypeVar("T_co", covariant=True)
 Params: TypeAlias = dict[str, str | int | bool | None]
 
 _RETRYABLE_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
-_NOT_SENT_ERRORS = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +133,7 @@ class Call(Generic[T]):
                 )
         return query
 
-    def parse_response(self, response: httpx.Response, *, ambiguous: bool = False) -> T:
+    def parse_response(self, response: Response, *, ambiguous: bool = False) -> T:
         """Parse the response to the last attempt.
 
         Args:
@@ -152,7 +147,7 @@ class Call(Generic[T]):
                 or returned a success that can't be parsed.
             InvalidResponseError: A read returned something that can't be parsed.
         """
-        if not response.is_success:
+        if not 200 <= response.status_code < 300:
             raise _status_error(self, response, ambiguous)
         if self.may_require_approval_code and response.status_code == 202:
             raise _approval_required(self, response)
@@ -167,7 +162,7 @@ class Call(Generic[T]):
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise self._invalid_response(response, str(error)) from None
 
-    def _invalid_response(self, response: httpx.Response, reason: str) -> errors.MultiMailError:
+    def _invalid_response(self, response: Response, reason: str) -> errors.MultiMailError:
         content_type = response.headers.get("content-type", "no content type")
         status = response.status_code
         message = f"The response ({status}, {content_type}) could not be parsed: {reason}."
@@ -208,7 +203,7 @@ class Retry:
     jitter: Callable[[], float] = random.random
 
     def delay_after_response(
-        self, call: Call[Any], response: httpx.Response, attempts: int
+        self, call: Call[Any], response: Response, attempts: int
     ) -> float | None:
         """Return the seconds to wait before a repeat, or None to accept the response."""
         # A 429 was not processed, so that even a write can be repeated.
@@ -223,10 +218,10 @@ class Retry:
         return requested if requested <= self.max_retry_after else None
 
     def delay_after_error(
-        self, call: Call[Any], error: httpx.RequestError, attempts: int
+        self, call: Call[Any], error: TransportError, attempts: int
     ) -> float | None:
         """Return the seconds to wait before a repeat, or None to give up."""
-        retryable = call.is_retryable or isinstance(error, _NOT_SENT_ERRORS)
+        retryable = (call.is_retryable or not error.was_sent) and not error.is_final
         return self.get_backoff(attempts) if retryable and attempts < self.max_attempts else None
 
     def get_backoff(self, attempts: int) -> float:
@@ -240,7 +235,7 @@ def is_retryable_status(status: int) -> bool:
     return status == 429 or status in _RETRYABLE_STATUSES
 
 
-def parse_retry_after(response: httpx.Response) -> float | None:
+def parse_retry_after(response: Response) -> float | None:
     """Return the seconds in `Retry-After` (RFC 9110 section 10.2.3), or None."""
     value = response.headers.get("retry-after", "").strip()
     if not value:
@@ -255,15 +250,15 @@ def parse_retry_after(response: httpx.Response) -> float | None:
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
-def may_have_been_applied(call: Call[Any], outcome: httpx.RequestError | httpx.Response) -> bool:
+def may_have_been_applied(call: Call[Any], outcome: TransportError | Response) -> bool:
     """Whether this attempt may have been applied although no success response arrived."""
-    if isinstance(outcome, httpx.Response):
-        return call.is_write and outcome.status_code >= 500
-    return call.is_write and not isinstance(outcome, _NOT_SENT_ERRORS)
+    if isinstance(outcome, TransportError):
+        return call.is_write and outcome.was_sent
+    return call.is_write and outcome.status_code >= 500
 
 
 def build_network_error(
-    call: Call[Any], error: httpx.RequestError, attempts: int, *, ambiguous: bool
+    call: Call[Any], error: TransportError, attempts: int, *, ambiguous: bool
 ) -> errors.NetworkError:
     """Convert a transport error: nothing happened, or the outcome is unknown.
 
@@ -273,14 +268,19 @@ def build_network_error(
         attempts: The number of attempts.
         ambiguous: Whether any attempt may have been applied.
     """
-    cause = f"{type(error).__name__} after {attempts} {'try' if attempts == 1 else 'tries'}"
+    tries = f"{attempts} {'try' if attempts == 1 else 'tries'}"
     if ambiguous:
         return errors.OutcomeUnknownError(
-            f"The request was sent and no response came ({cause}).",
+            f"The request was sent to {error.where} without a response: {error.reason} ({tries}).",
             operation=call.operation,
             idempotency_key=call.idempotency_key,
         )
-    return errors.NetworkError(f"The API did not respond ({cause}).", operation=call.operation)
+    return errors.NetworkError(
+        f"No response from {error.where}: {error.reason} ({tries}).",
+        remedy=error.remedy,
+        is_final=error.is_final,
+        operation=call.operation,
+    )
 
 
 _ERRORS_BY_STATUS: dict[int, type[errors.APIError]] = {
@@ -295,9 +295,7 @@ _ERRORS_BY_STATUS: dict[int, type[errors.APIError]] = {
 }
 
 
-def _status_error(
-    call: Call[Any], response: httpx.Response, ambiguous: bool
-) -> errors.MultiMailError:
+def _status_error(call: Call[Any], response: Response, ambiguous: bool) -> errors.MultiMailError:
     body = _decode_error_body(response)
     status = response.status_code
     details: dict[str, Any] = {
@@ -323,7 +321,7 @@ def _status_error(
     return _ERRORS_BY_STATUS.get(status, errors.APIError)(message, **details)
 
 
-def _approval_required(call: Call[Any], response: httpx.Response) -> errors.MultiMailError:
+def _approval_required(call: Call[Any], response: Response) -> errors.MultiMailError:
     body = _decode_error_body(response)
     return errors.ApprovalRequiredError(
         "Nothing was changed yet: the operator has to approve this first.",
@@ -334,19 +332,19 @@ def _approval_required(call: Call[Any], response: httpx.Response) -> errors.Mult
     )
 
 
-def _decode_json(response: httpx.Response) -> Any:
-    """Decode JSON with pydantic's parser; fall back to `response.json()`."""
+def _decode_json(response: Response) -> Any:
+    """Decode JSON with pydantic's parser; fall back to Python's, which reads more."""
     try:
         return from_json(response.content, cache_strings="keys")
     except ValueError:
-        return response.json()
+        return json.loads(response.content)
 
 
-def _decode_error_body(response: httpx.Response) -> Any:
+def _decode_error_body(response: Response) -> Any:
     try:
-        return response.json()
+        return json.loads(response.content)
     except (ValueError, RecursionError):
-        return response.text[:500] or None
+        return response.content.decode("utf-8", "replace")[:500] or None
 
 
 def _first_string(body: Any, *keys: str) -> str:
@@ -355,6 +353,6 @@ def _first_string(body: Any, *keys: str) -> str:
     return next((body[key] for key in keys if isinstance(body.get(key), str)), "")
 
 
-def _request_id(response: httpx.Response, body: Any) -> str | None:
+def _request_id(response: Response, body: Any) -> str | None:
     header: str | None = response.headers.get("x-request-id")
     return header or _first_string(body, "request_id") or None

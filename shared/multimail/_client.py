@@ -4,61 +4,51 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import quote, urlencode
 from weakref import WeakSet
 
-import httpx
-
+from . import _http
 from ._call import Operation, Pause, Retry
-from ._config import Config, Secret, load_config
+from ._config import Config, load_config
+from ._connections import AsyncConnections, Connections, LentConnections, Outgoing
 from ._execution import MailboxCache, Request, Step, Steps, execute
 from ._forks import keep_inherited, reset_after_fork
+from ._http import AsyncTransport, HTTPClient, Response, Timeout, Transport
+from ._loops import LoopLocal, get_running_loop, run_in_thread
 from ._methods import Methods
+from ._transport_errors import TransportError
 from ._version import __version__
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ._limiter import RequestLimiter
     from ._listening import AsyncListener, Listener
 
 T = TypeVar("T")
 
 log = logging.getLogger("multimail")
 
-DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_MAX_CONNECTIONS = 100
-DEFAULT_LIMITS = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=20)
+_SECONDS, _SECONDS_TO_CONNECT = 30.0, 10.0
 _USER_AGENT = f"multimail-python/{__version__}"
 
 
-class _BearerAuth(httpx.Auth):
-    """Adds the API key as the request is sent, so that no earlier frame or log contains it."""
-
-    def __init__(self, key: Secret) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._key.reveal()}"
-        yield request
-
-
-class _SignedURL(httpx.URL):
-    """A URL whose query is a credential: httpx logs the URL of each request at INFO."""
-
-    def __str__(self) -> str:
-        return str(self.copy_with(query=None))
-
-    def __eq__(self, other: object) -> bool:
-        return httpx.URL(self) == other
-
-    def __hash__(self) -> int:
-        return hash(httpx.URL(self))
+def _read_timeouts(timeout: float | Timeout | None) -> dict[str, float | None]:
+    """Return the seconds for each part of a request."""
+    if timeout is None:
+        return {**_read_timeouts(_SECONDS), "connect": _SECONDS_TO_CONNECT}
+    parts = ("connect", "read", "write", "pool")
+    if isinstance(timeout, int | float):
+        return dict.fromkeys(parts, float(timeout))
+    return {part: getattr(timeout, part) for part in parts}
 
 
 class _BaseClient(Methods):
-    """What both clients share: the configuration, and the arguments of each httpx request."""
+    """What both clients share: the configuration, and how a request is made of a step."""
+
+    _lent: LentConnections | None
+    """The client or transport that was passed in."""
 
     def __init__(
         self,
@@ -66,17 +56,23 @@ class _BaseClient(Methods):
         *,
         base_url: str | None = None,
         mailbox: str | None = None,
-        timeout: float | httpx.Timeout | None = None,
+        timeout: float | Timeout | None = None,
         retry: Retry | None = None,
-        owns_client: bool = True,
+        http2: bool = False,
+        transport: Transport | AsyncTransport | None = None,
+        http_client: HTTPClient | None = None,
     ) -> None:
         self._config = load_config(api_key, base_url, mailbox)
-        self._auth = _BearerAuth(self._config.api_key)
-        default = DEFAULT_TIMEOUT if owns_client else httpx.USE_CLIENT_DEFAULT
-        self._timeout = default if timeout is None else timeout
-        self._owns_client = owns_client
+        self._options: dict[str, Any] = {"timeout": timeout, "retry": retry, "http2": http2}
+        self._timeouts = _read_timeouts(timeout)
+        self._lent_timeouts = None if timeout is None and http_client else self._timeouts
+        self._http2, self._transport = http2, transport
+        self._owns_client = http_client is None
+        self._library = _http.find_library(http_client or transport)
+        self._is_foreign = self._is_closed = False
         self.retry = retry or Retry()
         self.mailbox_cache = MailboxCache(self._config.mailbox)
+        reset_after_fork(self)
 
     @property
     def config(self) -> Config:
@@ -97,61 +93,48 @@ class _BaseClient(Methods):
         name = type(self).__name__
         raise TypeError(f"{name} can't be pickled. Build it again where it is needed.")
 
-    _is_foreign: bool
-    """Whether the connections are those of a process from which this one was forked."""
+    def _reset_after_fork(self) -> None:
+        hides_connections = _http.hides_connections(self._library, self._transport)
+        if not self._owns_client or hides_connections:
+            self._is_foreign = True  # the connections are the parent's
+        else:
+            self._replace_connections()
 
-    def _require_own_connections(self) -> None:
+    def _replace_connections(self) -> None:
+        """Start with no connection, and keep those of the parent process open."""
+        raise NotImplementedError
+
+    def _require_usable(self) -> None:
         if self._is_foreign:
             raise ConfigurationError(
                 "This process was forked from one that uses the same http_client or transport.",
                 code="forked",
                 remedy="Build the client in the child process; nothing was sent.",
             )
+        if self._is_closed:
+            raise RuntimeError(f"This {type(self).__name__} was closed.")
 
     def _execute(self, operation: Operation[T]) -> Steps[T]:
         return execute(operation, self.mailbox_cache, self.retry)
 
-    def _request_options(self, step: Request) -> dict[str, Any]:
-        """Return the arguments of `httpx.Client.build_request`."""
+    def _build_outgoing(self, step: Request) -> Outgoing:
+        """Return the request as it is sent."""
         call = step.call
-        headers = {"Accept": "*/*" if call.raw else "application/json", "User-Agent": _USER_AGENT}
+        headers = {
+            "Accept": "*/*" if call.raw else "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "Connection": "keep-alive",
+            "User-Agent": _USER_AGENT,
+        }
         if step.content is not None:
             headers["Content-Type"] = call.content_type
+        is_external = not step.path.startswith("/")  # such a request gets no API key
+        url = step.path if is_external else self.base_url + step.path
+        if step.query:
+            url = f"{url}?{urlencode(step.query, quote_via=quote)}"
         log.debug("%s: %s", call.operation, step.method)
-        return {
-            "method": step.method,
-            "url": step.path if _is_external(step) else self.base_url + step.path,
-            "params": step.query or None,
-            "content": step.content,
-            "headers": headers,
-            "timeout": self._timeout,
-        }
-
-    def _stream_options(
-        self, step: Request, headers: dict[str, str], default: httpx.Timeout, read_timeout: float
-    ) -> dict[str, Any]:
-        """Return the arguments of `build_request` for a response that is read as it comes."""
-        options = self._request_options(step)
-        options["headers"] |= headers
-        given: Any = default if self._timeout is httpx.USE_CLIENT_DEFAULT else self._timeout
-        timeout = httpx.Timeout(given)
-        timeout.read = read_timeout
-        return {**options, "timeout": timeout}
-
-    def _send_options(self, step: Request, request: httpx.Request) -> dict[str, Any]:
-        """Return the arguments of `httpx.Client.send`."""
-        if step.call.raw:
-            request.url = _SignedURL(request.url)
-        return {
-            "request": request,
-            "auth": None if _is_external(step) else self._auth,
-            "follow_redirects": False,
-        }
-
-
-def _is_external(step: Request) -> bool:
-    """Whether the URL is not below the base URL: such a request gets no API key."""
-    return not step.path.startswith("/")
+        key = None if is_external else self._config.api_key
+        return Outgoing(step.method, url, headers, step.content, key, call.raw)
 
 
 class MultiMail(_BaseClient):
@@ -162,12 +145,12 @@ class MultiMail(_BaseClient):
         base_url: Default `MULTIMAIL_API_URL`, else the hosted service.
         mailbox: The default mailbox, an address or an id; default `MULTIMAIL_MAILBOX`, else the
             account's only mailbox.
-        timeout: Seconds for each request, or an `httpx.Timeout`; default 30 and 10 to connect, or
-            the timeout of `http_client`.
+        timeout: Seconds for each request, or a `Timeout` of httpx or httpx2; default 30 and 10 to
+            connect, or the timeout of `http_client`.
         retry: When and how often to repeat a request.
         http2: Use HTTP/2 if the server supports it (`pip install "multimail[http2]"`).
-        transport: An httpx transport to use instead of the network.
-        http_client: An `httpx.Client` to use; the caller closes it.
+        transport: A transport of httpx or httpx2 to use instead of the network.
+        http_client: An `httpx.Client` or `httpx2.Client` to use; the caller closes it.
 
     Raises:
         ConfigurationError: There is no key, or the key or base URL is not usable.
@@ -179,11 +162,11 @@ class MultiMail(_BaseClient):
         *,
         base_url: str | None = None,
         mailbox: str | None = None,
-        timeout: float | httpx.Timeout | None = None,
+        timeout: float | Timeout | None = None,
         retry: Retry | None = None,
         http2: bool = False,
-        transport: httpx.BaseTransport | None = None,
-        http_client: httpx.Client | None = None,
+        transport: Transport | None = None,
+        http_client: HTTPClient | None = None,
     ) -> None:
         super().__init__(
             api_key,
@@ -191,20 +174,24 @@ class MultiMail(_BaseClient):
             mailbox=mailbox,
             timeout=timeout,
             retry=retry,
-            owns_client=http_client is None,
+            http2=http2,
+            transport=transport,
+            http_client=http_client,
         )
-        self._options: dict[str, Any] = {"http2": http2, "transport": transport}
-        self._http = http_client or httpx.Client(limits=DEFAULT_LIMITS, **self._options)
+        self._lent = None if http_client is None else LentConnections(http_client)
+        self._connections: Connections | None = None
         self._listeners: WeakSet[Listener] = WeakSet()
-        self._is_foreign = False
-        reset_after_fork(self)
+        self._open()
 
-    def _reset_after_fork(self) -> None:
-        if not self._owns_client or isinstance(self._options["transport"], httpx.HTTPTransport):
-            self._is_foreign = True
-            return
-        keep_inherited(self._http)
-        self._http = httpx.Client(limits=DEFAULT_LIMITS, **self._options)
+    def _open(self) -> None:
+        if self._transport is not None and self._owns_client:
+            self._lent = LentConnections(self._library.Client(transport=self._transport))
+        elif self._owns_client:
+            self._connections = Connections(self._library, http2=self._http2)
+
+    def _replace_connections(self) -> None:
+        keep_inherited((self._connections, self._lent))
+        self._open()
 
     def run(self, operation: Operation[T]) -> T:
         """Run an operation: a `Call`, or a generator that yields several.
@@ -218,7 +205,7 @@ class MultiMail(_BaseClient):
             while True:
                 try:
                     response = self._send(step)
-                except httpx.RequestError as error:
+                except TransportError as error:
                     step = steps.throw(error)
                 else:
                     step = steps.send(response)
@@ -226,13 +213,16 @@ class MultiMail(_BaseClient):
             result: T = stop.value
             return result
 
-    def _send(self, step: Step) -> httpx.Response | None:
+    def _send(self, step: Step) -> Response | None:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
-        self._require_own_connections()
-        request = self._http.build_request(**self._request_options(step))
-        return self._http.send(**self._send_options(step, request))
+        self._require_usable()
+        outgoing = self._build_outgoing(step)
+        if self._lent is not None:
+            return self._lent.send(outgoing, self._lent_timeouts)
+        assert self._connections is not None
+        return self._connections.send(outgoing, self._timeouts)
 
     def listen(
         self,
@@ -244,7 +234,7 @@ class MultiMail(_BaseClient):
         """Return an iterator over events, as they happen; it needs no public URL.
 
         It connects again when the connection breaks, and goes on behind the last event: none is
-        missed, and none comes twice. Nobody has to read the mailbox in between.
+        missed, and none comes twice.
 
         Args:
             types: Types of events, such as `message.received`; default all.
@@ -269,21 +259,17 @@ class MultiMail(_BaseClient):
         self._listeners.add(listener)
         return listener
 
-    def _open_stream(
-        self, step: Request, headers: dict[str, str], read_timeout: float
-    ) -> httpx.Response:
-        """Send a request, and return the response before its body."""
-        self._require_own_connections()
-        options = self._stream_options(step, headers, self._http.timeout, read_timeout)
-        request = self._http.build_request(**options)
-        return self._http.send(**self._send_options(step, request), stream=True)
-
     def close(self) -> None:
         """End the listeners, and close the connections, unless `http_client` was passed in."""
         for listener in list(self._listeners):
             listener.close()
-        if self._owns_client:
-            self._http.close()
+        if not self._owns_client:
+            return
+        self._is_closed = True
+        if self._connections is not None:
+            self._connections.close()
+        if self._lent is not None:
+            self._lent.client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -298,9 +284,11 @@ class MultiMail(_BaseClient):
 
 
 class AsyncMultiMail(_BaseClient):
-    """The asynchronous client of the MultiMail API. Use it in one event loop only.
+    """The asynchronous client of the MultiMail API. It can be shared between tasks and event loops.
 
-    Takes the same arguments as `MultiMail`, with `httpx.AsyncClient` and an async transport.
+    Each event loop gets connections of its own, which are closed when it ends. Takes the same
+    arguments as `MultiMail`, with an `AsyncClient` and an async transport; such a client or
+    transport is for one event loop only.
 
     Raises:
         ConfigurationError: There is no key, or the key or base URL is not usable.
@@ -312,11 +300,11 @@ class AsyncMultiMail(_BaseClient):
         *,
         base_url: str | None = None,
         mailbox: str | None = None,
-        timeout: float | httpx.Timeout | None = None,
+        timeout: float | Timeout | None = None,
         retry: Retry | None = None,
         http2: bool = False,
-        transport: httpx.AsyncBaseTransport | None = None,
-        http_client: httpx.AsyncClient | None = None,
+        transport: AsyncTransport | None = None,
+        http_client: HTTPClient | None = None,
     ) -> None:
         super().__init__(
             api_key,
@@ -324,58 +312,69 @@ class AsyncMultiMail(_BaseClient):
             mailbox=mailbox,
             timeout=timeout,
             retry=retry,
-            owns_client=http_client is None,
+            http2=http2,
+            transport=transport,
+            http_client=http_client,
         )
-        self._options: dict[str, Any] = {"http2": http2, "transport": transport}
-        self._http = http_client or httpx.AsyncClient(limits=DEFAULT_LIMITS, **self._options)
+        self._lent = None if http_client is None else LentConnections(http_client)
+        self._by_loop: LoopLocal[AsyncConnections] = LoopLocal()
         self._listeners: WeakSet[AsyncListener] = WeakSet()
-        self._is_foreign = False
-        # A client of the caller's has its own limits, and HTTP/2 multiplexes its connections.
-        owns_pool = http_client is None and transport is None and not http2
-        self._limiter = _build_limiter() if owns_pool else None
-        reset_after_fork(self)
+        self._open()
 
-    def _reset_after_fork(self) -> None:
-        transport = self._options["transport"]
-        if not self._owns_client or isinstance(transport, httpx.AsyncHTTPTransport):
-            self._is_foreign = True
-            return
-        keep_inherited((self._http, self._limiter))
-        self._http = httpx.AsyncClient(limits=DEFAULT_LIMITS, **self._options)
-        self._limiter = _build_limiter() if self._limiter is not None else None
+    def _open(self) -> None:
+        if self._transport is not None and self._owns_client:
+            self._lent = LentConnections(self._library.AsyncClient(transport=self._transport))
 
-    async def run(self, operation: Operation[T]) -> T:
+    def _replace_connections(self) -> None:
+        keep_inherited((self._by_loop, self._lent))
+        self._by_loop = LoopLocal()
+        self._open()
+
+    async def run(self, operation: Operation[T], *, may_block: bool = False) -> T:
         """Run an operation: a `Call`, or a generator that yields several.
+
+        Args:
+            operation: The operation.
+            may_block: Run the operation's own code in a thread: it may wait, for a database or so.
 
         Raises:
             MultiMailError: As the operation's calls do.
         """
         steps = self._execute(operation)
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    response = await self._send(step)
-                except httpx.RequestError as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(response)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+        resume: Callable[[Any], Step] = steps.send
+        value: Any = None
+        while True:
+            if may_block:
+                step, stop = await run_in_thread(_advance, resume, value)
+            else:
+                step, stop = _advance(resume, value)
+            if stop is not None:
+                result: T = stop.value
+                return result
+            assert step is not None
+            try:
+                resume, value = steps.send, await self._send(step)
+            except TransportError as error:
+                resume, value = steps.throw, error
 
-    async def _send(self, step: Step) -> httpx.Response | None:
+    async def _send(self, step: Step) -> Response | None:
         if isinstance(step, Pause):
             import asyncio  # deferred: the sync client doesn't need it
 
             await asyncio.sleep(step.seconds)
             return None
-        self._require_own_connections()
-        request = self._http.build_request(**self._request_options(step))
-        options = self._send_options(step, request)
-        if self._limiter is None:
-            return await self._http.send(**options)
-        return await self._limiter.send(self._http, options)
+        self._require_usable()
+        outgoing = self._build_outgoing(step)
+        if self._lent is not None:
+            return await self._lent.send_async(outgoing, self._lent_timeouts)
+        connections = self._by_loop.get(get_running_loop()) or await self._open_in_loop()
+        return await connections.send(outgoing, self._timeouts)
+
+    async def _open_in_loop(self) -> AsyncConnections:
+        connections = AsyncConnections(self._library, http2=self._http2)
+        self._by_loop.set(get_running_loop(), connections)
+        await connections.close_with_loop()
+        return connections
 
     def listen(
         self,
@@ -391,21 +390,24 @@ class AsyncMultiMail(_BaseClient):
         self._listeners.add(listener)
         return listener
 
-    async def _open_stream(
-        self, step: Request, headers: dict[str, str], read_timeout: float
-    ) -> httpx.Response:
-        """Send a request, and return the response before its body."""
-        self._require_own_connections()
-        options = self._stream_options(step, headers, self._http.timeout, read_timeout)
-        request = self._http.build_request(**options)
-        return await self._http.send(**self._send_options(step, request), stream=True)
-
     async def close(self) -> None:
-        """End the listeners, and close the connections, unless `http_client` was passed in."""
+        """End the listeners, and close the connections, unless `http_client` was passed in.
+
+        Those of other event loops are closed when their loops end.
+        """
         for listener in list(self._listeners):
             await listener.close()
         if self._owns_client:
-            await self._http.aclose()
+            self._is_closed = True
+            await self._close_in_loop()
+
+    async def _close_in_loop(self) -> None:
+        """Close the connections of the running event loop; the next call opens new ones."""
+        connections = self._by_loop.pop(get_running_loop())
+        if connections is not None:
+            await connections.close()
+        if self._lent is not None and self._is_closed:
+            await self._lent.client.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -419,7 +421,11 @@ class AsyncMultiMail(_BaseClient):
         await self.close()
 
 
-def _build_limiter() -> RequestLimiter:
-    from ._limiter import RequestLimiter  # deferred, because it imports asyncio
-
-    return RequestLimiter(_MAX_CONNECTIONS)
+def _advance(
+    resume: Callable[[Any], Step], value: Any
+) -> tuple[Step, None] | tuple[None, StopIteration]:
+    """Resume a generator; return its next step, or its end, which no future may raise."""
+    try:
+        return resume(value), None
+    except StopIteration as stop:
+        return None, stop

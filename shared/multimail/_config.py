@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
+from ._proxies import is_loopback
 from .errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.multimail.dev"
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Secret:
@@ -102,7 +102,7 @@ def _check_url(url: str) -> str:
         raise ConfigurationError(
             "The base URL contains a user name or password.", remedy="Pass the key as api_key=."
         )
-    allowed = parts.hostname in LOOPBACK or os.environ.get("MULTIMAIL_ALLOW_HTTP") == "1"
+    allowed = is_loopback(parts.hostname) or os.environ.get("MULTIMAIL_ALLOW_HTTP") == "1"
     if parts.scheme == "http" and not allowed:
         raise ConfigurationError(
             f"The base URL of {parts.hostname} is plain http: the key would travel unencrypted.",

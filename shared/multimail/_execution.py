@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
-import httpx
-
 from ._call import Call, Operation, Pause, Retry, build_network_error, may_have_been_applied
 from ._forks import reset_after_fork
+from ._http import Response
+from ._transport_errors import TransportError
 from .endpoints._arguments import check_id
 from .endpoints._mailboxes import find_mailbox, list_mailboxes, mailbox_not_found
 from .errors import MultiMailError
@@ -111,7 +111,7 @@ class Request:
 
 
 Step: TypeAlias = Request | Pause
-Steps: TypeAlias = Generator[Step, httpx.Response | None, T]
+Steps: TypeAlias = Generator[Step, Response | None, T]
 
 
 def execute(operation: Operation[T], cache: MailboxCache, retry: Retry) -> Steps[T]:
@@ -173,12 +173,12 @@ def _send_with_retries(call: Call[T], path: str, retry: Retry) -> Steps[T]:
         attempts += 1
         try:
             response = yield request
-        except httpx.RequestError as error:
+        except TransportError as error:
             ambiguous = ambiguous or may_have_been_applied(call, error)
             delay = retry.delay_after_error(call, error, attempts)
             if delay is None:
                 failure = build_network_error(call, error, attempts, ambiguous=ambiguous)
-                raise failure from strip_tracebacks(error)
+                raise failure from strip_tracebacks(error).cause
         else:
             assert response is not None
             delay = retry.delay_after_response(call, response, attempts)
@@ -188,12 +188,15 @@ def _send_with_retries(call: Call[T], path: str, retry: Retry) -> Steps[T]:
         yield Pause(delay)
 
 
-def strip_tracebacks(error: BaseException) -> BaseException:
+def strip_tracebacks(error: TransportError) -> TransportError:
     """Remove the frames of a transport error: their locals hold the request's headers."""
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
+    links: list[BaseException | None] = [error, error.cause]
+    while links:
+        link = links.pop()
+        if link is not None and link.__traceback__ is not None:
+            link.__traceback__ = None
+            links += [link.__cause__, link.__context__]
+            links += link.exceptions if isinstance(link, BaseExceptionGroup) else []
     return error
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import Protocol
+
+log = logging.getLogger("multimail")
 
 
 class ForkAware(Protocol):
@@ -30,7 +33,11 @@ def keep_inherited(connection: object) -> None:
 
 def _reset_all() -> None:
     for aware in list(_aware):
-        aware._reset_after_fork()
+        try:
+            aware._reset_after_fork()
+        except Exception:
+            # The others must be reset all the same, or they share connections.
+            log.exception("%s could not be prepared for use after a fork.", type(aware).__name__)
 
 
 if hasattr(os, "register_at_fork"):

@@ -17,13 +17,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx
-
 from . import errors
 from ._call import Call, build_network_error, is_retryable_status, parse_retry_after
+from ._connections import AsyncConnections, Connections, Outgoing, convert_response
 from ._execution import Request, strip_tracebacks
 from ._forks import keep_inherited
+from ._http import Response
+from ._proxies import get_location
 from ._sse import EventStreamParser, ServerSentEvent
+from ._transport_errors import TransportError, convert_error
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,7 +51,7 @@ class _Listening:
         mailbox: str | None,
         after: str | None,
     ) -> None:
-        self._retry = client.retry
+        self._base, self._retry = client, client.retry
         self._query = {
             "types": types if isinstance(types, str) else ",".join(types or ()),
             "mailbox": mailbox or client.config.mailbox or "",
@@ -61,7 +63,7 @@ class _Listening:
         self._blocks: deque[ServerSentEvent] = deque()
         self._failures = 0
         self._was_connected = False
-        self._response: httpx.Response | None = None
+        self._response: Any = None
         self._process = os.getpid()
 
     @property
@@ -69,34 +71,43 @@ class _Listening:
         """The position: the id to pass as `after` to go on behind the last event; None at first."""
         return self._cursor or None
 
-    def _build_request(self) -> tuple[Request, dict[str, str]]:
-        """Return a request for what comes after the position, and its header fields."""
-        headers = {"Accept": _MEDIA_TYPE, "Accept-Encoding": "identity"}
+    def _build_outgoing(self) -> Outgoing:
+        """Return the request for what comes after the position."""
+        self._base._require_usable()
         query = {name: value for name, value in self._query.items() if value}
+        headers = {"Accept": _MEDIA_TYPE, "Accept-Encoding": "identity"}
         if self._cursor:
             query.pop("after", None)
             headers["Last-Event-ID"] = self._cursor
-        return Request("GET", self._call.path, self._call, query), headers
+        step = Request("GET", self._call.path, self._call, query)
+        outgoing = self._base._build_outgoing(step)
+        outgoing.headers.update(headers)
+        return outgoing
 
-    def _accept(self, response: httpx.Response) -> float | None:
-        """Return None for a stream, or the seconds until another attempt.
+    @property
+    def _timeouts(self) -> dict[str, float | None]:
+        return {**self._base._timeouts, "read": HEARTBEAT_TIMEOUT}
+
+    def _convert(self, error: Exception) -> TransportError:
+        """Return what ended a connection, while its response was read."""
+        return convert_error(error, get_location(self._base.base_url), self._timeouts)
+
+    def _accept(self, response: Response) -> float | None:
+        """Return the seconds until another attempt after a response that is no stream.
 
         Args:
-            response: Its body is read, unless it is a stream.
+            response: The response.
 
         Raises:
             MultiMailError: Another attempt would end the same, or there were too many.
         """
-        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if response.status_code == 200 and media_type == _MEDIA_TYPE:
-            return None
         self._failures += 1
         if is_retryable_status(response.status_code) and not self._has_failed_too_often():
             requested = parse_retry_after(response)
             return self._get_delay() if requested is None else min(requested, MAX_RETRY_AFTER)
         raise _build_error(self._call, response)
 
-    def _fail(self, error: httpx.RequestError | None) -> float:
+    def _fail(self, error: TransportError | None) -> float:
         """Return the seconds until another attempt, after a connection ended.
 
         Args:
@@ -106,15 +117,15 @@ class _Listening:
             NetworkError: No connection was made, and there were too many attempts.
         """
         self._failures += 1
-        if self._has_failed_too_often():
+        if self._has_failed_too_often() or (error and error.is_final and not self._was_connected):
             if error is None:
                 raise errors.NetworkError(
                     "The event stream ended before it began.", operation=self._call.operation
                 )
             failure = build_network_error(self._call, error, self._failures, ambiguous=False)
-            raise failure from strip_tracebacks(error)
+            raise failure from strip_tracebacks(error).cause
         delay = self._get_delay()
-        reason = type(error).__name__ if error else "the server ended it"
+        reason = str(error) if error else "the server ended it"
         level = logging.INFO if self._failures == 1 else logging.WARNING
         log.log(level, "listen: no connection (%s); the next try is in %.1f s", reason, delay)
         return delay
@@ -161,7 +172,7 @@ class _Listening:
             f"The event stream could not be parsed: {reason}.", operation=self._call.operation
         )
 
-    def _forget_connection(self) -> httpx.Response | None:
+    def _forget_connection(self) -> Any:
         """Return the response, for its end; what was received and not returned comes again."""
         response, self._response = self._response, None
         self._parser = EventStreamParser(self._cursor)
@@ -171,7 +182,7 @@ class _Listening:
     def _require_own_process(self) -> None:
         if self._process == os.getpid():
             return
-        keep_inherited(self._response)
+        keep_inherited((self._response, getattr(self, "_connections", None)))
         raise errors.ConfigurationError(
             "This process was forked from one that listens with this listener.",
             code="forked",
@@ -179,7 +190,12 @@ class _Listening:
         )
 
 
-def _build_error(call: Call[Any], response: httpx.Response) -> errors.MultiMailError:
+def _is_stream(response: Any) -> bool:
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return bool(response.status_code == 200 and media_type == _MEDIA_TYPE)
+
+
+def _build_error(call: Call[Any], response: Response) -> errors.MultiMailError:
     """Return the error of a response that is no stream."""
     try:
         call.parse_response(response)
@@ -190,11 +206,11 @@ def _build_error(call: Call[Any], response: httpx.Response) -> errors.MultiMailE
             return errors.EventsLostError.from_response(error)
         return _build_absent(response) if is_absent else error
     except errors.MultiMailError as error:
-        return _build_absent(response) if response.is_success else error
+        return _build_absent(response) if response.status_code < 300 else error
     return _build_absent(response)
 
 
-def _build_absent(response: httpx.Response) -> errors.NotFoundError:
+def _build_absent(response: Response) -> errors.NotFoundError:
     return errors.NotFoundError(
         f"This API has no event stream: GET /v1/events responded {response.status_code}.",
         status_code=response.status_code,
@@ -222,7 +238,10 @@ class Listener(_Listening):
         after: str | None,
     ) -> None:
         super().__init__(client, types, mailbox, after)
-        self._client = client
+        # Not those of the client's calls: a stream would keep one of their places for ever.
+        self._lent = client._lent
+        self._connections = Connections(client._library, http2=False)
+        self._error: type[Exception] = client._library.RequestError
         self._chunks: Iterator[bytes] = iter(())
         self._closed = threading.Event()
         self._in_use = threading.Lock()
@@ -284,29 +303,28 @@ class Listener(_Listening):
         with self._in_use:
             try:
                 delay = self._read() if self._response is not None else self._open()
-            except httpx.RequestError as error:
+            except (TransportError, self._error) as error:
                 self._disconnect()
-                delay = None if self._closed.is_set() else self._fail(error)
+                cause = error if isinstance(error, TransportError) else self._convert(error)
+                delay = None if self._closed.is_set() else self._fail(cause)
             except BaseException:
                 self._disconnect()
                 raise
+            if self._closed.is_set():
+                self._disconnect()
         if delay is not None:
             self._closed.wait(delay)
 
     def _open(self) -> float | None:
-        response = self._client._open_stream(*self._build_request(), HEARTBEAT_TIMEOUT)
-        try:
-            if not response.headers.get("content-type", "").startswith(_MEDIA_TYPE):
-                response.read()
-            delay = self._accept(response)
-        except BaseException:
-            response.close()
-            raise
-        if delay is not None or self._closed.is_set():
-            response.close()
-            return delay
-        self._response, self._chunks = response, response.iter_bytes()
-        return None
+        sender = self._lent or self._connections
+        self._response = sender.open_stream(self._build_outgoing(), self._timeouts)
+        if _is_stream(self._response):
+            self._chunks = self._response.iter_bytes()
+            return None
+        self._response.read()
+        response = convert_response(self._response)
+        self._disconnect()
+        return self._accept(response)
 
     def _read(self) -> float | None:
         chunk = next(self._chunks, None)
@@ -319,13 +337,15 @@ class Listener(_Listening):
     def _disconnect(self) -> None:
         if (response := self._forget_connection()) is not None:
             response.close()
+        if self._closed.is_set():
+            self._connections.close()
 
 
-def _shut_down(response: httpx.Response) -> None:
+def _shut_down(response: Any) -> None:
     """Wake the thread that reads a response: closing its socket would not."""
     stream = response.extensions.get("network_stream")
-    if stream is None or response.http_version == "HTTP/2":  # Other requests share it.
-        return
+    if stream is None or response.extensions.get("http_version") == b"HTTP/2":
+        return  # Other requests of a client that was passed in share it.
     with suppress(OSError, AttributeError):
         stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
@@ -348,7 +368,8 @@ class AsyncListener(_Listening):
         after: str | None,
     ) -> None:
         super().__init__(client, types, mailbox, after)
-        self._client = client
+        self._lent, self._library = client._lent, client._library
+        self._connections: AsyncConnections | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._is_closed = False
         self._pause: asyncio.Future[None] | None = None
@@ -406,9 +427,10 @@ class AsyncListener(_Listening):
         self._require_own_process()
         try:
             delay = await (self._read() if self._response is not None else self._open())
-        except httpx.RequestError as error:
+        except (TransportError, self._library.RequestError) as error:
             await self._disconnect()
-            delay = None if self._is_closed else self._fail(error)
+            cause = error if isinstance(error, TransportError) else self._convert(error)
+            delay = None if self._is_closed else self._fail(cause)
         except BaseException:
             await self._disconnect()
             raise
@@ -416,19 +438,28 @@ class AsyncListener(_Listening):
             await self._wait(delay)
 
     async def _open(self) -> float | None:
-        response = await self._client._open_stream(*self._build_request(), HEARTBEAT_TIMEOUT)
-        try:
-            if not response.headers.get("content-type", "").startswith(_MEDIA_TYPE):
-                await response.aread()
-            delay = self._accept(response)
-        except BaseException:
-            await response.aclose()
-            raise
-        if delay is not None or self._is_closed:
-            await response.aclose()
-            return delay
-        self._response, self._chunks = response, response.aiter_bytes()
-        return None
+        outgoing = self._build_outgoing()
+        if self._lent is not None:
+            self._response = await self._lent.open_stream_async(outgoing, self._timeouts)
+        else:
+            connections = self._connections or await self._open_connections()
+            self._response = await connections.open_stream(outgoing, self._timeouts)
+        if self._is_closed:
+            await self._disconnect()
+            return None
+        if _is_stream(self._response):
+            self._chunks = self._response.aiter_bytes()
+            return None
+        await self._response.aread()
+        response = convert_response(self._response)
+        await self._disconnect()
+        return self._accept(response)
+
+    async def _open_connections(self) -> AsyncConnections:
+        # Not those of the client's calls: a stream would keep one of their places for ever.
+        self._connections = AsyncConnections(self._library, http2=False)
+        await self._connections.close_with_loop()
+        return self._connections
 
     async def _read(self) -> float | None:
         assert self._chunks is not None
@@ -452,3 +483,5 @@ class AsyncListener(_Listening):
     async def _disconnect(self) -> None:
         if (response := self._forget_connection()) is not None:
             await response.aclose()
+        if self._is_closed and self._connections is not None:
+            await self._connections.close()

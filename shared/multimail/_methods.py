@@ -145,6 +145,7 @@ class Methods:
     get_thread = endpoint(api.get_thread)
     wait_for_email = endpoint(api.wait_for_email)
     download_attachment = endpoint(api.download_attachment)
+    get_attachment = endpoint(api.get_attachment)
 
     send_email: aliased[SendEmailMethod[SendResult], SendEmailMethod[Awaitable[SendResult]]] = (
         aliased(api.send_email)

@@ -218,10 +218,21 @@ class ServerError(APIError):
 
 
 class NetworkError(MultiMailError):
-    """The API could not be reached; the request was not processed."""
+    """The API could not be reached; the request was not processed.
+
+    The message names the host, the port and the reason.
+
+    Attributes:
+        is_final: Whether a repeat fails as well until somebody changes something, as after a
+            certificate that is not trusted.
+    """
 
     default_code = "network"
     default_remedy = "Check the base URL and the network, then call again."
+
+    def __init__(self, message: str, *, is_final: bool = False, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.is_final = is_final
 
 
 class OutcomeUnknownError(NetworkError):

@@ -30,6 +30,7 @@ __all__ = [
     "Domain",
     "Email",
     "EmailSummary",
+    "Enclosure",
     "File",
     "Health",
     "Mailbox",
@@ -164,6 +165,8 @@ class Mailbox(WireModel):
     signature_block: str | None = None
     per_message_oversight: bool = False
     """Whether the API accepts a stricter oversight mode for a single message."""
+    counts_free_sends: bool = False
+    """Whether the API counts what leaves without a human, and holds it over `daily_caps`."""
     webhook_url: str | None = None
     created_at: datetime | None = None
 
@@ -175,13 +178,28 @@ class Mailbox(WireModel):
         return self.oversight_mode in ("gated_send", "gated_all")
 
 
+class AnsweredEmail(WireModel):
+    """A received message that a reply answers, or that a file came with."""
+
+    id: str = ""
+    sender: str = Field(default="", validation_alias=AliasChoices("from", "sender", "from_address"))
+    authentication: Authentication | None = None
+
+    _parse_results = model_validator(mode="before")(_normalize_authentication)
+
+
 class Attachment(WireModel):
     """The description of an attachment, without its content."""
 
+    id: str | None = None
+    """Names the file in `attachments` of a send; None from an API that has no such ids."""
     name: str = Field(default="", validation_alias=AliasChoices("name", "filename"))
     content_type: str = "application/octet-stream"
     size: int | None = None
     """Size in bytes."""
+    sha256: str | None = None
+    origin: AnsweredEmail | None = None
+    """Of a file to send, the received message that it came with; None for a new file."""
 
 
 class AttachmentContent(Attachment):
@@ -216,16 +234,6 @@ class File(WireModel):
     def size(self) -> int:
         """Size in bytes."""
         return len(self.content)
-
-
-class AnsweredEmail(WireModel):
-    """The inbound message that a reply answers: its subject and quotes come from there."""
-
-    id: str = ""
-    sender: str = Field(default="", validation_alias=AliasChoices("from", "sender", "from_address"))
-    authentication: Authentication | None = None
-
-    _parse_results = model_validator(mode="before")(_normalize_authentication)
 
 
 class EmailSummary(WireModel):
@@ -325,6 +333,15 @@ class Email(EmailSummary):
         return self.markdown
 
 
+class Enclosure(Attachment):
+    """A stored file with the message that it belongs to, without the bytes of either.
+
+    API: GET /v1/mailboxes/{mailbox}/attachments/{attachment}.
+    """
+
+    email: Email
+
+
 class PendingEmail(Email):
     """A message that awaits a human's decision. API: GET /v1/oversight/pending.
 
@@ -371,6 +388,8 @@ class SendResult(WireModel):
     """Whether an identical message was accepted before, so that this call sent nothing."""
     held: bool | None = None
     """Whether a human decides on it; None if the API didn't say."""
+    hold_code: str | None = None
+    """The cap for which the server holds it; a code of `trust.reasons.REASONS`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from multimail._config import LOOPBACK, Secret
+from multimail._config import Secret
 from multimail.errors import ConfigurationError
 
 MIN_TOKEN_LENGTH = 20
@@ -56,7 +56,7 @@ class HttpOptions:
     @property
     def is_open(self) -> bool:
         """Whether other machines can reach the endpoint."""
-        return self.host not in LOOPBACK and not _is_loopback(self.host)
+        return self.host != "localhost" and not _is_loopback(self.host)
 
     def host_names(self) -> list[str]:
         """Return the Host headers that are accepted; `:*` is any port."""

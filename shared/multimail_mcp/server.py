@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from multimail._version import __version__
 from multimail.errors import MultiMailError, NotFoundError
 from multimail.tools import AGENT_INSTRUCTIONS, ApproverToolkit, ToolError, Toolkit, ToolResult
+from multimail.tools.schemas import DEFAULT_WAIT
 
 from .conversations import Conversations
 from .conversion import build_result, build_tool
@@ -26,7 +27,6 @@ Report: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
 REPORT_INTERVAL = 5.0
 """Seconds between two progress reports; well under the usual timeouts of clients and proxies."""
 
-_DEFAULT_WAIT = 60.0
 _CHECK_TIMEOUT = 5.0
 """Seconds for asking the API what it can do, before the first client is served."""
 
@@ -175,7 +175,7 @@ def _resource_error(result: ToolResult) -> ResourceError:
 
 def _get_timeout(arguments: Any) -> float:
     timeout = arguments.get("timeout_seconds") if isinstance(arguments, Mapping) else None
-    return float(timeout) if isinstance(timeout, int | float) else _DEFAULT_WAIT
+    return float(timeout) if isinstance(timeout, int | float) else DEFAULT_WAIT
 
 
 async def _report_while_waiting(work: Awaitable[T], report: Report, seconds: float) -> T:

@@ -95,14 +95,29 @@ class Echo(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _EchoHandler)
         self.accepted = 0
         self.served = 0
-        self._lock = threading.Lock()
+        self.most_open = self._open = 0
+        self._changed = threading.Condition()
 
     def get_request(self) -> Any:
         self.accepted += 1
+        with self._changed:
+            self._open += 1
+            self.most_open = max(self.most_open, self._open)
         return super().get_request()
 
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._open -= 1
+            self._changed.notify_all()
+
+    def wait_until_open(self, count: int) -> None:
+        """Wait until at most so many connections are open."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._open <= count, 60), self._open
+
     def count(self) -> None:
-        with self._lock:
+        with self._changed:
             self.served += 1
 
     @property

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from multimail import Call, InvalidResponseError
+from multimail._http import Response
 
 READ = Call("read_email", "GET", "/x", lambda reply: reply)
 VALUES = st.recursive(
@@ -28,7 +28,7 @@ WRONG = [b"[1,]", b"01", b"+1", b'"\t"', b'"\xff"', b"{1: 2}", b"1 2", b"/**/1",
 
 @pytest.mark.parametrize("raw", ODD, ids=lambda raw: repr(raw[:20]))
 def test_unusual_json_is_decoded_as_by_python(raw: bytes) -> None:
-    assert repr(READ.parse_response(httpx.Response(200, content=raw))) == repr(json.loads(raw))
+    assert repr(READ.parse_response(Response(200, {}, raw))) == repr(json.loads(raw))
 
 
 @pytest.mark.parametrize("raw", WRONG, ids=lambda raw: repr(raw[:20]))
@@ -36,11 +36,11 @@ def test_invalid_json_is_rejected_as_by_python(raw: bytes) -> None:
     with pytest.raises(ValueError) as words:  # noqa: PT011 - its text is what is compared
         json.loads(raw)
     with pytest.raises(InvalidResponseError) as caught:
-        READ.parse_response(httpx.Response(200, content=raw))
+        READ.parse_response(Response(200, {}, raw))
     assert str(words.value) in str(caught.value)
 
 
 @given(VALUES, st.booleans())
 def test_any_json_is_decoded_as_by_python(value: object, is_ascii: bool) -> None:
     raw = json.dumps(value, ensure_ascii=is_ascii).encode("utf-8", "surrogatepass")
-    assert repr(READ.parse_response(httpx.Response(200, content=raw))) == repr(json.loads(raw))
+    assert repr(READ.parse_response(Response(200, {}, raw))) == repr(json.loads(raw))

@@ -109,6 +109,12 @@ CASES = [
         email_id="em_1",
         filename="a b.txt",
     ),
+    case(
+        "get_attachment",
+        f"GET {AT}/attachments/att_1",
+        {"id": "att_1", "name": "a.txt", "email": EMAIL},
+        attachment_id="att_1",
+    ),
     case("get_tags", f"GET {AT}/emails/em_1/tags", {"tags": {}}, email_id="em_1"),
     case(
         "set_tags",

@@ -12,6 +12,7 @@ from tests.client.support import AT_ONCE, BASE, KEY, Connect, json_response
 from multimail import AsyncMultiMail, MultiMail, Pause, WaitTimeoutError
 from multimail import endpoints as endpoints
 from multimail._execution import MailboxCache, Request, execute
+from multimail._http import Response
 
 
 class Paged:
@@ -134,7 +135,7 @@ def test_poll_interval_is_cut_to_the_remaining_time() -> None:
     operation = endpoints.wait_for_email(since_id="em_0", timeout=5, poll_interval=60)
     steps = execute(operation, MailboxCache("mb_1"), AT_ONCE)
     assert isinstance(next(steps), Request)
-    pause = steps.send(json_response({"emails": []}))
+    pause = steps.send(Response(200, {}, b'{"emails": []}'))
     assert isinstance(pause, Pause)
     assert 0 < pause.seconds <= 5
 

@@ -38,6 +38,8 @@ from multimail import (
 from multimail import endpoints as endpoints
 from multimail._call import parse_retry_after
 from multimail._execution import MailboxCache, Request, execute
+from multimail._http import Response
+from multimail._transport_errors import TransportError
 
 AMBIGUOUS = [reset_after_work, cut_after_work, timeout_after_work, unavailable_after_work]
 HARMLESS = [refused, limited("0")]
@@ -150,7 +152,7 @@ async def test_unreachable_api_is_a_network_error(connect: Connect) -> None:
     with pytest.raises(NetworkError) as caught:
         await connect(fake_api).send_email(**SEND)
     assert not isinstance(caught.value, OutcomeUnknownError)
-    assert "ConnectError after 4 tries" in str(caught.value)
+    assert "api.multimail.test:443: the connection failed (4 tries)" in str(caught.value)
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
     assert not fake_api.emails
 
@@ -229,18 +231,25 @@ def get_delays(operation: Any, retry: Retry, outcomes: Iterator[Any]) -> list[fl
         return delays
 
 
-OK = json_response({"emails": []})
+def respond(status: int, /, body: bytes = b"", **headers: Any) -> Response:
+    """Return a response as the client's connections do, with names in lower case."""
+    return Response(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, body
+    )
+
+
+OK = respond(200, b'{"emails": []}')
 
 
 def test_delays_double_up_to_max_delay() -> None:
-    faults = iter([httpx.ReadTimeout("late")] * 7)
+    faults = iter([TransportError("late")] * 7)
     highest = Retry(max_attempts=8, base_delay=0.5, max_delay=8.0, jitter=lambda: 1.0)
     delays = get_delays(endpoints.check_inbox(), highest, iter([*faults, OK]))
     assert delays == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
 def test_jitter_shortens_a_delay_by_up_to_half() -> None:
-    call, fault = endpoints.check_inbox(), httpx.ReadTimeout("late")
+    call, fault = endpoints.check_inbox(), TransportError("late")
     for chance, expected in ((0.0, 1.0), (0.5, 1.5), (1.0, 2.0)):
         assert (
             Retry(base_delay=2.0, jitter=lambda c=chance: c).delay_after_error(call, fault, 1)
@@ -250,16 +259,16 @@ def test_jitter_shortens_a_delay_by_up_to_half() -> None:
 
 @pytest.mark.parametrize(
     ("status", "headers", "expected"),
-    [(429, {"Retry-After": "7"}, 7.0), (503, {"Retry-After": "30"}, 30.0), (429, {}, 0.5)],
+    [(429, {"retry_after": "7"}, 7.0), (503, {"retry_after": "30"}, 30.0), (429, {}, 0.5)],
 )
 def test_retry_after_is_the_delay(status: int, headers: dict[str, str], expected: float) -> None:
-    busy = httpx.Response(status, headers=headers)
+    busy = respond(status, b"", **headers)
     retry = Retry(jitter=lambda: 1.0)
     assert get_delays(endpoints.check_inbox(), retry, iter([busy, OK])) == [expected]
 
 
 def test_retry_after_over_the_maximum_is_not_waited_for() -> None:
-    busy = httpx.Response(429, headers={"Retry-After": "31"})
+    busy = respond(429, retry_after="31")
     assert Retry().delay_after_response(endpoints.check_inbox(), busy, 1) is None
 
 
@@ -275,19 +284,19 @@ def test_delay_is_between_zero_and_max_delay(
     retry = Retry(
         max_attempts=10_001, base_delay=base_delay, max_delay=max_delay, jitter=lambda: jitter
     )
-    delay = retry.delay_after_error(endpoints.check_inbox(), httpx.ReadTimeout("late"), attempts)
+    delay = retry.delay_after_error(endpoints.check_inbox(), TransportError("late"), attempts)
     assert delay is not None
     assert 0 <= delay <= max_delay
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 410, 422, 501])
 def test_final_statuses_are_not_repeated(status: int) -> None:
-    assert Retry().delay_after_response(endpoints.check_inbox(), httpx.Response(status), 1) is None
+    assert Retry().delay_after_response(endpoints.check_inbox(), respond(status), 1) is None
 
 
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504])
 def test_transient_statuses_are_repeated_if_retryable(status: int) -> None:
-    response = httpx.Response(status)
+    response = respond(status)
     assert Retry().delay_after_response(endpoints.check_inbox(), response, 1) is not None
     assert Retry().delay_after_response(endpoints.send_email(**SEND), response, 1) is not None
     assert Retry().delay_after_response(endpoints.add_contact("bob@y.test"), response, 1) is None
@@ -297,8 +306,8 @@ def test_transient_statuses_are_repeated_if_retryable(status: int) -> None:
 @pytest.mark.parametrize("tries", [0, 1])
 def test_max_attempts_of_one_is_no_repeat(tries: int) -> None:
     retry, call = Retry(max_attempts=tries), endpoints.check_inbox()
-    assert retry.delay_after_response(call, httpx.Response(429), 1) is None
-    assert retry.delay_after_error(call, httpx.ConnectError("no"), 1) is None
+    assert retry.delay_after_response(call, respond(429), 1) is None
+    assert retry.delay_after_error(call, TransportError("no", was_sent=False), 1) is None
 
 
 @pytest.mark.parametrize(
@@ -316,12 +325,12 @@ def test_max_attempts_of_one_is_no_repeat(tries: int) -> None:
     ],
 )
 def test_parse_retry_after(value: str, seconds: float | None) -> None:
-    assert parse_retry_after(httpx.Response(429, headers={"retry-after": value})) == seconds
+    assert parse_retry_after(respond(429, retry_after=value)) == seconds
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 def test_any_retry_after_is_parsed(value: str) -> None:
-    seconds = parse_retry_after(httpx.Response(429, headers={"retry-after": value}))
+    seconds = parse_retry_after(respond(429, retry_after=value))
     assert seconds is None or seconds >= 0
 
 
@@ -336,8 +345,8 @@ def test_operation_can_catch_errors_of_its_calls() -> None:
     steps = execute(Twice(), MailboxCache(), Retry(max_attempts=1))
     assert isinstance(first := next(steps), Request)
     assert first.path == "/a"
-    assert isinstance(second := steps.throw(httpx.ReadTimeout("late")), Request)
+    assert isinstance(second := steps.throw(TransportError("late")), Request)
     assert second.path == "/b"
     with pytest.raises(StopIteration) as done:
-        steps.send(json_response({"ok": 1}))
+        steps.send(respond(200, b'{"ok": 1}'))
     assert done.value.value == {"ok": 1}

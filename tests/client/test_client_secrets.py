@@ -153,7 +153,7 @@ async def test_no_log_of_a_success_shows_the_key(
     caplog.set_level(logging.DEBUG)
     with echo_server() as server:
         await connect(base_url=server.url).read_email("em_1")
-    assert {"multimail", "httpx"} <= {record.name for record in caplog.records}
+    assert "multimail" in {record.name for record in caplog.records}
     assert KEY not in caplog.text
     assert KEY not in " ".join(repr(vars(record)) for record in caplog.records)
 

@@ -11,7 +11,8 @@ from tests.conformance.driver import Call, Driver, Run, Step
 from tests.tools.support import Inbox, Json
 
 from multimail.tools import Toolkit
-from multimail.trust import Action, GuardDecision, Label, PolicyName, Standing
+from multimail.trust import Action, Assessment, GuardDecision, Label, PolicyName, Standing
+from multimail.trust.decisions import Finding, decide
 
 BODY = "Please pay the attached invoice today."
 ACCEPTED = "Accepted for sending: <msg>{whom}. Do not send it again."
@@ -70,22 +71,17 @@ def decision(
     action: str,
     operation: str,
     label: str,
-    *reasons: tuple[str, str],
+    *reasons: tuple[str, ...],
     message_id: str | None = None,
     standing: str = "new",
     policy: PolicyName = "standard",
 ) -> GuardDecision:
-    """Return a whole decision; the reasons are pairs of code and text, most severe first."""
-    return GuardDecision(
-        action=Action(action),
-        operation=operation,
-        label=Label(label),
-        standing=Standing(standing),
-        reasons=tuple(reason for _, reason in reasons),
-        codes=tuple(code for code, _ in reasons),
-        policy=policy,
-        message_id=message_id,
-    )
+    """Return a whole decision; a reason is its code, its detail and the names it is about."""
+    findings = [
+        Finding(Action(action), code, *rest[:1], names=tuple(rest[1:])) for code, *rest in reasons
+    ]
+    about = Assessment(Label(label), standing=Standing(standing))
+    return decide(operation, about, findings, policy, message_id)
 
 
 def get_plain_results(run: Run) -> list[str]:
@@ -138,7 +134,12 @@ def held(to: str, guard_decision: GuardDecision) -> str:
     is_reply = guard_decision.operation == "reply_email"
     whom = "" if is_reply else f" to {to}"
     text = HELD.format(whom=whom, code=guard_decision.code, why=_why(guard_decision))
-    return text + ANSWERED.format(to=to) if is_reply else text
+    return text + (ANSWERED.format(to=to) if is_reply else "") + _about(guard_decision)
+
+
+def _about(guard_decision: GuardDecision) -> str:
+    names = ", ".join(guard_decision.names)
+    return f"\n<mail <nonce>>\nThis is about: {names}\n</mail <nonce>>" if names else ""
 
 
 def _why(guard_decision: GuardDecision) -> str:
@@ -149,7 +150,8 @@ def _why(guard_decision: GuardDecision) -> str:
 
 def refused(what: str, guard_decision: GuardDecision) -> str:
     """Return the result of a send that was refused."""
-    return REFUSED.format(what=what, code=guard_decision.code, why=_why(guard_decision))
+    text = REFUSED.format(what=what, code=guard_decision.code, why=_why(guard_decision))
+    return text + _about(guard_decision)
 
 
 def waits(box: Inbox, guard_decision: GuardDecision, read: str | None = None) -> None:
@@ -168,7 +170,7 @@ def waits(box: Inbox, guard_decision: GuardDecision, read: str | None = None) ->
         "guard_code": guard_decision.code,
         "guard_label": guard_decision.label.value,
         "guard_standing": guard_decision.standing.value,
-        "guard_reasons": "; ".join(guard_decision.reasons),
+        "guard_reasons": "; ".join(guard_decision.approver_reasons),
         "guard_policy": guard_decision.policy,
     }
     assert box.left() == []

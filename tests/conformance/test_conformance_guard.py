@@ -25,12 +25,9 @@ from multimail.trust import TrustPolicy
 # CrewAI warns of its own arguments.
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:crewai\..*")
 
-UNPROVEN = ("sender_unauthenticated", "the sender is unauthenticated: no signature")
-TAINTED = (
-    "tainted_unauthenticated",
-    "the conversation was shown mail that is unauthenticated",
-)
-STRANGER = ("recipient_from_mail", "1 address may come only from mail")
+UNPROVEN = ("sender_unauthenticated", "no signature")
+TAINTED = ("tainted_unauthenticated",)
+STRANGER = ("recipient_from_mail", "1 address", "eve@example.net")
 
 
 def test_guard_authenticated(driver: Driver, auto_box: Inbox) -> None:
@@ -64,7 +61,7 @@ def test_guard_failed(driver: Driver, auto_box: Inbox) -> None:
     agent = guarded(driver, auto_box)
     fetch = "download_attachment", {"email_id": mail["id"], "filename": "invoice.txt"}
     shown, file, sent = agent.run(read(mail), fetch, reply(mail))
-    why = "the sender failed its checks: DMARC fail: the policy of bank.com is reject"
+    why = "DMARC fail: the policy of bank.com is reject"
     kept, decisions = agent.decisions
     assert kept == decision(
         "refuse", "download_attachment", "failed", ("sender_failed", why), message_id=mail["id"]
@@ -111,7 +108,7 @@ def test_guard_reply_to(driver: Driver, auto_box: Inbox) -> None:
         "hold",
         "reply_email",
         "authenticated",
-        ("reply_to_differs", "Reply-To is not the address in From"),
+        ("reply_to_differs", "", "eve@example.net"),
         message_id=mail["id"],
     )
     assert agent.decided() == expected
@@ -130,14 +127,14 @@ def test_guard_automatic(driver: Driver, auto_box: Inbox) -> None:
         "refuse",
         "reply_email",
         "authenticated",
-        ("auto_submitted", "a program sent it (Auto-Submitted)"),
+        ("auto_submitted",),
         message_id=robot["id"],
     )
     assert second == decision(
         "hold",
         "reply_email",
         "authenticated",
-        ("mailing_list", "it came through a mailing list (List-Id)"),
+        ("mailing_list",),
         message_id=posting["id"],
     )
     assert to_robot == refused(REPLY, first)
@@ -168,8 +165,8 @@ def test_guard_strict(driver: Driver, auto_box: Inbox) -> None:
         "hold",
         "reply_email",
         "authenticated",
-        ("sender_not_listed", "the operator does not list the sender"),
-        ("tainted_unauthenticated", "the conversation was shown mail that is unauthenticated"),
+        ("sender_not_listed",),
+        TAINTED,
         message_id=proven["id"],
         policy="strict",
     )
@@ -223,7 +220,8 @@ def test_guard_own_tools(driver: Driver, auto_box: Inbox) -> None:
     assert "colleague" in run.offered
     assert run.texts[1] == "bob@example.net"
     first, second = agent.decisions
-    assert first == decision("hold", "send_email", "unauthenticated", STRANGER, TAINTED)
+    bob = ("recipient_from_mail", "1 address", "bob@example.net")
+    assert first == decision("hold", "send_email", "unauthenticated", bob, TAINTED)
     assert second == decision(
         "hold", "reply_email", "unauthenticated", UNPROVEN, message_id=mail["id"]
     )

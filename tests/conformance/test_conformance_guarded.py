@@ -56,8 +56,8 @@ def post(to: str) -> Call:
 
 def unexplained(to: str) -> Any:
     """Return the decision on a post to an address that nobody but a mail named."""
-    reason = f"recipient '{to}' is in neither the user's words nor trusted data"
-    return decision("hold", "post_note", "unauthenticated", ("target_not_from_user", reason))
+    reason = ("target_not_from_user", "recipient", to)
+    return decision("hold", "post_note", "unauthenticated", reason)
 
 
 def test_guarded_tool_before_mail(driver: Driver, auto_box: Inbox) -> None:

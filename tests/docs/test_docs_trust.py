@@ -7,6 +7,7 @@ from pathlib import Path
 
 from multimail.trust import OperationKind, PolicyName, Tier, Treatment, TrustPolicy
 from multimail.trust.decisions import get_action, get_treatment
+from multimail.trust.reasons import REASONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trust.md").read_text("utf-8")
 ROWS = {
@@ -48,4 +49,14 @@ def test_the_caps_match_the_code() -> None:
     policy = TrustPolicy()
     assert f"{policy.sends_per_session} sends in one" in PAGE
     assert f"{policy.sends_per_thread} in one thread" in PAGE
-    assert f"{policy.free_per_address} a day to one address" in PAGE
+    assert f"once {policy.free_per_address} such messages went to one address" in PAGE
+    assert f"or {policy.free_per_organisation} to one organisation" in PAGE
+
+
+def test_the_page_has_every_reason() -> None:
+    table = PAGE.partition("<!-- reasons -->")[2].partition("<!-- end of reasons -->")[0]
+    rows = [
+        f"| `{code}` | {reason.model} | {reason.approver} |".replace("{}", "…")
+        for code, reason in REASONS.items()
+    ]
+    assert table.strip().splitlines()[2:] == rows

@@ -30,6 +30,7 @@ def conversation(server: ServerUnderTest) -> Iterator[Step]:
         "email": question["id"],
         "thread": question["thread_id"],
         "filename": "a.txt",
+        "attachment": question["attachments"][0]["id"],
         "key": "t",
     }
     yield from reading(ids)
@@ -54,6 +55,7 @@ def reading(ids: Json) -> Iterator[Step]:
     yield "agent", "PUT", f"{email}/tags", ids, {"json": {"tags": {"t": "1"}}}
     for rest in ("raw", "tags", "attachments/{filename}", "attachments/{filename}/url"):
         yield "agent", "GET", f"{email}/{rest}", ids, {}
+    yield "agent", "GET", f"{root}/attachments/{{attachment}}", ids, {}
     yield "agent", "DELETE", f"{email}/tags/{{key}}", ids, {}
     thread = f"{root}/threads/{{thread}}"
     yield "agent", "GET", thread, ids, {}

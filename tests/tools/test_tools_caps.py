@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from typing import Any
 
+import pytest
 from tests.tools.asking import get_send_decision
 from tests.tools.support import (
     ONE_TRY,
@@ -19,6 +20,7 @@ from tests.tools.support import (
     get_error_code,
 )
 
+from multimail.sessions import MemorySessionStore
 from multimail.tools import ToolResult
 from multimail.trust import Action, TrustPolicy
 
@@ -100,3 +102,49 @@ async def test_calls_at_the_same_time_share_one_cap(auto_box: Inbox, connect: Co
         decisions = [decided(result) for result in some]
     assert [decision.action for decision in decisions].count(Action.ALLOW) == 3
     assert len(auto_box.mails()) == 3
+
+
+SMALL = TrustPolicy(
+    free_per_address=2, free_per_organisation=3, listed=["boss@big.co.uk"],
+    public_providers=["mail.example"],
+)  # fmt: skip
+FREE, OVER, OVER_ALL = "allowed", "cap_per_address", "cap_per_organisation"
+CAPPED: dict[str, list[tuple[str, str]]] = {
+    "an address, whatever its tag and case": [
+        ("ann@big.co.uk", FREE), ("ANN+x@big.co.uk", FREE), ("ann@big.co.uk", OVER),
+        ("bob@big.co.uk", FREE),
+    ],
+    "an organisation, below its own domain too": [
+        ("a@big.co.uk", FREE), ("b@x.big.co.uk", FREE), ("c@y.x.big.co.uk", FREE),
+        ("d@big.co.uk", OVER_ALL), ("boss@big.co.uk", FREE), ("d@other.co.uk", FREE),
+    ],
+    "no organisation at a public provider": [
+        (f"{name}@{host}", FREE) for host in ("gmail.com", "mail.example") for name in "abcd"
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["the server", "the session store"])
+@pytest.mark.parametrize("name", CAPPED)
+async def test_mail_over_a_daily_cap_is_held(
+    auto_box: Inbox, connect: Connect, name: str, counts: bool
+) -> None:
+    store, left = MemorySessionStore(), 0
+    for number, (to, code) in enumerate(CAPPED[name]):
+        # The server counts for every process; where it can't, those that share a store do.
+        more: dict[str, Any] = {} if counts else {"store": store}
+        tools = connect(auto_box, policy=SMALL, **more)
+        tools.way.hides = set() if counts else {"counts_free_sends"}
+        send = {"to": to, "subject": f"{number} {auto_box.id}", "body": "x"}
+        result = await tools.call("send_email", send)
+        assert (decided(result).code, result.data["held"]) == (code, code != FREE)
+        left += code == FREE
+        if code != FREE:
+            held = auto_box.mail(result.data["id"])
+            assert held["metadata"]["guard_code"] == code
+            assert (
+                to.rpartition("@")[2].rpartition(".co.uk")[0] in held["metadata"]["guard_reasons"]
+            )
+            again = await tools.call("send_email", send)
+            assert (again.data["id"], again.data["duplicate"]) == (held["id"], True)
+    assert len(auto_box.left()) == left

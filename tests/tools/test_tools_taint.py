@@ -182,7 +182,7 @@ async def test_an_address_anywhere_in_a_failed_header_is_refused(
     await shown(tools, name, **dict(READS)[name](mail))
     decision = await get_send_decision(tools, STRANGER)
     assert (decision.action, decision.code) == (Action.REFUSE, "recipient_from_mail")
-    assert decision.reasons[0] == "1 address may come only from mail that failed"
+    assert decision.names == (STRANGER,)
 
 
 @pytest.mark.parametrize("name", ["read_email", "get_thread"])

@@ -281,6 +281,7 @@ def test_decisions_are_json_with_all_that_a_log_needs() -> None:
         "label": "failed",
         "standing": "new",
         "reasons": ["the sender failed its checks: DMARC fail"],
+        "approver_reasons": ["The mail looks forged: DMARC fail."],
         "policy": "standard",
         "message_id": "msg_1",
     }

@@ -22,13 +22,15 @@ from multimail.tools import (
 )
 
 from ._guarded import guard_tool
+from ._user_turns import list_user_turns
 
 
 class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
     Takes the arguments of `multimail.tools.ToolkitBase`, and Agno's own. A conversation is Agno's
-    `session_id`; the members of a team share that of their run.
+    `session_id`; the members of a team share that of their run. With `user_turns=True` the input of
+    a run counts as the user's words, for an agent or a team's leader that people chat with.
 
     Args:
         api_key: Default `MULTIMAIL_API_KEY`.
@@ -42,6 +44,7 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
     """
 
+    keeps_user_turns: ClassVar[bool] = True
     default_instructions: ClassVar[str | None] = AGENT_INSTRUCTIONS
 
     def __init__(
@@ -114,8 +117,15 @@ class MultiMailApproverToolkit(MultiMailToolkit):
 def _bind_sync(
     spec: ToolSpec, session: ToolSession, session_id: str | None
 ) -> Callable[..., AgnoResult]:
-    def call(run_context: RunContext | None = None, **arguments: Any) -> AgnoResult:
+    def call(
+        run_context: RunContext | None = None,
+        _agno_agent: Any = None,
+        _agno_team: Any = None,
+        **arguments: Any,
+    ) -> AgnoResult:
         conversation = run_context.session_id if run_context is not None else session_id
+        turns = list_user_turns(run_context, _agno_agent, _agno_team)
+        session.declare_turns(turns, session_id=conversation)
         return _convert(session.call(spec, arguments, session_id=conversation))
 
     # Agno reads annotations for every call, and compiles those that are text.
@@ -124,15 +134,24 @@ def _bind_sync(
 
 
 def _bind_async(spec: ToolSpec, session: ToolSession) -> Callable[..., Awaitable[AgnoResult]]:
-    async def call(run_context: RunContext | None = None, **arguments: Any) -> AgnoResult:
+    async def call(
+        run_context: RunContext | None = None,
+        _agno_agent: Any = None,
+        _agno_team: Any = None,
+        **arguments: Any,
+    ) -> AgnoResult:
         conversation = run_context.session_id if run_context is not None else None
+        turns = list_user_turns(run_context, _agno_agent, _agno_team)
+        session.declare_turns(turns, session_id=conversation)
         return _convert(await session.acall(spec, arguments, session_id=conversation))
 
     call.__annotations__ = _ANNOTATIONS
     return call
 
 
-_ANNOTATIONS: dict[str, Any] = {"run_context": RunContext | None, "arguments": Any}
+_ANNOTATIONS: dict[str, Any] = {
+    "run_context": RunContext | None, "_agno_agent": Any, "_agno_team": Any, "arguments": Any
+}  # fmt: skip
 
 
 def _build_function(

@@ -117,7 +117,8 @@ def _interrupt(name: str, arguments: Mapping[str, Any], decision: GuardDecision)
         from langgraph.types import interrupt
     except ImportError:
         return None
-    action = {"name": name, "args": dict(arguments), "description": "; ".join(decision.reasons)}
+    description = " ".join(decision.approver_reasons)
+    action = {"name": name, "args": dict(arguments), "description": description}
     review = {"action_name": name, "allowed_decisions": ["approve", "reject"]}
     try:
         answer = interrupt({"action_requests": [action], "review_configs": [review]})

@@ -23,6 +23,8 @@ from multimail.tools import (
     ToolSpec,
 )
 
+from ._user_turns import STATE_ARGUMENT, add_state, list_user_turns
+
 
 class MultiMailTool(BaseTool):
     """One tool of the catalogue. The artifact of its message holds the facts for code."""
@@ -36,7 +38,7 @@ class MultiMailTool(BaseTool):
         super().__init__(
             name=spec.name,
             description=spec.description,
-            args_schema=spec.args,
+            args_schema=add_state(spec.args) if session.user_turns else spec.args,
             handle_tool_error=True,
             handle_validation_error=functools.partial(_explain_invalid, spec),
             metadata={"multimail_access": spec.access},
@@ -61,7 +63,7 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        session_id = get_thread_id(config) or self._session_id
+        session_id = self._begin(config, arguments)
         return _convert(self._session.call(self._spec, arguments, session_id=session_id))
 
     async def _arun(
@@ -72,8 +74,26 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        session_id = get_thread_id(config) or self._session_id
+        session_id = self._begin(config, arguments)
         return _convert(await self._session.acall(self._spec, arguments, session_id=session_id))
+
+    def _begin(self, config: RunnableConfig, arguments: dict[str, Any]) -> str | None:
+        """Record the user's turns, which are no argument of the tool; return the conversation."""
+        session_id = get_thread_id(config) or self._session_id
+        import sys
+
+        print(
+            "DBG",
+            config.get("configurable", {}).get("checkpoint_ns"),
+            type(arguments.get(STATE_ARGUMENT)),
+            self._session.user_turns,
+            sorted(arguments),
+            file=sys.stderr,
+        )
+        if self._session.user_turns:
+            turns = list_user_turns(arguments.pop(STATE_ARGUMENT, None), config)
+            self._session.declare_turns(turns, session_id=session_id)
+        return session_id
 
 
 # LangChain reads annotations for every call, and compiles those that are text.
@@ -103,11 +123,15 @@ class MultiMailToolkit(BaseToolkit, ToolkitBase[BaseTool]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
     Takes the arguments of `multimail.tools.ToolkitBase`. A conversation is LangGraph's `thread_id`.
-    Loaders and retrievers that are given this toolkit share its session.
+    Loaders and retrievers that are given this toolkit share its session. With `user_turns=True` the
+    human messages of the graph's state count as the user's words, for a graph that people chat
+    with.
 
     Raises:
         multimail.ConfigurationError: No key, an unusable URL, or an unknown tool name.
     """
+
+    keeps_user_turns: ClassVar[bool] = True
 
     def __init__(self, api_key: str | None = None, **options: Unpack[ToolkitOptions]) -> None:
         BaseToolkit.__init__(self)

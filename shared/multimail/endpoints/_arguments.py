@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from ..errors import ValidationError
-from ..models import File
+from ..models import Attachment, File
 
 MAX_RECIPIENTS = 50
 MAX_SUBJECT = 998
@@ -22,7 +22,9 @@ _MAX_ID = 512
 _MAX_IDEMPOTENCY_KEY = 255
 
 Recipients: TypeAlias = str | Iterable[str]
-Attachable: TypeAlias = str | PathLike[str] | File | tuple[str, bytes] | Mapping[str, Any]
+Attachable: TypeAlias = (
+    str | PathLike[str] | File | Attachment | tuple[str, bytes] | Mapping[str, Any]
+)
 Attachables: TypeAlias = Attachable | Iterable[Attachable]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -168,14 +170,17 @@ def encode_attachments(value: Attachables | None) -> list[dict[str, str]] | None
     """Return attachments as the API expects them.
 
     Args:
-        value: One or several of: a path, a `File`, `(name, bytes)`, or the API's own object.
+        value: One or several of: a path, a `File`, `(name, bytes)`, an `Attachment` of a message
+            of the same mailbox, or the API's own object.
 
     Raises:
         ValidationError: A file can't be read, or an item has another type.
     """
     if value is None:
         return None
-    is_single = isinstance(value, str | PathLike | File | Mapping) or _is_name_and_bytes(value)
+    is_single = isinstance(
+        value, str | PathLike | File | Attachment | Mapping
+    ) or _is_name_and_bytes(value)
     if is_single or not isinstance(value, Iterable):
         return [_encode_attachment(value)]
     return [_encode_attachment(item) for item in value] or None
@@ -188,6 +193,11 @@ def _is_name_and_bytes(value: Any) -> bool:
 def _encode_attachment(value: Any) -> dict[str, str]:
     if isinstance(value, Mapping):
         return _check_attachment_object(value)
+    if isinstance(value, Attachment):
+        if value.id is None:
+            problem = "the API gave this file no id; download it, and send the File"
+            raise invalid("attachments", problem)
+        return {"id": _check_line(value.id)}
     if isinstance(value, File):
         return _encode_file(value.name, value.content, value.content_type)
     if _is_name_and_bytes(value):
@@ -212,8 +222,9 @@ def _encode_file(name: str, content: bytes, content_type: str | None) -> dict[st
 
 
 def _check_attachment_object(value: Mapping[str, Any]) -> dict[str, str]:
-    if not isinstance(value.get("content_base64"), str) or not value.get("name"):
-        raise invalid("attachments", "an object needs name and content_base64, both text")
+    has_content = isinstance(value.get("content_base64"), str) and value.get("name")
+    if not has_content and set(value) != {"id"}:
+        raise invalid("attachments", "an object needs name and content_base64, or only an id")
     return {str(name): _check_line(item) for name, item in value.items() if item is not None}
 
 

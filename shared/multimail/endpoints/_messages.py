@@ -8,17 +8,17 @@ import uuid
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 from .._call import Call, Pause
-from .._config import LOOPBACK
+from .._proxies import is_loopback
 from ..errors import InvalidResponseError, NotFoundError, ValidationError, WaitTimeoutError
 from ..models import (
     AttachmentContent,
     Cancellation,
     Email,
     EmailSummary,
+    Enclosure,
     File,
     Page,
     SendResult,
@@ -233,6 +233,7 @@ def wait_for_email(
     sender: str | None = None,
     subject_contains: str | None = None,
     has_attachments: bool | None = None,
+    thread: str | None = None,
 ) -> Generator[Call[Any] | Pause, Any, EmailSummary]:
     """Wait for a new inbound message that matches.
 
@@ -244,6 +245,8 @@ def wait_for_email(
         sender: Only messages from this address.
         subject_contains: Only messages whose subject contains this text.
         has_attachments: Only messages with, or without, attachments.
+        thread: Only messages of this thread, by its id or that of a message in it. Without
+            `since_id`, also one that came since the mailbox's own last message in it.
 
     Returns:
         The oldest message that matches.
@@ -254,9 +257,13 @@ def wait_for_email(
     API: GET /v1/mailboxes/{mailbox}/emails with `since_id`.
     """
     deadline = time.monotonic() + timeout
+    thread_id = None
+    if thread is not None:
+        known = yield from get_thread_containing(thread, mailbox=mailbox)
+        thread_id = known.thread_id
+        since_id = since_id or _get_last_own(known)
     if since_id is None:
-        newest = yield from check_inbox(mailbox, limit=1, direction="inbound")
-        since_id = newest.items[0].id if newest.items else None
+        since_id = yield from get_newest_id(mailbox)
     while True:
         page = yield from check_inbox(
             mailbox,
@@ -267,14 +274,55 @@ def wait_for_email(
             subject_contains=subject_contains,
             has_attachments=has_attachments,
         )
-        if page.items:
-            return page.items[-1]
+        matching = [row for row in page if thread_id in (None, row.thread_id)]
+        if matching:
+            return matching[-1]
+        if page.items and not page.cursor:
+            since_id = page.items[0].id
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise WaitTimeoutError(
                 f"No matching message came within {timeout:g} s.", operation="wait_for_email"
             )
         yield from Pause(min(poll_interval, remaining))
+
+
+def get_newest_id(
+    mailbox: str | None = None,
+) -> Generator[Call[Any] | Pause, Any, str | None]:
+    """Return the id of the newest inbound message; None if there is none.
+
+    API: GET /v1/mailboxes/{mailbox}/emails.
+    """
+    newest = yield from check_inbox(mailbox, limit=1, direction="inbound")
+    return newest.items[0].id if newest.items else None
+
+
+def _get_last_own(thread: Thread) -> str | None:
+    """Return the id of the mailbox's own last message in a thread; None if it wrote none."""
+    own = [message.id for message in thread.messages if message.direction == "outbound"]
+    return own[-1] if own else None
+
+
+def get_attachment(attachment_id: str, *, mailbox: str | None = None) -> Call[Enclosure]:
+    """Return a stored file without its bytes, and the message that it belongs to.
+
+    Args:
+        attachment_id: Its id, from `attachments` of a message.
+        mailbox: The mailbox of the message, address or id; default the client's.
+
+    Raises:
+        NotFoundError: The mailbox has no such file that this key can read.
+
+    API: GET /v1/mailboxes/{mailbox}/attachments/{attachment}.
+    """
+    return Call(
+        "get_attachment",
+        "GET",
+        f"/v1/mailboxes/{{mailbox}}/attachments/{path_segment(attachment_id, 'attachment_id')}",
+        Enclosure.model_validate,
+        mailbox=mailbox,
+    )
 
 
 def download_attachment(
@@ -341,12 +389,13 @@ def _download(url: str) -> Call[bytes]:
 def _is_safe_url(url: str) -> bool:
     """Whether it is an absolute https URL without user name (http on loopback only)."""
     try:
-        parts = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError):
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # a port that is no number is a ValueError
+    except ValueError:
         return False
-    if not parts.host or parts.userinfo or (parts.port or 0) > 65535:
+    if not host or parts.username is not None or not url.isprintable() or " " in url:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.host in LOOPBACK)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
 
 
 def send_email(
@@ -362,6 +411,7 @@ def send_email(
     gate_timing: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     oversight_mode: str | None = None,
+    daily_caps: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[SendResult]:
     """Send a new message. In a gated mailbox it is held until a human approves it.
@@ -373,11 +423,15 @@ def send_email(
         mailbox: The mailbox to send from, address or id; default the client's mailbox.
         cc: Carbon copies.
         bcc: Blind carbon copies.
-        attachments: One or several of: a path, `(name, bytes)`, a `File`.
+        attachments: One or several of: a path, `(name, bytes)`, a `File`, or an `Attachment` of a
+            message of the same mailbox, which the server copies.
         send_at: When to send it, with a time zone; default now.
         gate_timing: `gate_first` (decide, then wait for `send_at`) or `schedule_first`.
         metadata: Values to store with the message and show in the audit log.
         oversight_mode: A mode for this message, stricter than the mailbox's.
+        daily_caps: Hold it if its recipients got as much today: `per_address` and
+            `per_organisation`, as numbers; `exempt` and `public_providers`, as lists. For an API
+            whose mailboxes have `counts_free_sends`.
         idempotency_key: Within 24 hours a second send with the same key sends nothing; default a
             new key.
 
@@ -407,7 +461,7 @@ def send_email(
                 send_at=format_datetime(send_at, "send_at"),
                 gate_timing=gate_timing,
             ),
-            **_common_fields(attachments, metadata, oversight_mode, key),
+            **_common_fields(attachments, metadata, oversight_mode, daily_caps, key),
         },
         mailbox=mailbox,
         idempotency_key=key,
@@ -423,8 +477,11 @@ def reply_email(
     cc: Recipients | None = None,
     bcc: Recipients | None = None,
     attachments: Attachables | None = None,
+    send_at: datetime | str | None = None,
+    gate_timing: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     oversight_mode: str | None = None,
+    daily_caps: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[SendResult]:
     """Reply to a message, in its thread. In a gated mailbox it is held until a human approves it.
@@ -436,9 +493,15 @@ def reply_email(
         reply_all: Reply to all recipients; an API that doesn't support it ignores it.
         cc: Additional carbon copies.
         bcc: Blind carbon copies.
-        attachments: One or several of: a path, `(name, bytes)`, a `File`.
+        attachments: One or several of: a path, `(name, bytes)`, a `File`, or an `Attachment` of a
+            message of the same mailbox, which the server copies.
+        send_at: When to send it, with a time zone; default now.
+        gate_timing: `gate_first` (decide, then wait for `send_at`) or `schedule_first`.
         metadata: Values to store with the message and show in the audit log.
         oversight_mode: A mode for this message, stricter than the mailbox's.
+        daily_caps: Hold it if its recipients got as much today: `per_address` and
+            `per_organisation`, as numbers; `exempt` and `public_providers`, as lists. For an API
+            whose mailboxes have `counts_free_sends`.
         idempotency_key: Within 24 hours a second reply with the same key sends nothing; default a
             new key.
 
@@ -465,8 +528,10 @@ def reply_email(
                 cc=parse_addresses(cc, "cc") or None,
                 bcc=parse_addresses(bcc, "bcc") or None,
                 reply_all=reply_all or None,
+                send_at=format_datetime(send_at, "send_at"),
+                gate_timing=gate_timing,
             ),
-            **_common_fields(attachments, metadata, oversight_mode, key),
+            **_common_fields(attachments, metadata, oversight_mode, daily_caps, key),
         },
         mailbox=mailbox,
         resource_id=email_id,
@@ -478,12 +543,14 @@ def _common_fields(
     attachments: Attachables | None,
     metadata: Mapping[str, Any] | None,
     oversight_mode: str | None,
+    daily_caps: Mapping[str, Any] | None,
     idempotency_key: str,
 ) -> dict[str, Any]:
     return drop_none(
         attachments=encode_attachments(attachments),
         metadata=dict(metadata) if metadata else None,
         oversight_mode=oversight_mode,
+        daily_caps=dict(daily_caps) if daily_caps else None,
         idempotency_key=check_idempotency_key(idempotency_key),
     )
 

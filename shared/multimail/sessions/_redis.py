@@ -31,13 +31,22 @@ redis.call('SADD', KEYS[1], key)
 if thread then redis.call('ZADD', thread, at, key) end
 return ''
 """
+# KEYS: the sends. ARGV: key, time, start of the window, limit, seconds of the window.
+_COUNT_IN_WINDOW = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return '' end
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 'thread' end
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return ''
+"""
 
 
 class RedisSessionStore:
     """A `SessionStore` in Redis 6.2 or newer (or Valkey), for any number of machines.
 
-    Nothing expires: a conversation can be resumed years later. What Redis loses, the guard has
-    forgotten; see `docs/trust.md` on eviction, restarts and failover.
+    Only daily counts expire: a conversation can be resumed years later. What Redis loses, the guard
+    has forgotten; see `docs/trust.md` on eviction, restarts and failover.
 
     Args:
         url: `redis://`, `rediss://` (TLS) or `unix://`; its credentials are never shown.
@@ -55,6 +64,7 @@ class RedisSessionStore:
     def __init__(self, url: str, *, prefix: str = "multimail:", timeout: float = 5.0) -> None:
         self._connection = RedisConnection(url, prefix=prefix, timeout=timeout)
         self._count_send = self._connection.redis.register_script(_COUNT_SEND)
+        self._count_in_window = self._connection.redis.register_script(_COUNT_IN_WINDOW)
         self._connection.require_no_eviction()
         self._require_format()
 
@@ -172,10 +182,15 @@ class RedisSessionStore:
 
     def count_send(self, token: SendToken, per_session: int, per_thread: int) -> str:
         """See `SessionStore.count_send`."""
+        times = (token.at.timestamp(), (token.at - THREAD_WINDOW).timestamp())
+        if not token.session:
+            thread = self._connection.key("counted", token.thread)
+            window = int(THREAD_WINDOW.total_seconds())
+            with self._connection.client():
+                return str(self._count_in_window([thread], [token.key, *times, per_thread, window]))
         keys = [self._connection.key("sends", token.session)]
         if token.thread:
             keys.append(self._connection.key("thread", token.thread))
-        times = (token.at.timestamp(), (token.at - THREAD_WINDOW).timestamp())
         with self._connection.client():
             return str(self._count_send(keys, [token.key, *times, per_session, per_thread]))
 

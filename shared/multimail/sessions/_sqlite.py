@@ -30,6 +30,7 @@ CREATE INDEX IF NOT EXISTS held_by_address ON held (scope, address, id);
 CREATE TABLE IF NOT EXISTS sends (session TEXT, thread TEXT, key TEXT, at REAL,
     PRIMARY KEY (session, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sends_by_thread ON sends (thread, at);
+CREATE INDEX IF NOT EXISTS sends_without_session ON sends (at) WHERE session = '|' || thread;
 """
 
 
@@ -166,16 +167,18 @@ class SqliteSessionStore:
     def count_send(self, token: SendToken, per_session: int, per_thread: int) -> str:
         """See `SessionStore.count_send`."""
         with self._transaction() as db:
-            same_key = "key = ? AND (session = ? OR thread = ?)"
-            if _count_sends(db, same_key, token.key, token.session, token.thread or None):
-                return ""
-            if _count_sends(db, "session = ?", token.session) >= per_session:
-                return "session"
             since = (token.at - THREAD_WINDOW).timestamp()
+            db.execute("DELETE FROM sends WHERE session = '|' || thread AND at <= ?", (since,))
+            session = token.session or f"|{token.thread}"
+            same_key = "key = ? AND (session = ? OR thread = ?)"
+            if _count_sends(db, same_key, token.key, session, token.thread or None):
+                return ""
+            if token.session and _count_sends(db, "session = ?", session) >= per_session:
+                return "session"
             recent = "thread = ? AND at > ?"
             if token.thread and _count_sends(db, recent, token.thread, since) >= per_thread:
                 return "thread"
-            row = (token.session, token.thread, token.key, token.at.timestamp())
+            row = (session, token.thread, token.key, token.at.timestamp())
             db.execute("INSERT INTO sends VALUES (?, ?, ?, ?)", row)
             return ""
 

@@ -24,7 +24,8 @@ class SendToken:
     """A send to count.
 
     Attributes:
-        session: The conversation.
+        session: The conversation; empty where `thread` is a count of its own, which is forgotten
+            with its window.
         thread: The thread that it belongs to; empty for a new thread.
         key: Identifies the message; a key is counted once.
         at: The time of the send.
@@ -112,6 +113,7 @@ class MemorySessionStore:
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         self._held: defaultdict[str, dict[str, frozenset[str]]] = defaultdict(dict)
         self._threads: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        self._counted: OrderedDict[str, dict[str, datetime]] = OrderedDict()
         self._lock = threading.Lock()
         reset_after_fork(self)
 
@@ -184,6 +186,8 @@ class MemorySessionStore:
     def count_send(self, token: SendToken, per_session: int, per_thread: int) -> str:
         """See `SessionStore.count_send`."""
         with self._lock:
+            if not token.session:
+                return self._count_in_window(token, per_thread)
             sends = self._sessions[token.session].sends
             thread = self._threads[token.thread] if token.thread else {}
             if token.key in sends or token.key in thread:
@@ -196,6 +200,20 @@ class MemorySessionStore:
             sends.add(token.key)
             thread[token.key] = token.at
             return ""
+
+    def _count_in_window(self, token: SendToken, limit: int) -> str:
+        since = token.at - THREAD_WINDOW
+        while self._counted and max(next(iter(self._counted.values())).values()) <= since:
+            self._counted.popitem(last=False)
+        counted = self._counted.get(token.thread, {})
+        recent = {key: at for key, at in counted.items() if at > since}
+        if token.key in recent:
+            return ""
+        if len(recent) >= limit:
+            return "thread"
+        self._counted[token.thread] = {**recent, token.key: token.at}
+        self._counted.move_to_end(token.thread)
+        return ""
 
     def reset(self, session: str) -> None:
         """See `SessionStore.reset`."""

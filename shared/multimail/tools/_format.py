@@ -310,7 +310,8 @@ def build_headers(message: Email, treatment: Treatment, room: int) -> Headers:
 def _list_fields(message: Email, treatment: Treatment) -> list[tuple[str, list[str]]]:
     reply_to = message.reply_to if message.reply_to != [message.sender] else []
     files = [
-        f"{one_line(file.name, 400)} ({_format_size(file.size)})" for file in message.attachments
+        f"{one_line(' '.join(filter(None, (file.id, file.name))), 400)} ({_format_size(file.size)})"
+        for file in message.attachments
     ]
     recipients = [
         ("To", message.to),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 from .. import endpoints as api
 from .._call import Call, Pause
 from ..errors import MultiMailError
-from ..models import Contact, Email, EmailSummary, Mailbox
+from ..models import Contact, Email, EmailSummary, Enclosure, Mailbox, Page, SendResult
 from ..sessions import MemorySessionStore, SendToken, SessionStore
 from ..trust import (
     OWN,
@@ -21,13 +22,16 @@ from ..trust import (
     Action,
     Assessment,
     AutoReplyHeaders,
+    EnclosedFile,
     GuardDecision,
     ReplyFacts,
     Taint,
     TrustPolicy,
 )
-from ..trust.addresses import find_addresses, normalize_address, normalize_addresses, strip_tag
+from ..trust.addresses import find_addresses, normalize_address, normalize_addresses
 from ..trust.calls import CallFacts, decide_call
+from ..trust.daily_caps import guess_organisation
+from ..trust.decisions import Finding
 from ..trust.labels import Label, Standing, Tier
 from ..trust.payment import find_payment_details
 from ..trust.policy import is_plain_tag
@@ -60,13 +64,8 @@ LEFT_STATUSES = frozenset({"sending", "sent", "delivered", "bounced"})
 """The statuses of a message that is being sent, or was."""
 _CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
 _MAX_LOOKUPS = 10
-_CANNOT_HOLD = "this mailbox cannot hold a single message for a human"
-_CANNOT_WAIT = "it cannot wait for a human"
-_OPENED_EARLIER = "it was opened earlier in this process: give each job its own conversation"
-_CAPS = {
-    "session": "this conversation has sent as many messages as it may",
-    "thread": "this thread has as many messages within 24 hours as it may",
-}
+_MAX_TURN_CHARS = 20_000
+_TURN = "turn:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +105,13 @@ class Guard:
         """Record the user's words, or trusted data, that targets may come from."""
         if entries := sources.to_entries():
             self.store.declare(self.declared_key, entries)
+
+    def declare_turns(self, texts: Iterable[str]) -> None:
+        """Record the human turns that a framework keeps; what mail also says counts for nothing."""
+        entries = {f"{_TURN}{text[:_MAX_TURN_CHARS]}" for text in texts if text.strip()}
+        new = entries - self.store.declared(self.declared_key)
+        if new:
+            self.store.declare(self.declared_key, new)
 
     def explains(self, values: Iterable[str]) -> bool:
         """Return whether each value stands in the user's words or in trusted data."""
@@ -212,21 +218,61 @@ class Guard:
         if message.direction != "outbound" and not self.store.known(scope, (sender,)):
             yield from self._look_up_held(scope, {sender})
 
-    def on_send(self, recipients: Sequence[str], mailbox: Mailbox, *texts: str) -> Decide:
+    def describe_file(self, stored: Enclosure, mailbox: Mailbox) -> EnclosedFile:
+        """Return whose file a stored one is, and who has it.
+
+        Args:
+            stored: The file with its message.
+            mailbox: The mailbox that it belongs to.
+        """
+        message = stored.email
+        holders = {normalize_address(mailbox.address)}
+        if message.direction != "outbound":
+            assessment = self.assess(message)
+            if assessment.is_certain:
+                holders |= list_signed(message)
+        else:
+            origin = stored.origin
+            assessment = OWN
+            if origin is not None:
+                assessment = self.policy.assess(origin.authentication, origin.sender)
+                if assessment.is_certain:
+                    holders.add(normalize_address(origin.sender))
+            if message.status in LEFT_STATUSES:
+                holders |= get_header_addresses(message)
+        return EnclosedFile(message.id, assessment, frozenset(holders))
+
+    def on_send(
+        self,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
+    ) -> Decide:
         """Decide on a new message; pass the decision to `finalize`.
 
         Args:
             recipients: All of its recipients.
             mailbox: The mailbox that sends.
-            texts: Its subject and its text.
+            texts: Its subject, its text and the names of its files.
+            files: The stored files that it encloses.
         """
         payments = find_payment_details(*texts)
         names = map(name_payment, payments)
-        taint, allowed = yield from self._load_state(recipients, self._scope(mailbox.id), *names)
-        return self._explain(self.policy.on_send(recipients, taint, allowed, payments), taint)
+        scope = self._scope(mailbox.id)
+        taint, allowed = yield from self._load_state(
+            recipients, scope, *names, mailbox_id=mailbox.id
+        )
+        decision = self.policy.on_send(recipients, taint, allowed, payments, files)
+        return self._explain(decision, taint)
 
     def on_reply(
-        self, original: Email, recipients: Sequence[str], mailbox: Mailbox, text: str = ""
+        self,
+        original: Email,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
     ) -> Decide:
         """Decide on a reply; pass the decision to `finalize`.
 
@@ -234,14 +280,17 @@ class Guard:
             original: The message that is answered.
             recipients: All recipients of the reply.
             mailbox: The mailbox that sends.
-            text: The reply's text.
+            texts: The reply's text and the names of its files.
+            files: The stored files that it encloses.
         """
-        payments = find_payment_details(text)
+        payments = find_payment_details(*texts)
         if normalize_addresses(recipients) <= {normalize_address(original.sender)}:
             payments -= find_payment_details(original.markdown)  # a sender's own number
         names = map(name_payment, payments)
         scope = self._scope(mailbox.id)
-        taint, allowed = yield from self._load_state(recipients, scope, *names)
+        taint, allowed = yield from self._load_state(
+            recipients, scope, *names, mailbox_id=mailbox.id
+        )
         thread = _build_thread_scope(scope, original.thread_id)
         allowed |= self.store.known(thread, normalize_addresses(recipients))
         assessment = self.assess(original)
@@ -260,6 +309,7 @@ class Guard:
             ),
             signed=list_signed(original),
             payments=payments,
+            files=tuple(files),
         )
         allowed |= {normalize_address(mailbox.address)}
         return self._explain(self.policy.on_reply(facts, taint, allowed), taint)
@@ -273,7 +323,7 @@ class Guard:
         targets = [to.value for to in facts.targets if to.kind is TargetKind.ADDRESS]
         names = map(name_payment, facts.payments)
         taint, allowed = yield from self._load_state(targets, self._scope(None), *names)
-        sources = Sources.from_entries(allowed)
+        sources = Sources.from_entries(allowed | self._list_turn_sources(allowed))
         decision = decide_call(self.policy, replace(facts, sources=sources), taint)
         return self._emit(self._explain(decision, taint))
 
@@ -293,7 +343,8 @@ class Guard:
             return decision
         if self._name_shown(taint.worst.label) in taint.named:
             return decision
-        return replace(decision, reasons=(*decision.reasons, _OPENED_EARLIER))
+        reason = Finding(decision.action, "opened_earlier")
+        return decision.add(reason, len(decision.reasons))
 
     def _read_taint(self, *names: str) -> Taint:
         """Return the conversation's taint, with the tiers of these names."""
@@ -316,9 +367,10 @@ class Guard:
             recipients: All of its recipients.
             thread: The thread of a reply.
         """
-        decision = self._count_free(decision, mailbox, key, recipients)
+        if not mailbox.counts_free_sends:
+            decision = self._count_free(decision, mailbox, key, recipients)
         if decision.action is Action.HOLD and not can_hold(mailbox):
-            decision = decision.as_refusal("cannot_hold", _CANNOT_HOLD)
+            decision = decision.as_refusal("cannot_hold")
         thread_key = f"{self.api}|{thread}" if thread else ""
         return self._emit(self._count_send(decision, thread_key, key))
 
@@ -413,7 +465,7 @@ class Guard:
         return f"{self.api}|{mailbox_id or self.pinned}".casefold()
 
     def _load_state(
-        self, recipients: Iterable[str], scope: str, *names: str
+        self, recipients: Iterable[str], scope: str, *names: str, mailbox_id: str | None = None
     ) -> Generator[Call[Any] | Pause, Any, tuple[Taint, frozenset[str]]]:
         """Return the taint and the allowed ones of the recipients; ask the API where needed."""
         wanted = normalize_addresses(recipients)
@@ -427,7 +479,17 @@ class Guard:
             allowed |= self.store.known(scope, unknown)
             if taint.worst is not None:
                 allowed |= yield from _look_up_contacts(unknown - allowed)
+                spoken = find_addresses(*_list_turns(allowed)).intersection(unknown - allowed)
+                spoken -= taint.named.keys()
+                allowed |= yield from _look_up_unmailed(spoken, mailbox_id or self.pinned or None)
         return taint, allowed
+
+    def _list_turn_sources(self, allowed: frozenset[str]) -> frozenset[str]:
+        """Return the words of the human turns, without addresses that are not allowed."""
+        turns = list(_list_turns(allowed))
+        for address in find_addresses(*turns) - allowed:
+            turns = [re.sub(re.escape(address), " ", turn, flags=re.IGNORECASE) for turn in turns]
+        return Sources(turns).to_entries()
 
     def _look_up_held(
         self, scope: str, addresses: set[str]
@@ -447,23 +509,48 @@ class Guard:
     def _count_free(
         self, decision: GuardDecision, mailbox: Mailbox, key: str, recipients: Iterable[str]
     ) -> GuardDecision:
-        """Count mail that leaves without a human for each address; hold what is over the cap.
+        """Count mail that leaves without a human, where the server doesn't; hold it over a cap.
 
         A robot that answers every mail with a new thread would otherwise be answered for ever.
         """
-        if decision.action is not Action.ALLOW or mailbox.holds_sends or self.policy.name == "off":
+        if not self._is_free(decision) or mailbox.holds_sends:
             return decision
-        for recipient in {strip_tag(to) for to in recipients if to not in self.policy.listed}:
-            name = f"{self._scope(mailbox.id)}|to:{recipient}"
-            token = SendToken(name, name, key)
-            if self.store.count_send(token, sys.maxsize, self.policy.free_per_address):
-                return replace(
-                    decision,
-                    action=Action.HOLD,
-                    reasons=("this address got as much mail today as leaves without a human",),
-                    codes=("cap_per_address",),
-                )
+        caps = self.policy.build_daily_caps(recipients)
+        for name, cap, code in caps.list_counted(recipients, guess_organisation):
+            token = SendToken("", f"{self._scope(mailbox.id)}|free:{name}", key)
+            if self.store.count_send(token, sys.maxsize, cap):
+                return decision.add(Finding(Action.HOLD, code, names=(name.removeprefix("@"),)))
         return decision
+
+    def _is_free(self, decision: GuardDecision) -> bool:
+        return decision.action is Action.ALLOW and self.policy.name != "off"
+
+    def build_daily_caps(
+        self, decision: GuardDecision, mailbox: Mailbox, recipients: Iterable[str]
+    ) -> dict[str, Any] | None:
+        """Return the caps under which the server lets a send pass; None where it can't count.
+
+        Args:
+            decision: Of `finalize`.
+            mailbox: The mailbox that sends.
+            recipients: All recipients.
+        """
+        if not mailbox.counts_free_sends or not self._is_free(decision):
+            return None
+        caps = self.policy.build_daily_caps(recipients)
+        domains = {address.rpartition("@")[2] for address in normalize_addresses(recipients)}
+        return {
+            "per_address": caps.per_address,
+            "per_organisation": caps.per_organisation,
+            "exempt": sorted(caps.exempt),
+            "public_providers": sorted(domains.intersection(caps.public_providers)),
+        }
+
+    def add_server_hold(self, decision: GuardDecision, sent: SendResult) -> GuardDecision:
+        """Return a decision with the cap for which the server held the message, and emit it."""
+        if sent.hold_code is None or decision.action is not Action.ALLOW:
+            return decision
+        return self._emit(decision.add(Finding(Action.HOLD, sent.hold_code)))
 
     def _count_send(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
         """Count a send against the caps; return a refusal where one is reached."""
@@ -475,12 +562,7 @@ class Guard:
         cap = self.store.count_send(token, per_session, self.policy.sends_per_thread)
         if not cap:
             return decision
-        return replace(
-            decision,
-            action=Action.REFUSE,
-            reasons=(_CAPS[cap], *decision.reasons),
-            codes=(f"cap_per_{cap}", *decision.codes),
-        )
+        return decision.add(Finding(Action.REFUSE, f"cap_per_{cap}"))
 
     def _emit(self, decision: GuardDecision) -> GuardDecision:
         """Log a decision and pass it to the observer."""
@@ -520,6 +602,29 @@ def _look_up_contacts(
     return frozenset(known)
 
 
+def _list_turns(entries: Iterable[str]) -> Iterator[str]:
+    """Yield the human turns among what is declared in a conversation."""
+    return (entry.removeprefix(_TURN) for entry in entries if entry.startswith(_TURN))
+
+
+def _look_up_unmailed(
+    addresses: Iterable[str], mailbox_id: str | None
+) -> Generator[Call[Any] | Pause, Any, frozenset[str]]:
+    """Return the addresses that have sent no mail to the mailbox: a user may paste mail."""
+    unmailed = set()
+    for address in islice(sorted(addresses), _MAX_LOOKUPS):
+        try:
+            page: Page[EmailSummary] = yield from api.check_inbox(
+                mailbox_id, sender=address, direction="inbound", limit=1
+            )
+        except MultiMailError as error:
+            log.info("The mailbox could not be searched (%s).", error.code)
+            break
+        if not page.items:
+            unmailed.add(address)
+    return frozenset(unmailed)
+
+
 def can_hold(mailbox: Mailbox) -> bool:
     """Return whether a message of this mailbox can be made to wait for a human."""
     return bool(mailbox.holds_sends or mailbox.per_message_oversight)
@@ -528,4 +633,4 @@ def can_hold(mailbox: Mailbox) -> bool:
 def _refuse_hold(decision: GuardDecision) -> GuardDecision:
     """Return a refusal in place of a hold, for an operation that cannot wait."""
     held = decision.action is Action.HOLD
-    return decision.as_refusal("cannot_wait", _CANNOT_WAIT) if held else decision
+    return decision.as_refusal("cannot_wait") if held else decision

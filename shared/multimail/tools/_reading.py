@@ -66,7 +66,7 @@ _EMAIL_FACTS = _ROW_FACTS | {
     "expires_at",
     "send_at",
 }
-_FILE_FACTS = {"name", "content_type", "size"}
+_FILE_FACTS = {"id", "name", "content_type", "size"}
 _CONTACT_FACTS = {"id", "name", "email", "tags"}
 _PENDING_FACTS = _ROW_FACTS | {"cc", "bcc", "expires_at", "mailbox_id", "content_hash", "metadata"}
 
@@ -308,20 +308,24 @@ def _build_email_facts(message: Email, assessment: Assessment) -> dict[str, Any]
 
 def wait_for_email(args: schemas.WaitForEmail, context: ToolContext) -> ToolRun:
     """Wait for a message that matches."""
-    seconds = 60.0 if args.timeout_seconds is None else args.timeout_seconds
+    seconds = schemas.DEFAULT_WAIT if args.timeout_seconds is None else args.timeout_seconds
     mailbox = yield from context.mailbox(args.mailbox)
+    since_id = args.since_id
+    if since_id is None and args.thread is None:
+        since_id = yield from api.get_newest_id(mailbox.id)
     try:
         message = yield from api.wait_for_email(
             mailbox.id,
             timeout=seconds,
-            since_id=args.since_id,
+            since_id=since_id,
             sender=args.sender,
             subject_contains=args.subject_contains,
+            thread=args.thread,
         )
     except WaitTimeoutError as error:
-        return ToolResult.failure(
-            ToolError("timeout", error.message, True, "Call again to go on waiting.")
-        )
+        again = f" with since_id={one_line(since_id, 64)}" if since_id else ""
+        step = f"Call again{again} to go on waiting."
+        return ToolResult.failure(ToolError("timeout", error.message, True, step))
     assessed = assess_rows([message], mailbox, context)
     rows = _format_rows(assessed, context)
     text = format_listing("It came: id | status | received | sender label.", rows, "")

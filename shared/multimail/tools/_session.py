@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from os import PathLike
+from typing import Any, TypeVar
 
-import httpx
 import pydantic
 
 from .. import endpoints as api
@@ -20,17 +19,16 @@ from .._client import AsyncMultiMail, MultiMail
 from .._config import load_config
 from .._execution import MailboxCache
 from .._forks import reset_after_fork
+from .._http import Timeout
 from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
 from ..trust.addresses import normalize_addresses
 from ._conversation import get_conversation, get_process_conversation
+from ._enclosures import FileRegistry
 from ._guard import Guard, Observer
 from ._spec import UNKNOWN_OUTCOME, Steps, ToolArgs, ToolError, ToolResult, ToolSpec
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
 
 T = TypeVar("T")
 
@@ -113,6 +111,7 @@ class ToolContext:
         mailbox_cache: The client's cache of mailboxes.
         seen: What was shown of pending messages.
         approver_key_checked: Set once the key was checked for an approver's tools.
+        files: The files that app code registered.
     """
 
     session_id: str
@@ -123,6 +122,7 @@ class ToolContext:
     mailbox_cache: MailboxCache = field(default_factory=MailboxCache)
     seen: SeenContent = field(default_factory=SeenContent)
     approver_key_checked: threading.Event = field(default_factory=threading.Event)
+    files: FileRegistry = field(default_factory=FileRegistry)
 
     def mailbox(self, wanted: str | None, *, fresh: bool = False) -> Steps[Mailbox]:
         """Return the mailbox to use.
@@ -172,6 +172,7 @@ class ToolSession:
         retry: How often and how long to retry a request.
         client: A client to use; the caller closes it.
         async_client: The same for asynchronous calls; use it in one event loop only.
+        user_turns: Whether the framework's adapter passes the human turns to `declare_turns`.
 
     Raises:
         ConfigurationError: No key, an unusable base URL, or a budget under 1,000.
@@ -188,10 +189,11 @@ class ToolSession:
         on_decision: Observer | None = None,
         max_chars: int = DEFAULT_MAX_CHARS,
         session: str | None = None,
-        timeout: float | httpx.Timeout | None = None,
+        timeout: float | Timeout | None = None,
         retry: Retry | None = None,
         client: MultiMail | None = None,
         async_client: AsyncMultiMail | None = None,
+        user_turns: bool = False,
     ) -> None:
         if max_chars < MIN_CHARS:
             raise ConfigurationError(f"max_chars must be at least {MIN_CHARS:,}.")
@@ -201,9 +203,12 @@ class ToolSession:
         self._options: dict[str, Any] = {"timeout": timeout, "retry": retry}
         self._lent_client, self._lent_async_client = client, async_client
         self._client: MultiMail | None = None
-        self._by_loop: weakref.WeakKeyDictionary[Any, AsyncMultiMail] = weakref.WeakKeyDictionary()
+        self._async_client: AsyncMultiMail | None = None
         self._lock = threading.Lock()
+        # Any other store may wait: for a lock of its file, or for a server.
+        self._store_may_block = store is not None and type(store) is not MemorySessionStore
         self._session_id = session
+        self.user_turns = user_turns
         self._origin = f"toolkit-{secrets.token_hex(8)}"
         pinned = mailbox or self._config.mailbox
         guard = Guard(
@@ -250,14 +255,49 @@ class ToolSession:
             guard = replace(guard, declared=guard.declared | declared)
             self._context = replace(self._context, guard=guard)
 
+    def register_file(
+        self,
+        source: str | PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        session_id: str | None = None,
+    ) -> str:
+        """Let the agent send a file, and return the handle by which it names it.
+
+        The file is read now; a later change of it is not sent. It is kept in this process.
+
+        Args:
+            source: A path, or the bytes of the file, at most 20 MB.
+            name: The name that its recipients see; default that of the path.
+            session_id: Only for this conversation; default for all of this toolkit's.
+
+        Raises:
+            ConfigurationError: It cannot be read, has no name, or is too large.
+        """
+        return self._context.files.register(source, name, session_id)
+
+    def declare_turns(self, texts: Iterable[str], *, session_id: str | None = None) -> None:
+        """Let the agent write to addresses of the human turns that a framework keeps.
+
+        An address counts for nothing if mail named it in this conversation, or sent mail to the
+        mailbox: users paste mail. `declare_recipients` counts even then.
+
+        Args:
+            texts: What people typed. Never what a tool or a model said, or what code put together.
+            session_id: The conversation, by the framework's own id; default the session's.
+        """
+        if self.user_turns:
+            self.guard(session_id).declare_turns(texts)
+
     def reset(self, session_id: str | None = None) -> None:
-        """Forget a conversation's taint. Clear the model's context too, or it is not safe.
+        """Forget a conversation's taint and files. Clear the model's context too, for safety.
 
         Args:
             session_id: The conversation; default that of `conversation`, else the session's own.
         """
         guard = replace(self._context.guard, session_id=session_id) if session_id else self.guard()
         guard.reset()
+        self._context.files.forget(guard.session_id)
 
     def guard(self, session_id: str | None = None) -> Guard:
         """Return the guard of a conversation, for app code that shows mail by other ways.
@@ -314,7 +354,7 @@ class ToolSession:
         """Run an operation asynchronously; otherwise like `run`."""
         client = self._get_async_client()
         context = self._build_context(session_id, client.mailbox_cache, self._context.max_chars)
-        return await client.run(work(context))
+        return await client.run(work(context), may_block=self._store_may_block)
 
     def call_json(
         self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
@@ -384,7 +424,8 @@ class ToolSession:
             client = self._get_async_client()
             context = self._build_context(session_id, client.mailbox_cache, max_chars)
             operation = spec.operation(_parse_arguments(spec, arguments), context)
-            return _fit(await client.run(operation), max_chars)
+            result = await client.run(operation, may_block=self._store_may_block)
+            return _fit(result, max_chars)
         except Exception as error:
             return _fit(_build_failure(spec, error), max_chars)
 
@@ -414,14 +455,11 @@ class ToolSession:
     def _get_async_client(self) -> AsyncMultiMail:
         if self._lent_async_client is not None:
             return self._lent_async_client
-        loop = _get_running_loop()
         with self._lock:
-            client = self._by_loop.get(loop)
-            if client is None:
-                client = AsyncMultiMail(**self._client_options())
-                client.mailbox_cache = self._context.mailbox_cache
-                self._by_loop[loop] = client
-            return client
+            if self._async_client is None:
+                self._async_client = AsyncMultiMail(**self._client_options())
+                self._async_client.mailbox_cache = self._context.mailbox_cache
+            return self._async_client
 
     def _client_options(self) -> dict[str, Any]:
         return {
@@ -440,17 +478,9 @@ class ToolSession:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop's calls, and of synchronous ones."""
-        with self._lock:
-            client = self._by_loop.pop(_get_running_loop(), None)
-        if client is not None:
-            await client.close()
+        if self._async_client is not None:
+            await self._async_client._close_in_loop()
         self.close()
-
-
-def _get_running_loop() -> AbstractEventLoop:
-    import asyncio  # imported here: a process with only synchronous tools never loads it
-
-    return asyncio.get_running_loop()
 
 
 def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) -> ToolArgs:

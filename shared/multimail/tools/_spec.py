@@ -90,7 +90,8 @@ class ToolError:
             error, errors.RateLimitError | errors.ServerError | errors.NetworkError
         )
         step = UNKNOWN_OUTCOME if unknown else error.advice
-        return cls(error.code, error.message, transient and not unknown, step)
+        transient = transient and not unknown and not getattr(error, "is_final", False)
+        return cls(error.code, error.message, transient, step)
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON-serializable data."""

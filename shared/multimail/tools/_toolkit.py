@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from os import PathLike
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
-
-import httpx
+from urllib.parse import urlsplit
 
 from .. import endpoints as api
 from .._call import Retry
 from .._client import AsyncMultiMail, MultiMail
 from .._config import DEFAULT_BASE_URL
+from .._http import Timeout
 from ..errors import ConfigurationError
 from ..models import Health
 from ..sessions import SessionStore
@@ -44,10 +45,11 @@ class SessionOptions(TypedDict, total=False):
     on_decision: Observer | None
     max_chars: int
     session: str | None
-    timeout: float | httpx.Timeout | None
+    timeout: float | Timeout | None
     retry: Retry | None
     client: MultiMail | None
     async_client: AsyncMultiMail | None
+    user_turns: bool
 
 
 class ToolkitOptions(SessionOptions, total=False):
@@ -82,6 +84,9 @@ class ToolkitBase(Generic[NativeTool]):
         retry: How often and how long to retry a request.
         client: A client to use; the caller closes it.
         async_client: The same for asynchronous calls, for one event loop.
+        user_turns: Let the agent write to addresses in the human turns that the framework keeps,
+            for an agent that people chat with. Off by default; not where code puts the task
+            together.
 
     Raises:
         ConfigurationError: No key, an unusable URL, or a tool name that does not exist.
@@ -91,6 +96,8 @@ class ToolkitBase(Generic[NativeTool]):
     """The tools to choose from."""
     min_chars: ClassVar[int] = MIN_CHARS
     """The smallest `max_chars`; larger for a framework whose results take more room."""
+    keeps_user_turns: ClassVar[bool] = False
+    """Whether the framework shows a tool which turns of its conversation a person typed."""
 
     def __init__(
         self,
@@ -100,6 +107,12 @@ class ToolkitBase(Generic[NativeTool]):
         exclude: Iterable[str] | None = None,
         **options: Unpack[SessionOptions],
     ) -> None:
+        if options.get("user_turns") and not self.keeps_user_turns:
+            raise ConfigurationError(
+                f"{type(self).__name__} cannot tell the user's turns from other text, so it does "
+                "not take user_turns=True.",
+                remedy="Call declare_user_words(text, session_id=…) with what the user typed.",
+            )
         self._specs = select_tools(self.catalogue, include, exclude)
         if options.get("max_chars", DEFAULT_MAX_CHARS) < self.min_chars:
             raise ConfigurationError(f"max_chars must be at least {self.min_chars:,} here.")
@@ -233,6 +246,28 @@ class ToolkitBase(Generic[NativeTool]):
         """
         self.session.declare_recipients(addresses, session_id=session_id)
 
+    def register_file(
+        self,
+        source: str | PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        session_id: str | None = None,
+    ) -> str:
+        """Let the agent send a file, and return the handle by which it names it.
+
+        Tell the agent the handle, as in "attach file_0a…". The file is read now and kept in this
+        process; a path that a model writes is never read.
+
+        Args:
+            source: A path, or the bytes of the file, at most 20 MB.
+            name: The name that its recipients see; default that of the path.
+            session_id: The conversation, by the framework's own id; default all of this toolkit's.
+
+        Raises:
+            ConfigurationError: It cannot be read, has no name, or is too large.
+        """
+        return self.session.register_file(source, name=name, session_id=session_id)
+
     def declare_user_words(self, text: str, *, session_id: str | None = None) -> None:
         """Let the agent's tools act on what stands in the user's own words.
 
@@ -362,7 +397,7 @@ class ApproverToolkit(Toolkit):
 
 def is_hosted(base_url: str) -> bool:
     """Return whether an API is the hosted one, whose operations are known without asking."""
-    return httpx.URL(base_url).host == httpx.URL(DEFAULT_BASE_URL).host
+    return urlsplit(base_url).hostname == urlsplit(DEFAULT_BASE_URL).hostname
 
 
 def list_missing_tools(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import endpoints as api
@@ -14,6 +15,7 @@ from ..trust import Action, GuardDecision
 from ..trust.addresses import strip_tag
 from ..trust.text import Fence, one_line
 from . import schemas
+from ._enclosures import select_files
 from ._format import format_time, redact_domains
 from ._message_facts import TAINT_KEY
 from ._session import ToolContext
@@ -33,6 +35,9 @@ def build_idempotency_key(origin: str, mailbox_id: str, operation: str, *content
     return f"mm-{hashlib.sha256(facts.encode()).hexdigest()[:48]}"
 
 
+_MAX_METADATA = 2000
+
+
 def fold_addresses(texts: Sequence[str]) -> list[str]:
     """Return the addresses casefolded, sorted and without repeats."""
     return sorted({text.casefold() for text in texts})
@@ -47,14 +52,19 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
     )
     send_at = format_datetime(args.send_at, "send_at")
     mailbox = yield from context.mailbox(args.mailbox)
+    files = yield from select_files(args.attachments, context.files, context.guard, mailbox)
     key = build_idempotency_key(
         context.origin,
         mailbox.id,
         "send_email",
         *(fold_addresses(to), fold_addresses(cc), fold_addresses(bcc)),
         *(args.subject, args.body, send_at),
+        *files.key_parts,
     )
-    decision = yield from context.guard.on_send([*to, *cc, *bcc], mailbox, args.subject, args.body)
+    texts = (args.subject, args.body, *files.names)
+    decision = yield from context.guard.on_send(
+        [*to, *cc, *bcc], mailbox, *texts, files=files.enclosed
+    )
     mailbox = yield from _refresh_mailbox(decision, mailbox, context)
     decision = context.guard.finalize(decision, mailbox, key, [*to, *cc, *bcc])
     if decision.action is Action.REFUSE:
@@ -66,11 +76,14 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
         mailbox=mailbox.id,
         cc=cc,
         bcc=bcc,
+        attachments=files.sources,
         send_at=send_at,
         metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
+        daily_caps=context.guard.build_daily_caps(decision, mailbox, [*to, *cc, *bcc]),
         idempotency_key=key,
     )
+    decision = context.guard.add_server_hold(decision, sent)
     context.guard.record_send(sent.id, mailbox, [*to, *cc, *bcc], held=_is_held(sent, mailbox))
     return _build_outcome(sent, mailbox, to, decision, f" to {one_line(', '.join(to), 300)}")
 
@@ -78,16 +91,23 @@ def send_email(args: schemas.SendEmail, context: ToolContext) -> ToolRun:
 def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     """Reply to a message in its thread, once, if the guard allows it."""
     cc, bcc = parse_addresses(args.cc, "cc"), parse_addresses(args.bcc, "bcc")
+    send_at = format_datetime(args.send_at, "send_at")
     original = yield from api.read_email(args.email_id, mailbox=context.pinned)
     mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
+    files = yield from select_files(args.attachments, context.files, context.guard, mailbox)
     others = _reply_all_targets(original, mailbox) if args.reply_all else []
     reached = [*_reply_targets(original), *others, *cc, *bcc]
     key = build_idempotency_key(
         *(context.origin, mailbox.id, "reply_email", original.id, args.body),
         *(fold_addresses(cc), fold_addresses(bcc), bool(args.reply_all)),
+        *([send_at] if send_at else []),
+        *files.key_parts,
     )
     context.guard.mark_shown(original)
-    decision = yield from context.guard.on_reply(original, reached, mailbox, args.body)
+    texts = (args.body, *files.names)
+    decision = yield from context.guard.on_reply(
+        original, reached, mailbox, *texts, files=files.enclosed
+    )
     mailbox = yield from _refresh_mailbox(decision, mailbox, context)
     decision = context.guard.finalize(decision, mailbox, key, reached, original.thread_id)
     if decision.action is Action.REFUSE:
@@ -99,10 +119,14 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
         reply_all=bool(args.reply_all),
         cc=cc,
         bcc=bcc,
+        attachments=files.sources,
+        send_at=send_at,
         metadata=_build_metadata(decision, context),
         oversight_mode=_get_stricter_mode(decision, mailbox),
+        daily_caps=context.guard.build_daily_caps(decision, mailbox, reached),
         idempotency_key=key,
     )
+    decision = context.guard.add_server_hold(decision, sent)
     everyone = [*sent.to, *reached]
     context.guard.record_send(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
     to = sent.to or _reply_targets(original)
@@ -151,7 +175,7 @@ def _build_metadata(decision: GuardDecision, context: ToolContext) -> dict[str, 
         "guard_code": decision.code,
         "guard_label": decision.label.value,
         "guard_standing": decision.standing.value,
-        "guard_reasons": "; ".join(decision.reasons)[:500],
+        "guard_reasons": "; ".join(decision.approver_reasons)[:_MAX_METADATA],
         "guard_policy": decision.policy,
     }
 
@@ -163,7 +187,7 @@ def build_refusal(what: str, decision: GuardDecision) -> ToolResult:
         what: What was not done, to what.
         decision: The guard's.
     """
-    return ToolResult.failure(
+    refusal = ToolResult.failure(
         ToolError(
             "refused_by_guard",
             f"{what} ({decision.code}): {_format_reasons(decision)}",
@@ -171,6 +195,7 @@ def build_refusal(what: str, decision: GuardDecision) -> ToolResult:
         ),
         decision,
     )
+    return replace(refusal, text=refusal.text + _format_names(decision))
 
 
 def _get_next_step(decision: GuardDecision) -> str:
@@ -186,6 +211,12 @@ _NEXT_STEPS = {
     "other_message": "Open it with read_email first.",
 }
 """What helps where a refusal is about the form of a call, not about the mail behind it."""
+
+
+def _format_names(decision: GuardDecision) -> str:
+    """Return what the reasons are about, between marks: mail may have supplied it."""
+    names = ", ".join(one_line(name, 80) for name in decision.names[:5])
+    return f"\n{Fence.new().around(f'This is about: {names}')}" if names else ""
 
 
 def _format_reasons(decision: GuardDecision) -> str:
@@ -210,7 +241,8 @@ def _build_outcome(
         "expires_at": sent.expires_at.isoformat() if sent.expires_at else None,
         "to": list(to),
     }
-    return ToolResult(_format_outcome(sent, held, whom, decision) + after, facts, decision)
+    names = _format_names(decision) if held else ""
+    return ToolResult(_format_outcome(sent, held, whom, decision) + after + names, facts, decision)
 
 
 def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:

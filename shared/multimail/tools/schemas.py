@@ -46,10 +46,17 @@ MailboxName = Annotated[
 ]
 Body = Annotated[str, Field(description="Markdown. Write only the new text, no quoted history.")]
 Addresses = Annotated[Texts | None, Field(max_length=50, description="Email addresses.")]
+Files = Annotated[
+    Texts | None,
+    Field(max_length=20, description="Attachment ids (att_…) or handles."),
+]
 Offset = Annotated[
     int | None, Field(ge=0, description="Character to continue from after a cut. Default 0.")
 ]
 Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
+DEFAULT_WAIT = 45.0
+"""Seconds: clients of the Model Context Protocol give up after 60."""
+SendTime = Annotated[str | None, Field(description="To send later: ISO 8601 with zone.")]
 Sender = Annotated[str | None, Field(description="Only from this address.")]
 SubjectPart = Annotated[str | None, Field(description="Only subjects that contain this.")]
 HasAttachments = Annotated[
@@ -111,8 +118,9 @@ class WaitForEmail(ToolArgs):
     """Arguments of `wait_for_email`."""
 
     timeout_seconds: Annotated[
-        float | None, Field(ge=0, le=300, description="0 to 300. Default 60.")
+        float | None, Field(ge=0, le=300, description="0 to 300. Default 45.")
     ] = None
+    thread: Annotated[Id | None, Field(description="Only a reply in this thread (thr_…).")] = None
     sender: Sender = None
     subject_contains: SubjectPart = None
     since_id: Annotated[
@@ -153,7 +161,8 @@ class SendEmail(ToolArgs):
     body: Body
     cc: Addresses = None
     bcc: Addresses = None
-    send_at: Annotated[str | None, Field(description="ISO 8601 with zone, to send later.")] = None
+    send_at: SendTime = None
+    attachments: Files = None
     mailbox: MailboxName = None
 
 
@@ -167,6 +176,8 @@ class ReplyEmail(ToolArgs):
     ] = None
     cc: Addresses = None
     bcc: Addresses = None
+    send_at: SendTime = None
+    attachments: Files = None
 
 
 class TagEmail(ToolArgs):
@@ -238,6 +249,7 @@ class Row(ToolData):
 class FileFacts(_Facts):
     """An attachment without its bytes."""
 
+    id: Annotated[str | None, Field(description="names it in attachments of a send")]
     name: str
     content_type: str
     size: int | None

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .decisions import Action, GuardDecision, OperationKind, PolicyName, Treatment
     from .evidence import Authentication, AuthResult
     from .labels import OWN, Assessment, Label, Standing, Tier, assess
-    from .policy import AutoReplyHeaders, ReplyFacts, TrustPolicy
+    from .policy import AutoReplyHeaders, EnclosedFile, ReplyFacts, TrustPolicy
     from .taint import UNTAINTED, Taint
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "AuthResult",
     "Authentication",
     "AutoReplyHeaders",
+    "EnclosedFile",
     "GuardDecision",
     "Label",
     "OperationKind",
@@ -43,7 +44,7 @@ if not TYPE_CHECKING:
             "decisions": "Action GuardDecision OperationKind PolicyName Treatment",
             "evidence": "Authentication AuthResult",
             "labels": "OWN Assessment Label Standing Tier assess",
-            "policy": "AutoReplyHeaders ReplyFacts TrustPolicy",
+            "policy": "AutoReplyHeaders EnclosedFile ReplyFacts TrustPolicy",
             "taint": "UNTAINTED Taint",
         },
         submodules="addresses automation decisions evidence labels links masking payment policy "

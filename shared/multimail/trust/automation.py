@@ -23,33 +23,26 @@ class Sign:
     """A sign that a program sent a message.
 
     Attributes:
-        code: Stable; the API's field `automatic` and the guard's decisions have it.
-        reason: Says what it is, as a clause.
+        code: Stable; the API's field `automatic` and the guard's decisions have it. What it
+            means stands in `reasons.REASONS`.
         refuses: Whether answering is refused; otherwise a human may decide on it.
         is_answer: Whether the message only answers one that its recipient sent.
     """
 
     code: str
-    reason: str
     refuses: bool = False
     is_answer: bool = False
 
 
-AUTO_SUBMITTED = Sign("auto_submitted", "a program sent it (Auto-Submitted)", refuses=True)
-AUTO_REPLIED = Sign(AUTO_SUBMITTED.code, AUTO_SUBMITTED.reason, refuses=True, is_answer=True)
-EMPTY_RETURN_PATH = Sign(
-    "empty_return_path", "its return path is empty, as that of a bounce", refuses=True
-)
-REPORT = Sign("report", "it is the report of a mail system")
-DAEMON = Sign("daemon_sender", "a mail system sent it (MAILER-DAEMON, postmaster)")
-AUTOMATIC_REPLY = Sign("automatic_reply", "it is an automatic reply", is_answer=True)
-AUTO_REPLY_PRECEDENCE = Sign(
-    "automatic_precedence", "a program sent it (Precedence)", is_answer=True
-)
-JUNK_PRECEDENCE = Sign(AUTO_REPLY_PRECEDENCE.code, AUTO_REPLY_PRECEDENCE.reason)
-NO_AUTO_RESPONSE = Sign(
-    "no_auto_response", "its sender asks for no automatic answer (X-Auto-Response-Suppress)"
-)
+AUTO_SUBMITTED = Sign("auto_submitted", refuses=True)
+AUTO_REPLIED = Sign(AUTO_SUBMITTED.code, refuses=True, is_answer=True)
+EMPTY_RETURN_PATH = Sign("empty_return_path", refuses=True)
+REPORT = Sign("report")
+DAEMON = Sign("daemon_sender")
+AUTOMATIC_REPLY = Sign("automatic_reply", is_answer=True)
+AUTO_REPLY_PRECEDENCE = Sign("automatic_precedence", is_answer=True)
+JUNK_PRECEDENCE = Sign(AUTO_REPLY_PRECEDENCE.code)
+NO_AUTO_RESPONSE = Sign("no_auto_response")
 SIGNS: Mapping[str, Sign] = {
     sign.code: sign
     for sign in (

@@ -74,21 +74,22 @@ def _find_unexplained(
 ) -> Iterator[Finding]:
     """Find the targets that only text of others can have supplied."""
     is_lenient = policy.name == "standard" and worst.tier <= Tier.PROVEN
+    tiers: dict[Target, Tier] = {}
     for target in facts.targets:
         if facts.effect is Effect.READ and not target.kind.is_request:
             continue
         if is_lenient and not target.kind.reaches_others:
             continue
         if not _is_explained(policy, target, facts.sources, taint):
-            tier = taint.named.get(normalize_address(target.value), Tier.LISTED)
-            action = get_action(policy.name, OperationKind.INTRODUCE, tier)
-            shown = target.value[:_MAX_SHOWN]
-            reason = f"{target.argument} {shown!r} is in neither the user's words nor trusted data"
-            yield Finding(action, "target_not_from_user", reason)
+            tiers[target] = taint.named.get(normalize_address(target.value), Tier.LISTED)
+    if tiers:
+        action = get_action(policy.name, OperationKind.INTRODUCE, max(tiers.values()))
+        arguments = ", ".join(dict.fromkeys(target.argument for target in tiers))
+        names = tuple(dict.fromkeys(target.value[:_MAX_SHOWN] for target in tiers))
+        yield Finding(action, "target_not_from_user", arguments, names)
     if len(facts.targets) > MAX_TARGETS:
-        reason = f"it has more than {MAX_TARGETS} targets"
         action = get_action(policy.name, OperationKind.INTRODUCE, Tier.LISTED)
-        yield Finding(action, "target_not_from_user", reason)
+        yield Finding(action, "too_many_targets", f"{MAX_TARGETS}")
 
 
 def _is_explained(policy: TrustPolicy, target: Target, sources: Sources, taint: Taint) -> bool:

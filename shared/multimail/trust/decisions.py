@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from .labels import Assessment, Label, Standing, Tier
+from .reasons import describe_for_approver, describe_for_model
 
 PolicyName: TypeAlias = Literal["strict", "standard", "off"]
 
@@ -95,13 +96,26 @@ class Finding:
 
     Attributes:
         action: The action that this reason alone requires.
-        code: A machine-readable word.
-        reason: The same in plain words.
+        code: A machine-readable word, as in `reasons.REASONS`.
+        detail: What the sentences of the code leave open. Words of mail don't belong here.
+        names: What it is about: addresses or payment details. Senders choose them, so a model is
+            shown them between marks only.
     """
 
     action: Action
     code: str
-    reason: str
+    detail: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The sentence for the model."""
+        return describe_for_model(self.code, self.detail)
+
+    @property
+    def approver_reason(self) -> str:
+        """The sentence for the person who decides."""
+        return describe_for_approver(self.code, ", ".join(self.names) or self.detail)
 
     @property
     def severity(self) -> int:
@@ -126,6 +140,8 @@ class GuardDecision:
         codes: The same as machine-readable words, in the same order.
         policy: The policy that decided.
         message_id: The message that it is about; None where it is about none.
+        approver_reasons: The reasons in words for the person who decides, in the same order.
+        names: The addresses and payment details that the reasons are about. Senders choose them.
     """
 
     action: Action
@@ -136,20 +152,34 @@ class GuardDecision:
     codes: tuple[str, ...]
     policy: PolicyName
     message_id: str | None = None
+    approver_reasons: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def code(self) -> str:
         """The code of the most severe reason, or `allowed`."""
         return self.codes[0] if self.codes else "allowed"
 
-    def as_refusal(self, code: str, reason: str) -> GuardDecision:
-        """Return the same decision as a refusal, with one more reason in the second place."""
+    def add(self, finding: Finding, place: int = 0) -> GuardDecision:
+        """Return the same decision with one more reason, and its action where that is stricter.
+
+        Args:
+            finding: The reason.
+            place: Where it stands among the reasons; the first one names the decision.
+        """
+        stricter = max(self.action, finding.action, key=_SEVERITIES.index)
         return replace(
             self,
-            action=Action.REFUSE,
-            reasons=(*self.reasons[:1], reason, *self.reasons[1:]),
-            codes=(*self.codes[:1], code, *self.codes[1:]),
+            action=stricter,
+            reasons=_insert(self.reasons, place, finding.reason),
+            codes=_insert(self.codes, place, finding.code),
+            approver_reasons=_insert(self.approver_reasons, place, finding.approver_reason),
+            names=tuple(dict.fromkeys((*self.names, *finding.names))),
         )
+
+    def as_refusal(self, code: str) -> GuardDecision:
+        """Return the same decision as a refusal, with the code's reason in the second place."""
+        return self.add(Finding(Action.REFUSE, code), 1)
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON-serializable data."""
@@ -161,6 +191,7 @@ class GuardDecision:
             "label": self.label.value,
             "standing": self.standing.value,
             "reasons": list(self.reasons),
+            "approver_reasons": list(self.approver_reasons),
             "policy": self.policy,
             "message_id": self.message_id,
         }
@@ -182,17 +213,24 @@ def decide(
         policy: The policy that decides.
         message_id: The message that it is about.
     """
-    against = sorted(
-        (finding for finding in findings if finding.action is not Action.ALLOW),
-        key=lambda finding: -finding.severity,
-    )
+    by_code: dict[str, Finding] = {}
+    for finding in sorted(findings, key=lambda finding: -finding.severity):
+        if finding.action is not Action.ALLOW:
+            by_code.setdefault(finding.code, finding)
+    against = by_code.values()
     return GuardDecision(
-        action=against[0].action if against else Action.ALLOW,
+        action=next((finding.action for finding in against), Action.ALLOW),
         operation=operation,
         label=about.label,
         standing=about.standing,
-        reasons=tuple(dict.fromkeys(finding.reason for finding in against)),
-        codes=tuple(dict.fromkeys(finding.code for finding in against)),
+        reasons=tuple(finding.reason for finding in against),
+        codes=tuple(by_code),
         policy=policy,
         message_id=message_id,
+        approver_reasons=tuple(finding.approver_reason for finding in against),
+        names=tuple(dict.fromkeys(name for finding in against for name in finding.names)),
     )
+
+
+def _insert(texts: tuple[str, ...], place: int, text: str) -> tuple[str, ...]:
+    return (*texts[:place], text, *texts[place:])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigurationError
-from .addresses import AddressList, normalize_address, normalize_domain
+from .addresses import AddressList, normalize_address, normalize_addresses, normalize_domain
 from .automation import SIGNS, Sign, list_signs
+from .daily_caps import DailyCaps
 from .decisions import (
     Action,
     Finding,
@@ -26,7 +27,7 @@ from .labels import OWN, Assessment, Label, Standing, Tier, assess
 from .payment import fold_payment
 from .provenance import is_in_organisation, is_proven, name_message, name_payment
 from .providers import PUBLIC_PROVIDERS
-from .taint import Taint
+from .taint import Taint, severity_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +54,18 @@ class AutoReplyHeaders:
     def findings(self) -> Iterator[Finding]:
         """Yield the reasons against an automatic reply, RFC 3834 section 2: no mail loops."""
         if self.is_from_own_mailbox:
-            yield Finding(Action.REFUSE, "own_mail", "it claims to be from this very mailbox")
+            yield Finding(Action.REFUSE, "own_mail")
         sign = self._get_sign()
         if sign is not None:
             action = Action.REFUSE if sign.refuses else Action.HOLD
-            yield Finding(action, sign.code, sign.reason)
+            yield Finding(action, sign.code, "a program sent it")
 
     def list_bulk_signs(self) -> Iterator[Finding]:
         """Yield the signs of bulk mail, which a person may have written; each would be a hold."""
         if self.list_id.strip():
-            yield Finding(Action.HOLD, "mailing_list", "it came through a mailing list (List-Id)")
+            yield Finding(Action.HOLD, "mailing_list")
         if self.precedence.strip().lower() in _BULK:
-            yield Finding(Action.HOLD, "bulk_mail", "it is bulk mail (Precedence)")
+            yield Finding(Action.HOLD, "bulk_mail")
 
     def is_list_address(self, address: str) -> bool:
         """Return whether mail to an address reaches the mailing list itself."""
@@ -73,8 +74,7 @@ class AutoReplyHeaders:
 
     def _get_sign(self) -> Sign | None:
         if self.automatic:
-            newer = Sign(self.automatic, "a program sent it")
-            return SIGNS.get(self.automatic, newer)
+            return SIGNS.get(self.automatic, Sign(self.automatic))
         fields = {"auto-submitted": [self.auto_submitted], "precedence": [self.precedence]}
         return next(list_signs(fields), None)
 
@@ -105,6 +105,7 @@ class ReplyFacts:
         organisation: The organisational domain that signed it; empty for none.
         signed: Normalized addresses in fields that this signature covers.
         payments: Payment details that the reply names and that the message does not.
+        files: Stored files that the reply encloses.
     """
 
     message_id: str
@@ -116,6 +117,7 @@ class ReplyFacts:
     organisation: str = ""
     signed: frozenset[str] = frozenset()
     payments: frozenset[str] = frozenset()
+    files: tuple[EnclosedFile, ...] = ()
 
     def is_vouched(self, address: str) -> bool:
         """Return whether the sender's organisation vouches for an address of the header."""
@@ -127,6 +129,22 @@ class ReplyFacts:
         """The recipients beside From and Reply-To of the message that is answered."""
         answered = {normalize_address(self.sender), *map(normalize_address, self.reply_to)}
         return [to for to in self.recipients if normalize_address(to) not in answered]
+
+
+@dataclass(frozen=True, slots=True)
+class EnclosedFile:
+    """A stored file that a message sends on.
+
+    Attributes:
+        message_id: The message that it came with.
+        assessment: Of the message that it first came with; `OWN` for a file of the mailbox's own.
+        holders: Normalized addresses of those who have it: its proven sender, the recipients that
+            his signature covers, those of an own message that left.
+    """
+
+    message_id: str
+    assessment: Assessment
+    holders: frozenset[str] = frozenset()
 
 
 class TrustPolicy:
@@ -143,6 +161,8 @@ class TrustPolicy:
         sends_per_thread: The most messages that may be sent in one thread within 24 hours.
         free_per_address: The most messages to one address within 24 hours that no human decides
             on; tags (`ann+x@`) are ignored.
+        free_per_organisation: The same for all addresses of one organisation, which a public mail
+            provider is not.
         contact_forms: Addresses and domains of the operator's contact forms: Reply-To of their mail
             is the customer, whose address anybody could have typed.
         listed_payments: Accounts and cards that outgoing mail may name whatever mail said.
@@ -158,6 +178,7 @@ class TrustPolicy:
         "arc_sealers",
         "contact_forms",
         "free_per_address",
+        "free_per_organisation",
         "listed",
         "listed_payments",
         "name",
@@ -176,6 +197,7 @@ class TrustPolicy:
         sends_per_session: int = 50,
         sends_per_thread: int = 20,
         free_per_address: int = 20,
+        free_per_organisation: int = 60,
         contact_forms: Iterable[str] = (),
         listed_payments: Iterable[str] = (),
         public_providers: Iterable[str] = (),
@@ -184,8 +206,10 @@ class TrustPolicy:
             raise ConfigurationError(f"policy {name!r} must be strict, standard or off.")
         if min(sends_per_session, sends_per_thread) < 1:
             raise ConfigurationError("sends_per_session and sends_per_thread must be at least 1.")
-        if free_per_address < 0:
-            raise ConfigurationError("free_per_address must be at least 0.")
+        if min(free_per_address, free_per_organisation) < 0:
+            raise ConfigurationError(
+                "free_per_address and free_per_organisation must be at least 0."
+            )
         self.name: PolicyName = name
         self.listed = AddressList(listed)
         self.accept_unaligned_dkim = accept_unaligned_dkim
@@ -193,6 +217,7 @@ class TrustPolicy:
         self.sends_per_session = sends_per_session
         self.sends_per_thread = sends_per_thread
         self.free_per_address = free_per_address
+        self.free_per_organisation = free_per_organisation
         self.contact_forms = AddressList(contact_forms)
         self.listed_payments = frozenset(_list_texts(listed_payments))
         more = map(normalize_domain, _list_texts(public_providers))
@@ -227,6 +252,12 @@ class TrustPolicy:
         if address in self.listed:
             return Standing.LISTED
         return Standing.KNOWN if known and normalize_address(address) in known else Standing.NEW
+
+    def build_daily_caps(self, recipients: Iterable[str]) -> DailyCaps:
+        """Return the caps on what leaves for these recipients without a human."""
+        exempt = frozenset(to for to in normalize_addresses(recipients) if to in self.listed)
+        caps = self.free_per_address, self.free_per_organisation
+        return DailyCaps(*caps, exempt, self.public_providers)
 
     def treatment(self, assessment: Assessment) -> Treatment:
         """Return how the text of a message is shown to a model."""
@@ -263,6 +294,7 @@ class TrustPolicy:
                 *self._worse_taint(facts, taint),
                 *self._new_recipients(_list_unvouched(facts), merged, allowed),
                 *self.find_new_payments(facts.payments, taint, allowed),
+                *self._file_findings(facts.files, facts.recipients, merged, allowed),
             ]
         return decide("reply_email", facts.assessment, findings, self.name, facts.message_id)
 
@@ -270,9 +302,11 @@ class TrustPolicy:
         action = get_action(self.name, OperationKind.REPLY, facts.assessment.tier)
         yield Finding(action, *_explain_distrust(facts.assessment))
         sender = normalize_address(facts.sender)
-        others = (to for to in facts.reply_to if normalize_address(to) != sender)
-        if not all(facts.is_vouched(to) or self._is_form(facts.sender) for to in others):
-            yield Finding(Action.HOLD, "reply_to_differs", "Reply-To is not the address in From")
+        others = [to for to in facts.reply_to if normalize_address(to) != sender]
+        strangers = [to for to in others if not facts.is_vouched(to)]
+        if strangers and not self._is_form(facts.sender):
+            names = tuple(map(normalize_address, strangers))
+            yield Finding(Action.HOLD, "reply_to_differs", names=names)
 
     def _worse_taint(self, facts: ReplyFacts, taint: Taint) -> Iterator[Finding]:
         """Find whether the conversation was shown worse mail than the message it answers."""
@@ -281,11 +315,8 @@ class TrustPolicy:
 
     def get_taint_finding(self, kind: OperationKind, worst: Assessment) -> Finding:
         """Return what the worst mail that a conversation was shown means for an operation."""
-        code, mail = f"tainted_{worst.label}", f"mail that {_describe(worst.label)}"
-        if worst.is_certain:
-            code, mail = "tainted_not_listed", "mail of a sender whom the operator does not list"
-        action = get_action(self.name, kind, worst.tier)
-        return Finding(action, code, f"the conversation was shown {mail}")
+        code = "tainted_not_listed" if worst.is_certain else f"tainted_{worst.label}"
+        return Finding(get_action(self.name, kind, worst.tier), code)
 
     def _bulk_findings(self, facts: ReplyFacts) -> Iterator[Finding]:
         """Find whether a reply to bulk mail reaches others than a proven author."""
@@ -296,7 +327,7 @@ class TrustPolicy:
             return
         signs = list(facts.auto_reply.list_bulk_signs())
         if is_to_list and not signs:
-            signs = [Finding(Action.HOLD, "mailing_list", "it reaches a mailing list (List-Post)")]
+            signs = [Finding(Action.HOLD, "mailing_list")]
         yield from signs
 
     def _is_form(self, sender: str) -> bool:
@@ -304,10 +335,11 @@ class TrustPolicy:
 
     def on_send(
         self,
-        recipients: Iterable[str],
+        recipients: Sequence[str],
         taint: Taint,
         allowed: Collection[str] = (),
         payments: Collection[str] = (),
+        files: Sequence[EnclosedFile] = (),
     ) -> GuardDecision:
         """Decide on a new message.
 
@@ -316,16 +348,41 @@ class TrustPolicy:
             taint: What the conversation was shown.
             allowed: As for `on_reply`.
             payments: The payment details that it names.
+            files: The stored files that it encloses.
         """
         findings: list[Finding] = []
+        if self.name != "off":
+            findings += self._file_findings(files, recipients, taint, allowed)
         if taint.worst is not None and self.name != "off":
             others = (to for to in recipients if not is_proven(normalize_address(to), taint.named))
-            findings = [
+            findings += [
                 *self._new_recipients(others, taint, allowed),
                 self.get_taint_finding(OperationKind.CHANGE, taint.worst),
                 *self.find_new_payments(payments, taint, allowed),
             ]
-        return decide("send_email", taint.worst or OWN, findings, self.name)
+        sources = (taint.worst or OWN, *(file.assessment for file in files))
+        return decide("send_email", max(sources, key=severity_key), findings, self.name)
+
+    def _file_findings(
+        self,
+        files: Iterable[EnclosedFile],
+        recipients: Iterable[str],
+        taint: Taint,
+        allowed: Collection[str],
+    ) -> Iterator[Finding]:
+        """Find files of mail that would reach somebody who does not have them."""
+        reached = {normalize_address(to): to for to in recipients}
+        for file in files:
+            others = reached.keys() - file.holders
+            names = tuple(sorted(others))
+            if file.assessment.tier is Tier.FAILED:
+                yield Finding(Action.REFUSE, "file_from_failed")
+            elif file.assessment.label is not Label.OWN and others:
+                yield Finding(Action.HOLD, "file_from_mail", names=names)
+            elif taint.worst is not None and any(
+                to not in allowed and reached[to] not in self.listed for to in others
+            ):
+                yield Finding(Action.HOLD, "file_of_others", names=names)
 
     def on_add_contact(
         self, address: str, taint: Taint, allowed: Collection[str] = ()
@@ -358,11 +415,9 @@ class TrustPolicy:
         if taint.worst is not None and self.name != "off":
             findings = [self.get_taint_finding(OperationKind.INTERNAL, taint.worst)]
             if not all(map(is_plain_tag, tags.items())):
-                reason = "after mail of others a tag is one word, or a name and a word"
-                findings.append(Finding(Action.REFUSE, "tag_from_mail", reason))
+                findings.append(Finding(Action.REFUSE, "tag_from_mail"))
             if name_message(email_id) not in taint.named:
-                reason = "this conversation has not opened the message that it tags"
-                findings.append(Finding(Action.REFUSE, "other_message", reason))
+                findings.append(Finding(Action.REFUSE, "other_message"))
         return decide("tag_email", taint.worst or OWN, findings, self.name, email_id)
 
     def find_new_payments(
@@ -372,8 +427,8 @@ class TrustPolicy:
         known = set(map(fold_payment, (*self.listed_payments, *allowed)))
         supplied = {detail for detail in payments if name_payment(detail) in taint.named}
         if supplied - known:
-            reason = "it names payment details that came from mail"
-            yield Finding(Action.HOLD, "payment_from_mail", reason)
+            details = tuple(sorted(supplied - known))
+            yield Finding(Action.HOLD, "payment_from_mail", names=details)
 
     def _new_recipients(
         self, addresses: Iterable[str], taint: Taint, allowed: Collection[str]
@@ -381,21 +436,16 @@ class TrustPolicy:
         """Find the addresses that only mail can have supplied."""
         if taint.worst is None:
             return
-        by_tier: dict[Tier, set[str]] = {}
+        tiers: dict[str, Tier] = {}
         for address in addresses:
             normalized = normalize_address(address)
             if normalized not in allowed and address not in self.listed:
                 # An address that was not seen may have been spelled out in words.
-                tier = taint.named.get(normalized, Tier.LISTED)
-                by_tier.setdefault(tier, set()).add(normalized)
-        for tier, unexplained in by_tier.items():
-            count = len(unexplained)
-            source = "mail that failed" if tier is Tier.FAILED else "mail"
-            yield Finding(
-                get_action(self.name, OperationKind.INTRODUCE, tier),
-                "recipient_from_mail",
-                f"{count} address{'es' * (count > 1)} may come only from {source}",
-            )
+                tiers[normalized] = taint.named.get(normalized, Tier.LISTED)
+        if tiers:
+            action = get_action(self.name, OperationKind.INTRODUCE, max(tiers.values()))
+            count = f"{len(tiers)} address{'es' * (len(tiers) > 1)}"
+            yield Finding(action, "recipient_from_mail", count, tuple(sorted(tiers)))
 
     def admit(self, event: Mapping[str, Any] | object) -> GuardDecision:
         """Decide whether a message may start an agent at all, for a webhook's handler.
@@ -435,21 +485,15 @@ def _list_texts(texts: Iterable[str]) -> Iterable[str]:
     return (texts,) if isinstance(texts, str) else texts
 
 
-def _describe(label: Label) -> str:
-    return "failed its checks" if label is Label.FAILED else f"is {label}"
-
-
 def _list_unvouched(facts: ReplyFacts) -> list[str]:
     return [to for to in facts.other_recipients if not facts.is_vouched(to)]
 
 
 def _explain_distrust(assessment: Assessment, *, is_about_listing: bool = True) -> tuple[str, str]:
-    """Return the reason code and message for distrusting a sender."""
+    """Return the code and the detail of the reason for distrusting a sender."""
     if assessment.is_certain and is_about_listing:
-        return "sender_not_listed", "the operator does not list the sender"
-    reasons = "; ".join(assessment.reasons[:3])
-    message = f"the sender {_describe(assessment.label)}" + (f": {reasons}" if reasons else "")
-    return f"sender_{assessment.label}", message
+        return "sender_not_listed", ""
+    return f"sender_{assessment.label}", "; ".join(assessment.reasons[:3])
 
 
 _ADMISSION = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
+from typing import Any
 
 from .addresses import find_address_fault, format_address
 from .headers import (
@@ -29,11 +30,15 @@ _PAGE = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n{}</b
 
 @dataclass(frozen=True, slots=True)
 class OutgoingAttachment:
-    """A file to send: its name, its media type and its content."""
+    """A file to send: its name, its media type and its content.
+
+    `origin` is the received message that it came with, if any: `id`, `from`, `authentication`.
+    """
 
     name: str
     content_type: str
     content: bytes
+    origin: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,9 @@ def _format_headers(message: OutgoingMessage) -> list[str]:
         f"Date: {format_datetime(message.date)}",
         fold_addresses("From", [format_mailbox(*sender)]),
     ]
-    for field, name, listed in (("to", "To", message.to), ("cc", "Cc", message.cc)):
+    for part, name, listed in (("to", "To", message.to), ("cc", "Cc", message.cc)):
         if listed:
-            lines.append(fold_addresses(name, [_format_address(field, to) for to in listed]))
+            lines.append(fold_addresses(name, [_format_address(part, to) for to in listed]))
     if message.reply_to is not None:
         lines.append(fold_addresses("Reply-To", [_format_ascii("reply_to", message.reply_to)]))
     lines.append(fold_text("Subject", check_header_value("subject", message.subject)))

@@ -12,6 +12,7 @@ from .contacts import ContactService
 from .context import AppContext
 from .decisions import ApprovalLinkService, DecisionService
 from .domains import DomainService
+from .enclosures import EnclosureService
 from .event_log import EventLogService
 from .events import NotificationService
 from .mailboxes import MailboxService
@@ -38,6 +39,7 @@ class Services:
         self.mailboxes = MailboxService(context)
         self.sending = SendService(context)
         self.cancellation = CancellationService(context)
+        self.enclosures = EnclosureService(context)
         self.messages = MessageService(context)
         self.decisions = DecisionService(context)
         self.receiving = InboundService(context)

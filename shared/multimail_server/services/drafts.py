@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from multimail.trust.daily_caps import DailyCaps
+
 from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from ..mail.headers import fold_tokens
@@ -46,6 +48,8 @@ class Draft:
     cc: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
     attachments: tuple[OutgoingAttachment, ...] = ()
+    enclosed: tuple[str, ...] = ()
+    """Ids of stored files to send, until `enclosures.resolve_files` has put them above."""
     idempotency_key: str | None = None
     send_at: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +61,8 @@ class Draft:
     """The message that this draft replies to."""
     references: tuple[str, ...] = ()
     """The Message-IDs of the thread, the one that it replies to last."""
+    caps: DailyCaps | None = None
+    """Those of a client's guard that let the message through; None if nothing is to be counted."""
     quotation: str = ""
     """The original, quoted below the text."""
 
@@ -172,7 +178,9 @@ def load_draft(tx: Reader, message: Message, content: Content) -> ComposedMessag
     if mailbox is None:
         raise conflict("no_mailbox", f"The mailbox of message {message.id} was deleted.")
     files = tuple(
-        OutgoingAttachment(file.name, file.content_type, tx.attachment_content(file.id))
+        OutgoingAttachment(
+            file.name, file.content_type, tx.attachment_content(file.id), file.origin
+        )
         for file in tx.attachments(message.id)
     )
     return ComposedMessage(message, mailbox, content, files)
@@ -225,6 +233,7 @@ def insert_files(
             content_type=file.content_type,
             size=len(file.content),
             sha256=hashlib.sha256(file.content).hexdigest(),
+            origin=file.origin,
         )
         tx.insert_attachment(row, file.content)
 

@@ -30,6 +30,7 @@ from .drafts import (
     recompose,
     require_recipient_limit,
 )
+from .enclosures import load_enclosed
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import apply_event, require_not_expired
 
@@ -138,7 +139,8 @@ class DraftEdit:
         bcc: Blind copies.
         subject: One line.
         markdown: The text; the signature is added as for a send.
-        files: All attachments.
+        files: All attachments that were uploaded; those of `enclosed` come after them.
+        enclosed: Ids of stored files.
         send_at: The new time.
     """
 
@@ -148,6 +150,7 @@ class DraftEdit:
     subject: str | None = None
     markdown: str | None = None
     files: tuple[OutgoingAttachment, ...] | None = None
+    enclosed: tuple[str, ...] = ()
     send_at: datetime | None = None
 
 
@@ -217,6 +220,7 @@ class RevisionService:
                 (403), or the time has passed (400).
         """
         context = self._context
+        changes = self._resolve_files(principal, mailbox_id, changes)
         if changes.send_at is not None and changes.send_at <= context.now():
             raise invalid("`send_at` lies in the past. Give a time in the future.")
         before = context.store.read(
@@ -243,6 +247,20 @@ class RevisionService:
         message = context.write(work)
         context.wakeups.notify()
         return message
+
+    def _resolve_files(
+        self, principal: Principal, mailbox_id: str, changes: DraftEdit
+    ) -> DraftEdit:
+        """Return the changes with the bytes and origins of the files that they name."""
+        if not changes.files and not changes.enclosed:
+            return changes
+        uploaded = changes.files or ()
+
+        def work(tx: Reader) -> tuple[OutgoingAttachment, ...]:
+            mailbox = find_mailbox(tx, principal, mailbox_id)
+            return load_enclosed(tx, principal, mailbox.id, uploaded, changes.enclosed)
+
+        return replace(changes, files=self._context.store.read(work), enclosed=())
 
     def _load_held(self, tx: Reader, principal: Principal, email_id: str) -> ComposedMessage:
         require_approver(tx.key(principal.key_id))

@@ -17,6 +17,7 @@ from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
 from .context import AppContext, find_mailbox, find_message
+from .daily_caps import apply_daily_caps, record_free_send
 from .drafts import (
     Draft,
     add_signature,
@@ -27,6 +28,7 @@ from .drafts import (
     insert_files,
     require_recipient_limit,
 )
+from .enclosures import resolve_files
 from .evidence import describe_answered
 from .replies import address_reply, get_references, quote_original, require_not_answered
 from .suppression import get_suppressed, require_any_deliverable
@@ -69,6 +71,7 @@ class SendService:
             ApiError: The mailbox is read_only (403), the idempotency key was used for other
                 content, or a live key has no relay (409).
         """
+        draft = resolve_files(self._context, principal, mailbox_id, draft)
         for _ in range(_ATTEMPTS):
             sent = self._try(principal, mailbox_id, draft)
             if sent is not None:
@@ -254,8 +257,12 @@ class SendService:
         require_any_deliverable(suppressed, (*draft.to, *draft.cc, *draft.bcc))
         consume_daily_quota(tx, context, message.account_id)
         event = _get_scan_event(new.mailbox, draft, context.now())
+        if draft.caps is not None:
+            message = apply_daily_caps(tx, message, draft.caps)
         moved = create_message(tx, message, new.content, event, context.now(), context.pending_ttl)
         insert_files(context, tx, message.id, draft.attachments)
+        if draft.caps is not None:
+            record_free_send(tx, moved, draft.caps)
         if draft.idempotency_key is not None:
             tx.purge_idempotency(context.now() - IDEMPOTENCY_TTL)
             tx.put(
@@ -276,7 +283,7 @@ class SendService:
             oversight_mode=moved.mode.value,
             recipients=len(moved.recipients),
             content_hash=moved.content_hash,
-            metadata=draft.metadata or None,
+            metadata=message.metadata or None,
         )
         return Sent(moved, suppressed=tuple(suppressed))
 

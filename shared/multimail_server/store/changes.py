@@ -29,6 +29,7 @@ _MAIL_TABLES = (
     "attachments",
     "tags",
     "idempotency",
+    "free_sends",
     "outbox",
     "test_deliveries",
     "revisions",
@@ -151,6 +152,9 @@ class SqlTx(SqlReader):
 
     def purge_idempotency(self, before: datetime) -> None:
         self._run("DELETE FROM idempotency WHERE created_at < ?", before)
+
+    def purge_free_sends(self, before: datetime) -> None:
+        self._run("DELETE FROM free_sends WHERE created_at <= ?", before)
 
     def remove_outbox(self, message_id: str) -> None:
         self._run("DELETE FROM outbox WHERE message_id = ?", message_id)

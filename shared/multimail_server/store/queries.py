@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ..oversight import HIDDEN, State
+from ..oversight import HIDDEN, Direction, State
 from .records import (
     Account,
     ApprovalLink,
@@ -270,6 +270,13 @@ class SqlReader:
     def attachment(self, attachment_id: str) -> Attachment | None:
         return self._one(Attachment, "WHERE id = ?", attachment_id)
 
+    def messages_with_file(self, mailbox_id: str, sha256: str) -> list[Message]:
+        rest = (
+            "WHERE mailbox_id = ? AND direction = ? AND id IN"
+            " (SELECT message_id FROM attachments WHERE sha256 = ?) ORDER BY id LIMIT 10"
+        )
+        return self._all(Message, rest, mailbox_id, Direction.INBOUND, sha256)
+
     def attachment_content(self, attachment_id: str) -> bytes:
         sql = "SELECT content FROM attachment_contents WHERE attachment_id = ?"
         return bytes(self._value(sql, attachment_id) or b"")
@@ -291,6 +298,11 @@ class SqlReader:
     def idempotency(self, mailbox_id: str, key: str) -> IdempotencyRow | None:
         rest = "WHERE mailbox_id = ? AND idempotency_key = ?"
         return self._one(IdempotencyRow, rest, mailbox_id, key)
+
+    def count_free_sends(self, mailbox_id: str, name: str, since: datetime) -> int:
+        sql = "SELECT count(*) FROM free_sends WHERE mailbox_id = ? AND name = ? AND created_at > ?"
+        count: int = self._value(sql, mailbox_id, name, since)
+        return count
 
     def outbox_due(self, now: datetime, limit: int) -> list[OutboxRow]:
         rest = "WHERE due_at <= ? ORDER BY due_at, message_id LIMIT ?"

@@ -94,8 +94,10 @@ class Message(Record):
     fingerprint: str | None = None
     """Digest of the send request, to recognize a repeated one."""
     replies_to_id: str | None = None
+    forwards_id: str | None = None
     answers: dict[str, Any] = field(default_factory=dict)
-    """The inbound message that its subject comes from: `id`, `from` and `authentication`."""
+    """The inbound message that its subject or quotation comes from: `id`, `from`,
+    `authentication`."""
     content_hash: str | None = None
     expires_at: datetime | None = None
     send_at: datetime | None = None
@@ -174,6 +176,8 @@ class Attachment(Record):
     size: int
     sha256: str
     content_id: str | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Of a file to send, the received message that it came with, as in `Message.answers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,17 @@ class IdempotencyRow(Record):
     mailbox_id: str
     idempotency_key: str
     fingerprint: str
+    message_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSend(Record):
+    """A message that left without a human, under one name that it counts for; kept for 24 hours."""
+
+    mailbox_id: str
+    name: str
+    """A recipient, or `@` and an organisational domain."""
     message_id: str
     created_at: datetime
 
@@ -478,6 +493,7 @@ TABLES: dict[type[Record], tuple[str, ...]] = {
     Contact: ("contacts", "id"),
     Content: ("contents", "message_id"),
     Domain: ("domains", "id"),
+    FreeSend: ("free_sends", "mailbox_id", "name", "message_id"),
     IdempotencyRow: ("idempotency", "mailbox_id", "idempotency_key"),
     Key: ("keys", "id"),
     LoggedEvent: ("events", "position"),

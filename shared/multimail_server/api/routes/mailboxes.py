@@ -26,7 +26,8 @@ _NAME_OR_ADDRESS = query_str("q", "A part of the name or address.")
 
 @route(
     "GET", "/v1/mailboxes", scopes=("read",), responses={200: MailboxesOut}, audit="mailbox.list",
-    client=("list_mailboxes",), source="S", note="`per_message_oversight` is E",
+    client=("list_mailboxes",), source="S",
+    note="`per_message_oversight` and `counts_free_sends` are E",
 )  # fmt: skip
 def list_mailboxes(request: ApiRequest) -> ApiResponse:
     """List the mailboxes that the key sees."""

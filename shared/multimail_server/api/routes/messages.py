@@ -30,6 +30,7 @@ from ..routing import (
 from ..schemas.base import to_wire_time
 from ..schemas.messages import (
     EmailOut,
+    EnclosureOut,
     FileOut,
     PageOut,
     SpamReportOut,
@@ -38,6 +39,7 @@ from ..schemas.messages import (
     TagsOut,
     ThreadOut,
     render_email,
+    render_enclosure,
     render_file,
     render_page,
     render_spam_report,
@@ -202,6 +204,19 @@ def _render_link(request: ApiRequest, file: Attachment) -> FileOut:
     path, expires_at = request.links.sign(file.id, request.services.context.now())
     url = f"{request.reached_url}{path}"
     return render_file(file, {"url": url, "expires_at": to_wire_time(expires_at)})
+
+
+@route(
+    "GET", "/v1/mailboxes/{mailbox}/attachments/{attachment}", scopes=("read",),
+    responses={200: EnclosureOut}, errors=(409,), audit="attachment.find",
+    client=("get_attachment",),
+)  # fmt: skip
+def get_attachment(request: ApiRequest) -> ApiResponse:
+    """Return a stored file without its bytes, and the message that it belongs to."""
+    enclosure = request.services.enclosures.find(
+        request.principal, request.path_params["mailbox"], request.path_params["attachment"]
+    )
+    return ApiResponse(render_enclosure(enclosure, request.principal))
 
 
 @route(

@@ -176,6 +176,7 @@ class MailboxOut(TypedDict):
     quote_replies: bool
     mcp_configured: bool
     per_message_oversight: bool
+    counts_free_sends: bool
     holds_inbound: bool
     created_at: Time
     signing_secrets: NotRequired[
@@ -352,6 +353,7 @@ def render_mailbox(mailbox: Mailbox, changes: MailboxChanges | None = None) -> M
         "quote_replies": bool(settings.get("quote_replies")),
         "mcp_configured": bool(settings.get("mcp_configured")),
         "per_message_oversight": True,
+        "counts_free_sends": True,
         "holds_inbound": get_inbound_mode(mailbox) is Mode.GATED_ALL,
         "created_at": to_wire_time(mailbox.created_at),
     }

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from ...mail.scoring import score_message
 from ...oversight import NOT_SENT, Direction, State, hides_content
 from ...services import Principal
+from ...services.enclosures import Enclosure
 from ...services.evidence import shorten_evidence
 from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
 from ...store.records import Attachment, Message, Tag
@@ -35,6 +36,14 @@ TagLabels = Annotated[
 ]
 
 
+SenderOut = TypedDict("SenderOut", {"from": str | None})
+"""Its only key is a keyword of Python."""
+
+
+AnsweredOut = TypedDict("AnsweredOut", {"id": str, "from": str, "authentication": Json})
+"""An inbound message that a reply answers or a file came with. One key is a Python keyword."""
+
+
 class AttachmentOut(TypedDict):
     """A file's description, without its bytes."""
 
@@ -43,6 +52,16 @@ class AttachmentOut(TypedDict):
     size: Annotated[int, Field(description="Bytes.")]
     content_type: str
     sha256: str
+    origin: Annotated[
+        AnsweredOut | None,
+        Field(description="Of a file to send, the received message that it came with, if any."),
+    ]
+
+
+class EnclosureOut(AttachmentOut):
+    """A stored file, with the message that it belongs to."""
+
+    email: EnclosingOut
 
 
 class FileContentOut(TypedDict, total=False):
@@ -58,14 +77,6 @@ class FileContentOut(TypedDict, total=False):
 
 class FileOut(AttachmentOut, FileContentOut):
     """A file: its bytes below 50 KB, else a link to them."""
-
-
-SenderOut = TypedDict("SenderOut", {"from": str | None})
-"""Its only key is a keyword of Python."""
-
-
-AnsweredOut = TypedDict("AnsweredOut", {"id": str, "from": str, "authentication": Json})
-"""An inbound message that a reply answers. One of its keys is a keyword of Python."""
 
 
 class SummaryOut(SenderOut):
@@ -144,6 +155,12 @@ class DetailsOut(TypedDict, total=False):
     metadata: Json
     gate_timing: str | None
     spam_reasons: Annotated[list[str], Field(description="The points of `spam_score`, one by one.")]
+
+
+class EnclosingOut(SummaryOut):
+    """A message that has a file: who wrote it, and who has it."""
+
+    bcc: list[str]
 
 
 class OpenedOut(SummaryOut, DetailsOut):
@@ -238,7 +255,21 @@ def render_attachment(file: Attachment) -> AttachmentOut:
         "size": file.size,
         "content_type": file.content_type,
         "sha256": file.sha256,
+        "origin": cast("AnsweredOut", file.origin) if file.origin else None,
     }
+
+
+def render_enclosure(enclosure: Enclosure, principal: Principal) -> EnclosureOut:
+    """Return a stored file and its message, with all evidence of that."""
+    message = enclosure.message
+    outbound = message.direction is Direction.OUTBOUND
+    email: EnclosingOut = {
+        **render_summary(message, shown=may_see(principal, message)),
+        "bcc": _get_bcc(message) if outbound else [],
+    }
+    if not outbound:
+        email["authentication"] = message.authentication
+    return {**render_attachment(enclosure.file), "email": email}
 
 
 def render_file(file: Attachment, content: FileContentOut) -> FileOut:

@@ -10,9 +10,16 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 from typing_extensions import TypedDict
 
+from multimail.trust.addresses import normalize_addresses
+from multimail.trust.daily_caps import DailyCaps
+from multimail.trust.providers import PUBLIC_PROVIDERS
+from multimail.trust.reasons import CAP_PER_ADDRESS, CAP_PER_ORGANISATION
+
 from ...mail.compose import OutgoingAttachment
 from ...oversight import Mode, State
-from ...services.drafts import MAX_RECIPIENTS, Draft
+from ...services.daily_caps import CODE_KEY
+from ...services.drafts import MAX_ENVELOPE_RECIPIENTS, MAX_RECIPIENTS, Draft
+from ...services.enclosures import MAX_ATTACHMENT_BYTES
 from ...services.revisions import DraftEdit
 from ...services.sending import Sent
 from .base import (
@@ -31,8 +38,6 @@ from .base import (
     to_optional_time,
 )
 
-MAX_ATTACHMENT_BYTES = 20 * 1024 * 1024
-"""Of all attachments of a message together."""
 _CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
 _MARKDOWN_NAMES = AliasChoices("markdown", "body")
 
@@ -43,18 +48,26 @@ Metadata = Annotated[
 
 
 class AttachmentIn(RequestModel):
-    """A file to send."""
+    """A file to send: its name and its bytes, or the `id` of a file of this mailbox's mail."""
 
+    id: Annotated[Line, Field(min_length=1, max_length=100)] | None = None
     name: Annotated[
-        Line, Field(min_length=1, max_length=255, validation_alias=AliasChoices("name", "filename"))
-    ]
+        Line, Field(max_length=255, validation_alias=AliasChoices("name", "filename"))
+    ] = ""
     content_base64: Annotated[
         str, Field(validation_alias=AliasChoices("content_base64", "content"))
-    ]
+    ] = ""
     content_type: str = "application/octet-stream"
 
     @model_validator(mode="after")
     def _check(self) -> AttachmentIn:
+        given = self.model_fields_set
+        if self.id is not None:
+            if "content_base64" in given:
+                raise ValueError("name either the id of a stored file or content_base64")
+            return self
+        if not self.name or "content_base64" not in given:
+            raise ValueError("a file needs name and content_base64, or the id of a stored file")
         if _CONTENT_TYPE.fullmatch(self.content_type) is None:
             raise ValueError("content_type is not a media type such as application/pdf")
         if "/" in self.name or "\\" in self.name:
@@ -71,10 +84,44 @@ class AttachmentIn(RequestModel):
         return OutgoingAttachment(self.name, self.content_type, content)
 
 
+Attachments = Annotated[list[AttachmentIn], Field(max_length=100)]
+
+
+def decode_uploaded(files: list[AttachmentIn]) -> tuple[OutgoingAttachment, ...]:
+    """Return the files that came with the request."""
+    return tuple(file.decode() for file in files if file.id is None)
+
+
+def list_enclosed(files: list[AttachmentIn]) -> tuple[str, ...]:
+    """Return the ids of the stored files that the request names."""
+    return tuple(file.id for file in files if file.id is not None)
+
+
 def _check_total_size(files: list[AttachmentIn]) -> None:
     encoded = sum(len(file.content_base64) for file in files)
     if encoded * 3 // 4 > MAX_ATTACHMENT_BYTES:
         raise ValueError("attachments are larger than 20 MB in total")
+
+
+class DailyCapsIn(RequestModel):
+    """How many messages may leave without a human within 24 hours; beyond it this one is held.
+
+    A client's guard sends it with a message that it lets through. Messages without it don't count.
+    """
+
+    per_address: Annotated[int, Field(ge=0)] = 20
+    per_organisation: Annotated[int, Field(ge=0)] = 60
+    exempt: Recipients = Field(default=[])
+    public_providers: Annotated[
+        list[Annotated[Line, Field(max_length=253)]],
+        Field(max_length=MAX_ENVELOPE_RECIPIENTS),
+    ] = Field(default=[])
+
+    def build_caps(self) -> DailyCaps:
+        """Return the caps."""
+        providers = PUBLIC_PROVIDERS.union(map(str.lower, self.public_providers))
+        exempt = normalize_addresses(self.exempt)
+        return DailyCaps(self.per_address, self.per_organisation, exempt, providers)
 
 
 class ReplyIn(RequestModel):
@@ -83,12 +130,13 @@ class ReplyIn(RequestModel):
     markdown: Annotated[Markdown, Field(validation_alias=_MARKDOWN_NAMES)]
     cc: Recipients = Field(default=[])
     bcc: Recipients = Field(default=[])
-    attachments: Annotated[list[AttachmentIn], BeforeValidator(none_to_empty)] = Field(default=[])
+    attachments: Annotated[Attachments, BeforeValidator(none_to_empty)] = Field(default=[])
     idempotency_key: Annotated[Line, Field(min_length=1, max_length=255)] | None = None
     send_at: Moment | None = None
     gate_timing: Literal["gate_first", "schedule_first"] | None = None
     metadata: Metadata | None = None
     oversight_mode: Mode | None = Field(default=None, strict=False)
+    daily_caps: DailyCapsIn | None = None
     reply_all: bool = False
 
     @model_validator(mode="after")
@@ -104,12 +152,14 @@ class ReplyIn(RequestModel):
             markdown=self.markdown,
             cc=tuple(self.cc),
             bcc=tuple(self.bcc),
-            attachments=tuple(file.decode() for file in self.attachments),
+            attachments=decode_uploaded(self.attachments),
+            enclosed=list_enclosed(self.attachments),
             idempotency_key=self.idempotency_key,
             send_at=self.send_at,
             metadata=dict(self.metadata or {}),
             mode=self.oversight_mode,
             gate_timing=self.gate_timing,
+            caps=self.daily_caps.build_caps() if self.daily_caps else None,
         )
 
 
@@ -136,7 +186,7 @@ class ScheduleIn(RequestModel):
     bcc: AddressList | None = None
     subject: Subject | None = None
     markdown: Annotated[Markdown | None, Field(validation_alias=_MARKDOWN_NAMES)] = None
-    attachments: list[AttachmentIn] | None = None
+    attachments: Attachments | None = None
     content_hash: ContentHash | None = None
 
     @model_validator(mode="after")
@@ -153,7 +203,8 @@ class ScheduleIn(RequestModel):
             bcc=_to_tuple(self.bcc),
             subject=self.subject,
             markdown=self.markdown,
-            files=None if files is None else tuple(file.decode() for file in files),
+            files=None if files is None else decode_uploaded(files),
+            enclosed=list_enclosed(files or []),
             send_at=self.send_at,
         )
 
@@ -179,6 +230,9 @@ class AcceptedOut(TypedDict):
     approval_url: str | None
     suppressed: Annotated[
         list[str], Field(description="Recipients on the suppression list, who get nothing.")
+    ]
+    hold_code: NotRequired[
+        Annotated[str, Field(description="Why it is held although its mailbox holds nothing.")]
     ]
     idempotent: NotRequired[bool]
 
@@ -208,6 +262,8 @@ def render_accepted(result: Sent, public_url: str) -> AcceptedOut:
         "approval_url": f"{public_url}/review/{message.id}" if held else None,
         "suppressed": list(result.suppressed),
     }
+    if held and message.metadata.get(CODE_KEY) in (CAP_PER_ADDRESS, CAP_PER_ORGANISATION):
+        response["hold_code"] = message.metadata[CODE_KEY]
     if result.replayed:
         response["idempotent"] = True
     return response

@@ -1,0 +1,165 @@
+"""Files that an agent may send: those that app code registered, and those of this mailbox's mail.
+
+A model names a file by its handle, and never by a path or a URL: what an attacker can make it name
+is a file that the operator or a sender put here, with its provenance.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from .. import endpoints as api
+from ..errors import ConfigurationError, NotFoundError, ValidationError
+from ..models import Attachment, Enclosure, File, Mailbox
+from ..trust import EnclosedFile
+from ._guard import Guard
+from ._spec import Steps
+
+MAX_FILE_BYTES = 20 * 1024 * 1024
+"""The most bytes of a file that the API sends."""
+_PREFIX = "file_"
+_REMEDY = (
+    "Give the id of an attachment (att_…), which read_email shows, or a handle that the application"
+    " gave you; a path or a URL is neither."
+)
+
+
+class FileRegistry:
+    """The files that app code lets an agent send, by handle."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[File, str | None]] = {}
+
+    def register(
+        self, source: str | PathLike[str] | bytes, name: str | None, session_id: str | None
+    ) -> str:
+        """Read a file now and return its handle.
+
+        Args:
+            source: A path, or the bytes of the file.
+            name: The name that its recipients see; default that of the path.
+            session_id: The only conversation that may send it; None for any.
+
+        Raises:
+            ConfigurationError: It cannot be read, has no name, or is larger than 20 MB.
+        """
+        content = source if isinstance(source, bytes) else _read(Path(source))
+        shown = name or ("" if isinstance(source, bytes) else Path(source).name)
+        if not shown or "/" in shown or "\\" in shown or not shown.isprintable():
+            raise ConfigurationError(
+                f"register_file: {shown!r:.80} is no name of a file.",
+                remedy="Pass name='report.pdf'.",
+            )
+        if len(content) > MAX_FILE_BYTES:
+            raise ConfigurationError(
+                f"register_file: {shown} has {len(content)} bytes, at most 20 MB can be sent."
+            )
+        handle = f"{_PREFIX}{secrets.token_hex(8)}"
+        kind = mimetypes.guess_type(shown)[0] or "application/octet-stream"
+        file = File(name=shown, content_type=kind, content=content)
+        self._files[handle] = (file, session_id)
+        return handle
+
+    def get(self, handle: str, session_id: str) -> File | None:
+        """Return a file that this conversation may send, or None."""
+        file, owner = self._files.get(handle, (None, None))
+        return file if owner in (None, session_id) else None
+
+    def forget(self, session_id: str) -> None:
+        """Forget the files of one conversation."""
+        for handle, (_, owner) in list(self._files.items()):
+            if owner == session_id:
+                self._files.pop(handle, None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"register_file: {path.name} cannot be read ({error.strerror})."
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The files of one message.
+
+    Attributes:
+        sources: As the client sends them.
+        digests: Of each, its name and its SHA-256, for the idempotency key.
+        enclosed: What the guard has to know of those that came with mail.
+    """
+
+    sources: tuple[File | Attachment, ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
+    enclosed: tuple[EnclosedFile, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that the recipients see."""
+        return tuple(name for name, _ in self.digests)
+
+    @property
+    def key_parts(self) -> tuple[Any, ...]:
+        """What they add to an idempotency key; nothing without a file."""
+        return (self.digests,) if self.digests else ()
+
+
+def select_files(
+    handles: Iterable[str] | None,
+    registry: FileRegistry,
+    guard: Guard,
+    mailbox: Mailbox,
+) -> Steps[Selected]:
+    """Return the files that a model named by their handles.
+
+    Args:
+        handles: Of the tool call; None for no files.
+        registry: What app code registered.
+        guard: Of the conversation.
+        mailbox: The mailbox that sends; only files of its mail can be named.
+
+    Raises:
+        ValidationError: One of them is no handle of a file (`no_such_file`).
+    """
+    sources: list[File | Attachment] = []
+    digests: list[tuple[str, str]] = []
+    enclosed: list[EnclosedFile] = []
+    for handle in dict.fromkeys(handles or ()):
+        file = registry.get(handle, guard.session_id)
+        if file is not None:
+            sources.append(file)
+            digests.append((file.name, sha256(file.content).hexdigest()))
+            continue
+        stored = yield from _find_stored(handle, mailbox)
+        sources.append(Attachment(id=stored.id))
+        digests.append((stored.name, stored.sha256 or stored.id or ""))
+        enclosed.append(guard.describe_file(stored, mailbox))
+    return Selected(tuple(sources), tuple(digests), tuple(enclosed))
+
+
+def _find_stored(handle: str, mailbox: Mailbox) -> Steps[Enclosure]:
+    if not _ID.fullmatch(handle):
+        raise _no_such_file(handle)
+    try:
+        stored: Enclosure = yield from api.get_attachment(handle, mailbox=mailbox.id)
+    except NotFoundError:
+        raise _no_such_file(handle) from None
+    return stored
+
+
+_ID = re.compile(r"(?!file_)[A-Za-z0-9_-]{1,100}")
+
+
+def _no_such_file(handle: str) -> ValidationError:
+    problem = f"{handle!r:.80} is no file that can be sent from this mailbox."
+    return ValidationError(problem, code="no_such_file", remedy=_REMEDY)

@@ -1,0 +1,52 @@
+"""Daily caps: what a client's guard lets through is counted here, and held beyond a cap."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from tests.support.server import Start
+
+from multimail_server.testing import VirtualClock
+
+CAPS = {"per_address": 1, "per_organisation": 2}
+
+
+def test_what_no_human_sees_counts_for_a_day(start: Start, clock: VirtualClock) -> None:
+    server = start(clock=clock, oversight_mode="autonomous")
+
+    def send(to: str = "ann@example.co.uk", **more: Any) -> dict[str, Any]:
+        body = {"to": to, "subject": "Hello", "markdown": "x", "daily_caps": CAPS, **more}
+        path = f"/v1/mailboxes/{server.mailbox.id}/send"
+        with server.http("agent") as agent:
+            sent: dict[str, Any] = agent.post(path, json=body).raise_for_status().json()
+        return sent
+
+    def get_hold(**more: Any) -> tuple[bool, str | None]:
+        sent = send(**more)
+        return sent["held"], sent.get("hold_code")
+
+    assert get_hold(daily_caps=None) == (False, None)
+    assert get_hold(oversight_mode="gated_send") == (True, None)
+    first = send(idempotency_key="1")
+    assert (first["held"], send(idempotency_key="1")["idempotent"]) == (False, True)
+    over = send(metadata={"run": "r-17"})
+    assert (over["held"], over["hold_code"]) == (True, "cap_per_address")
+    with server.http("reviewer") as reviewer:
+        (pending,) = [
+            row
+            for row in reviewer.get("/v1/oversight/pending").json()["pending"]
+            if row["id"] == over["id"]
+        ]
+        decision = {"email_id": over["id"], "action": "approve"}
+        reviewer.post("/v1/oversight/decide", json=decision).raise_for_status()
+    assert pending["metadata"]["run"] == "r-17"
+    assert pending["metadata"]["guard_action"] == "hold"
+    assert "ann@example.co.uk" in pending["metadata"]["guard_reasons"]
+    assert get_hold(to="Bob+x@a.example.co.uk") == (False, None)
+    assert get_hold(to="eve@example.co.uk") == (True, "cap_per_organisation")
+    assert get_hold(daily_caps={**CAPS, "exempt": ["ann@example.co.uk"]}) == (False, None)
+    clock.advance(timedelta(hours=23, minutes=59))
+    assert get_hold() == (True, "cap_per_address")
+    clock.advance(timedelta(minutes=2))
+    assert get_hold() == (False, None)
