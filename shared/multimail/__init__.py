@@ -34,6 +34,7 @@ from .errors import (
 if TYPE_CHECKING:
     from ._call import Call, Operation, Pause, Retry
     from ._client import AsyncMultiMail, MultiMail
+    from ._listening import AsyncListener, Listener
     from .models import (
         Attachment,
         Contact,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "APIError",
     "ApprovalRequiredError",
+    "AsyncListener",
     "AsyncMultiMail",
     "Attachment",
     "AuthenticationError",
@@ -64,6 +66,7 @@ __all__ = [
     "EventsLostError",
     "File",
     "InvalidResponseError",
+    "Listener",
     "Mailbox",
     "MultiMail",
     "MultiMailClient",
@@ -96,6 +99,7 @@ if not TYPE_CHECKING:
         {
             "_call": "Call Operation Pause Retry",
             "_client": "AsyncMultiMail MultiMail MultiMailClient=MultiMail Client=MultiMail",
+            "_listening": "AsyncListener Listener",
             "models": "Attachment Contact Email EmailSummary File Mailbox Page SendResult Thread",
         },
         submodules="endpoints models sessions tools trust webhooks",
