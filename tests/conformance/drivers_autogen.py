@@ -39,7 +39,7 @@ class AutoGen(Driver):
         return {"tools": self.tools(toolkit, session)}
 
     def tools(self, toolkit: Any, session: str | None) -> list[Any]:
-        return [*toolkit.get_tools(session), *map(self.native, self.own)]
+        return [*toolkit.get_tools(session), *self.list_own(toolkit, session)]
 
     def native(self, function: Callable[..., Any]) -> Any:
         from autogen_core.tools import FunctionTool
@@ -55,5 +55,5 @@ class AutoGenWorkbench(AutoGen):
     def given(self, toolkit: Any, session: str | None) -> dict[str, Any]:
         from autogen_core.tools import StaticWorkbench
 
-        own = StaticWorkbench([self.native(tool) for tool in self.own])
+        own = StaticWorkbench(self.list_own(toolkit, session))
         return {"workbench": [toolkit.get_workbench(session), own]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.conformance.driver import TASK, Driver
@@ -49,9 +49,12 @@ class SemanticKernel(Driver):
         return str(await agent.get_response(TASK))
 
     def tools(self, toolkit: Any, session: str | None) -> list[Any]:
-        from semantic_kernel.functions import kernel_function
+        return self.list_own(toolkit, session)
 
-        return [kernel_function(tool) for tool in self.own]
+    def native(self, function: Callable[..., Any]) -> Any:
+        from semantic_kernel.functions import KernelFunctionFromMethod, kernel_function
+
+        return KernelFunctionFromMethod(kernel_function(function))
 
     def calls(self, name: str, arguments: Mapping[str, Any]) -> Turn:
         return call(PREFIX + name, **arguments)

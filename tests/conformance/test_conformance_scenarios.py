@@ -337,3 +337,34 @@ def test_no_self_approval(driver: Driver, box: Inbox) -> None:
     assert "was approved" not in run.texts[1]
     assert any(word in run.texts[1] for word in UNKNOWN_TOOL), run.texts[1]
     assert held(box) in run.text
+
+
+def test_empty_arguments(driver: Driver, box: Inbox) -> None:
+    """A model fills every argument, and writes lists and ids as text: it is read as meant."""
+    mail = box.receive()
+    empty = {"cc": [], "bcc": "[]", "send_at": "", "mailbox": "null"}
+    run = driver.run(
+        agent(driver, box),
+        ("check_inbox", {"limit": "", "unread_only": "false", "sender": "", "direction": ""}),
+        ("read_email", {"email_id": f"email_id: `{mail['id']}`", "offset": "", "version": ""}),
+        ("tag_email", {"email_id": mail["id"], "tags": '["billing", "urgent"]'}),
+        ("send_email", {**SEND[1], "to": '"Ann, B." <ann@example.org>', **empty}),
+    )
+    assert mail["id"] in run.texts[0]
+    assert "Hello." in run.texts[1]
+    assert box.mail(mail["id"])["tags"] == {"billing": "true", "urgent": "true"}
+    assert box.mail(held(box))["to"] == ["ann@example.org"]
+
+
+def test_repeated_error(driver: Driver, box: Inbox) -> None:
+    """A model repeats a call that cannot work: the second answer says to leave it."""
+    late: Call = ("send_email", {**SEND[1], "send_at": "tomorrow"})
+    wrong: Call = ("check_inbox", {"limit": "many"})
+    run = driver.run(agent(driver, box), late, late, wrong, wrong)
+    first, second, third, fourth = run.texts
+    assert "send_at can be left out" in first
+    assert "You sent the same send_email call again" in second
+    assert "Leave out send_at" in second
+    assert "limit can be left out" in third
+    assert "Leave out limit" in fourth
+    assert box.mails() == []

@@ -9,6 +9,7 @@ from agno.run import RunContext
 from agno.tools import Function
 from agno.tools import Toolkit as AgnoToolkit
 from agno.tools.function import ToolResult as AgnoResult
+from pydantic import Field
 
 from multimail.tools import (
     AGENT_INSTRUCTIONS,
@@ -79,6 +80,16 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
             add_instructions=add_instructions and bool(instructions),
             requires_confirmation_tools=confirmed,
         )
+        self._keep_strict_parameters(self.functions)
+        self._keep_strict_parameters(self.async_functions)
+
+    def _keep_strict_parameters(self, functions: dict[str, Function]) -> None:
+        """Put back what Agno's toolkit drops when it registers a function as its own."""
+        for spec in self.specs:
+            registered = dict(functions[spec.name])
+            functions[spec.name] = MultiMailFunction(
+                **registered, strict_parameters=spec.schema("strict")
+            )
 
     def get_tools(self, session_id: str | None = None) -> list[Function]:
         """Return the tools one by one, for a list that mixes them with others.
@@ -154,13 +165,25 @@ _ANNOTATIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
+class MultiMailFunction(Function):
+    """One tool of the catalogue, which Agno makes strict where the agent's answer has a schema."""
+
+    strict_parameters: dict[str, Any] = Field(exclude=True)
+    """The parameters for that: each is required, and the optional ones take `null`."""
+
+    def process_schema_for_strict(self) -> None:
+        """Make each argument required."""
+        self.parameters = self.strict_parameters
+
+
 def _build_function(
     spec: ToolSpec, entrypoint: Callable[..., AgnoResult | Awaitable[AgnoResult]]
-) -> Function:
-    return Function(
+) -> MultiMailFunction:
+    return MultiMailFunction(
         name=spec.name,
         description=spec.description,
         parameters=spec.schema(),
+        strict_parameters=spec.schema("strict"),
         entrypoint=entrypoint,
         skip_entrypoint_processing=True,
         cache_results=False,

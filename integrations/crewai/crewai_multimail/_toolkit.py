@@ -46,7 +46,7 @@ class MultiMailTool(BaseTool):
         super().__init__(
             name=spec.name,
             description=spec.description,
-            args_schema=spec.args,
+            args_schema=spec.open_args,
             env_vars=_ENVIRONMENT,
             cache_function=never_cache,
         )

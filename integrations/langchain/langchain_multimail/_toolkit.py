@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, Unpack, get_type_hints
+from typing import Any, ClassVar, Literal, Self, Unpack, get_type_hints
 
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.tools import BaseTool, BaseToolkit, ToolException
 from langchain_core.tools import tool as create_tool
-from pydantic import PrivateAttr, ValidationError
+from pydantic import PrivateAttr
 
 from multimail.tools import (
     APPROVER_TOOLS,
@@ -26,24 +25,48 @@ from multimail.tools import (
 from ._user_turns import STATE_ARGUMENT, add_state, list_user_turns
 
 
+class ToolCallSchema(dict[str, Any]):
+    """The schema that a model is shown. Its optional arguments take `null`.
+
+    LangChain does not say which model will read it, and makes every argument required where it
+    makes tools strict: one without `null` could not be left out there.
+    """
+
+    def __init__(self, spec: ToolSpec) -> None:
+        facts = {"title": spec.name, "description": spec.description}
+        super().__init__({**facts, **spec.schema("nullable")})
+        self.model_fields = spec.open_args.model_fields
+        """The arguments as `langchain_mcp_adapters.tools.to_fastmcp` looks for them."""
+
+    def model_json_schema(self) -> dict[str, Any]:
+        """Return it as a model's class would, for `to_fastmcp`."""
+        return dict(self)
+
+
 class MultiMailTool(BaseTool):
     """One tool of the catalogue. The artifact of its message holds the facts for code."""
 
     _spec: ToolSpec = PrivateAttr()
     _session: ToolSession = PrivateAttr()
     _session_id: str | None = PrivateAttr()
+    _schema: ToolCallSchema = PrivateAttr()
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
 
     def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str | None = None) -> None:
         super().__init__(
             name=spec.name,
             description=spec.description,
-            args_schema=add_state(spec.args) if session.user_turns else spec.args,
+            args_schema=add_state(spec.open_args) if session.user_turns else spec.open_args,
             handle_tool_error=True,
-            handle_validation_error=functools.partial(_explain_invalid, spec),
             metadata={"multimail_access": spec.access},
         )
         self._spec, self._session, self._session_id = spec, session, session_id
+        self._schema = ToolCallSchema(spec)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy that uses the same session: connections cannot be copied."""
+        del memo
+        return self.__copy__()
 
     @property
     def access(self) -> Access:
@@ -51,14 +74,22 @@ class MultiMailTool(BaseTool):
         return self._spec.access
 
     @property
-    def tool_call_schema(self) -> dict[str, Any]:
-        """The schema that a model is shown; optional arguments have no `null` in it."""
-        return {"title": self.name, "description": self.description, **self._spec.schema()}
+    def tool_call_schema(self) -> ToolCallSchema:
+        """The schema that a model is shown."""
+        return self._schema
+
+    def run(self, tool_input: str | dict[str, Any], *args: Any, **options: Any) -> Any:
+        """Run the tool; a text is the value of its first argument, or JSON of all."""
+        return super().run(self._spec.read_text(tool_input), *args, **options)
+
+    async def arun(self, tool_input: str | dict[str, Any], *args: Any, **options: Any) -> Any:
+        """Run the tool asynchronously; otherwise like `run`."""
+        return await super().arun(self._spec.read_text(tool_input), *args, **options)
 
     def _run(
         self,
         *,
-        config: RunnableConfig,
+        config: RunnableConfig | None = None,
         run_manager: CallbackManagerForToolRun | None = None,
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
@@ -69,7 +100,7 @@ class MultiMailTool(BaseTool):
     async def _arun(
         self,
         *,
-        config: RunnableConfig,
+        config: RunnableConfig | None = None,
         run_manager: AsyncCallbackManagerForToolRun | None = None,
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
@@ -77,34 +108,19 @@ class MultiMailTool(BaseTool):
         session_id = self._begin(config, arguments)
         return _convert(await self._session.acall(self._spec, arguments, session_id=session_id))
 
-    def _begin(self, config: RunnableConfig, arguments: dict[str, Any]) -> str | None:
+    def _begin(self, config: RunnableConfig | None, arguments: dict[str, Any]) -> str | None:
         """Record the user's turns, which are no argument of the tool; return the conversation."""
         session_id = get_thread_id(config) or self._session_id
-        import sys
-
-        print(
-            "DBG",
-            config.get("configurable", {}).get("checkpoint_ns"),
-            type(arguments.get(STATE_ARGUMENT)),
-            self._session.user_turns,
-            sorted(arguments),
-            file=sys.stderr,
-        )
         if self._session.user_turns:
             turns = list_user_turns(arguments.pop(STATE_ARGUMENT, None), config)
             self._session.declare_turns(turns, session_id=session_id)
         return session_id
 
 
-# LangChain reads annotations for every call, and compiles those that are text.
+# LangChain reads annotations for every call, and compiles those that are text; it passes a config
+# only where the type is exactly this.
 for _method in (MultiMailTool._run, MultiMailTool._arun):
-    _method.__annotations__ = get_type_hints(_method)
-
-
-def _explain_invalid(spec: ToolSpec, error: Any) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    return ToolResult.failure(spec.explain_invalid(error)).text
+    _method.__annotations__ = get_type_hints(_method) | {"config": RunnableConfig}
 
 
 def _convert(result: ToolResult) -> tuple[str, dict[str, Any]]:
@@ -113,9 +129,14 @@ def _convert(result: ToolResult) -> tuple[str, dict[str, Any]]:
     return result.text, result.as_artifact()
 
 
-def get_thread_id(config: RunnableConfig) -> str | None:
-    """Return LangGraph's `thread_id`, the id of a conversation, or None if there is none."""
-    thread_id = config.get("configurable", {}).get("thread_id")
+def get_thread_id(config: RunnableConfig | None) -> str | None:
+    """Return LangGraph's `thread_id`, the id of a conversation, or None if there is none.
+
+    Args:
+        config: The run's; None for that of the running code, or none.
+    """
+    # A config of None in `run` is that of the graph around it, as in all of LangChain.
+    thread_id = ensure_config(config).get("configurable", {}).get("thread_id")
     return None if thread_id is None else str(thread_id)
 
 

@@ -7,18 +7,17 @@ from functools import cache
 from typing import Annotated, Any
 
 from langchain_core.messages import HumanMessage
-from langchain_core.runnables import RunnableConfig
-from pydantic import Field, create_model
+from langchain_core.runnables import RunnableConfig, ensure_config
+from pydantic import BaseModel, Field, create_model
 
 from multimail import ConfigurationError
-from multimail.tools import ToolArgs
 
 STATE_ARGUMENT = "graph_messages"
 """The argument in which LangGraph passes the messages of its state; no model is shown it."""
 
 
 @cache
-def add_state(args: type[ToolArgs]) -> type[ToolArgs]:
+def add_state(args: type[BaseModel]) -> type[BaseModel]:
     """Return a tool's arguments with one more, which LangGraph fills with its messages.
 
     Raises:
@@ -37,7 +36,7 @@ def add_state(args: type[ToolArgs]) -> type[ToolArgs]:
     return extended
 
 
-def list_user_turns(messages: Any, config: RunnableConfig) -> Iterator[str]:
+def list_user_turns(messages: Any, config: RunnableConfig | None) -> Iterator[str]:
     """Yield the texts of human messages in a graph's state that no program wrote.
 
     Left out are those of a graph within another (its task is a model's), those with a name (other
@@ -47,7 +46,7 @@ def list_user_turns(messages: Any, config: RunnableConfig) -> Iterator[str]:
         messages: Of the state. What a model passes is text, and counts for nothing.
         config: Of the tool's call.
     """
-    if "|" in str(config.get("configurable", {}).get("checkpoint_ns", "")):
+    if "|" in str(ensure_config(config).get("configurable", {}).get("checkpoint_ns", "")):
         return
     for message in messages if isinstance(messages, list) else ():
         if isinstance(message, HumanMessage) and _is_typed(message):

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
 from pydantic import PrivateAttr
 from semantic_kernel.filters import FunctionInvocationContext
 from semantic_kernel.functions import (
     FunctionResult,
     KernelFunction,
+    KernelFunctionFromMethod,
     KernelFunctionMetadata,
     KernelParameterMetadata,
     KernelPlugin,
 )
 
-from multimail.tools import APPROVER_TOOLS, ToolkitBase, ToolSession, ToolSpec
+from multimail.errors import ConfigurationError
+from multimail.tools import (
+    APPROVER_TOOLS,
+    CallRefusedError,
+    ToolGuard,
+    ToolkitBase,
+    ToolSession,
+    ToolSpec,
+)
 
 PLUGIN_NAME = "multimail"
 _DESCRIPTION = "A mailbox: read, draft and send mail, which a human may have to approve."
@@ -65,6 +79,34 @@ def _convert_schema(spec: ToolSpec) -> list[KernelParameterMetadata]:
     ]
 
 
+def _guard_function(
+    function: KernelFunction, guard: ToolGuard, session_id: str | None
+) -> KernelFunction:
+    """Return a copy of a function that runs only if the guard lets it.
+
+    Semantic Kernel cannot pause a run for one call: a held call is refused, unless `approve` asks a
+    human.
+    """
+    if not isinstance(function, KernelFunctionFromMethod):
+        raise ConfigurationError(f"{function.name} is made from a prompt and cannot be guarded.")
+    shown = {parameter.name for parameter in function.parameters}
+
+    async def run(**arguments: Any) -> Any:
+        async def work() -> Any:
+            result = function.method(**arguments)
+            return await result if inspect.isawaitable(result) else result
+
+        plain = {name: value for name, value in arguments.items() if name in shown}
+        try:
+            return await guard.acall(function.name, plain, work, session_id=session_id)
+        except CallRefusedError as error:
+            return error.message
+
+    guarded = function.model_copy(deep=False)
+    guarded.method = functools.wraps(function.method)(run)
+    return guarded
+
+
 class MultiMailToolkit(ToolkitBase[KernelFunction]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
 
@@ -88,6 +130,19 @@ class MultiMailToolkit(ToolkitBase[KernelFunction]):
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> KernelFunction:
         return MultiMailFunction(spec, self.session, session_id)
+
+    def _build_guarded(
+        self, tool: Any, guard: ToolGuard, session_id: str | None
+    ) -> Iterable[KernelFunction]:
+        if isinstance(tool, KernelPlugin):
+            functions = tool.functions.values()
+            return [_guard_function(function, guard, session_id) for function in functions]
+        if isinstance(tool, KernelFunctionFromMethod):
+            return [_guard_function(tool, guard, session_id)]
+        if callable(tool) and hasattr(tool, "__kernel_function__"):
+            function = KernelFunctionFromMethod(tool)
+            return [_guard_function(function, guard, session_id)]
+        return super()._build_guarded(tool, guard, session_id)
 
 
 class MultiMailApproverToolkit(MultiMailToolkit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from textwrap import indent
 from typing import Any
 
 from smolagents import Tool, ToolCollection
@@ -42,8 +43,20 @@ class MultiMailTool(Tool):  # type: ignore[misc]
         self.inputs = _convert_schema(spec)
         self.output_type = "object"
         self.output_schema = spec.output_schema()
+        self._code_prompt = _build_code_prompt(spec)
         self._call = _bind_call(spec, session, session_id)
         super().__init__()
+
+    def to_code_prompt(self) -> str:
+        """Return the tool as a CodeAgent's prompt shows it: a function, and its result's keys.
+
+        smolagents' own form repeats the whole schema of the result for each tool.
+        """
+        return self._code_prompt
+
+    def to_tool_calling_prompt(self) -> str:
+        """Return the tool as a ToolCallingAgent's prompt lists it; its schema is sent beside it."""
+        return f"{self.name}({', '.join(self.inputs)}): {self.description}"
 
     def forward(self, *values: Any, **arguments: Any) -> Reply:
         """Run the tool; code may pass its arguments by position."""
@@ -64,6 +77,34 @@ def _bind_call(
     return call
 
 
+def _build_code_prompt(spec: ToolSpec) -> str:
+    schema = spec.schema()
+    required = schema.get("required", ())
+    shapes: dict[str, dict[str, Any]] = schema["properties"]
+    parameters = [
+        f"{name}: {_PYTHON_TYPES[shape['type']]}" + ("" if name in required else " = None")
+        for name, shape in shapes.items()
+    ]
+    lines = [
+        f'"""{spec.description}',
+        *(f"{name}: {shape['description']}" for name, shape in shapes.items()),
+        f"Returns {spec.describe_output()}",
+        '"""',
+    ]
+    return (
+        f"def {spec.name}({', '.join(parameters)}) -> dict:\n{indent(chr(10).join(lines), '    ')}"
+    )
+
+
+_PYTHON_TYPES = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "array": "list[str]",
+}
+
+
 def _convert_schema(spec: ToolSpec) -> dict[str, dict[str, Any]]:
     """Return the arguments in smolagents' format: flat types, with `nullable` beside them."""
     schema = spec.schema()
@@ -75,10 +116,14 @@ def _convert_schema(spec: ToolSpec) -> dict[str, dict[str, Any]]:
 
 
 def _flatten(shape: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {name: shape[name] for name in ("type", "description", "items", "enum") if name in shape}
+    """Return an argument that takes any value; a model is shown the type in `anyOf` instead.
+
+    The tool checks what it is given; smolagents would refuse what the tool can read.
+    """
+    flat = {name: shape[name] for name in ("description", "items", "enum") if name in shape}
     if "items" in flat:
         flat["description"] = f"List of text. {flat['description']}"
-    return flat
+    return {"type": "any", "anyOf": [{"type": shape["type"]}], **flat}
 
 
 def _make_optional(shape: dict[str, Any]) -> dict[str, Any]:

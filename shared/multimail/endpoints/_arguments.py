@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import mimetypes
 import re
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NAME_AND_ADDRESS = re.compile(r"^[^<>]*<([^<>]+)>$")
 _LOCAL_PART = re.compile(r"^(?=.*[^.])[^\s@<>()\[\],;:\"\\]{1,64}$")
+_ITEM = re.compile(
+    r"""(?:"(?:\\.|[^"\\]){0,300}"|“[^”]{0,300}”|<[^<>]{0,300}>"""
+    r"""|(?<![^\s,;])'[^'\n]{0,300}'(?=\s{0,9}(?:[<,;\n]|\Z))|[^,;\n])+"""
+)
+_BULLET = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+")
+_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "\u2018": "\u2019", "«": "»"}
 _DOMAIN_LABEL = re.compile(r"^(?!-)[^\W_]([\w-]{0,61}[^\W_])?$")
 
 
@@ -58,7 +65,7 @@ def _is_domain(domain: str) -> bool:
 
 
 def parse_addresses(value: Recipients | None, argument: str) -> list[str]:
-    """Return plain addresses without duplicates; a string may hold several, separated by commas.
+    """Return plain addresses without duplicates; a string may hold several (`split_texts`).
 
     Raises:
         ValidationError: One of them is not an address, or there are more than 50.
@@ -67,7 +74,7 @@ def parse_addresses(value: Recipients | None, argument: str) -> list[str]:
         return []
     if not isinstance(value, Iterable):
         raise invalid(argument, f"an address must be text, not {type(value).__name__}")
-    items = value.split(",") if isinstance(value, str) else list(value)
+    items = split_texts(value) if isinstance(value, str) else list(value)
     unique: dict[str, str] = {}
     for item in items:
         if not _is_blank(item):
@@ -76,6 +83,44 @@ def parse_addresses(value: Recipients | None, argument: str) -> list[str]:
     if len(unique) > MAX_RECIPIENTS:
         raise invalid(argument, f"{len(unique)} recipients, at most {MAX_RECIPIENTS} are accepted")
     return list(unique.values())
+
+
+def split_texts(text: str) -> list[Any]:
+    """Return the items of a list that is written as one text.
+
+    JSON is read as such. Otherwise items are separated by commas, semicolons or line breaks outside
+    of quotes and angle brackets: `"Smith, John" <j@x.example>` is one (RFC 5322 section 3.4).
+
+    Returns:
+        The items, without quotes around them; of JSON also what is no text.
+    """
+    plain = text.strip().strip("`").removeprefix("json").strip()
+    if plain[:1] in ("[", '"'):
+        for form in (plain, plain.replace('\\"', '"')):
+            parsed = _parse_json(form)
+            if isinstance(parsed, list):
+                return parsed
+            if isinstance(parsed, str):
+                return split_texts(parsed)
+    if (plain[:1], plain[-1:]) in (("[", "]"), ("(", ")")):
+        plain = plain[1:-1]
+    items = (_BULLET.sub("", match[0].strip(), count=1) for match in _ITEM.finditer(plain))
+    return [item for item in map(unquote, items) if item]
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def unquote(text: str) -> str:
+    """Return a text without blanks around it, and without quotes around the whole of it."""
+    plain = text.strip()
+    while len(plain) > 1 and _QUOTES.get(plain[0]) == plain[-1] and plain[0] not in plain[1:-1]:
+        plain = plain[1:-1].strip()
+    return plain
 
 
 def _is_blank(value: Any) -> bool:

@@ -167,8 +167,8 @@ def _fetch_inbox(
             subject_contains=args.subject_contains,
             date_after=args.date_after,
             date_before=args.date_before,
-            direction=args.direction,
-            has_attachments=args.has_attachments,
+            direction=None if args.direction == "both" else args.direction,
+            has_attachments=args.has_attachments or None,
             cursor=args.cursor,
         )
     )

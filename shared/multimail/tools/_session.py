@@ -28,6 +28,7 @@ from ..trust.addresses import normalize_addresses
 from ._conversation import get_conversation, get_process_conversation
 from ._enclosures import FileRegistry
 from ._guard import Guard, Observer
+from ._repeats import RepeatedErrors
 from ._spec import UNKNOWN_OUTCOME, Steps, ToolArgs, ToolError, ToolResult, ToolSpec
 
 T = TypeVar("T")
@@ -220,6 +221,7 @@ class ToolSession:
             observer=on_decision,
         )
         self._context = ToolContext(session or "", guard, max_chars, pinned)
+        self._repeated = RepeatedErrors()
         reset_after_fork(self)
         if trust_policy.name == "off":
             log.warning("The trust policy is off: forged mail is not detected.")
@@ -306,10 +308,10 @@ class ToolSession:
             session_id: The conversation, by the framework's own id; default the session's own. That
                 of `conversation` goes before both.
         """
-        conversation = (
-            get_conversation() or session_id or self._session_id or get_process_conversation()
-        )
-        return replace(self._context.guard, session_id=conversation)
+        return replace(self._context.guard, session_id=self._get_conversation(session_id))
+
+    def _get_conversation(self, session_id: str | None) -> str:
+        return get_conversation() or session_id or self._session_id or get_process_conversation()
 
     def call(
         self, spec: ToolSpec, arguments: Mapping[str, Any] | str, *, session_id: str | None = None
@@ -409,9 +411,10 @@ class ToolSession:
             client = self._get_client()
             context = self._build_context(session_id, client.mailbox_cache, max_chars)
             operation = spec.operation(_parse_arguments(spec, arguments), context)
-            return _fit(client.run(operation), max_chars)
+            result = client.run(operation)
         except Exception as error:
-            return _fit(_build_failure(spec, error), max_chars)
+            result = _build_failure(spec, error)
+        return _fit(self._explain(spec, arguments, session_id, result), max_chars)
 
     async def _acall(
         self,
@@ -425,9 +428,23 @@ class ToolSession:
             context = self._build_context(session_id, client.mailbox_cache, max_chars)
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             result = await client.run(operation, may_block=self._store_may_block)
-            return _fit(result, max_chars)
         except Exception as error:
-            return _fit(_build_failure(spec, error), max_chars)
+            result = _build_failure(spec, error)
+        return _fit(self._explain(spec, arguments, session_id, result), max_chars)
+
+    def _explain(
+        self,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any] | str,
+        session_id: str | None,
+        result: ToolResult,
+    ) -> ToolResult:
+        """Say of an error what can be left out; say something else of one that is repeated."""
+        if result.error is None and self._repeated.is_empty:
+            return result
+        explained = _name_arguments(spec, arguments, result)
+        conversation = self._get_conversation(session_id)
+        return self._repeated.check(conversation, spec, arguments, explained)
 
     def _build_context(
         self, session_id: str | None, cache: MailboxCache, max_chars: int
@@ -488,6 +505,27 @@ def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) 
         return spec.args.model_validate_json(arguments or "{}")
     plain = dict(arguments) if isinstance(arguments, Mapping) else arguments
     return spec.args.model_validate({} if plain is None else plain)
+
+
+def _name_arguments(
+    spec: ToolSpec, arguments: Mapping[str, Any] | str, result: ToolResult
+) -> ToolResult:
+    """Return the result, its error with the arguments that it is about and what can be left out."""
+    error = result.error
+    if error is None or error.about or result.decision is not None:
+        return result
+    given = arguments if isinstance(arguments, Mapping) else {}
+    about = tuple(name for name in spec.args.model_fields if _is_about(error, name, given))
+    hint = spec.explain_optional(about)
+    step = " ".join(filter(None, [error.next_step, hint]))
+    return ToolResult.failure(replace(error, next_step=step, about=about))
+
+
+def _is_about(error: ToolError, name: str, given: Mapping[str, Any]) -> bool:
+    if error.code == f"invalid_{name}" or error.message.startswith(f"{name}:"):
+        return True
+    value = given.get(name)
+    return isinstance(value, str) and len(value) > 2 and value.strip() in error.message
 
 
 def _fit(result: ToolResult, max_chars: int) -> ToolResult:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 from .. import errors
 from .._call import Call, Operation, Pause
 from ..models import File
 from ..trust import GuardDecision
+from ._arguments import is_blank, read_arguments
 
 if TYPE_CHECKING:
     from ._session import ToolContext
@@ -22,12 +32,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Access: TypeAlias = Literal["read", "write", "approve"]
+SchemaForm: TypeAlias = Literal["short", "nullable", "strict"]
 
 
 class ToolArgs(BaseModel):
     """Base of every tool's arguments. Unknown arguments are errors, so that none is ignored."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        return read_arguments(cls, given) if isinstance(given, Mapping) else given
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -38,6 +54,37 @@ class ToolArgs(BaseModel):
         arguments = schema.get("properties", {})
         schema["properties"] = {name: _merge_null(shape) for name, shape in arguments.items()}
         return schema
+
+
+class OpenArgs(BaseModel):
+    """Base of the models that frameworks get: they take what a model wrote, as it is.
+
+    A framework that checks arguments itself would answer in its own words and before the tool,
+    which knows what the model meant, what may be left out, and whether it failed like that before.
+    """
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
+    checked: ClassVar[type[ToolArgs]]
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the schema of the arguments as they are checked, its titles as this model's."""
+        del core, handler
+        return cls.checked.model_json_schema()
+
+
+@functools.cache
+def build_open_args(checked: type[ToolArgs]) -> type[OpenArgs]:
+    """Return a model with the fields of `checked` that takes any value for each."""
+    fields: dict[str, Any] = {
+        name: (Any, Field(default=None, description=field.description))
+        for name, field in checked.model_fields.items()
+    }
+    model = create_model(checked.__name__, __base__=OpenArgs, __doc__=checked.__doc__, **fields)
+    model.checked = checked
+    return model
 
 
 class ToolData(BaseModel):
@@ -75,12 +122,14 @@ class ToolError:
         message: What happened, to what.
         retryable: Whether the same call may succeed later.
         next_step: What to do next, one sentence.
+        about: The arguments that it is about.
     """
 
     code: str
     message: str
     retryable: bool = False
     next_step: str = ""
+    about: tuple[str, ...] = ()
 
     @classmethod
     def from_exception(cls, error: errors.MultiMailError) -> ToolError:
@@ -217,17 +266,33 @@ class ToolSpec:
     data: type[ToolData]
     needs: str = ""
 
-    def schema(self) -> dict[str, Any]:
-        """Return the JSON schema of the arguments, as short as possible.
+    @property
+    def open_args(self) -> type[BaseModel]:
+        """A model of the arguments for frameworks that check them before the tool does.
 
-        An optional argument is one that is not in `required`: its type is written without `null`,
-        which is accepted nevertheless, and without a default of `null`.
+        It has the same names and the same JSON schema, and takes any value: the tool answers what
+        is wrong with it.
+        """
+        return build_open_args(self.args)
+
+    def schema(self, form: SchemaForm = "short") -> dict[str, Any]:
+        """Return the JSON schema of the arguments, without limits, which the tool checks.
+
+        Args:
+            form: How an optional argument is written. `short`: it is not in `required`, and its
+                type has no `null`, which is accepted nevertheless. `nullable`: its type has `null`
+                too, for a framework that may make each argument required. `strict`: it is also in
+                `required`, as OpenAI's strict mode has it.
         """
         schema = self.args.model_json_schema()
         schema.pop("description", None)
         plain = {"type": "object", "properties": {}, **_drop_titles(schema)}
-        properties = plain["properties"].items()
-        plain["properties"] = {name: _drop_null(shape) for name, shape in properties}
+        shapes = {name: _drop_default(shape) for name, shape in plain["properties"].items()}
+        if form == "short":
+            shapes = {name: _drop_null(shape) for name, shape in shapes.items()}
+        plain["properties"] = shapes
+        if form == "strict":
+            plain["required"] = list(shapes)
         return plain
 
     def output_schema(self) -> dict[str, Any]:
@@ -240,34 +305,105 @@ class ToolSpec:
         plain["required"] = ["ok", "text"]
         return plain
 
+    def describe_output(self) -> str:
+        """Return the keys of a result as one line: `{ok, text, emails: [{id, …}], cursor}`."""
+        schema = self.output_schema()
+        return _outline(schema, schema.get("$defs", {}))
+
+    def read_text(self, given: str | dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call that may be one text, as older agent loops write it.
+
+        Args:
+            given: The arguments; JSON of an object that names only arguments of this tool; or the
+                value of the first argument. A blank text is no argument.
+        """
+        if not isinstance(given, str):
+            return given
+        if is_blank(given):
+            return {}
+        names = list(self.args.model_fields)
+        parsed = _parse_object(given)
+        if parsed is not None and parsed.keys() <= set(names):
+            return parsed
+        return {names[0]: given}
+
+    def list_optional(self) -> list[str]:
+        """Return the names of the arguments that may be left out."""
+        fields = self.args.model_fields.items()
+        return [name for name, field in fields if not field.is_required()]
+
     def explain_invalid(self, error: ValidationError) -> ToolError:
         """Return the tool's error for arguments that do not validate."""
         known = ", ".join(self.args.model_fields) or "none"
-        faults = [_explain_fault(one["type"], one["loc"], one["msg"]) for one in error.errors()[:5]]
+        rows = error.errors()[:5]
+        faults = [_explain_fault(row["type"], row["loc"], row["msg"]) for row in rows]
+        about = dict.fromkeys(str(row["loc"][0]) for row in rows if row["loc"])
+        hint = self.explain_optional(tuple(about))
         return ToolError(
             "invalid_arguments",
             f"{self.name}: {'; '.join(faults)}",
-            next_step=f"Nothing was done. Correct it and call again; its arguments are: {known}.",
+            next_step=f"Nothing was done. Correct it and call again; its arguments are: {known}."
+            f" {hint}".rstrip(),
+            about=tuple(about),
         )
+
+    def explain_optional(self, about: Sequence[str]) -> str:
+        """Return the sentence that those of the arguments which are optional can be left out."""
+        names = [name for name in self.list_optional() if name in about]
+        return f"{' and '.join(names)} can be left out." if names else ""
+
+
+def _outline(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """Return the keys in a schema; empty where it has none."""
+    if "$ref" in schema:
+        return _outline(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if schema.get("type") == "array":
+        return f"[{_outline(schema['items'], definitions)}]"
+    if schema.get("type") != "object":
+        return ""
+    keys = [
+        f"{name}: {inner}" if (inner := _outline(shape, definitions)) else name
+        for name, shape in schema.get("properties", {}).items()
+    ]
+    return f"{{{', '.join(keys)}}}"
+
+
+def _parse_object(text: str) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(text.strip().strip("`").removeprefix("json"))
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _merge_null(shape: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema with `anyOf` one type or `null` written as a list of two types."""
-    choices = [choice for choice in shape.get("anyOf", ()) if choice.get("type") != "null"]
+    plain = {name: value for name, value in shape.items() if name not in _LIMITS}
+    choices = [choice for choice in plain.get("anyOf", ()) if choice.get("type") != "null"]
     if len(choices) != 1 or len(shape["anyOf"]) != 2:
-        return dict(shape)
-    plain = {name: value for name, value in shape.items() if name != "anyOf"}
-    merged = {**choices[0], "type": [choices[0]["type"], "null"]}
+        return plain
+    del plain["anyOf"]
+    choice = {name: value for name, value in choices[0].items() if name not in _LIMITS}
+    merged = {**choice, "type": [choice["type"], "null"]}
     if "enum" in merged:
         merged["enum"] = [*merged["enum"], None]
     return {**merged, **plain}
 
 
+_LIMITS = frozenset(
+    {"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "pattern", "format"}
+)
+"""Keywords that no schema has: makers of models refuse some of them, and the tool checks them."""
+
+
+def _drop_default(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an argument's schema without a default of `null`."""
+    return {name: value for name, value in shape.items() if name != "default" or value is not None}
+
+
 def _drop_null(shape: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an argument's schema without `null` as a type, a choice or the default."""
+    """Return an argument's schema without `null` as a type or a choice."""
     plain = dict(shape)
-    if plain.get("default", ...) is None:
-        del plain["default"]
     if isinstance(plain["type"], list):
         plain["type"] = plain["type"][0]
         if "enum" in plain:
@@ -291,4 +427,5 @@ def _explain_fault(kind: str, where: tuple[int | str, ...], message: str) -> str
     name = ".".join(str(part) for part in where)[:80] or "arguments"
     if kind == "extra_forbidden":
         return f"{name} is not an argument"
-    return f"{name}: {message[0].lower()}{message[1:200]}"
+    said = message.removeprefix("Value error, ")
+    return f"{name}: {said[0].lower()}{said[1:200]}"

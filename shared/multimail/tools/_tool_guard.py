@@ -19,7 +19,7 @@ from ..trust import Action, Assessment, GuardDecision
 from ..trust.calls import CallFacts, Effect
 from ..trust.labels import Label
 from ..trust.payment import find_payment_details
-from ..trust.targets import MAX_DEPTH, Sources, find_targets, is_id_key, walk
+from ..trust.targets import MAX_DEPTH, Sources, find_targets, is_id_key, name_id, walk
 from ._session import ToolContext, ToolSession
 from ._spec import Steps, ToolError, ToolResult
 from ._writing import build_refusal
@@ -40,7 +40,6 @@ Leaf: TypeAlias = tuple[tuple[str, ...], Any]
 MAX_TEXT_CHARS = 100_000
 """The most characters of the user's words, or of one text of trusted data, that are kept."""
 _MAX_VALUES = 5_000
-_MAX_ID_CHARS = 200
 _READING_NAME = re.compile(
     r"(?:get|list|search|read|find|show|look_?up|fetch|count|check|describe|view|query|load|browse)"
     r"(?:_|(?=[A-Z])|\Z)"
@@ -192,11 +191,11 @@ class ToolGuard:
         leaves = list(islice(walk(_to_plain(result)), _MAX_VALUES))
         if policy.returns == "trusted":
             if guard.get_worst_label() is None or guard.explains(passed):
-                guard.declare_sources(_list_sources(leaves))
+                guard.declare_sources(_list_sources(leaves, name))
             return
         if policy.get_effect(name) is not Effect.READ:
             made = [leaf for leaf in leaves if str(leaf[1]) not in passed]
-            guard.declare_sources(Sources(ids=_list_ids(made)))
+            guard.declare_sources(Sources(ids=_list_ids(made, name)))
         words = [value[:MAX_TEXT_CHARS] for _, value in leaves if isinstance(value, str)]
         if words and policy.returns == "untrusted":
             guard.mark_indexed_shown(Assessment(Label(policy.label)), *words)
@@ -232,7 +231,12 @@ class ToolGuard:
         if decision.action is Action.HOLD and ask is not None:
             answer = ask(name, arguments, decision)
             if inspect.isawaitable(answer):
-                raise ConfigurationError("approve is asynchronous, and the tool is not.")
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                raise ConfigurationError(
+                    f"approve is asynchronous, and {name} runs synchronously.",
+                    remedy="Pass a function that returns a bool, or run the agent asynchronously.",
+                )
             _require_approval(answer, name, decision)
         elif decision.action is not Action.ALLOW:
             raise _build_error(name, decision)
@@ -307,13 +311,13 @@ def _build_error(name: str, decision: GuardDecision) -> CallRefusedError:
     return CallRefusedError(build_refusal(f"{name} was not run", decision), decision)
 
 
-def _list_sources(leaves: Iterable[Leaf]) -> Sources:
+def _list_sources(leaves: Iterable[Leaf], tool: str) -> Sources:
     texts = [value[:MAX_TEXT_CHARS] for _, value in leaves if isinstance(value, str)]
-    return Sources(texts, _list_ids(leaves))
+    return Sources(texts, _list_ids(leaves, tool))
 
 
-def _list_ids(leaves: Iterable[Leaf]) -> list[str]:
-    return [str(value)[:_MAX_ID_CHARS] for keys, value in leaves if is_id_key(keys[-1])]
+def _list_ids(leaves: Iterable[Leaf], tool: str) -> list[str]:
+    return [name_id(value, keys[-1], tool) for keys, value in leaves if is_id_key(keys[-1])]
 
 
 def _to_plain(data: object, depth: int = MAX_DEPTH) -> Any:

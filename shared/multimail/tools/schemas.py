@@ -13,14 +13,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from ._arguments import (
+    FREE_TEXT,
+    check_label,
+    read_address,
+    read_addresses,
+    read_filename,
+    read_id,
+    read_ids,
+    read_labels,
+    read_send_time,
+)
 from ._spec import ToolArgs, ToolData
-
-
-def _split_commas(value: Any) -> Any:
-    """Accept comma-separated text in place of a list of texts."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
 
 
 def _check_id(value: str) -> str:
@@ -33,21 +37,38 @@ def _check_id(value: str) -> str:
     return value
 
 
-Texts = Annotated[list[str], BeforeValidator(_split_commas)]
+def _check_body(value: str) -> str:
+    if not value:
+        raise ValueError("is empty; write the message in Markdown or plain text")
+    return value
 
-Id = Annotated[str, AfterValidator(_check_id)]
+
+AddressList = Annotated[list[str], BeforeValidator(read_addresses)]
+LabelList = Annotated[
+    list[Annotated[str, AfterValidator(check_label)]], BeforeValidator(read_labels)
+]
+
+Id = Annotated[str, BeforeValidator(read_id), AfterValidator(_check_id)]
+Reference = Annotated[str | None, BeforeValidator(read_id)]
+Address = Annotated[str | None, BeforeValidator(read_address)]
 EmailId = Annotated[Id, Field(description="Email id (msg_…).")]
 Filename = Annotated[
-    str, Field(min_length=1, max_length=300, description="Attachment name, as read_email lists it.")
+    str,
+    BeforeValidator(read_filename),
+    Field(min_length=1, max_length=300, description="Attachment name, as read_email lists it."),
 ]
 MailboxName = Annotated[
-    str | None,
+    Address,
     Field(description="Mailbox address, if you have several."),
 ]
-Body = Annotated[str, Field(description="Markdown. Write only the new text, no quoted history.")]
-Addresses = Annotated[Texts | None, Field(max_length=50, description="Email addresses.")]
+Body = Annotated[
+    str,
+    AfterValidator(_check_body),
+    Field(description="Markdown. Write only the new text, no quoted history."),
+]
+Addresses = Annotated[AddressList | None, Field(max_length=50, description="Email addresses.")]
 Files = Annotated[
-    Texts | None,
+    Annotated[list[str], BeforeValidator(read_ids)] | None,
     Field(max_length=20, description="Attachment ids (att_…) or handles."),
 ]
 Offset = Annotated[
@@ -56,11 +77,17 @@ Offset = Annotated[
 Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
 DEFAULT_WAIT = 45.0
 """Seconds: clients of the Model Context Protocol give up after 60."""
-SendTime = Annotated[str | None, Field(description="To send later: ISO 8601 with zone.")]
-Sender = Annotated[str | None, Field(description="Only from this address.")]
-SubjectPart = Annotated[str | None, Field(description="Only subjects that contain this.")]
+SendTime = Annotated[
+    str | None,
+    BeforeValidator(read_send_time),
+    Field(description="To send later: ISO 8601 with zone."),
+]
+Sender = Annotated[Address, Field(description="Only from this address.")]
+SubjectPart = Annotated[
+    str | None, FREE_TEXT, Field(description="Only subjects that contain this.")
+]
 HasAttachments = Annotated[
-    bool | None, Field(description="Only with (true) or without (false) attachments.")
+    bool | None, Field(description="Only with attachments. Default false: all.")
 ]
 
 
@@ -81,14 +108,14 @@ class CheckInbox(ToolArgs):
     ] = None
     date_before: Annotated[str | None, Field(description="ISO 8601 with zone.")] = None
     direction: Annotated[
-        Literal["inbound", "outbound"] | None,
-        Field(description="inbound or outbound. Default: both."),
+        Literal["inbound", "outbound", "both"] | None,
+        Field(description="inbound, outbound or both. Default: both."),
     ] = None
     has_attachments: HasAttachments = None
     limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
         None
     )
-    cursor: Annotated[str | None, Field(description="From the page before, to see older mail.")] = (
+    cursor: Annotated[Reference, Field(description="From the page before, to see older mail.")] = (
         None
     )
     mailbox: MailboxName = None
@@ -109,7 +136,7 @@ class GetThread(ToolArgs):
     """Arguments of `get_thread`."""
 
     thread_id: Annotated[Id, Field(description="Thread id (thr_…), or an email id in it.")]
-    before: Annotated[str | None, Field(description="Only messages older than this email id.")] = (
+    before: Annotated[Reference, Field(description="Only messages older than this email id.")] = (
         None
     )
 
@@ -124,7 +151,7 @@ class WaitForEmail(ToolArgs):
     sender: Sender = None
     subject_contains: SubjectPart = None
     since_id: Annotated[
-        str | None, Field(description="Only newer than this email id. Default: the newest now.")
+        Reference, Field(description="Only newer than this email id. Default: the newest now.")
     ] = None
     mailbox: MailboxName = None
 
@@ -140,7 +167,7 @@ class DownloadAttachment(ToolArgs):
 class SearchContacts(ToolArgs):
     """Arguments of `search_contacts`."""
 
-    query: Annotated[str | None, Field(description="Part of a name or address.")] = None
+    query: Annotated[str | None, FREE_TEXT, Field(description="Part of a name or address.")] = None
     limit: Annotated[int | None, Field(ge=1, le=100, description="1 to 100. Default 20.")] = None
     offset: Skip = None
 
@@ -148,16 +175,16 @@ class SearchContacts(ToolArgs):
 class AddContact(ToolArgs):
     """Arguments of `add_contact`."""
 
-    email: Annotated[str, Field(description="Email address.")]
-    name: Annotated[str | None, Field(description="Name.")] = None
-    tags: Annotated[Texts | None, Field(description="Labels.")] = None
+    email: Annotated[str, BeforeValidator(read_address), Field(description="Email address.")]
+    name: Annotated[str | None, FREE_TEXT, Field(description="Name.")] = None
+    tags: Annotated[LabelList | None, Field(description="Labels.")] = None
 
 
 class SendEmail(ToolArgs):
     """Arguments of `send_email`."""
 
-    to: Annotated[Texts, Field(min_length=1, max_length=50, description="Email addresses.")]
-    subject: Annotated[str, Field(max_length=998, description="One line.")]
+    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Email addresses.")]
+    subject: Annotated[str, Field(min_length=1, max_length=998, description="One line.")]
     body: Body
     cc: Addresses = None
     bcc: Addresses = None
@@ -185,7 +212,7 @@ class TagEmail(ToolArgs):
 
     email_id: EmailId
     tags: Annotated[
-        Texts, Field(min_length=1, max_length=20, description='Labels: "name" or "name=value".')
+        LabelList, Field(min_length=1, max_length=20, description='Labels: "name" or "name=value".')
     ]
 
 
@@ -211,7 +238,7 @@ class DecideEmail(ToolArgs):
     email_id: EmailId
     decision: Annotated[Literal["approve", "reject"], Field(description="approve or reject.")]
     reason: Annotated[
-        str | None, Field(max_length=1000, description="Why; the author sees it.")
+        str | None, FREE_TEXT, Field(max_length=1000, description="Why; the author sees it.")
     ] = None
 
 

@@ -121,6 +121,18 @@ def is_id_key(key: str) -> bool:
     return not _ID_WORDS.isdisjoint(_list_words(key))
 
 
+def name_id(value: object, key: str, tool: str) -> str:
+    """Return an id with what it is an id of, as `Sources.ids` keeps it.
+
+    Args:
+        value: The id.
+        key: Its key in a result, such as `file_id`; a bare `id` is of what the tool's name says.
+        tool: The tool that returned it.
+    """
+    kinds = _list_kinds(key if _has_kind(key) else tool)
+    return f"{' '.join(sorted(kinds))}={str(value)[:_MAX_ID_CHARS]}"
+
+
 def _is_named(keys: tuple[str, ...], names: Collection[str] | None) -> bool:
     if names is not None:
         return not set(names).isdisjoint(keys)
@@ -207,7 +219,8 @@ class Sources:
 
     Attributes:
         texts: The user's words, and texts of trusted data.
-        ids: Ids of trusted data, and of what the conversation itself created.
+        ids: Ids of trusted data, and of what the conversation itself created, as `name_id` writes
+            them.
         addresses: Addresses that are allowed for other reasons, normalized.
     """
 
@@ -243,7 +256,7 @@ class Sources:
             case TargetKind.PAYMENT:
                 return fold_payment(value) in self._payments
             case TargetKind.NAME:
-                return value.casefold() in self._ids or self._names(value, target.about)
+                return self._has_id(value, target.about) or self._names(value, target.about)
 
     def explain_text(self, text: str) -> bool:
         """Return whether a text, such as the words of a search, stands in these sources."""
@@ -272,28 +285,43 @@ class Sources:
     def _payments(self) -> frozenset[str]:
         return find_payment_details(*self._folded)
 
-    @cached_property
-    def _ids(self) -> frozenset[str]:
-        return frozenset(text.casefold() for text in self.ids)
+    def _has_id(self, value: str, about: str) -> bool:
+        """Return whether it is an id of the same kind of thing."""
+        kinds = _list_kinds(about)
+        entries = (entry.partition("=") for entry in self.ids)
+        return any(
+            known.casefold() == value.casefold() and not kinds.isdisjoint(names.split())
+            for names, _, known in entries
+        )
 
     def _names(self, name: str, about: str) -> bool:
         """Return whether a name stands in the texts by itself, and not as a part of another."""
         if not name or name.casefold() in _COMMON_WORDS:
             return False
-        pattern = _NAMED
         if name.isdigit() and len(name) <= _MAX_BARE_DIGITS:
-            pattern = _NUMBERED.replace("KINDS", "|".join(_list_kinds(about)))
-        wanted = re.compile(pattern.replace("NAME", re.escape(name)), re.IGNORECASE)
+            return any(_is_numbered(name, _list_kinds(about), text) for text in self._folded)
+        wanted = re.compile(_NAMED.replace("NAME", re.escape(name)), re.IGNORECASE)
         return any(wanted.search(text) for text in self._folded)
 
 
+def _is_numbered(number: str, kinds: Collection[str], text: str) -> bool:
+    """Return whether a text says of a number that it is the id of something of these kinds."""
+    pattern = _NUMBERED.replace("KINDS", "|".join(map(re.escape, kinds)) or "id")
+    for match in re.finditer(pattern.replace("NAME", number), text, re.IGNORECASE):
+        start = max(0, match.start() - _KIND_DISTANCE)
+        nouns = _KIND.findall(text[start : match.end()])
+        if not nouns or nouns[-1].lower() in kinds:
+            return True
+    return False
+
+
 _TEXT, _ID = "said", "id"
-_MAX_BARE_DIGITS = 5
+_MAX_BARE_DIGITS = 8
 _NAMED = r"(?<![\w@/\\.:+-])NAME(?![\w@/\\+-]|[.:](?=\w))"
 # A short number is an id only where a word says so: others are times, amounts and dates.
 _NUMBERED = (
-    r"(?:\b(?:ids?|nos?|nr|numbers?|KINDS)\b|\#)"
-    r"[^\w\n]{0,3}(?:(?:ids?|no|nr|number|with|and|\d{1,5})\b[^\w\n]{1,3}){0,20}"
+    r"(?:\b(?:ids?|nos?|nr|numbers?|(?:KINDS)s?)\b|\#)"
+    r"[^\w\n]{0,3}(?:(?:ids?|no|nr|number|with|and|\d{1,8})\b[^\w\n]{1,3}){0,20}"
     r"(?<![\d:.,/-])(?:(?<!:\s)NAME|NAME(?![.)]\s))(?!\w|[:.,/-]\d|\s*(?:%|[ap]\.?m\b))"
 )
 _SAME_KINDS = (
@@ -302,17 +330,33 @@ _SAME_KINDS = (
     frozenset({"email", "mail", "message"}),
     frozenset({"ticket", "issue", "case"}),
 )
+_KIND = re.compile(
+    r"\b(file|document|doc|attachment|event|meeting|appointment|e-?mail|mail|message|ticket|issue|"
+    r"case|order|invoice|task|record|item|customer|user|account|contact|project|page|note)s?\b",
+    re.IGNORECASE,
+)
+_KIND_DISTANCE = 30
+_MAX_ID_CHARS = 200
 
 
 def _has_kind(argument: str) -> bool:
     return not _ID_WORDS.issuperset(_list_words(argument))
 
 
-def _list_kinds(about: str) -> list[str]:
-    """Return patterns of the words for what is numbered, by a name such as `file_id`."""
-    words = {word.removesuffix("s") for word in _list_words(about)} - _ID_WORDS
-    kinds = words.union(*(same for same in _SAME_KINDS if same & words))
-    return [f"{re.escape(kind)}s?" for kind in sorted(kinds)] or ["id"]
+def _list_kinds(about: str) -> frozenset[str]:
+    """Return the words for what is numbered, by a name such as `file_id` or `delete_file`."""
+    words = frozenset(word.removesuffix("s") for word in _list_words(about)) - _NO_KINDS
+    return words.union(*(same for same in _SAME_KINDS if same & words))
+
+
+_NO_KINDS = _ID_WORDS.union((
+    "add", "all", "append", "archive", "book", "by", "cancel", "change", "close", "copy", "create",
+    "current", "delete", "edit", "find", "for", "from", "get", "in", "insert", "list", "look",
+    "make", "mark", "move", "name", "new", "of", "on", "open", "post", "put", "read", "remove",
+    "rename", "reply", "reschedule", "save", "search", "send", "set", "share", "show", "to",
+    "update", "upload", "use", "with", "write",
+))  # fmt: skip
+"""Words of a tool's name that say what it does and not to what."""
 
 
 _COMMON_WORDS = frozenset((
