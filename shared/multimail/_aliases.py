@@ -79,6 +79,7 @@ class ReplyOptions(TypedDict, total=False):
     gate_timing: str | None
     metadata: Mapping[str, Any] | None
     oversight_mode: str | None
+    daily_caps: Mapping[str, Any] | None
     idempotency_key: str | None
 
 
@@ -94,6 +95,7 @@ class SendOptions(TypedDict, total=False):
     gate_timing: str | None
     metadata: Mapping[str, Any] | None
     oversight_mode: str | None
+    daily_caps: Mapping[str, Any] | None
     idempotency_key: str | None
 
 

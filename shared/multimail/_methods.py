@@ -153,6 +153,7 @@ class Methods:
     reply_email: aliased[ReplyEmailMethod[SendResult], ReplyEmailMethod[Awaitable[SendResult]]] = (
         aliased(api.reply_email)
     )
+    forward_email = endpoint(api.forward_email)
     cancel_message: aliased[OneMessage[Cancellation], OneMessage[Awaitable[Cancellation]]] = (
         aliased(api.cancel_message)
     )

@@ -125,7 +125,7 @@ class ValidationError(APIError, ValueError):
     """The request is invalid. `status_code` is None if it was rejected before it was sent."""
 
     default_code = "invalid_request"
-    default_remedy = "Correct the argument and call again; nothing was sent."
+    default_remedy = "Correct the argument and call again; nothing was changed."
 
 
 class AuthenticationError(APIError):

@@ -311,6 +311,8 @@ class Email(EmailSummary):
     bulk: bool | None = None
     """Whether a mailing list or a bulk sender sent it; None from a server that doesn't say."""
     content_hash: str | None = None
+    forwards_id: str | None = None
+    """Of a forward, the message that it sends on."""
     in_reply_to: str | None = None
     """The Message-ID of the message that it answers."""
     references: list[str] = Field(default_factory=list)

@@ -115,6 +115,22 @@ CASES = [
         {"id": "att_1", "name": "a.txt", "email": EMAIL},
         attachment_id="att_1",
     ),
+    case(
+        "forward_email",
+        f"POST {AT}/forward/em_1",
+        {"id": "em_2", "status": "pending_scan"},
+        email_id="em_1",
+        to="bob@y.test",
+        note="See below.",
+        include_attachments=False,
+        idempotency_key="k",
+        body={
+            "to": ["bob@y.test"],
+            "markdown": "See below.",
+            "include_attachments": False,
+            "idempotency_key": "k",
+        },
+    ),
     case("get_tags", f"GET {AT}/emails/em_1/tags", {"tags": {}}, email_id="em_1"),
     case(
         "set_tags",

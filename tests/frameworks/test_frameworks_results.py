@@ -67,6 +67,9 @@ AGENT_CALLS: dict[str, Callable[[Inbox, Call], ToolResult]] = {
     "add_contact": lambda box, tool: tool("add_contact", email=f"{box.id}@example.com"),
     "send_email": lambda box, tool: tool("send_email", **SEND),
     "reply_email": lambda box, tool: tool("reply_email", email_id=box.receive()["id"], body="Yes."),
+    "forward_email": lambda box, tool: tool(
+        "forward_email", email_id=box.receive_proven()["id"], to="bob@example.com"
+    ),
     "tag_email": lambda box, tool: tool("tag_email", email_id=box.receive()["id"], tags=["a=b"]),
     "list_pending": _pending,
     "cancel_message": lambda box, tool: tool(

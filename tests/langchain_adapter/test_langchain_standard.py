@@ -57,6 +57,7 @@ class OneByOne:
             "add_contact": {"email": "ann@example.org", "name": "Ann"},
             "send_email": _SEND,
             "reply_email": {"email_id": first["id"], "body": "Hello."},
+            "forward_email": {"email_id": first["id"], "to": ["ann@example.org"]},
             "tag_email": {"email_id": first["id"], "tags": ["seen"]},
             "cancel_message": {"email_id": held},
             "decide_email": {"email_id": held, "decision": "approve"},

@@ -60,6 +60,7 @@ def reading(ids: Json) -> Iterator[Step]:
     thread = f"{root}/threads/{{thread}}"
     yield "agent", "GET", thread, ids, {}
     yield "agent", "GET", thread, ids, {"params": {"include": "bodies"}}
+    yield "agent", "POST", f"{root}/forward/{{email}}", ids, {"json": {"to": ["bob@example.com"]}}
     yield "agent", "POST", f"{root}/reply/{{email}}", ids, {"json": {"markdown": "Yes."}}
 
 

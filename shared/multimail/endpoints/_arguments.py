@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from ..errors import ValidationError
 from ..models import Attachment, File
+from ..trust.addresses import has_invalid_label
 
 MAX_RECIPIENTS = 50
 MAX_SUBJECT = 998
@@ -56,6 +57,8 @@ def parse_address(value: Any, argument: str) -> str:
     local, at, domain = plain.rpartition("@")
     if not at or _CONTROL.search(text) or not _LOCAL_PART.match(local) or not _is_domain(domain):
         raise invalid(argument, f"{value!r:.120} is not an email address")
+    if has_invalid_label(domain):
+        raise invalid(argument, f"the domain of {value!r:.120} has an xn-- that encodes no name")
     return plain
 
 

@@ -539,6 +539,77 @@ def reply_email(
     )
 
 
+def forward_email(
+    email_id: str,
+    to: Recipients,
+    note: str = "",
+    *,
+    mailbox: str | None = None,
+    cc: Recipients | None = None,
+    bcc: Recipients | None = None,
+    include_attachments: bool = True,
+    attachments: Attachables | None = None,
+    send_at: datetime | str | None = None,
+    gate_timing: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    oversight_mode: str | None = None,
+    daily_caps: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SendResult]:
+    """Send a message on to others: a note, then its header and its text, with its files.
+
+    It stays in the thread of the message, and its subject begins with `Fwd:`. The text of HTML
+    mail goes on as a reader sees it.
+
+    Args:
+        email_id: The message to forward.
+        to: One or several addresses; at most 50.
+        note: Markdown that stands above it.
+        mailbox: The mailbox to send from; default where the message was last seen.
+        cc: Carbon copies.
+        bcc: Blind carbon copies.
+        include_attachments: Whether its files go with it.
+        attachments: More files, as for `send_email`.
+        send_at: When to send it, with a time zone; default now.
+        gate_timing: `gate_first` (decide, then wait for `send_at`) or `schedule_first`.
+        metadata: Values to store with the message and show in the audit log.
+        oversight_mode: A mode for this message, stricter than the mailbox's.
+        daily_caps: As for `send_email`.
+        idempotency_key: As for `send_email`.
+
+    Returns:
+        The forward's id and status.
+
+    Raises:
+        ValidationError: An argument is invalid; nothing was sent.
+        NotFoundError: There is no such message, or the API has no forwards.
+
+    API: POST /v1/mailboxes/{mailbox}/forward/{email}, of the embedded server.
+    """
+    key = idempotency_key or uuid.uuid4().hex
+    return Call(
+        "forward_email",
+        "POST",
+        f"/v1/mailboxes/{{mailbox}}/forward/{path_segment(email_id, 'email_id')}",
+        SendResult.model_validate,
+        json={
+            "to": parse_recipients(to),
+            "markdown": check_body(note) if note.strip() else "",
+            **drop_none(
+                cc=parse_addresses(cc, "cc") or None,
+                bcc=parse_addresses(bcc, "bcc") or None,
+                send_at=format_datetime(send_at, "send_at"),
+                gate_timing=gate_timing,
+                include_attachments=None if include_attachments else False,
+            ),
+            **_common_fields(attachments, metadata, oversight_mode, daily_caps, key),
+        },
+        mailbox=mailbox,
+        resource_id=email_id,
+        idempotency_key=key,
+    )
+
+
 def _common_fields(
     attachments: Attachables | None,
     metadata: Mapping[str, Any] | None,

@@ -241,7 +241,11 @@ def list_body_notes(
     known = _BODY_NOTES.keys() - ({"html_version"} if brief else set())
     codes = [code for code in dict.fromkeys(message.notes) if code in known]
     notes = [_BODY_NOTES[code] for code in codes if not (version and code in _VERSION_NOTES)]
-    return [*([f"Shown is its {version} version."] if version else []), *notes][:MAX_BODY_NOTES]
+    if version:
+        has_two = not _VERSION_NOTES.isdisjoint(message.notes)
+        only = "It has only one version, which is shown."
+        notes.insert(0, f"Shown is its {version} version." if has_two else only)
+    return notes[:MAX_BODY_NOTES]
 
 
 def _format_count(number: int, what: str) -> str:

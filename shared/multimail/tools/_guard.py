@@ -327,6 +327,38 @@ class Guard:
         decision = decide_call(self.policy, replace(facts, sources=sources), taint)
         return self._emit(self._explain(decision, taint))
 
+    def on_forward(
+        self, original: Email, recipients: Sequence[str], mailbox: Mailbox, note: str = ""
+    ) -> Decide:
+        """Decide on a forward; pass the decision to `finalize`.
+
+        Args:
+            original: The message that is sent on.
+            recipients: All recipients of the forward.
+            mailbox: The mailbox that sends.
+            note: The text above it.
+        """
+        payments = find_payment_details(note)
+        names = map(name_payment, payments)
+        scope = self._scope(mailbox.id)
+        taint, allowed = yield from self._load_state(
+            recipients, scope, *names, mailbox_id=mailbox.id
+        )
+        content = self.assess_content(original)
+        holders = {normalize_address(mailbox.address)}
+        if self.assess(original) is OWN and original.status in LEFT_STATUSES:
+            holders |= get_header_addresses(original)
+        elif content.is_certain:
+            holders |= list_signed(original)
+        decision = self.policy.on_forward(
+            EnclosedFile(original.id, content, frozenset(holders)),
+            recipients,
+            taint,
+            allowed,
+            payments,
+        )
+        return self._explain(decision, taint)
+
     @property
     def _is_shared(self) -> bool:
         """Whether the conversation is that of all calls in this process that name none."""

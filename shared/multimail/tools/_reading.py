@@ -175,7 +175,8 @@ def _fetch_inbox(
 
 
 def _format_inbox_head(rows: list[str]) -> str:
-    return f"{len(rows)} emails, newest first: id | status | received | sender label."
+    count = "1 email" if len(rows) == 1 else f"{len(rows)} emails"
+    return f"{count}, newest first: id | status | received | sender label."
 
 
 def _format_cursor(cursor: str | None) -> str:

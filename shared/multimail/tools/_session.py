@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import threading
 from collections import OrderedDict
@@ -20,11 +21,17 @@ from .._config import load_config
 from .._execution import MailboxCache
 from .._forks import reset_after_fork
 from .._http import Timeout
-from ..errors import ConfigurationError, InvalidResponseError, MultiMailError, PermissionDeniedError
+from ..errors import (
+    ConfigurationError,
+    InvalidResponseError,
+    MultiMailError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
-from ..trust.addresses import normalize_addresses
+from ..trust.addresses import ascii_domain, extract_address, normalize_addresses
 from ._conversation import get_conversation, get_process_conversation
 from ._enclosures import FileRegistry
 from ._guard import Guard, Observer
@@ -247,8 +254,14 @@ class ToolSession:
             addresses: Never take them from a model's output or from mail. A payment detail, such as
                 an IBAN, may be among them: the agent may then name it.
             session_id: Only for this conversation; default for all of this toolkit's.
+
+        Raises:
+            ConfigurationError: One of them is neither an address nor a payment detail.
         """
-        declared = normalize_addresses([addresses] if isinstance(addresses, str) else addresses)
+        texts = [addresses] if isinstance(addresses, str) else list(addresses)
+        for text in texts:
+            _require_declarable(text)
+        declared = normalize_addresses(texts)
         if session_id is not None:
             replace(self._context.guard, session_id=session_id).declare(declared)
             return
@@ -413,7 +426,7 @@ class ToolSession:
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             result = client.run(operation)
         except Exception as error:
-            result = _build_failure(spec, error)
+            result = _build_failure(spec, error, arguments)
         return _fit(self._explain(spec, arguments, session_id, result), max_chars)
 
     async def _acall(
@@ -429,7 +442,7 @@ class ToolSession:
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             result = await client.run(operation, may_block=self._store_may_block)
         except Exception as error:
-            result = _build_failure(spec, error)
+            result = _build_failure(spec, error, arguments)
         return _fit(self._explain(spec, arguments, session_id, result), max_chars)
 
     def _explain(
@@ -536,7 +549,37 @@ def _fit(result: ToolResult, max_chars: int) -> ToolResult:
     return ToolResult(text, result.data, result.decision, result.error, result.files)
 
 
-def _build_failure(spec: ToolSpec, error: Exception) -> ToolResult:
+def _require_declarable(text: str) -> None:
+    """Require an address, or what can be a payment detail: at least five characters, a digit."""
+    local, at, domain = extract_address(text).rpartition("@")
+    is_address = bool(local and at) and ascii_domain(domain) is not None
+    is_payment = not at and len(text.strip()) >= _MIN_PAYMENT and any(map(str.isdigit, text))
+    if not is_address and not is_payment and not _BIC.fullmatch(text.strip()):
+        raise ConfigurationError(
+            f"{text!r:.80} is neither an address nor a payment detail.",
+            remedy="Declare ann@example.com; a whole domain belongs into TrustPolicy(listed=…).",
+        )
+
+
+_MIN_PAYMENT = 5
+_BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
+
+
+def _is_thread_id(arguments: Mapping[str, Any] | str) -> bool:
+    email_id = arguments.get("email_id") if isinstance(arguments, Mapping) else None
+    return isinstance(email_id, str) and email_id.strip().startswith("thr_")
+
+
+_IS_THREAD = "This is the id of a thread: get_thread shows it, with the ids of its emails."
+
+
+def _build_failure(
+    spec: ToolSpec, error: Exception, arguments: Mapping[str, Any] | str
+) -> ToolResult:
+    if isinstance(error, NotFoundError) and _is_thread_id(arguments):
+        return ToolResult.failure(
+            ToolError(error.code, "There is no such email", next_step=_IS_THREAD)
+        )
     if isinstance(error, InvalidResponseError) and not spec.hints.read_only:
         # The API accepted the request, and its response cannot be parsed.
         return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))

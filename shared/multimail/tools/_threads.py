@@ -133,7 +133,11 @@ def _format_top(thread: Thread, available: int, max_pending: int) -> str:
     if available != total:
         which = f"the oldest {available} of {total} messages"
     top = f"Thread {one_line(thread.thread_id, 64)}: {which}, oldest first."
-    pending = [message for message in thread.messages if message.status in _AWAITING]
+    pending = [
+        message
+        for message in thread.messages
+        if message.status in _AWAITING and message.forwards_id is None
+    ]
     if pending:
         ids = ", ".join(f"{one_line(m.id, 64)} ({m.status})" for m in pending[-max_pending:])
         top += f" NOTE: an answer is already on its way: {ids}. Do not answer twice."

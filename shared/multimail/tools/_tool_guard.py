@@ -19,7 +19,15 @@ from ..trust import Action, Assessment, GuardDecision
 from ..trust.calls import CallFacts, Effect
 from ..trust.labels import Label
 from ..trust.payment import find_payment_details
-from ..trust.targets import MAX_DEPTH, Sources, find_targets, is_id_key, name_id, walk
+from ..trust.targets import (
+    MAX_DEPTH,
+    Sources,
+    contains_words,
+    find_targets,
+    is_id_key,
+    name_id,
+    walk,
+)
 from ._session import ToolContext, ToolSession
 from ._spec import Steps, ToolError, ToolResult
 from ._writing import build_refusal
@@ -188,14 +196,15 @@ class ToolGuard:
         policy = self._get_policy(name)
         guard = self._session.guard(session_id)
         passed = {str(value) for _, value in walk(_to_plain(arguments))}
-        leaves = list(islice(walk(_to_plain(result)), _MAX_VALUES))
+        plain = _to_plain(result)
         if policy.returns == "trusted":
-            if guard.get_worst_label() is None or guard.explains(passed):
-                guard.declare_sources(_list_sources(leaves, name))
+            if guard.get_worst_label() is not None:
+                plain = _select_rows(plain, passed) if guard.explains(passed) else None
+            guard.declare_sources(_list_sources(_list_leaves(plain), name))
             return
+        leaves = _list_leaves(plain)
         if policy.get_effect(name) is not Effect.READ:
-            made = [leaf for leaf in leaves if str(leaf[1]) not in passed]
-            guard.declare_sources(Sources(ids=_list_ids(made, name)))
+            guard.declare_sources(Sources(ids=_list_made(leaves, passed, name)))
         words = [value[:MAX_TEXT_CHARS] for _, value in leaves if isinstance(value, str)]
         if words and policy.returns == "untrusted":
             guard.mark_indexed_shown(Assessment(Label(policy.label)), *words)
@@ -311,13 +320,30 @@ def _build_error(name: str, decision: GuardDecision) -> CallRefusedError:
     return CallRefusedError(build_refusal(f"{name} was not run", decision), decision)
 
 
+def _list_leaves(plain: Any) -> list[Leaf]:
+    return list(islice(walk(plain), _MAX_VALUES))
+
+
+def _select_rows(plain: Any, passed: Iterable[str]) -> list[Any]:
+    """Return the rows of a result that hold each word of the search: others matched a part."""
+    rows = plain if isinstance(plain, list) else [plain]
+    texts = [" ".join(str(value) for _, value in walk(row)) for row in rows]
+    pairs = zip(rows, texts, strict=True)
+    return [row for row, text in pairs if all(contains_words(text, words) for words in passed)]
+
+
 def _list_sources(leaves: Iterable[Leaf], tool: str) -> Sources:
     texts = [value[:MAX_TEXT_CHARS] for _, value in leaves if isinstance(value, str)]
-    return Sources(texts, _list_ids(leaves, tool))
+    ids = [name_id(value, keys[-1], tool) for keys, value in leaves if is_id_key(keys[-1])]
+    return Sources(texts, ids)
 
 
-def _list_ids(leaves: Iterable[Leaf], tool: str) -> list[str]:
-    return [name_id(value, keys[-1], tool) for keys, value in leaves if is_id_key(keys[-1])]
+def _list_made(leaves: Iterable[Leaf], passed: Collection[str], tool: str) -> list[str]:
+    """Return the ids of what a call made: the outermost of its result, and none that it got."""
+    found = [leaf for leaf in leaves if is_id_key(leaf[0][-1])]
+    outermost = min((len(keys) for keys, _ in found), default=0)
+    made = ((keys, value) for keys, value in found if len(keys) == outermost)
+    return [name_id(value, keys[-1], tool) for keys, value in made if str(value) not in passed]
 
 
 def _to_plain(data: object, depth: int = MAX_DEPTH) -> Any:

@@ -135,6 +135,39 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     return _build_outcome(sent, mailbox, to, decision, after=f"\n{fenced}")
 
 
+def forward_email(args: schemas.ForwardEmail, context: ToolContext) -> ToolRun:
+    """Send a message on to others, once, if the guard allows it."""
+    to, cc = parse_recipients(args.to), parse_addresses(args.cc, "cc")
+    original = yield from api.read_email(args.email_id, mailbox=context.pinned)
+    mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(original.id))
+    reached, with_files = [*to, *cc], not args.without_attachments
+    key = build_idempotency_key(
+        *(context.origin, mailbox.id, "forward_email", original.id, args.note or ""),
+        *(fold_addresses(to), fold_addresses(cc), with_files),
+    )
+    context.guard.mark_shown(original)
+    decision = yield from context.guard.on_forward(original, reached, mailbox, args.note or "")
+    mailbox = yield from _refresh_mailbox(decision, mailbox, context)
+    decision = context.guard.finalize(decision, mailbox, key, reached, original.thread_id)
+    if decision.action is Action.REFUSE:
+        return build_refusal(f"{one_line(original.id, 64)} was not forwarded", decision)
+    sent = yield from api.forward_email(
+        original.id,
+        to,
+        args.note or "",
+        mailbox=mailbox.id,
+        cc=cc,
+        include_attachments=with_files,
+        metadata=_build_metadata(decision, context),
+        oversight_mode=_get_stricter_mode(decision, mailbox),
+        daily_caps=context.guard.build_daily_caps(decision, mailbox, reached),
+        idempotency_key=key,
+    )
+    decision = context.guard.add_server_hold(decision, sent)
+    context.guard.record_send(sent.id, mailbox, reached, held=_is_held(sent, mailbox))
+    return _build_outcome(sent, mailbox, to, decision, f" to {one_line(', '.join(to), 300)}")
+
+
 def _reply_targets(original: Email) -> list[str]:
     if original.direction == "outbound":
         return original.to

@@ -112,6 +112,18 @@ REPLY_EMAIL = ToolSpec(
     _writing.reply_email,
     schemas.SentData,
 )
+FORWARD_EMAIL = ToolSpec(
+    "forward_email",
+    "Forward email",
+    "Send an email on to others: your note, then its text and files. It may be held until a human "
+    "approves it, or refused; the result says so. Call once.",
+    schemas.ForwardEmail,
+    "write",
+    Hints(destructive=True, open_world=True),
+    _writing.forward_email,
+    schemas.SentData,
+    needs="forward_email",
+)
 TAG_EMAIL = ToolSpec(
     "tag_email",
     "Tag email",
@@ -164,6 +176,7 @@ AGENT_TOOLS: tuple[ToolSpec, ...] = (
     TAG_EMAIL,
     LIST_PENDING,
     CANCEL_MESSAGE,
+    FORWARD_EMAIL,
     SEARCH_CONTACTS,
     ADD_CONTACT,
 )

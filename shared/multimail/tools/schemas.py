@@ -207,6 +207,21 @@ class ReplyEmail(ToolArgs):
     attachments: Files = None
 
 
+class ForwardEmail(ToolArgs):
+    """Arguments of `forward_email`."""
+
+    email_id: EmailId
+    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Email addresses.")]
+    note: Annotated[
+        str | None, FREE_TEXT, Field(description="Markdown, stands above the forwarded email.")
+    ] = None
+    cc: Addresses = None
+    # A model that fills in every argument writes false where it means the default.
+    without_attachments: Annotated[
+        bool | None, Field(description="Leave its files out. Default false.")
+    ] = None
+
+
 class TagEmail(ToolArgs):
     """Arguments of `tag_email`."""
 
@@ -382,7 +397,7 @@ class AddContactData(ToolData):
 
 
 class SentData(ToolData):
-    """Data of `send_email` and `reply_email`."""
+    """Data of `send_email`, `reply_email`, `forward_email` and `revise_message`."""
 
     id: str
     thread_id: str | None

@@ -65,6 +65,25 @@ def ascii_domain(domain: str) -> str | None:
     return name if len(name) <= _MAX_HOST_CHARS and _HOST.fullmatch(name) else None
 
 
+def has_invalid_label(domain: str) -> bool:
+    """Return whether a label that begins with `xn--` encodes no name (RFC 3492, RFC 5890)."""
+    return any(map(_is_invalid_label, domain.lower().split(".")))
+
+
+def _is_invalid_label(label: str) -> bool:
+    if not label.startswith("xn--"):
+        return False
+    try:
+        name = label[4:].encode("ascii").decode("punycode")
+        return name.isascii() or not name.isprintable() or _encode_label(name) != label
+    except UnicodeError:
+        return True
+
+
+def _encode_label(name: str) -> str:
+    return f"xn--{name.encode('punycode').decode('ascii')}"
+
+
 def normalize_domain(domain: str) -> str:
     """Return `ascii_domain`; for what is not a host name, the text in lower case and NFC."""
     return ascii_domain(domain) or unicodedata.normalize("NFC", domain.rstrip(".").lower())

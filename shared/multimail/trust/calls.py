@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -52,7 +53,8 @@ def decide_call(policy: TrustPolicy, facts: CallFacts, taint: Taint) -> GuardDec
 
     After unproven text every target must stand in the sources or on the operator's list. After
     proven mail alone only those must that reach others, and addresses of the organisations that
-    proved themselves are free. A call that reaches others without a target follows the worst text.
+    proved themselves are free. A call that reaches others, or deletes, and names no target follows
+    the worst text.
 
     Args:
         policy: The operator's.
@@ -106,5 +108,12 @@ def _is_explained(policy: TrustPolicy, target: Target, sources: Sources, taint: 
 def _find_unaimed(policy: TrustPolicy, facts: CallFacts, worst: Assessment) -> Iterator[Finding]:
     """Find whether the worst text decides, because the targets say nothing for the call."""
     is_aimed = bool(facts.targets) and policy.name == "standard" and worst.tier < Tier.FAILED
-    if facts.effect is Effect.OUTSIDE and not is_aimed:
+    destroys = facts.effect is Effect.INTERNAL and _DESTROYS.match(facts.tool) is not None
+    if (facts.effect is Effect.OUTSIDE and not is_aimed) or (destroys and not facts.targets):
         yield policy.get_taint_finding(OperationKind.CHANGE, worst)
+
+
+_DESTROYS = re.compile(
+    r"(?:delete|remove|drop|clear|purge|erase|wipe|reset|cancel|overwrite|empty)(?![a-z])",
+    re.IGNORECASE,
+)

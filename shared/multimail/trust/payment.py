@@ -6,6 +6,7 @@ Numbers are recognised by their checksums, others by a word beside them that say
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import islice
 
@@ -43,10 +44,10 @@ def find_payment_details(*texts: str) -> frozenset[str]:
     """Return the payment details that the texts name; at most 1,000 of each kind in each text.
 
     An IBAN (ISO 13616) or a card number (ISO/IEC 7812) counts where its checksum is right; an
-    account, sort code, BIC or wallet where the word beside it says so. Full-width letters and
-    digits count as ASCII.
+    account, sort code, BIC or wallet where the word beside it says so. Full-width letters, and the
+    digits of any script, count as ASCII.
     """
-    folded = (fold_width(clean(text).text) for text in texts)
+    folded = (_fold_digits(fold_width(clean(text).text)) for text in texts)
     return frozenset(detail for text in folded for detail in _iter_details(text))
 
 
@@ -119,4 +120,11 @@ def _first_token(text: str) -> str:
 
 def fold_payment(text: str) -> str:
     """Return a payment detail without blanks and hyphens, in upper case."""
-    return _SEPARATORS.sub("", text).upper()
+    return _SEPARATORS.sub("", _fold_digits(text)).upper()
+
+
+def _fold_digits(text: str) -> str:
+    """Return a text of the same length, with the decimal digits of any script in ASCII."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(char, char)) for char in text)

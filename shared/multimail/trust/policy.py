@@ -363,6 +363,40 @@ class TrustPolicy:
         sources = (taint.worst or OWN, *(file.assessment for file in files))
         return decide("send_email", max(sources, key=severity_key), findings, self.name)
 
+    def on_forward(
+        self,
+        original: EnclosedFile,
+        recipients: Sequence[str],
+        taint: Taint,
+        allowed: Collection[str] = (),
+        payments: Collection[str] = (),
+    ) -> GuardDecision:
+        """Decide on a forward: text of others, which goes to whom the operator or a user chose.
+
+        Args:
+            original: The message, and who has it.
+            recipients: All recipients of the forward.
+            taint: What the conversation was shown.
+            allowed: As for `on_reply`.
+            payments: The payment details that the note names.
+        """
+        findings: list[Finding] = []
+        about = original.assessment
+        if self.name != "off":
+            merged = taint if about is OWN else taint.merge(Taint.from_assessment(about))
+            others = [to for to in recipients if normalize_address(to) not in original.holders]
+            findings = [
+                *self._new_recipients(others, merged, allowed),
+                *self.find_new_payments(payments, taint, allowed),
+            ]
+            if merged.worst is not None:
+                findings.append(self.get_taint_finding(OperationKind.CHANGE, merged.worst))
+            unlisted = [to for to in recipients if to not in self.listed]
+            if about.tier is Tier.FAILED and unlisted:
+                names = tuple(map(normalize_address, unlisted))
+                findings.append(Finding(Action.REFUSE, "forward_of_failed", names=names))
+        return decide("forward_email", about, findings, self.name, original.message_id)
+
     def _file_findings(
         self,
         files: Iterable[EnclosedFile],

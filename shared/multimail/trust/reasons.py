@@ -91,6 +91,10 @@ REASONS: Mapping[str, Reason] = {
         "it encloses a file of earlier mail, for others than had it",
         "It encloses a file of an earlier message of this mailbox, for others than had it: {}.",
     ),
+    "forward_of_failed": Reason(
+        "it sends mail on that failed its checks, to others than the operator lists",
+        "It sends mail on that looks forged, to others than those on your list: {}.",
+    ),
     "target_not_from_user": Reason(
         "{} is in neither the user's words nor trusted data",
         "The agent may have taken what it acts on from somebody's mail or document, not from you:"

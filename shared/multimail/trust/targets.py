@@ -116,6 +116,11 @@ def walk(
         yield keys or ("",), data if isinstance(data, str | int | float) else str(data)
 
 
+def contains_words(text: str, words: str) -> bool:
+    """Return whether words stand in a text as whole words, in any case."""
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE) is not None
+
+
 def is_id_key(key: str) -> bool:
     """Return whether a key of data names an id, such as `id`, `file_id` or `eventIds`."""
     return not _ID_WORDS.isdisjoint(_list_words(key))
@@ -208,7 +213,10 @@ def _iter_links(text: str) -> Iterator[str]:
 
 
 _LINK = re.compile(
-    rf"""(?: (?<![a-z0-9])[a-z][a-z0-9+.-]{{0,30}}:// | (?P<host>{HOST}) )[^\s<>"'()\[\]{{}}]*""",
+    rf"""
+    (?: (?<![a-z0-9])[a-z][a-z0-9+.-]{{0,30}}:// | (?<![\w:/])//(?=[\w-]+\.) | (?P<host>{HOST}) )
+    [^\s<>"'()\[\]{{}}]*
+    """,
     re.VERBOSE | re.IGNORECASE,
 )
 
@@ -360,13 +368,13 @@ _NO_KINDS = _ID_WORDS.union((
 
 
 _COMMON_WORDS = frozenset((
-    "a", "all", "also", "an", "and", "any", "anyone", "as", "at", "be", "by", "can", "do", "each",
-    "every", "everyone", "everybody", "for", "from", "general", "get", "go", "has", "have", "he",
-    "her", "here", "him", "his", "i", "if", "in", "into", "is", "it", "its", "me", "more", "my",
-    "new", "no", "not", "now", "of", "on", "one", "or", "our", "out", "please", "public", "send",
-    "she", "so", "team", "that", "the", "their", "them", "then", "there", "they", "this", "to",
-    "up", "us", "user", "was", "we", "what", "when", "where", "which", "who", "will", "with",
-    "yes", "you", "your",
+    "a", "all", "also", "am", "an", "and", "any", "anyone", "as", "at", "be", "by", "can", "do",
+    "each", "every", "everyone", "everybody", "for", "from", "general", "get", "go", "has",
+    "have", "he", "her", "here", "him", "his", "i", "if", "in", "into", "is", "it", "its", "me",
+    "more", "my", "new", "no", "not", "now", "of", "on", "one", "or", "our", "out", "please",
+    "pm", "public", "send", "she", "so", "team", "that", "the", "their", "them", "then", "there",
+    "they", "this", "to", "up", "us", "user", "was", "we", "what", "when", "where", "which",
+    "who", "will", "with", "yes", "you", "your",
 ))  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from multimail.trust.addresses import ascii_domain
+from multimail.trust.addresses import ascii_domain, has_invalid_label
 
 from .charsets import decode_text
 from .encoded_words import decode_words
@@ -339,6 +339,8 @@ def find_address_fault(address: str) -> str | None:
     match = _RECIPIENT.fullmatch(address)
     if match is None or not match[1].strip(".") or not match[1].isprintable():
         return "is not a mail address like name@example.com"
+    if has_invalid_label(address.rpartition("@")[2]):
+        return "has a domain with xn-- that encodes no name"
     if len(match[1].encode()) > _MAX_LOCAL_PART:
         return f"has more than {_MAX_LOCAL_PART} characters before the @"
     return None

@@ -1,4 +1,5 @@
-"""The quotation below a reply: an introduction, and the original's lines after `> `.
+"""The quotation below a reply: an introduction, and the original's lines after `> `; and below a
+forward: a line, a few header fields, and the whole text.
 
 It is text of the original's author, and never parsed as Markdown or HTML of ours.
 """
@@ -6,6 +7,7 @@ It is text of the original's author, and never parsed as Markdown or HTML of our
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 
@@ -18,6 +20,9 @@ MAX_CHARS = 10_000
 MAX_LINES = 200
 _MAX_NAME = 80
 _REST = "> […]"
+_FORWARD = "---------- Forwarded message ----------"
+_MAX_FORWARDED = 200_000
+_MAX_FIELD = 1000
 _INTRODUCTION = re.compile(r"On [0-9-]{10} [0-9:]{5} UTC, [^\n]{1,400} wrote:")
 
 
@@ -41,8 +46,40 @@ def build_quotation(text: str, date: datetime, name: str, address: str) -> str:
     return "\n".join([written, *quoted])
 
 
+def build_forward(text: str, date: datetime, header: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """Return a forwarded message as plain text, at most its first 200,000 characters.
+
+    Args:
+        text: What a reader of the message sees, as Markdown.
+        date: When it came; aware.
+        header: Fields to show, each with its values; one without a value is left out.
+    """
+    plain = clean(render_text(text[:_MAX_FORWARDED]).plain).text.strip("\n")
+    rest = ["[…]"] if len(text) > _MAX_FORWARDED else []
+    fields = [
+        f"{name}: {one_line(', '.join(values), _MAX_FIELD)}" for name, values in header if values
+    ]
+    fields.insert(1, f"Date: {date.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+    return "\n".join([_FORWARD, *fields, "", plain, *rest])
+
+
+def find_forward(raw: bytes, text: str) -> str:
+    """Return the forwarded message at the end of a composed forward; empty if there is none.
+
+    Args:
+        raw: The composed message.
+        text: The note above it, which may contain the same line.
+    """
+    plain = normalize_lines(_find_plain(parse_parts(raw)) or "").rstrip("\n")
+    note = render_text(text).plain.rstrip() if text else ""
+    start = plain.find(f"{_FORWARD}\n", len(note))
+    return plain[start:] if start >= 0 else ""
+
+
 def quotation_to_html(quotation: str) -> str:
     """Return a quotation as HTML, every character of it as text."""
+    if quotation.startswith(_FORWARD):
+        return f"<p>{'<br>'.join(map(escape, quotation.split(chr(10))))}</p>\n"
     introduction, *lines = quotation.split("\n")
     quoted = "<br>\n".join(escape(line.removeprefix(">").removeprefix(" ")) for line in lines)
     return f"<p>{escape(introduction)}</p>\n<blockquote>{quoted}</blockquote>\n"

@@ -1,4 +1,4 @@
-"""Subjects of replies: one prefix, whatever language the programs before spoke."""
+"""Subjects of replies and forwards: one prefix, whatever language the programs before spoke."""
 
 from __future__ import annotations
 
@@ -14,7 +14,24 @@ _PREFIX = re.compile(
     r"[:\uff1a\ufe55\ua789]",
     re.IGNORECASE,
 )
+# Fewer than `quotes` knows: "I:" or "Ilt:" may be a person's own word.
+_FORWARD_WORDS = "fwd?|wg|tr|rv|vb|pd|fs|doorst|πρθ|пересл|转发|轉寄|轉發|転送|전달"
+_FORWARD = re.compile(rf"{_BLANK}*(?:{_FORWARD_WORDS}){_BLANK}*[:\uff1a]", re.IGNORECASE)
 _TAG = re.compile(rf"{_BLANK}*(\[[^\[\]]{{1,80}}\])")
+
+
+def build_forward_subject(subject: str) -> str:
+    """Return the subject of a forward: `Fwd: ` once, and the subject of the message.
+
+    Args:
+        subject: The subject of the message that is forwarded, decoded.
+    """
+    for _ in range(_MAX_PREFIXES):
+        prefix = _FORWARD.match(subject)
+        if prefix is None:
+            break
+        subject = subject[prefix.end() :]
+    return " ".join(["Fwd:", *subject.split()])[:MAX_SUBJECT]
 
 
 def build_reply_subject(subject: str) -> str:

@@ -189,6 +189,9 @@ def find_message(
     """Return a message that the key can access, of `mailbox_id` where given; else raise a 404."""
     message = tx.message(message_id)
     if message is None or message.account_id != principal.account_id:
+        if message_id.startswith("thr_"):
+            remedy = "This is the id of a thread; read the thread for the ids of its messages."
+            raise not_found("message", message_id, remedy)
         raise not_found("message", message_id)
     if not principal.sees(message.mailbox_id) or mailbox_id not in (None, message.mailbox_id):
         raise not_found("message", message_id)

@@ -23,7 +23,7 @@ from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from ..mail.headers import fold_tokens
 from ..mail.identity import Claim, IdentityKey
-from ..mail.quoting import find_quotation
+from ..mail.quoting import find_forward, find_quotation
 from ..mail.rendering import append_signature
 from ..oversight import Direction, Mode
 from ..store.protocol import Reader, Store, Tx, get_or_create_setting
@@ -59,6 +59,10 @@ class Draft:
     """`gate_first` or `schedule_first`; None for the mailbox's default."""
     answers: Message | None = None
     """The message that this draft replies to."""
+    forwards: Message | None = None
+    """The message that this draft sends on."""
+    forwarded_files: tuple[OutgoingAttachment, ...] = ()
+    """Its files, until `enclosures.resolve_files` has put them into `attachments`."""
     references: tuple[str, ...] = ()
     """The Message-IDs of the thread, the one that it replies to last."""
     caps: DailyCaps | None = None
@@ -78,8 +82,10 @@ def fingerprint(draft: Draft) -> str:
 
     Metadata and a stricter mode are left out: a client's guard can change them between two tries.
     """
+    forwards = {"forwards": draft.forwards.id} if draft.forwards else {}
     return digest(
         {
+            **forwards,
             "to": _addresses(draft.to),
             "cc": _addresses(draft.cc),
             "bcc": _addresses(draft.bcc),
@@ -214,8 +220,12 @@ def recompose(
 
 
 def get_quotation(message: Message, content: Content) -> str:
-    """Return what a composed reply quotes below its text; empty if it quotes nothing."""
-    if message.replies_to_id is None or message.direction is Direction.INBOUND:
+    """Return what a composed message quotes below its text; empty if it quotes nothing."""
+    if message.direction is Direction.INBOUND:
+        return ""
+    if message.forwards_id is not None:
+        return find_forward(content.raw, content.markdown)
+    if message.replies_to_id is None:
         return ""
     return find_quotation(content.raw, content.markdown)
 

@@ -107,14 +107,16 @@ def resolve_files(
     context: AppContext, principal: Principal, mailbox_id: str, draft: Draft
 ) -> Draft:
     """Return the draft with all of its files in `attachments`."""
-    if not draft.attachments and not draft.enclosed:
+    if not (draft.attachments or draft.enclosed or draft.forwarded_files):
         return draft
 
     def work(tx: Reader) -> tuple[OutgoingAttachment, ...]:
         mailbox = find_mailbox(tx, principal, mailbox_id)
         return load_enclosed(tx, principal, mailbox.id, draft.attachments, draft.enclosed)
 
-    return replace(draft, attachments=context.store.read(work), enclosed=())
+    files = (*draft.forwarded_files, *context.store.read(work))
+    require_total_size(files)
+    return replace(draft, attachments=files, enclosed=(), forwarded_files=())
 
 
 def _find(tx: Reader, principal: Principal, mailbox_id: str, attachment_id: str) -> Enclosure:

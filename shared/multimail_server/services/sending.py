@@ -30,6 +30,7 @@ from .drafts import (
 )
 from .enclosures import resolve_files
 from .evidence import describe_answered
+from .forwards import load_forward
 from .replies import address_reply, get_references, quote_original, require_not_answered
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
@@ -37,6 +38,8 @@ from .transitions import create_message
 IDEMPOTENCY_TTL = timedelta(hours=24)
 REPLY_WINDOW = timedelta(seconds=60)
 _ATTEMPTS = 3
+_CLOCK_SKEW = timedelta(minutes=1)
+"""How far a caller's clock may be behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,22 @@ class SendService:
             quotation=quote_original(addressed, message, content, mailbox),
         )
         return self.send(principal, mailbox.id, answering)
+
+    def forward(
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        draft: Draft,
+        *,
+        with_files: bool,
+    ) -> Sent:
+        """Accept a forward of `email_id`; the subject of the draft is ignored."""
+
+        def load(tx: Reader) -> Draft:
+            return load_forward(tx, principal, mailbox_id, email_id, draft, with_files=with_files)
+
+        return self.send(principal, mailbox_id, self._context.store.read(load))
 
     def _try(self, principal: Principal, mailbox_id: str, draft: Draft) -> Sent | None:
         """Accept the draft; None if the mailbox changed between composing and committing."""
@@ -179,12 +198,16 @@ class SendService:
                 f"Mailbox {mailbox.address} has `scheduling_enabled` set to false. Send without "
                 "`send_at`, or change the setting with an admin key.",
             )
+        if draft.send_at is not None and draft.send_at < self._context.now() - _CLOCK_SKEW:
+            raise invalid(
+                "`send_at` lies in the past. Give a time in the future, or none to send it now."
+            )
         require_recipient_limit(get_envelope_recipients(draft, mailbox))
 
     def _compose(
         self, principal: Principal, mailbox: Mailbox, draft: Draft, digest: str
     ) -> _NewMessage:
-        now = self._context.now()
+        now, related = self._context.now(), draft.answers or draft.forwards
         markdown = add_signature(draft, mailbox)
         mail = self._outgoing(mailbox, draft, markdown, now)
         message_id = self._context.ids.new("msg")
@@ -196,7 +219,7 @@ class SendService:
             id=message_id,
             account_id=mailbox.account_id,
             mailbox_id=mailbox.id,
-            thread_id=draft.answers.thread_id if draft.answers else self._context.ids.new("thr"),
+            thread_id=related.thread_id if related else self._context.ids.new("thr"),
             direction=Direction.OUTBOUND,
             status=State.PENDING_SCAN,
             mode=draft.mode or mailbox.oversight_mode,
@@ -220,7 +243,8 @@ class SendService:
             composer_key_id=principal.key_id,
             fingerprint=digest,
             replies_to_id=draft.answers.id if draft.answers else None,
-            answers=describe_answered(draft.answers) if draft.answers else {},
+            forwards_id=draft.forwards.id if draft.forwards else None,
+            answers=describe_answered(related) if related else {},
             send_at=draft.send_at,
             metadata=draft.metadata,
         )
@@ -250,7 +274,8 @@ class SendService:
 
     def _store(self, tx: Tx, principal: Principal, new: _NewMessage, draft: Draft) -> Sent:
         context, message = self._context, new.message
-        original = tx.message(draft.answers.id) if draft.answers else None
+        related = draft.answers or draft.forwards
+        original = tx.message(related.id) if related else None
         if original is not None:  # Its thread may have been merged since the draft was composed.
             message = replace(message, thread_id=original.thread_id)
         suppressed = get_suppressed(tx, message.account_id, message.recipients)
@@ -277,7 +302,7 @@ class SendService:
         context.audit_message(
             tx,
             principal,
-            "email.reply" if draft.answers else "email.send",
+            _get_action(draft),
             message,
             status=moved.status.value,
             oversight_mode=moved.mode.value,
@@ -286,6 +311,12 @@ class SendService:
             metadata=message.metadata or None,
         )
         return Sent(moved, suppressed=tuple(suppressed))
+
+
+def _get_action(draft: Draft) -> str:
+    if draft.forwards is not None:
+        return "email.forward"
+    return "email.reply" if draft.answers else "email.send"
 
 
 def _due(message: Message) -> datetime | None:

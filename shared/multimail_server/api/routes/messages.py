@@ -47,7 +47,7 @@ from ..schemas.messages import (
     render_tags,
     render_thread,
 )
-from ..schemas.sending import ReplyIn, ScheduleIn, SendIn, SentOut, render_sent
+from ..schemas.sending import ForwardIn, ReplyIn, ScheduleIn, SendIn, SentOut, render_sent
 
 route = Router("Mail")
 
@@ -365,6 +365,24 @@ def reply(request: ApiRequest, body: ReplyIn) -> ApiResponse:
         request.path_params["email"],
         body.build_draft(),
         reply_all=body.reply_all,
+    )
+    return _respond(request, result)
+
+
+@route(
+    "POST", "/v1/mailboxes/{mailbox}/forward/{email}", scopes=("send",), body=ForwardIn,
+    responses={202: SentOut, 200: SentOut}, errors=(409,), max_body=LARGE_BODY,
+    client=("forward_email",),
+)  # fmt: skip
+def forward(request: ApiRequest, body: ForwardIn) -> ApiResponse:
+    """Send a message on to others with its files; 200 for a repeated request."""
+    check_send_time(request, body.send_at)
+    result = request.services.sending.forward(
+        request.principal,
+        request.path_params["mailbox"],
+        request.path_params["email"],
+        body.build_draft(tuple(body.to)),
+        with_files=body.include_attachments,
     )
     return _respond(request, result)
 

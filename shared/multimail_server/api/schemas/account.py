@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal, NotRequired, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 from typing_extensions import TypedDict
 
 from ...auth import get_inbound_mode
@@ -38,8 +39,9 @@ from .base import (
 from .messages import EmailOut, SummaryOut, render_email, render_summary
 
 _NOT_SETTINGS = frozenset(
-    {"display_name", "oversight_mode", "address", "address_local", "local_part"}
+    {"approval_code", "display_name", "oversight_mode", "address", "address_local", "local_part"}
 )
+_SIMILAR = 0.6
 WEBHOOK_SETTINGS = ("webhook_url", "oversight_webhook_url")
 
 
@@ -77,6 +79,19 @@ class MailboxChangeIn(RequestModel):
     approver_emails: Recipients | None = None
     spam_filter: SpamFilter | None = None
     retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, body: Any) -> Any:
+        """Reject a misspelt setting, which would change nothing; a mailbox may be sent back."""
+        if not isinstance(body, dict):
+            return body
+        known = sorted({*cls.model_fields, *MailboxOut.__annotations__, *_NOT_SETTINGS})
+        for name in body.keys() - known:
+            near = difflib.get_close_matches(str(name), known, 1, _SIMILAR)
+            hint = f"; did you mean `{near[0]}`" if near else ""
+            raise ValueError(f"there is no setting {str(name)[:80]!r}{hint}")
+        return body
 
     def build_changes(self) -> MailboxChanges:
         """Return the fields that the body has, with a signing secret for each webhook URL."""

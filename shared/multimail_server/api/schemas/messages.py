@@ -153,6 +153,7 @@ class DetailsOut(TypedDict, total=False):
     ]
     oversight_mode: ModeName
     metadata: Json
+    forwards_id: Annotated[str | None, Field(description="The message that it sends on.")]
     gate_timing: str | None
     spam_reasons: Annotated[list[str], Field(description="The points of `spam_score`, one by one.")]
 
@@ -383,6 +384,7 @@ def _render_details(opened: OpenedMessage) -> DetailsOut:
         "notes": list(opened.notes),
         "oversight_mode": message.mode.value,
         "metadata": message.metadata,
+        "forwards_id": message.forwards_id,
         "gate_timing": "schedule_first" if scheduled_first else None,
     }
 
@@ -443,7 +445,8 @@ def _get_participants(messages: Iterable[Message]) -> list[str]:
 def _is_unanswered(messages: Sequence[Message]) -> bool:
     """Return whether the last message is inbound; a reply that awaits approval is a reply."""
     for message in reversed(messages):
-        if message.direction is Direction.OUTBOUND and message.status not in NOT_SENT:
+        is_answer = message.status not in NOT_SENT and message.forwards_id is None
+        if message.direction is Direction.OUTBOUND and is_answer:
             return False
         if message.direction is Direction.INBOUND and not hides_content(
             message.direction, message.status

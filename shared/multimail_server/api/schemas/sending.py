@@ -177,6 +177,14 @@ class SendIn(ReplyIn):
     subject: Subject
 
 
+class ForwardIn(ReplyIn):
+    """A forward: to whom, with which note above it. `reply_all` is ignored."""
+
+    to: Annotated[AddressList, Field(min_length=1, max_length=MAX_RECIPIENTS)]
+    markdown: Annotated[Markdown, Field(validation_alias=_MARKDOWN_NAMES)] = ""
+    include_attachments: bool = True
+
+
 class ScheduleIn(RequestModel):
     """Changes to a message that has not left. A field that is missing or null stays as it is."""
 

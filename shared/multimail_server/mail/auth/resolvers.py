@@ -27,8 +27,7 @@ def zone_resolver(path: Path) -> Resolver:
             A name that is not in it does not exist. `$TTL` may be left out.
 
     Raises:
-        ValueError: The file is not a master file; the message says where.
-        OSError: The file cannot be read.
+        ValueError: The file cannot be read or is not a master file; the message says why.
     """
     try:
         zone = dns.zone.from_text(
@@ -38,6 +37,9 @@ def zone_resolver(path: Path) -> Resolver:
             check_origin=False,
             filename=str(path),
         )
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"The zone file {path} cannot be read: {reason}.") from error
     except (dns.exception.DNSException, ValueError) as error:
         raise ValueError(f"{path} is not a DNS master file: {error}") from error
     return _ZoneResolver(zone)
