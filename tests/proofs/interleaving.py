@@ -16,7 +16,7 @@ from tests.server.pages import Person
 from tests.support.server import ServerFixture
 
 from multimail_server.store.postgres import PostgresStore
-from multimail_server.store.protocol import Reader, Store, Tx
+from multimail_server.store.protocol import FindScope, Reader, Scope, Store, Tx
 from multimail_server.store.sqlite import SqliteStore
 from multimail_server.testing import VirtualClock
 
@@ -93,13 +93,13 @@ class InterleavingStore:
         """See `Store.read`."""
         return self._inner.read(work)
 
-    def write(self, work: Callable[[Tx], T]) -> T:
+    def write(self, work: Callable[[Tx], T], scope: Scope | FindScope | None = None) -> T:
         """See `Store.write`; waits for its turn where it is held."""
         held = self._hold()
         try:
             if held is not None:
                 assert held.released.wait(2 * _TIMEOUT)
-            return self._inner.write(work)
+            return self._inner.write(work, scope)
         finally:
             if held is not None:
                 held.done.set()
@@ -120,6 +120,8 @@ class InterleavingStore:
 
     def _queued(self) -> int:
         """Return how many writes wait for the commit that is under way."""
+        if isinstance(self._inner, PostgresStore):
+            return self._inner._lanes.count_unsettled() - 1
         return self._inner._group.jobs.qsize()
 
     def _release_all(self) -> list[_HeldWrite]:

@@ -7,7 +7,9 @@ import random
 import smtplib
 import ssl
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -117,21 +119,22 @@ class Api:
         body = {"seconds": delta.total_seconds()}
         self._call("admin", "POST", "/v1/test/clock/advance", body)
 
-    def rows(self, path: str, name: str, last_seen: str) -> list[dict[str, Any]]:
-        """Return the rows of a listing that are newer than `last_seen`, newest first."""
+    def rows(self, path: str, name: str, is_known: Callable[[str], bool]) -> list[dict[str, Any]]:
+        """Return the rows of a listing that come before the first known id, newest first."""
         rows: list[dict[str, Any]] = []
         query: dict[str, str] = {"limit": "100"}
         while True:
             page = self._call("reviewer", "GET", path, query=query)
-            newer = [row for row in page[name] if row["id"] > last_seen]
+            newer = list(takewhile(lambda row: not is_known(row["id"]), page[name]))
             rows += newer
             if page["cursor"] is None or len(newer) < len(page[name]):
                 return rows
             query["cursor"] = page["cursor"]
 
     def emails(self, last_seen: str) -> list[dict[str, Any]]:
-        """Return the mailbox's messages."""
-        return self.rows(f"/v1/mailboxes/{self._box['id']}/emails", "emails", last_seen)
+        """Return the mailbox's messages with greater ids than `last_seen`."""
+        path = f"/v1/mailboxes/{self._box['id']}/emails"
+        return self.rows(path, "emails", lambda email_id: email_id <= last_seen)
 
     def _call(
         self,

@@ -137,11 +137,11 @@ def test_the_server_stops_while_the_store_refuses_the_relay_s_result(
     server = start(live=True, relay=relay.url, oversight_mode="autonomous")
     write, refused = AppContext.write, threading.Event()
 
-    def refuse_result(context: AppContext, work: Callable[[Tx], Any]) -> Any:
+    def refuse_result(context: AppContext, work: Callable[[Tx], Any], *scope: Any) -> Any:
         if relay.messages and threading.current_thread().name.startswith("multimail-outbox"):
             refused.set()
             raise StoreUnavailableError("the disk is full")
-        return write(context, work)
+        return write(context, work, *scope)
 
     monkeypatch.setattr(AppContext, "write", refuse_result)
     server.sent()

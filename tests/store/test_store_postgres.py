@@ -7,9 +7,10 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 
 import psycopg
 import pytest
@@ -17,8 +18,9 @@ from tests.store import rows
 from tests.support.cutting_proxy import CuttingProxy, Moment
 from tests.support.postgres import PASSWORD, QUOTED, Cluster
 
+from multimail_server.store import postgres_connections
 from multimail_server.store.postgres import PostgresStore
-from multimail_server.store.protocol import StoreUnavailableError, Tx
+from multimail_server.store.protocol import Reader, Scope, StoreUnavailableError, Tx
 from multimail_server.store.records import EventFilter
 from multimail_server.store.sqlite import SqliteStore
 
@@ -51,15 +53,18 @@ def test_the_schema_has_the_tables_columns_and_indexes_of_sqlite(
         indexes = file.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
         ).fetchall()
-    own = {"schema_version", "folded_letters"}
+    own = {"schema_version", "folded_letters", "leases"}
+    own_column = ("audit", "place")
     columns = run_sql(
         database_url,
         "SELECT table_name, column_name FROM information_schema.columns "
         "WHERE table_schema = 'public'",
     )
-    assert sorted(row for row in columns if row[0] not in own) == sorted(tables)
+    assert sorted(row for row in columns if row[0] not in own and row != own_column) == sorted(
+        tables
+    )
     rows = run_sql(database_url, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")
-    assert {*indexes} <= {*rows}
+    assert {*indexes} - {("audit_account",), ("audit_mailbox",)} <= {*rows}
 
 
 def test_casefold_is_that_of_python(store: PostgresStore, database_url: str) -> None:
@@ -78,27 +83,141 @@ def test_the_audit_log_is_append_only_for_sql_too(store: PostgresStore, database
             run_sql(database_url, sql)
 
 
+def test_the_audit_log_has_the_order_of_insertion_and_misses_no_late_commit(
+    store: PostgresStore, database_url: str
+) -> None:
+    """The clocks of two servers differ, and the slower one commits last."""
+    store.write(rows.insert_owner)
+    scope, inserted, leave = Scope.of_new_rows("acc_1"), Event(), Event()
+
+    def insert_slowly(tx: Tx) -> None:
+        tx.insert(rows.audit(9))
+        tx.audit("acc_1", None, None, 1)
+        inserted.set()
+        assert leave.wait(60)
+
+    def list_entries(before: str | None) -> list[str]:
+        def work(tx: Reader) -> list[str]:
+            return [entry.id for entry in tx.audit("acc_1", None, before, 2)]
+
+        return store.write(work, Scope.of_account("acc_1"))
+
+    second = PostgresStore(database_url)
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(store.write, insert_slowly, scope)
+        assert inserted.wait(60)
+        for number in (3, 1):
+            second.write(lambda tx, n=number: tx.insert(rows.audit(n)), scope)
+        listing = pool.submit(list_entries, None)
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while not run_sql(database_url, waiting):
+            assert not listing.done()
+        leave.set()
+        assert listing.result(60) == ["aud_1", "aud_3"]
+        slow.result(60)
+    assert list_entries("aud_3") == ["aud_9"]
+    second.close()
+
+
+def test_writes_of_two_mailboxes_run_at_the_same_time(
+    store: PostgresStore, database_url: str
+) -> None:
+    second = PostgresStore(database_url)
+    inside, met = Barrier(3), list[str]()
+
+    def meet(part: str, tx: Tx) -> None:
+        tx.setting(part)
+        inside.wait(60)
+        met.append(part)
+
+    with ThreadPoolExecutor(3) as pool:
+        for writer, part in ((store, "mbx_1"), (store, "mbx_2"), (second, "mbx_3")):
+            pool.submit(writer.write, partial(meet, part), Scope.of_part("acc_1", part))
+    second.close()
+    assert sorted(met) == ["mbx_1", "mbx_2", "mbx_3"]
+
+
+SCOPES = {
+    "one mailbox": (Scope.of_part("acc_1", "mbx_1"), Scope.of_part("acc_1", "mbx_1")),
+    "its account": (Scope.of_part("acc_1", "mbx_1"), Scope.of_account("acc_1")),
+    "new rows and their account": (Scope.of_account("acc_1"), Scope.of_new_rows("acc_1")),
+    "everything": (Scope.of_part("acc_1", "mbx_1"), None),
+    "everything first": (None, Scope.of_new_rows("acc_1")),
+}
+
+
+@pytest.mark.parametrize("names", SCOPES)
+def test_writes_that_rely_on_the_same_wait_for_each_other(
+    names: str, store: PostgresStore, database_url: str
+) -> None:
+    """A write sees what was committed while it waited."""
+    first_scope, second_scope = SCOPES[names]
+    second = PostgresStore(database_url)
+    inside, leave = Event(), Event()
+
+    def change(tx: Tx) -> None:
+        tx.set_setting("a", "b")
+        tx.setting("a")
+        inside.set()
+        assert leave.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(store.write, change, first_scope)
+        assert inside.wait(60)
+        later = pool.submit(second.write, lambda tx: tx.setting("a"), second_scope)
+        while not run_sql(database_url, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert not later.done()
+        leave.set()
+        assert later.result(60) == "b"
+    second.close()
+
+
+def test_a_pooler_in_transaction_mode_finds_no_state_of_a_session(database_url: str) -> None:
+    own = "SELECT (SELECT count(*) FROM pg_prepared_statements), current_setting('lock_timeout')"
+    store = PostgresStore(f"{database_url}?pool_mode=transaction")
+    for number in range(10):
+        set_value(store, "a", str(number))
+        assert store.read(lambda tx: tx.setting("a")) == str(number)
+    timeouts = store.write(lambda tx: tx._connection.execute(own).fetchall())  # type: ignore[attr-defined]
+    with store._pool.connection() as reading:
+        between = reading.execute(own).fetchall()
+    store.close()
+    assert timeouts == [(0, "10s")]
+    assert between == [(0, "0")]
+
+
 def test_u0000_is_replaced(store: PostgresStore) -> None:
     set_value(store, "name", "a\0b")
     assert store.read(lambda tx: tx.setting("name")) == "a\ufffdb"
 
 
-def test_a_write_runs_again_after_a_serialization_failure(
-    store: PostgresStore, database_url: str
-) -> None:
-    set_value(store, "count", "0")
-    runs: list[str | None] = []
+def test_a_write_runs_again_after_a_deadlock(store: PostgresStore, database_url: str) -> None:
+    set_value(store, "a", "0")
+    set_value(store, "b", "0")
+    runs: list[int] = []
 
     def work(tx: Tx) -> None:
-        before = tx.setting("count")
-        runs.append(before)
+        runs.append(1)
+        tx.lock_setting("a")
         if len(runs) == 1:
-            run_sql(database_url, "UPDATE settings SET value = '10' RETURNING 1")
-        tx.set_setting("count", str(int(before or "") + 1))
+            blocker.submit(run_other)
+            assert locked.wait(60)
+        tx.lock_setting("b")
+        tx.set_setting("b", "1")
 
-    store.write(work)
-    assert runs == ["0", "10"]
-    assert store.read(lambda tx: tx.setting("count")) == "11"
+    def run_other() -> None:
+        with psycopg.connect(database_url) as other:
+            # It waits longer before it looks for a deadlock, so the store's transaction is undone.
+            other.execute("SET deadlock_timeout = '60s'")
+            other.execute("UPDATE settings SET value = '2' WHERE name = 'b'")
+            locked.set()
+            other.execute("UPDATE settings SET value = '2' WHERE name = 'a'")
+
+    locked = Event()
+    with ThreadPoolExecutor(1) as blocker:
+        store.write(work)
+    assert len(runs) == 2
+    assert store.read(lambda tx: [tx.setting("a"), tx.setting("b")]) == ["2", "1"]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -141,7 +260,10 @@ def test_stores_can_start_at_once_on_an_empty_database(database_url: str) -> Non
         store.close()
 
 
-def test_a_commit_notifies_every_other_store(store: PostgresStore, database_url: str) -> None:
+def test_a_commit_notifies_every_other_store(
+    store: PostgresStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_connections, "POLL_INTERVAL", 3600)
     second = PostgresStore(database_url)
     own, others = Event(), Event()
     store.on_remote_commit(own.set)
@@ -169,24 +291,35 @@ def test_a_claim_belongs_to_one_store_at_a_time(store: PostgresStore, database_u
 
 def test_claims_survive_a_lost_connection(store: PostgresStore, database_url: str) -> None:
     second = PostgresStore(database_url)
-    lost = Event()
-    holders = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+    end = "SELECT ends_at FROM leases WHERE name = 'msg_1'"
     with store.claim("msg_1") as ours:
         assert ours
-        before = run_sql(database_url, holders)
-        store.on_remote_commit(lost.set)
-        lost.clear()
+        before = run_sql(database_url, end)
         run_sql(
             database_url,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
-        assert lost.wait(60)
-        assert len({*run_sql(database_url, holders)} - {*before}) == 1
-        for _ in range(2):
-            with suppress(StoreUnavailableError), second.claim("msg_1") as theirs:
-                assert not theirs
+        store._leases.renew()
+        assert run_sql(database_url, end) > before
+        # It saw its own connection break, so it gives the holder time to come back.
+        run_sql(database_url, "UPDATE leases SET ends_at = now() - interval '1 h' RETURNING 1")
+        with second.claim("msg_1") as theirs:
+            assert not theirs
     second.close()
+    assert run_sql(database_url, end) == []
+
+
+@pytest.mark.parametrize(("ended", "taken"), [("1 s", True), ("-1 h", False)])
+def test_the_claim_of_a_dead_process_is_taken_over_once_it_has_ended(
+    store: PostgresStore, database_url: str, ended: str, taken: bool
+) -> None:
+    sql = "INSERT INTO leases VALUES ('msg_1', 'dead', now() - interval %s) RETURNING 1"
+    run_sql(database_url, sql.replace("%s", f"'{ended}'"))
+    with store.claim("msg_1") as ours:
+        assert ours is taken
+        owners = run_sql(database_url, "SELECT holder FROM leases")
+    assert (owners != [("dead",)]) is taken
 
 
 def test_a_restart_of_the_database_loses_nothing(postgres: Cluster) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from ..auth import SCOPES, Principal, require_account_wide, require_grantable
 from ..errors import conflict, invalid, not_found
 from ..oversight import Mode
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Account, AuditEntry, Contact, Key, Mailbox, Message
 from .context import AppContext, find_mailbox
 from .messages import OpenedMessage, may_see
@@ -116,7 +116,7 @@ class AccountService:
             )
             return renamed
 
-        return self._context.write(work)
+        return self._context.write(work, Scope.of_account(principal.account_id))
 
     def close(self, principal: Principal) -> Account:
         """Close the account: every key is revoked, every mailbox and webhook retired.
@@ -138,7 +138,7 @@ class AccountService:
                 tx.put(replace(mailbox, deleted_at=now))
             return closed
 
-        return context.write(work)
+        return context.write(work, Scope.of_account(principal.account_id))
 
     def keys(self, principal: Principal) -> list[Key]:
         """Return the API keys that the principal can manage, oldest first."""
@@ -181,7 +181,7 @@ class AccountService:
             )
             return new
 
-        return context.write(work)
+        return context.write(work, Scope.of_account(principal.account_id))
 
     def change_key(
         self, principal: Principal, key_id: str, name: str | None, scopes: Sequence[str] | None
@@ -207,7 +207,7 @@ class AccountService:
             self._require_admin_left(tx, principal)
             return changed
 
-        return self._context.write(work)
+        return self._context.write(work, Scope.of_account(principal.account_id))
 
     def revoke_key(self, principal: Principal, key_id: str) -> Key:
         """Revoke a key: it stops working, and messages it composed aren't sent any more."""
@@ -226,7 +226,7 @@ class AccountService:
             self._require_admin_left(tx, principal)
             return revoked
 
-        return self._context.write(work)
+        return self._context.write(work, Scope.of_account(principal.account_id))
 
     def usage(self, principal: Principal) -> Usage:
         """Return the number of messages in each direction in the last 30 days."""
@@ -243,9 +243,13 @@ class AccountService:
         self, principal: Principal, before_id: str | None, limit: int
     ) -> list[AuditEntry]:
         """Return up to `limit` + 1 audit entries older than `before_id`, newest first."""
-        return self._context.store.read(
-            lambda tx: tx.audit(principal.account_id, principal.mailbox_id, before_id, limit + 1)
-        )
+
+        def work(tx: Reader) -> list[AuditEntry]:
+            return tx.audit(principal.account_id, principal.mailbox_id, before_id, limit + 1)
+
+        if before_id is not None:
+            return self._context.store.read(work)
+        return self._context.read_settled(principal.account_id, work)
 
     def _create_secret(
         self,
@@ -331,18 +335,21 @@ class ExportService:
             after_id: `last_id` of the previous page.
         """
         require_account_wide(principal)
-        return self._context.store.read(lambda tx: _page(tx, principal, after_id))
+        read = self._context.store.read
+        if after_id is not None and after_id.startswith("aud_"):
+            return read(lambda tx: _audit(tx, principal, after_id))
+        page = read(lambda tx: _page(tx, principal, after_id))
+        if page.last_id is not None:
+            return page
+        rest = self._context.read_settled(
+            principal.account_id, lambda tx: _audit(tx, principal, None)
+        )
+        return replace(page, audit=rest.audit, last_id=rest.last_id)
 
 
 def _page(tx: Reader, principal: Principal, after_id: str | None) -> ExportPage:
-    if after_id is not None and after_id.startswith("aud_"):
-        return _audit(tx, principal, after_id)
     messages, last_id = _messages(tx, principal, after_id or "")
-    if last_id is None:
-        rest = _audit(tx, principal, None)
-        page = ExportPage(messages, rest.audit, rest.last_id)
-    else:
-        page = ExportPage(messages, [], last_id)
+    page = ExportPage(messages, [], last_id)
     return page if after_id is not None else _with_account(tx, principal, page)
 
 

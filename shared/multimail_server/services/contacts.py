@@ -9,7 +9,7 @@ from multimail.trust.taint import severity_key
 
 from ..auth import Principal
 from ..errors import conflict, forbidden, not_found
-from ..store.protocol import Tx
+from ..store.protocol import Scope, Tx
 from ..store.records import Contact
 from .context import AppContext
 
@@ -73,7 +73,7 @@ class ContactService:
             context.audit(tx, principal, action, about, made_by=text.made_by, label=text.label)
             return contact
 
-        return context.write(work)
+        return context.write(work, Scope.of_account(principal.account_id))
 
     def _create(self, principal: Principal, text: ContactText) -> Contact:
         return Contact(
@@ -99,7 +99,7 @@ class ContactService:
             tx.remove_contact(contact_id)
             context.audit(tx, principal, "contact.delete", ("contact", contact_id))
 
-        context.write(work)
+        context.write(work, Scope.of_account(principal.account_id))
 
 
 def _require_shared(principal: Principal) -> None:

@@ -12,7 +12,15 @@ from ..auth import Principal, SecretKey, generate_key
 from ..clock import Clock, Ids
 from ..config import discard_line
 from ..errors import ApiError, forbidden, not_found
-from ..store.protocol import CommitOutcomeUnknownError, Reader, Store, StoreUnavailableError, Tx
+from ..store.protocol import (
+    CommitOutcomeUnknownError,
+    FindScope,
+    Reader,
+    Scope,
+    Store,
+    StoreUnavailableError,
+    Tx,
+)
 from ..store.records import AuditEntry, Mailbox, Message
 from ..wakeups import CommitSignal, LatchedWakeup, WakeupGroup
 from ..webhook_targets import WebhookTargets
@@ -56,13 +64,25 @@ class AppContext:
         """Return the current time of the server's clock."""
         return self.clock.now()
 
-    def write(self, work: Callable[[Tx], T]) -> T:
-        """Run a write transaction, then notify the waiters of commits."""
-        result = self.store.write(work)
+    def write(self, work: Callable[[Tx], T], scope: Scope | FindScope | None = None) -> T:
+        """Run a write transaction, then notify the waiters of commits.
+
+        Args:
+            work: Reads, decides and changes; see `Store.write`.
+            scope: What that relies on and changes; None for the whole installation.
+        """
+        result = self.store.write(work, scope)
         self._committed.any = True
         self.commits.notify_all()
         self.webhook_wakeup.committed()
         return result
+
+    def read_settled(self, account_id: str, work: Callable[[Reader], T]) -> T:
+        """Run `work` when every write of the account that had begun is committed or undone.
+
+        What is committed later comes later in the account's logs too.
+        """
+        return self.store.write(work, Scope.of_account(account_id))
 
     def run_request(self, handle: Callable[[], T]) -> T:
         """Run the handler of one request in this thread.
@@ -145,7 +165,7 @@ class AppContext:
             mailbox_id = _find_mailbox_id(tx, principal, mailbox) or principal.mailbox_id
             self.audit(tx, principal, action, resource, mailbox_id=mailbox_id, **metadata)
 
-        self.store.write(work)
+        self.store.write(work, Scope.of_new_rows(principal.account_id))
 
     def audit_message(
         self, tx: Tx, principal: Principal, action: str, message: Message, **metadata: Any
@@ -171,6 +191,16 @@ def _check_key(tx: Reader, principal: Principal) -> None:
             "missing_scope",
             "The scopes of this key were changed. Nothing was changed; try again.",
         )
+
+
+def scope_of_message(message_id: str) -> FindScope:
+    """Return what finds the scope of a write within a message's mailbox; None for no message."""
+
+    def find(tx: Reader) -> Scope | None:
+        message = tx.message(message_id)
+        return None if message is None else Scope.of_message(message)
+
+    return find
 
 
 def find_mailbox(tx: Reader, principal: Principal, id_or_address: str) -> Mailbox:

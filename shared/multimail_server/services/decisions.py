@@ -12,7 +12,7 @@ from ..errors import ApiError, conflict, forbidden
 from ..oversight import HELD, Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import ApprovalLink, Attachment, Content, Message
-from .context import AppContext, find_message
+from .context import AppContext, find_message, scope_of_message
 from .drafts import get_quotation
 from .suppression import get_suppressed
 from .transitions import apply_event, is_expired
@@ -89,7 +89,7 @@ class DecisionService:
                 _check_unedited(find_message(tx, principal, email_id), tx)
             return self._decide(tx, principal, email_id, approve, reason, seen_hash)
 
-        result: Message | ApiError = self._context.write(work)
+        result: Message | ApiError = self._context.write(work, scope_of_message(email_id))
         if isinstance(result, ApiError):
             raise result
         self._context.wakeups.notify()
@@ -262,7 +262,7 @@ class ApprovalLinkService:
             )
             return link
 
-        return NewLink(token, context.write(work))
+        return NewLink(token, context.write(work, scope_of_message(email_id)))
 
     def open(self, token: str) -> tuple[ApprovalLink, Principal]:
         """Return a usable link and its approver.

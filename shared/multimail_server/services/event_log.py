@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from ..auth import Principal
 from ..clock import RANDOM_BITS, id_number, id_text, to_milliseconds
 from ..errors import ApiError, invalid
-from ..store.protocol import Reader
+from ..store.protocol import Reader, Scope
 from ..store.records import EventFilter, LoggedEvent
 from .context import AppContext, find_mailbox
 from .events import EVENT_KINDS, EventKind, Json, build_payload, build_text, has_text
@@ -26,6 +26,8 @@ OLDEST = "oldest"
 PAGE_SIZE = 100
 _PURGE_INTERVAL = timedelta(hours=1)
 _BATCH = 1000
+_LOG = Scope(own=("event-log",))
+"""Of the writes that number and remove events: they wait for each other, and for nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class EventLogService:
         """Number every event that is committed by now; return the last position."""
         store = self._context.store
         while store.read(lambda tx: tx.has_unnumbered_events()):
-            store.write(lambda tx: tx.number_events(_BATCH))
+            store.write(lambda tx: tx.number_events(_BATCH), _LOG)
         return store.read(lambda tx: tx.last_event_position())
 
     def list_valid_keys(self, principals: Iterable[Principal]) -> set[str]:
@@ -230,7 +232,8 @@ class EventRetention:
         if oldest is None or now < oldest + EVENT_HISTORY + _PURGE_INTERVAL:
             return
         self._log.number_events()
-        while self._context.write(lambda tx: tx.purge_events(now - EVENT_HISTORY, _BATCH)):
+        before = now - EVENT_HISTORY
+        while self._context.write(lambda tx: tx.purge_events(before, _BATCH), _LOG):
             pass
 
     def next_due(self) -> datetime | None:

@@ -9,7 +9,7 @@ from ..auth import Principal, keeps_inbound_hold, require_account_wide, require_
 from ..errors import conflict, forbidden, invalid
 from ..mail.addresses import is_local_part, to_mailbox_address
 from ..oversight import Event, Mode, State
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Mailbox
 from .context import AppContext, find_mailbox
 from .domains import require_mailbox_domain
@@ -127,7 +127,7 @@ class MailboxService:
             )
             return changed
 
-        changed = self._context.write(work)
+        changed = self._context.write(work, Scope.of_account(principal.account_id))
         if changes.signing_secrets:
             self._context.webhook_wakeup.notify()
         self._context.wakeups.notify()
@@ -146,7 +146,7 @@ class MailboxService:
             self._record(tx, principal, "mailbox.delete", deleted)
             return deleted
 
-        return context.write(work)
+        return context.write(work, Scope.of_account(principal.account_id))
 
     def _record(self, tx: Tx, principal: Principal, action: str, box: Mailbox, **more: Any) -> None:
         resource = ("mailbox", box.id)

@@ -13,7 +13,7 @@ from ..mail.file_text import FileText, build_part, read_file_text
 from ..mail.message import list_files
 from ..mail.mime import find_body_charset
 from ..oversight import NOT_SENT, Direction, Event, State, hides_content
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import (
     Attachment,
     Content,
@@ -23,7 +23,7 @@ from ..store.records import (
     Tag,
     TestDelivery,
 )
-from .context import AppContext, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message, scope_of_message
 from .threads import find_current_thread
 from .transitions import apply_event
 
@@ -116,7 +116,11 @@ class MessageService:
             context.audit_message(tx, principal, "email.read", message)
             return self._open(tx, message)
 
-        opened = context.store.read(peek_at) if peek else context.write(mark_read)
+        opened = (
+            context.store.read(peek_at)
+            if peek
+            else context.write(mark_read, scope_of_message(email_id))
+        )
         is_received = opened.message.direction is Direction.INBOUND
         if version is None or not is_received or not may_see(principal, opened.message):
             return opened
@@ -153,7 +157,9 @@ class MessageService:
             context.audit(tx, principal, "thread.read", resource, mailbox_id=mailbox)
             return thread
 
-        return context.write(load_and_record) if bodies else context.store.read(load)
+        if not bodies:
+            return context.store.read(load)
+        return context.write(load_and_record, Scope.of_new_rows(principal.account_id))
 
     def attachment(
         self, principal: Principal, mailbox_id: str, email_id: str, name: str
@@ -180,7 +186,7 @@ class MessageService:
             )
             return attachment, tx.attachment_content(attachment.id)
 
-        return context.write(work)
+        return context.write(work, scope_of_message(email_id))
 
     def attachment_text(self, file: Attachment, content: bytes) -> FileText:
         """Return the text of an attachment, read as its part of the message says."""
@@ -194,6 +200,10 @@ class MessageService:
 
     def attachment_by_link(self, attachment_id: str) -> tuple[Attachment, bytes]:
         """Return the attachment of a signed link whose signature was checked."""
+
+        def scope_of_file(tx: Reader) -> Scope | None:
+            file = tx.attachment(attachment_id)
+            return scope_of_message(file.message_id)(tx) if file else None
 
         def work(tx: Tx) -> tuple[Attachment, bytes]:
             attachment = tx.attachment(attachment_id)
@@ -209,7 +219,7 @@ class MessageService:
             )
             return attachment, tx.attachment_content(attachment.id)
 
-        return self._context.write(work)
+        return self._context.write(work, scope_of_file)
 
     def raw(self, principal: Principal, mailbox_id: str, email_id: str) -> bytes:
         """Return the RFC 5322 bytes as received or as transmitted."""
@@ -220,7 +230,7 @@ class MessageService:
             context.audit_message(tx, principal, "email.read_raw", message)
             return _transmitted(tx, message)
 
-        return context.write(work)
+        return context.write(work, scope_of_message(email_id))
 
     def tags(self, principal: Principal, mailbox_id: str, email_id: str) -> list[Tag]:
         """Return the tags of a message."""
@@ -337,7 +347,7 @@ class MessageService:
             self._context.audit_message(tx, principal, "email.tag", message, tags=names)
             return tags
 
-        return self._context.write(work)
+        return self._context.write(work, scope_of_message(email_id))
 
     @staticmethod
     def _open(tx: Reader, message: Message) -> OpenedMessage:

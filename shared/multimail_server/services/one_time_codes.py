@@ -18,7 +18,7 @@ from typing import Any
 from ..auth import Principal
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..oversight import Mode
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Mailbox, OneTimeCode, Purpose
 from .context import AppContext, find_mailbox
 from .drafts import digest
@@ -176,7 +176,7 @@ class ApprovalCodeService:
                        request=change.subject)  # fmt: skip
             return code
 
-        code = context.write(work)
+        code = context.write(work, Scope.of_account(principal.account_id))
         self._codes.put(code.id, PlaintextCode(text, change.body))
         context.notify_operator(
             f"The key {principal.name!r} requests {change.subject}. Its body is shown by "
@@ -210,7 +210,8 @@ class ApprovalCodeService:
             )
             return code
 
-        result: ApiError | OneTimeCode = self._context.write(work)
+        scope = Scope.of_account(principal.account_id)
+        result: ApiError | OneTimeCode = self._context.write(work, scope)
         if isinstance(result, ApiError):
             raise result
         self._codes.remove([result.id])
@@ -291,7 +292,7 @@ class UpgradeService:
             )
             return code, mailbox
 
-        code, mailbox = context.write(work)
+        code, mailbox = context.write(work, Scope.of_account(principal.account_id))
         self._codes.put(code.id, PlaintextCode(text))
         context.notify_operator(
             f"The key {principal.name!r} requests to loosen {mailbox.address} from "
@@ -311,7 +312,8 @@ class UpgradeService:
         def work(tx: Tx) -> tuple[OneTimeCode, Mailbox] | ApiError:
             return self._redeem(tx, principal, find_mailbox(tx, principal, mailbox_id), text)
 
-        result: tuple[OneTimeCode, Mailbox] | ApiError = self._context.write(work)
+        scope = Scope.of_account(principal.account_id)
+        result: tuple[OneTimeCode, Mailbox] | ApiError = self._context.write(work, scope)
         if isinstance(result, ApiError):
             raise result
         code, mailbox = result

@@ -20,7 +20,7 @@ from ..mail.headers import HeaderBlock, read_headers
 from ..mail.message import ParsedMessage, parse_message
 from ..mail.scoring import Arrival, SpamScore, find_flags, score_message
 from ..oversight import Direction, State
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Attachment, Content, Mailbox, Message
 from .context import AppContext
 from .events import EventKind, announce
@@ -93,11 +93,14 @@ class InboundService:
         )
         addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
 
+        def scope(tx: Reader) -> Scope:
+            return Scope.of_mailboxes(_find_mailbox(tx, address) for address in addresses)
+
         def work(tx: Tx) -> tuple[list[Received], bool]:
             boxes = [_find_mailbox(tx, address) for address in addresses]
             return [self._store(tx, box, mail) for box in boxes], any(map(forwards, boxes))
 
-        stored, may_leave = self._context.write(work)
+        stored, may_leave = self._context.write(work, scope)
         if may_leave:
             self._context.wakeups.notify()
         return stored

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..auth import Principal
 from ..oversight import Event, State
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Mailbox, Message
 from .context import AppContext
 from .transitions import apply_event
@@ -87,7 +87,8 @@ class Retention:
                 self._purge(tx, message)
             return len(due)
 
-        return self._context.write(work) == _BATCH
+        scope = Scope.of_part(mailbox.account_id, mailbox.id)
+        return self._context.write(work, scope) == _BATCH
 
     def _purge(self, tx: Tx, message: Message) -> None:
         context = self._context

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ..auth import Principal
 from ..errors import forbidden, not_found
 from ..oversight import HELD, Direction
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
-from .context import AppContext, find_message
+from .context import AppContext, find_message, scope_of_message
 from .drafts import auto_copies, fixed_recipients, get_quotation
 from .messages import OpenedMessage
 
@@ -107,7 +107,8 @@ class ReviewService:
                 action,
                 ("api_key", principal.key_id),
                 mailbox_id=principal.mailbox_id,
-            )
+            ),
+            Scope.of_new_rows(principal.account_id),
         )
 
     def queue(self, principal: Principal, after_id: str, limit: int) -> list[QueueRow]:
@@ -143,7 +144,7 @@ class ReviewService:
             context.audit_message(tx, principal, "email.read", message, via=via)
             return _load_item(tx, message)
 
-        return context.write(work)
+        return context.write(work, scope_of_message(email_id))
 
     def attachment(
         self, principal: Principal, email_id: str, attachment_id: str
@@ -160,7 +161,7 @@ class ReviewService:
             context.audit(tx, principal, "attachment.read", resource, mailbox_id=message.mailbox_id)
             return attachment, tx.attachment_content(attachment.id)
 
-        return context.write(work)
+        return context.write(work, scope_of_message(email_id))
 
     def raw(self, principal: Principal, email_id: str) -> bytes:
         """Return the raw bytes of a message; `item` has recorded the read."""

@@ -14,9 +14,9 @@ from ..auth import Principal, require_approver
 from ..errors import conflict, forbidden, invalid
 from ..mail.compose import OutgoingAttachment
 from ..oversight import Direction, Event, Mode
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Content, Mailbox, Message, Revision
-from .context import AppContext, find_mailbox, find_message
+from .context import AppContext, find_mailbox, find_message, scope_of_message
 from .drafts import (
     ComposedMessage,
     Draft,
@@ -192,7 +192,7 @@ class RevisionService:
                 context, tx, principal, Event.REVISED, "oversight.revise", before, after
             )
 
-        revised = context.write(work)
+        revised = context.write(work, Scope.of_message(before.message))
         context.wakeups.notify()
         return revised
 
@@ -244,7 +244,7 @@ class RevisionService:
             require_any_deliverable(suppressed, (*edited.to, *edited.cc, *edited.bcc))
             return put_revision(context, tx, principal, Event.EDITED, "email.edit", before, after)
 
-        message = context.write(work)
+        message = context.write(work, Scope.of_message(before.message))
         context.wakeups.notify()
         return message
 
@@ -392,7 +392,7 @@ class CancellationService:
             context.audit_message(tx, principal, "email.cancel", message)
             return moved
 
-        return context.write(work)
+        return context.write(work, scope_of_message(email_id))
 
     def reschedule(
         self,
@@ -451,7 +451,7 @@ class CancellationService:
             )
             return moved or message
 
-        moved = context.write(work)
+        moved = context.write(work, scope_of_message(email_id))
         context.wakeups.notify()
         return moved
 

@@ -14,7 +14,7 @@ from ..auth import Principal
 from ..errors import ApiError, conflict, forbidden, invalid
 from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
 from .context import AppContext, find_mailbox, find_message
 from .daily_caps import apply_daily_caps, record_free_send
@@ -146,7 +146,9 @@ class SendService:
                 tx, principal, new, draft
             )
 
-        sent: Sent | None = self._context.write(commit)
+        sent: Sent | None = self._context.write(
+            commit, Scope.of_part(mailbox.account_id, mailbox.id)
+        )
         return sent
 
     def _find_earlier(self, tx: Reader, mailbox: Mailbox, draft: Draft, digest: str) -> Sent | None:
@@ -346,7 +348,7 @@ def consume_daily_quota(tx: Tx, context: AppContext, account_id: str) -> None:
     if quota is None:
         return
     name, today = f"sends_of_day:{account_id}", now.date().isoformat()
-    day, _, count = (tx.setting(name) or "").partition(" ")
+    day, _, count = (tx.lock_setting(name) or "").partition(" ")
     used = int(count) if day == today else 0
     if used >= quota:
         raise _quota_exceeded(quota, now)

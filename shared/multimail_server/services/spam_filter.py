@@ -12,7 +12,7 @@ from ..mail.scoring import SPAM, SUSPECT, SpamScore
 from ..oversight import Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import Mailbox, Message, MessageFilter
-from .context import AppContext, find_message
+from .context import AppContext, find_message, scope_of_message
 from .transitions import apply_event
 
 _VERDICTS = {Event.REPORTED_SPAM: "reported_spam", Event.REPORTED_CLEAN: "reported_clean"}
@@ -79,7 +79,7 @@ class SpamFilterService:
             )
             return moved or message
 
-        message = context.write(work)
+        message = context.write(work, scope_of_message(email_id))
         context.wakeups.notify()
         return message
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ..auth import Principal, require_account_wide
 from ..errors import ApiError, not_found
 from ..oversight import RELAYED
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Message, Suppression
-from .context import AppContext
+from .context import AppContext, scope_of_message
 
 BOUNCE, COMPLAINT, UNSUBSCRIBE = "bounce", "complaint", "unsubscribe"
 _REASONS = {
@@ -145,7 +145,7 @@ class SuppressionService:
             self._context.audit(tx, principal, "suppression.remove", resource, reason=entry.reason)
             return entry
 
-        return self._context.write(work)
+        return self._context.write(work, Scope.of_account(principal.account_id))
 
     def get_unsubscribe_request(self, token: str) -> UnsubscribeRequest:
         """Return the target of an unsubscribe link; changes nothing."""
@@ -178,7 +178,8 @@ class SuppressionService:
                 suppress(self._context, tx, message, target, UNSUBSCRIBE)
             return UnsubscribeRequest(request.sender, target, is_suppressed=True)
 
-        return self._context.write(work)
+        message_id = self._context.outbound_headers.parse_token(token)
+        return self._context.write(work, scope_of_message(message_id or ""))
 
     def _message(self, tx: Reader, token: str) -> Message:
         message_id = self._context.outbound_headers.parse_token(token)

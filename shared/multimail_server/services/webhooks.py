@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..auth import Principal
 from ..errors import ApiError, conflict, invalid, not_found
-from ..store.protocol import Reader, Tx
+from ..store.protocol import Reader, Scope, Tx
 from ..store.records import (
     DeliveryFilter,
     DeliveryStatus,
@@ -97,7 +97,7 @@ class WebhookService:
             _record(context, tx, principal, "webhook.create", hook, events=list(names))
             return hook
 
-        hook = context.write(work)
+        hook = context.write(work, Scope.of_account(principal.account_id))
         context.webhook_wakeup.notify()
         return hook
 
@@ -119,7 +119,7 @@ class WebhookService:
                 return changed
             return disable(context, tx, principal, hook, "by request")
 
-        return context.write(work)
+        return context.write(work, Scope.of_account(principal.account_id))
 
     def delete(self, principal: Principal, webhook_id: str) -> Webhook:
         """Delete a webhook; one made by a mailbox setting is also removed from that setting."""
@@ -136,7 +136,7 @@ class WebhookService:
                 tx.put(replace(mailbox, settings=settings))
             return hook
 
-        return context.write(work)
+        return context.write(work, Scope.of_account(principal.account_id))
 
     def list_deliveries(self, principal: Principal, where: DeliveryFilter) -> list[WebhookDelivery]:
         """Return up to `where.limit` + 1 deliveries, newest first."""
@@ -178,7 +178,7 @@ class WebhookService:
             _record(context, tx, principal, "webhook.replay", hook, delivery_id=delivery.id)
             return replayed
 
-        replayed = context.write(work)
+        replayed = context.write(work, Scope.of_account(principal.account_id))
         context.webhook_wakeup.notify()
         return replayed
 

@@ -85,7 +85,11 @@ class SqlTx(SqlReader):
     def put(self, record: Record) -> None:
         self._connection.execute(upsert_statement(type(record)), encode_record(record))
 
-    def _run(self, sql: str, *values: Any) -> int:
+    def _run(self, sql: str, *values: Any) -> None:
+        """Run a statement, without waiting for its result where statements are sent ahead."""
+        self._connection.execute(sql, encode_all(values))
+
+    def _count(self, sql: str, *values: Any) -> int:
         """Run a statement; return how many rows it changed."""
         return self._connection.execute(sql, encode_all(values)).rowcount
 
@@ -95,6 +99,15 @@ class SqlTx(SqlReader):
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         )
         self._run(sql, name, value)
+
+    def lock_setting(self, name: str) -> str | None:
+        if not self._dialect.row_lock:
+            return self.setting(name)
+        # The row must be there to be locked: an empty value stands for none.
+        self._run("INSERT INTO settings VALUES (?, '') ON CONFLICT (name) DO NOTHING", name)
+        lock = self._dialect.row_lock
+        value = self._value(f"SELECT value FROM settings WHERE name = ? {lock}", name)  # noqa: S608
+        return value or None
 
     def remove_contact(self, contact_id: str) -> None:
         self._run("DELETE FROM contacts WHERE id = ?", contact_id)
@@ -109,7 +122,7 @@ class SqlTx(SqlReader):
         assignments = ", ".join(f'"{name}" = ?' for name in names)
         sql = f"UPDATE messages SET {assignments} WHERE id = ? AND status = ?"  # noqa: S608
         values = [getattr(changed, name) for name in names]
-        return changed if self._run(sql, *values, message.id, message.status) == 1 else None
+        return changed if self._count(sql, *values, message.id, message.status) == 1 else None
 
     def remove_message_references(self, mailbox_id: str, thread_id: str, rfc_id: str) -> None:
         # Two statements: for an OR, SQLite reads all references of the mailbox.
@@ -130,7 +143,7 @@ class SqlTx(SqlReader):
             ("messages", "message_thread"),
         ):
             named = f"{table} {self._dialect.use_index(index)}"
-            count = self._run(f"UPDATE {named} {where}", into, mailbox_id, thread_id)
+            count = self._count(f"UPDATE {named} {where}", into, mailbox_id, thread_id)
         return count
 
     def insert_attachment(self, attachment: Attachment, content: bytes) -> None:
@@ -151,10 +164,18 @@ class SqlTx(SqlReader):
         self._connection.executemany(sql, rows)
 
     def purge_idempotency(self, before: datetime) -> None:
-        self._run("DELETE FROM idempotency WHERE created_at < ?", before)
+        self._purge("idempotency", "created_at < ?", before)
 
     def purge_free_sends(self, before: datetime) -> None:
-        self._run("DELETE FROM free_sends WHERE created_at <= ?", before)
+        self._purge("free_sends", "created_at <= ?", before)
+
+    def _purge(self, table: str, condition: str, before: datetime) -> None:
+        """Remove rows of every mailbox, but for those that another write is removing."""
+        where = condition
+        if self._dialect.skip_locked:
+            old = f"SELECT ctid FROM {table} WHERE {condition} {self._dialect.skip_locked}"  # noqa: S608
+            where = f"ctid = ANY(ARRAY({old}))"
+        self._run(f"DELETE FROM {table} WHERE {where}", before)  # noqa: S608
 
     def remove_outbox(self, message_id: str) -> None:
         self._run("DELETE FROM outbox WHERE message_id = ?", message_id)
@@ -185,8 +206,10 @@ class SqlTx(SqlReader):
         # The counter's row stays locked until the commit: who numbers next sees these numbers, and
         # whatever is not committed by now gets greater ones.
         self._run("UPDATE event_counter SET last = last")
-        count = self._run(_NUMBER_EVENTS, self.last_event_position(), limit)
-        self._run("UPDATE event_counter SET last = last + ?", count)
+        count = self._count(_NUMBER_EVENTS, self.last_event_position(), limit)
+        if count:
+            newest = "SELECT max(position) FROM events WHERE position > last"
+            self._run(f"UPDATE event_counter SET last = ({newest})")  # noqa: S608
         return count
 
     def purge_events(self, before: datetime, limit: int) -> int:

@@ -1,55 +1,45 @@
 """The PostgreSQL store: for several server processes on one database.
 
-A process has one connection that writes, one for its claims, one that listens for the commits of
-other processes, and up to eight that read.
+A process has up to eight connections that write, eight that read, one for its leases, one that
+announces its commits, and one that listens for those of other processes.
 
-Processes take turns to write: a transaction begins by locking `schema_version`, before its snapshot
-is taken. So writes happen one after the other, as in SQLite, and what the services rely on holds
-for several processes too: the order of commits is, to the millisecond, the order of the audit log
-and of ids, and after the commit that revokes a key, no request of that key commits. SERIALIZABLE
-transactions would give neither, and would mostly be retries on rows as hot as these.
+Writes of different mailboxes run at the same time, in every process; those of one mailbox run one
+after the other. `protocol.Scope` says what a write relies on, and `postgres_writer` locks it. So
+what the services read in a write holds until its commit, as in SQLite: after the commit that
+revokes a key, for example, no request of that key commits.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import IsolationLevel, errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from .changes import SqlTx
-from .group_commit import GroupCommit, Job
+from .lanes import Lanes
+from .leases import Leases
 from .migrate import load_migrations
 from .postgres_connections import (
-    CHANNEL,
-    Claims,
+    Announcer,
     Database,
     Listener,
     NativeConnection,
     error_text,
     unavailable,
 )
-from .protocol import CommitOutcomeUnknownError, Reader, StoreUnavailableError, Tx
+from .postgres_writer import PostgresConnection, PostgresWriter
+from .protocol import FindScope, Reader, Scope, StoreUnavailableError, Tx
 from .queries import SqlReader
-from .sql import POSTGRES, Cursor
+from .sql import POSTGRES
 
 T = TypeVar("T")
-Outcome = tuple[Job, Any, BaseException | None]
-
+_BEGIN_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 MAX_READERS = 8
 POOL_TIMEOUT = 5.0
 """Seconds to wait for a connection that reads."""
-MAX_ATTEMPTS = 5
-"""Of a transaction that the database undid."""
-COMMIT_CHECK_TIMEOUT = 10.0
-"""Seconds to find out whether a commit that got no reply was made."""
-COMMIT_CHECK_PAUSE = 0.2
 MIGRATION_LOCK = 0x6D756C74696D6169
 """The advisory lock that a process holds while it migrates."""
 
@@ -97,19 +87,23 @@ class PostgresStore:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise unavailable(error) from None
 
-    def write(self, work: Callable[[Tx], T]) -> T:
+    def write(self, work: Callable[[Tx], T], scope: Scope | FindScope | None = None) -> T:
         """Run `work` in one durable transaction. See `Store.write`."""
-        return self._group.write(work)
+        if scope is not None and not isinstance(scope, Scope):
+            scope = self.read(scope)
+        result = self._lanes.write(work, scope)
+        self._announcer.announce()
+        return result
 
     def claim(self, name: str) -> AbstractContextManager[bool]:
         """Keep other processes from claiming `name`. See `Store.claim`."""
-        return self._claims.claim(name)
+        return self._leases.claim(name)
 
     def on_remote_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` after commits of other processes. See `Store.on_remote_commit`."""
 
         def on_connect() -> None:
-            self._claims.renew()
+            self._leases.renew()
             callback()
 
         listener = Listener(self._database, self._token, callback, on_connect)
@@ -123,11 +117,10 @@ class PostgresStore:
     def _start(self) -> None:
         database = self._database
         connection = database.connect()
-        writer = Writer(database, self._token, connection)
-        self._open.callback(writer.close)
+        self._open.callback(connection.close)
         _migrate(connection, database.name)
-        self._claims = Claims(database)
-        self._open.callback(self._claims.close)
+        self._leases = Leases(database, self._token)
+        self._open.callback(self._leases.close)
         self._pool = ConnectionPool(
             database.conninfo,
             min_size=1,
@@ -140,167 +133,37 @@ class PostgresStore:
             num_workers=1,
         )
         self._open.callback(self._pool.close)
-        self._group = GroupCommit(writer.commit)
-        self._open.callback(self._group.close)
+        self._announcer = Announcer(database, self._token)
+        self._open.callback(self._announcer.close)
+        self._lanes = Lanes(PostgresWriter(database, connection), lambda: PostgresWriter(database))
+        self._open.callback(self._lanes.close)
 
     def _configure(self, connection: psycopg.Connection[Any]) -> None:
         connection.autocommit = True
         self._database.prepare(connection)
-        connection.autocommit = False
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
 
     def _read(self, work: Callable[[Reader], T]) -> T:
-        with self._pool.connection() as connection:
-            return work(SqlReader(PostgresConnection(connection), POSTGRES))
+        with self._pool.connection() as connection, _open_snapshot(connection) as reader:
+            return work(reader)
 
 
-class PostgresConnection:
-    """A `Connection` for the store's SQL, on psycopg's."""
-
-    def __init__(self, inner: psycopg.Connection[Any]) -> None:
-        self._inner = inner
-
-    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor:
-        """Run a statement. PostgreSQL cannot store U+0000: U+FFFD takes its place."""
-        storable = [
-            value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in values
-        ]
-        return self._inner.execute(_with_placeholders(sql), storable)
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> None:
-        """Run a statement for each row."""
-        for row in rows:
-            self.execute(sql, row)
-
-
-@cache
-def _with_placeholders(sql: str) -> bytes:
-    # In the store's SQL a question mark is always a placeholder, and there is no percent sign.
-    return sql.replace("?", "%s").encode()
-
-
-class _RolledBackError(psycopg.OperationalError):
-    """The connection broke during a commit, which was not made."""
-
-
-_RETRYABLE = (errors.SerializationFailure, errors.DeadlockDetected, _RolledBackError)
-
-
-class Writer:
-    """The connection that writes; used by one thread.
-
-    Args:
-        database: The database.
-        token: Identifies this process to the others; hexadecimal.
-        connection: The first connection.
-    """
-
-    def __init__(self, database: Database, token: str, connection: NativeConnection) -> None:
-        self._database = database
-        self._connection = connection
-        self._begin = (
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; "
-            "LOCK TABLE schema_version IN EXCLUSIVE MODE; "
-            f"NOTIFY {CHANNEL}, '{token}'; SELECT pg_current_xact_id()::text"
-        ).encode()
-
-    def commit(self, batch: list[Job]) -> None:
-        """Run jobs in one transaction, each in a savepoint of its own, and settle them."""
+@contextmanager
+def _open_snapshot(connection: NativeConnection) -> Iterator[SqlReader]:
+    problem: BaseException | None = None
+    with connection.pipeline() as pipeline:
+        # Sent with the first query, as the end is sent with the end of the pipeline.
+        connection.execute(_BEGIN_READ)
         try:
-            outcomes = self._run_batch(batch)
-        except StoreUnavailableError as problem:
-            outcomes = [(job, None, type(problem)(str(problem))) for job in batch]
-        except BaseException as problem:
-            outcomes = [(job, None, problem) for job in batch]
-        for job, result, refusal in outcomes:
-            job.settle(result, refusal)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _run_batch(self, batch: list[Job]) -> list[Outcome]:
-        """Run a transaction, again if the database undid it."""
-        problem = StoreUnavailableError("The database cannot be used now.")
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                if self._connection.closed:
-                    self._connection = self._database.connect()
-            except psycopg.Error as error:
-                raise unavailable(error) from None
-            try:
-                return self._run_transaction(batch)
-            except psycopg.Error as error:
-                problem = unavailable(error)
-                self._roll_back()
-                if not (isinstance(error, _RETRYABLE) or self._connection.closed):
-                    break
-        raise problem
-
-    def _run_transaction(self, batch: list[Job]) -> list[Outcome]:
-        transaction_id = self._begin_transaction()
-        outcomes = [(job, *self._run_job(job)) for job in batch]
-        try:
-            reply = self._connection.execute("COMMIT")
-        except psycopg.Error as error:
-            if not self._connection.closed:
-                raise
-            if not self._was_committed(transaction_id, error):
-                raise _RolledBackError(error_text(error)) from None
-            return outcomes
-        if reply.statusmessage != "COMMIT":
-            raise psycopg.OperationalError(f"the reply to COMMIT was {reply.statusmessage}")
-        return outcomes
-
-    def _begin_transaction(self) -> str:
-        """Begin a transaction, when it is this process's turn; return its id."""
-        rows = self._connection.execute(self._begin, prepare=False)
-        while rows.nextset():
-            pass
-        return str(rows.fetchall()[0][0])
-
-    def _run_job(self, job: Job) -> tuple[Any, BaseException | None]:
-        """Run one job; a problem with the database itself ends the batch."""
-        problem: BaseException
-        self._connection.execute("SAVEPOINT job")
-        try:
-            result = job.work(SqlTx(PostgresConnection(self._connection), POSTGRES))
-            self._connection.execute("RELEASE job")
-        except (psycopg.OperationalError, psycopg.InterfaceError):
-            raise
-        except psycopg.Error as error:
-            # Its detail contains the whole row, which may contain a secret.
-            problem = type(error)(error_text(error))
+            yield SqlReader(PostgresConnection(connection, pipeline), POSTGRES)
         except BaseException as error:
             problem = error
-        else:
-            return result, None
-        self._connection.execute("ROLLBACK TO job")
-        self._connection.execute("RELEASE job")
-        return None, problem
-
-    def _was_committed(self, transaction_id: str, error: psycopg.Error) -> bool:
-        """Return whether a commit that got no reply was made."""
-        end = time.monotonic() + COMMIT_CHECK_TIMEOUT
-        while time.monotonic() < end:
             with suppress(psycopg.Error):
-                self._connection = self._database.connect()
-                row = self._connection.execute(
-                    "SELECT pg_xact_status(%s::xid8)", (transaction_id,)
-                ).fetchone()
-                if row is not None and row[0] in ("committed", "aborted"):
-                    return bool(row[0] == "committed")
-            time.sleep(COMMIT_CHECK_PAUSE)
-        raise CommitOutcomeUnknownError(
-            "The connection to the database broke during a commit and could not be restored. The "
-            "change may have been made. Check, or repeat the request with the same idempotency "
-            f"key ({error_text(error)})."
-        )
-
-    def _roll_back(self) -> None:
-        with suppress(psycopg.Error):
-            self._connection.execute("ROLLBACK")
+                pipeline.sync()
+        connection.execute("COMMIT")
+    if isinstance(problem, psycopg.Error):
+        connection.close()  # What was prepared behind a failed statement was not.
+    if problem is not None:
+        raise problem
 
 
 def _migrate(connection: NativeConnection, database: str) -> None:

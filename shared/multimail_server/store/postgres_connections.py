@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: its URL, its settings, claims on work, and news of other commits."""
+"""Connections to PostgreSQL: its URL, its settings, and news of other processes' commits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -24,11 +25,14 @@ CHANNEL = "multimail_commits"
 MIN_SERVER_VERSION = 13
 CONNECT_TIMEOUT = 5
 """Seconds, as all timeouts here."""
-CLAIM_GRACE = 10.0
-"""How long after a lost connection no new claims are taken."""
 LISTEN_TIMEOUT = 10.0
 """How long `Listener.start` waits for the first connection."""
 NOTIFY_TIMEOUT = 0.5
+ANNOUNCE_PAUSE = 0.005
+POLL_INTERVAL = 5.0
+"""After how long processes look for commits that nobody announced."""
+POOLED_POLL_INTERVAL = 0.5
+"""The same where nothing is announced."""
 RECONNECT_PAUSE = 1.0
 
 _log = logging.getLogger(__name__)
@@ -43,15 +47,33 @@ _DEFAULTS: dict[str, Any] = {
     # Not a standby, where nothing can be written and reads are late.
     "target_session_attrs": "read-write",
 }
-_SETTINGS = (
-    b"SELECT set_config('synchronous_commit', 'on', false) "
-    b"WHERE current_setting('synchronous_commit') IN ('off', 'local'); "
-    b"SET client_min_messages = error; "
-    # A write that waits behind a process that hangs fails in time, and can be repeated.
-    b"SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; "
-    # The database, too, notices soon that a machine has disappeared, and ends its claims.
-    b"SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
-)
+
+
+def _settings(*, is_local: bool) -> bytes:
+    """Return a statement of settings, for a transaction or for the connection."""
+    durable = (
+        "CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on' "
+        "ELSE current_setting('synchronous_commit') END"
+    )
+    settings = {
+        "synchronous_commit": durable,
+        "client_min_messages": "'error'",
+        # A write that waits behind a process that hangs fails in time, and can be repeated.
+        "lock_timeout": "'10s'",
+        "idle_in_transaction_session_timeout": "'30s'",
+    }
+    if not is_local:
+        # The database, too, notices soon that a machine has disappeared, and ends its transactions.
+        keepalives = {"idle": "10", "interval": "5", "count": "3"}
+        settings |= {f"tcp_keepalives_{name}": f"'{value}'" for name, value in keepalives.items()}
+    calls = (f"set_config('{name}', {value}, {is_local})" for name, value in settings.items())
+    return f"SELECT {', '.join(calls)}".encode()
+
+
+TRANSACTION_SETTINGS = _settings(is_local=True)
+_SESSION_SETTINGS = _settings(is_local=False)
+POOLED = "transaction"
+"""The value of the URL's option `pool_mode` for a pooler that shares connections so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +83,13 @@ class Database:
     Attributes:
         conninfo: For libpq, with the password if the URL has one.
         name: For messages: the URL without user and password.
+        is_pooled: Whether a pooler gives each transaction another connection, so that nothing that
+            is set or prepared on one is there in the next.
     """
 
     conninfo: str = field(repr=False)
     name: str
+    is_pooled: bool = False
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -78,6 +103,7 @@ class Database:
                 "The database must be given as a URL such as postgresql://user@host:5432/name."
             )
         try:
+            url, is_pooled = _split_pool_mode(url)
             parts = conninfo_to_dict(url)
         except psycopg.Error:
             raise StoreUnavailableError(
@@ -86,7 +112,7 @@ class Database:
             ) from None
         host, port = parts.get("host") or "localhost", parts.get("port")
         name = f"postgresql://{host}{f':{port}' if port else ''}/{parts.get('dbname') or ''}"
-        return cls(make_conninfo("", **{**_DEFAULTS, **parts}), name)
+        return cls(make_conninfo("", **{**_DEFAULTS, **parts}), name, is_pooled)
 
     def connect(self) -> NativeConnection:
         """Return a connection in autocommit mode whose commits are durable.
@@ -111,7 +137,20 @@ class Database:
                 f"{self.name} is served by PostgreSQL {version}. "
                 f"Use PostgreSQL {MIN_SERVER_VERSION} or newer."
             )
-        connection.execute(_SETTINGS, prepare=False)
+        if self.is_pooled:
+            connection.prepare_threshold = None
+        else:
+            connection.execute(_SESSION_SETTINGS, prepare=False)
+
+
+def _split_pool_mode(url: str) -> tuple[str, bool]:
+    """Return a URL without the option `pool_mode`, and whether it is `transaction`."""
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    others = [option for option in options if option[0] != "pool_mode"]
+    if len(others) == len(options):
+        return url, False
+    return urlunsplit(parts._replace(query=urlencode(others))), ("pool_mode", POOLED) in options
 
 
 def error_text(error: BaseException) -> str:
@@ -125,78 +164,58 @@ def unavailable(error: BaseException) -> StoreUnavailableError:
     return StoreUnavailableError(f"The database cannot be used now: {error_text(error)}")
 
 
-class Claims:
-    """The claims of one process, as advisory locks on a connection of their own; thread-safe.
+class Announcer:
+    """A thread that announces this process's commits; those that come close together, once.
 
-    A process that dies loses its connection and with it its claims, at once. One that lives and
-    loses its connection (the database restarted, say) takes its claims again before any process
-    takes new ones: for `CLAIM_GRACE` after such a loss, none gets a new claim.
+    NOTIFY takes a lock of the whole database until its own commit, so it is never part of a write.
+    A process that dies before it announces a commit is made up for by `POLL_INTERVAL`.
+
+    Args:
+        database: Where it commits.
+        token: Identifies this process; hexadecimal.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, token: str) -> None:
         self._database = database
-        self._lock = threading.Lock()
-        self._held: set[int] = set()
-        self._no_claims_until = 0.0
-        self._connection = database.connect()
+        self._sql = f"NOTIFY {CHANNEL}, '{token}'".encode()
+        self._wanted = threading.Event()
+        self._is_due = self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="multimail-announcer", daemon=True)
+        self._thread.start()
 
-    @contextmanager
-    def claim(self, name: str) -> Iterator[bool]:
-        """Hold the claim `name` in the context; yield False if another process holds it."""
-        number = _lock_number(name)
-        is_held = self._take(number)
-        try:
-            yield is_held
-        finally:
-            if is_held:
-                self._release(number)
-
-    def renew(self) -> None:
-        """Take the held claims again if the connection was lost."""
-        with self._lock:
-            with suppress(psycopg.Error):
-                self._get_connection().execute("SELECT 1")
-            self._get_connection()
+    def announce(self) -> None:
+        """Announce a commit soon; from any thread."""
+        self._is_due = True
+        self._wanted.set()
 
     def close(self) -> None:
-        """Release every claim."""
-        with self._lock:
-            with suppress(psycopg.Error):
-                self._connection.execute("SELECT pg_advisory_unlock_all()")
-            self._connection.close()
+        """Announce what is left, and end the thread."""
+        self._is_closed = True
+        self._wanted.set()
+        self._thread.join()
 
-    def _take(self, number: int) -> bool:
-        with self._lock:
-            try:
-                connection = self._get_connection()
-                if number in self._held or time.monotonic() < self._no_claims_until:
-                    return False
-                is_taken = _try_lock(connection, number)
-            except psycopg.Error as error:
-                raise unavailable(error) from None
-            if is_taken:
-                self._held.add(number)
-            return is_taken
-
-    def _release(self, number: int) -> None:
-        with self._lock:
-            self._held.discard(number)
-            # A lost connection has released it already.
-            with suppress(psycopg.Error):
-                self._connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
-
-    def _get_connection(self) -> NativeConnection:
-        if self._connection.closed:
-            self._connection = self._database.connect()
-            self._no_claims_until = time.monotonic() + CLAIM_GRACE
-            for number in self._held:
-                if not _try_lock(self._connection, number):
-                    _log.warning("A claim was lost with its connection: its work may be done twice")
-        return self._connection
+    def _run(self) -> None:
+        connection: NativeConnection | None = None
+        while not self._is_closed or self._is_due:
+            self._wanted.wait()
+            self._wanted.clear()
+            if not self._is_due:
+                continue
+            self._is_due = False
+            # The other processes look for themselves if this fails.
+            with suppress(psycopg.Error, StoreUnavailableError):
+                if connection is None or connection.closed:
+                    connection = self._database.connect()
+                connection.execute(self._sql)
+            time.sleep(ANNOUNCE_PAUSE)
+        if connection is not None:
+            connection.close()
 
 
 class Listener:
     """A thread that calls `on_commit` after each commit of another process.
+
+    It also calls it every `POLL_INTERVAL`, since an announcement can be lost.
 
     Args:
         database: Where they commit.
@@ -242,21 +261,25 @@ class Listener:
 
     def _listen(self) -> None:
         with self._database.connect() as connection:
-            connection.execute(f"LISTEN {CHANNEL}".encode())
+            interval = POLL_INTERVAL
+            if self._database.is_pooled:
+                # LISTEN would be heard by whoever has the pooler's connection.
+                interval = POOLED_POLL_INTERVAL
+            else:
+                connection.execute(f"LISTEN {CHANNEL}".encode())
             self._on_connect()
             self._listening.set()
+            called_at = time.monotonic()
             while not self._stopping.is_set():
                 # The generator ends after the first batch: commits that came together count once.
                 batch = connection.notifies(timeout=NOTIFY_TIMEOUT, stop_after=1)
-                if any(notification.payload != self._token for notification in batch):
+                is_news = any(notification.payload != self._token for notification in batch)
+                if is_news or time.monotonic() - called_at > interval:
+                    called_at = time.monotonic()
                     self._on_commit()
 
 
-def _try_lock(connection: NativeConnection, number: int) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
-    return row == (True,)
-
-
-def _lock_number(name: str) -> int:
+def get_lock_number(name: str) -> int:
+    """Return the number of the advisory lock with this name."""
     digest = hashlib.sha256(f"multimail {name}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -52,6 +53,53 @@ class StoreUnavailableError(Exception):
 
 class CommitOutcomeUnknownError(StoreUnavailableError):
     """The connection broke during a commit, which may have been made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a write relies on and changes. Where it runs beside others, nothing else touches that.
+
+    Two writes wait for each other if one has for its own what the other has for its own or shares.
+    A write without a scope has the whole installation for its own, so it runs alone.
+
+    Attributes:
+        own: Nobody else changes these while the write runs: mailboxes, a webhook, an account. What
+            belongs to an account is changed only by a write that has the account for its own,
+            except for what is inserted alone, such as an entry of the audit log.
+        shared: These accounts and their keys, mailboxes, webhooks and settings stay as they are.
+    """
+
+    own: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+
+    @classmethod
+    def of_account(cls, account_id: str) -> Scope:
+        """Return the scope of a write that changes what all mailboxes of an account share."""
+        return cls(own=(account_id,))
+
+    @classmethod
+    def of_part(cls, account_id: str, part_id: str) -> Scope:
+        """Return the scope of a write within one mailbox, or of one webhook."""
+        return cls(own=(part_id,), shared=(account_id,))
+
+    @classmethod
+    def of_mailboxes(cls, mailboxes: Iterable[Mailbox]) -> Scope:
+        """Return the scope of a write within several mailboxes."""
+        accounts, boxes = set[str](), set[str]()
+        for box in mailboxes:
+            accounts.add(box.account_id)
+            boxes.add(box.id)
+        return cls(own=tuple(sorted(boxes)), shared=tuple(sorted(accounts)))
+
+    @classmethod
+    def of_message(cls, message: Message) -> Scope:
+        """Return the scope of a write that changes one message: its mailbox."""
+        return cls.of_part(message.account_id, message.mailbox_id)
+
+    @classmethod
+    def of_new_rows(cls, account_id: str) -> Scope:
+        """Return the scope of a write that only inserts rows with new ids."""
+        return cls(shared=(account_id,))
 
 
 class Reader(Protocol):
@@ -183,7 +231,11 @@ class Reader(Protocol):
     def audit(
         self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
     ) -> list[AuditEntry]:
-        """Return entries of the audit log, newest first."""
+        """Return entries of the audit log, newest first.
+
+        In a write with the account as its own, no entry comes before these later: a reader that
+        begins there and pages on misses none.
+        """
         ...
 
     def one_time_codes(
@@ -262,6 +314,10 @@ class Tx(Reader, Protocol):
         ...
 
     def set_setting(self, name: str, value: str) -> None: ...
+    def lock_setting(self, name: str) -> str | None:
+        """Return a setting, which no other write changes until the end of this one."""
+        ...
+
     def remove_contact(self, contact_id: str) -> None: ...
 
     def insert_message(self, message: Message, content: Content) -> None: ...
@@ -326,6 +382,9 @@ class Tx(Reader, Protocol):
         ...
 
 
+FindScope = Callable[[Reader], Scope | None]
+
+
 class Store(Protocol):
     """A database."""
 
@@ -337,11 +396,18 @@ class Store(Protocol):
         """
         ...
 
-    def write(self, work: Callable[[Tx], T]) -> T:
+    def write(self, work: Callable[[Tx], T], scope: Scope | FindScope | None = None) -> T:
         """Run `work` in one transaction, and return when it is durable.
 
         If `work` raises, nothing of it stays. It may run more than once, or on another thread, so
         it must have no side effect but through `Tx`.
+
+        Args:
+            work: Reads, decides and changes. It sees every change that was committed before within
+                its scope, and none while it runs.
+            scope: What it relies on and changes; writes with the same scope run in the order of
+                their calls. A function that finds it must return the same for as long as its record
+                exists. Where a database has one writer (SQLite), it means nothing.
 
         Raises:
             StoreUnavailableError: The database cannot take the change now; nothing was changed.
@@ -352,7 +418,8 @@ class Store(Protocol):
     def claim(self, name: str) -> AbstractContextManager[bool]:
         """Return a context in which no other process holds the claim `name` (a message id, say).
 
-        It yields False if another process holds it. A process that dies loses its claims.
+        It yields False if another process holds it. A process that dies loses its claims, within
+        seconds.
         """
         ...
 

@@ -220,7 +220,10 @@ class SqlReader:
     def messages_in_states(self, mailbox_id: str, states: Sequence[State]) -> list[Message]:
         if not states:
             return []
-        rest = f"WHERE mailbox_id = ? AND status IN ({placeholders(states)}) ORDER BY id"
+        rest = (
+            f"{self._dialect.use_index('message_status')} "
+            f"WHERE mailbox_id = ? AND status IN ({placeholders(states)}) ORDER BY id"
+        )
         return self._all(Message, rest, mailbox_id, *states)
 
     def expired_messages(self, now: datetime, limit: int) -> list[Message]:
@@ -376,9 +379,10 @@ class SqlReader:
         clause, values = where_clause(
             ("account_id = ?", account_id),
             optional("mailbox_id = ?", mailbox_id),
-            optional("id < ?", before_id),
+            optional(self._dialect.audit_before, before_id),
         )
-        return self._all(AuditEntry, f"{clause} ORDER BY id DESC LIMIT ?", *values, limit)
+        rest = f"{clause} ORDER BY {self._dialect.audit_order} DESC LIMIT ?"
+        return self._all(AuditEntry, rest, *values, limit)
 
     def one_time_codes(
         self, account_id: str, purpose: Purpose, mailbox_id: str | None, since: datetime

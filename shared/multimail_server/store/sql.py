@@ -58,6 +58,10 @@ class Dialect:
         casefold_function: Folds case as `str.casefold` does.
         position_function: Returns the position of a text in another, 0 if it is not there.
         has_index_hints: Whether a query may name the index that it uses.
+        row_lock: Ends a SELECT that locks its rows; empty where writes have no company.
+        skip_locked: The same, and leaves out those that are locked.
+        audit_order: The column that has the order in which audit entries were inserted.
+        audit_before: The condition that an entry was inserted before the one with an id.
     """
 
     name: str
@@ -65,6 +69,10 @@ class Dialect:
     casefold_function: str
     position_function: str
     has_index_hints: bool
+    row_lock: str = ""
+    skip_locked: str = ""
+    audit_order: str = "id"
+    audit_before: str = "id < ?"
 
     def casefold(self, expression: str) -> str:
         """Return the expression for a text without distinction of case."""
@@ -117,6 +125,10 @@ POSTGRES = Dialect(
     casefold_function="multimail_casefold",  # made by the first migration
     position_function="strpos",
     has_index_hints=False,
+    row_lock="FOR NO KEY UPDATE",
+    skip_locked="FOR UPDATE SKIP LOCKED",
+    audit_order="place",
+    audit_before="place < (SELECT place FROM audit WHERE id = ?)",
 )
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any, TypeVar
 from .changes import SqlTx
 from .group_commit import GroupCommit, Job
 from .migrate import load_migrations
-from .protocol import Reader, StoreUnavailableError, Tx
+from .protocol import FindScope, Reader, Scope, StoreUnavailableError, Tx
 from .queries import SqlReader
 from .sql import SQLITE
 
@@ -74,8 +74,9 @@ class SqliteStore:
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
             raise StoreUnavailableError(f"The database cannot be read now: {error}") from error
 
-    def write(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` in one durable transaction. See `Store.write`."""
+    def write(self, work: Callable[[Tx], T], scope: Scope | FindScope | None = None) -> T:
+        """Run `work` in one durable transaction, one after the other. See `Store.write`."""
+        del scope
         return self._group.write(work)
 
     def claim(self, name: str) -> AbstractContextManager[bool]:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ..auth import Principal
 from ..mail.compose import OutgoingMessage, compose
 from ..services.context import AppContext
-from ..store.protocol import Tx
+from ..store.protocol import Scope, Tx
 from ..store.records import Notification
 from .relay import Relay, RelayOutcomeUnknown, RelayUnavailable
 
@@ -90,7 +90,8 @@ class NotificationMail:
                 error=notification.error,
             )
 
-        self._context.write(work)
+        scope = Scope.of_part(notification.account_id, notification.mailbox_id)
+        self._context.write(work, scope)
 
 
 def _compose_mail(notification: Notification, sender: str) -> OutgoingMessage:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from ..auth import Principal
@@ -20,8 +21,8 @@ from ..oversight import Event, State
 from ..services.context import AppContext
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
 from ..services.threads import add_alias
-from ..services.transitions import apply_event
-from ..store.protocol import Reader, StoreUnavailableError, Tx
+from ..services.transitions import apply_event, is_expired
+from ..store.protocol import Reader, Scope, StoreUnavailableError, Tx
 from ..store.records import Domain, Message, OutboxRow, SignedHeaders, TestDelivery
 from ..wakeups import Wakeup
 from .relay import RecipientResult, Relay, RelayOutcomeUnknown, RelayUnavailable
@@ -89,15 +90,18 @@ class Outbox(ScheduledWorker):
         return min((time for time in times if time is not None), default=None)
 
     def _expire(self) -> None:
-        now, ttl = self._context.now(), self._context.pending_ttl
-        while self._context.store.read(lambda tx: tx.expired_messages(now, 1)):
+        now = self._context.now()
+        while expired := self._context.store.read(lambda tx: tx.expired_messages(now, _BATCH)):
+            for scope, messages in groupby(expired, Scope.of_message):
+                ids = [message.id for message in messages]
+                self._context.write(partial(self._expire_messages, ids, now), scope)
 
-            def work(tx: Tx) -> None:
-                for message in tx.expired_messages(now, _BATCH):
-                    apply_event(tx, message, Event.EXPIRED, now, ttl)
-                    self._audit(tx, message, "email.expire")
-
-            self._context.write(work)
+    def _expire_messages(self, message_ids: list[str], now: datetime, tx: Tx) -> None:
+        for message_id in message_ids:
+            message = tx.message(message_id)
+            if message is not None and is_expired(message, now):
+                apply_event(tx, message, Event.EXPIRED, now, self._context.pending_ttl)
+                self._audit(tx, message, "email.expire")
 
     def _drain(self) -> bool:
         """Handle a batch of due rows; return whether there may be more."""
@@ -111,17 +115,19 @@ class Outbox(ScheduledWorker):
 
     def _handle(self, message_id: str) -> None:
         signed = _load_signed(self._context, message_id)
-        attempt = self._context.write(lambda tx: self._begin(tx, message_id, signed))
+        if signed is None:
+            return
+        attempt = self._context.write(lambda tx: self._begin(tx, message_id, signed), signed.scope)
         if attempt is None:
             return
         results, failure = _send(attempt)
-        self._commit(lambda tx: self._settle(tx, attempt, results, failure))
+        self._commit(lambda tx: self._settle(tx, attempt, results, failure), signed.scope)
 
-    def _commit(self, settle: Callable[[Tx], None]) -> None:
+    def _commit(self, settle: Callable[[Tx], None], scope: Scope) -> None:
         """Commit a relay's result, waiting for the database: the relay is not asked again."""
         while True:
             try:
-                self._context.write(settle)
+                self._context.write(settle, scope)
             except StoreUnavailableError as error:
                 _log.warning("A relay result waits for the database: %s", error)
                 if self.pause(_COMMIT_RETRY_SECONDS):
@@ -129,11 +135,11 @@ class Outbox(ScheduledWorker):
             else:
                 return
 
-    def _begin(self, tx: Tx, message_id: str, signed: _Signed | None) -> _RelayAttempt | None:
+    def _begin(self, tx: Tx, message_id: str, signed: _Signed) -> _RelayAttempt | None:
         """Check that the message can still leave; return the attempt to send it to a relay."""
         context = self._context
         row, message = tx.outbox_row(message_id), tx.message(message_id)
-        if row is None or message is None or signed is None or row.due_at > context.now():
+        if row is None or message is None or row.due_at > context.now():
             return None
         if not signed.matches(message):
             return None  # It changed since it was signed; its row stays due.
@@ -290,6 +296,8 @@ class _Signed:
     """The whole message as transmitted."""
     content_hash: str | None
     decided_at: datetime | None
+    scope: Scope
+    """Of the writes that send it."""
 
     def matches(self, message: Message) -> bool:
         """Return whether the message is still the revision that was signed."""
@@ -309,7 +317,8 @@ def _load_signed(context: AppContext, message_id: str) -> _Signed | None:
     message, raw, headers, domain = loaded
     if headers is None:
         headers = SignedHeaders(message_id, _sign(context, raw, message, domain))
-    return _Signed(headers, headers.head + raw, message.content_hash, message.decided_at)
+    return _Signed(headers, headers.head + raw, message.content_hash, message.decided_at,
+                   Scope.of_message(message))  # fmt: skip
 
 
 def _load(

@@ -128,7 +128,8 @@ class ScheduledWorker(ABC):
             self._wakeup.clear()
             self._barrier.begin()
             until, seconds = self._pass()
-            self._barrier.end()
+            if not self._others_hold_claims:  # What is due is not done while others do it.
+                self._barrier.end()
             if not self.is_stopping:
                 self._wakeup.wait(until, seconds)
 

@@ -22,7 +22,7 @@ from ..auth import Principal
 from ..config import WEBHOOK_TIMEOUT
 from ..services.context import AppContext
 from ..services.webhooks import disable
-from ..store.protocol import Reader, StoreUnavailableError, Tx
+from ..store.protocol import Reader, Scope, StoreUnavailableError, Tx
 from ..store.records import DeliveryStatus, Webhook, WebhookDelivery
 from ..webhook_signing import build_signature_headers
 from .scheduler import CLAIM_RETRY_SECONDS, LoopBarrier
@@ -202,7 +202,11 @@ class WebhookDispatcher:
         if attempt is None:
             return False
         result = await self._post(attempt)
-        await self._with_store(lambda: write(lambda tx: self._settle(tx, attempt, result)))
+        account_id = attempt.hook.account_id
+        # A failure may disable the webhook: then no write may still insert deliveries for it.
+        failed = result.error is not None
+        scope = Scope.of_account(account_id) if failed else Scope.of_part(account_id, webhook_id)
+        await self._with_store(lambda: write(lambda tx: self._settle(tx, attempt, result), scope))
         return result.error is None
 
     async def _with_store(self, work: Callable[[], T]) -> T:
