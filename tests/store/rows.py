@@ -209,5 +209,6 @@ def everything(tx: Tx) -> None:
     tx.insert(audit(1))
     tx.put(CODE)
     tx.put(DOMAIN)
+    tx.insert(event(1))
     tx.put(SUPPRESSION)
     tx.add_approved_recipients("mbx_1", ["a@example.com"])

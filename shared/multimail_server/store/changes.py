@@ -65,11 +65,6 @@ _PURGE_CONTENT = (
 """Removes the content of one message, in the order that foreign keys allow."""
 
 
-_NUMBER_EVENTS = """UPDATE events SET position = numbered.position
-    FROM (SELECT seq, ? + row_number() OVER (ORDER BY seq) AS position FROM events
-        WHERE position IS NULL ORDER BY seq LIMIT ?) AS numbered
-    WHERE events.seq = numbered.seq"""
-
 _KEEP_LOSSES = """INSERT INTO event_losses
     SELECT account_id, mailbox_id, kind, max(position) FROM events WHERE position <= ?
     GROUP BY account_id, mailbox_id, kind
@@ -206,11 +201,14 @@ class SqlTx(SqlReader):
         # The counter's row stays locked until the commit: who numbers next sees these numbers, and
         # whatever is not committed by now gets greater ones.
         self._run("UPDATE event_counter SET last = last")
-        count = self._count(_NUMBER_EVENTS, self.last_event_position(), limit)
-        if count:
-            newest = "SELECT max(position) FROM events WHERE position > last"
-            self._run(f"UPDATE event_counter SET last = ({newest})")  # noqa: S608
-        return count
+        sql = "SELECT seq FROM events WHERE position IS NULL AND seq > 0 ORDER BY seq LIMIT ?"
+        rows = self._connection.execute(sql, (limit,)).fetchall()
+        if rows:
+            last = self.last_event_position()
+            numbered = [(last + index, row[0]) for index, row in enumerate(rows, start=1)]
+            self._connection.executemany("UPDATE events SET position = ? WHERE seq = ?", numbered)
+            self._run("UPDATE event_counter SET last = ?", last + len(rows))
+        return len(rows)
 
     def purge_events(self, before: datetime, limit: int) -> int:
         sql = "SELECT position, created_at FROM events WHERE position > 0 ORDER BY position LIMIT ?"
