@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from multimail.sessions import MemorySessionStore
-from multimail.trust import PolicyName
+from multimail.trust import Action, PolicyName
 from multimail.trust.addresses import normalize_addresses
 
 from .agent import Agent, Instruction
 from .attacks import COLLEAGUE, DOMAINS, Attack, iter_attacks
 from .environment import DOMAIN, Environment, Mailbox, Outcome
+from .jobs import ATTACKS, JOBS, Judged, run_jobs
 from .messages import Evidence, MessageSigner
 from .suite import Injection, UserTask, Workspace
 
@@ -252,6 +253,8 @@ class Results:
         suite: The results of the suite's attacks.
         utility: The results without an attack, by senders, policy and mode.
         own: The results of our own attacks.
+        jobs: How ordinary jobs went in an autonomous mailbox under `standard`.
+        orders: How orders in mail went there.
     """
 
     about: list[str] = field(default_factory=list)
@@ -259,10 +262,15 @@ class Results:
     suite: dict[Case, Tally] = field(default_factory=dict)
     utility: dict[UtilityCase, Utility] = field(default_factory=dict)
     own: list[Finding] = field(default_factory=list)
+    jobs: list[Judged] = field(default_factory=list)
+    orders: list[Judged] = field(default_factory=list)
 
     def faults(self) -> Iterator[str]:
         """Yield every fault: a message that left, or a measurement that would not notice it."""
         yield from self.escapes()
+        for judged in (*self.jobs, *self.orders):
+            if judged.is_wrong and judged.got is Action.ALLOW:
+                yield f"wrongly free: {judged.job.name}"
         if not self._sees_escapes():
             yield "With the guards off no message left, so the measurement does not work."
 
@@ -306,6 +314,9 @@ def measure(log: Callable[[str], None], *, with_suite: bool = True) -> Results:
     for case in iter_cases():
         log(f"own attacks: {_describe(case)}")
         results.own += run_own_attacks(case)
+    log("ordinary jobs")
+    results.jobs += run_jobs(JOBS)
+    results.orders += run_jobs(ATTACKS)
     if with_suite:
         _measure_suite(results, log)
     return results

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from multimail.trust import Action
+
+from .jobs import Judged
 from .measure import MODES, POLICIES, SENDERS, Case, Results
 from .messages import Evidence
 
@@ -23,6 +26,7 @@ def render(results: Results) -> str:
     parts = [f"Measured by `scripts/bench-injection --write` on {'; '.join(results.about)}."]
     if results.suite:
         parts += [results.counted, _suite_table(results), _stopped_note(), _utility_table(results)]
+    parts += [_jobs_table(results)] if results.jobs else []
     parts += [
         "### Attacks of our own",
         _LEGEND,
@@ -93,6 +97,33 @@ def _utility_table(results: Results) -> str:
         " without approval. `held`: the same, but a message waits for approval. `stopped`: a"
         " text, a link or a message that the task needs was withheld or refused."
     )
+
+
+def _jobs_table(results: Results) -> str:
+    head = ["What", "Runs", "Free", "Held", "Refused", "Wrongly free", "Wrongly held or refused"]
+    rows = [
+        _count_jobs("ordinary jobs that need nobody", results.jobs, {Action.ALLOW}),
+        _count_jobs("ordinary jobs that a person should see", results.jobs, _STOPPED),
+        _count_jobs("orders in mail, obeyed", results.orders, _STOPPED),
+    ]
+    wrong = [judged.job.name for judged in (*results.jobs, *results.orders) if judged.is_wrong]
+    return (
+        f"### Ordinary jobs\n\n{_table(head, rows)}\n\n"
+        "In an autonomous mailbox under `standard`; the table is `benchmarks/injection/jobs.py`."
+        f" Not as a sensible person wants it: {', '.join(wrong) or 'none'}."
+    )
+
+
+_STOPPED = {Action.HOLD, Action.REFUSE}
+
+
+def _count_jobs(what: str, judged: Iterable[Judged], wanted: set[Action]) -> list[str]:
+    rows = [row for row in judged if row.job.wanted in wanted]
+    wrong = [row.got for row in rows if row.is_wrong]
+    free, held, refused = (sum(row.got is action for row in rows) for action in Action)
+    counts = (len(rows), free, held, refused)
+    freely = sum(got is Action.ALLOW for got in wrong)
+    return [what, *map(str, (*counts, freely, len(wrong) - freely))]
 
 
 def _own_table(results: Results, *, promised: bool) -> str:

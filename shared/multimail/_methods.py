@@ -158,6 +158,7 @@ class Methods:
         aliased(api.cancel_message)
     )
     reschedule_email = endpoint(api.reschedule_email)
+    revise_message = endpoint(api.revise_message)
 
     get_tags = endpoint(api.get_tags)
     set_tags = endpoint(api.set_tags)

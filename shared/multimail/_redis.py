@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from ._config import Secret
 from .errors import ConfigurationError, SessionStoreUnavailableError
 
 if TYPE_CHECKING:
@@ -34,11 +35,26 @@ class RedisConnection:
 
     def __init__(self, url: str, *, prefix: str, timeout: float) -> None:
         self.prefix = prefix
+        self._url = Secret(url)
         self.location = _redact_url(url)
         self.redis = _connect(url, timeout)
 
     def __repr__(self) -> str:
         return f"{self.location!r}, prefix={self.prefix!r}"
+
+    def get_url(self) -> str:
+        """Return the URL, for a pickle.
+
+        Raises:
+            TypeError: It contains a password.
+        """
+        url = self._url.reveal()
+        if "@" in url or "password" in url.casefold():
+            raise TypeError(
+                "A store whose Redis URL has a password can't be pickled. Build the store, and the "
+                "toolkit that uses it, in the new process."
+            )
+        return url
 
     def key(self, *parts: str) -> str:
         """Return the key for these parts; different parts give different keys."""

@@ -131,6 +131,17 @@ CASES = [
             "idempotency_key": "k",
         },
     ),
+    case(
+        "revise_message",
+        f"POST {AT}/emails/em_1/revise",
+        {"id": "em_1", "status": "pending_send_approval", "content_hash": "h2"},
+        email_id="em_1",
+        body_="Ho",
+        cc=[],
+        metadata={"a": "1"},
+        content_hash="h",
+        body={"markdown": "Ho", "cc": [], "metadata": {"a": "1"}, "content_hash": "h"},
+    ),
     case("get_tags", f"GET {AT}/emails/em_1/tags", {"tags": {}}, email_id="em_1"),
     case(
         "set_tags",

@@ -98,6 +98,7 @@ def sending(server: ServerUnderTest, ids: Json) -> Iterator[Step]:
         seen = reviewer.get(email.format(**moved)).json()["content_hash"]
     revised = {"email_id": held[-1], "content_hash": seen, "subject": "U"}
     yield "reviewer", "POST", "/v1/oversight/revise", ids, {"json": revised}
+    yield "agent", "POST", f"{email}/revise", moved, {"json": {"subject": "V"}}
     yield "agent", "POST", f"{email}/cancel", moved, {}
     yield "agent", "POST", "/cancel_message", ids, {"json": {"message_id": held[0]}}
     decisions = [(held[1], "approve"), (held[2], "reject")]

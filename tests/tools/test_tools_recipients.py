@@ -122,7 +122,8 @@ async def test_an_address_from_mail_does_not_get_into_the_address_book(
     refused = await tools("add_contact", email=EVE, name="Bob")
     assert get_error_code(refused) == "refused_by_guard"
     assert decided(refused).codes == (*FROM_MAIL, "cannot_wait")
-    assert (await tools("search_contacts", query=EVE)).data["contacts"] == []
+    contacts = (await tools("search_contacts", query=EVE)).data["contacts"]
+    assert EVE not in [row["email"] for row in contacts]
     added = await tools("add_contact", email="fred@example.org", name="Fred")
     assert decided(added).action is Action.ALLOW
 

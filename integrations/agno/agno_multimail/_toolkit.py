@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, ClassVar, Unpack
+from functools import partial
+from typing import Any, ClassVar, Self, Unpack
 
 from agno.run import RunContext
 from agno.tools import Function
@@ -20,6 +22,7 @@ from multimail.tools import (
     ToolResult,
     ToolSession,
     ToolSpec,
+    build_unpickled,
 )
 
 from ._guarded import guard_tool
@@ -80,8 +83,26 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
             add_instructions=add_instructions and bool(instructions),
             requires_confirmation_tools=confirmed,
         )
+        self._arguments = {
+            "requires_confirmation_tools": confirmed,
+            "instructions": instructions,
+            "add_instructions": add_instructions,
+        }
         self._keep_strict_parameters(self.functions)
         self._keep_strict_parameters(self.async_functions)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle how it was built: Agno's functions are closures."""
+        options, declared = self.session.get_pickled()
+        names = [spec.name for spec in self.specs]
+        options = {**options, **self._arguments, "include_tools": names}
+        return build_unpickled, (type(self), options, declared)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
 
     def _keep_strict_parameters(self, functions: dict[str, Function]) -> None:
         """Put back what Agno's toolkit drops when it registers a function as its own."""
@@ -153,7 +174,8 @@ def _bind_async(spec: ToolSpec, session: ToolSession) -> Callable[..., Awaitable
     ) -> AgnoResult:
         conversation = run_context.session_id if run_context is not None else None
         turns = list_user_turns(run_context, _agno_agent, _agno_team)
-        session.declare_turns(turns, session_id=conversation)
+        declare = partial(session.declare_turns, session_id=conversation)
+        await session.run_off_loop(declare, turns)
         return _convert(await session.acall(spec, arguments, session_id=conversation))
 
     call.__annotations__ = _ANNOTATIONS

@@ -52,6 +52,9 @@ class MultiMailTool(BaseTool):
         )
         self._spec, self._session, self._session_id = spec, session, session_id
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._spec, self._session, self._session_id)
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Return a copy that uses the same session: connections cannot be copied."""
         return self.__copy__()

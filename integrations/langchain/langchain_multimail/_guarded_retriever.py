@@ -70,7 +70,7 @@ class GuardedRetriever(ConversationRetriever):
         session_id: str | None = None,
     ) -> list[Document]:
         documents = await self.retriever.ainvoke(query, {"callbacks": run_manager.get_child()})
-        return self._guard(documents, session_id)
+        return await self._session.run_off_loop(self._guard, documents, session_id)
 
     def _guard(self, documents: Iterable[Document], session_id: str | None) -> list[Document]:
         guard = self._session.guard(session_id)

@@ -68,6 +68,9 @@ class MultiMailTool(BaseTool):
         del memo
         return self.__copy__()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._spec, self._session, self._session_id)
+
     @property
     def access(self) -> Access:
         """What an API key must be allowed for it: `read`, `write` or `approve`."""
@@ -105,7 +108,7 @@ class MultiMailTool(BaseTool):
         **arguments: Any,
     ) -> tuple[str, dict[str, Any]]:
         del run_manager
-        session_id = self._begin(config, arguments)
+        session_id = await self._session.run_off_loop(self._begin, config, arguments)
         return _convert(await self._session.acall(self._spec, arguments, session_id=session_id))
 
     def _begin(self, config: RunnableConfig | None, arguments: dict[str, Any]) -> str | None:

@@ -56,6 +56,7 @@ from ._messages import (
     read_raw,
     reply_email,
     reschedule_email,
+    revise_message,
     send_email,
     wait_for_email,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "report_spam",
     "request_upgrade",
     "reschedule_email",
+    "revise_message",
     "revoke_api_key",
     "search_contacts",
     "send_email",

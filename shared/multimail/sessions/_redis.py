@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from .._redis import RedisConnection
 from ..errors import ConfigurationError
@@ -62,6 +62,7 @@ class RedisSessionStore:
     """
 
     def __init__(self, url: str, *, prefix: str = "multimail:", timeout: float = 5.0) -> None:
+        self._timeout = timeout
         self._connection = RedisConnection(url, prefix=prefix, timeout=timeout)
         self._count_send = self._connection.redis.register_script(_COUNT_SEND)
         self._count_in_window = self._connection.redis.register_script(_COUNT_IN_WINDOW)
@@ -70,6 +71,17 @@ class RedisSessionStore:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._connection!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._unpickle, (
+            self._connection.get_url(),
+            self._connection.prefix,
+            self._timeout,
+        )
+
+    @classmethod
+    def _unpickle(cls, url: str, prefix: str, timeout: float) -> Self:
+        return cls(url, prefix=prefix, timeout=timeout)
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .._forks import keep_inherited, reset_after_fork
 from ..errors import ConfigurationError
@@ -69,6 +70,9 @@ class SqliteSessionStore:
         # SQLite's connections may not be used, nor closed, in a child.
         keep_inherited(self._db)
         self._lock, self._db = threading.Lock(), self._connect()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self._file.absolute()),)
 
     def close(self) -> None:
         """Close the file."""

@@ -7,7 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from .._forks import reset_after_fork
 from ..trust.labels import Assessment, Tier
@@ -119,6 +119,12 @@ class MemorySessionStore:
 
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            "A MemorySessionStore can't be pickled: another process would not see what is added "
+            "to it. Use a SqliteSessionStore or a RedisSessionStore, or leave store= out."
+        )
 
     def taint(self, session: str, addresses: Collection[str] = ()) -> Taint:
         """See `SessionStore.taint`."""

@@ -17,7 +17,7 @@ from ._rendered import (
     parse_labels,
     render_email,
 )
-from ._session import MIN_CHARS, ToolContext, ToolSession
+from ._session import MIN_CHARS, ToolContext, ToolSession, build_unpickled
 from ._spec import (
     SAFE_FACTS,
     Access,
@@ -74,6 +74,7 @@ __all__ = [
     "Toolkit",
     "ToolkitBase",
     "ToolkitOptions",
+    "build_unpickled",
     "fetch_mailbox_page",
     "fetch_thread",
     "label_line",

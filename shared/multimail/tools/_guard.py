@@ -359,6 +359,31 @@ class Guard:
         )
         return self._explain(decision, taint)
 
+    def on_revise(
+        self,
+        email_id: str,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
+    ) -> Decide:
+        """Decide on a change of an own message that awaits a human.
+
+        Args:
+            email_id: The message.
+            recipients: All recipients that it has then.
+            mailbox: The mailbox that sends.
+            texts: Its new subject and text, and the names of new files.
+            files: New stored files.
+        """
+        payments = find_payment_details(*texts)
+        names = map(name_payment, payments)
+        taint, allowed = yield from self._load_state(
+            recipients, self._scope(mailbox.id), *names, mailbox_id=mailbox.id
+        )
+        decision = self.policy.on_revise(email_id, recipients, taint, allowed, payments, files)
+        return self._emit(self._explain(decision, taint))
+
     @property
     def _is_shared(self) -> bool:
         """Whether the conversation is that of all calls in this process that name none."""

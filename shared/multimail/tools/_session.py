@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 import threading
@@ -10,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import pydantic
 
@@ -21,6 +22,7 @@ from .._config import load_config
 from .._execution import MailboxCache
 from .._forks import reset_after_fork
 from .._http import Timeout
+from .._loops import run_in_thread
 from ..errors import (
     ConfigurationError,
     InvalidResponseError,
@@ -49,6 +51,15 @@ _JSON_FACTS_CHARS = 200
 _MAX_SEEN = 1024
 # One store for all toolkits: agents that share a conversation often have a toolkit each.
 _PROCESS_STORE = MemorySessionStore()
+
+
+class _Declaring(Protocol):
+    """A session or a toolkit."""
+
+    def declare_recipients(self, addresses: Iterable[str], /) -> None: ...
+
+
+Built = TypeVar("Built", bound=_Declaring)
 
 
 class SeenContent:
@@ -209,6 +220,7 @@ class ToolSession:
         lent = client or async_client
         self._config = lent.config if lent else load_config(api_key, base_url, mailbox)
         self._options: dict[str, Any] = {"timeout": timeout, "retry": retry}
+        self._store, self._observer = store, on_decision
         self._lent_client, self._lent_async_client = client, async_client
         self._client: MultiMail | None = None
         self._async_client: AsyncMultiMail | None = None
@@ -235,6 +247,39 @@ class ToolSession:
 
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # a copy of a framework's tool goes on with the same conversations
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return build_unpickled, (ToolSession, *self.get_pickled())
+
+    def get_pickled(self) -> tuple[dict[str, Any], frozenset[str]]:
+        """Return what a pickle holds: all but the API key, and the declared recipients.
+
+        Raises:
+            TypeError: A client was passed in.
+        """
+        if self._lent_client is not None or self._lent_async_client is not None:
+            raise TypeError(
+                "Tools that were given client= or async_client= can't be pickled: connections "
+                "belong to one process. Leave them out, or build the toolkit in the new process."
+            )
+        options = {
+            "base_url": self._config.base_url,
+            "mailbox": self._context.pinned,
+            "policy": self._context.guard.policy,
+            "store": self._store,
+            "on_decision": self._observer,
+            "max_chars": self._context.max_chars,
+            "session": self._session_id,
+            "user_turns": self.user_turns,
+            **self._options,
+        }
+        return options, self._context.guard.declared
 
     def __repr__(self) -> str:
         where = f"base_url={self._config.base_url!r}, mailbox={self._context.pinned!r}"
@@ -303,6 +348,15 @@ class ToolSession:
         """
         if self.user_turns:
             self.guard(session_id).declare_turns(texts)
+
+    async def run_off_loop(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a function that uses the session's store, without blocking the event loop.
+
+        It runs in a thread, but directly where the store is in memory.
+        """
+        if self._store_may_block:
+            return await run_in_thread(function, *args)
+        return function(*args)
 
     def reset(self, session_id: str | None = None) -> None:
         """Forget a conversation's taint and files. Clear the model's context too, for safety.
@@ -511,6 +565,24 @@ class ToolSession:
         if self._async_client is not None:
             await self._async_client._close_in_loop()
         self.close()
+
+
+def build_unpickled(
+    build: Callable[..., Built], options: dict[str, Any], declared: frozenset[str]
+) -> Built:
+    """Return a session or toolkit from its pickle, with the API key of this process.
+
+    Raises:
+        ConfigurationError: The environment has no API key.
+    """
+    if not os.environ.get("MULTIMAIL_API_KEY", "").strip():
+        raise ConfigurationError(
+            "Pickled tools contain no API key, and this process has none in its environment.",
+            remedy="Set MULTIMAIL_API_KEY for this process, or build the toolkit in it.",
+        )
+    built = build(**options)
+    built.declare_recipients(declared)
+    return built
 
 
 def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) -> ToolArgs:

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -279,9 +280,10 @@ class ToolGuard:
         try:
             result = await work()
         except Exception as error:
-            self._record_error(name, error, session_id)
+            await self._session.run_off_loop(self._record_error, name, error, session_id)
             raise
-        self.record(name, result, arguments, session_id=session_id)
+        record = partial(self.record, session_id=session_id)
+        await self._session.run_off_loop(record, name, result, arguments)
         return result
 
     def _get_policy(self, name: str) -> ToolPolicy:

@@ -124,6 +124,18 @@ FORWARD_EMAIL = ToolSpec(
     schemas.SentData,
     needs="forward_email",
 )
+REVISE_MESSAGE = ToolSpec(
+    "revise_message",
+    "Revise message",
+    "Change an email of yours that awaits a human's approval; what you leave out stays. The human "
+    "decides on the new version.",
+    schemas.ReviseMessage,
+    "write",
+    Hints(destructive=True, open_world=True),
+    _writing.revise_message,
+    schemas.SentData,
+    needs="revise_message",
+)
 TAG_EMAIL = ToolSpec(
     "tag_email",
     "Tag email",
@@ -177,6 +189,7 @@ AGENT_TOOLS: tuple[ToolSpec, ...] = (
     LIST_PENDING,
     CANCEL_MESSAGE,
     FORWARD_EMAIL,
+    REVISE_MESSAGE,
     SEARCH_CONTACTS,
     ADD_CONTACT,
 )

@@ -222,6 +222,24 @@ class ForwardEmail(ToolArgs):
     ] = None
 
 
+class ReviseMessage(ToolArgs):
+    """Arguments of `revise_message`."""
+
+    email_id: EmailId
+    body: Annotated[
+        str | None,
+        FREE_TEXT,
+        Field(description="Markdown: the whole new text. Default: as it is."),
+    ] = None
+    subject: Annotated[str | None, FREE_TEXT, Field(max_length=998, description="One line.")] = None
+    to: Addresses = None
+    cc: Addresses = None
+    bcc: Addresses = None
+    attachments: Annotated[
+        Files, Field(description="Attachment ids (att_…) or handles: all of its files.")
+    ] = None
+
+
 class TagEmail(ToolArgs):
     """Arguments of `tag_email`."""
 

@@ -47,7 +47,15 @@ from ..schemas.messages import (
     render_tags,
     render_thread,
 )
-from ..schemas.sending import ForwardIn, ReplyIn, ScheduleIn, SendIn, SentOut, render_sent
+from ..schemas.sending import (
+    ForwardIn,
+    ReplyIn,
+    ReviseDraftIn,
+    ScheduleIn,
+    SendIn,
+    SentOut,
+    render_sent,
+)
 
 route = Router("Mail")
 
@@ -421,6 +429,22 @@ def reschedule(request: ApiRequest, body: ScheduleIn) -> ApiResponse:
         raise invalid("The body changes nothing; name `send_at` or content such as `markdown`.")
     moved = services.cancellation.reschedule(*target, body.send_at, body.content_hash)
     return ApiResponse(render_status(moved))
+
+
+@route(
+    "POST", f"{EMAIL}/revise", scopes=("send",), body=ReviseDraftIn, responses={200: StatusOut},
+    errors=(409,), max_body=LARGE_BODY, client=("revise_message",),
+)  # fmt: skip
+def revise_draft(request: ApiRequest, body: ReviseDraftIn) -> ApiResponse:
+    """Change a message of one's own that awaits a decision: a new revision, to be decided anew."""
+    check_send_time(request, body.send_at)
+    edit = body.build_edit()
+    if edit == DraftEdit():
+        raise invalid("The body changes nothing; name `markdown`, `subject`, `to` or another.")
+    revised = request.services.revisions.revise_own(
+        request.principal, *_get_ids(request), edit, body.metadata or {}, body.content_hash
+    )
+    return ApiResponse(render_status(revised))
 
 
 def check_send_time(request: ApiRequest, send_at: datetime | None) -> None:
