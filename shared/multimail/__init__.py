@@ -27,6 +27,7 @@ from .errors import (
     RateLimitError,
     ServerError,
     SessionStoreUnavailableError,
+    UnsupportedError,
     ValidationError,
     WaitTimeoutError,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "ServerError",
     "SessionStoreUnavailableError",
     "Thread",
+    "UnsupportedError",
     "ValidationError",
     "WaitTimeoutError",
     "__version__",

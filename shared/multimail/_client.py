@@ -248,7 +248,8 @@ class MultiMail(_BaseClient):
             EventsLostError: Events after this id are no longer kept.
             NetworkError: No connection was made. One that breaks later is made again, however
                 often that takes.
-            NotFoundError: There is no such mailbox, or the API has no event stream.
+            NotFoundError: There is no such mailbox.
+            UnsupportedError: The API has no event stream.
             ValidationError: A type or the id is invalid.
 
         API: GET /v1/events. Iteration raises the errors, this call does not.

@@ -210,11 +210,10 @@ def _build_error(call: Call[Any], response: Response) -> errors.MultiMailError:
     return _build_absent(response)
 
 
-def _build_absent(response: Response) -> errors.NotFoundError:
-    return errors.NotFoundError(
+def _build_absent(response: Response) -> errors.UnsupportedError:
+    return errors.UnsupportedError(
         f"This API has no event stream: GET /v1/events responded {response.status_code}.",
         status_code=response.status_code,
-        code="no_event_stream",
         remedy="Use a webhook, or wait_for_email; `multimail serve` has a stream.",
         operation="listen",
     )

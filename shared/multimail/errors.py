@@ -8,6 +8,7 @@
     │   ├── PermissionDeniedError 403
     │   ├── NotFoundError       404, 410
     │   │   └── EventsLostError events after the position of a listener are no longer kept
+    │   ├── UnsupportedError    the server lacks this operation
     │   ├── ConflictError       409
     │   ├── RateLimitError      429
     │   ├── ApprovalRequiredError 202 and nothing changed: the operator has an approval code
@@ -43,6 +44,7 @@ __all__ = [
     "RateLimitError",
     "ServerError",
     "SessionStoreUnavailableError",
+    "UnsupportedError",
     "ValidationError",
     "WaitTimeoutError",
 ]
@@ -176,6 +178,13 @@ class EventsLostError(NotFoundError):
             body=error.body,
             operation=error.operation,
         )
+
+
+class UnsupportedError(APIError):
+    """The server lacks this operation: not every server has those beyond version 1 of the API."""
+
+    default_code = "not_supported"
+    default_remedy = "Use another operation; `multimail doctor` lists what this server lacks."
 
 
 class ConflictError(APIError):

@@ -157,7 +157,9 @@ class _App:
         self._services = services
         self._streams = streams
         self._links = SignedLinks(link_secret)
-        self._sessions = SessionManager(services.context.now, link_secret, origins)
+        self._sessions = SessionManager(
+            services.context.store, services.context.now, link_secret, origins
+        )
         self._limits = limits
         per_minute = limits.requests_per_minute
         self._rate_limiter = RateLimiter(per_minute) if per_minute else None
