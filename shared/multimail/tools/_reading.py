@@ -346,9 +346,14 @@ def download_attachment(args: schemas.DownloadAttachment, context: ToolContext) 
             next_step="Do not act on this message; a person can look at it in the mailbox.",
         )
         return ToolResult.failure(error, decision)
-    file = yield from api.download_attachment(
-        args.email_id, args.filename, mailbox=context.pinned, include_text=True
-    )
+    try:
+        file = yield from api.download_attachment(
+            args.email_id, args.filename, mailbox=context.pinned, include_text=True
+        )
+    except NotFoundError as error:  # it repeats the name, which a sender may have chosen
+        step = "read_email shows the names of its attachments."
+        what = f"{one_line(message.id, 64)} has no attachment of that name"
+        return ToolResult.failure(ToolError(error.code, what, next_step=step))
     facts = {"name": file.name, "content_type": file.content_type, "size": file.size}
     # The sender chose the name and type of the file: neither is repeated outside the marks.
     is_known_type = mimetypes.guess_extension(file.content_type) is not None
