@@ -70,6 +70,9 @@ AGENT_CALLS: dict[str, Callable[[Inbox, Call], ToolResult]] = {
     "forward_email": lambda box, tool: tool(
         "forward_email", email_id=box.receive_proven()["id"], to="bob@example.com"
     ),
+    "revise_message": lambda box, tool: tool(
+        "revise_message", email_id=tool("send_email", **SEND).data["id"], body="Better."
+    ),
     "tag_email": lambda box, tool: tool("tag_email", email_id=box.receive()["id"], tags=["a=b"]),
     "list_pending": _pending,
     "cancel_message": lambda box, tool: tool(

@@ -58,6 +58,7 @@ class OneByOne:
             "send_email": _SEND,
             "reply_email": {"email_id": first["id"], "body": "Hello."},
             "forward_email": {"email_id": first["id"], "to": ["ann@example.org"]},
+            "revise_message": {"email_id": held, "body": "Better."},
             "tag_email": {"email_id": first["id"], "tags": ["seen"]},
             "cancel_message": {"email_id": held},
             "decide_email": {"email_id": held, "decision": "approve"},

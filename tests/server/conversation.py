@@ -56,6 +56,9 @@ def reading(ids: Json) -> Iterator[Step]:
         yield "agent", "GET", f"{email}/{rest}", ids, {}
     yield "agent", "GET", f"{root}/attachments/{{attachment}}", ids, {}
     yield "agent", "DELETE", f"{email}/tags/{{key}}", ids, {}
+    yield "agent", "GET", f"{root}/search", ids, {"params": {"q": "subject:question -nothing"}}
+    marking = {"json": {"ids": [ids["email"]], "mark": "unread"}}
+    yield "agent", "PATCH", f"{root}/emails", ids, marking
     thread = f"{root}/threads/{{thread}}"
     yield "agent", "GET", thread, ids, {}
     yield "agent", "GET", thread, ids, {"params": {"include": "bodies"}}
@@ -97,6 +100,7 @@ def sending(server: ServerUnderTest, ids: Json) -> Iterator[Step]:
         seen = reviewer.get(email.format(**moved)).json()["content_hash"]
     revised = {"email_id": held[-1], "content_hash": seen, "subject": "U"}
     yield "reviewer", "POST", "/v1/oversight/revise", ids, {"json": revised}
+    yield "agent", "POST", f"{email}/revise", moved, {"json": {"subject": "V"}}
     yield "agent", "POST", f"{email}/cancel", moved, {}
     yield "agent", "POST", "/cancel_message", ids, {"json": {"message_id": held[0]}}
     decisions = [(held[1], "approve"), (held[2], "reject")]

@@ -193,6 +193,7 @@ def test_only_what_changes_nothing_claims_to() -> None:
         "send_email",
         "reply_email",
         "forward_email",
+        "revise_message",
         "cancel_message",
     }
     for spec in ALL:

@@ -717,6 +717,74 @@ def reschedule_email(
     )
 
 
+def revise_message(
+    email_id: str,
+    *,
+    to: Recipients | None = None,
+    cc: Recipients | None = None,
+    bcc: Recipients | None = None,
+    subject: str | None = None,
+    body: str | None = None,
+    attachments: Attachables | None = None,
+    send_at: datetime | str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    content_hash: str | None = None,
+    mailbox: str | None = None,
+) -> Call[SendResult]:
+    """Change a message of this key's own that awaits a human. What is not given stays.
+
+    It is a new revision with its own content hash: an approval of the earlier one is refused.
+
+    Args:
+        email_id: The message.
+        to: One or several addresses; at most 50.
+        cc: Carbon copies; an empty list removes them.
+        bcc: Blind carbon copies; an empty list removes them.
+        subject: One line of at most 998 characters.
+        body: Markdown, at most 262,144 characters.
+        attachments: Replaces all of its files; an empty list removes them.
+        send_at: When to send it, with a time zone.
+        metadata: More values to store with it; what a guard said of it before stays.
+        content_hash: The hash of the content that was edited; if the content has changed since,
+            the API rejects the change.
+        mailbox: Address or id; default where the message was last seen, else the client's.
+
+    Returns:
+        The message's status and content hash now.
+
+    Raises:
+        ValidationError: An argument is invalid, or nothing is given to change.
+        PermissionDeniedError: Another key composed it.
+        ConflictError: It was decided, has expired or has changed.
+
+    API: POST /v1/mailboxes/{mailbox}/emails/{email}/revise, of the embedded server.
+    """
+    changes = drop_none(
+        to=None if to is None else parse_recipients(to),
+        cc=None if cc is None else parse_addresses(cc, "cc"),
+        bcc=None if bcc is None else parse_addresses(bcc, "bcc"),
+        subject=None if subject is None else check_subject(subject),
+        markdown=None if body is None else check_body(body),
+        attachments=None if attachments is None else encode_attachments(attachments) or [],
+        send_at=format_datetime(send_at, "send_at"),
+    )
+    if not changes:
+        raise ValidationError("revise_message: give new content.", code="nothing_to_change")
+    return Call(
+        "revise_message",
+        "POST",
+        email_path(email_id) + "/revise",
+        SendResult.model_validate,
+        json={
+            **changes,
+            **drop_none(metadata=dict(metadata) if metadata else None, content_hash=content_hash),
+        },
+        mailbox=mailbox,
+        resource_id=email_id,
+        idempotent=True,
+    )
+
+
 def email_path(email_id: str, argument: str = "email_id") -> str:
     """Return the path of a message in its mailbox."""
     return f"/v1/mailboxes/{{mailbox}}/emails/{path_segment(email_id, argument)}"

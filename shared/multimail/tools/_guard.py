@@ -6,7 +6,15 @@ import logging
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
@@ -359,6 +367,31 @@ class Guard:
         )
         return self._explain(decision, taint)
 
+    def on_revise(
+        self,
+        email_id: str,
+        recipients: Sequence[str],
+        mailbox: Mailbox,
+        *texts: str,
+        files: Sequence[EnclosedFile] = (),
+    ) -> Decide:
+        """Decide on a change of an own message that awaits a human.
+
+        Args:
+            email_id: The message.
+            recipients: All recipients that it has then.
+            mailbox: The mailbox that sends.
+            texts: Its new subject and text, and the names of new files.
+            files: New stored files.
+        """
+        payments = find_payment_details(*texts)
+        names = map(name_payment, payments)
+        taint, allowed = yield from self._load_state(
+            recipients, self._scope(mailbox.id), *names, mailbox_id=mailbox.id
+        )
+        decision = self.policy.on_revise(email_id, recipients, taint, allowed, payments, files)
+        return self._emit(self._explain(decision, taint))
+
     @property
     def _is_shared(self) -> bool:
         """Whether the conversation is that of all calls in this process that name none."""
@@ -420,6 +453,12 @@ class Guard:
         """Decide on tags of a message; a hold becomes a refusal."""
         taint = self._read_taint(name_message(email_id))
         decision = self._explain(self.policy.on_tag(email_id, tags, taint), taint)
+        return self._emit(_refuse_hold(decision))
+
+    def on_mark(self, email_ids: Collection[str]) -> GuardDecision:
+        """Decide on marks of messages; a hold becomes a refusal."""
+        taint = self._read_taint(*map(name_message, email_ids))
+        decision = self._explain(self.policy.on_mark(email_ids, taint), taint)
         return self._emit(_refuse_hold(decision))
 
     def on_attachment(self, message: Email) -> GuardDecision:

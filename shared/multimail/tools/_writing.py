@@ -168,6 +168,47 @@ def forward_email(args: schemas.ForwardEmail, context: ToolContext) -> ToolRun:
     return _build_outcome(sent, mailbox, to, decision, f" to {one_line(', '.join(to), 300)}")
 
 
+def revise_message(args: schemas.ReviseMessage, context: ToolContext) -> ToolRun:
+    """Change an own message that awaits a human, if the guard allows it."""
+    held = yield from api.read_email(args.email_id, mailbox=context.pinned)
+    mailbox = yield from context.mailbox(context.mailbox_cache.get_mailbox_id(held.id))
+    files = yield from select_files(args.attachments, context.files, context.guard, mailbox)
+    to, cc, bcc = args.to or held.to, args.cc or held.cc, args.bcc or held.bcc
+    texts = (args.subject or "", args.body or "", *files.names)
+    decision = yield from context.guard.on_revise(
+        held.id, [*to, *cc, *bcc], mailbox, *texts, files=files.enclosed
+    )
+    if decision.action is Action.REFUSE:
+        return build_refusal(f"{one_line(held.id, 64)} was not changed", decision)
+    revised = yield from api.revise_message(
+        held.id,
+        to=args.to,
+        cc=args.cc,
+        bcc=args.bcc,
+        subject=args.subject or None,
+        body=args.body or None,
+        attachments=files.sources or None,
+        metadata=_build_metadata(decision, context),
+        content_hash=held.content_hash,
+        mailbox=mailbox.id,
+    )
+    context.guard.record_send(held.id, mailbox, [*to, *cc, *bcc], held=True)
+    same = revised.content_hash == held.content_hash
+    what = "already says this; nothing was changed" if same else "was changed"
+    why = f" Why ({decision.code}): {_format_reasons(decision)}." if decision.reasons else ""
+    facts = {
+        "id": held.id,
+        "thread_id": held.thread_id,
+        "status": revised.status,
+        "held": True,
+        "duplicate": same,
+        "to": list(to),
+    }
+    return ToolResult(
+        f"{held.id} {what}. A human decides on it as it is now.{why}", facts, decision
+    )
+
+
 def _reply_targets(original: Email) -> list[str]:
     if original.direction == "outbound":
         return original.to

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import _approval, _reading, _threads, _writing, schemas
+from . import _approval, _reading, _search, _threads, _writing, schemas
 from ._spec import READ_ONLY, Hints, ToolSpec
 
 LIST_MAILBOXES = ToolSpec(
@@ -27,6 +27,17 @@ CHECK_INBOX = ToolSpec(
     READ_ONLY,
     _reading.check_inbox,
     schemas.CheckInboxData,
+)
+SEARCH_EMAIL = ToolSpec(
+    "search_email",
+    "Search email",
+    "Search all mail; rows as in check_inbox, with snippets.",
+    schemas.SearchEmail,
+    "read",
+    READ_ONLY,
+    _search.search_email,
+    schemas.SearchEmailData,
+    needs="search_email",
 )
 READ_EMAIL = ToolSpec(
     "read_email",
@@ -124,6 +135,18 @@ FORWARD_EMAIL = ToolSpec(
     schemas.SentData,
     needs="forward_email",
 )
+REVISE_MESSAGE = ToolSpec(
+    "revise_message",
+    "Revise message",
+    "Change an email of yours that awaits a human's approval; what you leave out stays. The human "
+    "decides on the new version.",
+    schemas.ReviseMessage,
+    "write",
+    Hints(destructive=True, open_world=True),
+    _writing.revise_message,
+    schemas.SentData,
+    needs="revise_message",
+)
 TAG_EMAIL = ToolSpec(
     "tag_email",
     "Tag email",
@@ -133,6 +156,17 @@ TAG_EMAIL = ToolSpec(
     Hints(),
     _writing.tag_email,
     schemas.TagEmailData,
+)
+MARK_EMAIL = ToolSpec(
+    "mark_email",
+    "Mark email",
+    "Mark received emails; archived leaves check_inbox.",
+    schemas.MarkEmail,
+    "write",
+    Hints(),
+    _search.mark_email,
+    schemas.MarkEmailData,
+    needs="mark_email",
 )
 LIST_PENDING = ToolSpec(
     "list_pending",
@@ -167,6 +201,7 @@ AGENT_INSTRUCTIONS = (
 AGENT_TOOLS: tuple[ToolSpec, ...] = (
     LIST_MAILBOXES,
     CHECK_INBOX,
+    SEARCH_EMAIL,
     READ_EMAIL,
     GET_THREAD,
     WAIT_FOR_EMAIL,
@@ -174,9 +209,11 @@ AGENT_TOOLS: tuple[ToolSpec, ...] = (
     SEND_EMAIL,
     REPLY_EMAIL,
     TAG_EMAIL,
+    MARK_EMAIL,
     LIST_PENDING,
     CANCEL_MESSAGE,
     FORWARD_EMAIL,
+    REVISE_MESSAGE,
     SEARCH_CONTACTS,
     ADD_CONTACT,
 )

@@ -43,6 +43,15 @@ def _check_body(value: str) -> str:
     return value
 
 
+def _join_query(value: Any) -> Any:
+    """Return a query of any shape as text that can be sent: a search never fails for its words."""
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    elif isinstance(value, int | float):
+        value = str(value)
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
 AddressList = Annotated[list[str], BeforeValidator(read_addresses)]
 LabelList = Annotated[
     list[Annotated[str, AfterValidator(check_label)]], BeforeValidator(read_labels)
@@ -119,6 +128,23 @@ class CheckInbox(ToolArgs):
         None
     )
     mailbox: MailboxName = None
+
+
+class SearchEmail(ToolArgs):
+    """Arguments of `search_email`. The language of `query` has the filters."""
+
+    query: Annotated[
+        str | None,
+        FREE_TEXT,
+        BeforeValidator(_join_query),
+        Field(
+            description='Words, "a phrase", -without, begin*, from: to: subject: tag: label: '
+            "thread: after:2026-01-31 before: has:attachment is:unread in:sent"
+        ),
+    ] = None
+    limit: Annotated[int | None, Field(ge=1, le=50, description="Default 20.")] = None
+    cursor: Annotated[Reference, Field(description="For older mail.")] = None
+    mailbox: Annotated[Address, Field(description="Address.")] = None
 
 
 class ReadEmail(ToolArgs):
@@ -222,12 +248,42 @@ class ForwardEmail(ToolArgs):
     ] = None
 
 
+class ReviseMessage(ToolArgs):
+    """Arguments of `revise_message`."""
+
+    email_id: EmailId
+    body: Annotated[
+        str | None,
+        FREE_TEXT,
+        Field(description="Markdown: the whole new text. Default: as it is."),
+    ] = None
+    subject: Annotated[str | None, FREE_TEXT, Field(max_length=998, description="One line.")] = None
+    to: Addresses = None
+    cc: Addresses = None
+    bcc: Addresses = None
+    attachments: Annotated[
+        Files, Field(description="Attachment ids (att_…) or handles: all of its files.")
+    ] = None
+
+
 class TagEmail(ToolArgs):
     """Arguments of `tag_email`."""
 
     email_id: EmailId
     tags: Annotated[
         LabelList, Field(min_length=1, max_length=20, description='Labels: "name" or "name=value".')
+    ]
+
+
+class MarkEmail(ToolArgs):
+    """Arguments of `mark_email`."""
+
+    email_ids: Annotated[  # `mark_email` checks how many
+        list[Id], BeforeValidator(read_ids), Field(description="Up to 50 ids.")
+    ]
+    mark: Annotated[
+        Literal["read", "unread", "archived", "unarchived", "spam"],
+        Field(description="read, unread, archived, unarchived or spam."),
     ]
 
 
@@ -315,6 +371,19 @@ class CheckInboxData(ToolData):
     """Data of `check_inbox`."""
 
     emails: list[Row]
+    cursor: str | None
+
+
+class FoundRow(Row):
+    """A message that was found."""
+
+    snippet: Annotated[str, Field(description="text around the match; empty where none is shown")]
+
+
+class SearchEmailData(ToolData):
+    """Data of `search_email`."""
+
+    emails: list[FoundRow]
     cursor: str | None
 
 
@@ -412,6 +481,12 @@ class TagEmailData(ToolData):
 
     id: str
     tags: dict[str, str]
+
+
+class MarkEmailData(ToolData):
+    """Data of `mark_email`."""
+
+    emails: list[dict[str, str]]
 
 
 class ListPendingData(ToolData):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -363,6 +363,32 @@ class TrustPolicy:
         sources = (taint.worst or OWN, *(file.assessment for file in files))
         return decide("send_email", max(sources, key=severity_key), findings, self.name)
 
+    def on_revise(
+        self,
+        email_id: str,
+        recipients: Sequence[str],
+        taint: Taint,
+        allowed: Collection[str] = (),
+        payments: Collection[str] = (),
+        files: Sequence[EnclosedFile] = (),
+    ) -> GuardDecision:
+        """Decide on a change of an own message that awaits a human: as a send, and as a withdrawal.
+
+        Args:
+            email_id: The message.
+            recipients: All recipients that it has then.
+            taint: What the conversation was shown.
+            allowed: As for `on_reply`.
+            payments: The payment details that its new text names.
+            files: Stored files that it encloses now.
+        """
+        sending = self.on_send(recipients, taint, allowed, payments, files)
+        worst = taint.worst
+        if self.name == "off" or worst is None or worst.tier < Tier.UNPROVEN:
+            return replace(sending, operation="revise_message", message_id=email_id)
+        withdrawal = self.get_taint_finding(OperationKind.WITHDRAW, worst)
+        return decide("revise_message", worst, [withdrawal], self.name, email_id)
+
     def on_forward(
         self,
         original: EnclosedFile,
@@ -454,6 +480,23 @@ class TrustPolicy:
             if name_message(email_id) not in taint.named:
                 findings.append(Finding(Action.REFUSE, "other_message"))
         return decide("tag_email", taint.worst or OWN, findings, self.name, email_id)
+
+    def on_mark(self, email_ids: Collection[str], taint: Taint) -> GuardDecision:
+        """Decide on marks of messages: read, unread, archived, back in the inbox, spam.
+
+        Args:
+            email_ids: The messages.
+            taint: What the conversation was shown.
+        """
+        findings: list[Finding] = []
+        if taint.worst is not None and self.name != "off":
+            findings = [self.get_taint_finding(OperationKind.INTERNAL, taint.worst)]
+            unopened = sum(name_message(email_id) not in taint.named for email_id in email_ids)
+            if unopened:
+                reason = f"this conversation has not opened {unopened} of the messages"
+                findings.append(Finding(Action.REFUSE, "other_message", reason))
+        email_id = next(iter(email_ids)) if len(email_ids) == 1 else None
+        return decide("mark_email", taint.worst or OWN, findings, self.name, email_id)
 
     def find_new_payments(
         self, payments: Collection[str], taint: Taint, allowed: Collection[str]

@@ -12,6 +12,7 @@ from ..errors import ApiError, conflict, forbidden
 from ..oversight import HELD, Direction, Event, State
 from ..store.protocol import Reader, Tx
 from ..store.records import ApprovalLink, Attachment, Content, Message
+from .changes import list_changes
 from .context import AppContext, find_message, scope_of_message
 from .drafts import get_quotation
 from .suppression import get_suppressed
@@ -35,6 +36,9 @@ class PendingItem:
     """Recipients on the suppression list, who get nothing even after an approval."""
     quotation: str = ""
     """What a reply quotes below its text."""
+    revision: int = 1
+    changes: tuple[str, ...] = ()
+    """What the latest revision changed."""
 
 
 class DecisionService:
@@ -188,10 +192,11 @@ def _item(tx: Reader, message: Message) -> PendingItem:
     content = tx.content(message.id)
     content = content or Content(message.id, "", b"")
     suppressed = tuple(get_suppressed(tx, message.account_id, message.recipients))
-    files = tx.attachments(message.id)
+    files, revisions = tx.attachments(message.id), tx.revisions(message.id)
     return PendingItem(
         message, content.markdown, files, content.removed, content.notes, suppressed,
-        get_quotation(message, content),
+        get_quotation(message, content), len(revisions) + 1,
+        list_changes(revisions, message, content, files),
     )  # fmt: skip
 
 

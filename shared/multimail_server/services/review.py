@@ -10,6 +10,7 @@ from ..errors import forbidden, not_found
 from ..oversight import HELD, Direction
 from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
+from .changes import list_changes
 from .context import AppContext, find_message, scope_of_message
 from .drafts import auto_copies, fixed_recipients, get_quotation
 from .messages import OpenedMessage
@@ -67,6 +68,11 @@ class ReviewItem:
     thread: list[OpenedMessage]
     revisions: list[Revision]
     key_names: dict[str, str]
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What the latest revision changed."""
+        return list_changes(self.revisions, self.message, self.content, self.attachments)
 
     @property
     def is_held(self) -> bool:

@@ -5,7 +5,7 @@ An edited message is composed again, and its earlier content is kept as a revisi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 from ..auth import Principal, require_approver
 from ..errors import conflict, forbidden, invalid
 from ..mail.compose import OutgoingAttachment
-from ..oversight import Direction, Event, Mode
+from ..oversight import Direction, Event, Mode, State
 from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Content, Mailbox, Message, Revision
+from .changes import merge_metadata
 from .context import AppContext, find_mailbox, find_message, scope_of_message
 from .drafts import (
     ComposedMessage,
@@ -47,6 +48,7 @@ _EDITED_FIELDS = (
     "mode",
     "send_at",
     "composer_key_id",
+    "metadata",
 )
 
 
@@ -155,9 +157,8 @@ class DraftEdit:
 
 
 class RevisionService:
-    """API: PATCH …/emails/{id}/schedule with new content, and POST /v1/oversight/revise.
-
-    The latter exists in the embedded server only.
+    """API: PATCH …/emails/{id}/schedule with new content, POST …/emails/{id}/revise, and
+    POST /v1/oversight/revise; the last two exist in the embedded server only.
     """
 
     def __init__(self, context: AppContext) -> None:
@@ -226,6 +227,52 @@ class RevisionService:
         before = context.store.read(
             lambda tx: _require_scheduled(tx, principal, mailbox_id, email_id)
         )
+        return self._apply(principal, before, changes, seen_hash)
+
+    def revise_own(
+        self,
+        principal: Principal,
+        mailbox_id: str,
+        email_id: str,
+        changes: DraftEdit,
+        metadata: Mapping[str, str],
+        seen_hash: str | None = None,
+    ) -> Message:
+        """Apply its author's edit to a message that awaits a decision; a repeat changes nothing.
+
+        What the guard said of earlier revisions stays in the metadata, and its new reasons are
+        added.
+
+        Args:
+            principal: The key that composed the message.
+            mailbox_id: The mailbox of the message.
+            email_id: A message that awaits a decision, now or at its `send_at`.
+            changes: The changes.
+            metadata: More metadata of the message.
+            seen_hash: The `content_hash` that was edited; a mismatch is a 409.
+        Raises:
+            ApiError: Another key composed it (403), or it was decided, has expired or was changed
+                (409).
+        """
+        changes = self._resolve_files(principal, mailbox_id, changes)
+        if changes.send_at is not None and changes.send_at <= self._context.now():
+            raise invalid("`send_at` lies in the past. Give a time in the future.")
+        before = self._context.store.read(
+            lambda tx: _require_own_held(tx, principal, mailbox_id, email_id)
+        )
+        require_not_expired(before.message, self._context.now())
+        return self._apply(principal, before, changes, seen_hash, metadata)
+
+    def _apply(
+        self,
+        principal: Principal,
+        before: ComposedMessage,
+        changes: DraftEdit,
+        seen_hash: str | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Message:
+        """Apply a sender's edit as a new revision; return the message as it is then."""
+        context, email_id = self._context, before.message.id
         edited, markdown = _apply_changes(before, changes)
         files = before.files if changes.files is None else changes.files
         if (edited, markdown, files) == (before.message, before.content.markdown, before.files):
@@ -233,7 +280,12 @@ class RevisionService:
         if seen_hash is not None and seen_hash != before.message.content_hash:
             raise content_changed_error(email_id)
         _check_changes(principal, before, edited)
-        edited = replace(edited, mode=_get_stricter_mode(before), composer_key_id=principal.key_id)
+        edited = replace(
+            edited,
+            mode=_get_stricter_mode(before),
+            composer_key_id=principal.key_id,
+            metadata=merge_metadata(before.message.metadata, metadata or {}),
+        )
         after = recompose(context, edited, before, markdown, files)
 
         def work(tx: Tx) -> Message:
@@ -319,6 +371,26 @@ def _require_scheduled(
         raise conflict("not_outbound", f"Message {email_id} was received, not sent.")
     if message.send_at is None:
         raise conflict("not_scheduled", f"Message {email_id} was not sent with `send_at`.")
+    return load_draft(tx, message, tx.content(message.id) or Content(message.id, "", b""))
+
+
+def _require_own_held(
+    tx: Reader, principal: Principal, mailbox_id: str, email_id: str
+) -> ComposedMessage:
+    mailbox = find_mailbox(tx, principal, mailbox_id)
+    message = find_message(tx, principal, email_id, mailbox.id)
+    if message.direction is Direction.INBOUND:
+        raise conflict("not_outbound", f"Message {email_id} was received, not sent.")
+    if message.composer_key_id != principal.key_id:
+        raise forbidden(
+            "not_author", f"Another key composed message {email_id}. Send one of your own instead."
+        )
+    if message.status not in (State.PENDING_SEND_APPROVAL, State.SCHEDULED_FIRST):
+        raise conflict(
+            "not_held",
+            f"Message {email_id} awaits no decision; its status is {message.status.wire}. Nothing "
+            "was changed.",
+        )
     return load_draft(tx, message, tx.content(message.id) or Content(message.id, "", b""))
 
 

@@ -241,7 +241,12 @@ def _show_json(request: ApiRequest) -> ApiResponse:
     link, approver = request.services.approval_links.open(request.path_params["token"])
     item = request.services.review.item(approver, link.message_id, "approval_link")
     pending = PendingItem(
-        item.message, item.content.markdown, item.attachments, quotation=item.quotation
+        item.message,
+        item.content.markdown,
+        item.attachments,
+        quotation=item.quotation,
+        revision=len(item.revisions) + 1,
+        changes=item.changes,
     )
     response: LinkedItemOut = {
         **render_pending(pending, approver),

@@ -104,6 +104,11 @@ class PendingItemOut(OpenedOut):
     ]
     recipients: list[str]
     suppressed: list[str]
+    revision: Annotated[int, Field(description="1 for a message that was never changed.")]
+    changes: Annotated[
+        list[str],
+        Field(description="What the latest revision changed: the header, files, lines of text."),
+    ]
     composed_by: str | None
 
 
@@ -259,6 +264,8 @@ def render_pending(item: PendingItem, principal: Principal) -> PendingItemOut:
         "quotation": item.quotation,
         "recipients": list(message.recipients),
         "suppressed": list(item.suppressed),
+        "revision": item.revision,
+        "changes": list(item.changes),
         "composed_by": message.composer_key_id,
     }
 

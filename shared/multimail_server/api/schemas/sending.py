@@ -217,6 +217,12 @@ class ScheduleIn(RequestModel):
         )
 
 
+class ReviseDraftIn(ScheduleIn):
+    """Its author's changes to a message that awaits a decision, with what the guard says of it."""
+
+    metadata: Metadata | None = None
+
+
 def _to_tuple(addresses: list[str] | None) -> tuple[str, ...] | None:
     return None if addresses is None else tuple(addresses)
 
