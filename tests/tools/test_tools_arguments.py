@@ -191,7 +191,7 @@ async def test_every_optional_argument_may_be_null(
         nulls: dict[str, Any] = dict.fromkeys(spec.args.model_fields)
         result = await tools.call(spec.name, nulls | needed.get(spec.name, {}))
         assert result.ok or get_error_code(result) == "timeout", result.text
-    assert len(box.mails()) == 2
+    assert len(box.mails()) == 3
 
 
 async def test_a_model_may_be_loose_where_nothing_is_in_doubt(box: Inbox, connect: Connect) -> None:
