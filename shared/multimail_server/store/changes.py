@@ -231,6 +231,15 @@ class SqlTx(SqlReader):
     def purge_free_sends(self, before: datetime) -> None:
         self._purge("free_sends", "created_at <= ?", before)
 
+    def remove_browser_session(self, sha256: str) -> None:
+        self._run("DELETE FROM browser_sessions WHERE sha256 = ?", sha256)
+
+    def purge_browser_sessions(self, before: datetime) -> None:
+        self._purge("browser_sessions", "expires_at < ?", before)
+
+    def purge_sign_in_failures(self, before: datetime) -> None:
+        self._purge("sign_in_failures", "failed_at < ?", before)
+
     def _purge(self, table: str, condition: str, before: datetime) -> None:
         """Remove rows of every mailbox, but for those that another write is removing."""
         where = condition

@@ -16,6 +16,7 @@ from .records import (
     ApprovalLink,
     Attachment,
     AuditEntry,
+    BrowserSession,
     Contact,
     Content,
     DeliveryFilter,
@@ -34,6 +35,7 @@ from .records import (
     Revision,
     SearchFilter,
     SignedHeaders,
+    SignInFailure,
     Suppression,
     Tag,
     TestDelivery,
@@ -394,6 +396,13 @@ class SqlReader:
 
     def contact(self, contact_id: str) -> Contact | None:
         return self._one(Contact, "WHERE id = ?", contact_id)
+
+    def browser_session(self, sha256: str) -> BrowserSession | None:
+        return self._one(BrowserSession, "WHERE sha256 = ?", sha256)
+
+    def sign_in_failures(self, host: str, since: datetime, limit: int) -> list[SignInFailure]:
+        rest = "WHERE host = ? AND failed_at > ? ORDER BY failed_at DESC LIMIT ?"
+        return self._all(SignInFailure, rest, host, since, limit)
 
     def domain(self, domain_id: str) -> Domain | None:
         return self._one(Domain, "WHERE id = ?", domain_id)

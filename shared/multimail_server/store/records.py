@@ -471,11 +471,35 @@ class WebhookDelivery(Record):
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BrowserSession(Record):
+    """A browser that is signed in to the pages, by the SHA-256 of its token.
+
+    Attributes:
+        flash: A message that the next page shows once.
+    """
+
+    sha256: str
+    key_id: str
+    expires_at: datetime
+    flash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInFailure(Record):
+    """A wrong key at the sign-in of the pages."""
+
+    id: str
+    host: str
+    failed_at: datetime
+
+
 TABLES: dict[type[Record], tuple[str, ...]] = {
     Account: ("accounts", "id"),
     ApprovalLink: ("approval_links", "sha256"),
     Attachment: ("attachments", "id"),
     AuditEntry: ("audit", "id"),
+    BrowserSession: ("browser_sessions", "sha256"),
     Contact: ("contacts", "id"),
     Content: ("contents", "message_id"),
     Domain: ("domains", "id"),
@@ -489,6 +513,7 @@ TABLES: dict[type[Record], tuple[str, ...]] = {
     OneTimeCode: ("one_time_codes", "id"),
     OutboxRow: ("outbox", "message_id"),
     Revision: ("revisions", "message_id", "number"),
+    SignInFailure: ("sign_in_failures", "id"),
     SignedHeaders: ("stamps", "message_id"),
     Tag: ("tags", "message_id", "name"),
     Suppression: ("suppressions", "account_id", "address"),
