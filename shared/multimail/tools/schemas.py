@@ -55,25 +55,23 @@ EmailId = Annotated[Id, Field(description="Email id (msg_…).")]
 Filename = Annotated[
     str,
     BeforeValidator(read_filename),
-    Field(min_length=1, max_length=300, description="Attachment name, as read_email lists it."),
+    Field(min_length=1, max_length=300, description="Its name, from read_email."),
 ]
 MailboxName = Annotated[
     Address,
-    Field(description="Mailbox address, if you have several."),
+    Field(description="Which mailbox, if several."),
 ]
 Body = Annotated[
     str,
     AfterValidator(_check_body),
-    Field(description="Markdown. Write only the new text, no quoted history."),
+    Field(description="Markdown, without quoted history."),
 ]
-Addresses = Annotated[AddressList | None, Field(max_length=50, description="Email addresses.")]
+Addresses = Annotated[AddressList | None, Field(max_length=50, description="Addresses.")]
 Files = Annotated[
     Annotated[list[str], BeforeValidator(read_ids)] | None,
     Field(max_length=20, description="Attachment ids (att_…) or handles."),
 ]
-Offset = Annotated[
-    int | None, Field(ge=0, description="Character to continue from after a cut. Default 0.")
-]
+Offset = Annotated[int | None, Field(ge=0, description="Character to continue from. Default 0.")]
 Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
 DEFAULT_WAIT = 45.0
 """Seconds: clients of the Model Context Protocol give up after 60."""
@@ -103,10 +101,8 @@ class CheckInbox(ToolArgs):
     unread_only: Annotated[bool | None, Field(description="Unread only. Default false.")] = None
     sender: Sender = None
     subject_contains: SubjectPart = None
-    date_after: Annotated[
-        str | None, Field(description="ISO 8601 with zone, e.g. 2026-01-31T09:00:00Z.")
-    ] = None
-    date_before: Annotated[str | None, Field(description="ISO 8601 with zone.")] = None
+    date_after: Annotated[str | None, Field(description="Such as 2026-01-31T09:00:00Z.")] = None
+    date_before: Annotated[str | None, Field(description="The same.")] = None
     direction: Annotated[
         Literal["inbound", "outbound", "both"] | None,
         Field(description="inbound, outbound or both. Default: both."),
@@ -115,9 +111,7 @@ class CheckInbox(ToolArgs):
     limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
         None
     )
-    cursor: Annotated[Reference, Field(description="From the page before, to see older mail.")] = (
-        None
-    )
+    cursor: Annotated[Reference, Field(description="From the page before.")] = None
     mailbox: MailboxName = None
 
 
@@ -151,7 +145,7 @@ class WaitForEmail(ToolArgs):
     sender: Sender = None
     subject_contains: SubjectPart = None
     since_id: Annotated[
-        Reference, Field(description="Only newer than this email id. Default: the newest now.")
+        Reference, Field(description="Only newer than this id. Default: the newest.")
     ] = None
     mailbox: MailboxName = None
 
@@ -183,7 +177,7 @@ class AddContact(ToolArgs):
 class SendEmail(ToolArgs):
     """Arguments of `send_email`."""
 
-    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Email addresses.")]
+    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Addresses.")]
     subject: Annotated[str, Field(min_length=1, max_length=998, description="One line.")]
     body: Body
     cc: Addresses = None
@@ -211,7 +205,7 @@ class ForwardEmail(ToolArgs):
     """Arguments of `forward_email`."""
 
     email_id: EmailId
-    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Email addresses.")]
+    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Addresses.")]
     note: Annotated[
         str | None, FREE_TEXT, Field(description="Markdown, stands above the forwarded email.")
     ] = None
