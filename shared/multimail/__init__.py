@@ -26,6 +26,7 @@ from .errors import (
     RateLimitError,
     ServerError,
     SessionStoreUnavailableError,
+    UnsupportedError,
     ValidationError,
     WaitTimeoutError,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "ServerError",
     "SessionStoreUnavailableError",
     "Thread",
+    "UnsupportedError",
     "ValidationError",
     "WaitTimeoutError",
     "__version__",

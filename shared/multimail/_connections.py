@@ -13,7 +13,7 @@ import ssl
 import threading
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -91,6 +91,17 @@ def _build_ssl_context(library: ModuleType, *key: object) -> ssl.SSLContext:
     del key  # what the context depends on; with HTTP/2 it offers other protocols
     context: ssl.SSLContext = library.create_ssl_context()
     return context
+
+
+_loaded: set[tuple[ModuleType, bool, bool]] = set()
+
+
+def _load(library: ModuleType, http2: bool, is_https: bool) -> None:
+    """Read the files of the library and the certificates, which would block an event loop."""
+    library.AsyncHTTPTransport(verify=False)
+    if is_https:
+        _get_ssl_context(library, http2=http2)
+    _loaded.add((library, http2, is_https))
 
 
 @dataclass(eq=False, slots=True)
@@ -288,7 +299,6 @@ class AsyncConnections:
 
         self._library, self._http2 = library, http2
         self._pools: _Pools[Any] = _Pools(library, library.AsyncHTTPTransport, http2=http2)
-        self._has_certificates = False
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
         self._closer: AsyncGenerator[None, None] | None = None
 
@@ -309,9 +319,9 @@ class AsyncConnections:
         Raises:
             TransportError: There was no complete response.
         """
-        if not self._has_certificates and outgoing.url.startswith("https:"):
-            await run_in_thread(partial(_get_ssl_context, self._library, http2=self._http2))
-            self._has_certificates = True
+        needed = (self._library, self._http2, outgoing.url.startswith("https:"))
+        if needed not in _loaded:
+            await run_in_thread(_load, *needed)
         await self._take_place(outgoing, timeouts)
         try:
             return await self._send(outgoing, timeouts)

@@ -138,6 +138,8 @@ class Methods:
 
     check_inbox = endpoint(api.check_inbox)
     iter_inbox = paginated(api.check_inbox)
+    search_email = endpoint(api.search_email)
+    iter_search = paginated(api.search_email)
     read_email: aliased[ReadEmailMethod[Email], ReadEmailMethod[Awaitable[Email]]] = aliased(
         api.read_email
     )
@@ -167,6 +169,7 @@ class Methods:
     )
     delete_tag = endpoint(api.delete_tag)
 
+    mark_email = endpoint(api.mark_email)
     list_spam = endpoint(api.list_spam)
     report_spam = endpoint(api.report_spam)
     report_not_spam = endpoint(api.report_not_spam)

@@ -7,6 +7,7 @@
     │   ├── AuthenticationError 401
     │   ├── PermissionDeniedError 403
     │   ├── NotFoundError       404, 410
+    │   ├── UnsupportedError    the server lacks this operation
     │   ├── ConflictError       409
     │   ├── RateLimitError      429
     │   ├── ApprovalRequiredError 202 and nothing changed: the operator has an approval code
@@ -41,6 +42,7 @@ __all__ = [
     "RateLimitError",
     "ServerError",
     "SessionStoreUnavailableError",
+    "UnsupportedError",
     "ValidationError",
     "WaitTimeoutError",
 ]
@@ -145,6 +147,13 @@ class NotFoundError(APIError):
 
     default_code = "not_found"
     default_remedy = "Check the id; list the mailbox to get current ones."
+
+
+class UnsupportedError(APIError):
+    """The server lacks this operation: not every server has those beyond version 1 of the API."""
+
+    default_code = "not_supported"
+    default_remedy = "Use another operation; `multimail doctor` lists what this server lacks."
 
 
 class ConflictError(APIError):

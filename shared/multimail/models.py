@@ -32,8 +32,10 @@ __all__ = [
     "EmailSummary",
     "Enclosure",
     "File",
+    "FoundEmail",
     "Health",
     "Mailbox",
+    "MarkedEmail",
     "NewApiKey",
     "NewWebhook",
     "Page",
@@ -278,6 +280,15 @@ class EmailSummary(WireModel):
         return self.received_at
 
 
+class FoundEmail(EmailSummary):
+    """A row of a search. API: GET /v1/mailboxes/{mailbox}/search."""
+
+    snippet: str = Field(default="", repr=False)
+    """Text around the first match; empty unless the body matches."""
+
+    _snippets = field_validator("snippet", mode="before")(_as_text)
+
+
 class Email(EmailSummary):
     """A message with its body. API: GET /v1/mailboxes/{mailbox}/emails/{email}."""
 
@@ -434,6 +445,13 @@ class Decision(WireModel):
 
 class Cancellation(WireModel):
     """The result of a cancellation. API: POST /v1/mailboxes/{mailbox}/emails/{email}/cancel."""
+
+    id: str = Field(default="", validation_alias=_MESSAGE_ID)
+    status: str = ""
+
+
+class MarkedEmail(WireModel):
+    """A message that was marked. API: PATCH /v1/mailboxes/{mailbox}/emails."""
 
     id: str = Field(default="", validation_alias=_MESSAGE_ID)
     status: str = ""

@@ -95,6 +95,12 @@ class Event(StrEnum):
     """Its delivery failed for good."""
     OPENED = "opened"
     """A key read its content."""
+    MARKED_UNREAD = "marked_unread"
+    """It shall look new again; an archived one is back in the inbox."""
+    ARCHIVED = "archived"
+    """It left the inbox."""
+    UNARCHIVED = "unarchived"
+    """It is back in the inbox, read."""
     REPORTED_SPAM = "reported_spam"
     REPORTED_CLEAN = "reported_clean"
     """It was reported as not spam."""
@@ -237,6 +243,14 @@ _ROWS: tuple[_Row, ...] = (
     (_IN, tuple(Mode), State.UNREAD, Event.OPENED, Transition(State.READ)),
     *((_IN, tuple(Mode), state, Event.OPENED, _REPEAT)
       for state in (State.READ, State.ARCHIVED, State.PENDING_INBOUND_APPROVAL, State.REJECTED)),
+    *((_IN, tuple(Mode), before, event, _REPEAT if before is after else Transition(after))
+      for event, after, states in (
+        (Event.MARKED_UNREAD, State.UNREAD, (State.UNREAD, State.READ, State.ARCHIVED)),
+        (Event.ARCHIVED, State.ARCHIVED,
+         (State.UNREAD, State.READ, State.ARCHIVED, State.SPAM_FLAGGED)),
+        (Event.UNARCHIVED, State.READ, (State.READ, State.ARCHIVED)),
+      ) for before in states),
+    (_IN, tuple(Mode), State.UNREAD, Event.UNARCHIVED, _REPEAT),
     # If all inbound mail needs a decision, the scan is advisory.
     *((_IN, (Mode.GATED_ALL,), State.PENDING_SCAN, event,
        Transition(State.PENDING_INBOUND_APPROVAL))

@@ -31,7 +31,9 @@ class Case:
 
 
 def case(method: str, request: str, response: Any = None, **args: Any) -> Case:
-    query, body = args.pop("query", {}), args.pop("body", None)
+    """Return a case; its query is `sent`, or `query` unless that is an argument of the method."""
+    query = args.pop("sent") if "sent" in args else args.pop("query", {})
+    body = args.pop("body", None)
     return Case(method, args, request, query, body, {} if response is None else response)
 
 
@@ -85,6 +87,48 @@ CASES = [
         },
     ),
     case("iter_inbox", f"GET {AT}/emails", ROWS, query={"limit": "20"}),
+    case(
+        "search_email",
+        f"GET {AT}/search",
+        ROWS,
+        query='"a b" -c\ud800',
+        sender="bob",
+        recipient="ann",
+        subject="due",
+        date_after=WHEN,
+        has_attachments=True,
+        unread_only=True,
+        direction="inbound",
+        tag="a=b",
+        label="failed",
+        thread_id="th_1",
+        limit=5,
+        cursor="c1",
+        sent={
+            "q": '"a b" -c?',
+            "sender": "bob",
+            "recipient": "ann",
+            "subject": "due",
+            "date_after": ISO,
+            "has_attachments": "true",
+            "unread": "true",
+            "direction": "inbound",
+            "tag": "a=b",
+            "label": "failed",
+            "thread_id": "th_1",
+            "limit": "5",
+            "cursor": "c1",
+        },
+    ),
+    case("iter_search", f"GET {AT}/search", ROWS, sent={"limit": "20"}),
+    case(
+        "mark_email",
+        f"PATCH {AT}/emails",
+        ROWS,
+        email_ids=["em_1", " em_2 "],
+        mark="archived",
+        body={"ids": ["em_1", "em_2"], "mark": "archived"},
+    ),
     case("read_email", f"GET {AT}/emails/em_1", EMAIL, email_id="em_1"),
     case("read_raw", f"GET {AT}/emails/em_1/raw", email_id="em_1"),
     case(

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from tests.server.pages import Person
 from tests.support.postgres import Cluster
 from tests.support.server import Json, ServerFixture, accepted
 from tests.support.server_launcher import ServerLauncher
@@ -153,3 +154,24 @@ def test_events_are_posted_once_and_in_order(start_on: Callable[..., ServerFixtu
         posted = endpoint.wait(20)
         rows = admin.get("/v1/webhook-deliveries", params={"limit": 100}).json()["deliveries"]
     assert [event.id for event in posted] == [row["id"] for row in reversed(rows)]
+
+
+def test_a_balancer_may_send_a_browser_to_any_server(
+    start_on: Callable[..., ServerFixture],
+) -> None:
+    first, second = start_on(), start_on()
+    sent = first.sent(subject="For review")
+    person = Person(first)
+    for _ in range(2):
+        person.sign_in("mm_test_wrong")
+    assert person.sign_in(first.keys.reviewer).status_code == 303
+    person.move_to(second)
+    decided = person.decide(sent["id"], "reject")
+    person.move_to(first)
+    assert "Rejected: " in person.get(decided.headers["location"]).text
+    person.post("/sign-out", {"csrf": person.csrf()})
+    person.move_to(second)
+    assert "For review" not in person.get("/").text
+    # Wrong keys are counted together.
+    answers = [person.sign_in("mm_test_wrong").status_code for _ in range(9)]
+    assert answers == [401] * 8 + [429]

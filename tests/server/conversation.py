@@ -56,6 +56,9 @@ def reading(ids: Json) -> Iterator[Step]:
         yield "agent", "GET", f"{email}/{rest}", ids, {}
     yield "agent", "GET", f"{root}/attachments/{{attachment}}", ids, {}
     yield "agent", "DELETE", f"{email}/tags/{{key}}", ids, {}
+    yield "agent", "GET", f"{root}/search", ids, {"params": {"q": "subject:question -nothing"}}
+    marking = {"json": {"ids": [ids["email"]], "mark": "unread"}}
+    yield "agent", "PATCH", f"{root}/emails", ids, marking
     thread = f"{root}/threads/{{thread}}"
     yield "agent", "GET", thread, ids, {}
     yield "agent", "GET", thread, ids, {"params": {"include": "bodies"}}

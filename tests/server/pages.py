@@ -54,8 +54,14 @@ class Person:
     """A browser without JavaScript, with its cookies."""
 
     def __init__(self, server: ServerUnderTest) -> None:
-        self.server = server
+        self.server, self.origin = server, server.url
         self.client = httpx.Client(base_url=server.url, headers={"Accept": "text/html"})
+
+    def move_to(self, server: ServerUnderTest) -> None:
+        """Reach another server under the same name, with the same cookies."""
+        self.client.headers["Host"] = self.origin.removeprefix("http://")
+        self.server = server
+        self.client.base_url = httpx.URL(server.url)
 
     def sign_in(self, key: str, wanted: str = "/") -> httpx.Response:
         return self.post("/sign-in", {"key": key, "wanted": wanted})
@@ -66,9 +72,7 @@ class Person:
     def post(
         self, path: str, fields: Mapping[str, str | list[str]], origin: str | None = "own"
     ) -> httpx.Response:
-        headers = (
-            {} if origin is None else {"Origin": self.server.url if origin == "own" else origin}
-        )
+        headers = {} if origin is None else {"Origin": self.origin if origin == "own" else origin}
         return self.client.post(path, data=dict(fields), headers=headers)
 
     def form(self, path: str, action: str) -> dict[str, str | list[str]]:

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from tests.store import rows
 from tests.store.test_store_sqlite import ARGUMENTS as READ_ARGUMENTS
-from tests.store.test_store_sqlite import SMALL_TABLES
+from tests.store.test_store_sqlite import FULL_TEXT, SMALL_TABLES
 
 from multimail_server.oversight import State
 from multimail_server.store import protocol
@@ -129,7 +129,7 @@ class ExplainingSqlite(Explaining):
     @staticmethod
     def _is_bad(step: str, *, ends_early: bool) -> bool:
         kind, table, *_ = [*step.split(), ""]
-        if table in (*SMALL_TABLES, "CONSTANT"):
+        if table in (*SMALL_TABLES, "CONSTANT") or FULL_TEXT.search(step):
             return False
         if kind == "SCAN":
             return not (ends_early and " USING " in step)

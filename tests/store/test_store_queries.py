@@ -12,6 +12,7 @@ from tests.store.rows import hours, message
 from multimail_server.oversight import Direction, Mode, State
 from multimail_server.store.protocol import Reader, Store, Tx
 from multimail_server.store.records import (
+    BrowserSession,
     DeliveryFilter,
     DeliveryStatus,
     MessageFilter,
@@ -19,6 +20,7 @@ from multimail_server.store.records import (
     OneTimeCode,
     Purpose,
     SignedHeaders,
+    SignInFailure,
     Tag,
 )
 
@@ -569,3 +571,27 @@ def test_purge_mail_leaves_everything_else(store: Store) -> None:
         rows.MAILBOX,
         rows.KEY,
     )
+
+
+def test_browser_sessions_are_replaced_ended_and_purged(store: Store) -> None:
+    sessions = [BrowserSession(f"5ha{n}", "key_1", hours(n), rows.WORDS) for n in (1, 2, 3)]
+    write_each(store, "put", *sessions, replace(sessions[2], flash=""))
+    store.write(lambda tx: tx.purge_browser_sessions(hours(2)))
+    store.write(lambda tx: tx.remove_browser_session("5ha2"))
+    found = store.read(lambda tx: [tx.browser_session(f"5ha{n}") for n in (1, 2, 3)])
+    assert found == [None, None, replace(sessions[2], flash="")]
+
+
+def test_wrong_keys_are_counted_by_address_and_time(store: Store) -> None:
+    failures = [SignInFailure(str(n), "::1" if n == 2 else "127.0.0.1", hours(n)) for n in range(5)]
+    write_each(store, "insert", *failures)
+
+    def count(since: float, limit: int = 10) -> list[str]:
+        return [
+            row.id
+            for row in store.read(lambda tx: tx.sign_in_failures("127.0.0.1", hours(since), limit))
+        ]
+
+    assert [count(-1), count(1), count(-1, 2)] == [["4", "3", "1", "0"], ["4", "3"], ["4", "3"]]
+    store.write(lambda tx: tx.purge_sign_in_failures(hours(3)))
+    assert count(-1) == ["4", "3"]

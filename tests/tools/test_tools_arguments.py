@@ -182,6 +182,7 @@ async def test_every_optional_argument_may_be_null(
         "send_email": SEND,
         "reply_email": {**REPLY, "email_id": mail["id"]},
         "tag_email": {**TAG, "email_id": mail["id"]},
+        "mark_email": {"email_ids": [mail["id"]], "mark": "read"},
     }
     for spec in AGENT_TOOLS:
         if spec.name in ("cancel_message", "download_attachment"):

@@ -67,6 +67,7 @@ from ._oversight import (
     list_held_sends,
     list_pending,
 )
+from ._search import mark_email, search_email
 from ._tags import (
     delete_tag,
     get_tags,
@@ -120,6 +121,7 @@ __all__ = [
     "list_suppressions",
     "list_webhook_deliveries",
     "list_webhooks",
+    "mark_email",
     "read_email",
     "read_raw",
     "redeem_upgrade",
@@ -132,6 +134,7 @@ __all__ = [
     "revise_message",
     "revoke_api_key",
     "search_contacts",
+    "search_email",
     "send_email",
     "set_tags",
     "tag_email",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..models import Email, EmailSummary, PendingEmail
+from ..models import Email, EmailSummary, FoundEmail, PendingEmail
 from ..trust import Assessment, Label, Standing, Treatment
 from ..trust.addresses import extract_address
 from ..trust.links import LinkRewrite, defang_links, remove_links
@@ -76,7 +76,7 @@ _HIDDEN = "sender and subject not shown: read_email opens it"
 
 
 def format_row(message: EmailSummary, assessment: Assessment, treatment: Treatment) -> str:
-    """Return a listing's row, of two lines."""
+    """Return a listing's row, of two lines; of three with a snippet."""
     label = Label.OWN if message.direction == "outbound" else assessment.label
     clip = " | has attachments" if message.has_attachments else ""
     other = one_line(extract_address(message.sender), 100)
@@ -84,11 +84,29 @@ def format_row(message: EmailSummary, assessment: Assessment, treatment: Treatme
         other = "to " + one_line(", ".join(message.to), 100)
     subject = format_subject(message, treatment, 120)
     is_hidden = not (message.sender or message.to or message.subject)
-    return (
-        f"{one_line(message.id, 64)} | {one_line(message.status, 40)}"
-        f" | {format_time(message.received_at)} | {label}{clip}\n"
-        f"  {_HIDDEN if is_hidden else f'{other}: {subject}'}"
+    snippet = message.snippet if isinstance(message, FoundEmail) else ""
+    facts = (
+        one_line(message.id, 64),
+        one_line(message.status, 40),
+        format_time(message.received_at),
+        f"{label}{clip}",
     )
+    lines = (
+        " | ".join(facts),
+        f"  {_HIDDEN if is_hidden else f'{other}: {subject}'}",
+        f"  {snippet}" if snippet else "",
+    )
+    return "\n".join(filter(None, lines))
+
+
+def format_snippet(snippet: str, treatment: Treatment) -> str:
+    """Return a piece of a body on one line, its links treated; nothing of one that is withheld."""
+    if treatment is Treatment.WITHHELD:
+        return ""
+    return one_line(treat_links(clean(snippet).text, treatment).text, MAX_SNIPPET)
+
+
+MAX_SNIPPET = 300
 
 
 def count_fitting(rows: Sequence[str], room: int) -> int:

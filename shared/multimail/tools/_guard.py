@@ -6,7 +6,15 @@ import logging
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeAlias
@@ -445,6 +453,12 @@ class Guard:
         """Decide on tags of a message; a hold becomes a refusal."""
         taint = self._read_taint(name_message(email_id))
         decision = self._explain(self.policy.on_tag(email_id, tags, taint), taint)
+        return self._emit(_refuse_hold(decision))
+
+    def on_mark(self, email_ids: Collection[str]) -> GuardDecision:
+        """Decide on marks of messages; a hold becomes a refusal."""
+        taint = self._read_taint(*map(name_message, email_ids))
+        decision = self._explain(self.policy.on_mark(email_ids, taint), taint)
         return self._emit(_refuse_hold(decision))
 
     def on_attachment(self, message: Email) -> GuardDecision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ..models import Email, EmailSummary, Mailbox
+from ..models import Email, EmailSummary, FoundEmail, Mailbox
 from ..trust import Assessment, AutoReplyHeaders
 from ..trust.addresses import find_addresses, normalize_addresses, strip_tag
 from ..trust.labels import Label
@@ -53,6 +53,8 @@ def list_shown_names(
         texts: What is shown of it beside its header.
         public_providers: Domains that are no organisation.
     """
+    if isinstance(message, FoundEmail):
+        texts = (*texts, message.snippet)
     names = find_addresses(message.subject, message.sender, *texts)
     names |= get_header_addresses(message)
     if assessment.label is not Label.OWN:  # an own message may repeat what its writer had read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 from .. import endpoints as api
 from ..endpoints import list_held_sends
 from ..errors import WaitTimeoutError
-from ..models import Email, EmailSummary, Mailbox, Page, PendingEmail
+from ..models import Email, EmailSummary, FoundEmail, Mailbox, Page, PendingEmail
 from ..trust import OWN, Action, Assessment, Treatment
 from ..trust.text import Fence, clean, one_line
 from . import schemas
@@ -27,6 +27,7 @@ from ._format import (
     format_listing,
     format_pending_row,
     format_row,
+    format_snippet,
     format_time,
     label_line,
     list_body_notes,
@@ -89,26 +90,49 @@ def list_mailboxes(args: schemas.ListMailboxes, context: ToolContext) -> ToolRun
 def check_inbox(args: schemas.CheckInbox, context: ToolContext) -> ToolRun:
     """List mail, newest first; rows that do not fit are left to the next page."""
     mailbox = yield from context.mailbox(args.mailbox)
-    page = yield from _fetch_inbox(args, mailbox, args.limit or 20)
+
+    def fetch(limit: int) -> Steps[Page[EmailSummary]]:
+        return (yield from _fetch_inbox(args, mailbox, limit))
+
+    return (yield from list_page(fetch, args.limit or 20, mailbox, context))
+
+
+def list_page(
+    fetch: Callable[[int], Steps[Page[Row]]],
+    limit: int,
+    mailbox: Mailbox,
+    context: ToolContext,
+    what: str = "",
+) -> ToolRun:
+    """Return a page of a listing, newest first; rows that do not fit are left to the next page.
+
+    Args:
+        fetch: Requests a page of at most so many rows.
+        limit: The most rows.
+        mailbox: The mailbox that lists them.
+        context: Of the tool call.
+        what: What is said of the rows in the first line.
+    """
+    page = yield from fetch(limit)
     if not page.items:
         return ToolResult("No mail matches.", {"emails": [], "cursor": None})
     assessed = assess_rows(page, mailbox, context)
     rows = _format_rows(assessed, context)
     longest_tail = _format_cursor("c" * max(200, len(page.cursor or "")))
-    room = room_for_rows(_format_inbox_head(rows), longest_tail, context.max_chars)
+    room = room_for_rows(_format_page_head(rows, what), longest_tail, context.max_chars)
     for _ in range(_FIT_ATTEMPTS):
         fits = max(1, count_fitting(rows, room))
         if fits >= len(rows):
             break
         # The next page has to begin after the last row shown, so the API is asked for fewer.
-        page = yield from _fetch_inbox(args, mailbox, fits)
+        page = yield from fetch(fits)
         assessed = assess_rows(page, mailbox, context)
         rows = _format_rows(assessed, context)
     fits = max(1, count_fitting(rows, room))
     cursor, tail = page.cursor, _format_cursor(page.cursor)
     if fits < len(rows):
         cursor, tail = None, f"{len(rows) - fits} more do not fit: narrow the search by date."
-    text = format_listing(_format_inbox_head(rows[:fits]), rows[:fits], tail)
+    text = format_listing(_format_page_head(rows[:fits], what), rows[:fits], tail)
     context.guard.mark_rows_shown(assessed[:fits])
     facts = [_build_row_facts(message, assessment) for message, assessment in assessed[:fits]]
     return ToolResult(text, {"emails": facts, "cursor": cursor})
@@ -133,6 +157,10 @@ def assess_rows(
         if guard.hides_row(assessment, mailbox):
             # The reasons name domains, which a sender chooses too.
             rows.append((_hide_row(message), replace(assessment, reasons=())))
+        elif isinstance(message, FoundEmail):
+            treatment = guard.policy.treatment(assessment)
+            snippet = format_snippet(message.snippet, treatment)
+            rows.append((message.model_copy(update={"snippet": snippet}), assessment))
         else:
             rows.append((message, assessment))
     return rows
@@ -140,6 +168,8 @@ def assess_rows(
 
 def _hide_row(message: Row) -> Row:
     hidden: dict[str, Any] = {"sender": "", "to": [], "subject": ""}
+    if isinstance(message, FoundEmail):
+        hidden["snippet"] = ""
     if isinstance(message, Email):
         hidden |= {"cc": [], "bcc": [], "metadata": {}, "quotation": None}
     return message.model_copy(update=hidden)
@@ -174,9 +204,9 @@ def _fetch_inbox(
     )
 
 
-def _format_inbox_head(rows: list[str]) -> str:
+def _format_page_head(rows: list[str], what: str) -> str:
     count = "1 email" if len(rows) == 1 else f"{len(rows)} emails"
-    return f"{count}, newest first: id | status | received | sender label."
+    return f"{count}{what}, newest first: id | status | received | sender label."
 
 
 def _format_cursor(cursor: str | None) -> str:
@@ -188,6 +218,8 @@ def _build_row_facts(message: EmailSummary, assessment: Assessment) -> dict[str,
     facts = {name: getattr(message, name) for name in _ROW_NAMES}
     received_at = to_jsonable_python(message.received_at)
     shown = OWN if message.direction == "outbound" else assessment
+    if isinstance(message, FoundEmail):
+        facts["snippet"] = message.snippet
     return {
         **facts,
         "to": list(message.to),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import _approval, _reading, _threads, _writing, schemas
+from . import _approval, _reading, _search, _threads, _writing, schemas
 from ._spec import READ_ONLY, Hints, ToolSpec
 
 LIST_MAILBOXES = ToolSpec(
@@ -27,6 +27,17 @@ CHECK_INBOX = ToolSpec(
     READ_ONLY,
     _reading.check_inbox,
     schemas.CheckInboxData,
+)
+SEARCH_EMAIL = ToolSpec(
+    "search_email",
+    "Search email",
+    "Search all mail; rows as in check_inbox, with snippets.",
+    schemas.SearchEmail,
+    "read",
+    READ_ONLY,
+    _search.search_email,
+    schemas.SearchEmailData,
+    needs="search_email",
 )
 READ_EMAIL = ToolSpec(
     "read_email",
@@ -146,6 +157,17 @@ TAG_EMAIL = ToolSpec(
     _writing.tag_email,
     schemas.TagEmailData,
 )
+MARK_EMAIL = ToolSpec(
+    "mark_email",
+    "Mark email",
+    "Mark received emails; archived leaves check_inbox.",
+    schemas.MarkEmail,
+    "write",
+    Hints(),
+    _search.mark_email,
+    schemas.MarkEmailData,
+    needs="mark_email",
+)
 LIST_PENDING = ToolSpec(
     "list_pending",
     "List pending",
@@ -179,6 +201,7 @@ AGENT_INSTRUCTIONS = (
 AGENT_TOOLS: tuple[ToolSpec, ...] = (
     LIST_MAILBOXES,
     CHECK_INBOX,
+    SEARCH_EMAIL,
     READ_EMAIL,
     GET_THREAD,
     WAIT_FOR_EMAIL,
@@ -186,6 +209,7 @@ AGENT_TOOLS: tuple[ToolSpec, ...] = (
     SEND_EMAIL,
     REPLY_EMAIL,
     TAG_EMAIL,
+    MARK_EMAIL,
     LIST_PENDING,
     CANCEL_MESSAGE,
     FORWARD_EMAIL,

@@ -43,6 +43,15 @@ def _check_body(value: str) -> str:
     return value
 
 
+def _join_query(value: Any) -> Any:
+    """Return a query of any shape as text that can be sent: a search never fails for its words."""
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    elif isinstance(value, int | float):
+        value = str(value)
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
 AddressList = Annotated[list[str], BeforeValidator(read_addresses)]
 LabelList = Annotated[
     list[Annotated[str, AfterValidator(check_label)]], BeforeValidator(read_labels)
@@ -59,7 +68,7 @@ Filename = Annotated[
 ]
 MailboxName = Annotated[
     Address,
-    Field(description="Which mailbox, if several."),
+    Field(description="Mailbox address."),
 ]
 Body = Annotated[
     str,
@@ -80,13 +89,9 @@ SendTime = Annotated[
     BeforeValidator(read_send_time),
     Field(description="To send later: ISO 8601 with zone."),
 ]
-Sender = Annotated[Address, Field(description="Only from this address.")]
-SubjectPart = Annotated[
-    str | None, FREE_TEXT, Field(description="Only subjects that contain this.")
-]
-HasAttachments = Annotated[
-    bool | None, Field(description="Only with attachments. Default false: all.")
-]
+Sender = Annotated[Address, Field(description="From this address.")]
+SubjectPart = Annotated[str | None, FREE_TEXT, Field(description="Part of the subject.")]
+HasAttachments = Annotated[bool | None, Field(description="Only with files. Default false.")]
 
 
 class ListMailboxes(ToolArgs):
@@ -105,14 +110,29 @@ class CheckInbox(ToolArgs):
     date_before: Annotated[str | None, Field(description="The same.")] = None
     direction: Annotated[
         Literal["inbound", "outbound", "both"] | None,
-        Field(description="inbound, outbound or both. Default: both."),
+        Field(description="inbound, outbound or both (default)."),
     ] = None
     has_attachments: HasAttachments = None
-    limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
-        None
-    )
-    cursor: Annotated[Reference, Field(description="From the page before.")] = None
+    limit: Annotated[int | None, Field(ge=1, le=50, description="1 to 50. Default 20.")] = None
+    cursor: Annotated[Reference, Field(description="For older mail.")] = None
     mailbox: MailboxName = None
+
+
+class SearchEmail(ToolArgs):
+    """Arguments of `search_email`. The language of `query` has the filters."""
+
+    query: Annotated[
+        str | None,
+        FREE_TEXT,
+        BeforeValidator(_join_query),
+        Field(
+            description='Words, "a phrase", -without, begin*, from: to: subject: tag: label: '
+            "thread: after:2026-01-31 before: has:attachment is:unread in:sent"
+        ),
+    ] = None
+    limit: Annotated[int | None, Field(ge=1, le=50, description="Default 20.")] = None
+    cursor: Annotated[Reference, Field(description="For older mail.")] = None
+    mailbox: Annotated[Address, Field(description="Address.")] = None
 
 
 class ReadEmail(ToolArgs):
@@ -130,9 +150,7 @@ class GetThread(ToolArgs):
     """Arguments of `get_thread`."""
 
     thread_id: Annotated[Id, Field(description="Thread id (thr_…), or an email id in it.")]
-    before: Annotated[Reference, Field(description="Only messages older than this email id.")] = (
-        None
-    )
+    before: Annotated[Reference, Field(description="Only older than this id.")] = None
 
 
 class WaitForEmail(ToolArgs):
@@ -144,9 +162,7 @@ class WaitForEmail(ToolArgs):
     thread: Annotated[Id | None, Field(description="Only a reply in this thread (thr_…).")] = None
     sender: Sender = None
     subject_contains: SubjectPart = None
-    since_id: Annotated[
-        Reference, Field(description="Only newer than this id. Default: the newest.")
-    ] = None
+    since_id: Annotated[Reference, Field(description="Only newer than this id.")] = None
     mailbox: MailboxName = None
 
 
@@ -192,9 +208,7 @@ class ReplyEmail(ToolArgs):
 
     email_id: EmailId
     body: Body
-    reply_all: Annotated[
-        bool | None, Field(description="Reply to all recipients. Default false.")
-    ] = None
+    reply_all: Annotated[bool | None, Field(description="To all recipients. Default false.")] = None
     cc: Addresses = None
     bcc: Addresses = None
     send_at: SendTime = None
@@ -243,12 +257,22 @@ class TagEmail(ToolArgs):
     ]
 
 
+class MarkEmail(ToolArgs):
+    """Arguments of `mark_email`."""
+
+    email_ids: Annotated[  # `mark_email` checks how many
+        list[Id], BeforeValidator(read_ids), Field(description="Up to 50 ids.")
+    ]
+    mark: Annotated[
+        Literal["read", "unread", "archived", "unarchived", "spam"],
+        Field(description="read, unread, archived, unarchived or spam."),
+    ]
+
+
 class ListPending(ToolArgs):
     """Arguments of `list_pending`."""
 
-    limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
-        None
-    )
+    limit: Annotated[int | None, Field(ge=1, le=50, description="1 to 50. Default 20.")] = None
     offset: Skip = None
     mailbox: MailboxName = None
 
@@ -327,6 +351,19 @@ class CheckInboxData(ToolData):
     """Data of `check_inbox`."""
 
     emails: list[Row]
+    cursor: str | None
+
+
+class FoundRow(Row):
+    """A message that was found."""
+
+    snippet: Annotated[str, Field(description="text around the match; empty where none is shown")]
+
+
+class SearchEmailData(ToolData):
+    """Data of `search_email`."""
+
+    emails: list[FoundRow]
     cursor: str | None
 
 
@@ -424,6 +461,12 @@ class TagEmailData(ToolData):
 
     id: str
     tags: dict[str, str]
+
+
+class MarkEmailData(ToolData):
+    """Data of `mark_email`."""
+
+    emails: list[dict[str, str]]
 
 
 class ListPendingData(ToolData):

@@ -481,6 +481,23 @@ class TrustPolicy:
                 findings.append(Finding(Action.REFUSE, "other_message"))
         return decide("tag_email", taint.worst or OWN, findings, self.name, email_id)
 
+    def on_mark(self, email_ids: Collection[str], taint: Taint) -> GuardDecision:
+        """Decide on marks of messages: read, unread, archived, back in the inbox, spam.
+
+        Args:
+            email_ids: The messages.
+            taint: What the conversation was shown.
+        """
+        findings: list[Finding] = []
+        if taint.worst is not None and self.name != "off":
+            findings = [self.get_taint_finding(OperationKind.INTERNAL, taint.worst)]
+            unopened = sum(name_message(email_id) not in taint.named for email_id in email_ids)
+            if unopened:
+                reason = f"this conversation has not opened {unopened} of the messages"
+                findings.append(Finding(Action.REFUSE, "other_message", reason))
+        email_id = next(iter(email_ids)) if len(email_ids) == 1 else None
+        return decide("mark_email", taint.worst or OWN, findings, self.name, email_id)
+
     def find_new_payments(
         self, payments: Collection[str], taint: Taint, allowed: Collection[str]
     ) -> Iterator[Finding]:

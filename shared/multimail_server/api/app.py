@@ -146,7 +146,9 @@ class _App:
     ) -> None:
         self._services = services
         self._links = SignedLinks(link_secret)
-        self._sessions = SessionManager(services.context.now, link_secret, origins)
+        self._sessions = SessionManager(
+            services.context.store, services.context.now, link_secret, origins
+        )
         self._limits = limits
         per_minute = limits.requests_per_minute
         self._rate_limiter = RateLimiter(per_minute) if per_minute else None

@@ -194,7 +194,9 @@ def render_session_page(
     page: PageRequest, template: str, status: int = 200, **context: Any
 ) -> ApiResponse:
     """Return a template as a page for a reviewer who is signed in."""
-    flash, page.session.flash = page.session.flash, ""
+    flash = page.session.flash
+    if flash:
+        page.request.sessions.set_flash(page.session, "")
     context |= {"principal": page.principal, "csrf": page.session.csrf, "flash": flash}
     return render_page(page.request, template, status, **context)
 

@@ -1,7 +1,7 @@
 """Browser sessions, CSRF, origin and host checks, and login throttling for the review pages.
 
-Sessions live in memory under the SHA-256 of their token, so a memory dump or a log contains nothing
-that opens one. A restart signs every browser out.
+Sessions are stored under the SHA-256 of their token, so a backup or a log contains nothing that
+opens one. They and the count of wrong keys are in the database: every server of it knows them.
 """
 
 from __future__ import annotations
@@ -10,36 +10,39 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-import threading
-from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from ..auth import digest_token
 from ..errors import ApiError, forbidden
+from ..store.protocol import Scope, Store, Tx
+from ..store.records import BrowserSession, SignInFailure
 
 SESSION_LIFETIME = timedelta(hours=8)
 MAX_LOGIN_FAILURES = 10
 LOGIN_FAILURE_WINDOW = timedelta(minutes=5)
-_MAX_SESSIONS = 1000
-_MAX_CLIENT_HOSTS = 10_000
 _TOKEN_BYTES = 32
+_ID_BYTES = 16
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Session:
-    """One browser that is signed in.
+    """One browser that is signed in, and the CSRF token of its forms."""
 
-    Attributes:
-        flash: A message that the next page shows once.
-    """
-
-    key_id: str
+    row: BrowserSession
     csrf: str = field(repr=False)
-    expires_at: datetime
-    flash: str = ""
+
+    @property
+    def key_id(self) -> str:
+        """The key that it is signed in with."""
+        return self.row.key_id
+
+    @property
+    def flash(self) -> str:
+        """A message that the next page shows once."""
+        return self.row.flash
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,52 +79,65 @@ class SessionManager:
     """Keeps the sessions of the review pages and checks where their requests come from.
 
     Args:
+        store: Keeps the sessions.
         now: Returns the server's time.
-        secret: The server's own; CSRF tokens of approval links are derived from it.
+        secret: The server's own; CSRF tokens are derived from it.
         origins: Where this server is reached.
     """
 
-    def __init__(self, now: Callable[[], datetime], secret: str, origins: Origins) -> None:
+    def __init__(
+        self, store: Store, now: Callable[[], datetime], secret: str, origins: Origins
+    ) -> None:
+        self._store = store
         self._now = now
         self._secret = secret.encode()
         self._origins = origins
         self._public_origin = parse_origin(origins.public_url) if origins.public_url else None
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._failures: OrderedDict[str, deque[datetime]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def create(self, key_id: str) -> str:
         """Create a session and return its token, which only the cookie may hold."""
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
-        csrf = secrets.token_urlsafe(_TOKEN_BYTES)
-        with self._lock:
-            expires_at = self._now() + SESSION_LIFETIME
-            self._sessions[digest_token(token)] = Session(key_id, csrf, expires_at)
-            while len(self._sessions) > _MAX_SESSIONS:
-                self._sessions.popitem(last=False)
+        token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._now()
+        session = BrowserSession(digest_token(token), key_id, now + SESSION_LIFETIME)
+
+        def work(tx: Tx) -> None:
+            tx.purge_browser_sessions(now)
+            tx.put(session)
+
+        self._store.write(work, _scope_of(session.sha256))
         return token
 
     def get(self, token: str) -> Session | None:
         """Return the session of a token, unless it has expired."""
-        with self._lock:
-            session = self._sessions.get(digest_token(token))
-            if session is not None and session.expires_at <= self._now():
-                del self._sessions[digest_token(token)]
-                return None
-            return session
+        row = self._store.read(lambda tx: tx.browser_session(digest_token(token)))
+        if row is None or row.expires_at <= self._now():
+            return None
+        return Session(row, self._sign("session", token))
 
     def end(self, token: str) -> None:
         """End a session."""
-        with self._lock:
-            self._sessions.pop(digest_token(token), None)
+        sha256 = digest_token(token)
+        self._store.write(lambda tx: tx.remove_browser_session(sha256), _scope_of(sha256))
+
+    def set_flash(self, session: Session, text: str) -> None:
+        """Set the message that the session's next page shows; an empty one removes it."""
+        sha256 = session.row.sha256
+
+        def work(tx: Tx) -> None:
+            row = tx.browser_session(sha256)
+            if row is not None:  # It may have ended.
+                tx.put(replace(row, flash=text))
+
+        self._store.write(work, _scope_of(sha256))
 
     def check_login_rate(self, client_host: str) -> None:
         """Raise a 429 when too many wrong keys came from this address recently."""
-        with self._lock:
-            failures = self._get_recent_failures(client_host)
-            if len(failures) < MAX_LOGIN_FAILURES:
-                return
-            wait = failures[0] + LOGIN_FAILURE_WINDOW - self._now()
+        start = self._now() - LOGIN_FAILURE_WINDOW
+        failures = self._store.read(
+            lambda tx: tx.sign_in_failures(client_host, start, MAX_LOGIN_FAILURES)
+        )
+        if len(failures) < MAX_LOGIN_FAILURES:
+            return
+        wait = failures[-1].failed_at + LOGIN_FAILURE_WINDOW - self._now()
         seconds = int(wait.total_seconds()) + 1
         raise ApiError(
             429,
@@ -132,13 +148,13 @@ class SessionManager:
 
     def record_failure(self, client_host: str) -> None:
         """Record that a wrong key came from this address."""
-        with self._lock:
-            failures = self._get_recent_failures(client_host)
-            failures.append(self._now())
-            self._failures[client_host] = failures
-            self._failures.move_to_end(client_host)
-            while len(self._failures) > _MAX_CLIENT_HOSTS:
-                self._failures.popitem(last=False)
+        failure = SignInFailure(secrets.token_hex(_ID_BYTES), client_host, self._now())
+
+        def work(tx: Tx) -> None:
+            tx.purge_sign_in_failures(failure.failed_at - LOGIN_FAILURE_WINDOW)
+            tx.insert(failure)
+
+        self._store.write(work, _scope_of(client_host))
 
     def check_host(self, base_url: str) -> None:
         """Raise a 421 unless the request named a host that this server is known by.
@@ -175,8 +191,7 @@ class SessionManager:
 
     def get_link_csrf(self, token: str) -> str:
         """Return the CSRF token of the form behind an approval link."""
-        text = f"approve\n{token}".encode("utf-8", "replace")
-        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
+        return self._sign("approve", token)
 
     def get_public_url(self, base_url: str, local_address: str) -> str:
         """Return the URL that links to the pages begin with; see `Origins.is_known`."""
@@ -195,9 +210,13 @@ class SessionManager:
             self._public_origin == f"https://{host}"
         )
 
-    def _get_recent_failures(self, client_host: str) -> deque[datetime]:
-        start = self._now() - LOGIN_FAILURE_WINDOW
-        return deque(time for time in self._failures.get(client_host, ()) if time > start)
+    def _sign(self, purpose: str, token: str) -> str:
+        text = f"{purpose}\n{token}".encode("utf-8", "replace")
+        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
+
+
+def _scope_of(name: str) -> Scope:
+    return Scope(own=(f"page {name}",))
 
 
 def parse_origin(url: str) -> str:

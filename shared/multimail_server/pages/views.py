@@ -158,7 +158,7 @@ def decide(page: PageRequest) -> ApiResponse:
             raise
         return _render_item(page, error.status, error.message)
     approved = page.form.get("action") == "approve"
-    page.session.flash = describe_decision(message, approved=approved)
+    page.request.sessions.set_flash(page.session, describe_decision(message, approved=approved))
     return redirect("/")
 
 
@@ -240,7 +240,8 @@ def save_edit(page: PageRequest) -> ApiResponse:
         if error.status not in (400, 409):
             raise
         return _render_edit(page, error.status, error.message, texts)
-    page.session.flash = "Saved as a new revision. It still needs a decision."
+    saved = "Saved as a new revision. It still needs a decision."
+    page.request.sessions.set_flash(page.session, saved)
     return redirect(f"/review/{email_id}")
 
 

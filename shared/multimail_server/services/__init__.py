@@ -15,11 +15,13 @@ from .domains import DomainService
 from .enclosures import EnclosureService
 from .events import NotificationService
 from .mailboxes import MailboxService
+from .marks import MarkService
 from .messages import MessageService
 from .one_time_codes import ApprovalCodeService, CodeCache, UpgradeService
 from .receiving import InboundService
 from .review import ReviewService
 from .revisions import CancellationService, RevisionService
+from .search import SearchService
 from .sending import SendService
 from .spam_filter import SpamFilterService
 from .suppression import SuppressionService
@@ -40,6 +42,8 @@ class Services:
         self.cancellation = CancellationService(context)
         self.enclosures = EnclosureService(context)
         self.messages = MessageService(context)
+        self.search = SearchService(context)
+        self.marks = MarkService(context)
         self.decisions = DecisionService(context)
         self.receiving = InboundService(context)
         self.webhooks = WebhookService(context)

@@ -89,6 +89,12 @@ _KINDS_BY_EVENT: dict[Event, tuple[EventKind, ...]] = {
 }
 
 
+def becomes_visible(moved: Message, event: Event) -> bool:
+    """Return whether a transition shows an inbound message for the first time."""
+    is_unread = moved.direction is Direction.INBOUND and moved.status is State.UNREAD
+    return is_unread and event is not Event.MARKED_UNREAD
+
+
 def get_event_kinds(moved: Message, event: Event) -> tuple[EventKind, ...]:
     """Return the kinds of events that a transition emits, in order.
 
@@ -99,7 +105,7 @@ def get_event_kinds(moved: Message, event: Event) -> tuple[EventKind, ...]:
     kinds = _KINDS_BY_EVENT.get(event, ())
     if moved.status in HELD:
         kinds += (EventKind.PENDING,)
-    if moved.direction is Direction.INBOUND and moved.status is State.UNREAD:
+    if becomes_visible(moved, event):
         kinds += (EventKind.RECEIVED,)
     if event is Event.DELIVERED and moved.bounced_at is not None:
         kinds += (EventKind.BOUNCED,)

@@ -28,7 +28,7 @@ from ..oversight import (
 )
 from ..store.protocol import Tx
 from ..store.records import AuditEntry, Content, Mailbox, Message, OutboxRow
-from .events import announce_transition, notify_monitored_send
+from .events import announce_transition, becomes_visible, notify_monitored_send
 
 FORWARD_INBOUND, FORWARD_LIVE = "forward_inbound", "forward_live"
 """Mailbox settings: the recipients, and whether a live key set them."""
@@ -131,7 +131,7 @@ def _apply_transition(
     """Run the effects of a transition, record its event, and forward the message if it is due."""
     _apply_effects(tx, moved, applied, now)
     announce_transition(tx, moved, event, now)
-    forward = _build_forward(tx, moved, now)
+    forward = _build_forward(tx, moved, now) if becomes_visible(moved, event) else None
     if forward is not None:
         create_message(tx, *forward, Event.SCANNED, now, ttl)
 
@@ -154,12 +154,10 @@ def forwards(mailbox: Mailbox) -> bool:
 
 
 def _build_forward(tx: Tx, moved: Message, now: datetime) -> tuple[Message, Content] | None:
-    """Return the forward of a message that just became visible; None if it isn't forwarded.
+    """Return the forward of a message that just became visible; None if none is to be sent.
 
     The audit log records each forward, and each reason for none.
     """
-    if moved.direction is not Direction.INBOUND or moved.status is not State.UNREAD:
-        return None
     mailbox = tx.mailbox(moved.mailbox_id)
     if mailbox is None or not forwards(mailbox):
         return None

@@ -7,16 +7,25 @@ A table that holds mail goes into `_MAIL_TABLES`, and one that refers to a messa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ..oversight import State
 from .queries import SqlReader
 from .records import Attachment, Content, DeliveryStatus, Message, Record, Tag, WebhookDelivery
-from .sql import encode_all, encode_record, insert_statement, upsert_statement
+from .search import INDEXES, build_words
+from .sql import (
+    Connection,
+    Dialect,
+    encode_all,
+    encode_record,
+    insert_statement,
+    upsert_statement,
+)
 
 _MAIL_TABLES = (
+    "message_words",
     "contents",
     "attachment_contents",
     "attachments",
@@ -56,14 +65,77 @@ _PURGE_CONTENT = (
 """Removes the content of one message, in the order that foreign keys allow."""
 
 
+_INDEXED = frozenset(
+    ("from_address", "from_name", "to", "cc", "bcc", "subject", "has_attachments", "authentication")
+)
+"""The fields of a message that the full-text index holds."""
+_BACKFILL = 500
+"""Messages that are read at once to be indexed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NewMessage:
+    """A message of this transaction, with what the full-text index needs of it."""
+
+    message: Message
+    text: str
+    files: list[str] = field(default_factory=list)
+
+
 class SqlTx(SqlReader):
-    """The changes. See `protocol.Tx`."""
+    """The changes. See `protocol.Tx`.
+
+    A message whose words change is indexed once, by `finish`: it is written in several steps.
+    """
+
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+        super().__init__(connection, dialect)
+        self._index = INDEXES[dialect.name](connection)
+        self._new: dict[str, _NewMessage] = {}
+        self._changed: set[str] = set()
+        """The messages of earlier transactions whose words changed."""
+
+    def finish(self) -> None:
+        """Index the messages whose words changed. Call it at the end of the work."""
+        for new in self._new.values():  # what was just written is not read: that costs a trip
+            self._index.add(new.message, build_words(new.message, new.text, new.files))
+        for message_id in self._changed:
+            self._index.remove(message_id)
+            message = self.message(message_id)
+            text = self.texts([message_id]).get(message_id)
+            if message is not None and text is not None:
+                self._add_words(message, text)
+        self._new.clear()
+        self._changed.clear()
+
+    def index_all(self) -> None:
+        """Index every message, for a database that has no index yet."""
+        last_id = ""
+        while messages := self._all(
+            Message, "WHERE id > ? ORDER BY id LIMIT ?", last_id, _BACKFILL
+        ):
+            texts = self.texts([message.id for message in messages])
+            for message in messages:
+                if message.id in texts:
+                    self._add_words(message, texts[message.id])
+            last_id = messages[-1].id
+
+    def _add_words(self, message: Message, text: str) -> None:
+        names = [file.name for file in self.attachments(message.id)]
+        self._index.add(message, build_words(message, text, names))
+
+    def _reindex(self, message_id: str) -> None:
+        """Index a message again, from what is stored then."""
+        self._new.pop(message_id, None)
+        self._changed.add(message_id)
 
     def insert(self, record: Record) -> None:
         self._connection.execute(insert_statement(type(record)), encode_record(record))
 
     def put(self, record: Record) -> None:
         self._connection.execute(upsert_statement(type(record)), encode_record(record))
+        if isinstance(record, Content):
+            self._reindex(record.message_id)
 
     def _run(self, sql: str, *values: Any) -> None:
         """Run a statement, without waiting for its result where statements are sent ahead."""
@@ -95,6 +167,7 @@ class SqlTx(SqlReader):
     def insert_message(self, message: Message, content: Content) -> None:
         self.insert(message)
         self.insert(content)
+        self._new[message.id] = _NewMessage(message, content.markdown)
 
     def update_message(self, message: Message, to: State, /, **changes: Any) -> Message | None:
         changed = replace(message, status=to, **changes)
@@ -102,7 +175,11 @@ class SqlTx(SqlReader):
         assignments = ", ".join(f'"{name}" = ?' for name in names)
         sql = f"UPDATE messages SET {assignments} WHERE id = ? AND status = ?"  # noqa: S608
         values = [getattr(changed, name) for name in names]
-        return changed if self._count(sql, *values, message.id, message.status) == 1 else None
+        if self._count(sql, *values, message.id, message.status) != 1:
+            return None
+        if not _INDEXED.isdisjoint(changes):
+            self._reindex(message.id)
+        return changed
 
     def remove_message_references(self, mailbox_id: str, thread_id: str, rfc_id: str) -> None:
         # Two statements: for an OR, SQLite reads all references of the mailbox.
@@ -129,8 +206,13 @@ class SqlTx(SqlReader):
     def insert_attachment(self, attachment: Attachment, content: bytes) -> None:
         self.insert(attachment)
         self._run("INSERT INTO attachment_contents VALUES (?, ?)", attachment.id, content)
+        if (new := self._new.get(attachment.message_id)) is not None:
+            new.files.append(attachment.name)
+        else:
+            self._reindex(attachment.message_id)
 
     def remove_attachments(self, message_id: str) -> None:
+        self._reindex(message_id)
         for sql in _PURGE_CONTENT[:2]:
             self._run(sql, message_id)
 
@@ -148,6 +230,15 @@ class SqlTx(SqlReader):
 
     def purge_free_sends(self, before: datetime) -> None:
         self._purge("free_sends", "created_at <= ?", before)
+
+    def remove_browser_session(self, sha256: str) -> None:
+        self._run("DELETE FROM browser_sessions WHERE sha256 = ?", sha256)
+
+    def purge_browser_sessions(self, before: datetime) -> None:
+        self._purge("browser_sessions", "expires_at < ?", before)
+
+    def purge_sign_in_failures(self, before: datetime) -> None:
+        self._purge("sign_in_failures", "failed_at < ?", before)
 
     def _purge(self, table: str, condition: str, before: datetime) -> None:
         """Remove rows of every mailbox, but for those that another write is removing."""
@@ -185,6 +276,7 @@ class SqlTx(SqlReader):
     def purge_content(self, message_id: str) -> None:
         for sql in _PURGE_CONTENT:
             self._run(sql, message_id)
+        self._reindex(message_id)
 
     def purge_mail(self) -> None:
         for table in _MAIL_TABLES:

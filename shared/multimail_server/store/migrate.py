@@ -18,6 +18,8 @@ from .protocol import StoreUnavailableError
 from .sql import Dialect
 
 _SCHEMA = Path(__file__).with_name("schema")
+_SEARCH = "search"
+"""The migration that makes the full-text index, which the stores then fill."""
 
 
 def list_migrations() -> list[Path]:
@@ -47,3 +49,9 @@ def _load(path: Path, dialect: Dialect) -> str:
     sql = Template(path.read_text(encoding="utf-8")).substitute(dialect.types)
     own = path.with_suffix(f".{dialect.name}.sql")
     return sql + own.read_text(encoding="utf-8") if own.exists() else sql
+
+
+def lacks_search_index(applied: int) -> bool:
+    """Return whether a database that has these migrations lacks the full-text index."""
+    names = [path.stem.partition("_")[2] for path in list_migrations()]
+    return applied <= names.index(_SEARCH)

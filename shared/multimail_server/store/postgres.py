@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from .changes import SqlTx
 from .lanes import Lanes
 from .leases import Leases
-from .migrate import load_migrations
+from .migrate import lacks_search_index, load_migrations
 from .postgres_connections import (
     Announcer,
     Database,
@@ -185,6 +186,8 @@ def _migrate(connection: NativeConnection, database: str) -> None:
             connection.execute(migration.encode())
         if applied == 0:
             _fill_folded_letters(connection)
+        if lacks_search_index(applied):
+            SqlTx(PostgresConnection(connection), POSTGRES).index_all()
         if migrations:
             version = applied + len(migrations)
             connection.execute("UPDATE schema_version SET taken = %s", (version,))

@@ -271,6 +271,7 @@ class PostgresWriter:
         begun = connection.execute(*_build_lock(scope or Scope()))
         tx = PostgresTx(PostgresConnection(connection, pipeline))
         transaction.results = [job.work(tx) for job in batch]
+        tx.finish()
         if begun.pgresult is None:
             pipeline.sync()
         # From here on, an error of the connection leaves open whether it was committed.

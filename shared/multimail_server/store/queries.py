@@ -16,6 +16,7 @@ from .records import (
     ApprovalLink,
     Attachment,
     AuditEntry,
+    BrowserSession,
     Contact,
     Content,
     DeliveryFilter,
@@ -32,13 +33,16 @@ from .records import (
     Purpose,
     Record,
     Revision,
+    SearchFilter,
     SignedHeaders,
+    SignInFailure,
     Suppression,
     Tag,
     TestDelivery,
     Webhook,
     WebhookDelivery,
 )
+from .search import INDEXES, MAX_BODY
 from .sql import (
     Condition,
     Connection,
@@ -142,6 +146,39 @@ class SqlReader:
         clause, values = where_clause(*_message_conditions(where, self._dialect))
         rest = f"{clause} ORDER BY id DESC LIMIT ? OFFSET ?"
         return self._all(Message, rest, *values, where.limit, where.offset)
+
+    def search_messages(self, where: SearchFilter) -> list[Message]:
+        index = INDEXES[self._dialect.name](self._connection)
+        conditions = _search_conditions(where)
+        if where.query.has_words:
+            source, newest_first = index.source, index.newest_first
+            conditions += [*index.build_conditions(where), *_tag_conditions(where, "m.id IN ({})")]
+        elif where.query.tag is not None:
+            source, newest_first = index.tagged, "t.message_id DESC"
+            conditions += [*_plain_conditions(where, "t.message_id"), *_tag_conditions(where)]
+        else:
+            source, newest_first = "messages m", "m.id DESC"
+            conditions += _plain_conditions(where, "m.id")
+        clause, values = where_clause(*conditions)
+        sql = f"SELECT m.id FROM {source} {clause} ORDER BY {newest_first} LIMIT ?"  # noqa: S608
+        rows = self._connection.execute(sql, encode_all((*values, where.limit))).fetchall()
+        return self._in_order([message_id for (message_id,) in rows])
+
+    def _in_order(self, message_ids: list[str]) -> list[Message]:
+        if not message_ids:
+            return []
+        rest = f"WHERE id IN ({placeholders(message_ids)})"
+        by_id = {message.id: message for message in self._all(Message, rest, *message_ids)}
+        return [by_id[message_id] for message_id in message_ids]
+
+    def texts(self, message_ids: Sequence[str]) -> dict[str, str]:
+        if not message_ids:
+            return {}
+        sql = (
+            "SELECT message_id, substr(markdown, 1, ?) FROM contents "  # noqa: S608
+            f"WHERE message_id IN ({placeholders(message_ids)})"
+        )
+        return dict(self._connection.execute(sql, (MAX_BODY, *message_ids)).fetchall())
 
     def thread(self, mailbox_id: str, thread_id: str, limit: int) -> list[Message]:
         rest = "WHERE mailbox_id = ? AND thread_id = ? ORDER BY id DESC LIMIT ?"
@@ -360,6 +397,13 @@ class SqlReader:
     def contact(self, contact_id: str) -> Contact | None:
         return self._one(Contact, "WHERE id = ?", contact_id)
 
+    def browser_session(self, sha256: str) -> BrowserSession | None:
+        return self._one(BrowserSession, "WHERE sha256 = ?", sha256)
+
+    def sign_in_failures(self, host: str, since: datetime, limit: int) -> list[SignInFailure]:
+        rest = "WHERE host = ? AND failed_at > ? ORDER BY failed_at DESC LIMIT ?"
+        return self._all(SignInFailure, rest, host, since, limit)
+
     def domain(self, domain_id: str) -> Domain | None:
         return self._one(Domain, "WHERE id = ?", domain_id)
 
@@ -492,9 +536,47 @@ def _message_conditions(where: MessageFilter, dialect: Dialect) -> list[Conditio
     if where.statuses:
         conditions.append((f"status IN ({placeholders(where.statuses)})", *where.statuses))
     else:
-        conditions.append(("status <> 'deleted'",))
+        conditions.append(("status NOT IN ('deleted', 'archived')",))
     filters_content = where.has_attachments is not None or sender or subject
     if filters_content and not where.reviewer:
         # A filter that matched hidden mail would reveal its content, one guess at a time.
         conditions.append((_IS_VISIBLE,))
     return conditions
+
+
+def _search_conditions(where: SearchFilter) -> list[Condition | None]:
+    """Return the conditions that no index of words decides."""
+    query = where.query
+    conditions: list[Condition | None] = [
+        ("m.mailbox_id = ?", where.mailbox_id),
+        ("status <> 'deleted'",),
+        optional("thread_id = ?", query.thread_id),
+        optional("created_at >= ?", query.date_after),
+        optional("created_at < ?", query.date_before),
+    ]
+    if query.statuses:
+        conditions.append((f"status IN ({placeholders(query.statuses)})", *query.statuses))
+    if not where.reviewer:
+        conditions.append((_IS_VISIBLE,))
+    return conditions
+
+
+def _tag_conditions(where: SearchFilter, within: str = "") -> list[Condition | None]:
+    """Return the conditions of a search by tag: of its rows, or `within` a set of messages."""
+    if where.query.tag is None:
+        return []
+    name, value = where.query.tag
+    conditions = [("name = ?", name), optional("value = ?", value)]
+    if not within:
+        return conditions
+    clause, values = where_clause(*conditions)
+    return [(within.format(f"SELECT message_id FROM tags {clause}"), *values)]  # noqa: S608
+
+
+def _plain_conditions(where: SearchFilter, key: str) -> list[Condition | None]:
+    """Return the conditions that the index of words would decide, for a search without words."""
+    return [
+        optional(f"{key} < ?", where.before_id),
+        optional("direction = ?", where.query.direction),
+        optional("has_attachments = ?", where.query.has_attachments),
+    ]

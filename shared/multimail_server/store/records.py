@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..oversight import Direction, Mode, State
+from .query_language import Query
 
 
 class Record:
@@ -470,11 +471,35 @@ class WebhookDelivery(Record):
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BrowserSession(Record):
+    """A browser that is signed in to the pages, by the SHA-256 of its token.
+
+    Attributes:
+        flash: A message that the next page shows once.
+    """
+
+    sha256: str
+    key_id: str
+    expires_at: datetime
+    flash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInFailure(Record):
+    """A wrong key at the sign-in of the pages."""
+
+    id: str
+    host: str
+    failed_at: datetime
+
+
 TABLES: dict[type[Record], tuple[str, ...]] = {
     Account: ("accounts", "id"),
     ApprovalLink: ("approval_links", "sha256"),
     Attachment: ("attachments", "id"),
     AuditEntry: ("audit", "id"),
+    BrowserSession: ("browser_sessions", "sha256"),
     Contact: ("contacts", "id"),
     Content: ("contents", "message_id"),
     Domain: ("domains", "id"),
@@ -488,6 +513,7 @@ TABLES: dict[type[Record], tuple[str, ...]] = {
     OneTimeCode: ("one_time_codes", "id"),
     OutboxRow: ("outbox", "message_id"),
     Revision: ("revisions", "message_id", "number"),
+    SignInFailure: ("sign_in_failures", "id"),
     SignedHeaders: ("stamps", "message_id"),
     Tag: ("tags", "message_id", "name"),
     Suppression: ("suppressions", "account_id", "address"),
@@ -518,6 +544,19 @@ class MessageFilter:
     offset: int = 0
     reviewer: bool = False
     """Whether filters on content also match inbound mail that awaits approval."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """Selects messages of a mailbox by a query, newest first."""
+
+    mailbox_id: str
+    limit: int
+    query: Query = field(default_factory=Query)
+    before_id: str | None = None
+    """Only messages older than this one (the keyset cursor)."""
+    reviewer: bool = False
+    """Whether inbound mail that awaits approval is searched too."""
 
 
 @dataclass(frozen=True, slots=True)

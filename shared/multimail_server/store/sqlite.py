@@ -19,7 +19,7 @@ from typing import IO, Any, TypeVar
 
 from .changes import SqlTx
 from .group_commit import GroupCommit, Job
-from .migrate import load_migrations
+from .migrate import lacks_search_index, load_migrations
 from .protocol import FindScope, Reader, Scope, StoreUnavailableError, Tx
 from .queries import SqlReader
 from .sql import SQLITE
@@ -126,8 +126,11 @@ class SqliteStore:
         migrations = load_migrations(SQLITE, applied, str(self._path))
         if migrations:
             # In one transaction: a new file waits for the disk once, not for each migration.
-            version = f"PRAGMA user_version = {applied + len(migrations)};"
-            self._writer.executescript(f"BEGIN;{''.join(migrations)}{version}COMMIT;")
+            self._writer.executescript(f"BEGIN;{''.join(migrations)}")
+            if lacks_search_index(applied):
+                SqlTx(self._writer, SQLITE).index_all()
+            self._writer.execute(f"PRAGMA user_version = {applied + len(migrations)}")
+            self._writer.execute("COMMIT")
 
     def _commit(self, batch: list[Job]) -> None:
         try:
@@ -146,7 +149,7 @@ class SqliteStore:
         A problem with the database itself ends the batch.
         """
         try:
-            return [(job, job.work(SqlTx(self._writer, SQLITE)), None) for job in batch]
+            return [(job, self._run(job), None) for job in batch]
         except sqlite3.OperationalError:
             raise
         except BaseException as problem:
@@ -154,11 +157,17 @@ class SqliteStore:
             self._writer.execute("BEGIN IMMEDIATE")
             return [(batch[0], None, problem)] if len(batch) == 1 else []
 
+    def _run(self, job: Job) -> Any:
+        tx = SqlTx(self._writer, SQLITE)
+        result = job.work(tx)
+        tx.finish()
+        return result
+
     def _run_alone(self, job: Job) -> tuple[Any, BaseException | None]:
         """Run one job in a savepoint; a problem with the database itself ends the batch."""
         self._writer.execute("SAVEPOINT job")
         try:
-            result = job.work(SqlTx(self._writer, SQLITE))
+            result = self._run(job)
         except sqlite3.OperationalError:
             raise
         except BaseException as problem:

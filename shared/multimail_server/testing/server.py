@@ -31,6 +31,7 @@ from .support import TestSupport
 Json = dict[str, Any]
 
 _NO_DNS = Path(__file__).with_name("no_dns.zone")
+_NOT_ERASED = tuple(state for state in State if state is not State.DELETED)
 _MAX_LISTED = 100
 
 
@@ -202,7 +203,7 @@ class ServerUnderTest(EmbeddedServer):
         for mailbox in tx.mailboxes(_get_reader(tx).account_id):
             for direction in Direction:
                 messages += tx.list_messages(
-                    MessageFilter(mailbox_id=mailbox.id, limit=_MAX_LISTED, direction=direction)
+                    MessageFilter(mailbox.id, _MAX_LISTED, _NOT_ERASED, direction=direction)
                 )
         messages.sort(key=lambda message: message.id, reverse=True)
         return [_render(tx, message) for message in messages]

@@ -13,7 +13,16 @@ from ...oversight import Direction, State
 from ...services.messages import may_see
 from ...services.revisions import DraftEdit
 from ...services.sending import Sent
-from ...store.records import Attachment, MessageFilter
+from ...store.query_language import (
+    LABELS,
+    Query,
+    invert_statuses,
+    narrow,
+    parse_part,
+    parse_query,
+    parse_tag,
+)
+from ...store.records import Attachment, MessageFilter, SearchFilter
 from ..routing import (
     CURSOR,
     LARGE_BODY,
@@ -32,6 +41,9 @@ from ..schemas.messages import (
     EmailOut,
     EnclosureOut,
     FileOut,
+    FoundPageOut,
+    MarkIn,
+    MarksOut,
     PageOut,
     SpamReportOut,
     StatusOut,
@@ -41,6 +53,8 @@ from ..schemas.messages import (
     render_email,
     render_enclosure,
     render_file,
+    render_found,
+    render_marks,
     render_page,
     render_spam_report,
     render_status,
@@ -96,6 +110,19 @@ _VERSION = query_enum(
     "version", tuple(Version), "The version of a received body, where there are two."
 )
 _SPAM_STATUS = query_enum("status", tuple(_SPAM_STATUSES))
+_MAX_WORDS = 100_000
+_WORDS = query_str(
+    "q",
+    'Words that must all occur, "phrases", -unwanted, beginnings*. Any text is one.',
+    _MAX_WORDS,
+)
+_FROM = query_str("sender", "Words of the sender; the last may be a beginning.", _MAX_WORDS)
+_TO = query_str("recipient", "The same of To, Cc and Bcc.", _MAX_WORDS)
+_TITLE = query_str("subject", "The same of the subject.", _MAX_WORDS)
+_UNREAD = query_bool("unread")
+_TAG = query_str("tag", "A tag's name, or `name=value`.")
+_LABEL = query_enum("label", LABELS, "The trust label that its evidence gives.")
+_THREAD = query_str("thread_id")
 
 
 @route(
@@ -128,6 +155,56 @@ def list_emails(request: ApiRequest) -> ApiResponse:
     )
     cursor = next_cursor(messages, limit)
     return ApiResponse(render_page(messages, request.principal, limit, cursor))
+
+
+@route(
+    "GET", "/v1/mailboxes/{mailbox}/search", scopes=("read",), responses={200: FoundPageOut},
+    query=(_WORDS, LIMIT, CURSOR, _FROM, _TO, _TITLE, _AFTER, _BEFORE, _HAS_ATTACHMENTS, _UNREAD,
+           _DIRECTION, _TAG, _LABEL, _THREAD),
+    audit="email.search", client=("search_email", "iter_search"),
+)  # fmt: skip
+def search_email(request: ApiRequest) -> ApiResponse:
+    """Search a mailbox's messages by their words, archived ones too, newest first."""
+    limit = request.query(LIMIT)
+    where = SearchFilter("", limit, _build_query(request), before_id=request.query(CURSOR))
+    results = request.services.search.search(
+        request.principal, request.path_params["mailbox"], where
+    )
+    cursor = next_cursor([result.message for result in results], limit)
+    return ApiResponse(render_found(results, request.principal, limit, cursor))
+
+
+def _build_query(request: ApiRequest) -> Query:
+    """Return the query of a request: its words, narrowed by its other parameters."""
+    direction, tag = request.query(_DIRECTION), request.query(_TAG)
+    unread = request.query(_UNREAD)
+    statuses = (State.UNREAD,) if unread else invert_statuses((State.UNREAD,))
+    return narrow(
+        parse_query(request.query(_WORDS)),
+        *parse_part(request.query(_FROM), "sender"),
+        *parse_part(request.query(_TO), "receivers"),
+        *parse_part(request.query(_TITLE), "title"),
+        statuses=None if unread is None else statuses,
+        direction=Direction(direction) if direction else None,
+        label=request.query(_LABEL),
+        tag=parse_tag(tag) if tag else None,
+        thread_id=request.query(_THREAD),
+        date_after=request.query(_AFTER),
+        date_before=request.query(_BEFORE),
+        has_attachments=request.query(_HAS_ATTACHMENTS),
+    )
+
+
+@route(
+    "PATCH", "/v1/mailboxes/{mailbox}/emails", scopes=("send",), body=MarkIn,
+    responses={200: MarksOut}, errors=(409, 410), client=("mark_email",),
+)  # fmt: skip
+def mark_emails(request: ApiRequest, body: MarkIn) -> ApiResponse:
+    """Mark received messages as read, unread, archived, unarchived or spam, all or none."""
+    marked = request.services.marks.mark(
+        request.principal, request.path_params["mailbox"], body.ids, body.mark
+    )
+    return ApiResponse(render_marks(marked))
 
 
 def _parse_statuses(text: str | None) -> tuple[State, ...]:

@@ -13,7 +13,9 @@ from ...oversight import NOT_SENT, Direction, State, hides_content
 from ...services import Principal
 from ...services.enclosures import Enclosure
 from ...services.evidence import shorten_evidence
+from ...services.marks import MAX_MARKED, Mark
 from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
+from ...services.search import SearchResult
 from ...store.records import Attachment, Message, Tag
 from .base import (
     DirectionName,
@@ -190,6 +192,44 @@ class PageOut(TypedDict):
     emails: list[SummaryOut]
     messages: list[SummaryOut]
     cursor: Annotated[str | None, Field(description="Pass it to get the next page.")]
+
+
+class FoundOut(SummaryOut):
+    """A row of a search."""
+
+    snippet: Annotated[
+        str | None,
+        Field(description="Text around the first match; null unless the body matches."),
+    ]
+
+
+class FoundPageOut(TypedDict):
+    """A page of a search, newest first."""
+
+    emails: list[FoundOut]
+    cursor: Annotated[str | None, Field(description="Pass it to get the next page.")]
+
+
+class MarkIn(RequestModel):
+    """What to mark messages as."""
+
+    ids: Annotated[
+        list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=MAX_MARKED)
+    ]
+    mark: Annotated[Mark, Field(strict=False)]
+
+
+class MarkedOut(TypedDict):
+    """A message that was marked."""
+
+    id: str
+    status: StateName
+
+
+class MarksOut(TypedDict):
+    """The messages that were marked, in the order of the request."""
+
+    emails: list[MarkedOut]
 
 
 class ThreadInfoOut(TypedDict):
@@ -403,6 +443,25 @@ def render_page(
         render_summary(message, shown=may_see(principal, message)) for message in messages[:limit]
     ]
     return {"emails": rows, "messages": rows, "cursor": cursor}
+
+
+def render_found(
+    results: Sequence[SearchResult], principal: Principal, limit: int, cursor: str | None
+) -> FoundPageOut:
+    """Return the first `limit` results of a search as a page."""
+    rows: list[FoundOut] = [
+        {
+            **render_summary(result.message, shown=may_see(principal, result.message)),
+            "snippet": result.snippet or None,
+        }
+        for result in results[:limit]
+    ]
+    return {"emails": rows, "cursor": cursor}
+
+
+def render_marks(messages: Iterable[Message]) -> MarksOut:
+    """Return messages that were marked."""
+    return {"emails": [{"id": row.id, "status": row.status.wire} for row in messages]}
 
 
 def render_thread(thread: ThreadView, principal: Principal) -> ThreadOut:
