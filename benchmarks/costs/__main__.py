@@ -16,6 +16,7 @@ PARTS = {
     "concurrent": "calls.measure_concurrent",
     "imports": "startup.measure_imports",
     "schemas": "schemas.measure_schemas",
+    "prompts": "prompts.measure_prompts",
     "job": "scenario.measure_scenario",
     "labels": "labels.measure_labels",
     "server": "server.measure_server",

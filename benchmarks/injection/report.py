@@ -44,14 +44,24 @@ def write(results: Results, page: Path = PAGE) -> None:
     Raises:
         ValueError: The page has no such comments.
     """
-    before, begin, rest = page.read_text("utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{page.name} has no lines {BEGIN} and {END}.")
-    page.write_text(f"{before}{BEGIN}\n{render(results)}\n{END}{after}", "utf-8")
+    put(render(results), page, BEGIN, END)
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def put(text: str, page: Path, begin: str, end: str) -> None:
+    """Put a text between two comments in a page.
+
+    Raises:
+        ValueError: The page has no such comments.
+    """
+    before, found_begin, rest = page.read_text("utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise ValueError(f"{page.name} has no lines {begin} and {end}.")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
+
+
+def build_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
     head = list(head)
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -60,7 +70,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _suite_table(results: Results) -> str:
     head = ["Attacker's mail", "Policy", "Runs", "Instruction read"]
     head += [f"{mode}: {end}" for mode in MODES for end in ("left", "held", "neither")]
-    return "### AgentDojo's attacks\n\n" + _table(head, _suite_rows(results))
+    return "### AgentDojo's attacks\n\n" + build_table(head, _suite_rows(results))
 
 
 def _suite_rows(results: Results) -> Iterator[list[str]]:
@@ -92,7 +102,7 @@ def _utility_table(results: Results) -> str:
             rows.append([senders.name, policy, *(str(n) for three in counts for n in three)])
     runs = next(iter(results.utility.values())).runs
     return (
-        f"### The same {runs} tasks without an attack\n\n{_table(head, rows)}\n\n"
+        f"### The same {runs} tasks without an attack\n\n{build_table(head, rows)}\n\n"
         "`done`: the requested information was shown and the requested messages were sent,"
         " without approval. `held`: the same, but a message waits for approval. `stopped`: a"
         " text, a link or a message that the task needs was withheld or refused."
@@ -108,7 +118,7 @@ def _jobs_table(results: Results) -> str:
     ]
     wrong = [judged.job.name for judged in (*results.jobs, *results.orders) if judged.is_wrong]
     return (
-        f"### Ordinary jobs\n\n{_table(head, rows)}\n\n"
+        f"### Ordinary jobs\n\n{build_table(head, rows)}\n\n"
         "In an autonomous mailbox under `standard`; the table is `benchmarks/injection/jobs.py`."
         f" Not as a sensible person wants it: {', '.join(wrong) or 'none'}."
     )
@@ -131,7 +141,7 @@ def _own_table(results: Results, *, promised: bool) -> str:
         item.attack.name for item in results.own if item.attack.promised is promised
     )
     rows = [[name, *(_cell(results, name, policy) for policy in POLICIES)] for name in names]
-    return _table(["Attack", *POLICIES], rows)
+    return build_table(["Attack", *POLICIES], rows)
 
 
 def _cell(results: Results, name: str, policy: str) -> str:

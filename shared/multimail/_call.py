@@ -299,6 +299,15 @@ def _status_error(call: Call[Any], response: Response, ambiguous: bool) -> error
         "body": body,
         "operation": call.operation,
     }
+    if 400 <= status < 500 and isinstance(body, str) and body.lstrip().startswith("<"):
+        details["code"] = ""
+        content_type = response.headers.get("content-type", "no content type")
+        return errors.InvalidResponseError(
+            f"The response ({status}, {content_type}) is a page and not one of this API.",
+            **details,
+            remedy="A proxy or another server answered. Check the base URL, and HTTPS_PROXY, "
+            "HTTP_PROXY and NO_PROXY.",
+        )
     message = _first_string(body, "error", "message", "detail")
     message = message or f"The API responded with status {status}."
     if status == 429 and not ambiguous:

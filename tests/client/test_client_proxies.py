@@ -12,7 +12,7 @@ import pytest
 from tests.client.sockets import echo_server
 from tests.client.support import KEY, Connect
 
-from multimail import ConfigurationError, MultiMail, NetworkError
+from multimail import ConfigurationError, InvalidResponseError, MultiMail, NetworkError
 from multimail._proxies import find_proxy, is_bypassed, is_loopback
 from multimail.tools import Toolkit
 
@@ -200,13 +200,18 @@ async def test_plain_http_through_a_proxy_is_warned_of(
     monkeypatch.setenv("MULTIMAIL_ALLOW_HTTP", "1")
     client = connect(base_url="http://mail.internal:8000")
     for _ in range(2):
-        with pytest.raises(Exception, match="403"):
+        with pytest.raises(InvalidResponseError, match=r"\(403, text/html\) is a page"):
             await client.list_mailboxes()
     (warning,) = [r for r in caplog.records if r.levelno == logging.WARNING]
     assert "unencrypted" in warning.getMessage()
     assert "HTTP_PROXY" in warning.getMessage()
     assert "secret" not in caplog.text
     assert [request[2] for request in proxy.requests] == [True, True]
+    toolkit = Toolkit(KEY, base_url="http://mail.internal:8000", mailbox="mb_1")
+    error = toolkit.call("tag_email", {"email_id": "em_1", "tags": ["x"]}).error
+    assert error is not None
+    assert error.code == "unreadable_reply"
+    assert "NO_PROXY" in error.next_step
 
 
 async def test_a_proxy_that_refuses_is_named(connect: Connect, proxy: Proxy) -> None:

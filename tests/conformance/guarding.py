@@ -134,12 +134,17 @@ def held(to: str, guard_decision: GuardDecision) -> str:
     is_reply = guard_decision.operation == "reply_email"
     whom = "" if is_reply else f" to {to}"
     text = HELD.format(whom=whom, code=guard_decision.code, why=_why(guard_decision))
-    return text + (ANSWERED.format(to=to) if is_reply else "") + _about(guard_decision)
+    return text + _fence(f"To: {to}" if is_reply else "", _about(guard_decision))
 
 
 def _about(guard_decision: GuardDecision) -> str:
     names = ", ".join(guard_decision.names)
-    return f"\n<mail <nonce>>\nThis is about: {names}\n</mail <nonce>>" if names else ""
+    return f"This is about: {names}" if names else ""
+
+
+def _fence(*words: str) -> str:
+    lines = "\n".join(filter(None, words))
+    return f"\n<mail <nonce>>\n{lines}\n</mail <nonce>>" if lines else ""
 
 
 def _why(guard_decision: GuardDecision) -> str:
@@ -151,7 +156,7 @@ def _why(guard_decision: GuardDecision) -> str:
 def refused(what: str, guard_decision: GuardDecision) -> str:
     """Return the result of a send that was refused."""
     text = REFUSED.format(what=what, code=guard_decision.code, why=_why(guard_decision))
-    return text + _about(guard_decision)
+    return text + _fence(_about(guard_decision))
 
 
 def waits(box: Inbox, guard_decision: GuardDecision, read: str | None = None) -> None:

@@ -103,7 +103,8 @@ async def test_an_error_has_a_code_for_code_and_a_text_for_the_model(
     with pytest.raises(MultiMailToolError, match=message) as caught:
         await read_email.run_json(arguments, CancellationToken())
     assert caught.value.error.code == code
-    in_workbench = await toolkit.get_workbench().call_tool(read_email.name, arguments)
+    # Another conversation: in this one the same call gets another answer.
+    in_workbench = await toolkit.get_workbench("other").call_tool(read_email.name, arguments)
     assert in_workbench.is_error
     assert in_workbench.to_text() == str(caught.value)
 

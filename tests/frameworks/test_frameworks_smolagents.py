@@ -82,7 +82,14 @@ def test_the_prompt_shows_what_comes_back(box: Inbox, toolkit: MultiMailToolkit)
             assert f"{name}: " in block, (spec.name, name)
         for key in spec.output_schema()["properties"]:
             assert key in block.partition("Returns {")[2], (spec.name, key)
-    assert "send_at: str = None, mailbox: str = None) -> dict:" in prompt
+    assert "mailbox: str = None) -> dict:" in prompt
+
+
+def test_no_remote_executor_gets_a_copy(toolkit: MultiMailToolkit) -> None:
+    """Each sends `to_dict()` of every tool into its sandbox, before anything else of it."""
+    for agent_tool in toolkit.get_tools():
+        with pytest.raises(TypeError, match="run the whole agent in the sandbox"):
+            agent_tool.to_dict()
 
 
 def test_several_sends_in_one_step_are_each_gated(box: Inbox, toolkit: MultiMailToolkit) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Mapping
 from typing import Any, Unpack, cast
 
 from autogen_core import CancellationToken
 from autogen_core.tools import BaseTool, ParametersSchema, StaticWorkbench, ToolSchema
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from multimail.tools import (
     APPROVER_TOOLS,
@@ -41,8 +42,12 @@ class MultiMailTool(BaseTool[BaseModel, Any]):
     def __init__(
         self, spec: ToolSpec, session: ToolSession, session_id: str | None, *, strict: bool = False
     ) -> None:
-        super().__init__(spec.open_args, ToolResult, spec.name, spec.description, strict)
+        super().__init__(spec.build_open_args(), ToolResult, spec.name, spec.description, strict)
         self._spec, self._session, self._session_id = spec, session, session_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        build = functools.partial(type(self), strict=self._strict)
+        return build, (self._spec, self._session, self._session_id)
 
     @property
     def schema(self) -> ToolSchema:
@@ -55,6 +60,18 @@ class MultiMailTool(BaseTool[BaseModel, Any]):
             ),
             strict=self._strict,
         )
+
+    async def run_json(
+        self,
+        args: Mapping[str, Any],
+        cancellation_token: CancellationToken,
+        call_id: str | None = None,
+    ) -> Any:
+        """Run the tool with what the model wrote, also where that is no object; see `run`."""
+        try:
+            return await super().run_json(args, cancellation_token, call_id)
+        except ValidationError as error:
+            raise MultiMailToolError(self._spec.explain_invalid(error)) from None
 
     async def run(self, args: BaseModel, cancellation_token: CancellationToken) -> ToolResult:
         """Run the tool with the model's arguments, unchecked.

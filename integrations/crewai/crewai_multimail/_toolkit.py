@@ -46,7 +46,7 @@ class MultiMailTool(BaseTool):
         super().__init__(
             name=spec.name,
             description=spec.description,
-            args_schema=spec.open_args,
+            args_schema=spec.build_open_args("nullable"),
             env_vars=_ENVIRONMENT,
             cache_function=never_cache,
         )

@@ -35,7 +35,7 @@ class ToolCallSchema(dict[str, Any]):
     def __init__(self, spec: ToolSpec) -> None:
         facts = {"title": spec.name, "description": spec.description}
         super().__init__({**facts, **spec.schema("nullable")})
-        self.model_fields = spec.open_args.model_fields
+        self.model_fields = spec.build_open_args().model_fields
         """The arguments as `langchain_mcp_adapters.tools.to_fastmcp` looks for them."""
 
     def model_json_schema(self) -> dict[str, Any]:
@@ -53,10 +53,12 @@ class MultiMailTool(BaseTool):
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
 
     def __init__(self, spec: ToolSpec, session: ToolSession, session_id: str | None = None) -> None:
+        # Google's models read the schema of this model, all others that of `tool_call_schema`.
+        arguments = spec.build_open_args()
         super().__init__(
             name=spec.name,
             description=spec.description,
-            args_schema=add_state(spec.open_args) if session.user_turns else spec.open_args,
+            args_schema=add_state(arguments) if session.user_turns else arguments,
             handle_tool_error=True,
             metadata={"multimail_access": spec.access},
         )

@@ -47,6 +47,18 @@ class MultiMailTool(Tool):  # type: ignore[misc]
         self._call = _bind_call(spec, session, session_id)
         super().__init__()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Refuse to become source code, which `save` and the remote executors ask for.
+
+        Raises:
+            TypeError: Always: the key and the guard stay in this process.
+        """
+        raise TypeError(
+            f"{self.name} can't be copied as source code: it holds a connection and the guard. "
+            "With executor_type 'e2b', 'docker', 'modal' or 'blaxel' run the whole agent in the "
+            "sandbox, or use executor_type='local' or a ToolCallingAgent."
+        )
+
     def to_code_prompt(self) -> str:
         """Return the tool as a CodeAgent's prompt shows it: a function, and its result's keys.
 

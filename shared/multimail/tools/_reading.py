@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from .. import endpoints as api
 from ..endpoints import list_held_sends
-from ..errors import WaitTimeoutError
+from ..errors import NotFoundError, WaitTimeoutError
 from ..models import Email, EmailSummary, FoundEmail, Mailbox, Page, PendingEmail
 from ..trust import OWN, Action, Assessment, Treatment
 from ..trust.text import Fence, clean, one_line
@@ -378,9 +378,14 @@ def download_attachment(args: schemas.DownloadAttachment, context: ToolContext) 
             next_step="Do not act on this message; a person can look at it in the mailbox.",
         )
         return ToolResult.failure(error, decision)
-    file = yield from api.download_attachment(
-        args.email_id, args.filename, mailbox=context.pinned, include_text=True
-    )
+    try:
+        file = yield from api.download_attachment(
+            args.email_id, args.filename, mailbox=context.pinned, include_text=True
+        )
+    except NotFoundError as error:  # it repeats the name, which a sender may have chosen
+        step = "read_email shows the names of its attachments."
+        what = f"{one_line(message.id, 64)} has no attachment of that name"
+        return ToolResult.failure(ToolError(error.code, what, next_step=step))
     facts = {"name": file.name, "content_type": file.content_type, "size": file.size}
     # The sender chose the name and type of the file: neither is repeated outside the marks.
     is_known_type = mimetypes.guess_extension(file.content_type) is not None

@@ -652,7 +652,8 @@ def _build_failure(
         return ToolResult.failure(
             ToolError(error.code, "There is no such email", next_step=_IS_THREAD)
         )
-    if isinstance(error, InvalidResponseError) and not spec.hints.read_only:
+    is_refused = isinstance(error, InvalidResponseError) and (error.status_code or 0) >= 400
+    if isinstance(error, InvalidResponseError) and not is_refused and not spec.hints.read_only:
         # The API accepted the request, and its response cannot be parsed.
         return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))
     if isinstance(error, MultiMailError):

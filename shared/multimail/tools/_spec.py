@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import functools
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -64,27 +65,15 @@ class OpenArgs(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", defer_build=True)
-    checked: ClassVar[type[ToolArgs]]
+    json_schema: ClassVar[dict[str, Any]]
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """Return the schema of the arguments as they are checked, its titles as this model's."""
+        """Return the schema of the arguments as they are checked."""
         del core, handler
-        return cls.checked.model_json_schema()
-
-
-@functools.cache
-def build_open_args(checked: type[ToolArgs]) -> type[OpenArgs]:
-    """Return a model with the fields of `checked` that takes any value for each."""
-    fields: dict[str, Any] = {
-        name: (Any, Field(default=None, description=field.description))
-        for name, field in checked.model_fields.items()
-    }
-    model = create_model(checked.__name__, __base__=OpenArgs, __doc__=checked.__doc__, **fields)
-    model.checked = checked
-    return model
+        return copy.deepcopy(cls.json_schema)
 
 
 class ToolData(BaseModel):
@@ -266,14 +255,16 @@ class ToolSpec:
     data: type[ToolData]
     needs: str = ""
 
-    @property
-    def open_args(self) -> type[BaseModel]:
-        """A model of the arguments for frameworks that check them before the tool does.
+    def build_open_args(self, form: SchemaForm = "short") -> type[BaseModel]:
+        """Return a model of the arguments for frameworks that check them before the tool does.
 
-        It has the same names and the same JSON schema, and takes any value: the tool answers what
-        is wrong with it.
+        It has their names and their JSON schema, and takes any value: the tool answers what is
+        wrong with it.
+
+        Args:
+            form: Of the JSON schema; see `schema`.
         """
-        return build_open_args(self.args)
+        return _build_open_args(self, form)
 
     def schema(self, form: SchemaForm = "short") -> dict[str, Any]:
         """Return the JSON schema of the arguments, without limits, which the tool checks.
@@ -374,6 +365,18 @@ def _parse_object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
+
+
+@functools.cache
+def _build_open_args(spec: ToolSpec, form: SchemaForm) -> type[OpenArgs]:
+    fields: dict[str, Any] = {
+        name: (Any, Field(default=None, description=field.description))
+        for name, field in spec.args.model_fields.items()
+    }
+    name = spec.args.__name__
+    model = create_model(name, __base__=OpenArgs, __doc__=spec.args.__doc__, **fields)
+    model.json_schema = spec.schema(form)
+    return model
 
 
 def _merge_null(shape: Mapping[str, Any]) -> dict[str, Any]:

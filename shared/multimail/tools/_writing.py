@@ -131,8 +131,8 @@ def reply_email(args: schemas.ReplyEmail, context: ToolContext) -> ToolRun:
     context.guard.record_send(sent.id, mailbox, everyone, held=_is_held(sent, mailbox))
     to = sent.to or _reply_targets(original)
     # The sender of the answered message chose its address.
-    fenced = Fence.new().around(f"To: {one_line(', '.join(to), 300)}")
-    return _build_outcome(sent, mailbox, to, decision, after=f"\n{fenced}")
+    address_line = f"To: {one_line(', '.join(to), 300)}"
+    return _build_outcome(sent, mailbox, to, decision, words=address_line)
 
 
 def forward_email(args: schemas.ForwardEmail, context: ToolContext) -> ToolRun:
@@ -269,7 +269,7 @@ def build_refusal(what: str, decision: GuardDecision) -> ToolResult:
         ),
         decision,
     )
-    return replace(refusal, text=refusal.text + _format_names(decision))
+    return replace(refusal, text=refusal.text + _mark(_format_names(decision)))
 
 
 def _get_next_step(decision: GuardDecision) -> str:
@@ -288,9 +288,15 @@ _NEXT_STEPS = {
 
 
 def _format_names(decision: GuardDecision) -> str:
-    """Return what the reasons are about, between marks: mail may have supplied it."""
+    """Return what the reasons are about: mail may have supplied it."""
     names = ", ".join(one_line(name, 80) for name in decision.names[:5])
-    return f"\n{Fence.new().around(f'This is about: {names}')}" if names else ""
+    return f"This is about: {names}" if names else ""
+
+
+def _mark(*words: str) -> str:
+    """Return lines that mail may have supplied, between marks; nothing for none."""
+    lines = "\n".join(filter(None, words))
+    return f"\n{Fence.new().around(lines)}" if lines else ""
 
 
 def _format_reasons(decision: GuardDecision) -> str:
@@ -303,7 +309,7 @@ def _build_outcome(
     to: Sequence[str],
     decision: GuardDecision,
     whom: str = "",
-    after: str = "",
+    words: str = "",
 ) -> ToolResult:
     held = _is_held(sent, mailbox)
     facts = {
@@ -316,7 +322,8 @@ def _build_outcome(
         "to": list(to),
     }
     names = _format_names(decision) if held else ""
-    return ToolResult(_format_outcome(sent, held, whom, decision) + after + names, facts, decision)
+    text = _format_outcome(sent, held, whom, decision) + _mark(words, names)
+    return ToolResult(text, facts, decision)
 
 
 def _is_held(sent: SendResult, mailbox: Mailbox) -> bool | None:

@@ -1,0 +1,1 @@
+"""AgentDojo's workspace suite with every tool guarded: scripts/bench-injection --tools."""
