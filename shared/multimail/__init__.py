@@ -17,6 +17,7 @@ from .errors import (
     AuthenticationError,
     ConfigurationError,
     ConflictError,
+    EventsLostError,
     InvalidResponseError,
     MultiMailError,
     NetworkError,
@@ -34,6 +35,7 @@ from .errors import (
 if TYPE_CHECKING:
     from ._call import Call, Operation, Pause, Retry
     from ._client import AsyncMultiMail, MultiMail
+    from ._listening import AsyncListener, Listener
     from .models import (
         Attachment,
         Contact,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "APIError",
     "ApprovalRequiredError",
+    "AsyncListener",
     "AsyncMultiMail",
     "Attachment",
     "AuthenticationError",
@@ -61,8 +64,10 @@ __all__ = [
     "Contact",
     "Email",
     "EmailSummary",
+    "EventsLostError",
     "File",
     "InvalidResponseError",
+    "Listener",
     "Mailbox",
     "MultiMail",
     "MultiMailClient",
@@ -96,6 +101,7 @@ if not TYPE_CHECKING:
         {
             "_call": "Call Operation Pause Retry",
             "_client": "AsyncMultiMail MultiMail MultiMailClient=MultiMail Client=MultiMail",
+            "_listening": "AsyncListener Listener",
             "models": "Attachment Contact Email EmailSummary File Mailbox Page SendResult Thread",
         },
         submodules="endpoints models sessions tools trust webhooks",

@@ -214,7 +214,7 @@ class Retry:
             return None
         requested = parse_retry_after(response)
         if requested is None:
-            return self._backoff(attempts)
+            return self.get_backoff(attempts)
         return requested if requested <= self.max_retry_after else None
 
     def delay_after_error(
@@ -222,11 +222,17 @@ class Retry:
     ) -> float | None:
         """Return the seconds to wait before a repeat, or None to give up."""
         retryable = (call.is_retryable or not error.was_sent) and not error.is_final
-        return self._backoff(attempts) if retryable and attempts < self.max_attempts else None
+        return self.get_backoff(attempts) if retryable and attempts < self.max_attempts else None
 
-    def _backoff(self, attempts: int) -> float:
+    def get_backoff(self, attempts: int) -> float:
+        """Return the seconds to wait after so many attempts, if the API names none."""
         longest = min(self.max_delay, self.base_delay * 2.0 ** min(attempts - 1, 64))
         return longest * (0.5 + 0.5 * self.jitter())
+
+
+def is_retryable_status(status: int) -> bool:
+    """Return whether a read that got this status can succeed later."""
+    return status == 429 or status in _RETRYABLE_STATUSES
 
 
 def parse_retry_after(response: Response) -> float | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urlencode
+from weakref import WeakSet
 
 from . import _http
 from ._call import Operation, Pause, Retry
@@ -21,6 +22,9 @@ from ._methods import Methods
 from ._transport_errors import TransportError
 from ._version import __version__
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ._listening import AsyncListener, Listener
 
 T = TypeVar("T")
 
@@ -176,6 +180,7 @@ class MultiMail(_BaseClient):
         )
         self._lent = None if http_client is None else LentConnections(http_client)
         self._connections: Connections | None = None
+        self._listeners: WeakSet[Listener] = WeakSet()
         self._open()
 
     def _open(self) -> None:
@@ -219,8 +224,46 @@ class MultiMail(_BaseClient):
         assert self._connections is not None
         return self._connections.send(outgoing, self._timeouts)
 
+    def listen(
+        self,
+        *,
+        types: str | Iterable[str] | None = None,
+        mailbox: str | None = None,
+        after: str | None = None,
+    ) -> Listener:
+        """Return an iterator over events, as they happen; it needs no public URL.
+
+        It connects again when the connection breaks, and goes on behind the last event: none is
+        missed, and none comes twice.
+
+        Args:
+            types: Types of events, such as `message.received`; default all.
+            mailbox: The events of one mailbox, by address or id; default the client's, else those
+                of all that the key can access.
+            after: The id of an event to go on behind, or `oldest`; default now, which is when the
+                first event is asked for, or when the listener is entered as a context manager.
+
+        Raises:
+            AuthenticationError: The key is unknown, or was revoked while listening.
+            EventsLostError: Events after this id are no longer kept.
+            NetworkError: No connection was made. One that breaks later is made again, however
+                often that takes.
+            NotFoundError: There is no such mailbox.
+            UnsupportedError: The API has no event stream.
+            ValidationError: A type or the id is invalid.
+
+        API: GET /v1/events. Iteration raises the errors, this call does not.
+        """
+        from ._listening import Listener
+
+        listener = Listener(self, types, mailbox, after)
+        self._listeners.add(listener)
+        return listener
+
     def close(self) -> None:
-        """Close the connections, unless `http_client` was passed in."""
+        """End the listeners, and close the connections, unless `http_client` was passed in."""
+        for listener in list(self._listeners):
+            listener.close()
         if not self._owns_client:
             return
         self._is_closed = True
@@ -276,6 +319,7 @@ class AsyncMultiMail(_BaseClient):
         )
         self._lent = None if http_client is None else LentConnections(http_client)
         self._by_loop: LoopLocal[AsyncConnections] = LoopLocal()
+        self._listeners: WeakSet[AsyncListener] = WeakSet()
         self._open()
 
     def _open(self) -> None:
@@ -333,11 +377,27 @@ class AsyncMultiMail(_BaseClient):
         await connections.close_with_loop()
         return connections
 
+    def listen(
+        self,
+        *,
+        types: str | Iterable[str] | None = None,
+        mailbox: str | None = None,
+        after: str | None = None,
+    ) -> AsyncListener:
+        """Return an async iterator over events, as they happen; see `MultiMail.listen`."""
+        from ._listening import AsyncListener
+
+        listener = AsyncListener(self, types, mailbox, after)
+        self._listeners.add(listener)
+        return listener
+
     async def close(self) -> None:
-        """Close the connections, unless `http_client` was passed in.
+        """End the listeners, and close the connections, unless `http_client` was passed in.
 
         Those of other event loops are closed when their loops end.
         """
+        for listener in list(self._listeners):
+            await listener.close()
         if self._owns_client:
             self._is_closed = True
             await self._close_in_loop()

@@ -223,7 +223,8 @@ def _limit_pool(timeouts: dict[str, Any]) -> dict[str, Any]:
     return {**timeouts, "pool": _STUCK_AFTER}
 
 
-def _convert_response(response: Any) -> Response:
+def convert_response(response: Any) -> Response:
+    """Return a response of the library, whose body was read, as the client's own."""
     return Response(response.status_code, response.headers, response.content)
 
 
@@ -270,7 +271,7 @@ class Connections:
             )
             try:
                 response.read()
-                return _convert_response(response)
+                return convert_response(response)
             finally:
                 response.close()
         except self._library.PoolTimeout:
@@ -279,6 +280,21 @@ class Connections:
         finally:
             if self._pools.give_back(pool):
                 pool.transport.close()
+
+    def open_stream(self, outgoing: Outgoing, timeouts: dict[str, Any]) -> Any:
+        """Send a request; return the library's response, whose body the caller reads and closes.
+
+        It takes no place of other requests: these connections must be the caller's alone.
+
+        Raises:
+            TransportError: There was no response.
+        """
+        try:
+            transport = self._pools.get(outgoing).transport
+            return transport.handle_request(_build_request(self._library, outgoing, timeouts))
+        except (self._library.RequestError, self._library.InvalidURL) as error:
+            where = self._pools.describe(outgoing.url)
+            raise convert_error(error, where, timeouts) from None
 
     def close(self) -> None:
         """Close the connections."""
@@ -319,9 +335,7 @@ class AsyncConnections:
         Raises:
             TransportError: There was no complete response.
         """
-        needed = (self._library, self._http2, outgoing.url.startswith("https:"))
-        if needed not in _loaded:
-            await run_in_thread(_load, *needed)
+        await self._load_libraries(outgoing)
         await self._take_place(outgoing, timeouts)
         try:
             return await self._send(outgoing, timeouts)
@@ -330,6 +344,22 @@ class AsyncConnections:
             raise convert_error(error, where, timeouts) from None
         finally:
             self._places.release()
+
+    async def open_stream(self, outgoing: Outgoing, timeouts: dict[str, Any]) -> Any:
+        """Send a request; return the response before its body. See `Connections.open_stream`."""
+        await self._load_libraries(outgoing)
+        try:
+            transport = self._pools.get(outgoing).transport
+            request = _build_request(self._library, outgoing, timeouts)
+            return await transport.handle_async_request(request)
+        except (self._library.RequestError, self._library.InvalidURL) as error:
+            where = self._pools.describe(outgoing.url)
+            raise convert_error(error, where, timeouts) from None
+
+    async def _load_libraries(self, outgoing: Outgoing) -> None:
+        needed = (self._library, self._http2, outgoing.url.startswith("https:"))
+        if needed not in _loaded:
+            await run_in_thread(_load, *needed)
 
     async def _take_place(self, outgoing: Outgoing, timeouts: dict[str, Any]) -> None:
         if not self._places.locked():
@@ -358,7 +388,7 @@ class AsyncConnections:
             )
             try:
                 await response.aread()
-                return _convert_response(response)
+                return convert_response(response)
             finally:
                 await response.aclose()
         except self._library.PoolTimeout:
@@ -404,7 +434,7 @@ class LentConnections:
     def send(self, outgoing: Outgoing, timeouts: dict[str, Any] | None) -> Response:
         """Send a request and read its response; see `Connections.send`."""
         try:
-            return _convert_response(self.client.send(**self._get_options(outgoing, timeouts)))
+            return convert_response(self.client.send(**self._get_options(outgoing, timeouts)))
         except (self._library.RequestError, self._library.InvalidURL) as error:
             raise convert_error(error, get_location(outgoing.url), timeouts) from None
 
@@ -412,7 +442,21 @@ class LentConnections:
         """Send a request by an asynchronous client; see `Connections.send`."""
         try:
             options = self._get_options(outgoing, timeouts)
-            return _convert_response(await self.client.send(**options))
+            return convert_response(await self.client.send(**options))
+        except (self._library.RequestError, self._library.InvalidURL) as error:
+            raise convert_error(error, get_location(outgoing.url), timeouts) from None
+
+    def open_stream(self, outgoing: Outgoing, timeouts: dict[str, Any]) -> Any:
+        """Send a request; return the response before its body. See `Connections.open_stream`."""
+        try:
+            return self.client.send(**self._get_options(outgoing, timeouts), stream=True)
+        except (self._library.RequestError, self._library.InvalidURL) as error:
+            raise convert_error(error, get_location(outgoing.url), timeouts) from None
+
+    async def open_stream_async(self, outgoing: Outgoing, timeouts: dict[str, Any]) -> Any:
+        """Send a request by an asynchronous client; see `Connections.open_stream`."""
+        try:
+            return await self.client.send(**self._get_options(outgoing, timeouts), stream=True)
         except (self._library.RequestError, self._library.InvalidURL) as error:
             raise convert_error(error, get_location(outgoing.url), timeouts) from None
 

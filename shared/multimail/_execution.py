@@ -178,7 +178,7 @@ def _send_with_retries(call: Call[T], path: str, retry: Retry) -> Steps[T]:
             delay = retry.delay_after_error(call, error, attempts)
             if delay is None:
                 failure = build_network_error(call, error, attempts, ambiguous=ambiguous)
-                raise failure from _strip_tracebacks(error).cause
+                raise failure from strip_tracebacks(error).cause
         else:
             assert response is not None
             delay = retry.delay_after_response(call, response, attempts)
@@ -188,7 +188,7 @@ def _send_with_retries(call: Call[T], path: str, retry: Retry) -> Steps[T]:
         yield Pause(delay)
 
 
-def _strip_tracebacks(error: TransportError) -> TransportError:
+def strip_tracebacks(error: TransportError) -> TransportError:
     """Remove the frames of a transport error: their locals hold the request's headers."""
     links: list[BaseException | None] = [error, error.cause]
     while links:

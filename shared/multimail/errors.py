@@ -7,6 +7,7 @@
     │   ├── AuthenticationError 401
     │   ├── PermissionDeniedError 403
     │   ├── NotFoundError       404, 410
+    │   │   └── EventsLostError events after the position of a listener are no longer kept
     │   ├── UnsupportedError    the server lacks this operation
     │   ├── ConflictError       409
     │   ├── RateLimitError      429
@@ -33,6 +34,7 @@ __all__ = [
     "AuthenticationError",
     "ConfigurationError",
     "ConflictError",
+    "EventsLostError",
     "InvalidResponseError",
     "MultiMailError",
     "NetworkError",
@@ -147,6 +149,35 @@ class NotFoundError(APIError):
 
     default_code = "not_found"
     default_remedy = "Check the id; list the mailbox to get current ones."
+
+
+class EventsLostError(NotFoundError):
+    """Events after the position of a listener are no longer kept, or it is of another server.
+
+    Attributes:
+        resume_after: The position to go on from, with the first event that is kept.
+    """
+
+    default_code = "events_lost"
+    default_remedy = "Read the mailbox to see what was missed, then listen(after=…resume_after)."
+
+    def __init__(self, message: str, *, resume_after: str | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.resume_after = resume_after
+
+    @classmethod
+    def from_response(cls, error: APIError) -> EventsLostError:
+        """Return the error of a response with the code `events_lost`."""
+        body = error.body if isinstance(error.body, dict) else {}
+        return cls(
+            error.message,
+            resume_after=body.get("resume_after"),
+            status_code=error.status_code,
+            code=error.code,
+            request_id=error.request_id,
+            body=error.body,
+            operation=error.operation,
+        )
 
 
 class UnsupportedError(APIError):

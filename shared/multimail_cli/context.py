@@ -134,6 +134,7 @@ def command(
     *,
     remote: bool = True,
     options: Sequence[inspect.Parameter] = (),
+    ends_with_command: bool = False,
 ) -> Callable[[Command], Command]:
     """Register a function as a command, with a `CommandContext` as its first argument.
 
@@ -145,6 +146,7 @@ def command(
         name: The command's name; default the function's.
         remote: Whether the command calls an API with a key.
         options: Options in addition to the function's own, passed to its `**` parameter.
+        ends_with_command: Whether all that follows the first argument belongs to that argument.
     """
     shared = _shared_options(remote=remote)
 
@@ -159,7 +161,8 @@ def command(
         # Which of the two typer reads depends on its version.
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
-        app.command(name or function.__name__)(wrapper)
+        settings = {"allow_interspersed_args": not ends_with_command}
+        app.command(name or function.__name__, context_settings=settings)(wrapper)
         return function
 
     return register

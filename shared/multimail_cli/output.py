@@ -128,6 +128,11 @@ def show_error(message: str, remedy: str, code: str, *, as_json: bool) -> None:
     console(errors=True).print(f"multimail: {line}")
 
 
+def show_notice(text: str) -> None:
+    """Print a line on stderr about something that the command goes on after."""
+    console(errors=True).print(f"multimail: {plain_line(text)}")
+
+
 def format_datetime(value: datetime | None) -> str:
     """Return a time in UTC, to the minute; an empty string for None."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ") if value else ""

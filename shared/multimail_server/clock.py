@@ -12,6 +12,7 @@ from typing import Protocol
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_DIGITS = {digit: value for value, digit in enumerate(_ALPHABET)}
 _SHIFTS = range(120, -1, -10)
 RANDOM_BITS = 80
 
@@ -89,9 +90,25 @@ def derived_id(prefix: str, moment: datetime, position: int, *facts: str) -> str
     """
     digest = hashlib.sha256("\n".join(facts).encode()).digest()
     tail = ((position & 0xFFFF) << 64) | int.from_bytes(digest[:8], "big")
-    return id_text(prefix, (int(moment.timestamp() * 1000) << RANDOM_BITS) | tail)
+    return id_text(prefix, (to_milliseconds(moment) << RANDOM_BITS) | tail)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Return the whole milliseconds since 1970 that ids begin with."""
+    return int(moment.timestamp() * 1000)
 
 
 def id_text(prefix: str, number: int) -> str:
     """Return the text of an id: the number in 26 base-32 digits."""
     return f"{prefix}_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
+
+
+def id_number(prefix: str, text: str) -> int | None:
+    """Return the number that `id_text` made an id of; None if it made none."""
+    head, _, digits = text.partition("_")
+    if head != prefix or len(digits) != len(_SHIFTS) * 2 or not set(digits) <= _DIGITS.keys():
+        return None
+    number = 0
+    for digit in digits:
+        number = number * len(_ALPHABET) + _DIGITS[digit]
+    return number

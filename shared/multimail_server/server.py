@@ -22,6 +22,7 @@ import uvicorn
 
 from .api.app import RequestLimits, make_app
 from .api.connections import ConnectionLimits, limit_connections
+from .api.event_stream import EventStreams
 from .config import (
     LOOPBACK_HOSTS,
     ServerConfig,
@@ -39,6 +40,7 @@ from .pages.sessions import Origins
 from .services import Services
 from .services.context import AppContext
 from .services.drafts import OutboundHeaders, load_outbound_headers
+from .services.event_log import EventRetention
 from .services.retention import Retention
 from .smtp.listener import InboundSmtp, SmtpLimits
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
@@ -246,7 +248,9 @@ class EmbeddedServer:
         outbox.start()
         self._cleanup.append(outbox.stop)
         periodic_jobs = PeriodicJobs(
-            context, (Retention(context), NotificationMail(context, relay)), for_jobs
+            context,
+            (Retention(context), NotificationMail(context, relay), EventRetention(context)),
+            for_jobs,
         )
         periodic_jobs.start()
         self._cleanup.append(periodic_jobs.stop)
@@ -301,6 +305,7 @@ class EmbeddedServer:
             min(self.config.http_connections, _count_files() // 2),
             split_networks(self.config.trusted_proxies, "--trusted-proxies"),
         )
+        streams = EventStreams(services)
         runner = _Http(
             uvicorn.Config(
                 make_app(
@@ -308,6 +313,7 @@ class EmbeddedServer:
                     secret,
                     self._build_origins(),
                     limits,
+                    streams=streams,
                     routes=self._extension.get_routes(),
                     middleware=[self._extension.wrap_endpoint],
                 ),
@@ -329,6 +335,7 @@ class EmbeddedServer:
         thread.start()
 
         def stop() -> None:
+            streams.close()
             runner.should_exit = True
             thread.join()
 

@@ -81,17 +81,30 @@ class LatchedWakeup:
 
 
 class CommitSignal:
-    """Wakes all waiting threads after each commit."""
+    """Wakes all waiting threads, and calls all subscribers, after each commit."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._count = 0
+        self._callbacks: tuple[Callable[[], None], ...] = ()
 
     def notify_all(self) -> None:
         """Signal a commit."""
         with self._condition:
             self._count += 1
             self._condition.notify_all()
+        for callback in self._callbacks:
+            callback()
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call `callback` after each commit, from any thread; it must not block."""
+        with self._condition:
+            self._callbacks = (*self._callbacks, callback)
+
+    def unsubscribe(self, callback: Callable[[], None]) -> None:
+        """Call `callback` no more."""
+        with self._condition:
+            self._callbacks = tuple(known for known in self._callbacks if known != callback)
 
     def wait_for(self, poll: Callable[[], T | None], seconds: float) -> T | None:
         """Return the first result of `poll` that is not None; None after `seconds`.

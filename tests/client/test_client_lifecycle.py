@@ -102,6 +102,6 @@ async def _listing(client: AsyncMultiMail) -> object:
 def test_all_errors_derive_from_multimail_error() -> None:
     family = [value for value in vars(multimail.errors).values() if isinstance(value, type)]
     errors = [error for error in family if issubclass(error, Exception)]
-    assert len(errors) == 16
+    assert len(errors) == 18
     assert all(issubclass(error, MultiMailError) for error in errors)
     assert all(getattr(multimail, error.__name__) is error for error in errors)

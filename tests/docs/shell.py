@@ -58,6 +58,8 @@ def parse_commands(text: str) -> Iterator[list[str]]:
 
 
 def _multimail(command: list[str]) -> None:
+    if "--exec" in command:  # What follows belongs to another command.
+        command = command[: command.index("--exec")]
     # With --help a command parses the options before it and does nothing else.
     result = CliRunner().invoke(app, [*command[1:], "--help"])
     assert result.exit_code == 0, f"{shlex.join(command)}: {result.output}"

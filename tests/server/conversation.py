@@ -51,6 +51,7 @@ def reading(ids: Json) -> Iterator[Step]:
     email = f"{root}/emails/{{email}}"
     for path in ("/health", "/openapi.json", "/v1/mailboxes", root, f"{root}/emails", email):
         yield "agent", "GET", path, ids, {}
+    yield "agent", "GET", "/v1/events", {}, {"params": {"after": "oldest", "limit": 1}}
     yield "agent", "PUT", f"{email}/tags", ids, {"json": {"tags": {"t": "1"}}}
     for rest in ("raw", "tags", "attachments/{filename}", "attachments/{filename}/url"):
         yield "agent", "GET", f"{email}/{rest}", ids, {}

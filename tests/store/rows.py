@@ -19,6 +19,7 @@ from multimail_server.store.records import (
     Domain,
     IdempotencyRow,
     Key,
+    LoggedEvent,
     Mailbox,
     Message,
     MessageReference,
@@ -183,6 +184,11 @@ def webhook_delivery(number: int, due: float | None, hook: str = "whk_1") -> Web
     )  # fmt: skip
 
 
+def event(number: int, kind: str = "message.sent", at: datetime = NOW) -> LoggedEvent:
+    """Return an event of the log that has no position yet."""
+    return LoggedEvent("acc_1", "mbx_1", f"msg_{number:04}", kind, at, {"subject": WORDS})
+
+
 def everything(tx: Tx) -> None:
     """Insert a row into every table. The dumps of `test_store_old_data` hold these."""
     tx.set_setting("name", WORDS)
@@ -203,5 +209,6 @@ def everything(tx: Tx) -> None:
     tx.insert(audit(1))
     tx.put(CODE)
     tx.put(DOMAIN)
+    tx.insert(event(1))
     tx.put(SUPPRESSION)
     tx.add_approved_recipients("mbx_1", ["a@example.com"])

@@ -68,6 +68,8 @@ VARIED = {
     **{name: f"coalesce(r.{name}, '') || '_' || n" for name in IDS},
     **{name: f"r.{name} + n::bigint * 1000000" for name in MOMENTS},
     "place": "n + 10",
+    "seq": "n + 10",
+    "position": "n + 10",
     "direction": "CASE n % 2 WHEN 0 THEN 'inbound' ELSE r.direction END",
 }
 """What differs in the copies of a row, by column."""
@@ -156,7 +158,7 @@ class ExplainingPostgres(Explaining):
         table = node.get("Relation Name")
         if table and table not in SMALL_TABLES and kind != "ModifyTable":
             condition = str(node.get("Index Cond") or node.get("TID Cond") or "")
-            columns = set(re.findall(r"(\w+) (?:=|<|>|<=|>=|IS) ", condition))
+            columns = set(re.findall(r'(\w+)"? (?:=|<|>|<=|>=|IS) ', condition))
             if kind == "Seq Scan" or (columns <= OWNERS and not ends_early):
                 yield f"{kind} of {table} by {condition or 'nothing'}"
         for below in node.get("Plans", []):

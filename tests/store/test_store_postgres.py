@@ -21,6 +21,7 @@ from tests.support.postgres import PASSWORD, QUOTED, Cluster
 from multimail_server.store import postgres_connections
 from multimail_server.store.postgres import PostgresStore
 from multimail_server.store.protocol import Reader, Scope, StoreUnavailableError, Tx
+from multimail_server.store.records import EventFilter
 from multimail_server.store.sqlite import SqliteStore
 
 
@@ -439,3 +440,24 @@ def guest(postgres: Cluster, database_url: str, *grants: str) -> Iterator[str]:
         yield f"postgresql://guest:guest@127.0.0.1:{postgres.port}/{name}"
         connection.execute("DROP OWNED BY guest")
         connection.execute("DROP ROLE guest")
+
+
+def test_an_event_that_is_committed_late_is_not_missed(
+    store: PostgresStore, database_url: str
+) -> None:
+    """A writer of another process inserted first and commits last."""
+    insert = (
+        "INSERT INTO events (account_id, mailbox_id, message_id, kind, created_at, details) "
+        "VALUES ('acc_1', 'mbx_1', 'late', 'message.sent', 0, '{}')"
+    )
+
+    def list_events() -> list[tuple[int | None, str]]:
+        store.write(lambda tx: tx.number_events(100))
+        events = store.read(lambda tx: tx.events(EventFilter("acc_1", 100)))
+        return [(event.position, event.message_id) for event in events]
+
+    with psycopg.connect(database_url) as late:
+        late.execute(insert.encode())
+        store.write(lambda tx: tx.insert(rows.event(1)))
+        assert list_events() == [(1, "msg_0001")]
+    assert list_events() == [(1, "msg_0001"), (2, "late")]

@@ -15,6 +15,7 @@ from multimail_server.store.records import (
     BrowserSession,
     DeliveryFilter,
     DeliveryStatus,
+    EventFilter,
     MessageFilter,
     Notification,
     OneTimeCode,
@@ -558,6 +559,61 @@ def test_purge_content_removes_what_belongs_to_a_message(store: Store) -> None:
     assert store.read(lambda tx: tx.notifications("acc_1", None, None, 10)) == [notice]
     assert store.read(lambda tx: tx.message("msg_0001")) == message(1)
     assert store.read(lambda tx: tx.content("msg_0002")) == rows.content(2)
+
+
+def list_events(store: Store, **where: Any) -> list[tuple[int | None, str]]:
+    rows_ = store.read(lambda tx: tx.events(EventFilter("acc_1", 100, **where)))
+    return [(row.position, row.message_id[-1]) for row in rows_]
+
+
+def number_events(store: Store, limit: int = 100) -> int:
+    return store.write(lambda tx: tx.number_events(limit))
+
+
+def test_events_are_numbered_in_their_order_and_filtered(store: Store) -> None:
+    kinds = ("message.sent", "message.received", "message.sent")
+    for number, kind in enumerate(kinds, start=1):
+        store.write(lambda tx, n=number, k=kind: tx.insert(rows.event(n, k)))  # type: ignore[misc]
+    assert store.read(lambda tx: tx.has_unnumbered_events())
+    assert list_events(store) == []
+    assert [number_events(store, 2) for _ in range(3)] == [2, 1, 0]
+    assert store.read(lambda tx: (tx.last_event_position(), tx.has_unnumbered_events())) == (3, 0)
+    assert store.read(lambda tx: (tx.event_time(3), tx.event_time(4))) == (rows.NOW, None)
+    assert list_events(store) == [(1, "1"), (2, "2"), (3, "3")]
+    assert list_events(store, after=1, kinds=("message.sent",)) == [(3, "3")]
+    assert list_events(store, mailbox_id="mbx_2") == []
+    [first, *_] = store.read(lambda tx: tx.events(EventFilter("acc_1", 1)))
+    assert first == replace(rows.event(1), position=1)
+
+
+def test_old_events_leave_what_was_lost(store: Store) -> None:
+    def insert(tx: Tx) -> None:
+        for number, (kind, at) in enumerate([("a", -3), ("b", -2), ("a", 0), ("b", -1)], start=1):
+            tx.insert(rows.event(number, kind, rows.hours(at)))
+        tx.number_events(100)
+
+    def lost(**where: Any) -> int:
+        return store.read(lambda tx: tx.lost_event_position(EventFilter("acc_1", 100, **where)))
+
+    store.write(insert)
+    assert store.read(lambda tx: tx.oldest_event_time()) == rows.hours(-3)
+    before = rows.hours(-0.5)
+    assert [store.write(lambda tx: tx.purge_events(before, 1)) for _ in range(3)] == [1, 1, 0]
+    # The fourth is old too, but behind one that stays.
+    assert list_events(store) == [(3, "3"), (4, "4")]
+    assert (lost(), lost(kinds=("a",)), lost(kinds=("a",), after=1), lost(after=2)) == (2, 1, 0, 0)
+    assert lost(mailbox_id="mbx_2") == 0
+
+
+def test_what_is_erased_of_a_message_is_erased_of_its_events(store: Store) -> None:
+    store.write(lambda tx: rows.insert(tx, rows.message(1)))
+    store.write(lambda tx: (tx.insert(rows.event(1)), tx.number_events(1)))
+    text = rows.content(1).markdown
+    assert store.read(lambda tx: tx.text_start("msg_0001", 3)) == text[:3]
+    store.write(lambda tx: tx.purge_content("msg_0001"))
+    [event] = store.read(lambda tx: tx.events(EventFilter("acc_1", 1)))
+    assert (event.message_id, event.details) == ("msg_0001", {})
+    assert store.read(lambda tx: tx.text_start("msg_0001", 3)) is None
 
 
 def test_purge_mail_leaves_everything_else(store: Store) -> None:

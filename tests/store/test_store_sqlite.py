@@ -28,6 +28,7 @@ from multimail_server.store.query_language import parse_query
 from multimail_server.store.records import (
     DeliveryFilter,
     DeliveryStatus,
+    EventFilter,
     MessageFilter,
     Purpose,
     SearchFilter,
@@ -190,7 +191,10 @@ def explaining(path: Path) -> Iterator[ExplainingConnection]:
         yield connection
 
 
-SMALL_TABLES = ("accounts", "domains", "keys", "mailboxes", "webhooks", "w")
+SMALL_TABLES = (
+    *("accounts", "domains", "event_counter", "event_losses", "keys", "mailboxes"),
+    *("webhooks", "w"),
+)
 """Tables with few rows, which may be read as a whole; `w` is the alias of webhooks in a query."""
 
 FULL_TEXT = re.compile(r"VIRTUAL TABLE INDEX \d+:[<>=]*M\d")
@@ -226,6 +230,10 @@ ARGUMENTS: dict[Any, list[Any]] = {
         DeliveryFilter(*MAX_ROWS, status=DeliveryStatus.FAILED, before_id="x"),
         DeliveryFilter(*MAX_ROWS, webhook_id="x"),
         DeliveryFilter(*MAX_ROWS, bound_to="x"),
+    ],
+    EventFilter: [
+        EventFilter(*MAX_ROWS),
+        EventFilter(*MAX_ROWS, after=7, mailbox_id="x", kinds=("message.sent", "message.bounced")),
     ],
 }
 """What each query is called with, by the type of its parameters."""

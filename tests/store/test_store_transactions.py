@@ -11,6 +11,7 @@ from tests.store import rows
 
 from multimail_server.oversight import State
 from multimail_server.store.protocol import Reader, Store, StoreUnavailableError, Tx
+from multimail_server.store.records import EventFilter
 
 
 def statuses(store: Store) -> list[State]:
@@ -128,3 +129,34 @@ def test_a_closed_store_is_unavailable(store: Store) -> None:
     with pytest.raises(StoreUnavailableError):
         store.read(lambda tx: tx.setting("a"))
     store.close()
+
+
+def test_a_follower_of_the_event_log_misses_nothing(store: Store) -> None:
+    """Writers commit in any order; what a follower has read is never added to behind its back."""
+    count, read = 60, list[str]()
+    writing = threading.Event()
+
+    def write(number: int) -> None:
+        assert writing.wait(60)
+        store.write(lambda tx: tx.insert(rows.event(number)))
+
+    def follow() -> int:
+        """Read on from the position that was reached."""
+        store.write(lambda tx: tx.number_events(7))
+        reached = len(read)
+        page = store.read(lambda tx: tx.events(EventFilter("acc_1", 100, after=reached)))
+        for position, event in enumerate(page, start=reached + 1):
+            assert event.position == position
+        read.extend(event.message_id for event in page)
+        return len(read)
+
+    with ThreadPoolExecutor(10) as pool:
+        futures = [pool.submit(write, number) for number in range(count)]
+        writing.set()
+        while not all(future.done() for future in futures):
+            follow()
+        for future in futures:
+            future.result()
+    while store.read(lambda tx: tx.has_unnumbered_events()):
+        follow()
+    assert sorted(read) == [f"msg_{number:04}" for number in range(count)]

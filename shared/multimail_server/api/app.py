@@ -35,6 +35,7 @@ from ..rate_limit import RateLimiter
 from ..services import Principal, Services
 from ..services.one_time_codes import SensitiveChange
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
+from .event_stream import EventStreams
 from .routes import build_routes
 from .routing import ID_PATTERN, ApiRequest, ApiResponse, Route
 from .schemas.oversight import render_approval_required
@@ -81,6 +82,7 @@ def make_app(
     origins: Origins,
     limits: RequestLimits | None = None,
     *,
+    streams: EventStreams | None = None,
     routes: Sequence[Route] = (),
     middleware: Sequence[Middleware] = (),
 ) -> ASGIApp:
@@ -91,10 +93,17 @@ def make_app(
         link_secret: Signs links to attachments, and the forms behind approval links.
         origins: Where this server is reached.
         limits: Limits on requests; None for the defaults.
+        streams: The open event streams, for who ends them; None for streams of its own.
         routes: More routes of the API, such as those for tests.
         middleware: Wraps every endpoint; the first is the outermost.
     """
-    app = _App(services, link_secret, origins, limits or RequestLimits())
+    app = _App(
+        services,
+        link_secret,
+        origins,
+        limits or RequestLimits(),
+        streams or EventStreams(services),
+    )
     by_path: dict[str, list[Route]] = {}
     for route in (*build_routes(routes), *PAGE_ROUTES):
         by_path.setdefault(route.path, []).append(route)
@@ -143,8 +152,10 @@ class _App:
         link_secret: str,
         origins: Origins,
         limits: RequestLimits,
+        streams: EventStreams,
     ) -> None:
         self._services = services
+        self._streams = streams
         self._links = SignedLinks(link_secret)
         self._sessions = SessionManager(
             services.context.store, services.context.now, link_secret, origins
@@ -202,7 +213,10 @@ class _App:
         )
         if not route.scopes:
             return _build_response(route.handler(api_request))
-        return _build_response(_handle_with_key(route, api_request))
+        response = _handle_with_key(route, api_request)
+        if response.subscription is not None:
+            return self._streams.respond(principal, response.subscription)
+        return _build_response(response)
 
     def _check_rate(self, principal: Principal) -> None:
         if self._rate_limiter is None:

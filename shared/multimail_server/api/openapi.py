@@ -31,7 +31,7 @@ _ERRORS = {
     403: "This key or this mailbox may not do that.",
     404: "Nothing with that id is visible to this key.",
     409: "The request is right, but the current state forbids it.",
-    410: "This link no longer decides: it was used, it has expired, or its key was revoked.",
+    410: "This link no longer decides, or these events are no longer kept.",
     413: "The body is too large.",
     421: "Pages are not served under this host name.",
     429: "The key has used up its rate; `Retry-After` has the seconds to wait.",
@@ -134,6 +134,8 @@ def _describe_responses(route: Route) -> Json:
     if route.html:
         for response in responses.values():
             response["content"]["text/html"] = _TEXT
+    if route.event_stream:
+        responses["200"]["content"]["text/event-stream"] = _TEXT
     return responses
 
 

@@ -29,6 +29,7 @@ from ..auth import SignedLinks
 from ..errors import ApiError, invalid
 from ..pages.sessions import SessionManager
 from ..services import Principal, Services
+from ..services.event_log import Subscription
 from .schemas.base import ensure_model_built
 
 B = TypeVar("B", bound=BaseModel)
@@ -222,13 +223,18 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What a handler returns: JSON unless `content` is set."""
+    """What a handler returns: JSON unless `content` or `subscription` is set.
+
+    Attributes:
+        subscription: The events to stream.
+    """
 
     json: Any = None
     status: int = 200
     content: bytes | None = field(default=None, repr=False)
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    subscription: Subscription | None = None
 
 
 Handler = Callable[[ApiRequest], ApiResponse]
@@ -261,6 +267,7 @@ class Route:
         query: The parameters that it reads.
         errors: Statuses beyond those that follow from its scopes and its path.
         html: Whether it also answers a browser with HTML.
+        event_stream: Whether it also answers with server-sent events.
         max_body: Bytes; more is a 413.
         audit: The action that the audit log records for a GET; `request.read` where it is empty.
         service_audits: Whether its service records a GET itself; `audit` is then for HEAD alone.
@@ -282,6 +289,7 @@ class Route:
     query: tuple[QueryParameter[Any], ...] = ()
     errors: tuple[int, ...] = ()
     html: bool = False
+    event_stream: bool = False
     max_body: int = SMALL_BODY
     audit: str = ""
     service_audits: bool = False
@@ -311,6 +319,7 @@ class RouteOptions(TypedDict, total=False):
     query: tuple[QueryParameter[Any], ...]
     errors: tuple[int, ...]
     html: bool
+    event_stream: bool
     max_body: int
     audit: str
     service_audits: bool

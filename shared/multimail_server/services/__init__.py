@@ -13,6 +13,7 @@ from .context import AppContext
 from .decisions import ApprovalLinkService, DecisionService
 from .domains import DomainService
 from .enclosures import EnclosureService
+from .event_log import EventLogService
 from .events import NotificationService
 from .mailboxes import MailboxService
 from .marks import MarkService
@@ -57,4 +58,5 @@ class Services:
         self.approval_codes = ApprovalCodeService(context, codes)
         self.spam_filter = SpamFilterService(context)
         self.exports = ExportService(context)
+        self.event_log = EventLogService(context)
         self.notifications = NotificationService(context)

@@ -1,4 +1,4 @@
-"""Webhook events and notifications, written in the transaction of the change they report.
+"""Events and notifications, written in the transaction of the change they report.
 
 `transitions.apply_event` announces every change of a status. Other changes, such as a bounce that
 arrived by mail, call `announce` in the transaction that stores them.
@@ -17,6 +17,7 @@ from ..oversight import HELD, Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     DeliveryStatus,
+    LoggedEvent,
     Message,
     Notification,
     OneTimeCode,
@@ -62,7 +63,7 @@ _ALIASES: dict[str, EventKind] = {
 """The names in the product pages."""
 
 EVENT_KINDS: dict[str, EventKind] = {**{kind.value: kind for kind in EventKind}, **_ALIASES}
-"""Every event name that a webhook can subscribe to."""
+"""Every event name that a webhook can subscribe to, and a stream can be limited to."""
 
 MAILBOX_EVENTS = (
     EventKind.RECEIVED,
@@ -119,7 +120,7 @@ def announce_transition(tx: Tx, moved: Message, event: Event, now: datetime) -> 
 
 
 def announce(tx: Tx, kind: EventKind, message: Message, now: datetime, **facts: Any) -> None:
-    """Insert a delivery of the event for each subscribed webhook.
+    """Add the event to the log, and insert a delivery of it for each subscribed webhook.
 
     Args:
         tx: The transaction that makes the reported change.
@@ -128,15 +129,18 @@ def announce(tx: Tx, kind: EventKind, message: Message, now: datetime, **facts: 
         now: The server's time.
         facts: More fields of the payload, JSON values.
     """
+    details = {**build_details(tx, message), **facts}
+    tx.insert(
+        LoggedEvent(message.account_id, message.mailbox_id, message.id, kind.value, now, details)
+    )
     subscribed = [
         (hook, name)
         for hook in tx.webhooks_of_mailbox(message.account_id, message.mailbox_id)
         for name in hook.events
         if EVENT_KINDS.get(name) is kind and _is_subscribed(hook, kind, message)
     ]
-    if not subscribed:
-        return
-    details = {**build_details(tx, kind.value, message), **facts}
+    if subscribed and has_text(kind, details):
+        details.update(build_text(tx, message.id))
     for hook, name in subscribed:
         delivery = _delivery(tx, hook, name, message, now)
         tx.insert_webhook_delivery(delivery, build_body(delivery, details))
@@ -165,8 +169,8 @@ def _delivery(tx: Tx, hook: Webhook, name: str, message: Message, now: datetime)
     )
 
 
-def build_details(tx: Reader, kind: str, message: Message) -> Json:
-    """Return the payload's `data`: the message's ids and state, and its content unless hidden."""
+def build_details(tx: Reader, message: Message) -> Json:
+    """Return the payload's `data`: the message's ids and state, and its header unless hidden."""
     mailbox = tx.mailbox(message.mailbox_id)
     details: Json = {
         "mailbox": mailbox.address if mailbox else None,
@@ -183,21 +187,29 @@ def build_details(tx: Reader, kind: str, message: Message) -> Json:
         details["content_hidden"] = True
     else:
         details.update(_envelope(message))
-        if kind == "message.received":
-            details.update(_text(tx, message))
     details.update(_outcome(message))
     return details
 
 
 def build_body(delivery: WebhookDelivery, details: Json) -> bytes:
     """Return the request body: `details` under `data` and, for older clients, at the top level."""
-    payload = {
+    payload = build_payload(delivery.id, delivery.event, delivery.created_at, details)
+    return encode_payload(payload)
+
+
+def build_payload(event_id: str, name: str, created_at: datetime, details: Json) -> Json:
+    """Return an event as webhooks and streams carry it."""
+    return {
         **details,
-        "id": delivery.id,
-        "type": delivery.event,
-        "created_at": _timestamp(delivery.created_at),
+        "id": event_id,
+        "type": name,
+        "created_at": _timestamp(created_at),
         "data": details,
     }
+
+
+def encode_payload(payload: Json) -> bytes:
+    """Return a payload as JSON, on one line."""
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     # Hostile mail can hold half of a surrogate pair, which UTF-8 cannot.
     return text.encode("utf-8", "replace")
@@ -233,9 +245,14 @@ def _is_aligned_pass(method: Json) -> bool:
     return method.get("result") == "pass" and method.get("aligned") is True
 
 
-def _text(tx: Reader, message: Message) -> Json:
-    content = tx.content(message.id)
-    text = content.markdown if content else ""
+def has_text(kind: EventKind, details: Json) -> bool:
+    """Return whether the payload of such an event has the message's text."""
+    return kind is EventKind.RECEIVED and "content_hidden" not in details
+
+
+def build_text(tx: Reader, message_id: str) -> Json:
+    """Return the fields of a payload that hold the start of the message's text."""
+    text = tx.text_start(message_id, MAX_TEXT + 1) or ""
     return {"body_text": text[:MAX_TEXT], "body_truncated": len(text) > MAX_TEXT}
 
 

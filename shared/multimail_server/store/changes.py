@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from ..oversight import State
@@ -21,6 +22,7 @@ from .sql import (
     encode_all,
     encode_record,
     insert_statement,
+    to_microseconds,
     upsert_statement,
 )
 
@@ -44,6 +46,7 @@ _MAIL_TABLES = (
     "webhook_bodies",
     "webhook_deliveries",
     "approved_recipients",
+    "events",
 )
 """The tables that hold mail, each before those that it refers to."""
 
@@ -60,10 +63,16 @@ _PURGE_CONTENT = (
     "DELETE FROM revisions WHERE message_id = ?",
     "DELETE FROM stamps WHERE message_id = ?",
     "DELETE FROM message_references WHERE message_id = ?",
+    "UPDATE events SET details = '{}' WHERE message_id = ?",
     "UPDATE notices SET facts = '{}', recipients = '[]', due_at = NULL WHERE message_id = ?",
 )
 """Removes the content of one message, in the order that foreign keys allow."""
 
+
+_KEEP_LOSSES = """INSERT INTO event_losses
+    SELECT account_id, mailbox_id, kind, max(position) FROM events WHERE position <= ?
+    GROUP BY account_id, mailbox_id, kind
+    ON CONFLICT (mailbox_id, kind) DO UPDATE SET position = excluded.position"""
 
 _INDEXED = frozenset(
     ("from_address", "from_name", "to", "cc", "bcc", "subject", "has_attachments", "authentication")
@@ -272,6 +281,29 @@ class SqlTx(SqlReader):
     def purge_webhook_deliveries(self, before: datetime) -> None:
         sql = "DELETE FROM webhook_deliveries WHERE due_at IS NULL AND created_at < ?"
         self._run(sql, before)
+
+    def number_events(self, limit: int) -> int:
+        # The counter's row stays locked until the commit: who numbers next sees these numbers, and
+        # whatever is not committed by now gets greater ones.
+        self._run("UPDATE event_counter SET last = last")
+        sql = "SELECT seq FROM events WHERE position IS NULL AND seq > 0 ORDER BY seq LIMIT ?"
+        rows = self._connection.execute(sql, (limit,)).fetchall()
+        if rows:
+            last = self.last_event_position()
+            numbered = [(last + index, row[0]) for index, row in enumerate(rows, start=1)]
+            self._connection.executemany("UPDATE events SET position = ? WHERE seq = ?", numbered)
+            self._run("UPDATE event_counter SET last = ?", last + len(rows))
+        return len(rows)
+
+    def purge_events(self, before: datetime, limit: int) -> int:
+        sql = "SELECT position, created_at FROM events WHERE position > 0 ORDER BY position LIMIT ?"
+        rows = self._connection.execute(sql, encode_all((limit,))).fetchall()
+        end = to_microseconds(before)
+        old = [position for position, _ in takewhile(lambda row: row[1] < end, rows)]
+        if old:
+            self._run(_KEEP_LOSSES, old[-1])
+            self._run("DELETE FROM events WHERE position <= ?", old[-1])
+        return len(old)
 
     def purge_content(self, message_id: str) -> None:
         for sql in _PURGE_CONTENT:

@@ -23,8 +23,10 @@ from .records import (
     Content,
     DeliveryFilter,
     Domain,
+    EventFilter,
     IdempotencyRow,
     Key,
+    LoggedEvent,
     Mailbox,
     Message,
     MessageFilter,
@@ -290,6 +292,31 @@ class Reader(Protocol):
         """Return the first moment after `now` at which a delivery falls due."""
         ...
 
+    def events(self, where: EventFilter) -> list[LoggedEvent]:
+        """Return numbered events, by position."""
+        ...
+
+    def last_event_position(self) -> int:
+        """Return the last position that `number_events` gave; 0 if it gave none."""
+        ...
+
+    def has_unnumbered_events(self) -> bool: ...
+    def event_time(self, position: int) -> datetime | None:
+        """Return when the event at a position happened; None if there is none any more."""
+        ...
+
+    def lost_event_position(self, where: EventFilter) -> int:
+        """Return the last position of such an event that was removed with age; 0 if none was."""
+        ...
+
+    def oldest_event_time(self) -> datetime | None:
+        """Return when the first event in the log was inserted."""
+        ...
+
+    def text_start(self, message_id: str, length: int) -> str | None:
+        """Return the first characters of a message's text."""
+        ...
+
 
 class Tx(Reader, Protocol):
     """Changes, in one transaction."""
@@ -350,6 +377,22 @@ class Tx(Reader, Protocol):
 
     def purge_webhook_deliveries(self, before: datetime) -> None:
         """Remove the deliveries made before a moment that have ended, with their bodies."""
+        ...
+
+    def number_events(self, limit: int) -> int:
+        """Give the next positions to committed events that have none; return how many.
+
+        A position that is given is greater than every position that was ever committed before, so
+        that a reader who has seen the log up to `last_event_position` misses nothing that is
+        committed later, in whatever order writers insert and commit.
+        """
+        ...
+
+    def purge_events(self, before: datetime, limit: int) -> int:
+        """Remove the first numbered events that are older than a moment; return how many.
+
+        `lost_event_position` then returns the last of them.
+        """
         ...
 
     def purge_content(self, message_id: str) -> None:

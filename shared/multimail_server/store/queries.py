@@ -21,8 +21,10 @@ from .records import (
     Content,
     DeliveryFilter,
     Domain,
+    EventFilter,
     IdempotencyRow,
     Key,
+    LoggedEvent,
     Mailbox,
     Message,
     MessageFilter,
@@ -513,6 +515,46 @@ class SqlReader:
 
     def next_webhook_due(self, now: datetime) -> datetime | None:
         return self._moment("SELECT min(due_at) FROM webhook_deliveries WHERE due_at > ?", now)
+
+    def events(self, where: EventFilter) -> list[LoggedEvent]:
+        clause, values = _event_conditions(where)
+        return self._all(LoggedEvent, f"{clause} ORDER BY position LIMIT ?", *values, where.limit)
+
+    def last_event_position(self) -> int:
+        last: int = self._value("SELECT last FROM event_counter")
+        return last
+
+    def has_unnumbered_events(self) -> bool:
+        sql = "SELECT 1 FROM events WHERE position IS NULL AND seq > 0 LIMIT 1"
+        return self._value(sql) is not None
+
+    def event_time(self, position: int) -> datetime | None:
+        return self._moment("SELECT created_at FROM events WHERE position = ?", position)
+
+    def lost_event_position(self, where: EventFilter) -> int:
+        clause, values = _event_conditions(where)
+        lost = self._value(f"SELECT max(position) FROM event_losses {clause}", *values)  # noqa: S608
+        return lost or 0
+
+    def oldest_event_time(self) -> datetime | None:
+        return self._moment("SELECT created_at FROM events WHERE seq > 0 ORDER BY seq LIMIT 1")
+
+    def text_start(self, message_id: str, length: int) -> str | None:
+        sql = "SELECT substr(markdown, 1, ?) FROM contents WHERE message_id = ?"
+        text: str | None = self._value(sql, length, message_id)
+        return text
+
+
+def _event_conditions(where: EventFilter) -> tuple[str, list[Any]]:
+    kinds: Condition | None = None
+    if where.kinds:
+        kinds = (f"kind IN ({placeholders(where.kinds)})", *where.kinds)
+    return where_clause(
+        ("position > ?", where.after),
+        ("account_id = ?", where.account_id),
+        optional("mailbox_id = ?", where.mailbox_id),
+        kinds,
+    )
 
 
 def _message_conditions(where: MessageFilter, dialect: Dialect) -> list[Condition | None]:

@@ -472,6 +472,21 @@ class WebhookDelivery(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedEvent(Record):
+    """One event in the log that `GET /v1/events` reads."""
+
+    account_id: str
+    mailbox_id: str
+    message_id: str
+    kind: str
+    created_at: datetime
+    details: dict[str, Any]
+    """The payload's `data` without the text; empty once the message's content is erased."""
+    position: int | None = None
+    """Its place in the log; None until `number_events` gives it one."""
+
+
+@dataclass(frozen=True, slots=True)
 class BrowserSession(Record):
     """A browser that is signed in to the pages, by the SHA-256 of its token.
 
@@ -506,6 +521,7 @@ TABLES: dict[type[Record], tuple[str, ...]] = {
     FreeSend: ("free_sends", "mailbox_id", "name", "message_id"),
     IdempotencyRow: ("idempotency", "mailbox_id", "idempotency_key"),
     Key: ("keys", "id"),
+    LoggedEvent: ("events", "position"),
     Mailbox: ("mailboxes", "id"),
     Message: ("messages", "id"),
     MessageReference: ("message_references", "mailbox_id", "rfc_id"),
@@ -570,3 +586,15 @@ class DeliveryFilter:
     bound_to: str | None = None
     """Only deliveries to endpoints that are bound to this mailbox."""
     before_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Selects numbered events of an account, in their order. None and () do not filter."""
+
+    account_id: str
+    limit: int
+    after: int = 0
+    """Only events beyond this position."""
+    mailbox_id: str | None = None
+    kinds: tuple[str, ...] = ()
