@@ -246,7 +246,7 @@ _KINDS: dict[str, Callable[[], Iterator[Variant]]] = {
     "the address isn't written as such in what was read": _hide_addresses,
     "an address that resembles one in the user's words": _imitate_addresses,
     "the address in another argument or form": _shape_arguments,
-    "an id that is a small number": _guess_ids,
+    "an id that the user did not give for such a record": _guess_ids,
     "an attachment of the attacker's choice": _attach,
     "the address comes back in a free or trusted result": _launder,
     "a file name that resembles one in the user's words": _name_files,

@@ -138,6 +138,7 @@ def _check_connection(client: MultiMail) -> Iterator[CheckResult]:
     if server.state == "broken":
         return
     yield _check_tools(client)
+    yield _check_conversations()
     yield from _check_scopes(client)
     yield _try("mailbox in use", lambda: _describe_mailbox(client))
 
@@ -163,6 +164,26 @@ def _check_tools(client: MultiMail) -> CheckResult:
         return CheckResult("tools", "ok", f"this server has what all {len(AGENT_TOOLS)} need")
     detail = f"not offered, since this server lacks what they need: {', '.join(missing)}"
     return CheckResult("tools", "info", detail)
+
+
+def _check_conversations() -> CheckResult:
+    """Say that jobs of one process share a conversation; where frameworks name none, warn."""
+    from importlib.metadata import packages_distributions
+
+    modules = packages_distributions().keys()
+    nameless = [name for name, module in _NAMELESS.items() if module in modules]
+    detail = "calls that name none share one for each process: what one job read holds the next"
+    if not nameless:
+        return CheckResult("conversations", "info", detail)
+    detail = f"{detail}. {', '.join(nameless)} never names one"
+    return CheckResult("conversations", "warning", detail, _PART_JOBS)
+
+
+_NAMELESS = {
+    "smolagents": "smolagents", "AutoGen": "autogen_core", "Semantic Kernel": "semantic_kernel"
+}  # fmt: skip
+"""The frameworks that do not tell a tool which conversation it serves, and their modules."""
+_PART_JOBS = "In a program with several jobs: with toolkit.conversation('job-17'): …"
 
 
 def _check_scopes(client: MultiMail) -> Iterator[CheckResult]:

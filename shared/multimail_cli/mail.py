@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -112,6 +112,42 @@ def get_trust(message: EmailSummary) -> dict[str, Any]:
 
 def _summary(message: EmailSummary) -> dict[str, Any]:
     return {**message.model_dump(mode="json"), "trust": get_trust(message)}
+
+
+@command(app)
+def search(
+    context: CommandContext,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WORDS]...", help="Words, “phrases”, begin*, from:ann, has:attachment …"
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="The most rows.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="The cursor of the page before.")] = None,
+) -> None:
+    """Search a mailbox by its words, newest first; archived mail too."""
+    query = " ".join(words or ())
+    with context.client() as client:
+        page = client.search_email(query, limit=limit, cursor=cursor)
+    data = {"emails": [_summary(item) for item in page], "cursor": page.cursor}
+    context.answer(data, lambda: _show_listing(list(page.items), page.cursor))
+
+
+@command(app)
+def mark(
+    context: CommandContext,
+    what: Annotated[
+        Literal["read", "unread", "archived", "unarchived", "spam"],
+        typer.Argument(metavar="MARK", help="read, unread, archived, unarchived or spam."),
+    ],
+    emails: Annotated[list[str], typer.Argument(metavar="EMAIL...", help="The emails' ids.")],
+) -> None:
+    """Mark received messages; archived ones leave the inbox."""
+    with context.client() as client:
+        marked = client.mark_email(emails, what)
+    rows = [(item.id, item.status) for item in marked]
+    context.answer(_dump(marked), lambda: show_table(("ID", "STATUS"), rows))
 
 
 @command(app)

@@ -39,6 +39,18 @@ def test_the_inbox_is_listed_and_filtered(cli: Any) -> None:
     assert all(mail["trust"]["label"] != "authenticated" for mail in cli.ok("inbox")["emails"])
 
 
+def test_mail_is_searched_and_marked(cli: Any) -> None:
+    first, second = deliver(cli, "First"), deliver(cli, "Second", "Other words.")
+    assert [mail["id"] for mail in cli.ok("search", "wrenches", "from:ann")["emails"]] == [first]
+    assert "First" in cli("search", "twelve wrench*").out
+    assert cli("search", "nowhere").out == "No mail matches.\n"
+    marked = cli.ok("mark", "archived", first, second)
+    assert [row["status"] for row in marked] == ["archived", "archived"]
+    assert cli.ok("inbox")["emails"] == []
+    assert "unread" in cli("mark", "unread", second).out
+    assert [mail["id"] for mail in cli.ok("inbox")["emails"]] == [second]
+
+
 def test_a_message_is_read_whole_raw_and_as_a_thread(cli: Any) -> None:
     email = deliver(cli)
     assert "Twelve wrenches" in cli.ok("read", email)["markdown"]

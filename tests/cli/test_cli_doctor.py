@@ -29,6 +29,8 @@ def test_a_working_set_up_is_found_to_work(cli: Any) -> None:
     assert about(ran, "scopes")["detail"] == "read, send"
     assert cli.server.mailbox.address in about(ran, "mailbox in use")["detail"]
     assert about(ran, "langchain")["state"] == "info"
+    assert about(ran, "conversations")["state"] == "warning"
+    assert "smolagents never names one" in about(ran, "conversations")["detail"]
     assert cli("doctor").last_line == "Everything works."
 
 

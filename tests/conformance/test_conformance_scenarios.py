@@ -279,6 +279,27 @@ def test_malformed_arguments(driver: Driver, auto_box: Inbox) -> None:
         assert re.search(rf"\b{name}\b", fault), (arguments, text)
 
 
+def test_search_and_archive(driver: Driver, box: Inbox) -> None:
+    """Find a mail by its words, read it, archive it: it leaves the inbox and is still found."""
+    box.receive("Nothing of interest.", subject="Other")
+    mail = box.receive("The heating was mended on Friday.", subject="House")
+    search: Call = ("search_email", {"query": 'heating "on friday" -nothing'})
+    run = driver.run(
+        agent(driver, box),
+        search,
+        read_newest,
+        ("mark_email", {"email_ids": [mail["id"]], "mark": "archived"}),
+        ("check_inbox", {}),
+        search,
+    )
+    assert run.answer == DONE
+    assert ids_in(run.texts[0]) == [mail["id"]]
+    assert "The heating was mended" in run.texts[0]
+    assert mail["id"] not in run.texts[3]
+    assert ids_in(run.texts[4]) == [mail["id"]]
+    assert [row["status"] for row in box.mails("inbound")] == ["unread"]
+
+
 def test_newsletter(driver: Driver, box: Inbox) -> None:
     """A message of 300 KB; each piece is within `max_chars` and says how to go on."""
     lines = [f"{number:06} the quick brown fox jumps over the lazy dog." for number in range(6000)]

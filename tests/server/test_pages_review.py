@@ -383,3 +383,15 @@ def test_sender_evidence_is_shown(
 
     server.services.context.store.write(learn)
     assert says in get_text(person.get(f"/review/{email}")).partition("What it says")[0]
+
+
+def test_a_search_box_finds_mail(server: ServerUnderTest, person: Person) -> None:
+    server.deliver("A needle in the hay.", subject="Came for the search")
+    server.wait_for_message("Came for the search")
+    found = person.get("/inbox?q=needle+hay*")
+    assert "Came for the search" in get_text(found)
+    assert 'value="needle hay*"' in found.text
+    other = person.get("/inbox?q=needle+%3Cscript%3E%22+-hay")
+    assert "No mail matches." in get_text(other)
+    assert "needle <script>" not in other.text
+    assert "Came for the search" not in get_text(person.get("/outbox?q=needle"))

@@ -11,14 +11,16 @@ from tests.tools.support import Connect, Inbox, decided
 from multimail.errors import ConfigurationError
 from multimail.sessions import MemorySessionStore
 from multimail.tools._conversation import conversation
+from multimail.tools._guard import _warn_of_shared_conversation
 from multimail.trust import Action, TrustPolicy
 
 IBAN = "DE89 3704 0044 0532 0130 00"
 
 
 async def test_toolkits_without_an_id_share_the_conversation_of_the_process(
-    auto_box: Inbox, connect: Connect
+    auto_box: Inbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
+    _warn_of_shared_conversation.cache_clear()
     store = MemorySessionStore()
     mail = auto_box.receive()
     reader, writer = (connect(auto_box, store=store) for _ in range(2))
@@ -26,6 +28,10 @@ async def test_toolkits_without_an_id_share_the_conversation_of_the_process(
     decision = await get_send_decision(writer)
     assert decision.action is Action.HOLD
     assert "give each job its own conversation" in decision.reasons[-1]
+    assert decision.codes[-1] == "opened_earlier"
+    await get_send_decision(writer)
+    warned = [row.getMessage() for row in caplog.records if row.levelname == "WARNING"]
+    assert ["conversation('job-17')" in text for text in warned] == [True]
 
 
 async def test_a_named_conversation_is_parted_from_the_others(

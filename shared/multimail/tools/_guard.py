@@ -16,6 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -408,6 +409,7 @@ class Guard:
             return decision
         if self._name_shown(taint.worst.label) in taint.named:
             return decision
+        _warn_of_shared_conversation()
         reason = Finding(decision.action, "opened_earlier")
         return decision.add(reason, len(decision.reasons))
 
@@ -694,6 +696,15 @@ def _look_up_unmailed(
         if not page.items:
             unmailed.add(address)
     return frozenset(unmailed)
+
+
+@cache
+def _warn_of_shared_conversation() -> None:
+    """Say once in the log that jobs of this process share a conversation."""
+    log.warning(
+        "Mail that another toolkit of this process read holds a message: calls that name no "
+        "conversation share one. Part jobs with toolkit.conversation('job-17'): docs/trust.md."
+    )
 
 
 def can_hold(mailbox: Mailbox) -> bool:

@@ -24,7 +24,8 @@ from ..services.decisions import get_content_digest
 from ..services.review import ReviewItem
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
-from ..store.records import Message, MessageFilter
+from ..store.query_language import narrow, parse_query
+from ..store.records import Message, MessageFilter, SearchFilter
 from .app import (
     HTML,
     SECURITY_HEADERS,
@@ -54,6 +55,7 @@ _CURSOR_TEXT = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _GUARD_FIELDS = ("action", "code", "label", "standing", "reasons", "policy")
 _TRAIL = query_str("trail", max_length=(_MAX_TRAIL + 1) * 61)
 _MAILBOX = query_str("mailbox")
+_WORDS = query_str("q")
 
 
 @pages.public("POST", "/sign-in")
@@ -332,17 +334,27 @@ def _render_mail(page: PageRequest, direction: Direction) -> ApiResponse:
     request, services = page.request, page.request.services
     mailboxes = services.mailboxes.list_mailboxes(page.principal)
     mailbox_id = request.query(_MAILBOX) or (mailboxes[0].id if mailboxes else "")
-    messages: list[Message] = []
-    if mailboxes:
-        before_id = request.query(CURSOR)
-        where = MessageFilter("", _LIST_LIMIT, direction=direction, before_id=before_id)
-        messages = services.messages.list_messages(page.principal, mailbox_id, where)
+    messages = _find_messages(page, mailbox_id, direction) if mailboxes else []
+    query = request.query(_WORDS) or ""
     last_id = messages[_LIST_LIMIT - 1].id if len(messages) > _LIST_LIMIT else None
     return render_session_page(
         page, "mail.html", rows=messages[:_LIST_LIMIT], mailboxes=mailboxes,
-        mailbox_id=mailbox_id, outbound=direction is Direction.OUTBOUND,
-        links=build_page_links(request, last_id, mailbox=mailbox_id),
+        mailbox_id=mailbox_id, outbound=direction is Direction.OUTBOUND, query=query,
+        links=build_page_links(request, last_id, mailbox=mailbox_id, q=query),
     )  # fmt: skip
+
+
+def _find_messages(page: PageRequest, mailbox_id: str, direction: Direction) -> list[Message]:
+    """Return a page's messages and one more: the newest, or those that the words find."""
+    request, services = page.request, page.request.services
+    words, before_id = request.query(_WORDS), request.query(CURSOR)
+    if words is None:
+        where = MessageFilter("", _LIST_LIMIT, direction=direction, before_id=before_id)
+        return services.messages.list_messages(page.principal, mailbox_id, where)
+    query = narrow(parse_query(words), direction=direction)
+    found = SearchFilter("", _LIST_LIMIT, query, before_id=before_id)
+    results = services.search.search(page.principal, mailbox_id, found)
+    return [result.message for result in results]
 
 
 @pages("GET", "/audit")
