@@ -389,3 +389,23 @@ def test_repeated_error(driver: Driver, box: Inbox) -> None:
     assert "limit can be left out" in third
     assert "Leave out limit" in fourth
     assert box.mails() == []
+
+
+def test_files_forwards_and_revisions(driver: Driver, box: Inbox) -> None:
+    """Send a received file back, forward the mail and revise that: each waits, with its origin."""
+    mail = box.receive_proven("Please sign.", subject="Contract", files={"c.txt": "x"})
+    file = box.mail(mail["id"])["attachments"][0]["id"]
+    run = driver.run(
+        agent(driver, box, include="full"),
+        ("read_email", {"email_id": mail["id"]}),
+        ("reply_email", {"email_id": mail["id"], "body": "Signed.", "attachments": [file]}),
+        ("forward_email", {"email_id": mail["id"], "to": ["legal@ours.example"]}),
+        lambda texts: ("revise_message", {"email_id": newest(texts), "body": "For your files."}),
+    )
+    assert run.answer == DONE
+    assert file in run.texts[0]
+    forward, reply = (box.mail(row["id"]) for row in box.mails())
+    assert [part["origin"]["id"] for part in reply["attachments"]] == [mail["id"]]
+    assert (forward["forwards_id"], forward["markdown"]) == (mail["id"], "For your files.")
+    assert {row["status"] for row in (forward, reply)} == {"pending_send_approval"}
+    box.settle()

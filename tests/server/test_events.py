@@ -217,12 +217,14 @@ def test_a_key_has_so_many_streams_and_gives_them_back(
         other.close()
         assert other.status_code == 200
     # The server notices that they were closed: it need not be before the next request.
+    statuses: set[int] = set()
     for _ in range(1000):
         again = open_stream(server.agent)
         again.close()
-        if again.status_code == 200:
+        statuses.add(again.status_code)
+        if 200 in statuses:
             break
-    assert again.status_code == 200
+    assert 200 in statuses
 
 
 @pytest.mark.parametrize("change", ["revoke", "scopes"])
@@ -231,7 +233,7 @@ def test_a_key_that_may_no_longer_read_gets_nothing_more(start: Start, change: s
     key = server.create_key("read")
     path = f"/v1/api-keys/{key['id']}"
     with streaming(server.http(key["key"])) as blocks, streaming(server.agent) as others:
-        next(blocks), next(others)
+        assert (next(blocks).data, next(others).data) == (None, None)
         if change == "revoke":
             accepted(server.admin.delete(path))
         else:
@@ -282,7 +284,7 @@ def test_streams_of_two_processes_see_each_others_events(start: Start, database_
     first, second = start(database=database_url), start(database=database_url)
     agent = first.keys.agent
     with streaming(second.http(agent)) as blocks, streaming(first.http(agent)) as others:
-        next(blocks), next(others)
+        assert (next(blocks).data, next(others).data) == (None, None)
         first.deliver(subject="One")
         second.deliver(subject="Two", to=first.mailbox.address)
         for stream in (blocks, others):

@@ -84,7 +84,7 @@ def test_mail_is_found_by_every_field(mails: ServerFixture) -> None:
     }.items():
         assert find(mails, query) == expected, query
     everything = {"Reminder", "Lunch", "Files", "Offer"}
-    for params, expected in (
+    cases: tuple[tuple[Json, set[str]], ...] = (
         ({}, everything),
         ({"sender": "ann@other"}, {"Reminder"}),
         ({"recipient": "bob", "subject": "off"}, {"Offer"}),
@@ -95,7 +95,8 @@ def test_mail_is_found_by_every_field(mails: ServerFixture) -> None:
         ({"label": "own"}, {"Offer"}),
         ({"date_before": "2001-01-01"}, set()),
         ({"q": "friday", "sender": "ann"}, {"Reminder"}),
-    ):
+    )
+    for params, expected in cases:
         assert find(mails, **params) == expected, params
 
 

@@ -95,7 +95,7 @@ def test_named_targets_replace_the_default_ones() -> None:
         ("invoice", "INV-2041", True),
         ("invoice", "INV-204", False),
         ("channel", "#general", True),
-        ("channel", "general", False),
+        ("channel", "general", True),
         ("group", "the", False),
         ("file_id", "13", True),
         ("document_id", "13", True),

@@ -20,7 +20,7 @@ LIST_MAILBOXES = ToolSpec(
 CHECK_INBOX = ToolSpec(
     "check_inbox",
     "Check inbox",
-    "List emails, newest first, without bodies: id, status, sender label, subject. "
+    "List emails, newest first: id, status, sender label, subject. "
     "Use read_email or get_thread for content.",
     schemas.CheckInbox,
     "read",
@@ -104,8 +104,8 @@ ADD_CONTACT = ToolSpec(
 SEND_EMAIL = ToolSpec(
     "send_email",
     "Send email",
-    "Send a new email. It may be held until a human approves it; the result says so. Call once: "
-    "an identical repeat sends nothing. To answer an email use reply_email.",
+    "Send a new email. It may be held until a human approves it; the result says so. Call once; "
+    "a repeat sends nothing. To answer an email use reply_email.",
     schemas.SendEmail,
     "write",
     Hints(destructive=True, open_world=True),

@@ -64,25 +64,23 @@ EmailId = Annotated[Id, Field(description="Email id (msg_…).")]
 Filename = Annotated[
     str,
     BeforeValidator(read_filename),
-    Field(min_length=1, max_length=300, description="Attachment name, as read_email lists it."),
+    Field(min_length=1, max_length=300, description="Its name, from read_email."),
 ]
 MailboxName = Annotated[
     Address,
-    Field(description="Mailbox address, if you have several."),
+    Field(description="Mailbox address."),
 ]
 Body = Annotated[
     str,
     AfterValidator(_check_body),
-    Field(description="Markdown. Write only the new text, no quoted history."),
+    Field(description="Markdown, without quoted history."),
 ]
-Addresses = Annotated[AddressList | None, Field(max_length=50, description="Email addresses.")]
+Addresses = Annotated[AddressList | None, Field(max_length=50, description="Addresses.")]
 Files = Annotated[
     Annotated[list[str], BeforeValidator(read_ids)] | None,
     Field(max_length=20, description="Attachment ids (att_…) or handles."),
 ]
-Offset = Annotated[
-    int | None, Field(ge=0, description="Character to continue from after a cut. Default 0.")
-]
+Offset = Annotated[int | None, Field(ge=0, description="Character to continue from. Default 0.")]
 Skip = Annotated[int | None, Field(ge=0, description="Rows to skip. Default 0.")]
 DEFAULT_WAIT = 45.0
 """Seconds: clients of the Model Context Protocol give up after 60."""
@@ -91,13 +89,9 @@ SendTime = Annotated[
     BeforeValidator(read_send_time),
     Field(description="To send later: ISO 8601 with zone."),
 ]
-Sender = Annotated[Address, Field(description="Only from this address.")]
-SubjectPart = Annotated[
-    str | None, FREE_TEXT, Field(description="Only subjects that contain this.")
-]
-HasAttachments = Annotated[
-    bool | None, Field(description="Only with attachments. Default false: all.")
-]
+Sender = Annotated[Address, Field(description="From this address.")]
+SubjectPart = Annotated[str | None, FREE_TEXT, Field(description="Part of the subject.")]
+HasAttachments = Annotated[bool | None, Field(description="Only with files. Default false.")]
 
 
 class ListMailboxes(ToolArgs):
@@ -112,21 +106,15 @@ class CheckInbox(ToolArgs):
     unread_only: Annotated[bool | None, Field(description="Unread only. Default false.")] = None
     sender: Sender = None
     subject_contains: SubjectPart = None
-    date_after: Annotated[
-        str | None, Field(description="ISO 8601 with zone, e.g. 2026-01-31T09:00:00Z.")
-    ] = None
-    date_before: Annotated[str | None, Field(description="ISO 8601 with zone.")] = None
+    date_after: Annotated[str | None, Field(description="Such as 2026-01-31T09:00:00Z.")] = None
+    date_before: Annotated[str | None, Field(description="The same.")] = None
     direction: Annotated[
         Literal["inbound", "outbound", "both"] | None,
-        Field(description="inbound, outbound or both. Default: both."),
+        Field(description="inbound, outbound or both (default)."),
     ] = None
     has_attachments: HasAttachments = None
-    limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
-        None
-    )
-    cursor: Annotated[Reference, Field(description="From the page before, to see older mail.")] = (
-        None
-    )
+    limit: Annotated[int | None, Field(ge=1, le=50, description="1 to 50. Default 20.")] = None
+    cursor: Annotated[Reference, Field(description="For older mail.")] = None
     mailbox: MailboxName = None
 
 
@@ -162,9 +150,7 @@ class GetThread(ToolArgs):
     """Arguments of `get_thread`."""
 
     thread_id: Annotated[Id, Field(description="Thread id (thr_…), or an email id in it.")]
-    before: Annotated[Reference, Field(description="Only messages older than this email id.")] = (
-        None
-    )
+    before: Annotated[Reference, Field(description="Only older than this id.")] = None
 
 
 class WaitForEmail(ToolArgs):
@@ -176,9 +162,7 @@ class WaitForEmail(ToolArgs):
     thread: Annotated[Id | None, Field(description="Only a reply in this thread (thr_…).")] = None
     sender: Sender = None
     subject_contains: SubjectPart = None
-    since_id: Annotated[
-        Reference, Field(description="Only newer than this email id. Default: the newest now.")
-    ] = None
+    since_id: Annotated[Reference, Field(description="Only newer than this id.")] = None
     mailbox: MailboxName = None
 
 
@@ -209,7 +193,7 @@ class AddContact(ToolArgs):
 class SendEmail(ToolArgs):
     """Arguments of `send_email`."""
 
-    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Email addresses.")]
+    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Addresses.")]
     subject: Annotated[str, Field(min_length=1, max_length=998, description="One line.")]
     body: Body
     cc: Addresses = None
@@ -224,9 +208,7 @@ class ReplyEmail(ToolArgs):
 
     email_id: EmailId
     body: Body
-    reply_all: Annotated[
-        bool | None, Field(description="Reply to all recipients. Default false.")
-    ] = None
+    reply_all: Annotated[bool | None, Field(description="To all recipients. Default false.")] = None
     cc: Addresses = None
     bcc: Addresses = None
     send_at: SendTime = None
@@ -237,7 +219,7 @@ class ForwardEmail(ToolArgs):
     """Arguments of `forward_email`."""
 
     email_id: EmailId
-    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Email addresses.")]
+    to: Annotated[AddressList, Field(min_length=1, max_length=50, description="Addresses.")]
     note: Annotated[
         str | None, FREE_TEXT, Field(description="Markdown, stands above the forwarded email.")
     ] = None
@@ -290,9 +272,7 @@ class MarkEmail(ToolArgs):
 class ListPending(ToolArgs):
     """Arguments of `list_pending`."""
 
-    limit: Annotated[int | None, Field(ge=1, le=50, description="Rows, 1 to 50. Default 20.")] = (
-        None
-    )
+    limit: Annotated[int | None, Field(ge=1, le=50, description="1 to 50. Default 20.")] = None
     offset: Skip = None
     mailbox: MailboxName = None
 

@@ -304,12 +304,11 @@ class Sources:
 
     def _names(self, name: str, about: str) -> bool:
         """Return whether a name stands in the texts by itself, and not as a part of another."""
-        if not name or name.casefold() in _COMMON_WORDS:
-            return False
         if name.isdigit() and len(name) <= _MAX_BARE_DIGITS:
             return any(_is_numbered(name, _list_kinds(about), text) for text in self._folded)
-        wanted = re.compile(_NAMED.replace("NAME", re.escape(name)), re.IGNORECASE)
-        return any(wanted.search(text) for text in self._folded)
+        names = [f"#{name}"] if name.casefold() in _COMMON_WORDS else [name, f"#{name}"]
+        pattern = _NAMED.replace("NAME", "|".join(map(re.escape, names)))
+        return bool(name) and any(re.search(pattern, text, re.IGNORECASE) for text in self._folded)
 
 
 def _is_numbered(number: str, kinds: Collection[str], text: str) -> bool:
@@ -325,7 +324,7 @@ def _is_numbered(number: str, kinds: Collection[str], text: str) -> bool:
 
 _TEXT, _ID = "said", "id"
 _MAX_BARE_DIGITS = 8
-_NAMED = r"(?<![\w@/\\.:+-])NAME(?![\w@/\\+-]|[.:](?=\w))"
+_NAMED = r"(?<![\w@/\\.:+-])(?:NAME)(?![\w@/\\+-]|[.:](?=\w))"
 # A short number is an id only where a word says so: others are times, amounts and dates.
 _NUMBERED = (
     r"(?:\b(?:ids?|nos?|nr|numbers?|(?:KINDS)s?)\b|\#)"
