@@ -264,27 +264,42 @@ def wait_for_email(
         since_id = since_id or _get_last_own(known)
     if since_id is None:
         since_id = yield from get_newest_id(mailbox)
+    filters: dict[str, Any] = {
+        "sender": sender, "subject_contains": subject_contains, "has_attachments": has_attachments
+    }  # fmt: skip
     while True:
-        page = yield from check_inbox(
-            mailbox,
-            limit=_MAX_PAGE,
-            direction="inbound",
-            since_id=since_id,
-            sender=sender,
-            subject_contains=subject_contains,
-            has_attachments=has_attachments,
-        )
-        matching = [row for row in page if thread_id in (None, row.thread_id)]
+        rows = yield from _list_newer(mailbox, since_id, filters)
+        matching = [row for row in rows if thread_id in (None, row.thread_id)]
         if matching:
             return matching[-1]
-        if page.items and not page.cursor:
-            since_id = page.items[0].id
+        since_id = rows[0].id if rows else since_id
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise WaitTimeoutError(
                 f"No matching message came within {timeout:g} s.", operation="wait_for_email"
             )
         yield from Pause(min(poll_interval, remaining))
+
+
+def _list_newer(
+    mailbox: str | None, since_id: str | None, filters: Mapping[str, Any]
+) -> Generator[Call[Any] | Pause, Any, list[EmailSummary]]:
+    """Return all inbound messages newer than one, newest first; more than a page may have come."""
+    rows: list[EmailSummary] = []
+    cursor: str | None = None
+    while True:
+        page = yield from check_inbox(
+            mailbox,
+            limit=_MAX_PAGE,
+            direction="inbound",
+            since_id=since_id,
+            cursor=cursor,
+            **filters,
+        )
+        rows += page.items
+        cursor = page.cursor if page.cursor != cursor else None
+        if cursor is None:
+            return rows
 
 
 def get_newest_id(

@@ -26,6 +26,7 @@ from ._spec import Steps
 MAX_FILE_BYTES = 20 * 1024 * 1024
 """The most bytes of a file that the API sends."""
 _PREFIX = "file_"
+_ID = re.compile(rf"(?!{_PREFIX})[A-Za-z0-9_-]{{1,100}}")
 _REMEDY = (
     "Give the id of an attachment (att_…), which read_email shows, or a handle that the application"
     " gave you; a path or a URL is neither."
@@ -48,20 +49,21 @@ class FileRegistry:
             name: The name that its recipients see; default that of the path.
             session_id: The only conversation that may send it; None for any.
 
+        Returns:
+            The handle, `file_` and 16 digits.
+
         Raises:
             ConfigurationError: It cannot be read, has no name, or is larger than 20 MB.
         """
-        content = source if isinstance(source, bytes) else _read(Path(source))
         shown = name or ("" if isinstance(source, bytes) else Path(source).name)
         if not shown or "/" in shown or "\\" in shown or not shown.isprintable():
             raise ConfigurationError(
-                f"register_file: {shown!r:.80} is no name of a file.",
+                f"register_file: {shown!r:.80} is not a file name.",
                 remedy="Pass name='report.pdf'.",
             )
+        content = source if isinstance(source, bytes) else _read(Path(source))
         if len(content) > MAX_FILE_BYTES:
-            raise ConfigurationError(
-                f"register_file: {shown} has {len(content)} bytes, at most 20 MB can be sent."
-            )
+            raise ConfigurationError(f"register_file: {shown} is larger than 20 MB.")
         handle = f"{_PREFIX}{secrets.token_hex(8)}"
         kind = mimetypes.guess_type(shown)[0] or "application/octet-stream"
         file = File(name=shown, content_type=kind, content=content)
@@ -82,7 +84,8 @@ class FileRegistry:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)  # so much says that it is too large
     except OSError as error:
         raise ConfigurationError(
             f"register_file: {path.name} cannot be read ({error.strerror})."
@@ -157,9 +160,6 @@ def _find_stored(handle: str, mailbox: Mailbox) -> Steps[Enclosure]:
     return stored
 
 
-_ID = re.compile(r"(?!file_)[A-Za-z0-9_-]{1,100}")
-
-
 def _no_such_file(handle: str) -> ValidationError:
-    problem = f"{handle!r:.80} is no file that can be sent from this mailbox."
+    problem = f"{handle!r:.80} is not a file that can be sent from this mailbox."
     return ValidationError(problem, code="no_such_file", remedy=_REMEDY)

@@ -204,9 +204,8 @@ def revise_message(args: schemas.ReviseMessage, context: ToolContext) -> ToolRun
         "duplicate": same,
         "to": list(to),
     }
-    return ToolResult(
-        f"{held.id} {what}. A human decides on it as it is now.{why}", facts, decision
-    )
+    text = f"{one_line(held.id, 64)} {what}. A human decides on it as it is now.{why}"
+    return ToolResult(text + _mark(_format_names(decision)), facts, decision)
 
 
 def _reply_targets(original: Email) -> list[str]:

@@ -491,10 +491,8 @@ class TrustPolicy:
         findings: list[Finding] = []
         if taint.worst is not None and self.name != "off":
             findings = [self.get_taint_finding(OperationKind.INTERNAL, taint.worst)]
-            unopened = sum(name_message(email_id) not in taint.named for email_id in email_ids)
-            if unopened:
-                reason = f"this conversation has not opened {unopened} of the messages"
-                findings.append(Finding(Action.REFUSE, "other_message", reason))
+            if not taint.named.keys() >= set(map(name_message, email_ids)):
+                findings.append(Finding(Action.REFUSE, "other_message"))
         email_id = next(iter(email_ids)) if len(email_ids) == 1 else None
         return decide("mark_email", taint.worst or OWN, findings, self.name, email_id)
 
