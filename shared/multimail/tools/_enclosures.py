@@ -19,8 +19,10 @@ from typing import Any
 from .. import endpoints as api
 from ..errors import ConfigurationError, NotFoundError, ValidationError
 from ..models import Attachment, Enclosure, File, Mailbox
-from ..trust import EnclosedFile
-from ._guard import Guard
+from ..trust import OWN, EnclosedFile
+from ..trust.addresses import normalize_address
+from ._guard import LEFT_STATUSES, Guard
+from ._message_facts import get_header_addresses, list_signed
 from ._spec import Steps
 
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -146,8 +148,34 @@ def select_files(
         stored = yield from _find_stored(handle, mailbox)
         sources.append(Attachment(id=stored.id))
         digests.append((stored.name, stored.sha256 or stored.id or ""))
-        enclosed.append(guard.describe_file(stored, mailbox))
+        enclosed.append(describe_file(stored, guard, mailbox))
     return Selected(tuple(sources), tuple(digests), tuple(enclosed))
+
+
+def describe_file(stored: Enclosure, guard: Guard, mailbox: Mailbox) -> EnclosedFile:
+    """Return whose file a stored one is, and who has it.
+
+    Args:
+        stored: The file with its message.
+        guard: Of the conversation.
+        mailbox: The mailbox that it belongs to.
+    """
+    message = stored.email
+    holders = {normalize_address(mailbox.address)}
+    if message.direction != "outbound":
+        assessment = guard.assess(message)
+        if assessment.is_certain:
+            holders |= list_signed(message)
+    else:
+        origin = stored.origin
+        assessment = OWN
+        if origin is not None:
+            assessment = guard.policy.assess(origin.authentication, origin.sender)
+            if assessment.is_certain:
+                holders.add(normalize_address(origin.sender))
+        if message.status in LEFT_STATUSES:
+            holders |= get_header_addresses(message)
+    return EnclosedFile(message.id, assessment, frozenset(holders))
 
 
 def _find_stored(handle: str, mailbox: Mailbox) -> Steps[Enclosure]:
