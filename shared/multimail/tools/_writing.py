@@ -15,10 +15,10 @@ from ..trust import Action, GuardDecision
 from ..trust.addresses import strip_tag
 from ..trust.text import Fence, one_line
 from . import schemas
+from ._context import ToolContext
 from ._enclosures import select_files
 from ._format import format_time, redact_domains
 from ._message_facts import TAINT_KEY
-from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 
 
