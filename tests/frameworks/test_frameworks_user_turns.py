@@ -217,10 +217,11 @@ def test_agno_takes_addresses_from_the_input_of_a_run(chat: Chat, name: str) -> 
     assert chat.actions == [action]
 
 
-@pytest.mark.parametrize("how", ["sent", "named"])
+@pytest.mark.parametrize("how", ["sent", "named", "pasted"])
 def test_what_also_stands_in_mail_counts_only_if_code_declares_it(chat: Chat, how: str) -> None:
-    if how == "sent":
-        chat.box.receive("Hello.", sender=EVE)
+    if how != "named":
+        words, sender = ("Hello.", EVE) if how == "sent" else (ASKED, "bob@example.org")
+        chat.box.receive(words, sender=sender)
     for declared, action in ((False, "hold"), (True, "allow")):
         chat.decisions.clear()
         mail = chat.box.receive_proven(f"Write to {EVE}!" if how == "named" else "Hello.")

@@ -107,7 +107,8 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
     def _keep_strict_parameters(self, functions: dict[str, Function]) -> None:
         """Put back what Agno's toolkit drops when it registers a function as its own."""
         for spec in self.specs:
-            registered = dict(functions[spec.name])
+            # Agno sends each flag that is set to the model's API, also one that is false.
+            registered = {name: value for name, value in functions[spec.name] if value is not False}
             functions[spec.name] = MultiMailFunction(
                 **registered, strict_parameters=spec.schema("strict")
             )

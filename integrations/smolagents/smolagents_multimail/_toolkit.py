@@ -122,7 +122,7 @@ def _convert_schema(spec: ToolSpec) -> dict[str, dict[str, Any]]:
     schema = spec.schema()
     required = schema.get("required", ())
     return {
-        name: _flatten(shape) if name in required else _make_optional(_flatten(shape))
+        name: _flatten(shape) | ({} if name in required else {"nullable": True})
         for name, shape in schema["properties"].items()
     }
 
@@ -133,18 +133,7 @@ def _flatten(shape: Mapping[str, Any]) -> dict[str, Any]:
     The tool checks what it is given; smolagents would refuse what the tool can read.
     """
     flat = {name: shape[name] for name in ("description", "items", "enum") if name in shape}
-    if "items" in flat:
-        flat["description"] = f"List of text. {flat['description']}"
     return {"type": "any", "anyOf": [{"type": shape["type"]}], **flat}
-
-
-def _make_optional(shape: dict[str, Any]) -> dict[str, Any]:
-    """Mark an argument as optional, also in its description: smolagents shows a model only that."""
-    text = shape["description"]
-    return shape | {
-        "description": text if "Default" in text else f"{text} Optional.",
-        "nullable": True,
-    }
 
 
 class GuardedTool(Tool):  # type: ignore[misc]

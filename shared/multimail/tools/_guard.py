@@ -694,19 +694,30 @@ def _list_turns(entries: Iterable[str]) -> Iterator[str]:
 def _look_up_unmailed(
     addresses: Iterable[str], mailbox_id: str | None
 ) -> Generator[Call[Any] | Pause, Any, frozenset[str]]:
-    """Return the addresses that have sent no mail to the mailbox: a user may paste mail."""
+    """Return the addresses that no received mail of the mailbox names: a user may paste mail."""
     unmailed = set()
     for address in islice(sorted(addresses), _MAX_LOOKUPS):
         try:
-            page: Page[EmailSummary] = yield from api.check_inbox(
-                mailbox_id, sender=address, direction="inbound", limit=1
-            )
+            is_named = yield from _is_in_received_mail(address, mailbox_id)
         except MultiMailError as error:
             log.info("The mailbox could not be searched (%s).", error.code)
             break
-        if not page.items:
+        if not is_named:
             unmailed.add(address)
     return frozenset(unmailed)
+
+
+def _is_in_received_mail(
+    address: str, mailbox_id: str | None
+) -> Generator[Call[Any] | Pause, Any, bool]:
+    """Return whether received mail names an address; without a search, whether it sent any."""
+    facts: dict[str, Any] = {"direction": "inbound", "limit": 1}
+    page: Page[Any]
+    try:
+        page = yield from api.search_email(f'"{address}"', mailbox=mailbox_id, **facts)
+    except MultiMailError:
+        page = yield from api.check_inbox(mailbox_id, sender=address, **facts)
+    return bool(page.items)
 
 
 @cache

@@ -339,8 +339,8 @@ class ToolSession:
     def declare_turns(self, texts: Iterable[str], *, session_id: str | None = None) -> None:
         """Let the agent write to addresses of the human turns that a framework keeps.
 
-        An address counts for nothing if mail named it in this conversation, or sent mail to the
-        mailbox: users paste mail. `declare_recipients` counts even then.
+        An address counts for nothing if received mail of the mailbox names it: users paste mail.
+        `declare_recipients` counts even then.
 
         Args:
             texts: What people typed. Never what a tool or a model said, or what code put together.
