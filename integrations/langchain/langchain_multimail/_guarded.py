@@ -82,9 +82,10 @@ class GuardedTool(BaseTool):
 
     def _list_arguments(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
         """Return the model's arguments, without what LangChain injects."""
-        names, schema = self._tool.args, self._tool.get_input_schema()
+        names = self._tool.args
+        fields: Mapping[str, Any] = getattr(self._tool.get_input_schema(), "model_fields", {})
         by_signature: frozenset[str] = getattr(self._tool, "_injected_args_keys", frozenset())
-        injected = (schema.model_fields.keys() | by_signature) - names.keys()
+        injected = (fields.keys() | by_signature) - names.keys()
         # A JSON schema lets through arguments that it does not name.
         shown = {name: value for name, value in named.items() if name not in injected}
         return dict(zip(names, args, strict=False)) | shown
