@@ -54,8 +54,8 @@ from ._message_facts import (
     get_written_under,
     list_contact_words,
     list_shown_names,
-    list_signed,
     list_tag_words,
+    list_vouched,
 )
 from ._send_caps import build_daily_caps, count_free, count_send
 
@@ -314,7 +314,7 @@ class Guard:
         if self.assess(original) is OWN and original.status in LEFT_STATUSES:
             holders |= get_header_addresses(original)
         elif content.is_certain:
-            holders |= list_signed(original)
+            holders |= list_vouched(original, content, self.policy.public_providers)
         decision = self.policy.on_forward(
             EnclosedFile(original.id, content, frozenset(holders)),
             recipients,

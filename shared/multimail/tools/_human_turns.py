@@ -32,4 +32,5 @@ def list_turn_sources(allowed: frozenset[str]) -> frozenset[str]:
     turns = list(list_turns(allowed))
     for address in find_addresses(*turns) - allowed:
         turns = [re.sub(re.escape(address), " ", turn, flags=re.IGNORECASE) for turn in turns]
-    return Sources(turns).to_entries()
+    # Where one is written in another form, such as a domain in its own script, the turn goes.
+    return Sources([turn for turn in turns if find_addresses(turn) <= allowed]).to_entries()

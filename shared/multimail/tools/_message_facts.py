@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ..models import Contact, Email, EmailSummary, FoundEmail, Mailbox
 from ..trust import OWN, Assessment, AutoReplyHeaders, ReplyFacts
-from ..trust.addresses import find_addresses, normalize_addresses, strip_tag
+from ..trust.addresses import find_addresses, normalize_address, normalize_addresses, strip_tag
 from ..trust.labels import Label
 from ..trust.payment import find_payment_details
 from ..trust.policy import is_plain_tag
@@ -14,6 +14,7 @@ from ..trust.provenance import (
     build_names,
     get_organisation,
     get_signed_fields,
+    is_in_organisation,
     name_message,
     name_payment,
 )
@@ -129,6 +130,23 @@ def get_auto_reply(original: Email, mailbox: Mailbox) -> AutoReplyHeaders:
         is_from_own_mailbox=strip_tag(original.sender) == strip_tag(mailbox.address),
         list_post=tuple(original.list_post),
     )
+
+
+def list_vouched(
+    message: Email, assessment: Assessment, public_providers: Collection[str]
+) -> frozenset[str]:
+    """Return the proven sender and those of his organisation whom his signature names.
+
+    He could have put anybody else into a signed Cc, and would get mail to them in our name.
+
+    Args:
+        message: The message.
+        assessment: Of the message.
+        public_providers: Domains that are no organisation.
+    """
+    organisation = get_signing_organisation(message, assessment, public_providers)
+    colleagues = {to for to in list_signed(message) if is_in_organisation(to, organisation)}
+    return frozenset({normalize_address(message.sender), *colleagues})
 
 
 def build_reply_facts(
