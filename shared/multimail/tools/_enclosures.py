@@ -22,7 +22,7 @@ from ..models import Attachment, Enclosure, File, Mailbox
 from ..trust import OWN, EnclosedFile
 from ..trust.addresses import normalize_address
 from ._guard import LEFT_STATUSES, Guard
-from ._message_facts import get_header_addresses, list_vouched
+from ._message_facts import get_header_addresses, list_signed
 from ._spec import Steps
 
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -165,7 +165,7 @@ def describe_file(stored: Enclosure, guard: Guard, mailbox: Mailbox) -> Enclosed
     if message.direction != "outbound":
         assessment = guard.assess(message)
         if assessment.is_certain:
-            holders |= list_vouched(message, assessment, guard.policy.public_providers)
+            holders |= list_signed(message)
     else:
         origin = stored.origin
         assessment = OWN

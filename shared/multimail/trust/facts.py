@@ -81,8 +81,8 @@ class EnclosedFile:
     Attributes:
         message_id: The message that it came with.
         assessment: Of the message that it first came with; `OWN` for a file of the mailbox's own.
-        holders: Normalized addresses of those who have it: its proven sender, the colleagues that
-            his signature names, the recipients of an own message that left.
+        holders: Normalized addresses of those who have it: its proven sender, the recipients that
+            his signature covers, those of an own message that left.
     """
 
     message_id: str
