@@ -26,15 +26,18 @@ TIMEOUT = 120.0
 WORKERS = 3
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
 
-SHARED = """
-import os
+SHARED = f"""
+import functools, multiprocessing, os
 from multimail.tools import Toolkit
 
 toolkit = Toolkit()
-assert toolkit.call("list_mailboxes", {}).ok  # before the workers are forked
+assert toolkit.call("list_mailboxes", {{}}).ok  # before the workers are forked
+workers = multiprocessing.get_context("fork").Barrier({WORKERS})
+meet = functools.cache(lambda: workers.wait({TIMEOUT}))  # each worker's first call waits for all
 
 def read(email_id):
-    return [os.getpid(), toolkit.call("read_email", {"email_id": email_id}).text]
+    meet()
+    return [os.getpid(), toolkit.call("read_email", {{"email_id": email_id}}).text]
 """
 GUNICORN = (
     SHARED
@@ -107,7 +110,7 @@ def test_gunicorn_with_preload(box: Inbox, mails: list[tuple[str, str]], tmp_pat
         with ThreadPoolExecutor(12) as pool:
             answers = list(pool.map(ask, mails * 10))
     assert all(is_own for is_own, _ in answers)
-    assert len({worker for _, worker in answers}) > 1
+    assert len({worker for _, worker in answers}) == WORKERS
 
 
 @forks
@@ -131,7 +134,7 @@ def test_celery_with_prefork(
         pending = [(text, queue.send_task("read", (email_id,))) for email_id, text in mails * 5]
         answers = [(text, *result.get(timeout=TIMEOUT)) for text, result in pending]
     assert all(text in answer for text, _, answer in answers)
-    assert len({pid for _, pid, _ in answers}) > 1
+    assert len({pid for _, pid, _ in answers}) == WORKERS
 
 
 def test_flask_with_async_views() -> None:
