@@ -97,8 +97,9 @@ def running(
 @forks
 def test_gunicorn_with_preload(box: Inbox, mails: list[tuple[str, str]], tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(GUNICORN)
-    options = ("--preload", "--workers", str(WORKERS), "--bind", "127.0.0.1:0", "service:app")
-    with running(box, tmp_path, "gunicorn", *options) as server:
+    options = ("--preload", "--workers", str(WORKERS), "--bind", "127.0.0.1:0")
+    patience = ("--timeout", f"{TIMEOUT:.0f}")
+    with running(box, tmp_path, "gunicorn", *options, *patience, "service:app") as server:
         assert server.stderr is not None
         line = next(line for line in server.stderr if "Listening at" in line)
         url = line.split("Listening at: ")[1].split()[0]
