@@ -51,6 +51,10 @@ class FileRegistry:
         Raises:
             ConfigurationError: It cannot be read, has no name, or is larger than 20 MB.
         """
+        if not isinstance(source, str | PathLike | bytes):
+            raise ConfigurationError(
+                f"register_file takes a path or bytes, not a {type(source).__name__}."
+            )
         content = source if isinstance(source, bytes) else _read(Path(source))
         shown = name or ("" if isinstance(source, bytes) else Path(source).name)
         if not shown or "/" in shown or "\\" in shown or not shown.isprintable():
@@ -85,7 +89,8 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            f"register_file: {path.name} cannot be read ({error.strerror})."
+            f"register_file: {path.name!r:.80} cannot be read ({error.strerror}).",
+            remedy="Pass the path of a file, or its content as bytes with name='report.pdf'.",
         ) from None
 
 
