@@ -57,6 +57,10 @@ class FileRegistry:
         Raises:
             ConfigurationError: It cannot be read, has no name, or is larger than 20 MB.
         """
+        if not isinstance(source, str | PathLike | bytes):
+            raise ConfigurationError(
+                f"register_file takes a path or bytes, not a {type(source).__name__}."
+            )
         shown = name or ("" if isinstance(source, bytes) else Path(source).name)
         if not shown or "/" in shown or "\\" in shown or not shown.isprintable():
             raise ConfigurationError(
