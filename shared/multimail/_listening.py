@@ -37,6 +37,8 @@ HEARTBEAT_TIMEOUT = 45.0
 """Seconds without a byte after which a connection is given up: the server sends every 15."""
 MAX_RETRY_AFTER = 60.0
 _MEDIA_TYPE = "text/event-stream"
+_ABSENT = frozenset({404, 405, 501})
+"""The statuses of an API that does not know the path."""
 
 log = logging.getLogger("multimail")
 
@@ -201,12 +203,13 @@ def _build_error(call: Call[Any], response: Response) -> errors.MultiMailError:
         call.parse_response(response)
     except errors.APIError as error:
         has_no_mailbox = isinstance(error.body, dict) and error.body.get("code") == "not_found"
-        is_absent = response.status_code in (404, 405, 501) and not has_no_mailbox
+        is_absent = response.status_code in _ABSENT and not has_no_mailbox
         if error.code == "events_lost":
             return errors.EventsLostError.from_response(error)
         return _build_absent(response) if is_absent else error
-    except errors.MultiMailError as error:
-        return _build_absent(response) if response.status_code < 300 else error
+    except errors.MultiMailError as error:  # a page instead of the API's JSON
+        is_absent = response.status_code < 300 or response.status_code in _ABSENT
+        return _build_absent(response) if is_absent else error
     return _build_absent(response)
 
 
