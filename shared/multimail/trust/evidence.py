@@ -191,7 +191,7 @@ def _is_normal(results: dict[str, Any]) -> bool:
     """Whether results are as the embedded server reports them, so that nothing has to change."""
     if not results.keys() <= Authentication.model_fields.keys():
         return False
-    signatures = results.get("dkim") or []
+    signatures = results.get("dkim", [])
     methods = [part for name in _METHODS[1:] if (part := results.get(name)) is not None]
     return type(signatures) is list and all(
         type(part) is dict and None not in part.values() for part in (*signatures, *methods)
