@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
     from multimail import MultiMail
+    from multimail.models import Health
 
 app = typer.Typer()
 
@@ -137,7 +138,9 @@ def _check_connection(client: MultiMail) -> Iterator[CheckResult]:
     yield server
     if server.state == "broken":
         return
-    yield _check_tools(client)
+    health = client.get_health()
+    yield _check_tools(health)
+    yield _check_stream(health)
     yield _check_conversations()
     yield from _check_scopes(client)
     yield _try("mailbox in use", lambda: _describe_mailbox(client))
@@ -155,15 +158,23 @@ def _broken(about: str, error: Exception) -> CheckResult:
     return CheckResult(about, "broken", getattr(error, "message", str(error)), remedy)
 
 
-def _check_tools(client: MultiMail) -> CheckResult:
+def _check_tools(health: Health) -> CheckResult:
     """Say which tools are not offered to agents, because the server lacks what they need."""
     from multimail.tools import AGENT_TOOLS, list_missing_tools
 
-    missing = list_missing_tools(client.get_health())
+    missing = list_missing_tools(health)
     if not missing:
         return CheckResult("tools", "ok", f"this server has what all {len(AGENT_TOOLS)} need")
     detail = f"not offered, since this server lacks what they need: {', '.join(missing)}"
     return CheckResult("tools", "info", detail)
+
+
+def _check_stream(health: Health) -> CheckResult:
+    """Say whether `listen` works, which needs no public URL."""
+    if "listen" in (health.extensions or ()):
+        return CheckResult("event stream", "ok", "this server has one: `multimail listen`")
+    detail = "this server has none: take events by webhook, or ask with `wait_for_email`"
+    return CheckResult("event stream", "info", detail)
 
 
 def _check_conversations() -> CheckResult:

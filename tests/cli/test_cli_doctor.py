@@ -26,6 +26,7 @@ def test_a_working_set_up_is_found_to_work(cli: Any) -> None:
     assert about(ran, "key")["detail"] == "mm_test_… from MULTIMAIL_API_KEY"
     assert about(ran, "url")["detail"].endswith("from MULTIMAIL_API_URL")
     assert about(ran, "server")["state"] == "ok"
+    assert about(ran, "event stream")["state"] == "ok"
     assert about(ran, "scopes")["detail"] == "read, send"
     assert cli.server.mailbox.address in about(ran, "mailbox in use")["detail"]
     assert about(ran, "langchain")["state"] == "info"

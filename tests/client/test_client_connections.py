@@ -16,6 +16,7 @@ from tests.client.support import AT_ONCE, BASE, KEY, Connect
 
 from multimail import AsyncMultiMail, ConfigurationError, MultiMail, NetworkError, Retry
 from multimail._connections import AsyncConnections, Connections, Outgoing
+from multimail.tools import Toolkit
 
 TIMEOUT = 60.0
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
@@ -171,6 +172,16 @@ def test_connections_end_with_their_loop(
             run(job())
         server.wait_until_open(0)
     assert server.accepted == 15
+
+
+def test_many_loops_after_each_other_leave_no_connection() -> None:
+    with echo_server() as server:
+        toolkit = Toolkit(KEY, base_url=server.url, mailbox="mb_1")
+        for n in range(200):
+            result = asyncio.run(toolkit.acall("read_email", {"email_id": f"em_{n}"}))
+            assert result.data["id"] == f"em_{n}"
+        server.wait_until_open(0)
+    assert server.accepted == 200
 
 
 def test_loops_that_are_only_closed_leave_few_connections() -> None:

@@ -240,6 +240,8 @@ class ToolkitBase(Generic[NativeTool]):
     ) -> None:
         """Let the agent write to addresses that app code took from the user's own words.
 
+        For one conversation it uses the session's store: see `reset` for async code.
+
         Args:
             addresses: Never take them from a model's output or from mail.
             session_id: The conversation, by the framework's own id; default all of this toolkit's.
@@ -367,6 +369,9 @@ class ToolkitBase(Generic[NativeTool]):
 
     def reset(self, session_id: str | None = None) -> None:
         """Forget a conversation's taint; call it when the model's context is cleared too.
+
+        It uses the session's store: where that waits, async code awaits
+        `toolkit.session.run_off_loop(toolkit.reset, session_id)`.
 
         Args:
             session_id: The conversation, by the framework's own id; default the session's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 
 import idna
@@ -20,6 +21,7 @@ _HOST = re.compile(rf"(?:{_LABEL}\.)*[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
 _MAX_HOST_CHARS = 253
 _MAX_LOCAL_CHARS = 64
 _MAX_FOUND = 500
+_MAX_CACHED, _MAX_CACHED_CHARS = 4096, 400
 
 
 def extract_address(text: str) -> str:
@@ -35,12 +37,20 @@ def normalize_address(text: str) -> str:
     (RFC 5890). Quotes around letters and dots are dropped: `"a..b"@x` is `a..b@x`. Nothing else is
     folded: `a+b@x` and `a@x` are two addresses.
     """
+    return _normalize_cached(text) if len(text) <= _MAX_CACHED_CHARS else _normalize(text)
+
+
+def _normalize(text: str) -> str:
     local, at, domain = extract_address(text).rpartition("@")
     if not at:
         return unicodedata.normalize("NFC", domain).lower()
     plain = _NEEDLESS_QUOTES.fullmatch(local)
     local = plain[1] if plain else local
     return f"{unicodedata.normalize('NFC', local).lower()}@{normalize_domain(domain)}"
+
+
+# Each of a listing's few addresses is compared for several reasons.
+_normalize_cached = lru_cache(_MAX_CACHED)(_normalize)
 
 
 def normalize_addresses(texts: Iterable[str]) -> frozenset[str]:

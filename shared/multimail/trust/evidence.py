@@ -173,6 +173,8 @@ def parse_authentication(message: Mapping[str, Any]) -> Any:
 
 
 def _normalize_results(results: dict[str, Any]) -> Authentication | dict[str, Any]:
+    if _is_normal(results):
+        return _drop_invalid(results)
     normalized = {name: value for name, value in results.items() if value is not None}
     for name, verdict_name in _VERDICT_NAMES:
         verdict = normalized.pop(verdict_name, None)
@@ -183,6 +185,17 @@ def _normalize_results(results: dict[str, Any]) -> Authentication | dict[str, An
         value = _normalize_result(normalized[name])
         normalized[name] = [value] if name == "dkim" and isinstance(value, dict) else value
     return _drop_invalid(normalized)
+
+
+def _is_normal(results: dict[str, Any]) -> bool:
+    """Whether results are as the embedded server reports them, so that nothing has to change."""
+    if not results.keys() <= Authentication.model_fields.keys():
+        return False
+    signatures = results.get("dkim", [])
+    methods = [part for name in _METHODS[1:] if (part := results.get(name)) is not None]
+    return type(signatures) is list and all(
+        type(part) is dict and None not in part.values() for part in (*signatures, *methods)
+    )
 
 
 def _normalize_result(value: Any) -> Any:

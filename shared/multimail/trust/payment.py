@@ -36,6 +36,9 @@ _BIC = re.compile(
     r"\b(?:bic|swift)(?:[ -]?code)?\W{1,3}([A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)\b", re.IGNORECASE
 )
 _TWO_DIGITS = re.compile(r"\d\d", re.ASCII)
+_CARD_LIKE = re.compile(r"\d(?:[ -]?\d){12}", re.ASCII)
+_DIGITS = "0123456789"
+_BIC_WORDS = ("bic", "swift")
 _SEPARATORS = re.compile(r"[\s._-]+")
 _MIN_CHARS = 5
 
@@ -53,15 +56,20 @@ def find_payment_details(*texts: str) -> frozenset[str]:
 
 def _iter_details(text: str) -> Iterator[str]:
     """Yield the details of a text; the patterns are tried only where their first part stands."""
+    # `in` is many times faster than a pattern, and most mail has no detail at all.
+    if not any(digit in text for digit in _DIGITS):
+        for at in islice(_find_words(text, _BIC_WORDS), _MAX_FOUND):
+            yield from _find_bic(text, at)
+        return
     for at in islice(_find_ibans(text), _MAX_FOUND):
         if match := _IBAN.match(text, at):
             yield from _find_iban(fold_payment(match[0]))
-    for match in islice(_CARD.finditer(text), _MAX_FOUND):
+    cards = _CARD.finditer(text) if _CARD_LIKE.search(text) else ()
+    for match in islice(cards, _MAX_FOUND):
         if _is_card(number := fold_payment(match[0])):
             yield number
-    for at in islice(_find_words(text), _MAX_FOUND):
-        if match := _BIC.match(text, at):
-            yield fold_payment(match[1])
+    for at in islice(_find_words(text, _WORDS), _MAX_FOUND):
+        yield from _find_bic(text, at)
         named = _NAMED.match(text, at)
         if named and len(detail := fold_payment(_first_token(named[2]))) >= _MIN_CHARS:
             yield detail
@@ -76,12 +84,18 @@ def _find_ibans(text: str) -> Iterator[int]:
             yield match.start() - len(before) + before.rindex(letters)
 
 
-def _find_words(text: str) -> Iterator[int]:
-    """Yield where a word stands that says what a number is."""
+def _find_bic(text: str, at: int) -> Iterator[str]:
+    """Yield the BIC that a word at this place names."""
+    if match := _BIC.match(text, at):
+        yield fold_payment(match[1])
+
+
+def _find_words(text: str, words: tuple[str, ...]) -> Iterator[int]:
+    """Yield where a word stands that says what a detail is."""
     lower = text.lower()
     if len(lower) != len(text):
         lower = "".join(char.lower() if char.isascii() else " " for char in text)
-    for word in _WORDS:
+    for word in words:
         at = lower.find(word)
         while at >= 0:
             yield at
