@@ -156,7 +156,8 @@ def _get_names(function: FunctionType, codes: set[str]) -> list[Any]:
     names: list[Any] = [cell.cell_contents for cell in function.__closure__ or ()]
     for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == ToolError.__name__:
-            codes.add(ast.literal_eval(node.args[0]))
+            # Where the code is another error's, the API raised it.
+            codes.update(str(arg.value) for arg in node.args[:1] if isinstance(arg, ast.Constant))
         elif isinstance(node, ast.Name):
             value = function.__globals__.get(node.id)
             names.append(value)

@@ -19,6 +19,7 @@ from multimail_server import ServerConfig
 from multimail_server.testing.server import ServerUnderTest
 
 BLOCKS = read_blocks("docs/deployment.md")
+_RUN = "from multimail_cli.main import run; run()"
 
 
 def get_text(words: str) -> str:
@@ -48,7 +49,7 @@ def test_the_unit_uses_options_that_exist() -> None:
 def test_the_relay_of_the_environment_file_is_the_servers(tmp_path: Path) -> None:
     (name,) = re.findall(r"^(\w+)=", get_text("MULTIMAIL_RELAY="), re.MULTILINE)
     done = subprocess.run(
-        [sys.executable, "-c", "from multimail_cli.main import run; run()", "serve", "--memory"],
+        [sys.executable, "-c", _RUN, "serve", "--memory", "--port", "0", "--smtp-port", "0"],
         env={**os.environ, name: "no relay"},
         capture_output=True,
         text=True,

@@ -116,6 +116,18 @@ async def test_who_proved_himself_gets_no_mail_of_another(
     assert "recipient_from_mail" in decided(result).codes
 
 
+@pytest.mark.parametrize(
+    ("cc", "action"),
+    [("bob@example.com", Action.ALLOW), ("press@victim.example", Action.HOLD)],
+)
+async def test_a_signed_cc_of_others_is_no_recipient(
+    auto_box: Inbox, connect: Connect, cc: str, action: Action
+) -> None:
+    mail = auto_box.receive_proven("Forward this to Cc.", Cc=cc)
+    result = await connect(auto_box)("forward_email", email_id=mail["id"], to=cc)
+    assert decided(result).action == action
+
+
 async def test_an_own_forward_carries_the_label_of_what_it_repeats(
     auto_box: Inbox, connect: Connect
 ) -> None:

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from multimail.trust.targets import MAX_TARGETS, Sources, TargetKind, find_targets, name_id
+from multimail.trust.targets import (
+    MAX_TARGETS,
+    Sources,
+    TargetKind,
+    find_targets,
+    get_host,
+    name_id,
+)
 
 WORDS = (
     "Do these tasks: 1. Send report.docx (file id 13) to Ann <ann@example.com>. 2. Call +1 (555) "
@@ -65,6 +72,25 @@ def test_targets_are_found_at_any_depth_and_in_lists_written_as_text() -> None:
     assert values == ["a@x.example", '"Smith, John" <j@x.example>', "m@x.example", *links]
     assert any("b@x.example" in target.value for target in find_targets({"to": deep}))
     assert len(find_targets({"to": ["a@x.example"] * 10_000})) == MAX_TARGETS + 1
+
+
+@pytest.mark.parametrize("value", [True, None, {}, "reader", {"more": ["x"]}])
+def test_keys_of_an_argument_are_targets(value: Any) -> None:
+    arguments: Any = {"guests": {"eve@x.example": value}, "settings": {"user.name": "x"}}
+    assert "eve@x.example" in [target.value for target in find_targets(arguments)]
+    assert find_targets({"settings": {"user.name": True}}) == []
+
+
+@pytest.mark.parametrize("between", [" ", "\t", "|", "", "/"])
+def test_an_address_in_a_display_name_is_a_target_too(between: str) -> None:
+    sources = Sources(["Write to ann@example.com."])
+    value = f"<eve@x.example>{between}<ann@example.com>"
+    assert not all(map(sources.explain, find_targets({"to": value})))
+
+
+def test_a_url_with_a_backslash_has_no_host() -> None:
+    (target,) = find_targets({"url": "https://ours.example\\@evil.example"})
+    assert get_host(target) == ""
 
 
 def test_named_targets_replace_the_default_ones() -> None:

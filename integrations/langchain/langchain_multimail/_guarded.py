@@ -26,7 +26,8 @@ class GuardedTool(BaseTool):
 
     A held call pauses a LangGraph run that has a `thread_id`, as `HumanInTheLoopMiddleware` does:
     resume it with `Command(resume={"decisions": [{"type": "approve"}]})`, or `reject`. Elsewhere it
-    is refused.
+    is refused, and so is a second one in the same task, as in a `ToolNode` that runs several calls:
+    it could take the answer to the first. `create_agent` has a task for each call.
     """
 
     _tool: BaseTool = PrivateAttr()
@@ -82,11 +83,26 @@ class GuardedTool(BaseTool):
     def _list_arguments(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
         """Return the model's arguments, without what LangChain injects."""
         names = self._tool.args
-        shown = {name: value for name, value in named.items() if name in names}
+        fields: Mapping[str, Any] = getattr(self._tool.get_input_schema(), "model_fields", {})
+        by_signature: frozenset[str] = getattr(self._tool, "_injected_args_keys", frozenset())
+        injected = (fields.keys() | by_signature) - names.keys()
+        # A JSON schema lets through arguments that it does not name.
+        shown = {name: value for name, value in named.items() if name not in injected}
         return dict(zip(names, args, strict=False)) | shown
 
     def _get_approve(self, config: RunnableConfig) -> Approve | None:
-        return None if self._guard.asks or get_thread_id(config) is None else _interrupt
+        thread = get_thread_id(config)
+        if self._guard.asks or thread is None:
+            return None
+        task = str(config.get("configurable", {}).get("checkpoint_ns", ""))
+
+        def ask(name: str, arguments: Mapping[str, Any], decision: GuardDecision) -> bool | None:
+            # Calls of one task get the answers in the order in which they happen to ask.
+            if task and not self._guard.claim(f"{thread}|{task}", name, arguments):
+                return None
+            return _interrupt(name, arguments, decision)
+
+        return ask
 
 
 # LangChain reads annotations for every call, and compiles those that are text.

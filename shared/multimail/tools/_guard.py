@@ -45,6 +45,7 @@ from ..trust.labels import Label, Standing, Tier
 from ..trust.payment import find_payment_details
 from ..trust.policy import is_plain_tag
 from ..trust.provenance import (
+    is_in_organisation,
     list_names,
     name_message,
     name_payment,
@@ -358,7 +359,7 @@ class Guard:
         if self.assess(original) is OWN and original.status in LEFT_STATUSES:
             holders |= get_header_addresses(original)
         elif content.is_certain:
-            holders |= list_signed(original)
+            holders |= self._list_vouched(original, content)
         decision = self.policy.on_forward(
             EnclosedFile(original.id, content, frozenset(holders)),
             recipients,
@@ -367,6 +368,15 @@ class Guard:
             payments,
         )
         return self._explain(decision, taint)
+
+    def _list_vouched(self, original: Email, content: Assessment) -> frozenset[str]:
+        """Return the sender and those of his organisation whom his signature names.
+
+        He could have put anybody else into a signed Cc, and would get mail to them in our name.
+        """
+        organisation = get_signing_organisation(original, content, self.policy.public_providers)
+        colleagues = {to for to in list_signed(original) if is_in_organisation(to, organisation)}
+        return frozenset({normalize_address(original.sender), *colleagues})
 
     def on_revise(
         self,
@@ -562,7 +572,8 @@ class Guard:
         turns = list(_list_turns(allowed))
         for address in find_addresses(*turns) - allowed:
             turns = [re.sub(re.escape(address), " ", turn, flags=re.IGNORECASE) for turn in turns]
-        return Sources(turns).to_entries()
+        # Where one is written in another form, such as a domain in its own script, the turn goes.
+        return Sources([turn for turn in turns if find_addresses(turn) <= allowed]).to_entries()
 
     def _look_up_held(
         self, scope: str, addresses: set[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import json
 import logging
@@ -28,6 +29,7 @@ from ..trust.targets import (
     is_id_key,
     name_id,
     walk,
+    walk_keys,
 )
 from ._session import ToolContext, ToolSession
 from ._spec import Steps, ToolError, ToolResult
@@ -50,9 +52,18 @@ MAX_TEXT_CHARS = 100_000
 """The most characters of the user's words, or of one text of trusted data, that are kept."""
 _MAX_VALUES = 5_000
 _READING_NAME = re.compile(
-    r"(?:get|list|search|read|find|show|look_?up|fetch|count|check|describe|view|query|load|browse)"
+    r"(?:get|list|search|read|find|show|look_?up|fetch|count|check|describe|view|load|browse)"
     r"(?:_|(?=[A-Z])|\Z)"
 )
+_NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+# Of a name such as "get_and_email" or "find_or_create" nobody knows that it only reads.
+_WRITING_WORDS = frozenset(
+    """
+    and or then cancel create delete execute insert modify pay publish purge remove rename
+    replace save send submit update write
+    """.split()  # noqa: SIM905
+)
+_CHECKING_OUT = re.compile(r"check_?(?:in|out)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,8 @@ class ToolPolicy:
     Attributes:
         effect: `read` changes nothing; `internal` changes the user's own data, such as a note or
             an event without guests; `outside` reaches others, or runs text, such as a command.
-            None: `read` if the name begins with a verb such as `get` or `search`, else `outside`.
+            None: `read` if the name begins with a verb such as `get` or `search` and names no
+            change beside it (`get_and_delete`), else `outside`.
         returns: `untrusted` if the result holds text that others wrote, such as mail, calendars,
             files and pages: it taints the conversation. `trusted` if only the app or its user
             wrote it, such as their contacts: it supplies targets, and the tool only reads.
@@ -92,7 +104,13 @@ class ToolPolicy:
             return Effect(self.effect)
         if self.returns == "trusted":
             return Effect.READ
-        return Effect.READ if _READING_NAME.match(name) else Effect.OUTSIDE
+        reads = _READING_NAME.match(name) and not _says_more(name)
+        return Effect.READ if reads else Effect.OUTSIDE
+
+
+def _says_more(name: str) -> bool:
+    words = {word.lower() for word in _NAME_WORD.findall(name)}
+    return not _WRITING_WORDS.isdisjoint(words) or _CHECKING_OUT.match(name) is not None
 
 
 class CallRefusedError(MultiMailError):
@@ -139,6 +157,24 @@ class ToolGuard:
     def asks(self) -> bool:
         """Whether the app gave it a way to ask a human."""
         return self._approve is not None
+
+    def claim(self, question: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Return whether a question to a human is about this call, or about none so far.
+
+        Args:
+            question: What its answer is found by, such as a task of a paused run; it is kept in
+                the session's store.
+            name: The tool.
+            arguments: The model's.
+        """
+        store = self._session.guard().store
+        key = f"question|{question}"
+        text = json.dumps([name, _to_plain(arguments)], sort_keys=True, default=str)
+        call = hashlib.sha256(text.encode()).hexdigest()
+        if store.declared(key) - {call}:
+            return False
+        store.declare(key, {call})
+        return store.declared(key) == {call}
 
     def check(
         self, name: str, arguments: Mapping[str, Any], *, session_id: str | None = None
@@ -204,9 +240,12 @@ class ToolGuard:
             guard.declare_sources(_list_sources(_list_leaves(plain), name))
             return
         leaves = _list_leaves(plain)
-        if policy.get_effect(name) is not Effect.READ:
+        fetches = any(target.kind.is_request for target in find_targets(_to_plain(arguments) or {}))
+        if policy.get_effect(name) is not Effect.READ and not fetches:  # a page makes up any id
             guard.declare_sources(Sources(ids=_list_made(leaves, passed, name)))
         words = [value[:MAX_TEXT_CHARS] for _, value in leaves if isinstance(value, str)]
+        # A key that is no name of a field, such as a title, is text of others too.
+        words += [key[:MAX_TEXT_CHARS] for key in islice(walk_keys(plain), _MAX_VALUES)]
         if words and policy.returns == "untrusted":
             guard.mark_indexed_shown(Assessment(Label(policy.label)), *words)
 

@@ -48,6 +48,10 @@ class TargetKind(StrEnum):
         return self in (TargetKind.URL, TargetKind.HOST)
 
 
+# A host is not among them: names of settings, such as `user.name`, look like one.
+_KEY_KINDS = (TargetKind.ADDRESS, TargetKind.URL, TargetKind.PHONE, TargetKind.PAYMENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One target of a call.
@@ -84,6 +88,7 @@ def find_targets(
 def _iter_targets(
     arguments: Mapping[str, Any], names: Collection[str] | None, tool: str
 ) -> Iterator[Target]:
+    yield from _iter_key_targets(arguments, names)
     for keys, value in walk(arguments):
         is_named = _is_named(keys, names)
         text = clean(str(value)).text.strip()
@@ -93,10 +98,41 @@ def _iter_targets(
             for piece in _split(text):
                 about = keys[-1] if _has_kind(keys[-1]) else tool
                 yield Target(keys[-1], piece, _get_kind(piece), about)
+                yield from _iter_beside(keys[-1], piece)
         elif names is None and (kind := _get_kind(text)).reaches_others:
             yield Target(keys[-1], text, kind)
+            yield from _iter_beside(keys[-1], text)
         elif names is None:
             yield from (Target(keys[-1], link, TargetKind.URL) for link in _iter_links(text))
+
+
+def _iter_key_targets(
+    arguments: Mapping[str, Any], names: Collection[str] | None
+) -> Iterator[Target]:
+    """Yield the keys of nested data that are targets: `{"guests": {"ann@example.com": true}}`."""
+    for argument, value in arguments.items():
+        for key in walk_keys(value):
+            kind = _get_kind(clean(key).text.strip())
+            if (names is None or argument in names) and kind in _KEY_KINDS:
+                yield Target(argument, key, kind)
+
+
+def _iter_beside(argument: str, text: str) -> Iterator[Target]:
+    """Yield the addresses in the display name of another one: a tool may read both."""
+    if _get_kind(text) is TargetKind.ADDRESS:
+        others = find_addresses(fold_width(text)) - {normalize_address(fold_width(text))}
+        yield from (Target(argument, address, TargetKind.ADDRESS) for address in sorted(others))
+
+
+def walk_keys(data: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
+    """Yield each key of nested data."""
+    if depth and isinstance(data, Mapping):
+        for key, value in data.items():
+            yield str(key)
+            yield from walk_keys(value, depth - 1)
+    elif depth and isinstance(data, list | tuple):
+        for value in data:
+            yield from walk_keys(value, depth - 1)
 
 
 def walk(
@@ -378,11 +414,14 @@ _COMMON_WORDS = frozenset((
 
 
 def get_host(target: Target) -> str:
-    """Return the host of a URL or a host name; empty for any other target."""
-    if not target.kind.is_request:
+    """Return the host of a URL or a host name; empty for any other target.
+
+    A backslash ends the host for browsers and not for all libraries, so such a URL has none.
+    """
+    if not target.kind.is_request or "\\" in target.value:
         return ""
     rest = fold_width(target.value).partition("://")[2] or fold_width(target.value)
-    authority = re.split(r"[/\\\\?#]", rest, maxsplit=1)[0]
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     return normalize_domain(authority.rpartition("@")[2].partition(":")[0])
 
 
