@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,8 @@ class LoopLocal(Generic[T]):
 
     def __init__(self) -> None:
         self._loops: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        """Each thread has a loop of its own: they add to the set while one goes through it."""
         self._dead = 0
 
     def get(self, loop: AbstractEventLoop) -> T | None:
@@ -53,17 +56,21 @@ class LoopLocal(Generic[T]):
             values = weakref.WeakKeyDictionary()
             setattr(loop, _ATTRIBUTE, values)
         values[self] = value
-        self._loops.add(loop)
+        with self._lock:
+            self._loops.add(loop)
 
     def pop(self, loop: AbstractEventLoop) -> T | None:
         """Remove the value of a loop, and return it."""
         values: Any = getattr(loop, _ATTRIBUTE, None)
-        self._loops.discard(loop)
+        with self._lock:
+            self._loops.discard(loop)
         return None if values is None else values.pop(self, None)
 
     def _forget_closed(self) -> None:
         """Free what a loop left that was closed without the end of its asynchronous generators."""
-        for loop in [loop for loop in self._loops if loop.is_closed()]:
+        with self._lock:
+            closed = [loop for loop in self._loops if loop.is_closed()]
+        for loop in closed:
             if self.pop(loop) is not None:
                 self._dead += 1
         if self._dead >= _MAX_DEAD_LOOPS:

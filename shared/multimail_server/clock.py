@@ -12,7 +12,8 @@ from typing import Protocol
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-_DIGITS = {digit: value for value, digit in enumerate(_ALPHABET)}
+ID_DIGITS = {digit: value for value, digit in enumerate(_ALPHABET)}
+"""The value of each digit of an id."""
 _SHIFTS = range(120, -1, -10)
 RANDOM_BITS = 80
 
@@ -106,9 +107,9 @@ def id_text(prefix: str, number: int) -> str:
 def id_number(prefix: str, text: str) -> int | None:
     """Return the number that `id_text` made an id of; None if it made none."""
     head, _, digits = text.partition("_")
-    if head != prefix or len(digits) != len(_SHIFTS) * 2 or not set(digits) <= _DIGITS.keys():
+    if head != prefix or len(digits) != len(_SHIFTS) * 2 or not set(digits) <= ID_DIGITS.keys():
         return None
     number = 0
     for digit in digits:
-        number = number * len(_ALPHABET) + _DIGITS[digit]
+        number = number * len(_ALPHABET) + ID_DIGITS[digit]
     return number

@@ -111,6 +111,17 @@ async def test_wait_returns_the_oldest_new_message(connect: Connect) -> None:
     assert inbox.requests[1]["subject_contains"] == "code"
 
 
+async def test_wait_for_a_thread_looks_at_all_pages_of_new_mail(connect: Connect) -> None:
+    pages = iter([
+        {"thread_id": "thr_1", "messages": [{"id": "em_0", "direction": "outbound"}]},
+        {"emails": [{"id": "em_9", "thread_id": "thr_2"}], "cursor": "c"},
+        {"emails": [], "cursor": "d"},
+        {"emails": [{"id": "em_1", "thread_id": "thr_1"}]},
+    ])  # fmt: skip
+    api = connect(lambda request: json_response(next(pages)), mailbox="mb_1")
+    assert (await api.wait_for_email(thread="thr_1", timeout=0)).id == "em_1"
+
+
 async def test_wait_times_out(connect: Connect) -> None:
     api = connect(lambda request: json_response({"emails": []}), mailbox="mb_1")
     with pytest.raises(WaitTimeoutError, match=r"within 0\.02 s") as caught:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.frameworks.apart import elsewhere, find_framework
+from tests.frameworks.user_turns import Chat
 from tests.tools.conftest import (  # noqa: F401  (fixtures)
     auto_box,
     bare_environment,
@@ -18,6 +19,7 @@ from tests.tools.conftest import (  # noqa: F401  (fixtures)
     server_fixture,
     signed,
 )
+from tests.tools.support import Inbox
 
 from multimail.trust import GuardDecision
 
@@ -58,3 +60,9 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 def decisions() -> list[GuardDecision]:
     """The decisions that `on_decision` received."""
     return []
+
+
+@pytest.fixture
+def chat(auto_box: Inbox) -> Chat:  # noqa: F811  (the fixture above)
+    """A chat on a mailbox of its own, in which every send is free."""
+    return Chat(auto_box)

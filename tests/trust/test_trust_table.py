@@ -13,6 +13,7 @@ from multimail.trust import (
     UNTAINTED,
     Action,
     Assessment,
+    AutoReplyHeaders,
     GuardDecision,
     Label,
     PolicyName,
@@ -22,7 +23,6 @@ from multimail.trust import (
     Tier,
     TrustPolicy,
 )
-from multimail.trust.policy import AutoReplyHeaders
 from multimail.trust.provenance import name_message
 
 A, H, R = Action.ALLOW, Action.HOLD, Action.REFUSE

@@ -30,6 +30,7 @@ from ._account import (
     update_api_key,
     verify_domain,
 )
+from ._attachments import download_attachment, get_attachment
 from ._mailboxes import (
     add_contact,
     configure_mailbox,
@@ -44,20 +45,12 @@ from ._mailboxes import (
     update_mailbox,
 )
 from ._messages import (
-    cancel_message,
     check_inbox,
-    download_attachment,
-    forward_email,
-    get_attachment,
     get_newest_id,
     get_thread,
     get_thread_containing,
     read_email,
     read_raw,
-    reply_email,
-    reschedule_email,
-    revise_message,
-    send_email,
     wait_for_email,
 )
 from ._oversight import (
@@ -68,6 +61,14 @@ from ._oversight import (
     list_pending,
 )
 from ._search import mark_email, search_email
+from ._sending import (
+    cancel_message,
+    forward_email,
+    reply_email,
+    reschedule_email,
+    revise_message,
+    send_email,
+)
 from ._tags import (
     delete_tag,
     get_tags,

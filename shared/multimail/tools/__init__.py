@@ -4,6 +4,7 @@ A `Toolkit` has the tools and runs them; `ToolkitBase` is the base of the framew
 The functions on `RenderedEmail` give app code whole messages under the same guard.
 """
 
+from ._context import ToolContext
 from ._format import DATA_NOTE, label_line
 from ._guard import Guard, Observer
 from ._rendered import (
@@ -17,7 +18,7 @@ from ._rendered import (
     parse_labels,
     render_email,
 )
-from ._session import MIN_CHARS, ToolContext, ToolSession, build_unpickled
+from ._session import MIN_CHARS, ToolSession, build_unpickled
 from ._spec import (
     SAFE_FACTS,
     Access,

@@ -9,7 +9,7 @@ from .. import endpoints as api
 from .._call import Operation
 from ..errors import NotFoundError, PermissionDeniedError
 from ..trust.text import one_line
-from ._session import ToolContext
+from ._context import ToolContext
 from ._spec import Steps, ToolArgs, ToolError, ToolResult, ToolRun
 from .schemas import DecideEmail
 

@@ -19,13 +19,16 @@ from typing import Any
 from .. import endpoints as api
 from ..errors import ConfigurationError, NotFoundError, ValidationError
 from ..models import Attachment, Enclosure, File, Mailbox
-from ..trust import EnclosedFile
-from ._guard import Guard
+from ..trust import OWN, EnclosedFile
+from ..trust.addresses import normalize_address
+from ._guard import LEFT_STATUSES, Guard
+from ._message_facts import get_header_addresses, list_signed
 from ._spec import Steps
 
 MAX_FILE_BYTES = 20 * 1024 * 1024
 """The most bytes of a file that the API sends."""
 _PREFIX = "file_"
+_ID = re.compile(rf"(?!{_PREFIX})[A-Za-z0-9_-]{{1,100}}")
 _REMEDY = (
     "Give the id of an attachment (att_…), which read_email shows, or a handle that the application"
     " gave you; a path or a URL is neither."
@@ -48,20 +51,21 @@ class FileRegistry:
             name: The name that its recipients see; default that of the path.
             session_id: The only conversation that may send it; None for any.
 
+        Returns:
+            The handle, `file_` and 16 digits.
+
         Raises:
             ConfigurationError: It cannot be read, has no name, or is larger than 20 MB.
         """
-        content = source if isinstance(source, bytes) else _read(Path(source))
         shown = name or ("" if isinstance(source, bytes) else Path(source).name)
         if not shown or "/" in shown or "\\" in shown or not shown.isprintable():
             raise ConfigurationError(
-                f"register_file: {shown!r:.80} is no name of a file.",
+                f"register_file: {shown!r:.80} is not a file name.",
                 remedy="Pass name='report.pdf'.",
             )
+        content = source if isinstance(source, bytes) else _read(Path(source))
         if len(content) > MAX_FILE_BYTES:
-            raise ConfigurationError(
-                f"register_file: {shown} has {len(content)} bytes, at most 20 MB can be sent."
-            )
+            raise ConfigurationError(f"register_file: {shown} is larger than 20 MB.")
         handle = f"{_PREFIX}{secrets.token_hex(8)}"
         kind = mimetypes.guess_type(shown)[0] or "application/octet-stream"
         file = File(name=shown, content_type=kind, content=content)
@@ -82,7 +86,8 @@ class FileRegistry:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)  # so much says that it is too large
     except OSError as error:
         raise ConfigurationError(
             f"register_file: {path.name} cannot be read ({error.strerror})."
@@ -143,8 +148,34 @@ def select_files(
         stored = yield from _find_stored(handle, mailbox)
         sources.append(Attachment(id=stored.id))
         digests.append((stored.name, stored.sha256 or stored.id or ""))
-        enclosed.append(guard.describe_file(stored, mailbox))
+        enclosed.append(describe_file(stored, guard, mailbox))
     return Selected(tuple(sources), tuple(digests), tuple(enclosed))
+
+
+def describe_file(stored: Enclosure, guard: Guard, mailbox: Mailbox) -> EnclosedFile:
+    """Return whose file a stored one is, and who has it.
+
+    Args:
+        stored: The file with its message.
+        guard: Of the conversation.
+        mailbox: The mailbox that it belongs to.
+    """
+    message = stored.email
+    holders = {normalize_address(mailbox.address)}
+    if message.direction != "outbound":
+        assessment = guard.assess(message)
+        if assessment.is_certain:
+            holders |= list_signed(message)
+    else:
+        origin = stored.origin
+        assessment = OWN
+        if origin is not None:
+            assessment = guard.policy.assess(origin.authentication, origin.sender)
+            if assessment.is_certain:
+                holders.add(normalize_address(origin.sender))
+        if message.status in LEFT_STATUSES:
+            holders |= get_header_addresses(message)
+    return EnclosedFile(message.id, assessment, frozenset(holders))
 
 
 def _find_stored(handle: str, mailbox: Mailbox) -> Steps[Enclosure]:
@@ -157,9 +188,6 @@ def _find_stored(handle: str, mailbox: Mailbox) -> Steps[Enclosure]:
     return stored
 
 
-_ID = re.compile(r"(?!file_)[A-Za-z0-9_-]{1,100}")
-
-
 def _no_such_file(handle: str) -> ValidationError:
-    problem = f"{handle!r:.80} is no file that can be sent from this mailbox."
+    problem = f"{handle!r:.80} is not a file that can be sent from this mailbox."
     return ValidationError(problem, code="no_such_file", remedy=_REMEDY)

@@ -3,49 +3,40 @@
 from __future__ import annotations
 
 import logging
-import re
-import sys
 from collections import defaultdict
 from collections.abc import (
     Callable,
     Collection,
     Generator,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import islice
 from typing import Any, TypeAlias
 
 from .. import endpoints as api
 from .._call import Call, Pause
 from ..errors import MultiMailError
-from ..models import Contact, Email, EmailSummary, Enclosure, Mailbox, Page, SendResult
+from ..models import Contact, Email, EmailSummary, Mailbox, SendResult
 from ..sessions import MemorySessionStore, SendToken, SessionStore
 from ..trust import (
     OWN,
     UNTAINTED,
     Action,
     Assessment,
-    AutoReplyHeaders,
     EnclosedFile,
     GuardDecision,
-    ReplyFacts,
     Taint,
     TrustPolicy,
 )
 from ..trust.addresses import find_addresses, normalize_address, normalize_addresses
 from ..trust.calls import CallFacts, decide_call
-from ..trust.daily_caps import guess_organisation
 from ..trust.decisions import Finding
 from ..trust.labels import Label, Standing, Tier
 from ..trust.payment import find_payment_details
-from ..trust.policy import is_plain_tag
 from ..trust.provenance import (
-    is_in_organisation,
     list_names,
     name_message,
     name_payment,
@@ -54,16 +45,19 @@ from ..trust.quotes import is_reply_subject
 from ..trust.taint import merge_all, severity_key
 from ..trust.targets import Sources, TargetKind
 from ._conversation import get_process_conversation
+from ._human_turns import build_turn_entries, list_turn_sources, list_turns
+from ._lookups import MAX_LOOKUPS, look_up_contacts, look_up_unmailed
 from ._message_facts import (
     UNREPORTED,
-    get_auto_reply,
+    build_reply_facts,
     get_header_addresses,
-    get_signing_organisation,
     get_written_under,
+    list_contact_words,
     list_shown_names,
-    list_signed,
-    parse_label,
+    list_tag_words,
+    list_vouched,
 )
+from ._send_caps import build_daily_caps, count_free, count_send
 
 log = logging.getLogger("multimail.guard")
 
@@ -73,9 +67,6 @@ Decide: TypeAlias = Generator[Call[Any] | Pause, Any, GuardDecision]
 LEFT_STATUSES = frozenset({"sending", "sent", "delivered", "bounced"})
 """The statuses of a message that is being sent, or was."""
 _CLOSED_STATUSES = frozenset({"rejected", "cancelled", "expired"})
-_MAX_LOOKUPS = 10
-_MAX_TURN_CHARS = 20_000
-_TURN = "turn:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +109,7 @@ class Guard:
 
     def declare_turns(self, texts: Iterable[str]) -> None:
         """Record the human turns that a framework keeps; what mail also says counts for nothing."""
-        entries = {f"{_TURN}{text[:_MAX_TURN_CHARS]}" for text in texts if text.strip()}
-        new = entries - self.store.declared(self.declared_key)
+        new = build_turn_entries(texts) - self.store.declared(self.declared_key)
         if new:
             self.store.declare(self.declared_key, new)
 
@@ -228,30 +218,6 @@ class Guard:
         if message.direction != "outbound" and not self.store.known(scope, (sender,)):
             yield from self._look_up_held(scope, {sender})
 
-    def describe_file(self, stored: Enclosure, mailbox: Mailbox) -> EnclosedFile:
-        """Return whose file a stored one is, and who has it.
-
-        Args:
-            stored: The file with its message.
-            mailbox: The mailbox that it belongs to.
-        """
-        message = stored.email
-        holders = {normalize_address(mailbox.address)}
-        if message.direction != "outbound":
-            assessment = self.assess(message)
-            if assessment.is_certain:
-                holders |= list_signed(message)
-        else:
-            origin = stored.origin
-            assessment = OWN
-            if origin is not None:
-                assessment = self.policy.assess(origin.authentication, origin.sender)
-                if assessment.is_certain:
-                    holders.add(normalize_address(origin.sender))
-            if message.status in LEFT_STATUSES:
-                holders |= get_header_addresses(message)
-        return EnclosedFile(message.id, assessment, frozenset(holders))
-
     def on_send(
         self,
         recipients: Sequence[str],
@@ -306,21 +272,10 @@ class Guard:
         assessment = self.assess(original)
         if assessment is OWN and original.status in LEFT_STATUSES:
             allowed |= get_header_addresses(original)
-        inbound = assessment is not OWN
-        facts = ReplyFacts(
-            message_id=original.id,
-            assessment=assessment,
-            sender=original.sender,
-            reply_to=tuple(original.reply_to) if inbound else (),
-            recipients=tuple(recipients),
-            auto_reply=get_auto_reply(original, mailbox) if inbound else AutoReplyHeaders(),
-            organisation=get_signing_organisation(
-                original, assessment, self.policy.public_providers
-            ),
-            signed=list_signed(original),
-            payments=payments,
-            files=tuple(files),
+        facts = build_reply_facts(
+            original, assessment, recipients, mailbox, self.policy.public_providers
         )
+        facts = replace(facts, payments=payments, files=tuple(files))
         allowed |= {normalize_address(mailbox.address)}
         return self._explain(self.policy.on_reply(facts, taint, allowed), taint)
 
@@ -333,7 +288,7 @@ class Guard:
         targets = [to.value for to in facts.targets if to.kind is TargetKind.ADDRESS]
         names = map(name_payment, facts.payments)
         taint, allowed = yield from self._load_state(targets, self._scope(None), *names)
-        sources = Sources.from_entries(allowed | self._list_turn_sources(allowed))
+        sources = Sources.from_entries(allowed | list_turn_sources(allowed))
         decision = decide_call(self.policy, replace(facts, sources=sources), taint)
         return self._emit(self._explain(decision, taint))
 
@@ -359,7 +314,7 @@ class Guard:
         if self.assess(original) is OWN and original.status in LEFT_STATUSES:
             holders |= get_header_addresses(original)
         elif content.is_certain:
-            holders |= self._list_vouched(original, content)
+            holders |= list_vouched(original, content, self.policy.public_providers)
         decision = self.policy.on_forward(
             EnclosedFile(original.id, content, frozenset(holders)),
             recipients,
@@ -368,15 +323,6 @@ class Guard:
             payments,
         )
         return self._explain(decision, taint)
-
-    def _list_vouched(self, original: Email, content: Assessment) -> frozenset[str]:
-        """Return the sender and those of his organisation whom his signature names.
-
-        He could have put anybody else into a signed Cc, and would get mail to them in our name.
-        """
-        organisation = get_signing_organisation(original, content, self.policy.public_providers)
-        colleagues = {to for to in list_signed(original) if is_in_organisation(to, organisation)}
-        return frozenset({normalize_address(original.sender), *colleagues})
 
     def on_revise(
         self,
@@ -444,12 +390,15 @@ class Guard:
             recipients: All of its recipients.
             thread: The thread of a reply.
         """
-        if not mailbox.counts_free_sends:
-            decision = self._count_free(decision, mailbox, key, recipients)
+        if not mailbox.counts_free_sends and not mailbox.holds_sends:
+            scope = self._scope(mailbox.id)
+            decision = count_free(decision, self.policy, self.store, scope, key, recipients)
         if decision.action is Action.HOLD and not can_hold(mailbox):
             decision = decision.as_refusal("cannot_hold")
-        thread_key = f"{self.api}|{thread}" if thread else ""
-        return self._emit(self._count_send(decision, thread_key, key))
+        token = SendToken(self.session_id, f"{self.api}|{thread}" if thread else "", key)
+        # A service that names no conversation would stop for ever at the cap of one.
+        per_session = None if self._is_shared else self.policy.sends_per_session
+        return self._emit(count_send(decision, self.policy, self.store, token, per_session))
 
     def on_add_contact(self, address: str) -> Decide:
         """Decide on a new contact; a hold becomes a refusal, because contacts cannot be held."""
@@ -518,22 +467,14 @@ class Guard:
 
     def mark_tags_shown(self, message: Email) -> None:
         """Record that a message's tags are being shown: they may repeat what their writer read."""
-        free = [name for name, value in message.tags.items() if not is_plain_tag((name, value))]
-        if message.tag_labels is None:
-            labels = [UNREPORTED.label] if free else []
-        else:
-            labels = [parse_label(message.tag_labels[n]) for n in free if n in message.tag_labels]
-        texts = [f"{name} {message.tags[name]}" for name in free]
+        labels, texts = list_tag_words(message)
         self._mark_words_shown(labels, *texts)
 
     def mark_contacts_shown(self, contacts: Iterable[Contact]) -> None:
         """Record that contacts are being shown: a name that a tool wrote may repeat mail."""
         for contact in contacts:
-            words = (contact.name or "", *contact.tags)
-            if "made_by" not in contact.model_fields_set:
-                self._mark_words_shown([UNREPORTED.label] if any(words) else [], *words)
-            elif contact.label is not None:
-                self._mark_words_shown([parse_label(contact.label)], contact.email, *words)
+            labels, texts = list_contact_words(contact)
+            self._mark_words_shown(labels, *texts)
 
     def _mark_words_shown(self, labels: Iterable[Label], *texts: str) -> None:
         """Record that text is being shown which was written after mail of these labels was read."""
@@ -561,25 +502,17 @@ class Guard:
             yield from self._look_up_held(scope, unknown)
             allowed |= self.store.known(scope, unknown)
             if taint.worst is not None:
-                allowed |= yield from _look_up_contacts(unknown - allowed)
-                spoken = find_addresses(*_list_turns(allowed)).intersection(unknown - allowed)
+                allowed |= yield from look_up_contacts(unknown - allowed)
+                spoken = find_addresses(*list_turns(allowed)).intersection(unknown - allowed)
                 spoken -= taint.named.keys()
-                allowed |= yield from _look_up_unmailed(spoken, mailbox_id or self.pinned or None)
+                allowed |= yield from look_up_unmailed(spoken, mailbox_id or self.pinned or None)
         return taint, allowed
-
-    def _list_turn_sources(self, allowed: frozenset[str]) -> frozenset[str]:
-        """Return the words of the human turns, without addresses that are not allowed."""
-        turns = list(_list_turns(allowed))
-        for address in find_addresses(*turns) - allowed:
-            turns = [re.sub(re.escape(address), " ", turn, flags=re.IGNORECASE) for turn in turns]
-        # Where one is written in another form, such as a domain in its own script, the turn goes.
-        return Sources([turn for turn in turns if find_addresses(turn) <= allowed]).to_entries()
 
     def _look_up_held(
         self, scope: str, addresses: set[str]
     ) -> Generator[Call[Any] | Pause, Any, None]:
         """Ask what a human decided on the latest ten held sends to these addresses."""
-        for email_id in self.store.held_to(scope, addresses, _MAX_LOOKUPS):
+        for email_id in self.store.held_to(scope, addresses, MAX_LOOKUPS):
             try:
                 message: Email = yield from api.read_email(email_id)
             except MultiMailError as error:
@@ -589,25 +522,6 @@ class Guard:
                 self._add_known(message)
             if message.approved_at is not None or message.status in _CLOSED_STATUSES:
                 self.store.remove_held(scope, email_id)
-
-    def _count_free(
-        self, decision: GuardDecision, mailbox: Mailbox, key: str, recipients: Iterable[str]
-    ) -> GuardDecision:
-        """Count mail that leaves without a human, where the server doesn't; hold it over a cap.
-
-        A robot that answers every mail with a new thread would otherwise be answered for ever.
-        """
-        if not self._is_free(decision) or mailbox.holds_sends:
-            return decision
-        caps = self.policy.build_daily_caps(recipients)
-        for name, cap, code in caps.list_counted(recipients, guess_organisation):
-            token = SendToken("", f"{self._scope(mailbox.id)}|free:{name}", key)
-            if self.store.count_send(token, sys.maxsize, cap):
-                return decision.add(Finding(Action.HOLD, code, names=(name.removeprefix("@"),)))
-        return decision
-
-    def _is_free(self, decision: GuardDecision) -> bool:
-        return decision.action is Action.ALLOW and self.policy.name != "off"
 
     def build_daily_caps(
         self, decision: GuardDecision, mailbox: Mailbox, recipients: Iterable[str]
@@ -619,34 +533,13 @@ class Guard:
             mailbox: The mailbox that sends.
             recipients: All recipients.
         """
-        if not mailbox.counts_free_sends or not self._is_free(decision):
-            return None
-        caps = self.policy.build_daily_caps(recipients)
-        domains = {address.rpartition("@")[2] for address in normalize_addresses(recipients)}
-        return {
-            "per_address": caps.per_address,
-            "per_organisation": caps.per_organisation,
-            "exempt": sorted(caps.exempt),
-            "public_providers": sorted(domains.intersection(caps.public_providers)),
-        }
+        return build_daily_caps(self.policy, decision, mailbox, recipients)
 
     def add_server_hold(self, decision: GuardDecision, sent: SendResult) -> GuardDecision:
         """Return a decision with the cap for which the server held the message, and emit it."""
         if sent.hold_code is None or decision.action is not Action.ALLOW:
             return decision
         return self._emit(decision.add(Finding(Action.HOLD, sent.hold_code)))
-
-    def _count_send(self, decision: GuardDecision, thread: str, key: str) -> GuardDecision:
-        """Count a send against the caps; return a refusal where one is reached."""
-        if decision.action is Action.REFUSE or self.policy.name == "off":
-            return decision
-        token = SendToken(self.session_id, thread, key)
-        # A service that names no conversation would stop for ever at the cap of one.
-        per_session = sys.maxsize if self._is_shared else self.policy.sends_per_session
-        cap = self.store.count_send(token, per_session, self.policy.sends_per_thread)
-        if not cap:
-            return decision
-        return decision.add(Finding(Action.REFUSE, f"cap_per_{cap}"))
 
     def _emit(self, decision: GuardDecision) -> GuardDecision:
         """Log a decision and pass it to the observer."""
@@ -669,55 +562,6 @@ class Guard:
 
 def _build_thread_scope(scope: str, thread_id: str | None) -> str:
     return f"{scope}|{thread_id or ''}".casefold()
-
-
-def _look_up_contacts(
-    addresses: Iterable[str],
-) -> Generator[Call[Any] | Pause, Any, frozenset[str]]:
-    """Return the addresses that app code or a person put into the address book."""
-    known = set()
-    for address in islice(sorted(addresses), _MAX_LOOKUPS):
-        try:
-            contacts: list[Contact] = yield from api.search_contacts(address)
-        except MultiMailError as error:
-            log.info("The address book could not be read (%s).", error.code)
-            break
-        known |= {normalize_address(row.email) for row in contacts if row.made_by == "app"}
-    return frozenset(known)
-
-
-def _list_turns(entries: Iterable[str]) -> Iterator[str]:
-    """Yield the human turns among what is declared in a conversation."""
-    return (entry.removeprefix(_TURN) for entry in entries if entry.startswith(_TURN))
-
-
-def _look_up_unmailed(
-    addresses: Iterable[str], mailbox_id: str | None
-) -> Generator[Call[Any] | Pause, Any, frozenset[str]]:
-    """Return the addresses that no received mail of the mailbox names: a user may paste mail."""
-    unmailed = set()
-    for address in islice(sorted(addresses), _MAX_LOOKUPS):
-        try:
-            is_named = yield from _is_in_received_mail(address, mailbox_id)
-        except MultiMailError as error:
-            log.info("The mailbox could not be searched (%s).", error.code)
-            break
-        if not is_named:
-            unmailed.add(address)
-    return frozenset(unmailed)
-
-
-def _is_in_received_mail(
-    address: str, mailbox_id: str | None
-) -> Generator[Call[Any] | Pause, Any, bool]:
-    """Return whether received mail names an address; without a search, whether it sent any."""
-    facts: dict[str, Any] = {"direction": "inbound", "limit": 1}
-    page: Page[Any]
-    try:
-        page = yield from api.search_email(f'"{address}"', mailbox=mailbox_id, **facts)
-    except MultiMailError:
-        page = yield from api.check_inbox(mailbox_id, sender=address, **facts)
-    return bool(page.items)
 
 
 @cache

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ..models import Email, EmailSummary, FoundEmail, Mailbox
-from ..trust import Assessment, AutoReplyHeaders
-from ..trust.addresses import find_addresses, normalize_addresses, strip_tag
+from ..models import Contact, Email, EmailSummary, FoundEmail, Mailbox
+from ..trust import OWN, Assessment, AutoReplyHeaders, ReplyFacts
+from ..trust.addresses import find_addresses, normalize_address, normalize_addresses, strip_tag
 from ..trust.labels import Label
 from ..trust.payment import find_payment_details
+from ..trust.policy import is_plain_tag
 from ..trust.provenance import (
     build_names,
     get_organisation,
     get_signed_fields,
+    is_in_organisation,
     name_message,
     name_payment,
 )
@@ -128,3 +130,69 @@ def get_auto_reply(original: Email, mailbox: Mailbox) -> AutoReplyHeaders:
         is_from_own_mailbox=strip_tag(original.sender) == strip_tag(mailbox.address),
         list_post=tuple(original.list_post),
     )
+
+
+def list_vouched(
+    message: Email, assessment: Assessment, public_providers: Collection[str]
+) -> frozenset[str]:
+    """Return the proven sender and those of his organisation whom his signature names.
+
+    He could have put anybody else into a signed Cc, and would get mail to them in our name.
+
+    Args:
+        message: The message.
+        assessment: Of the message.
+        public_providers: Domains that are no organisation.
+    """
+    organisation = get_signing_organisation(message, assessment, public_providers)
+    colleagues = {to for to in list_signed(message) if is_in_organisation(to, organisation)}
+    return frozenset({normalize_address(message.sender), *colleagues})
+
+
+def build_reply_facts(
+    original: Email,
+    assessment: Assessment,
+    recipients: Sequence[str],
+    mailbox: Mailbox,
+    public_providers: Collection[str],
+) -> ReplyFacts:
+    """Return what the decision on a reply depends on, without its payment details and files.
+
+    Args:
+        original: The message that is answered.
+        assessment: Of that message.
+        recipients: All recipients of the reply.
+        mailbox: The mailbox that sends.
+        public_providers: Domains that are no organisation.
+    """
+    inbound = assessment is not OWN
+    return ReplyFacts(
+        message_id=original.id,
+        assessment=assessment,
+        sender=original.sender,
+        reply_to=tuple(original.reply_to) if inbound else (),
+        recipients=tuple(recipients),
+        auto_reply=get_auto_reply(original, mailbox) if inbound else AutoReplyHeaders(),
+        organisation=get_signing_organisation(original, assessment, public_providers),
+        signed=list_signed(original),
+    )
+
+
+def list_tag_words(message: Email) -> tuple[list[Label], list[str]]:
+    """Return the tags of a message that may repeat mail, and what their writers had read."""
+    free = [name for name, value in message.tags.items() if not is_plain_tag((name, value))]
+    if message.tag_labels is None:
+        labels = [UNREPORTED.label] if free else []
+    else:
+        labels = [parse_label(message.tag_labels[n]) for n in free if n in message.tag_labels]
+    return labels, [f"{name} {message.tags[name]}" for name in free]
+
+
+def list_contact_words(contact: Contact) -> tuple[list[Label], list[str]]:
+    """Return the words of a contact that may repeat mail, and what their writer had read."""
+    words = [contact.name or "", *contact.tags]
+    if "made_by" not in contact.model_fields_set:
+        return [UNREPORTED.label] if any(words) else [], words
+    if contact.label is not None:
+        return [parse_label(contact.label)], [contact.email, *words]
+    return [], []

@@ -16,6 +16,7 @@ from ..models import Email, EmailSummary, FoundEmail, Mailbox, Page, PendingEmai
 from ..trust import OWN, Action, Assessment, Treatment
 from ..trust.text import Fence, clean, one_line
 from . import schemas
+from ._context import ToolContext
 from ._files import list_file_notes, read_file
 from ._format import (
     DATA_NOTE,
@@ -35,7 +36,6 @@ from ._format import (
     select_rows,
     treat_links,
 )
-from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 
 Row = TypeVar("Row", bound=EmailSummary)

@@ -17,10 +17,10 @@ from ..models import Email, EmailSummary
 from ..trust import OWN, Assessment, Label, Treatment
 from ..trust.addresses import extract_address
 from ..trust.text import Fence, one_line
+from ._context import ToolContext
 from ._format import build_body, build_headers, cut_window, format_subject, list_body_notes
 from ._guard import LEFT_STATUSES
 from ._reading import MAX_HEADER_CHARS, format_head, list_removed_notes
-from ._session import ToolContext
 from ._spec import Steps
 
 TRUSTED_LABELS = ("authenticated", "own")

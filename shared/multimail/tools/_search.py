@@ -10,8 +10,8 @@ from ..models import FoundEmail, Page
 from ..trust import Action
 from ..trust.text import one_line
 from . import schemas
+from ._context import ToolContext
 from ._reading import list_page
-from ._session import ToolContext
 from ._spec import Steps, ToolResult, ToolRun
 from ._writing import build_refusal
 

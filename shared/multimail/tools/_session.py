@@ -7,15 +7,11 @@ import os
 import re
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 from typing import Any, Protocol, Self, TypeVar
 
-import pydantic
-
-from .. import endpoints as api
 from .._call import Operation, Retry
 from .._client import AsyncMultiMail, MultiMail
 from .._config import load_config
@@ -25,20 +21,16 @@ from .._http import Timeout
 from .._loops import run_in_thread
 from ..errors import (
     ConfigurationError,
-    InvalidResponseError,
-    MultiMailError,
-    NotFoundError,
-    PermissionDeniedError,
 )
-from ..models import Mailbox
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
 from ..trust.addresses import ascii_domain, extract_address, normalize_addresses
+from ._context import ToolContext
 from ._conversation import get_conversation, get_process_conversation
-from ._enclosures import FileRegistry
+from ._failures import build_failure, name_arguments
 from ._guard import Guard, Observer
 from ._repeats import RepeatedErrors
-from ._spec import UNKNOWN_OUTCOME, Steps, ToolArgs, ToolError, ToolResult, ToolSpec
+from ._spec import ToolArgs, ToolResult, ToolSpec
 
 T = TypeVar("T")
 
@@ -48,7 +40,8 @@ DEFAULT_MAX_CHARS = 8000
 MIN_CHARS = 1000
 """The smallest `max_chars` of a session."""
 _JSON_FACTS_CHARS = 200
-_MAX_SEEN = 1024
+_MIN_PAYMENT = 5
+_BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
 # One store for all toolkits: agents that share a conversation often have a toolkit each.
 _PROCESS_STORE = MemorySessionStore()
 
@@ -60,117 +53,6 @@ class _Declaring(Protocol):
 
 
 Built = TypeVar("Built", bound=_Declaring)
-
-
-class SeenContent:
-    """How much of each message a session was shown: an approver decides only on what it saw."""
-
-    def __init__(self) -> None:
-        self._read: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
-        self._withheld: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._lock = threading.Lock()
-        reset_after_fork(self)
-
-    def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
-
-    def record(
-        self, key: tuple[str, str], content_hash: str, start: int, end: int, total: int
-    ) -> None:
-        """Record a piece that was shown. It counts only if it continues where the last one ended.
-
-        Args:
-            key: Session id and email id.
-            content_hash: Of the message; empty where the API returns none.
-            start: The piece's first character.
-            end: The character after its last.
-            total: The length of the whole text.
-        """
-        with self._lock:
-            known_hash, reached, known_total = self._read.get(key, ("", 0, -1))
-            if (known_hash, known_total) != (content_hash, total):
-                reached = 0
-            if start <= reached:
-                reached = max(reached, end)
-            self._read[key] = (content_hash, reached, total)
-            self._read.move_to_end(key)
-            while len(self._read) > _MAX_SEEN:
-                self._read.popitem(last=False)
-
-    def record_withheld(self, key: tuple[str, str], content_hash: str) -> None:
-        """Record that only a message's header was shown: it can be rejected, not approved."""
-        with self._lock:
-            self._withheld[key] = content_hash
-            while len(self._withheld) > _MAX_SEEN:
-                self._withheld.popitem(last=False)
-
-    def get_withheld(self, session_id: str, email_id: str) -> str | None:
-        """Return the hash of a message of which only the header was shown, or None."""
-        with self._lock:
-            return self._withheld.get((session_id, email_id))
-
-    def get_complete(self, session_id: str, email_id: str) -> str | None:
-        """Return the hash of a message that was shown to its end, or None if it was not."""
-        with self._lock:
-            content_hash, reached, total = self._read.get((session_id, email_id), ("", 0, 1))
-            return content_hash if reached >= total else None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolContext:
-    """What an operation knows of the conversation that it runs in.
-
-    Attributes:
-        session_id: The conversation.
-        guard: Assesses messages and decides on writes.
-        max_chars: The most characters of the result's text.
-        origin: What an equal message counts as a repeat in: the conversation, or where that is the
-            whole process, the toolkit.
-        pinned: The only mailbox that it may use, by address or id; None for any of the key's.
-        mailbox_cache: The client's cache of mailboxes.
-        seen: What was shown of pending messages.
-        approver_key_checked: Set once the key was checked for an approver's tools.
-        files: The files that app code registered.
-    """
-
-    session_id: str
-    guard: Guard
-    max_chars: int
-    pinned: str | None = None
-    origin: str = ""
-    mailbox_cache: MailboxCache = field(default_factory=MailboxCache)
-    seen: SeenContent = field(default_factory=SeenContent)
-    approver_key_checked: threading.Event = field(default_factory=threading.Event)
-    files: FileRegistry = field(default_factory=FileRegistry)
-
-    def mailbox(self, wanted: str | None, *, fresh: bool = False) -> Steps[Mailbox]:
-        """Return the mailbox to use.
-
-        Args:
-            wanted: The address or id that the model passed; None for the default.
-            fresh: Ask the API even where the mailbox is cached, for its current mode.
-
-        Raises:
-            PermissionDeniedError: The session is pinned to another mailbox.
-            NotFoundError: The key has no such mailbox.
-            ConfigurationError: There are several and none was chosen.
-        """
-        mailbox = None if fresh else self.mailbox_cache.find(wanted or self.pinned)
-        if mailbox is None:
-            self.mailbox_cache.update((yield from api.list_mailboxes()))
-            mailbox = self.mailbox_cache.find(wanted or self.pinned)
-        if mailbox is None:
-            raise self.mailbox_cache.not_found_error(wanted or self.pinned)
-        if self.pinned and self.pinned.casefold() not in (
-            mailbox.id.casefold(),
-            mailbox.address.casefold(),
-        ):
-            raise PermissionDeniedError(
-                f"These tools work on the mailbox {self.pinned} only, not on {wanted}.",
-                code="other_mailbox",
-                remedy="Leave the mailbox out.",
-            )
-        return mailbox
 
 
 class ToolSession:
@@ -190,7 +72,7 @@ class ToolSession:
         timeout: Seconds for each request.
         retry: How often and how long to retry a request.
         client: A client to use; the caller closes it.
-        async_client: The same for asynchronous calls; use it in one event loop only.
+        async_client: The same for asynchronous calls.
         user_turns: Whether the framework's adapter passes the human turns to `declare_turns`.
 
     Raises:
@@ -480,7 +362,7 @@ class ToolSession:
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             result = client.run(operation)
         except Exception as error:
-            result = _build_failure(spec, error, arguments)
+            result = build_failure(spec, error, arguments)
         return _fit(self._explain(spec, arguments, session_id, result), max_chars)
 
     async def _acall(
@@ -496,7 +378,7 @@ class ToolSession:
             operation = spec.operation(_parse_arguments(spec, arguments), context)
             result = await client.run(operation, may_block=self._store_may_block)
         except Exception as error:
-            result = _build_failure(spec, error, arguments)
+            result = build_failure(spec, error, arguments)
         return _fit(self._explain(spec, arguments, session_id, result), max_chars)
 
     def _explain(
@@ -509,7 +391,7 @@ class ToolSession:
         """Say of an error what can be left out; say something else of one that is repeated."""
         if result.error is None and self._repeated.is_empty:
             return result
-        explained = _name_arguments(spec, arguments, result)
+        explained = name_arguments(spec, arguments, result)
         conversation = self._get_conversation(session_id)
         return self._repeated.check(conversation, spec, arguments, explained)
 
@@ -592,27 +474,6 @@ def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) 
     return spec.args.model_validate({} if plain is None else plain)
 
 
-def _name_arguments(
-    spec: ToolSpec, arguments: Mapping[str, Any] | str, result: ToolResult
-) -> ToolResult:
-    """Return the result, its error with the arguments that it is about and what can be left out."""
-    error = result.error
-    if error is None or error.about or result.decision is not None:
-        return result
-    given = arguments if isinstance(arguments, Mapping) else {}
-    about = tuple(name for name in spec.args.model_fields if _is_about(error, name, given))
-    hint = spec.explain_optional(about)
-    step = " ".join(filter(None, [error.next_step, hint]))
-    return ToolResult.failure(replace(error, next_step=step, about=about))
-
-
-def _is_about(error: ToolError, name: str, given: Mapping[str, Any]) -> bool:
-    if error.code == f"invalid_{name}" or error.message.startswith(f"{name}:"):
-        return True
-    value = given.get(name)
-    return isinstance(value, str) and len(value) > 2 and value.strip() in error.message
-
-
 def _fit(result: ToolResult, max_chars: int) -> ToolResult:
     if len(result.text) <= max_chars:
         return result
@@ -631,40 +492,3 @@ def _require_declarable(text: str) -> None:
             f"{text!r:.80} is neither an address nor a payment detail.",
             remedy="Declare ann@example.com; a whole domain belongs into TrustPolicy(listed=…).",
         )
-
-
-_MIN_PAYMENT = 5
-_BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
-
-
-def _is_thread_id(arguments: Mapping[str, Any] | str) -> bool:
-    email_id = arguments.get("email_id") if isinstance(arguments, Mapping) else None
-    return isinstance(email_id, str) and email_id.strip().startswith("thr_")
-
-
-_IS_THREAD = "This is the id of a thread: get_thread shows it, with the ids of its emails."
-
-
-def _build_failure(
-    spec: ToolSpec, error: Exception, arguments: Mapping[str, Any] | str
-) -> ToolResult:
-    if isinstance(error, NotFoundError) and _is_thread_id(arguments):
-        return ToolResult.failure(
-            ToolError(error.code, "There is no such email", next_step=_IS_THREAD)
-        )
-    is_refused = isinstance(error, InvalidResponseError) and (error.status_code or 0) >= 400
-    if isinstance(error, InvalidResponseError) and not is_refused and not spec.hints.read_only:
-        # The API accepted the request, and its response cannot be parsed.
-        return ToolResult.failure(ToolError(error.code, error.message, next_step=UNKNOWN_OUTCOME))
-    if isinstance(error, MultiMailError):
-        return ToolResult.failure(ToolError.from_exception(error))
-    if isinstance(error, pydantic.ValidationError):
-        return ToolResult.failure(spec.explain_invalid(error))
-    log.error("The tool %s failed unexpectedly.", spec.name, exc_info=error)
-    return ToolResult.failure(
-        ToolError(
-            "internal",
-            f"{spec.name} failed with an internal error ({type(error).__name__})",
-            next_step="Do something else, or ask a person to look at the log.",
-        )
-    )

@@ -28,7 +28,7 @@ from ..trust import GuardDecision
 from ._arguments import is_blank, read_arguments
 
 if TYPE_CHECKING:
-    from ._session import ToolContext
+    from ._context import ToolContext
 
 T = TypeVar("T")
 

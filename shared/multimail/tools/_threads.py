@@ -12,8 +12,8 @@ from ..models import Email, Thread
 from ..trust import Treatment
 from ..trust.addresses import extract_address
 from ..trust.text import Fence, one_line
+from ._context import ToolContext
 from ._format import DATA_NOTE, Body, build_body, cut_window, format_time, list_body_notes
-from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 from .schemas import GetThread
 

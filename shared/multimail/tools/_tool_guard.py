@@ -31,7 +31,8 @@ from ..trust.targets import (
     walk,
     walk_keys,
 )
-from ._session import ToolContext, ToolSession
+from ._context import ToolContext
+from ._session import ToolSession
 from ._spec import Steps, ToolError, ToolResult
 from ._writing import build_refusal
 

@@ -15,10 +15,10 @@ from ..trust import Action, GuardDecision
 from ..trust.addresses import strip_tag
 from ..trust.text import Fence, one_line
 from . import schemas
+from ._context import ToolContext
 from ._enclosures import select_files
 from ._format import format_time, redact_domains
 from ._message_facts import TAINT_KEY
-from ._session import ToolContext
 from ._spec import Steps, ToolError, ToolResult, ToolRun
 
 
@@ -204,9 +204,8 @@ def revise_message(args: schemas.ReviseMessage, context: ToolContext) -> ToolRun
         "duplicate": same,
         "to": list(to),
     }
-    return ToolResult(
-        f"{held.id} {what}. A human decides on it as it is now.{why}", facts, decision
-    )
+    text = f"{one_line(held.id, 64)} {what}. A human decides on it as it is now.{why}"
+    return ToolResult(text + _mark(_format_names(decision)), facts, decision)
 
 
 def _reply_targets(original: Email) -> list[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .decisions import Action, GuardDecision, OperationKind, PolicyName, Treatment
     from .evidence import Authentication, AuthResult
+    from .facts import AutoReplyHeaders, EnclosedFile, ReplyFacts
     from .labels import OWN, Assessment, Label, Standing, Tier, assess
-    from .policy import AutoReplyHeaders, EnclosedFile, ReplyFacts, TrustPolicy
+    from .policy import TrustPolicy
     from .taint import UNTAINTED, Taint
 
 __all__ = [
@@ -43,8 +44,9 @@ if not TYPE_CHECKING:
         {
             "decisions": "Action GuardDecision OperationKind PolicyName Treatment",
             "evidence": "Authentication AuthResult",
+            "facts": "AutoReplyHeaders EnclosedFile ReplyFacts",
             "labels": "OWN Assessment Label Standing Tier assess",
-            "policy": "AutoReplyHeaders EnclosedFile ReplyFacts TrustPolicy",
+            "policy": "TrustPolicy",
             "taint": "UNTAINTED Taint",
         },
         submodules="addresses automation decisions evidence labels links masking payment policy "

@@ -13,6 +13,8 @@ from ..mail.message import list_files
 from ..store.records import Attachment, Content, Message, Revision
 
 _MAX_LINES = 200
+_MAX_COMPARED = 2000
+"""Lines of a text that are compared."""
 _MAX_METADATA = 2000
 _LABELS = list(map(str, Label))
 _GUARD = "guard_"
@@ -47,13 +49,7 @@ def list_changes(
 def _compare_header(before: Revision, message: Message) -> Iterator[str]:
     if before.subject != message.subject:
         yield f"Subject before: {before.subject}"
-    old, new = set(before.recipients), set(message.recipients)
-    yield from (
-        f"Recipient added: {address}" for address in message.recipients if address not in old
-    )
-    yield from (
-        f"Recipient removed: {address}" for address in before.recipients if address not in new
-    )
+    yield from _compare_names("Recipient", before.recipients, message.recipients)
 
 
 def _compare_files(before: Revision, files: Iterable[Attachment]) -> Iterator[str]:
@@ -68,9 +64,14 @@ def _compare_names(what: str, old: Sequence[str], new: Sequence[str]) -> Iterato
 
 
 def _compare_text(before: str, after: str) -> Iterator[str]:
-    for line in difflib.ndiff(before.splitlines()[:2000], after.splitlines()[:2000]):
-        if line.startswith(("- ", "+ ")):
-            yield line
+    # Not ndiff, which also compares the letters of all lines: its time grows with the cube of them.
+    old, new = before.splitlines()[:_MAX_COMPARED], after.splitlines()[:_MAX_COMPARED]
+    blocks = difflib.SequenceMatcher(None, old, new).get_opcodes()
+    for _, old_start, old_end, new_start, new_end in (
+        block for block in blocks if block[0] != "equal"
+    ):
+        yield from (f"- {line}" for line in old[old_start:old_end])
+        yield from (f"+ {line}" for line in new[new_start:new_end])
 
 
 def merge_metadata(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class EventLogService:
             mailbox: The id or address of a mailbox; None for all that the key can access.
             after: The id of an event, or `oldest`; None for now.
             limit: Events in a page.
+
         Raises:
             ApiError: A name or the id is invalid (400), there is no such mailbox (404), or events
                 after that id were removed, or it isn't from this log (410).

@@ -217,14 +217,13 @@ class RevisionService:
             email_id: A message with `send_at` that was not approved yet.
             changes: The changes.
             seen_hash: The `content_hash` that was edited; a mismatch is a 409.
+
         Raises:
             ApiError: It was approved, has left or was changed (409), the mailbox is read_only
                 (403), or the time has passed (400).
         """
         context = self._context
-        changes = self._resolve_files(principal, mailbox_id, changes)
-        if changes.send_at is not None and changes.send_at <= context.now():
-            raise invalid("`send_at` lies in the past. Give a time in the future.")
+        changes = self._resolve_changes(principal, mailbox_id, changes)
         before = context.store.read(
             lambda tx: _require_scheduled(tx, principal, mailbox_id, email_id)
         )
@@ -251,13 +250,12 @@ class RevisionService:
             changes: The changes.
             metadata: More metadata of the message.
             seen_hash: The `content_hash` that was edited; a mismatch is a 409.
+
         Raises:
             ApiError: Another key composed it (403), or it was decided, has expired or was changed
                 (409).
         """
-        changes = self._resolve_files(principal, mailbox_id, changes)
-        if changes.send_at is not None and changes.send_at <= self._context.now():
-            raise invalid("`send_at` lies in the past. Give a time in the future.")
+        changes = self._resolve_changes(principal, mailbox_id, changes)
         before = self._context.store.read(
             lambda tx: _require_own_held(tx, principal, mailbox_id, email_id)
         )
@@ -304,10 +302,12 @@ class RevisionService:
         context.wakeups.notify()
         return message
 
-    def _resolve_files(
+    def _resolve_changes(
         self, principal: Principal, mailbox_id: str, changes: DraftEdit
     ) -> DraftEdit:
         """Return the changes with the bytes and origins of the files that they name."""
+        if changes.send_at is not None and changes.send_at <= self._context.now():
+            raise invalid("`send_at` lies in the past. Give a time in the future.")
         if not changes.files and not changes.enclosed:
             return changes
         uploaded = changes.files or ()
@@ -486,6 +486,7 @@ class CancellationService:
             email_id: A message with `send_at`.
             send_at: The new time.
             seen_hash: The `content_hash` that the caller read; a mismatch is a 409.
+
         Raises:
             ApiError: The time has passed (400), or the message expired or is no longer scheduled
                 (409).

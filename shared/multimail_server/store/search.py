@@ -16,6 +16,7 @@ from typing import Any
 from multimail.trust.evidence import parse_authentication
 from multimail.trust.labels import Label, assess
 
+from ..clock import ID_DIGITS
 from ..oversight import Direction
 from .query_language import Phrase
 from .records import Message, SearchFilter
@@ -180,15 +181,12 @@ class SqliteIndex(SearchIndex):
             yield "s.rowid < ?", _build_number(where.before_id) if number is None else number
 
 
-_DIGITS = {digit: value for value, digit in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
-
-
 def _build_number(message_id: str) -> int:
     """Return 63 bits of an id of 130 that sort as it does: 43 of its time and the 20 after them."""
     digits = message_id.rpartition("_")[2][:26].ljust(26, "0")
     number = 0
     for digit in digits:
-        number = number << 5 | _DIGITS.get(digit, 0)
+        number = number << 5 | ID_DIGITS.get(digit, 0)
     return number >> 60 & 0x7FFF_FFFF_FFFF_FFFF
 
 
