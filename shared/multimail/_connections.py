@@ -22,7 +22,7 @@ from ._config import Secret
 from ._http import Response
 from ._loops import run_in_thread
 from ._proxies import Proxy, find_proxy, get_location
-from ._transport_errors import TransportError, convert_error
+from ._transport_errors import THROUGH_PROXY, TransportError, convert_error
 from .errors import ConfigurationError
 
 log = logging.getLogger("multimail")
@@ -172,7 +172,7 @@ class _Pools(Generic[TransportT]):
         route = self._routes.get("/".join(url.split("/", 3)[:3]))
         proxy = route.proxy if route else None
         where = get_location(url)
-        return f"{where} through the proxy {proxy.location}" if proxy else where
+        return f"{where}{THROUGH_PROXY}{proxy.location}" if proxy else where
 
     def _find_route(self, origin: str, outgoing: Outgoing) -> Route:
         proxy = find_proxy(origin)

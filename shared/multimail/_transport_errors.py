@@ -7,16 +7,22 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+_NOT_CONNECTED = frozenset({"ConnectError", "ConnectTimeout"})
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "InvalidURL"})
 _MAX_CHAIN = 20
+
+THROUGH_PROXY = " through the proxy "
+"""Stands in a location between the host that is asked and the proxy that is connected to."""
 
 _CERTIFICATE_REMEDY = (
     "Check the host name and this machine's clock. If a proxy or a company's own authority signs, "
     "set SSL_CERT_FILE to a file with its certificate."
 )
+_PROXY_REMEDY = "Check the proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, and NO_PROXY."
+_HOST_REMEDY = "Check the host of the base URL."
 _TLS_REMEDY = "Check the scheme and the port of the base URL: the server may speak plain http."
 
 
@@ -63,6 +69,9 @@ def convert_error(
     """
     kinds = {kind.__name__ for kind in type(error).__mro__}
     reason = _explain_cause(error) or _explain_kind(error, kinds, timeouts or {})
+    # What could not be reached is then the proxy.
+    if THROUGH_PROXY in where and kinds & _NOT_CONNECTED and reason.remedy in ("", _HOST_REMEDY):
+        reason = replace(reason, remedy=_PROXY_REMEDY)
     return TransportError(
         reason.text,
         where=where,
@@ -137,7 +146,7 @@ def _explain_name(error: socket.gaierror) -> _Reason:
     if error.errno == socket.EAI_AGAIN:
         return _Reason("its name could not be resolved: the name server did not answer")
     text = "its name could not be resolved (not known)"
-    return _Reason(text, is_final=True, remedy="Check the host of the base URL.")
+    return _Reason(text, is_final=True, remedy=_HOST_REMEDY)
 
 
 _ERRNO_WORDS = {

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from tests.client.sockets import echo_server
+from tests.client.sockets import echo_server, free_port
 from tests.client.support import KEY, Connect
 
-from multimail import ConfigurationError, InvalidResponseError, MultiMail, NetworkError
+from multimail import ConfigurationError, InvalidResponseError, MultiMail, NetworkError, Retry
 from multimail._proxies import find_proxy, is_bypassed, is_loopback
 from multimail.tools import Toolkit
 
@@ -222,6 +222,15 @@ async def test_a_proxy_that_refuses_is_named(connect: Connect, proxy: Proxy) -> 
     assert "403" in str(caught.value)
     assert "(1 try)" in str(caught.value)
     assert proxy.requests == [("CONNECT", "mail.example:443", False)]
+
+
+async def test_a_proxy_that_cannot_be_reached_is_the_thing_to_check(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(NetworkError) as caught:
+        await connect(base_url="https://mail.example", retry=Retry(max_attempts=1)).list_mailboxes()
+    assert "NO_PROXY" in caught.value.remedy
 
 
 def test_a_lent_client_has_the_proxies_of_its_owner(proxy: Proxy) -> None:

@@ -189,7 +189,6 @@ async def test_every_optional_argument_may_be_null(
         if spec.name in (
             "cancel_message",
             "download_attachment",
-            "forward_email",
             "revise_message",
         ):
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -118,6 +118,11 @@ def test_tools_are_chosen_by_name() -> None:
     rest = Toolkit(KEY, exclude=("send_email", "reply_email"), base_url=LOCAL)
     assert len(rest.specs) == len(DEFAULT_TOOLS) - 2
     assert [spec.name for spec in Toolkit(KEY, include="read_email").specs] == ["read_email"]
+
+
+def test_a_path_is_no_session_store() -> None:
+    with pytest.raises(ConfigurationError, match="SqliteSessionStore"):
+        Toolkit(KEY, store=cast(Any, "guard.sqlite3"))
 
 
 def test_a_toolkit_without_tools_is_a_mistake() -> None:

@@ -224,7 +224,15 @@ async def test_stored_files_count_towards_the_limit(auto_box: Inbox, connect: Co
 
 
 @pytest.mark.parametrize(
-    ("source", "name"), [(b"x", None), (b"x", "a/b"), ("/no/such/file", None), (b"x", "a\nb")]
+    ("source", "name"),
+    [
+        (b"x", None),
+        (b"x", "a/b"),
+        ("/no/such/file", None),
+        ("All is well.", "report.txt"),
+        (None, "a.txt"),
+        (b"x", "a\nb"),
+    ],
 )
 def test_a_file_that_cannot_be_sent_is_not_registered(source: Any, name: str | None) -> None:
     with pytest.raises(ConfigurationError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.tools.support import Inbox
@@ -204,10 +204,41 @@ def test_what_an_error_says_taints_too(guard: ToolGuard) -> None:
     assert act(guard, "send_note", to=EVE) == "hold target_not_from_user"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"effect": "write"},
+        {"effect": "Read"},
+        {"returns": "statuss"},
+        {"returns": "Untrusted"},
+        {"returns": None},
+        {"label": "trusted"},
+    ],
+)
+def test_a_misspelt_value_of_a_policy_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="is not one of"):
+        ToolPolicy(**values)
+
+
+def test_the_name_of_one_target_may_be_a_text(toolkit: Toolkit) -> None:
+    guard = toolkit.guard({**POLICIES, "add_row": ToolPolicy("internal", "status", targets="to")})
+    guard.record("read_page", PAGE)
+    assert act(guard, "add_row", to=EVE) == "hold target_not_from_user"
+
+
+@pytest.mark.parametrize("words", [None, ["Write to Ann."], b"Write to Ann."])
+def test_user_words_are_one_text(toolkit: Toolkit, words: Any) -> None:
+    with pytest.raises(ConfigurationError, match="declare_user_words"):
+        toolkit.declare_user_words(words)
+
+
 def test_a_policy_that_cannot_be_is_refused(toolkit: Toolkit) -> None:
     with pytest.raises(ConfigurationError, match="status"):
         ToolPolicy("outside", "trusted")
     with pytest.raises(ConfigurationError, match=r"guard\(\)"):
         toolkit.guarded([print])
+    for policies in ({"send_note": "outside"}, {"send_note": None}, [print], "send_note"):
+        with pytest.raises(ConfigurationError, match="ToolPolicy"):
+            toolkit.guard(cast(Any, policies))
     with pytest.raises(ConfigurationError, match="send_note"):
         toolkit.guard(POLICIES).require_names(["read_page"])

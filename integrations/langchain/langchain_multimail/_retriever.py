@@ -73,8 +73,8 @@ class ConversationRetriever(BaseRetriever):
 class MultiMailRetriever(ConversationRetriever):
     """Finds mail that fits a question, in a bounded window of the newest mail.
 
-    The API has filters and no full-text search. So the newest `window` messages that pass the
-    filters are fetched and ranked here: by their words (BM25), or by meaning where `embeddings`
+    The tool `search_email` searches all mail by its words. Here the newest `window` messages that
+    pass the filters are fetched and ranked: by their words (BM25), or by meaning where `embeddings`
     are passed. Older mail is not found; for a larger mailbox build an index with `MultiMailLoader`.
     Each message is fetched and embedded once; the listing is requested for every question.
 

@@ -90,7 +90,8 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_FILE_BYTES + 1)  # so much says that it is too large
     except OSError as error:
         raise ConfigurationError(
-            f"register_file: {path.name} cannot be read ({error.strerror})."
+            f"register_file: {path.name!r:.80} cannot be read ({error.strerror}).",
+            remedy="Pass the path of a file, or its content as bytes with name='report.pdf'.",
         ) from None
 
 

@@ -76,7 +76,7 @@ class ToolSession:
         user_turns: Whether the framework's adapter passes the human turns to `declare_turns`.
 
     Raises:
-        ConfigurationError: No key, an unusable base URL, or a budget under 1,000.
+        ConfigurationError: No key, an unusable base URL, a budget under 1,000, or a path as store.
     """
 
     def __init__(
@@ -98,6 +98,11 @@ class ToolSession:
     ) -> None:
         if max_chars < MIN_CHARS:
             raise ConfigurationError(f"max_chars must be at least {MIN_CHARS:,}.")
+        if isinstance(store, str | PathLike):
+            raise ConfigurationError(
+                "store is a path, not a session store.",
+                remedy="Pass store=SqliteSessionStore(path), from multimail.sessions.",
+            )
         trust_policy = policy if isinstance(policy, TrustPolicy) else TrustPolicy(policy)
         lent = client or async_client
         self._config = lent.config if lent else load_config(api_key, base_url, mailbox)

@@ -430,5 +430,7 @@ def _explain_fault(kind: str, where: tuple[int | str, ...], message: str) -> str
     name = ".".join(str(part) for part in where)[:80] or "arguments"
     if kind == "extra_forbidden":
         return f"{name} is not an argument"
+    if kind == "model_type":
+        return f"{name}: give an object, with a value for each name"
     said = message.removeprefix("Value error, ")
     return f"{name}: {said[0].lower()}{said[1:200]}"

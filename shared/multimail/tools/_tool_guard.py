@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import pydantic
 
@@ -41,6 +41,7 @@ T = TypeVar("T")
 log = logging.getLogger("multimail.tools")
 
 Returns: TypeAlias = Literal["untrusted", "trusted", "status"]
+ReturnedLabel: TypeAlias = Literal["authenticated", "unauthenticated", "failed"]
 Answer: TypeAlias = bool | None
 """Whether a human lets a held call run; None where no human can be asked."""
 Approve: TypeAlias = Callable[[str, Mapping[str, Any], GuardDecision], "Answer | Awaitable[Answer]"]
@@ -67,6 +68,12 @@ _WRITING_WORDS = frozenset(
 _CHECKING_OUT = re.compile(r"check_?(?:in|out)(?![a-z])", re.IGNORECASE)
 
 
+def _require_choice(argument: str, value: object, choices: Collection[str | None]) -> None:
+    if value not in choices:
+        names = ", ".join(str(choice) for choice in choices if choice is not None)
+        raise ConfigurationError(f"ToolPolicy: {argument} {value!r:.80} is not one of {names}.")
+
+
 @dataclass(frozen=True, slots=True)
 class ToolPolicy:
     """What one of the app's own tools does, for the guard.
@@ -84,15 +91,23 @@ class ToolPolicy:
             knows who wrote it.
         targets: The arguments, or keys within them, that say what the call acts on. None: by
             name and format (`find_targets`).
+
+    Raises:
+        ConfigurationError: A value is not one of these, or a trusted tool writes.
     """
 
     effect: Literal["read", "internal", "outside"] | None = None
     returns: Returns = "untrusted"
-    label: Literal["authenticated", "unauthenticated", "failed"] = "unauthenticated"
+    label: ReturnedLabel = "unauthenticated"
     targets: Collection[str] | None = None
 
     def __post_init__(self) -> None:
-        """Check that the two go together."""
+        """Check the values, which a misspelling would disarm, and that they go together."""
+        _require_choice("effect", self.effect, (None, *Effect))
+        _require_choice("returns", self.returns, get_args(Returns))
+        _require_choice("label", self.label, get_args(ReturnedLabel))
+        if isinstance(self.targets, str):
+            object.__setattr__(self, "targets", (self.targets,))
         if self.returns == "trusted" and self.effect not in (None, "read"):
             raise ConfigurationError(
                 "A tool that writes repeats its arguments, so its result supplies no targets.",
@@ -151,7 +166,7 @@ class ToolGuard:
         approve: Approve | None = None,
     ) -> None:
         self._session = session
-        self._policies = dict(policies or {})
+        self._policies = _read_policies(policies)
         self._approve = approve
 
     @property
@@ -344,6 +359,26 @@ class ToolGuard:
 
 
 _DEFAULT_POLICY = ToolPolicy()
+
+
+def _read_policies(policies: object) -> dict[str, ToolPolicy]:
+    """Return policies by tool.
+
+    Raises:
+        ConfigurationError: They are not a mapping, or a value is not a `ToolPolicy`.
+    """
+    by_name = {} if policies is None else policies
+    if not isinstance(by_name, Mapping):
+        by_name = {"": by_name}
+    for name, policy in by_name.items():
+        if not isinstance(policy, ToolPolicy):
+            where = f"the policy of {name}" if name else "policies"
+            raise ConfigurationError(
+                f"{where} is a {type(policy).__name__}.",
+                remedy="Pass a ToolPolicy for the name of each tool: "
+                "{'refund': ToolPolicy('outside', 'status')}.",
+            )
+    return dict(by_name)
 
 
 def _require_approval(answer: object, name: str, decision: GuardDecision) -> None:

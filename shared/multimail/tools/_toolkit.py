@@ -278,7 +278,15 @@ class ToolkitBase(Generic[NativeTool]):
             text: What the user typed, at most 100,000 characters. Never pass text that contains
                 mail, pages or other words of others, such as a task that code put together.
             session_id: The conversation, by the framework's own id; default the session's.
+
+        Raises:
+            ConfigurationError: It is not one text.
         """
+        if not isinstance(text, str):
+            raise ConfigurationError(
+                f"declare_user_words takes a text, not a {type(text).__name__}.",
+                remedy="Call it for each text that the user typed.",
+            )
         self.session.guard(session_id).declare_sources(Sources([text[:MAX_TEXT_CHARS]]))
 
     def guard(
@@ -447,7 +455,7 @@ def _expand_names(
     if unknown:
         also = f" Packs: {', '.join(packs)}." if packs else ""
         raise ConfigurationError(
-            f"{argument}: no tool {', '.join(sorted(unknown))}."
+            f"{argument}: no tool {', '.join(repr(name) for name in sorted(unknown))}."
             f" There are: {_join_names(catalogue)}.{also}"
         )
     return {tool for name in given for tool in packs.get(name, (name,))}

@@ -96,6 +96,6 @@ def _check(principal: Principal, message: Message, mark: Mark) -> None:
     if message.status is State.SPAM_FLAGGED and mark in (Mark.UNREAD, Mark.UNARCHIVED):
         raise conflict(
             "flagged_as_spam",
-            f"Message {message.id} is flagged as spam. Nothing was marked; report it as not spam "
-            "first.",
+            f"Message {message.id} is flagged as spam. Nothing was marked; its user can report it "
+            "as not spam first (report_not_spam of the client).",
         )
