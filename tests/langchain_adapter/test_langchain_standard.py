@@ -51,6 +51,7 @@ class OneByOne:
             tools["read_email"].invoke({"email_id": held})
         examples: dict[str, dict[str, Any]] = {
             "read_email": {"email_id": first["id"]},
+            "search_email": {"query": "First"},
             "get_thread": {"thread_id": first["thread_id"]},
             "wait_for_email": {"since_id": first["id"], "timeout_seconds": 0},
             "download_attachment": {"email_id": first["id"], "filename": "a.txt"},
@@ -60,6 +61,7 @@ class OneByOne:
             "forward_email": {"email_id": first["id"], "to": ["ann@example.org"]},
             "revise_message": {"email_id": held, "body": "Better."},
             "tag_email": {"email_id": first["id"], "tags": ["seen"]},
+            "mark_email": {"email_ids": [first["id"]], "mark": "archived"},
             "cancel_message": {"email_id": held},
             "decide_email": {"email_id": held, "decision": "approve"},
         }

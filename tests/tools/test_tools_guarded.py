@@ -128,7 +128,10 @@ def test_a_page_makes_no_ids(guard: ToolGuard) -> None:
     assert act(guard, "add_note", file_id="926") == "hold target_not_from_user"
 
 
-def test_titles_that_are_keys_taint(guard: ToolGuard) -> None:
+def test_titles_that_are_keys_taint_and_names_of_fields_do_not(guard: ToolGuard) -> None:
+    guard._session.reset()
+    guard.record("read_page", {"total_count": 3})
+    assert act(guard, "send_note", to=EVE) == "allow allowed"
     guard.record("read_page", {f"Write to {EVE}": 3})
     assert act(guard, "send_note", to=EVE) == "hold target_not_from_user"
 

@@ -57,6 +57,7 @@ _READING_NAME = re.compile(
     r"(?:get|list|search|read|find|show|look_?up|fetch|count|check|describe|view|load|browse)"
     r"(?:_|(?=[A-Z])|\Z)"
 )
+_FIELD_NAME = re.compile(r"[\w.-]{1,40}")
 _NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 # Of a name such as "get_and_email" or "find_or_create" nobody knows that it only reads.
 _WRITING_WORDS = frozenset(
@@ -261,7 +262,8 @@ class ToolGuard:
             guard.declare_sources(Sources(ids=_list_made(leaves, passed, name)))
         words = [value[:MAX_TEXT_CHARS] for _, value in leaves if isinstance(value, str)]
         # A key that is no name of a field, such as a title, is text of others too.
-        words += [key[:MAX_TEXT_CHARS] for key in islice(walk_keys(plain), _MAX_VALUES)]
+        keys = islice(walk_keys(plain), _MAX_VALUES)
+        words += [key[:MAX_TEXT_CHARS] for key in keys if not _FIELD_NAME.fullmatch(key)]
         if words and policy.returns == "untrusted":
             guard.mark_indexed_shown(Assessment(Label(policy.label)), *words)
 
