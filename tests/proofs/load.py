@@ -9,7 +9,6 @@ import ssl
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -119,22 +118,25 @@ class Api:
         body = {"seconds": delta.total_seconds()}
         self._call("admin", "POST", "/v1/test/clock/advance", body)
 
-    def rows(self, path: str, name: str, is_known: Callable[[str], bool]) -> list[dict[str, Any]]:
-        """Return the rows of a listing that come before the first known id, newest first."""
+    def rows(
+        self, path: str, name: str, is_known: Callable[[dict[str, Any]], bool]
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a listing up to a whole page of known ones, newest first.
+
+        A single known row proves nothing: what stands below it may be committed after it.
+        """
         rows: list[dict[str, Any]] = []
         query: dict[str, str] = {"limit": "100"}
         while True:
             page = self._call("reviewer", "GET", path, query=query)
-            newer = list(takewhile(lambda row: not is_known(row["id"]), page[name]))
-            rows += newer
-            if page["cursor"] is None or len(newer) < len(page[name]):
+            rows += page[name]
+            if page["cursor"] is None or all(map(is_known, page[name])):
                 return rows
             query["cursor"] = page["cursor"]
 
-    def emails(self, last_seen: str) -> list[dict[str, Any]]:
-        """Return the mailbox's messages with greater ids than `last_seen`."""
-        path = f"/v1/mailboxes/{self._box['id']}/emails"
-        return self.rows(path, "emails", lambda email_id: email_id <= last_seen)
+    def emails(self, is_known: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Return the mailbox's messages; see `rows`."""
+        return self.rows(f"/v1/mailboxes/{self._box['id']}/emails", "emails", is_known)
 
     def _call(
         self,

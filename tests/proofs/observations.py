@@ -8,8 +8,6 @@ from typing import Any
 
 from tests.proofs.load import Api
 
-_SAME_HALF_MINUTE = len("msg_") + 7
-"""The beginning of an id that those of about 32 seconds share."""
 _UNSETTLED = {"sending", "scheduled", "pending_send_approval"}
 
 
@@ -37,15 +35,16 @@ class Observations:
 
     def refresh(self, api: Api) -> None:
         """Read what is new, and again what had not settled."""
-        unsettled = [row["id"][:-1] for row in self.rows.values() if row["status"] in _UNSETTLED]
-        newest = max((row["id"] for row in self.rows.values()), default="")
-        # A send gets its id before its transaction, and may be committed after a later one.
-        for row in api.emails(min([*unsettled, newest[:_SAME_HALF_MINUTE]])):
-            known = self.rows.get(row["subject"], row)
-            if known["id"] != row["id"]:
+        unsettled = (row["id"] for row in self.rows.values() if row["status"] in _UNSETTLED)
+        oldest = min(unsettled, default="")
+        known = {row["id"] for row in self.rows.values() if not oldest or row["id"] < oldest}
+        for row in api.emails(lambda row: row["id"] in known):
+            if self.rows.setdefault(row["subject"], row)["id"] != row["id"]:
                 self.twice.append(row)
             self.rows[row["subject"]] = row
-        for line in api.rows("/v1/audit-log", "entries", self.audit.__contains__):
+        for line in api.rows("/v1/audit-log", "entries", lambda line: line["id"] in self.audit):
+            if line["id"] in self.audit:
+                continue
             self.audit[line["id"]] = line
             self.lines[line["resource_id"]][line["action"]] += 1
             if line["action"] == "email.send":

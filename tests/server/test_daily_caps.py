@@ -50,3 +50,28 @@ def test_what_no_human_sees_counts_for_a_day(start: Start, clock: VirtualClock) 
     assert get_hold() == (True, "cap_per_address")
     clock.advance(timedelta(minutes=2))
     assert get_hold() == (False, None)
+
+
+def test_new_recipients_of_what_no_human_sees_count_too(start: Start, clock: VirtualClock) -> None:
+    server = start(clock=clock, oversight_mode="autonomous")
+    path = f"/v1/mailboxes/{server.mailbox.id}"
+    later = (clock.now() + timedelta(hours=1)).isoformat()
+    caps = {**CAPS, "per_organisation": 9}
+    with server.http("agent") as agent:
+
+        def is_held(to: str, **more: Any) -> bool:
+            body = {"to": to, "subject": "Hello", "markdown": "x", "daily_caps": caps, **more}
+            held: bool = agent.post(f"{path}/send", json=body).raise_for_status().json()["held"]
+            return held
+
+        def edit(to: list[str], **more: Any) -> None:
+            body = {"to": "ann@a.example", "subject": "Later", "markdown": "x", "send_at": later}
+            sent = agent.post(f"{path}/send", json={**body, **more}).raise_for_status().json()
+            schedule = f"{path}/emails/{sent['id']}/schedule"
+            agent.patch(schedule, json={"to": to}).raise_for_status()
+
+        edit(["bob@b.example"], daily_caps=caps)
+        assert is_held("ann@a.example")
+        assert is_held("Bob+x@b.example")
+        edit(["cas@c.example"])  # no guard let it through
+        assert not is_held("cas@c.example")

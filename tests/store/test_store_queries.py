@@ -497,6 +497,11 @@ def test_approved_recipients_domains_and_suppressions(store: Store) -> None:
         None,
     )
     assert store.read(lambda tx: tx.suppression("acc_1", "A@example.com")) == rows.SUPPRESSION
+    both = {entry.address: entry for entry in (rows.SUPPRESSION, newer)}
+    asked = [*map(str.upper, both), "none@example.com"]
+    assert store.read(lambda tx: tx.suppressed("acc_1", asked)) == both
+    assert store.read(lambda tx: tx.suppressed("acc_2", asked)) == {}
+    assert store.read(lambda tx: tx.suppressed("acc_1", [])) == {}
     assert store.read(lambda tx: tx.suppressions("acc_1", None, 10)) == [newer, rows.SUPPRESSION]
     assert store.read(lambda tx: tx.suppressions("acc_1", "sup_2", 10)) == [rows.SUPPRESSION]
     store.write(lambda tx: tx.remove_suppression("acc_1", "A@EXAMPLE.com"))

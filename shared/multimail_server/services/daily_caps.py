@@ -6,7 +6,7 @@ So neither a restart of the client nor a second process starts the count again.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from multimail.trust.daily_caps import DailyCaps
 from multimail.trust.reasons import describe_for_approver
@@ -39,6 +39,28 @@ def apply_daily_caps(tx: Tx, message: Message, caps: DailyCaps) -> Message:
             why = {"guard_action": "hold", CODE_KEY: code, "guard_reasons": reason}
             return replace(message, mode=Mode.GATED_SEND, metadata={**message.metadata, **why})
     return message
+
+
+def recount_free_send(tx: Tx, before: Message, after: Message, now: datetime) -> None:
+    """Count an edited message for its new recipients, if it counted for the earlier ones.
+
+    Args:
+        tx: The transaction that changes it.
+        before: The message as it was counted.
+        after: The message as it leaves now.
+        now: When the new recipients' day begins.
+    """
+    counted, names = _list_names(before), _list_names(after)
+    if counted == names or not tx.free_sends(before.mailbox_id, before.id, counted):
+        return
+    for name in names:
+        if name not in counted:
+            tx.insert(FreeSend(after.mailbox_id, name, after.id, now))
+
+
+def _list_names(message: Message) -> list[str]:
+    caps = DailyCaps(0, 0)
+    return [entry.name for entry in caps.list_counted(message.recipients, get_registered_domain)]
 
 
 def record_free_send(tx: Tx, message: Message, caps: DailyCaps) -> None:

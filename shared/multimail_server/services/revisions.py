@@ -18,6 +18,7 @@ from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Content, Mailbox, Message, Revision
 from .changes import merge_metadata
 from .context import AppContext, find_mailbox, find_message, scope_of_message
+from .daily_caps import recount_free_send
 from .drafts import (
     ComposedMessage,
     Draft,
@@ -292,7 +293,10 @@ class RevisionService:
                 raise content_changed_error(email_id)
             suppressed = get_suppressed(tx, principal.account_id, edited.recipients)
             require_any_deliverable(suppressed, (*edited.to, *edited.cc, *edited.bcc))
-            return put_revision(context, tx, principal, Event.EDITED, "email.edit", before, after)
+            edit = (Event.EDITED, "email.edit", before, after)
+            message = put_revision(context, tx, principal, *edit)
+            recount_free_send(tx, before.message, message, context.now())
+            return message
 
         message = context.write(work, Scope.of_message(before.message))
         context.wakeups.notify()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..auth import Principal, require_account_wide
@@ -42,10 +42,12 @@ def describe(entry: Suppression) -> str:
     return f"on the suppression list since {since}: {reason}"
 
 
-def get_suppressed(tx: Reader, account_id: str, addresses: Iterable[str]) -> dict[str, Suppression]:
+def get_suppressed(tx: Reader, account_id: str, addresses: Sequence[str]) -> dict[str, Suppression]:
     """Return the suppressed ones of the addresses, as they are written."""
-    entries = {address: tx.suppression(account_id, address) for address in addresses}
-    return {address: entry for address, entry in entries.items() if entry is not None}
+    entries = tx.suppressed(account_id, addresses)
+    return {
+        address: entries[address.lower()] for address in addresses if address.lower() in entries
+    }
 
 
 def require_any_deliverable(suppressed: dict[str, Suppression], requested: tuple[str, ...]) -> None:

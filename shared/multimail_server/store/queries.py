@@ -22,6 +22,7 @@ from .records import (
     DeliveryFilter,
     Domain,
     EventFilter,
+    FreeSend,
     IdempotencyRow,
     Key,
     LoggedEvent,
@@ -344,6 +345,12 @@ class SqlReader:
         count: int = self._value(sql, mailbox_id, name, since)
         return count
 
+    def free_sends(self, mailbox_id: str, message_id: str, names: Sequence[str]) -> list[FreeSend]:
+        if not names:
+            return []
+        rest = f"WHERE mailbox_id = ? AND name IN ({placeholders(names)}) AND message_id = ?"
+        return self._all(FreeSend, rest, mailbox_id, *names, message_id)
+
     def outbox_due(self, now: datetime, limit: int) -> list[OutboxRow]:
         rest = "WHERE due_at <= ? ORDER BY due_at, message_id LIMIT ?"
         return self._all(OutboxRow, rest, now, limit)
@@ -379,6 +386,13 @@ class SqlReader:
     def suppression(self, account_id: str, address: str) -> Suppression | None:
         rest = "WHERE account_id = ? AND address = ?"
         return self._one(Suppression, rest, account_id, address.lower())
+
+    def suppressed(self, account_id: str, addresses: Sequence[str]) -> dict[str, Suppression]:
+        if not addresses:
+            return {}
+        rest = f"WHERE account_id = ? AND address IN ({placeholders(addresses)})"
+        lowered = (address.lower() for address in addresses)
+        return {row.address: row for row in self._all(Suppression, rest, account_id, *lowered)}
 
     def suppressions(self, account_id: str, before_id: str | None, limit: int) -> list[Suppression]:
         clause, values = where_clause(("account_id = ?", account_id), optional("id < ?", before_id))

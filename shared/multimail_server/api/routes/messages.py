@@ -110,7 +110,8 @@ _VERSION = query_enum(
     "version", tuple(Version), "The version of a received body, where there are two."
 )
 _SPAM_STATUS = query_enum("status", tuple(_SPAM_STATUSES))
-_MAX_WORDS = 100_000
+_MAX_WORDS = 10_240
+"""The server reads 64 KB of a URL."""
 _WORDS = query_str(
     "q",
     'Words that must all occur, "phrases", -unwanted, beginnings*. Any text is one.',
