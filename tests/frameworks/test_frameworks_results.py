@@ -45,6 +45,13 @@ def _inbox(box: Inbox, tool: Call) -> ToolResult:
     return tool("check_inbox", limit=2)
 
 
+def _search(box: Inbox, tool: Call) -> ToolResult:
+    box.receive(f"Pallets of {box.id}.", files=FILE)
+    result = tool("search_email", query=box.id, limit=1)
+    assert len(result.data["emails"]) == 1
+    return result
+
+
 def _contacts(box: Inbox, tool: Call) -> ToolResult:
     email = f"{box.id}@example.org"
     tool("add_contact", email=email, tags=["friend"])
@@ -59,6 +66,7 @@ def _pending(box: Inbox, tool: Call) -> ToolResult:
 AGENT_CALLS: dict[str, Callable[[Inbox, Call], ToolResult]] = {
     "list_mailboxes": lambda box, tool: tool("list_mailboxes"),
     "check_inbox": _inbox,
+    "search_email": _search,
     "read_email": _read,
     "get_thread": _thread,
     "wait_for_email": _wait,
@@ -74,6 +82,9 @@ AGENT_CALLS: dict[str, Callable[[Inbox, Call], ToolResult]] = {
         "revise_message", email_id=tool("send_email", **SEND).data["id"], body="Better."
     ),
     "tag_email": lambda box, tool: tool("tag_email", email_id=box.receive()["id"], tags=["a=b"]),
+    "mark_email": lambda box, tool: tool(
+        "mark_email", email_ids=[box.receive()["id"]], mark="archived"
+    ),
     "list_pending": _pending,
     "cancel_message": lambda box, tool: tool(
         "cancel_message", email_id=tool("send_email", **SEND).data["id"]
@@ -131,7 +142,7 @@ def test_an_approvers_tool_answers_as_it_declares(box: Inbox, name: str) -> None
     toolkit.close()
 
 
-@pytest.mark.parametrize("name", ["list_mailboxes", "check_inbox", "list_pending"])
+@pytest.mark.parametrize("name", ["list_mailboxes", "check_inbox", "search_email", "list_pending"])
 def test_nothing_found_has_the_same_shape(box: Inbox, name: str) -> None:
     toolkit = Toolkit(box.agent_key, base_url=box.server.url, include="full")
     _check(toolkit, name, toolkit.call(name, {}))
