@@ -44,9 +44,9 @@ def set_value(store: PostgresStore, name: str, value: str) -> None:
 OWN = ("schema_version", "folded_letters", "leases", "message_words", "message_search")
 
 
-def is_own(column: tuple[str, ...]) -> bool:
+def is_own(column: tuple[object, ...]) -> bool:
     """Whether a column is of one database alone: their full-text indexes differ, for example."""
-    return column[0].startswith(OWN) or column == ("audit", "place")
+    return str(column[0]).startswith(OWN) or column == ("audit", "place")
 
 
 def test_the_schema_has_the_tables_columns_and_indexes_of_sqlite(
