@@ -99,7 +99,7 @@ REFUSED = [
     ((), "short", "fewer than 20 characters"),
     (("--per-session", "--stateless"), "", "--per-session cannot be combined"),
     (("--conversation", "two words"), "", "valid conversation name"),
-    (("--include", "decide_email"), "", "no tool decide_email"),
+    (("--include", "decide_email"), "", "no tool 'decide_email'"),
 ]
 
 

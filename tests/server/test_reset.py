@@ -18,7 +18,8 @@ def rows(data: Path) -> dict[str, int]:
     """Return how many rows each table of a data file has."""
     with closing(sqlite3.connect(data)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        names = [row[0] for row in tables]
+        # The tables of FTS5 itself hold its structure too; `message_search` counts what is found.
+        names = [row[0] for row in tables if not row[0].startswith("message_search_")]
         return {
             name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names
         }
@@ -71,7 +72,7 @@ def test_no_table_keeps_anything_of_the_mail(start: Start, tmp_path: Path) -> No
     kept = {"settings", "accounts", "mailboxes", "keys", "audit", "event_counter"}
     assert {name for name, count in rows(data).items() if count} <= kept
     filled = {"messages", "contents", "attachments", "attachment_contents", "tags", "contacts",
-              "idempotency", "test_deliveries"}  # fmt: skip
+              "idempotency", "test_deliveries", "message_words", "message_search"}  # fmt: skip
     assert {name for name, count in before.items() if count} >= filled
 
 

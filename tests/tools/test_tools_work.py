@@ -86,7 +86,7 @@ async def test_read_email_shows_one_message_and_marks_it_as_read(
     shown = fenced(result.text)
     for part in ("From: ann@example.org", f"To: {box.address}", "Subject: Help", "Can you help?"):
         assert part in shown
-    assert "Attachments: a.txt (5 bytes)" in shown
+    assert f"Attachments: {result.data['attachments'][0]['id']} a.txt (5 bytes)" in shown
     assert "Sender unauthenticated" in result.text
     assert result.data["body"] == "Can you help?"
     assert result.data["next_offset"] is None
@@ -198,7 +198,7 @@ async def test_files_are_shown_as_a_reader_sees_them(box: Inbox, connect: Connec
     assert fenced(results[1].text) == "From: bob@example.net\n\nhxxp://a[.]example"
     assert "1 link was defanged." in outside(results[1].text)
     assert "It is broken" in results[2].text
-    assert "Check the name; the message lists its attachments." in results[3].text
+    assert "read_email shows the names of its attachments." in results[3].text
 
 
 async def test_another_version_is_named_and_given(box: Inbox, connect: Connect) -> None:
