@@ -1,4 +1,4 @@
-"""Failures of tool calls: what a model is told, and which arguments it is about."""
+"""Failures of tool calls: the text for the model, and which arguments it is about."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _hash_call(conversation: str, name: str, arguments: Any) -> str:
 def _build_second(spec: ToolSpec, error: ToolError) -> ToolError:
     if error.next_step == UNKNOWN_OUTCOME:
         said = f"It is still unknown whether {spec.name} did this"
-        step = "Check with get_thread or list_pending, and tell the user. Do not word it anew."
+        step = "Check with get_thread or list_pending, and tell the user. Do not rephrase it."
     elif error.retryable:
         said = f"You sent the same {spec.name} call again, and it failed again"
         step = "Wait before you call it once more, or stop and tell the user."
@@ -94,7 +94,7 @@ def _get_step(spec: ToolSpec, error: ToolError) -> str:
             *([f"leave out {' and '.join(optional)}"] if optional else []),
             *([f"give another {' and '.join(wrong)}"] if wrong else []),
         ]
-        step = " and ".join(steps) or "write its arguments anew"
+        step = " and ".join(steps) or "correct its arguments"
         return f"{step[0].upper()}{step[1:]}, or stop and tell the user."
     if error.code == "not_found":
         return "Call check_inbox for the ids that exist, or stop and tell the user."

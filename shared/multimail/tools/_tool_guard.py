@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from ..trust.targets import (
     contains_words,
     find_targets,
     is_id_key,
+    list_words,
     name_id,
     walk,
     walk_keys,
@@ -37,8 +37,6 @@ from ._spec import Steps, ToolError, ToolResult
 from ._writing import build_refusal
 
 T = TypeVar("T")
-
-log = logging.getLogger("multimail.tools")
 
 Returns: TypeAlias = Literal["untrusted", "trusted", "status"]
 ReturnedLabel: TypeAlias = Literal["authenticated", "unauthenticated", "failed"]
@@ -58,8 +56,7 @@ _READING_NAME = re.compile(
     r"(?:_|(?=[A-Z])|\Z)"
 )
 _FIELD_NAME = re.compile(r"[\w.-]{1,40}")
-_NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-# Of a name such as "get_and_email" or "find_or_create" nobody knows that it only reads.
+# A name such as "get_and_email" or "find_or_create" does not say that the tool only reads.
 _WRITING_WORDS = frozenset(
     """
     and or then cancel create delete execute insert modify pay publish purge remove rename
@@ -126,8 +123,7 @@ class ToolPolicy:
 
 
 def _says_more(name: str) -> bool:
-    words = {word.lower() for word in _NAME_WORD.findall(name)}
-    return not _WRITING_WORDS.isdisjoint(words) or _CHECKING_OUT.match(name) is not None
+    return not _WRITING_WORDS.isdisjoint(list_words(name)) or _CHECKING_OUT.match(name) is not None
 
 
 class CallRefusedError(MultiMailError):

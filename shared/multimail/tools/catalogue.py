@@ -217,7 +217,7 @@ AGENT_TOOLS: tuple[ToolSpec, ...] = (
     SEARCH_CONTACTS,
     ADD_CONTACT,
 )
-"""All tools of an agent; a toolkit has those of `DEFAULT_TOOLS` unless it is told otherwise."""
+"""All tools of an agent; a toolkit has those of `DEFAULT_TOOLS` unless `include` says otherwise."""
 
 _DEFAULT = (
     *("list_mailboxes", "check_inbox", "search_email", "read_email", "get_thread"),

@@ -159,7 +159,7 @@ def contains_words(text: str, words: str) -> bool:
 
 def is_id_key(key: str) -> bool:
     """Return whether a key of data names an id, such as `id`, `file_id` or `eventIds`."""
-    return not _ID_WORDS.isdisjoint(_list_words(key))
+    return not _ID_WORDS.isdisjoint(list_words(key))
 
 
 def name_id(value: object, key: str, tool: str) -> str:
@@ -179,10 +179,11 @@ def _is_named(keys: tuple[str, ...], names: Collection[str] | None) -> bool:
         return not set(names).isdisjoint(keys)
     if keys[1:] and keys[-1] in _DESCRIBING_KEYS:
         return False
-    return any(not _TARGET_WORDS.isdisjoint(_list_words(key)) for key in (keys[0], keys[-1]))
+    return any(not _TARGET_WORDS.isdisjoint(list_words(key)) for key in (keys[0], keys[-1]))
 
 
-def _list_words(key: str) -> list[str]:
+def list_words(key: str) -> list[str]:
+    """Return the words of a name such as `file_id` or `eventIds`, in lower case."""
     return [word.lower() for word in _WORD.findall(key)]
 
 
@@ -383,12 +384,12 @@ _MAX_ID_CHARS = 200
 
 
 def _has_kind(argument: str) -> bool:
-    return not _ID_WORDS.issuperset(_list_words(argument))
+    return not _ID_WORDS.issuperset(list_words(argument))
 
 
 def _list_kinds(about: str) -> frozenset[str]:
     """Return the words for what is numbered, by a name such as `file_id` or `delete_file`."""
-    words = frozenset(word.removesuffix("s") for word in _list_words(about)) - _NO_KINDS
+    words = frozenset(word.removesuffix("s") for word in list_words(about)) - _NO_KINDS
     return words.union(*(same for same in _SAME_KINDS if same & words))
 
 
