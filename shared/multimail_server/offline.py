@@ -41,6 +41,7 @@ def open_services(data: Path | None, database: str | None) -> Iterator[Services]
             commits=CommitSignal(),
             domain="multimail.test",
             pending_ttl=_PENDING_TTL,
+            undo_window=timedelta(),
             has_relay=False,
             outbound_headers=load_outbound_headers(store, ""),
             secrets=SecretBox(data),

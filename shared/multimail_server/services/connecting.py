@@ -172,6 +172,11 @@ class ConnectionService:
 
         return self._context.store.read(work)
 
+    def get_accounts(self, account_id: str) -> dict[str, ConnectedAccount]:
+        """Return the connected accounts of an account of this server, by the mailbox."""
+        rows = self._context.store.read(lambda tx: tx.connected_accounts())
+        return {row.mailbox_id: row for row in rows if row.account_id == account_id}
+
     def set_state(self, account: ConnectedAccount, state: ConnectionState, detail: str) -> None:
         """Record how an account is, if that changed and it is still connected as it was."""
 
