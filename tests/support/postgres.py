@@ -57,7 +57,7 @@ class Cluster:
         self._user = getpass.getuser() if os.getuid() else _unprivileged_user()
         self._folder = Path(tempfile.mkdtemp(prefix="multimail-pg-"))
         self._data = self._folder / "data"
-        self.port = _free_port()
+        self.port = free_port()
 
     def start(self) -> None:
         """Start it; return when it takes connections."""
@@ -127,7 +127,7 @@ class Cluster:
         shutil.rmtree(self._folder)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a free port below those of outgoing connections, which stays free after a stop."""
     while True:
         port = random.randint(15_000, 30_000)
