@@ -40,6 +40,6 @@ def test_closing_settles_the_batch_in_flight_and_the_queued_jobs() -> None:
     closing.join(TIMEOUT)
     assert not closing.is_alive()
     assert batches == [1, MAX_BATCH, 6]
-    assert [job.done.result(0) for job in jobs] == [1, *[MAX_BATCH] * MAX_BATCH, *[6] * 6]
+    assert [job.wait() for job in jobs] == [1, *[MAX_BATCH] * MAX_BATCH, *[6] * 6]
     with pytest.raises(StoreUnavailableError):
         group.write(lambda _: None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from multimail.trust.addresses import ascii_domain, has_invalid_label
 
@@ -68,6 +69,7 @@ class InvalidMailboxError(Exception):
     """A value is not one plain mailbox; the message says why, as the end of a sentence."""
 
 
+@lru_cache(maxsize=64)  # several readers of one message ask for it
 def parse_from(value: bytes, charset: str = "") -> NamedAddress:
     """Return the one mailbox of a From field (RFC 5322 section 3.6.2).
 

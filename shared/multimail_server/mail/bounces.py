@@ -100,12 +100,16 @@ def parse_status(text: str) -> str:
     return match[1] if match else ""
 
 
-def parse_report(raw: bytes) -> Report | None:
+def parse_report(raw: bytes, headers: HeaderBlock | None = None) -> Report | None:
     """Return the report that a message contains; None if it is not a report. It never raises.
 
     Sources: RFC 3464 section 2, RFC 6533 section 4, RFC 5965 section 3.
+
+    Args:
+        raw: The whole message.
+        headers: Its header block, if it was already parsed.
     """
-    headers = read_headers(raw)
+    headers = headers or read_headers(raw)
     is_prose = is_daemon(get_author(headers)) or bool(headers.first("x-failed-recipients").strip())
     start = raw[:_MAX_REPORT].lower()
     if not is_prose and not any(mark in start for mark in _MARKS):

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
+from markdown_it import MarkdownIt
 from markdown_it.parser_inline import ParserInline
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+from markdown_it.utils import EnvType
 
 MAX_ATTEMPTS = 5_000
 """How many attempts any text may take, in addition to 0.8 for each of its characters."""
@@ -43,6 +45,13 @@ class BoundedInline(ParserInline):
     def __init__(self) -> None:
         super().__init__()
         self.ruler.before("text", "bound", _count_attempt)
+
+    def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
+        """Append the tokens of a line to `tokens`; one in which no rule can begin is one text."""
+        if src and self.terminator_re.search(src) is None:
+            tokens.append(Token("text", "", 0, content=src))
+            return tokens
+        return super().parse(src, md, env, tokens)
 
     def skipToken(self, state: StateInline) -> None:  # noqa: N802 - the name in the base class
         """Skip what begins at a place; a search for the end of a link does so at each."""

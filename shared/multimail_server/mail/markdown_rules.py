@@ -18,8 +18,17 @@ import unicodedata
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
-from markdown_it.rules_block import StateBlock, blockquote, fence, heading, list_block
+from markdown_it.rules_block import (
+    StateBlock,
+    blockquote,
+    fence,
+    heading,
+    list_block,
+    paragraph,
+    table,
+)
 from markdown_it.rules_core import StateCore
+from markdown_it.rules_core.linkify import linkify as link_addresses
 from markdown_it.rules_inline import StateInline, autolink, linkify
 from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
@@ -41,6 +50,8 @@ _ENCLOSURES = frozenset(
     {"()", "[]", "{}", "''", '""', "//", "^^", "\u201c\u201d", "\u2018\u2019", "\xab\xbb"}
 )
 
+_MARKUP = re.compile(r"[\n&*<\[\\\]_`~]|:(?=//)|!(?=\[)")
+"""What a rule of the line can begin with, or a search for the end of a link stop at."""
 _ITEM = re.compile(r"([-*]|[0-9]{1,9}\.)(?:[ \t]+|$)")
 _NO_HEADING = re.compile(r"#{1,6}[ \t#]*|#[ \t]+(?:[0-9]|of\b).*", re.DOTALL)
 _NO_QUOTE = re.compile(r">[=0-9]")
@@ -101,7 +112,11 @@ def build_parser(renderer: type[RendererHTML]) -> MarkdownIt:
     assert parser.linkify is not None  # the extra `server` installs it
     parser.linkify.set({"fuzzy_link": False, "fuzzy_email": True, "fuzzy_ip": False})
     parser.disable(["lheading", "reference", "html_block", "html_inline"])
+    parser.disable(["replacements", "smartquotes"])
+    parser.inline.terminator_re = _MARKUP
     block, inline = parser.block.ruler, parser.inline.ruler
+    block.before("table", "words", _words)
+    block.at("table", _table, {"alt": ["paragraph", "reference"]})
     block.at("list", _list, {"alt": ["paragraph", "reference", "blockquote"]})
     block.at("heading", _heading, {"alt": ["paragraph", "reference", "blockquote"]})
     block.at("fence", _fence, {"alt": _INTERRUPTING})
@@ -115,11 +130,29 @@ def build_parser(renderer: type[RendererHTML]) -> MarkdownIt:
     inline.before("escape", "path", _path)
     inline.before("autolink", "break_tag", _break_tag)
     parser.core.ruler.after("block", "item_numbers", _number_items)
+    parser.core.ruler.at("linkify", _link_addresses)
     return parser
 
 
 def _get_line(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    return _may_be_ruled(state, start, end) and table(state, start, end, silent)
+
+
+def _may_be_ruled(state: StateBlock, start: int, end: int) -> bool:
+    """Return whether the line after `start` can be the rule below the head of a table."""
+    return start + 1 < end and _get_line(state, start + 1)[:1] in ("|", "-", ":")
+
+
+def _words(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Begin a paragraph at a letter without trying the rules of all other blocks."""
+    first = state.src[state.bMarks[start] + state.tShift[start]]
+    if not first.isalpha() or state.is_code_block(start) or _may_be_ruled(state, start, end):
+        return False
+    return paragraph(state, start, end, silent)
 
 
 def _get_marker(state: StateBlock, line: int) -> tuple[str, int]:
@@ -268,6 +301,12 @@ def _bare_link(state: StateInline, silent: bool) -> bool:
     if state.src[at] != ":" or not _BARE_LINK.search(state.src[max(0, at - 5) : at + 4]):
         return False
     return linkify(state, silent)
+
+
+def _link_addresses(state: StateCore) -> None:
+    """Link bare addresses and URLs; a text without their signs is not searched."""
+    if "@" in state.src or "//" in state.src:
+        link_addresses(state)
 
 
 def _number_items(state: StateCore) -> None:

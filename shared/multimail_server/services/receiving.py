@@ -89,7 +89,7 @@ class InboundService:
             next((sign.code for sign in list_automation_signs(headers, envelope.mail_from)), None),
             is_bulk_mail(headers),
             any(headers.first(name).strip() for name in ("message-id", "date")),
-            parse_report(raw),
+            parse_report(raw, headers),
         )
         addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -31,6 +32,9 @@ _IDLE_TIMEOUT = 300.0
 _STOP_TIMEOUT = 10.0
 _RETRY_WINDOW = 15 * 60.0
 _MAX_UNANSWERED = 1000
+_PATH = re.compile(
+    r"<([\w+=-]+(?:\.[\w+=-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?:[ ](?=\w)|\Z)", re.ASCII
+)
 _log = logging.getLogger(__name__)
 
 
@@ -188,6 +192,14 @@ class _Connection(SMTP):
         """Close the connection."""
         if self.transport is not None:
             self.transport.close()
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """Return the address of MAIL or RCPT, and its parameters (RFC 5321 section 4.1.2).
+
+        An ordinary path is not worth the parser of the standard library, which aiosmtpd uses.
+        """
+        path = _PATH.match(arg)
+        return (path[1], arg[path.end() :]) if path else super()._getaddr(arg)
 
     def _rejection(self, peer: str) -> str | None:
         if len(self.open_connections) >= self.limits.connections:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,19 +16,32 @@ MAX_BATCH = 64
 """Transactions that share one commit."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """A function given to `Store.write`, and the future of its result."""
+    """A function given to `Store.write`, which one thread waits for."""
 
     work: Callable[[Tx], Any]
-    done: Future[Any] = field(default_factory=Future)
+    _outcome: tuple[Any, BaseException | None] = (None, None)
+    _unsettled: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._unsettled.acquire()
 
     def settle(self, result: Any, problem: BaseException | None) -> None:
         """Return a result, or raise a problem, where the job is awaited."""
+        self._outcome = result, problem
+        self._unsettled.release()
+
+    def wait(self) -> Any:
+        """Return the result once the job is settled, or raise its problem."""
+        with self._unsettled:
+            result, problem = self._outcome
         if problem is None:
-            self.done.set_result(result)
-        else:
-            self.done.set_exception(problem)
+            return result
+        try:
+            raise problem
+        finally:
+            del self, problem  # the traceback leads here: a cycle would keep it in memory
 
 
 class GroupCommit:
@@ -56,7 +68,7 @@ class GroupCommit:
             if self._closed:
                 raise StoreUnavailableError("The database is closed: the server is stopping.")
             self.jobs.put(job)
-        result: T = job.done.result()
+        result: T = job.wait()
         return result
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class Lanes:
             if self._closed:
                 raise StoreUnavailableError("The database is closed: the server is stopping.")
             self._enqueue(job, scope)
-        result: T = job.done.result()
+        result: T = job.wait()
         return result
 
     def close(self) -> None:
