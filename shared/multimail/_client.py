@@ -126,6 +126,8 @@ class _BaseClient(Methods):
             "Connection": "keep-alive",
             "User-Agent": _USER_AGENT,
         }
+        if not call.raw:  # nothing twice, under two names (RFC 7240 section 4.2)
+            headers["Prefer"] = "return=minimal"
         if step.content is not None:
             headers["Content-Type"] = call.content_type
         is_external = not step.path.startswith("/")  # such a request gets no API key

@@ -25,6 +25,23 @@ def with_files(*files: tuple[str, bytes], subject: str = "Files") -> bytes:
     return message.as_bytes()
 
 
+def test_a_client_may_ask_for_each_list_and_body_under_one_name(start: Start) -> None:
+    """RFC 7240 section 4.2: older clients, which read other names, don't send the preference."""
+    server = start()
+    server.deliver("x" * 300)
+    email_id = server.agent.get(f"{server.box}/emails").json()["emails"][0]["id"]
+    for path, first, other in (
+        (f"{server.box}/emails", "emails", "messages"),
+        (f"{server.box}/emails/{email_id}", "markdown", "body"),
+    ):
+        server.agent.get(path)  # marks it as read
+        whole = server.agent.get(path).json()
+        minimal = server.agent.get(path, headers={"Prefer": "wait=9, Return=minimal"})
+        assert whole.pop(other) == whole[first]
+        assert minimal.json() == whole
+        assert minimal.headers["Preference-Applied"] == "return=minimal"
+
+
 def test_pages_follow_each_other_over_ties(start: Start, clock: VirtualClock) -> None:
     """The clock stands still, so all messages have the same time."""
     server = start(clock=clock)

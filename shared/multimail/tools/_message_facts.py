@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from ..models import Contact, Email, EmailSummary, FoundEmail, Mailbox
 from ..trust import OWN, Assessment, AutoReplyHeaders, ReplyFacts
@@ -57,18 +58,42 @@ def list_shown_names(
     """
     if isinstance(message, FoundEmail):
         texts = (*texts, message.snippet)
-    names = find_addresses(message.subject, message.sender, *texts)
+    names = _list_row_names(
+        assessment.label,
+        message.direction != "outbound",
+        message.subject,
+        message.sender,
+        get_organisation(message.authentication, public_providers),
+        tuple(list_unsigned(message)),
+    )
     names |= get_header_addresses(message)
-    if assessment.label is not Label.OWN:  # an own message may repeat what its writer had read
-        details = find_payment_details(message.subject, *texts)
-        names |= frozenset(map(name_payment, details))
-    if message.direction != "outbound":
-        unsigned = list_unsigned(message)
-        evidence = message.authentication
-        names |= frozenset(
-            build_names(assessment.label, message.sender, evidence, unsigned, public_providers)
-        )
+    if texts:
+        names |= _find_named(assessment.label, *texts)
     return names | {name_message(message.id)} if isinstance(message, Email) else names
+
+
+@lru_cache(1024)  # an agent lists the same inbox again and again
+def _list_row_names(
+    label: Label,
+    is_inbound: bool,
+    subject: str,
+    sender: str,
+    organisation: str,
+    unsigned: tuple[str, ...],
+) -> frozenset[str]:
+    """Return what a row names in its subject and From, and what the message proves."""
+    names = _find_named(label, subject) | find_addresses(sender)
+    if is_inbound:
+        names |= frozenset(build_names(label, sender, organisation, unsigned))
+    return names
+
+
+def _find_named(label: Label, *texts: str) -> frozenset[str]:
+    """Return the addresses and the payment details in texts."""
+    names = find_addresses(*texts)
+    if label is not Label.OWN:  # an own message may repeat what its writer had read
+        names |= frozenset(map(name_payment, find_payment_details(*texts)))
+    return names
 
 
 def get_signing_organisation(

@@ -87,22 +87,19 @@ def is_proven(address: str, named: Mapping[str, Tier]) -> bool:
 def build_names(
     label: Label,
     sender: str,
-    evidence: Authentication | None,
+    organisation: str,
     unsigned: Iterable[str],
-    public_providers: Collection[str] = PUBLIC_PROVIDERS,
 ) -> Iterator[str]:
     """Yield what an inbound message proves.
 
     Args:
         label: Of the message.
         sender: Its From.
-        evidence: Its authentication results.
+        organisation: The organisational domain of From (`get_organisation`).
         unsigned: Addresses of its fields that the signature does not cover.
-        public_providers: Domains that are no organisation.
     """
     if label in (Label.AUTHENTICATED, Label.AUTHENTICATED_PATH):
         yield name_sender(normalize_address(sender))
-    organisation = get_organisation(evidence, public_providers)
     if label is Label.AUTHENTICATED and organisation:
         yield name_organisation(organisation)
     yield from map(name_unsigned, map(normalize_address, unsigned))

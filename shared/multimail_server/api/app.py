@@ -10,8 +10,9 @@ import asyncio
 import json
 import logging
 import math
+import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -29,8 +30,8 @@ from ..auth import SignedLinks, authenticate
 from ..config import MAX_MESSAGE_BYTES
 from ..errors import ApiError, forbidden, invalid, unavailable
 from ..pages.app import accepts_html, render_bare_error_page
+from ..pages.lists import PAGE_ROUTES
 from ..pages.sessions import Origins, SessionManager
-from ..pages.views import PAGE_ROUTES
 from ..rate_limit import RateLimiter
 from ..services import Principal, Services
 from ..services.one_time_codes import SensitiveChange
@@ -216,7 +217,7 @@ class _App:
         response = _handle_with_key(route, api_request)
         if response.subscription is not None:
             return self._streams.respond(principal, response.subscription)
-        return _build_response(response)
+        return _build_response(_drop_repeats(response, request.headers.get("prefer", "")))
 
     def _check_rate(self, principal: Principal) -> None:
         if self._rate_limiter is None:
@@ -284,6 +285,33 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
             headers={"Connection": "close"},
         ) from None
     return bytes(body)
+
+
+def _drop_repeats(response: ApiResponse, preferences: str) -> ApiResponse:
+    """Return a response with each list and long text under its first name only, if asked for that.
+
+    Some clients read the rows of a listing under `messages` or `pending`, and a body under `body`;
+    others need not receive and parse them twice. Source: RFC 7240 section 4.2.
+    """
+    body = response.json
+    if not isinstance(body, dict) or _MINIMAL.search(preferences) is None:
+        return response
+    first = {id(value): name for name, value in reversed(body.items())}
+    repeated = {
+        name
+        for name, value in body.items()
+        if first[id(value)] != name
+        and (isinstance(value, list) or (isinstance(value, str) and len(value) > _LONG))
+    }
+    if not repeated:
+        return response
+    kept = {name: value for name, value in body.items() if name not in repeated}
+    headers = {**response.headers, "Preference-Applied": "return=minimal"}
+    return replace(response, json=kept, headers=headers)
+
+
+_LONG = 200
+_MINIMAL = re.compile(r"(?:^|[,;])\s*return\s*=\s*\"?minimal\b", re.IGNORECASE)
 
 
 def _build_response(response: ApiResponse) -> Response:

@@ -57,7 +57,9 @@ def describe(routes: Sequence[Route]) -> Json:
         "info": {
             "title": "MultiMail, embedded server",
             "version": version(),
-            "description": "GET answers HEAD as well. Every response has an X-Request-Id.",
+            "description": "GET answers HEAD as well. Every response has an X-Request-Id. "
+            "With `Prefer: return=minimal` (RFC 7240) what a response holds under two names, such "
+            "as `emails` and `messages`, comes under the first only.",
         },
         "paths": paths,
         "components": {
