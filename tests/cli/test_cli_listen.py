@@ -241,6 +241,8 @@ def test_an_error_ends_it(cli: Cli, arguments: list[str], code: str) -> None:
     assert (ran.status, ran.error["code"]) == (1, code)
 
 
-@pytest.mark.parametrize("arguments", [["--exec"], ["true"], ["true", "--exec"]])
-def test_a_command_needs_exec_and_exec_a_command(cli: Cli, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["--exec"], ["true"], ["true", "--exec"], ["--exec", "no-such-program"]]
+)
+def test_a_command_needs_exec_and_exec_a_program(cli: Cli, arguments: list[str]) -> None:
     assert cli.inside("listen", *arguments).status == 2

@@ -172,7 +172,7 @@ def test_the_guards_word_is_shown_with_its_author(server: ServerUnderTest, perso
         },
     )  # fmt: skip
     shown = get_text(person.get(f"/review/{email}"))
-    for words in ("Decision hold", "Code new_recipient", "Label of the mail it answers unknown",
+    for words in ("Decision hold", "Code new_recipient", "Label of the mail behind it unknown",
                   "Standing of the sender new", "Policy strict", "seen only in mail", "no proof",
                   "this server has not checked it", "run r-17"):  # fmt: skip
         assert words in shown
