@@ -16,7 +16,7 @@ from docs_site.openapi_diff import Change, compare
 from multimail_server.api.openapi import describe
 from multimail_server.api.routes import API_ROUTES
 from multimail_server.api.routing import Route
-from multimail_server.pages.views import PAGE_ROUTES
+from multimail_server.pages.lists import PAGE_ROUTES
 from multimail_server.testing.routes import ALL_ROUTES
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -51,8 +51,8 @@ def take_pictures(browser: Browser, directory: Path) -> None:
             page = _sign_in(browser, server, size)
             page.screenshot(path=directory / f"queue{end}.png")
             page.get_by_role("link", name="three torque wrenches missing").click()
-            page.get_by_role("heading", name="Who gets it").wait_for()
-            page.screenshot(path=directory / f"item{end}.png", full_page=True)
+            page.get_by_role("button", name="Approve and send").wait_for()
+            page.screenshot(path=directory / f"item{end}.png")
             page.close()
 
 
@@ -105,5 +105,5 @@ def _sign_in(browser: Browser, server: ServerUnderTest, size: ViewportSize) -> P
     page.goto("/")
     page.get_by_label("Reviewer's key").fill(server.keys.reviewer)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Queue").wait_for()
+    page.get_by_role("heading", name="Waiting for you").wait_for()
     return page

@@ -176,6 +176,16 @@ class ServerConfig:
             maximum=_MAX_PENDING_TTL,
         ),
     ] = timedelta(hours=72)
+    undo_seconds: Annotated[
+        int,
+        Setting(
+            "How long an approval on the review page can be taken back before the message leaves; "
+            "0 sends at once. An approval by the API is carried out at once.",
+            metavar="SECONDS",
+            minimum=0,
+            maximum=300,
+        ),
+    ] = 10
     approval_codes: Annotated[
         bool,
         Setting(

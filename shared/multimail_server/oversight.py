@@ -82,6 +82,8 @@ class Event(StrEnum):
     CANCELLED = "cancelled"
     RESCHEDULED = "rescheduled"
     """Its `send_at` was changed to another future time."""
+    UNDONE = "undone"
+    """Its approval was taken back before it left: it needs a new decision."""
     REVISED = "revised"
     """A reviewer edited it: the new revision needs its own decision."""
     EDITED = "edited"
@@ -210,6 +212,7 @@ _ROWS: tuple[_Row, ...] = (
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.REVISED, _HOLD),
     # The approver saw the old time, so a new time needs a new decision.
     (_OUT, GATED, State.SCHEDULED, Event.RESCHEDULED, _HOLD_AGAIN),
+    (_OUT, GATED, State.SCHEDULED, Event.UNDONE, _HOLD_AGAIN),
     (_OUT, FREE, State.SCHEDULED, Event.RESCHEDULED, _GO_LATER),
     (_OUT, GATED, State.PENDING_SEND_APPROVAL, Event.EDITED, _HOLD),
     (_OUT, GATED, State.SCHEDULED_FIRST, Event.EDITED, _GATE_LATER),

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -234,6 +235,7 @@ class EmbeddedServer:
             commits=CommitSignal(),
             domain=config.domain.lower(),
             pending_ttl=config.pending_ttl,
+            undo_window=timedelta(seconds=config.undo_seconds),
             has_relay=relay is not None,
             outbound_headers=outbound_headers,
             relay_host=urlsplit(config.relay).hostname if config.relay else None,

@@ -33,7 +33,7 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture
 def server() -> Iterator[ServerUnderTest]:
     """A server of the test's own."""
-    with ServerUnderTest(ServerConfig(port=0, smtp_port=0)) as running:
+    with ServerUnderTest(ServerConfig(port=0, smtp_port=0, undo_seconds=0)) as running:
         yield running
 
 
@@ -57,7 +57,7 @@ def new_page(chromium: Any, server: ServerUnderTest) -> Iterator[Callable[..., A
                 page.goto("/")
                 page.get_by_label("Reviewer's key").fill(server.keys.reviewer)
                 page.get_by_role("button", name="Sign in").click()
-                page.get_by_role("heading", name="Queue").wait_for()
+                page.get_by_role("heading", name="Waiting for you").wait_for()
             return page
 
         yield open_one

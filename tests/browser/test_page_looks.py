@@ -132,7 +132,30 @@ def test_fingers_find_the_buttons(items: dict[str, str], new_page: NewPage) -> N
     for name in ("Approve and send", "Reject"):
         box = page.get_by_role("button", name=name).bounding_box()
         assert box["height"] >= 44
-        assert box["width"] >= 300
+        assert box["width"] >= 140
+
+
+@pytest.mark.parametrize(
+    "options", [{"viewport": {"width": 1280, "height": 800}}, PHONE], ids=["desktop", "phone"]
+)
+def test_the_first_screen_has_all_that_a_decision_needs(
+    server: ServerUnderTest, agent: httpx.Client, new_page: NewPage, options: dict[str, Any]
+) -> None:
+    server.deliver("Where is my order?\n\n" + "It is late. " * 60, subject="Order 9")
+    question = server.wait_for_message("Order 9")
+    with server.http("reviewer") as reviewer:
+        reviewer.post(
+            "/v1/oversight/decide", json={"email_id": question["id"], "action": "approve"}
+        )
+    path = f"/v1/mailboxes/{server.mailbox.id}/reply/{question['id']}"
+    reply = agent.post(path, json={"markdown": "It left on Monday. " + "Sorry. " * 80}).json()
+    page = new_page(**options)
+    page.goto(f"/review/{reply['id']}")
+    decision = page.locator("#decide").bounding_box()
+    assert decision["y"] + decision["height"] <= page.viewport_size["height"]
+    for words in ("has never written to", "Where is my order?", "It left on Monday."):
+        box = page.get_by_text(words).first.bounding_box()
+        assert 0 < box["y"] < decision["y"] - 20, words
 
 
 def test_dark_is_dark(items: dict[str, str], new_page: NewPage) -> None:

@@ -147,7 +147,6 @@ def test_a_command_that_fails_is_repeated_with_the_same_event(
     [
         ([sys.executable, "-c", "raise SystemExit(7)"], "exit status 7"),
         ([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], "signal 9"),
-        (["/no/such/program"], "No such file"),
     ],
 )
 def test_after_the_last_try_it_stops_and_the_event_is_kept(

@@ -173,6 +173,7 @@ def waits(box: Inbox, guard_decision: GuardDecision, read: str | None = None) ->
         "guard_taint": read or guard_decision.label.value,
         "guard_action": "hold",
         "guard_code": guard_decision.code,
+        "guard_codes": " ".join(guard_decision.codes),
         "guard_label": guard_decision.label.value,
         "guard_standing": guard_decision.standing.value,
         "guard_reasons": "; ".join(guard_decision.approver_reasons),

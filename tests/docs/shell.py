@@ -16,7 +16,7 @@ from tests.docs.blocks import ROOT
 from typer.testing import CliRunner
 
 from multimail_cli.main import app
-from multimail_server.pages.views import PAGE_ROUTES
+from multimail_server.pages.lists import PAGE_ROUTES
 from multimail_server.testing.routes import ALL_ROUTES
 
 _JOINS = {"|", "||", "&&", ";", "&"}

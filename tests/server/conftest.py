@@ -22,7 +22,7 @@ def start() -> Iterator[Callable[..., ServerFixture]]:
     with ExitStack() as stack:
 
         def start_server(**settings: Any) -> ServerFixture:
-            config = ServerConfig(**{"port": 0, "smtp_port": 0, **settings})
+            config = ServerConfig(**{"port": 0, "smtp_port": 0, "undo_seconds": 0, **settings})
             return stack.enter_context(ServerFixture(config))
 
         yield start_server
@@ -31,7 +31,7 @@ def start() -> Iterator[Callable[..., ServerFixture]]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[ServerFixture]:
     """One server for a whole file, whose tests do not depend on each other's mail."""
-    with ServerFixture(ServerConfig(port=0, smtp_port=0)) as running:
+    with ServerFixture(ServerConfig(port=0, smtp_port=0, undo_seconds=0)) as running:
         yield running
 
 

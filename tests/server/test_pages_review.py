@@ -75,7 +75,8 @@ def test_every_recipient_is_shown_and_new_ones_are_flagged(start: Start) -> None
     envelope = {"cc": ["Cleo@example.com"], "bcc": ["boss@example.com"]}
     first = person.get(f"/review/{send(server, **envelope)}")
     shown = get_text(first)
-    assert "5 new: this mailbox has never written to them with approval before" in shown
+    words = "never written to ann@example.com, Cleo@example.com, boss@example.com and 2 more"
+    assert words in shown
     for line in (
         "To ann@example.com new",
         "Cc Cleo@example.com new",
@@ -86,10 +87,9 @@ def test_every_recipient_is_shown_and_new_ones_are_flagged(start: Start) -> None
         assert line in shown
     person.decide(send(server, cc=["cleo@example.com"]), "approve")
     again = get_text(person.get(f"/review/{send(server, **envelope)}"))
-    assert "1 new:" in again
+    assert "never written to boss@example.com with approval before" in again
     assert "Bcc boss@example.com new" in again
-    assert "To ann@example.com From" not in again
-    assert "Cc Cleo@example.com Bcc" in again
+    assert "To ann@example.com Cc Cleo@example.com Bcc" in again
 
 
 def test_a_rejected_recipient_stays_new(server: ServerUnderTest, person: Person) -> None:
@@ -172,11 +172,11 @@ def test_the_guards_word_is_shown_with_its_author(server: ServerUnderTest, perso
         },
     )  # fmt: skip
     shown = get_text(person.get(f"/review/{email}"))
-    for words in ("Decision hold", "Code new_recipient", "Label of the mail behind it unknown",
+    for words in ("Decision hold", "Code new_recipient", "Label of the mail it had read unknown",
                   "Standing of the sender new", "Policy strict", "seen only in mail", "no proof",
                   "this server has not checked it", "run r-17"):  # fmt: skip
         assert words in shown
-    assert "held by the agent's guard" in get_text(person.get("/"))
+    assert "Look closely" in get_text(person.get("/"))
 
 
 def test_the_thread_is_beside_the_reply(server: ServerUnderTest, person: Person) -> None:
@@ -186,10 +186,9 @@ def test_the_thread_is_beside_the_reply(server: ServerUnderTest, person: Person)
         path = f"/v1/mailboxes/{server.mailbox.id}/reply/{inbound['id']}"
         reply = agent.post(path, json={"markdown": "On its way"}).json()
     shown = get_text(person.get(f"/review/{reply['id']}"))
-    assert "The rest of the thread" in shown
+    assert "They wrote ann@example.org" in shown
     assert "Where is my order?" in shown
-    assert "the message it replies to" in shown
-    assert "Nothing proves who sent it: anyone can write this From." in shown
+    assert "We can't verify who sent this: anyone can write this address." in shown
     seen = server.wait_for_message("Order 9")
     assert seen["status"] == "unread", "a human's look marks nothing as read for the agent"
 
@@ -201,8 +200,10 @@ def test_the_expiry_is_the_servers(start: Start, clock: VirtualClock) -> None:
     clock.advance(timedelta(hours=70, minutes=30))
     person.sign_in(server.keys.reviewer)
     shown = get_text(person.get(f"/review/{email}"))
-    assert "it expires 04 Jan 2026, 00:00 UTC , in 1 h 30 min by the server's clock" in shown
-    assert "1 message awaits a decision, for 2 days 22 h." in get_text(person.get("/"))
+    assert "expires in 1 h 30 min" in shown
+    queue = get_text(person.get("/"))
+    assert "1 message awaits a decision." in queue
+    assert "2 days 22 h ago" in queue
     fields = person.form(f"/review/{email}", f"/review/{email}/decide")
     clock.advance(timedelta(hours=1, minutes=30))
     late = person.post(f"/review/{email}/decide", {**fields, "action": "approve"})
@@ -219,7 +220,8 @@ def test_files_are_listed_and_only_ever_saved(server: ServerUnderTest, person: P
             "content_type": "text/html"}  # fmt: skip
     email = send(server, attachments=[file])
     page = person.get(f"/review/{email}")
-    assert "1 file bill.html text/html, 25 bytes, SHA-256" in get_text(page)
+    assert "1 file bill.html 25 bytes" in get_text(page)
+    assert "bill.html: text/html, SHA-256" in get_text(page)
     address = page.text.split(f'href="/review/{email}/attachments/')[1].split('"')[0]
     saved = person.get(f"/review/{email}/attachments/{address}")
     assert saved.content == content
@@ -235,7 +237,7 @@ def test_files_are_listed_and_only_ever_saved(server: ServerUnderTest, person: P
 def test_approving_sends_exactly_what_was_seen(server: ServerUnderTest, person: Person) -> None:
     email = send(server, subject="To be sent")
     decided = person.decide(email, "approve")
-    assert (decided.status_code, decided.headers["location"]) == (303, "/")
+    assert decided.status_code == 303
     assert "Approved: “To be sent” was sent." in get_text(person.get("/"))
     assert "Approved" not in get_text(person.get("/"))
     assert [mail["id"] for mail in server.outbox() if mail["id"] == email] == [email]
@@ -301,8 +303,8 @@ def test_inbound_mail_that_is_held(start: Start) -> None:
     person.sign_in(server.keys.reviewer)
     page = person.get(f"/review/{email}")
     shown = get_text(page)
-    assert "ceo@bank.example calls itself “Your Bank”" in shown
-    assert "Nothing proves who sent it" in shown
+    assert "They wrote Your Bank ceo@bank.example" in shown
+    assert "We can't verify who sent this" in shown
     assert "DKIM: no signature" in shown
     assert 'sandbox=""' in page.text
     frame = person.get(f"/review/{email}/html")
@@ -326,8 +328,8 @@ def test_what_left_and_what_came_are_listed(server: ServerUnderTest, person: Per
     assert "Came in" not in get_text(person.get("/outbox"))
     assert "Came in" in get_text(person.get("/inbox"))
     trail = get_text(person.get("/audit"))
-    assert f"oversight.approve by reviewer on {email}" in trail
-    assert f"email.send by agent on {email}" in trail
+    assert "Approved by reviewer: Went out" in trail
+    assert "Wrote by agent: Went out" in trail
 
 
 def test_long_lists_are_paged(start: Start) -> None:

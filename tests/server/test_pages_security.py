@@ -10,8 +10,8 @@ import pytest
 from tests.server.pages import Person, get_text
 
 from multimail_server.api.routing import Route
+from multimail_server.pages.lists import PAGE_ROUTES
 from multimail_server.pages.untrusted_html import sanitize_for_iframe
-from multimail_server.pages.views import PAGE_ROUTES
 from multimail_server.testing.server import ServerUnderTest
 
 CLOSED = [spec for spec in PAGE_ROUTES if spec.path not in ("/", "/sign-in", "/static/{name}")]

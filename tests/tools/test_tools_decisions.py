@@ -79,6 +79,7 @@ async def test_reviewer_sees_the_reason_of_a_hold(auto_box: Inbox, connect: Conn
         "guard_taint": "unauthenticated",
         "guard_action": "hold",
         "guard_code": "sender_unauthenticated",
+        "guard_codes": "sender_unauthenticated",
         "guard_label": "unauthenticated",
         "guard_standing": "new",
         "guard_reasons": decided(result).approver_reasons[0],

@@ -30,8 +30,8 @@ from ..auth import SignedLinks, authenticate
 from ..config import MAX_MESSAGE_BYTES
 from ..errors import ApiError, forbidden, invalid, unavailable
 from ..pages.app import accepts_html, render_bare_error_page
+from ..pages.lists import PAGE_ROUTES
 from ..pages.sessions import Origins, SessionManager
-from ..pages.views import PAGE_ROUTES
 from ..rate_limit import RateLimiter
 from ..services import Principal, Services
 from ..services.one_time_codes import SensitiveChange

@@ -17,12 +17,21 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request, cookie_parser
 
-from ..api.routing import FORM, SMALL_BODY, ApiRequest, ApiResponse, Handler, Route
+from ..api.routing import (
+    FORM,
+    SMALL_BODY,
+    ApiRequest,
+    ApiResponse,
+    Handler,
+    Route,
+    query_str,
+)
 from ..auth import require_approver
 from ..errors import ApiError, invalid, not_found, unavailable
 from ..oversight import Direction
 from ..services import Principal
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
+from ..store.records import Message
 from . import formatting
 from .sessions import SESSION_LIFETIME, Session
 
@@ -51,6 +60,7 @@ _STATIC_FILES = {
     "page.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
+_UNDO = query_str("undo", max_length=100 * 61)
 _PAGES_OF_THE_API = ("/v1/approve/", "/v1/unsubscribe/")
 
 
@@ -198,7 +208,14 @@ def render_session_page(
     if flash:
         page.request.sessions.set_flash(page.session, "")
     context |= {"principal": page.principal, "csrf": page.session.csrf, "flash": flash}
+    context["undoable"] = _list_undoable(page)
     return render_page(page.request, template, status, **context)
+
+
+def _list_undoable(page: PageRequest) -> list[Message]:
+    """Return the messages of the URL whose approval can still be taken back."""
+    ids = (page.request.query(_UNDO) or "").split(".")
+    return page.request.services.decisions.list_undoable(page.principal, ids) if any(ids) else []
 
 
 def render_sign_in(
@@ -319,10 +336,14 @@ def _load_templates() -> Environment:
         datetime_minutes=formatting.datetime_minutes,
         datetime_seconds=formatting.datetime_seconds,
         audit_value=formatting.audit_value,
+        audit_action=formatting.audit_action,
         duration=formatting.duration,
+        ago=formatting.ago,
         state=formatting.state,
         size=formatting.size,
         sender_evidence=formatting.sender_evidence,
+        describe_risk=formatting.describe_risk,
+        split_quoted=formatting.split_quoted,
         inbound=lambda message: message.direction is Direction.INBOUND,
     )
     environment.globals["static"] = _get_static_url

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from ..oversight import State
+from ..oversight import Direction, Mode, State
+from ..services.review import ReviewItem, Risk
 
 if TYPE_CHECKING:
     from multimail.trust import Authentication
@@ -37,6 +38,25 @@ _STATES = {
     State.SPAM_FLAGGED: "flagged as spam",
     State.SPAM_QUARANTINED: "quarantined as spam",
 }
+_ACTIONS = {
+    "oversight.approve": "Approved",
+    "oversight.reject": "Rejected",
+    "oversight.revise": "Edited",
+    "oversight.link": "Made an approval link",
+    "oversight.undo": "Took an approval back",
+    "email.send": "Wrote",
+    "email.reply": "Wrote a reply",
+    "email.forward": "Forwarded",
+    "email.deliver": "Delivered",
+    "email.fail": "Could not be delivered",
+    "email.receive": "Received",
+    "email.cancel": "Cancelled",
+    "email.expire": "Expired without a decision",
+    "email.bounce": "Bounced",
+    "email.read": "Read",
+    "session.begin": "Signed in",
+    "session.end": "Signed out",
+}
 _NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e]")
 
 
@@ -46,6 +66,21 @@ class SenderEvidence:
 
     level: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RiskWords:
+    """A risk in words, and how it looks: `bad` or `warn`."""
+
+    level: str
+    message: str
+
+
+_RISKS = {
+    Risk.FRAUD: RiskWords("bad", "Possible payment fraud"),
+    Risk.FORGERY: RiskWords("bad", "Possible forgery"),
+    Risk.CHECK: RiskWords("warn", "Look closely"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +97,35 @@ def state(value: State) -> str:
     return _STATES.get(value, value.value.replace("_", " "))
 
 
+def describe_risk(risk: Risk) -> RiskWords | None:
+    """Return a risk in words; None for what is routine."""
+    return _RISKS.get(risk)
+
+
+def list_reasons(item: ReviewItem) -> list[str]:
+    """Return why a message waits for a person, as sentences for that person."""
+    reasons = str(item.message.metadata.get("guard_reasons") or "").split("; ")
+    sentences = [reason for reason in reasons if reason.strip()]
+    new = [recipient.address for recipient in item.recipients if recipient.is_new]
+    if new:
+        names = ", ".join(new[:3]) + (f" and {len(new) - 3} more" if len(new) > 3 else "")
+        sentences.append(f"This mailbox has never written to {names} with approval before.")
+    if item.message.direction is Direction.INBOUND:
+        sentences.append("Every message to this mailbox needs approval before the agent reads it.")
+    elif not sentences and item.mailbox.oversight_mode in (Mode.GATED_ALL, Mode.GATED_SEND):
+        sentences.append("Every message from this mailbox needs approval.")
+    return sentences or ["The agent asked for approval of this message."]
+
+
+def split_quoted(text: str) -> tuple[str, str]:
+    """Return what the author of a text wrote, and the earlier mail that it quotes at its end."""
+    # Imported late, as below.
+    from multimail.trust.quotes import split_quoted as split
+
+    own, quoted = split(text)
+    return (own.strip("\n"), quoted.strip("\n")) if own.strip() else (text.strip("\n"), "")
+
+
 def datetime_minutes(value: datetime) -> str:
     """Return a time to the minute, in UTC."""
     return value.astimezone(UTC).strftime("%d %b %Y, %H:%M UTC")
@@ -70,6 +134,11 @@ def datetime_minutes(value: datetime) -> str:
 def datetime_seconds(value: datetime) -> str:
     """Return a time to the second, in UTC."""
     return value.astimezone(UTC).strftime("%d %b %Y, %H:%M:%S UTC")
+
+
+def audit_action(action: str) -> str:
+    """Return an action of the audit log in words."""
+    return _ACTIONS.get(action) or action.replace("_", " ").replace(".", ": ").capitalize()
 
 
 def audit_value(value: object) -> str:
@@ -97,6 +166,11 @@ def duration(length: timedelta) -> str:
     return f"{days} days {hours} h" if hours else f"{days} days"
 
 
+def ago(length: timedelta) -> str:
+    """Return how long ago something was, in its two largest units."""
+    return "just now" if length < timedelta(minutes=1) else f"{duration(length)} ago"
+
+
 def size(count: int) -> str:
     """Return a number of bytes with a fitting unit."""
     if count < 1024:
@@ -119,21 +193,20 @@ def sender_evidence(evidence: dict[str, Any]) -> SenderEvidence:
         case Label.FAILED:
             dmarc = authentication.dmarc
             domain = (dmarc and dmarc.domain) or "the sender's domain"
-            message = f"{domain} says to distrust mail that fails its checks, as this does."
+            message = f"This looks forged: {domain} says to distrust mail that fails its checks."
             return SenderEvidence("bad", message)
         case Label.AUTHENTICATED:
-            message = f"Signed by {_get_signer(authentication)}, which matches From (DKIM)."
-            return SenderEvidence("good", message)
+            return SenderEvidence("good", f"Verified: signed by {_get_signer(authentication)}.")
         case Label.AUTHENTICATED_PATH:
             spf = authentication.spf
             allowed_by = spf.domain if spf else "its domain"
-            message = f"It came from a server that {allowed_by} allows (SPF); the content is not "
-            return SenderEvidence("weak", f"{message}signed.")
+            message = f"Sent by a server that {allowed_by} allows, but not signed."
+            return SenderEvidence("weak", message)
         case Label.UNKNOWN:
-            message = "DNS did not answer, so nothing is known about who sent it."
+            message = "We couldn't check who sent this: DNS did not answer."
             return SenderEvidence("weak", message)
         case _:
-            message = "Nothing proves who sent it: anyone can write this From."
+            message = "We can't verify who sent this: anyone can write this address."
             return SenderEvidence("weak", message)
 
 

@@ -1,35 +1,28 @@
-"""The pages: sign-in, the queue, one message with its decision and its edit, and listings.
-
-Listings use keyset pagination, so nothing is skipped or shown twice while mail comes in. The
-address of a page holds the cursors of the pages before it, for the link back.
-"""
+"""The pages of one message: what an approver sees, the decision and the edit; and the sign-in."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from ..api.routing import CURSOR, ApiRequest, ApiResponse, build_cursor, query_str
+from ..api.routing import ApiRequest, ApiResponse, query_bool
 from ..api.schemas.base import MAX_MARKDOWN, Markdown, RequestModel, Subject, ensure_model_built
 from ..api.schemas.oversight import MAX_REASON
 from ..auth import digest_token, require_approver
-from ..errors import ApiError, conflict, forbidden, invalid
+from ..errors import ApiError, conflict, invalid
 from ..mail.subjects import MAX_SUBJECT
 from ..oversight import Direction, State
 from ..services.decisions import get_content_digest
 from ..services.review import ReviewItem
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
-from ..store.query_language import narrow, parse_query
-from ..store.records import Message, MessageFilter, SearchFilter
+from ..store.records import Message
 from .app import (
     HTML,
     SECURITY_HEADERS,
-    STATIC_ROUTE,
     PageRequest,
     Pages,
     build_cookie,
@@ -39,23 +32,23 @@ from .app import (
     render_session_page,
     render_sign_in,
 )
-from .formatting import find_invisible
+from .formatting import find_invisible, list_reasons
 
 pages = Pages()
 
-_QUEUE_LIMIT = 100
-_LIST_LIMIT = 50
 _MAX_KEY = 200
 _MAX_SOURCE = 20_000
 _MAX_EDIT_BODY = 4 * 1024 * 1024
-_MAX_TRAIL = 20
-"""Pages; the link back from further away leads to the first page."""
 _SIGN_IN_TARGET = re.compile(r"/(?:review/[A-Za-z0-9_]{1,60}(?:/edit)?|outbox|inbox|audit)?")
-_CURSOR_TEXT = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_GUARD_FIELDS = ("action", "code", "label", "standing", "reasons", "policy")
-_TRAIL = query_str("trail", max_length=(_MAX_TRAIL + 1) * 61)
-_MAILBOX = query_str("mailbox")
-_WORDS = query_str("q")
+_GUARD_TITLES = {
+    "action": "Decision",
+    "label": "Label of the mail it had read",
+    "standing": "Standing of the sender",
+    "code": "Code",
+    "reasons": "Reasons",
+    "policy": "Policy",
+}
+_BLANK = query_bool("blank")
 
 
 @pages.public("POST", "/sign-in")
@@ -90,16 +83,6 @@ def sign_out(page: PageRequest) -> ApiResponse:
     return redirect("/", {"Set-Cookie": build_cookie(page.request, "")})
 
 
-@pages("GET", "/")
-def show_queue(page: PageRequest) -> ApiResponse:
-    """The queue: what awaits a decision, oldest first; without a session, the sign-in."""
-    after_id = page.request.query(CURSOR) or ""
-    rows = page.request.services.review.queue(page.principal, after_id, _QUEUE_LIMIT + 1)
-    last_id = rows[_QUEUE_LIMIT - 1].message.id if len(rows) > _QUEUE_LIMIT else None
-    links = build_page_links(page.request, last_id)
-    return render_session_page(page, "queue.html", rows=rows[:_QUEUE_LIMIT], links=links)
-
-
 @pages("GET", "/review/{email}")
 def show_item(page: PageRequest) -> ApiResponse:
     """One message with everything that a decision needs. It decides nothing."""
@@ -121,20 +104,23 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
     message, content = item.message, item.content
     texts = [message.subject, message.from_name, content.markdown]
     texts += [file.name for file in item.attachments]
-    guard = {name: message.metadata.get(f"guard_{name}") for name in _GUARD_FIELDS}
+    guard = {name: message.metadata.get(f"guard_{name}") for name in _GUARD_TITLES}
+    has_html = find_html(parse_tree(content.raw)) is not None
     return {
         "item": item,
         "message": message,
         "mark": get_content_digest(message),
         "invisible": find_invisible(texts),
+        "reasons": list_reasons(item) if item.is_held else [],
         "guard": guard if any(guard.values()) else None,
+        "guard_titles": tuple(_GUARD_TITLES.items()),
         "metadata": {
             name: value for name, value in message.metadata.items() if not name.startswith("guard_")
         },
         "source": content.raw[:_MAX_SOURCE].decode("utf-8", "replace"),
         "source_is_cut": len(content.raw) > _MAX_SOURCE,
-        "has_html": find_html(parse_tree(content.raw)) is not None,
-        "new": [recipient for recipient in item.recipients if recipient.is_new],
+        "has_html": has_html,
+        "is_plain": message.direction is Direction.INBOUND and not has_html,
     }
 
 
@@ -152,21 +138,54 @@ def get_item_state(page: PageRequest) -> ApiResponse:
 
 @pages("POST", "/review/{email}/decide")
 def decide(page: PageRequest) -> ApiResponse:
-    """Approve or reject what the form showed, and nothing else."""
+    """Approve or reject what the form showed, and nothing else; then show the next message."""
+    action = parse_action(page.form.get("action"))
+    email_id = page.request.path_params["email"]
     try:
-        message = _decide(page)
+        message = decide_as_shown(
+            page, email_id, page.form.get("mark"), approve=action == "approve",
+            reason=parse_reason(page.form.get("reason")),
+        )  # fmt: skip
     except ApiError as error:
         if error.status not in (400, 409):
             raise
         return _render_item(page, error.status, error.message)
-    approved = page.form.get("action") == "approve"
+    approved = action == "approve"
     page.request.sessions.set_flash(page.session, describe_decision(message, approved=approved))
-    return redirect("/")
+    following = page.request.services.review.get_next(page.principal)
+    undo = f"?undo={message.id}" if approved else ""
+    return redirect(f"/review/{following.id}{undo}" if following else f"/{undo}")
 
 
-def _decide(page: PageRequest) -> Message:
-    form, email_id = page.form, page.request.path_params["email"]
-    action, mark = parse_action(form.get("action")), form.get("mark")
+@pages("POST", "/undo")
+def undo(page: PageRequest) -> ApiResponse:
+    """Take approvals back while their messages have not left."""
+    decisions, failures, undone = page.request.services.decisions, [], []
+    for email_id in page.form.get_all("email"):
+        try:
+            undone.append(decisions.undo(page.principal, email_id))
+        except ApiError as error:
+            failures.append(error.message)
+    plural = "" if len(undone) == 1 else "s"
+    words = [f"Taken back: {len(undone)} approval{plural}."] if undone else []
+    page.request.sessions.set_flash(page.session, " ".join([*words, *failures]))
+    return redirect(f"/review/{undone[0].id}" if len(undone) == 1 else "/")
+
+
+def decide_as_shown(
+    page: PageRequest, email_id: str, mark: str, *, approve: bool, reason: str | None = None
+) -> Message:
+    """Decide on a message if its content still is the one that the page showed.
+
+    Args:
+        page: The request.
+        email_id: The message.
+        mark: The digest of the content that the page showed.
+        approve: False rejects it.
+        reason: Kept with the message.
+    Raises:
+        ApiError: It changed, expired or was decided (409), or this key cannot approve it (403).
+    """
 
     def require_unchanged(tx: Tx) -> None:
         message = tx.message(email_id)
@@ -178,13 +197,9 @@ def _decide(page: PageRequest) -> Message:
             )
 
     return page.request.services.decisions.decide(
-        page.principal,
-        email_id,
-        approve=action == "approve",
-        reason=parse_reason(form.get("reason")),
-        seen_hash=None,
-        check=require_unchanged,
-    )
+        page.principal, email_id, approve=approve, reason=reason, seen_hash=None,
+        check=require_unchanged, can_undo=True,
+    )  # fmt: skip
 
 
 def parse_action(action: str) -> str:
@@ -212,7 +227,8 @@ def describe_decision(message: Message, *, approved: bool) -> str:
     if message.status is State.SENT:
         return f"Approved: {subject} was sent."
     if message.status is State.SCHEDULED:
-        return f"Approved: {subject} will be sent at its time."
+        when = "will be sent at its time" if message.send_at else "leaves in a few seconds"
+        return f"Approved: {subject} {when}."
     return f"Approved: {subject} is being sent."
 
 
@@ -265,9 +281,11 @@ def _render_edit(page: PageRequest, status: int, error: str, texts: dict[str, st
     message = item.message
     if not item.is_held or message.direction is Direction.INBOUND:
         raise conflict("not_held", "Only a send that awaits its decision can be edited.")
-    texts = texts or {"subject": message.subject, "markdown": item.content.markdown}
+    is_blank = page.request.query(_BLANK) is True
+    markdown = "" if is_blank else item.content.markdown
+    texts = texts or {"subject": message.subject, "markdown": markdown}
     return render_session_page(
-        page, "edit.html", status, error=error, item=item, message=message,
+        page, "edit.html", status, error=error, item=item, message=message, is_blank=is_blank,
         max_subject=MAX_SUBJECT, max_markdown=MAX_MARKDOWN,
         mark=get_content_digest(message), **texts,
     )  # fmt: skip
@@ -315,108 +333,3 @@ def _build_download(content: bytes, media_type: str, name: str) -> ApiResponse:
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
     return ApiResponse(content=content, media_type=media_type, headers=headers)
-
-
-@pages("GET", "/outbox")
-def show_outbox(page: PageRequest) -> ApiResponse:
-    """What a mailbox sent, with its status."""
-    return _render_mail(page, Direction.OUTBOUND)
-
-
-@pages("GET", "/inbox")
-def show_inbox(page: PageRequest) -> ApiResponse:
-    """What a mailbox received; viewing marks nothing as read."""
-    return _render_mail(page, Direction.INBOUND)
-
-
-def _render_mail(page: PageRequest, direction: Direction) -> ApiResponse:
-    _require_read(page)
-    request, services = page.request, page.request.services
-    mailboxes = services.mailboxes.list_mailboxes(page.principal)
-    mailbox_id = request.query(_MAILBOX) or (mailboxes[0].id if mailboxes else "")
-    messages = _find_messages(page, mailbox_id, direction) if mailboxes else []
-    query = request.query(_WORDS) or ""
-    last_id = messages[_LIST_LIMIT - 1].id if len(messages) > _LIST_LIMIT else None
-    return render_session_page(
-        page, "mail.html", rows=messages[:_LIST_LIMIT], mailboxes=mailboxes,
-        mailbox_id=mailbox_id, outbound=direction is Direction.OUTBOUND, query=query,
-        links=build_page_links(request, last_id, mailbox=mailbox_id, q=query),
-    )  # fmt: skip
-
-
-def _find_messages(page: PageRequest, mailbox_id: str, direction: Direction) -> list[Message]:
-    """Return a page's messages and one more: the newest, or those that the words find."""
-    request, services = page.request, page.request.services
-    words, before_id = request.query(_WORDS), request.query(CURSOR)
-    if words is None:
-        where = MessageFilter("", _LIST_LIMIT, direction=direction, before_id=before_id)
-        return services.messages.list_messages(page.principal, mailbox_id, where)
-    query = narrow(parse_query(words), direction=direction)
-    found = SearchFilter("", _LIST_LIMIT, query, before_id=before_id)
-    results = services.search.search(page.principal, mailbox_id, found)
-    return [result.message for result in results]
-
-
-@pages("GET", "/audit")
-def show_audit_log(page: PageRequest) -> ApiResponse:
-    """The audit log: who did what, newest first."""
-    _require_read(page)
-    request, services = page.request, page.request.services
-    entries = services.accounts.audit_log(page.principal, request.query(CURSOR), _LIST_LIMIT)
-    last_id = entries[_LIST_LIMIT - 1].id if len(entries) > _LIST_LIMIT else None
-    return render_session_page(
-        page, "audit.html", rows=entries[:_LIST_LIMIT], links=build_page_links(request, last_id),
-        names=services.review.key_names(page.principal),
-    )  # fmt: skip
-
-
-def _require_read(page: PageRequest) -> None:
-    if "read" not in page.principal.scopes:
-        raise forbidden(
-            "missing_scope",
-            "This key decides but cannot read other mail: it has no read scope. Sign in with a "
-            "reviewer's key that has it.",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class PageLinks:
-    """The URLs of the pages before and after this one; None where there is none."""
-
-    previous: str | None
-    next: str | None
-
-
-def build_page_links(request: ApiRequest, last_id: str | None, **query: str) -> PageLinks:
-    """Return the URLs of the pages beside this page of a listing.
-
-    Args:
-        request: The request for the page.
-        last_id: The last row of the page, if more follow it.
-        query: What else the URL has, such as the mailbox.
-    """
-    cursor, trail = request.query_params.get("cursor", "").strip(), _parse_trail(request)
-    previous = None
-    if cursor:
-        previous = _build_url(request, query, trail[-1] if trail else "", trail[:-1])
-    if last_id is None:
-        return PageLinks(previous, None)
-    passed = [*trail, cursor][-_MAX_TRAIL:] if cursor else []
-    return PageLinks(previous, _build_url(request, query, build_cursor(last_id), passed))
-
-
-def _parse_trail(request: ApiRequest) -> list[str]:
-    text = request.query(_TRAIL)
-    trail = text.split(".") if text else []
-    if not all(map(_CURSOR_TEXT.fullmatch, trail)):
-        raise invalid("`trail` is not one of this page. Start again without it.")
-    return trail
-
-
-def _build_url(request: ApiRequest, query: dict[str, str], cursor: str, trail: list[str]) -> str:
-    fields = {**query, "cursor": cursor, "trail": ".".join(trail)}
-    text = urlencode({name: value for name, value in fields.items() if value})
-    return f"{request.path}?{text}" if text else request.path
-
-
-PAGE_ROUTES = (*pages.routes, STATIC_ROUTE)

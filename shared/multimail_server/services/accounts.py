@@ -240,12 +240,25 @@ class AccountService:
         )
 
     def audit_log(
-        self, principal: Principal, before_id: str | None, limit: int
+        self,
+        principal: Principal,
+        before_id: str | None,
+        limit: int,
+        without: Sequence[str] = (),
     ) -> list[AuditEntry]:
-        """Return up to `limit` + 1 audit entries older than `before_id`, newest first."""
+        """Return up to `limit` + 1 audit entries older than `before_id`, newest first.
+
+        Args:
+            principal: Whose account and mailbox.
+            before_id: An entry; None for the newest.
+            limit: One less than the most entries that are returned.
+            without: Actions whose entries are left out.
+        """
 
         def work(tx: Reader) -> list[AuditEntry]:
-            return tx.audit(principal.account_id, principal.mailbox_id, before_id, limit + 1)
+            return tx.audit(
+                principal.account_id, principal.mailbox_id, before_id, limit + 1, without
+            )
 
         if before_id is not None:
             return self._context.store.read(work)

@@ -43,6 +43,7 @@ class AppContext:
     commits: CommitSignal
     domain: str
     pending_ttl: timedelta
+    undo_window: timedelta
     has_relay: bool
     outbound_headers: OutboundHeaders
     relay_host: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from ..auth import Principal, digest_token, require_approver
 from ..errors import ApiError, conflict, forbidden
 from ..oversight import HELD, Direction, Event, State
 from ..store.protocol import Reader, Tx
-from ..store.records import ApprovalLink, Attachment, Content, Message
+from ..store.records import ApprovalLink, Attachment, Content, Message, OutboxRow
 from .changes import list_changes
 from .context import AppContext, find_message, scope_of_message
 from .drafts import get_quotation
@@ -68,6 +68,7 @@ class DecisionService:
         reason: str | None,
         seen_hash: str | None,
         check: Callable[[Tx], None] | None = None,
+        can_undo: bool = False,
     ) -> Message:
         """Approve or reject a message; after an approval, wait up to two seconds for delivery.
 
@@ -79,6 +80,7 @@ class DecisionService:
             seen_hash: The `content_hash` that the approver saw; a mismatch is refused.
             check: Runs in the deciding transaction and raises unless the approver saw the
                 present content; None checks `seen_hash`, or that the sender edited nothing.
+            can_undo: Whether an approved message leaves after the undo window alone.
         Returns:
             The message after the decision.
         Raises:
@@ -91,7 +93,9 @@ class DecisionService:
                 check(tx)
             elif approve and seen_hash is None:
                 _check_unedited(find_message(tx, principal, email_id), tx)
-            return self._decide(tx, principal, email_id, approve, reason, seen_hash)
+            return self._decide(
+                tx, principal, email_id, approve, reason, seen_hash, can_undo=can_undo
+            )
 
         result: Message | ApiError = self._context.write(work, scope_of_message(email_id))
         if isinstance(result, ApiError):
@@ -107,6 +111,8 @@ class DecisionService:
         approve: bool,
         reason: str | None,
         seen_hash: str | None,
+        *,
+        can_undo: bool,
     ) -> Message | ApiError:
         context, now = self._context, self._context.now()
         message = find_message(tx, principal, email_id)
@@ -119,10 +125,12 @@ class DecisionService:
             return conflict(
                 "expired", f"Message {email_id} expired before this decision; it was not sent."
             )
+        due = max(message.send_at or now, now + context.undo_window if can_undo else now)
+        is_later = due > now and message.direction is Direction.OUTBOUND
         moved = apply_event(
             tx,
             message,
-            _event(approve=approve, later=bool(message.send_at and message.send_at > now)),
+            _event(approve=approve, later=is_later),
             now,
             context.pending_ttl,
             decision="approve" if approve else "reject",
@@ -132,8 +140,8 @@ class DecisionService:
         )
         if moved is None:
             return message
-        if approve and message.direction is Direction.OUTBOUND:
-            tx.add_approved_recipients(message.mailbox_id, message.recipients)
+        if approve and is_later:
+            tx.put(OutboxRow(message.id, due, 0, message.recipients))
         context.audit_message(
             tx,
             principal,
@@ -144,6 +152,55 @@ class DecisionService:
             metadata=message.metadata or None,
         )
         return moved
+
+    def list_undoable(self, principal: Principal, email_ids: Sequence[str]) -> list[Message]:
+        """Return those of the messages whose approval the principal can still take back."""
+
+        def work(tx: Reader) -> list[Message]:
+            messages = [tx.message(email_id) for email_id in email_ids]
+            return [
+                message
+                for message in messages
+                if message is not None and self._can_undo(tx, principal, message)
+            ]
+
+        return self._context.store.read(work)
+
+    def undo(self, principal: Principal, email_id: str) -> Message:
+        """Take an approval back while the message has not left: it awaits a decision again.
+
+        Raises:
+            ApiError: It left, or is leaving, or somebody else decided (409).
+        """
+        context = self._context
+
+        def work(tx: Tx) -> Message:
+            message = find_message(tx, principal, email_id)
+            require_approver(tx.key(principal.key_id))
+            if not self._can_undo(tx, principal, message):
+                raise conflict(
+                    "too_late",
+                    f"The approval of message {email_id} can no longer be taken back: its status "
+                    f"is {message.status.wire}.",
+                )
+            moved = apply_event(
+                tx, message, Event.UNDONE, context.now(), context.pending_ttl,
+                decision=None, decided_at=None, decided_by=None, decision_reason=None,
+            )  # fmt: skip
+            context.audit_message(tx, principal, "oversight.undo", message)
+            return moved or message
+
+        return context.write(work, scope_of_message(email_id))
+
+    def _can_undo(self, tx: Reader, principal: Principal, message: Message) -> bool:
+        row = tx.outbox_row(message.id)
+        return (
+            message.status is State.SCHEDULED
+            and message.decision == "approve"
+            and message.decided_by == principal.key_id
+            and row is not None
+            and row.due_at > self._context.now()
+        )
 
     def _wait_for_delivery(self, message: Message) -> Message:
         """Return the message once it left `sending`, or as it is after two seconds."""

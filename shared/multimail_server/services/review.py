@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from ..auth import Principal
 from ..errors import forbidden, not_found
 from ..oversight import HELD, Direction
 from ..store.protocol import Reader, Scope, Tx
-from ..store.records import Attachment, Content, Key, Mailbox, Message, Revision
+from ..store.records import Attachment, AuditEntry, Content, Key, Mailbox, Message, Revision
 from .changes import list_changes
 from .context import AppContext, find_message, scope_of_message
 from .drafts import auto_copies, fixed_recipients, get_quotation
 from .messages import OpenedMessage
 
 _THREAD_MESSAGES = 50
+_MAX_RANKED = 1000
+"""Held messages that are ranked by risk; what came after them waits its turn."""
+MAX_ROW_TEXT = 400
+"""Characters of a text that the queue shows."""
+_FRAUD_CODES = frozenset({"payment_from_mail"})
+_FORGERY_CODES = frozenset(
+    {"sender_failed", "tainted_failed", "file_from_failed", "forward_of_failed", "own_mail"}
+)
+
+
+class Risk(IntEnum):
+    """How carefully a held message has to be looked at; the most careful first."""
+
+    FRAUD = 0
+    """It names payment details that came from mail."""
+    FORGERY = 1
+    """It answers, or encloses, mail that looks forged; or is such mail."""
+    CHECK = 2
+    """The agent's guard asks for a human, or nothing proves the sender of inbound mail."""
+    ROUTINE = 3
+    """It waits only because its mailbox holds every message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +59,70 @@ class ReviewRecipient:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A row of the approval queue."""
+    """A row of the approval queue.
+
+    Attributes:
+        message: The message that is held.
+        mailbox: Its mailbox.
+        risk: How carefully it has to be looked at.
+        text: The beginning of its plain text.
+        is_whole: Whether `text` is all of it, and nothing of it is hidden.
+        attachments: How many files it has.
+        new_recipients: How many of its recipients no approved message went to before.
+        question: The message that it replies to.
+    """
 
     message: Message
-    markdown: str
+    mailbox: Mailbox
+    risk: Risk
+    text: str
+    is_whole: bool
     attachments: int
     new_recipients: int
+    question: OpenedMessage | None
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether the row shows all that a decision needs, so that several can be approved."""
+        return (
+            self.risk is Risk.ROUTINE
+            and self.message.direction is Direction.OUTBOUND
+            and self.is_whole
+            and not self.attachments
+            and not self.new_recipients
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilter:
+    """Which held messages the queue lists.
+
+    Attributes:
+        mailbox_id: Those of one mailbox; empty for all.
+        risks: Those of these risks.
+        words: Those with this text in the subject, an address, a name or the text, in any case.
+    """
+
+    mailbox_id: str = ""
+    risks: frozenset[Risk] = frozenset(Risk)
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A page of the approval queue, the riskiest first and of one risk the oldest first.
+
+    Attributes:
+        rows: The messages.
+        total: How many messages await a decision, at most 1,000 are counted.
+        matching: How many of them pass the filter.
+        next_after: The id of the last row, if more follow it.
+    """
+
+    rows: list[QueueRow]
+    total: int
+    matching: int
+    next_after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +160,17 @@ class ReviewItem:
         return self.message.status in HELD
 
     @property
+    def risk(self) -> Risk:
+        """How carefully it has to be looked at."""
+        return get_risk(self.message)
+
+    @property
+    def question(self) -> OpenedMessage | None:
+        """The message that it replies to."""
+        ids = (self.message.replies_to_id,)
+        return next((other for other in self.thread if other.message.id in ids), None)
+
+    @property
     def quotation(self) -> str:
         """What a reply quotes below its text."""
         return get_quotation(self.message, self.content)
@@ -103,6 +194,26 @@ class ReviewService:
         """Return the names of the account's API keys by id."""
         return self._context.store.read(lambda tx: _get_key_names(tx, principal.account_id))
 
+    def subjects(self, principal: Principal, entries: Sequence[AuditEntry]) -> dict[str, str]:
+        """Return the subjects of the messages that entries of the audit log are about, by id."""
+
+        def work(tx: Reader) -> dict[str, str]:
+            ids = {entry.resource_id for entry in entries if entry.resource_type == "email"}
+            messages = filter(None, map(tx.message, ids))
+            return {message.id: message.subject for message in messages}
+
+        return self._context.store.read(work) if "read" in principal.scopes else {}
+
+    def mailboxes(self, principal: Principal) -> list[Mailbox]:
+        """Return the mailboxes whose messages the reviewer decides on."""
+
+        def work(tx: Reader) -> list[Mailbox]:
+            mailboxes = tx.mailboxes(principal.account_id)
+            bound = principal.mailbox_id
+            return [mailbox for mailbox in mailboxes if bound in (None, mailbox.id)]
+
+        return self._context.store.read(work)
+
     def record_session(self, principal: Principal, action: str) -> None:
         """Record a sign-in or sign-out in the audit log."""
         context = self._context
@@ -117,15 +228,41 @@ class ReviewService:
             Scope.of_new_rows(principal.account_id),
         )
 
-    def queue(self, principal: Principal, after_id: str, limit: int) -> list[QueueRow]:
-        """Return the messages that await a decision, oldest first, after the message `after_id`."""
+    def queue(self, principal: Principal, filters: QueueFilter, after_id: str, limit: int) -> Queue:
+        """Return the messages that await a decision, the riskiest and then the oldest first.
 
-        def work(tx: Reader) -> list[QueueRow]:
+        Args:
+            principal: The reviewer.
+            filters: Which of them.
+            after_id: `next_after` of the page before; empty for the first page.
+            limit: Rows of a page.
+        """
+
+        def work(tx: Reader) -> Queue:
             now = self._context.now()
-            rows = tx.pending_messages(
-                principal.account_id, principal.mailbox_id, now, after_id, limit
+            held = tx.pending_messages(
+                principal.account_id, principal.mailbox_id, now, "", _MAX_RANKED
             )
-            return [_load_queue_row(tx, message) for message in rows]
+            matching = sorted(
+                (message for message in held if _passes(tx, message, filters)), key=_get_rank
+            )
+            last = tx.message(after_id) if after_id else None
+            page = [row for row in matching if last is None or _get_rank(row) > _get_rank(last)]
+            next_after = page[limit - 1].id if len(page) > limit else None
+            rows = [_load_queue_row(tx, message) for message in page[:limit]]
+            return Queue(rows, len(held), len(matching), next_after)
+
+        return self._context.store.read(work)
+
+    def get_next(self, principal: Principal) -> Message | None:
+        """Return the message to decide on next; None if none awaits a decision."""
+
+        def work(tx: Reader) -> Message | None:
+            now = self._context.now()
+            held = tx.pending_messages(
+                principal.account_id, principal.mailbox_id, now, "", _MAX_RANKED
+            )
+            return min(held, key=_get_rank, default=None)
 
         return self._context.store.read(work)
 
@@ -151,6 +288,14 @@ class ReviewService:
             return _load_item(tx, message)
 
         return context.write(work, scope_of_message(email_id))
+
+    def open(self, messages: Sequence[Message]) -> list[OpenedMessage]:
+        """Return messages that the reviewer may see with their texts and tags."""
+
+        def work(tx: Reader) -> list[OpenedMessage]:
+            return [replace(_open(tx, message), tags=tx.tags(message.id)) for message in messages]
+
+        return self._context.store.read(work)
 
     def attachment(
         self, principal: Principal, email_id: str, attachment_id: str
@@ -206,14 +351,80 @@ def _lower(addresses: Sequence[str]) -> list[str]:
     return [address.lower() for address in addresses]
 
 
-def _load_queue_row(tx: Reader, message: Message) -> QueueRow:
+def get_risk(message: Message) -> Risk:
+    """Return how carefully a held message has to be looked at."""
+    codes = set(str(message.metadata.get("guard_codes") or "").split())
+    codes.add(str(message.metadata.get("guard_code") or ""))
+    is_inbound = message.direction is Direction.INBOUND
+    label = _get_label(message.authentication) if is_inbound else None
+    if codes & _FRAUD_CODES:
+        return Risk.FRAUD
+    if codes & _FORGERY_CODES or label == "failed":
+        return Risk.FORGERY
+    if message.metadata.get("guard_action") or label not in (None, "authenticated"):
+        return Risk.CHECK
+    return Risk.ROUTINE
+
+
+def _get_label(evidence: dict[str, object]) -> str:
+    # Imported late: the server's start does not wait for the client library.
+    from multimail.trust import Authentication, assess
+
+    return assess(Authentication.model_validate(evidence)).label.value
+
+
+def _get_rank(message: Message) -> tuple[Risk, str]:
+    return get_risk(message), message.id
+
+
+def _passes(tx: Reader, message: Message, filters: QueueFilter) -> bool:
+    if filters.mailbox_id and message.mailbox_id != filters.mailbox_id:
+        return False
+    if get_risk(message) not in filters.risks:
+        return False
+    return not filters.words or _has_words(tx, message, filters.words.casefold())
+
+
+def _has_words(tx: Reader, message: Message, words: str) -> bool:
+    fields = (message.subject, message.from_address, message.from_name, *message.recipients)
+    if any(words in text.casefold() for text in fields):
+        return True
     content = tx.content(message.id)
-    new = 0
-    if message.direction is Direction.OUTBOUND:
-        unique = set(_lower(message.recipients))
-        new = len(unique - tx.approved_recipients(message.mailbox_id, message.recipients))
-    files = len(tx.attachments(message.id))
-    return QueueRow(message, content.markdown[:500] if content else "", files, new)
+    return content is not None and words in content.markdown.casefold()
+
+
+def _load_queue_row(tx: Reader, message: Message) -> QueueRow:
+    content, mailbox = tx.content(message.id), tx.mailbox(message.mailbox_id)
+    if content is None or mailbox is None:
+        raise not_found("message", message.id)
+    is_outbound = message.direction is Direction.OUTBOUND
+    unique = set(_lower(message.recipients)) if is_outbound else set()
+    known = tx.approved_recipients(message.mailbox_id, message.recipients) if is_outbound else set()
+    question = tx.message(message.replies_to_id) if message.replies_to_id else None
+    text, is_whole = _shorten(content.markdown, is_outbound)
+    return QueueRow(
+        message=message,
+        mailbox=mailbox,
+        risk=get_risk(message),
+        text=text,
+        is_whole=is_whole and not get_quotation(message, content),
+        attachments=len(tx.attachments(message.id)),
+        new_recipients=len(unique - known),
+        question=_open(tx, question) if question is not None else None,
+    )
+
+
+def _shorten(markdown: str, is_outbound: bool) -> tuple[str, bool]:
+    """Return the beginning of a text, in whole words, and whether it is all of it."""
+    # Imported late: it needs the parsers of markdown and HTML.
+    from ..mail.rendering import render_text
+
+    is_short = len(markdown) <= 4 * MAX_ROW_TEXT
+    text = render_text(markdown).plain if is_outbound and is_short else markdown
+    text = text.strip()
+    if len(text) <= MAX_ROW_TEXT:
+        return text, is_short
+    return f"{text[:MAX_ROW_TEXT].rpartition(' ')[0]} …", False
 
 
 def _find_reviewable(tx: Reader, principal: Principal, email_id: str) -> Message:

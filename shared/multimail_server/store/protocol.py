@@ -254,9 +254,14 @@ class Reader(Protocol):
     ) -> list[Suppression]: ...
 
     def audit(
-        self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
+        self,
+        account_id: str,
+        mailbox_id: str | None,
+        before_id: str | None,
+        limit: int,
+        without: Sequence[str] = (),
     ) -> list[AuditEntry]:
-        """Return entries of the audit log, newest first.
+        """Return entries of the audit log, newest first, without those of the actions `without`.
 
         In a write with the account as its own, no entry comes before these later: a reader that
         begins there and pages on misses none.

@@ -432,12 +432,18 @@ class SqlReader:
     # The audit log, one-time codes and notifications
 
     def audit(
-        self, account_id: str, mailbox_id: str | None, before_id: str | None, limit: int
+        self,
+        account_id: str,
+        mailbox_id: str | None,
+        before_id: str | None,
+        limit: int,
+        without: Sequence[str] = (),
     ) -> list[AuditEntry]:
         clause, values = where_clause(
             ("account_id = ?", account_id),
             optional("mailbox_id = ?", mailbox_id),
             optional(self._dialect.audit_before, before_id),
+            (f"action NOT IN ({placeholders(without)})", *without) if without else None,
         )
         rest = f"{clause} ORDER BY {self._dialect.audit_order} DESC LIMIT ?"
         return self._all(AuditEntry, rest, *values, limit)

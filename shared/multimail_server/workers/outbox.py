@@ -147,6 +147,8 @@ class Outbox(ScheduledWorker):
         if message.status is not State.SENDING:
             self._audit(tx, message, "email.hold", status=message.status.value)
             return None
+        if message.decision == "approve":
+            tx.add_approved_recipients(message.mailbox_id, message.recipients)
         blocked_reason = _get_blocked_reason(tx, message)
         if blocked_reason is not None:
             self._fail(tx, message, blocked_reason, None, "policy")

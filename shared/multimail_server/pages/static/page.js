@@ -10,7 +10,10 @@
   const click = (id) => { const link = byId(id); if (link) link.click(); };
   const focusOn = (id) => {
     const element = byId(id);
-    if (element) { element.scrollIntoView({ block: "center" }); element.focus(); }
+    if (!element) return;
+    const folded = element.closest("details");
+    if (folded) folded.open = true;
+    element.focus();
   };
   const moveInList = (by) => {
     const rows = [...document.querySelectorAll("a.row")];
@@ -49,6 +52,17 @@
     action();
   });
 
+  // Times in the browser's zone; without this script they are in UTC.
+  const showLocalTimes = (root) => {
+    const options = { dateStyle: "medium", timeStyle: "short" };
+    for (const time of root.querySelectorAll("time[data-local]")) {
+      const date = new Date(time.dateTime);
+      time.title = time.textContent;
+      time.textContent = date.toLocaleString(undefined, options);
+    }
+  };
+  showLocalTimes(document);
+
   // A second click on a decision would only get an error.
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -65,6 +79,8 @@
     const newQueue = newDocument.getElementById("queue");
     if (!newQueue) { location.reload(); return; }
     const oldQueue = queue();
+    if (oldQueue.querySelector("input[name=pick]:checked, input[type=search]:focus")) return;
+    showLocalTimes(newDocument);
     document.title = newDocument.title;
     if (oldQueue.innerHTML === newQueue.innerHTML) return;
     const focused = document.activeElement && document.activeElement.id;
