@@ -21,6 +21,8 @@ EXPECTED = (
     r"No browser on PATH",
     r"redis-server is not installed",
     r"PostgreSQL's initdb is not installed",
+    r"(postfix|haproxy|pgbouncer) is not installed",
+    r"Postfix is started by root alone",
     r"npm is not installed",
     r"systemd is not installed",
     # Too large to install for one test.
