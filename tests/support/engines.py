@@ -1,4 +1,4 @@
-"""Postfix and HAProxy as processes of a test, on loopback, with the files of `deploy/`."""
+"""Postfix, HAProxy and PgBouncer as processes of a test, on loopback; `deploy/` has their files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from tests.support.postgres import PASSWORD, free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -93,6 +95,30 @@ def running_postfix(receives: int, submits: int, **settings: str) -> Iterator[li
         command, stop = (program, "-c", folder, "start-fg"), (program, "-c", folder, "stop")
         with running(*command, ready="daemon started", stop=stop) as lines:
             yield lines
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def running_pgbouncer(database: str) -> Iterator[str]:
+    """Run PgBouncer in transaction mode, with three connections; give a URL by way of it."""
+    program = require_program("pgbouncer")
+    parts, port = urlsplit(database), free_port()
+    name = parts.path.strip("/")
+    target = f"host={parts.hostname} port={parts.port} password='{PASSWORD}'"
+    folder = Path(tempfile.mkdtemp(prefix="multimail-pgbouncer-"))
+    folder.chmod(0o755)
+    settings = (
+        f"[databases]\n{name} = {target}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n"
+        "default_pool_size = 3\nmax_client_conn = 200\nignore_startup_parameters = options\n"
+        "server_login_retry = 1\n"
+    )
+    (folder / "pgbouncer.ini").write_text(settings.replace(target, f"{target} user=multimail"))
+    user = "postgres" if not os.getuid() else ""
+    try:
+        with running(program, folder / "pgbouncer.ini", ready="process up", user=user):
+            yield f"postgresql://multimail@127.0.0.1:{port}/{name}?pool_mode=transaction"
     finally:
         shutil.rmtree(folder)
 

@@ -70,6 +70,16 @@ class Cluster:
         """End it as a crash does; connections break, and the data is kept."""
         self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._data)
 
+    def demote(self) -> None:
+        """Crash, and come back as a standby, which reads and writes nothing."""
+        self.stop()
+        (self._data / "standby.signal").touch()
+        self.start()
+
+    def promote(self) -> None:
+        """Make the standby the primary."""
+        self._run("pg_ctl", "promote", "-w", "-D", self._data)
+
     def _connect_as_admin(self) -> psycopg.Connection[Any]:
         # Imported here: the environments of other frameworks have these fixtures, without psycopg.
         import psycopg

@@ -172,7 +172,8 @@ def search_email(request: ApiRequest) -> ApiResponse:
         request.principal, request.path_params["mailbox"], where
     )
     cursor = next_cursor([result.message for result in results], limit)
-    return ApiResponse(render_found(results, request.principal, limit, cursor))
+    misread = where.query.misread
+    return ApiResponse(render_found(results, request.principal, limit, cursor, misread))
 
 
 def _build_query(request: ApiRequest) -> Query:
