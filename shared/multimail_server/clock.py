@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
-import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +16,8 @@ ID_DIGITS = {digit: value for value, digit in enumerate(_ALPHABET)}
 """The value of each digit of an id."""
 _SHIFTS = range(120, -1, -10)
 RANDOM_BITS = 80
+_BYTES = RANDOM_BITS // 8
+_FETCHED = 64
 
 
 class Clock(Protocol):
@@ -62,22 +64,37 @@ class Ids:
 
     def __init__(self, clock: Clock, seed: int | None = None) -> None:
         self._clock = clock
-        self._random: random.Random = (
-            secrets.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 - by request
-        )
+        self._random = _SystemBits() if seed is None else random.Random(seed)  # noqa: S311 - by request
         self._last = 0
         self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
         """Return a new id such as `msg_01JD…`; `prefix` is given without the underscore."""
         milliseconds = int(self._clock.now().timestamp() * 1000)
-        # Outside of the lock: the call releases the GIL, and other threads would wait for the lock.
         number = (milliseconds << RANDOM_BITS) | self._random.getrandbits(RANDOM_BITS - 1)
         with self._lock:
             if number <= self._last:
                 number = self._last + 1 + self._random.getrandbits(32)
             self._last = number
         return id_text(prefix, number)
+
+
+class _SystemBits:
+    """The system's random bits, fetched for many ids at once: each fetch releases the GIL."""
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+
+    def getrandbits(self, count: int) -> int:
+        """Return a number of `count` random bits, at most 80."""
+        try:
+            number = self._numbers.pop()  # atomic: no two threads get the same
+        except IndexError:
+            fetched = os.urandom(_BYTES * _FETCHED)
+            numbers = [fetched[at : at + _BYTES] for at in range(0, len(fetched), _BYTES)]
+            number, *rest = [int.from_bytes(each) for each in numbers]
+            self._numbers += rest
+        return number >> (RANDOM_BITS - count)
 
 
 def derived_id(prefix: str, moment: datetime, position: int, *facts: str) -> str:

@@ -14,8 +14,10 @@ import httpx
 import pytest
 from tests.docs.blocks import read_blocks
 from tests.docs.shell import check
+from tests.support.engines import DEPLOY
 
 from multimail_server import ServerConfig
+from multimail_server.config import MAX_MESSAGE_BYTES
 from multimail_server.testing.server import ServerUnderTest
 
 BLOCKS = read_blocks("docs/deployment.md")
@@ -95,3 +97,21 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     )
     assert "Unknown" not in result.stderr
     assert result.returncode == 0, result.stderr
+
+
+def test_compose_gives_each_program_the_files_and_options_of_the_test() -> None:
+    yaml = pytest.importorskip("yaml", reason="it is in the extra `dev`")
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+    services = compose["services"]
+    assert services["first"] == services["second"]
+    words = services["first"]["command"].split()
+    # The same words, with a value for each variable.
+    check(re.sub(r"\$\{\w+:\?\}", "x.test", shlex.join(words).replace("'", "")))
+    mounted = [volume for service in services.values() for volume in service.get("volumes", [])]
+    files = [volume.split(":")[0] for volume in mounted if volume.startswith("./")]
+    assert sorted(files) == ["./haproxy.cfg", "./postfix"]
+    assert all((DEPLOY / name).exists() for name in files)
+    subnet = compose["networks"]["inside"]["ipam"]["config"][0]["subnet"]
+    main = (DEPLOY / "postfix" / "main.cf").read_text("utf-8")
+    assert f"multimail_networks = {subnet}\n" in main
+    assert f"message_size_limit = {MAX_MESSAGE_BYTES}\n" in main

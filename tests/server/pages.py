@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import unescape
 from html.parser import HTMLParser
+from typing import Protocol
 
 import httpx
 
@@ -50,14 +51,21 @@ class _Reader(HTMLParser):
             self._area = None
 
 
+class Site(Protocol):
+    """What a browser can be at: a server, or a balancer."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Person:
     """A browser without JavaScript, with its cookies."""
 
-    def __init__(self, server: ServerUnderTest) -> None:
+    def __init__(self, server: Site) -> None:
         self.server, self.origin = server, server.url
         self.client = httpx.Client(base_url=server.url, headers={"Accept": "text/html"})
 
-    def move_to(self, server: ServerUnderTest) -> None:
+    def move_to(self, server: Site) -> None:
         """Reach another server under the same name, with the same cookies."""
         self.client.headers["Host"] = self.origin.removeprefix("http://")
         self.server = server

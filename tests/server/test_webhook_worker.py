@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 from tests.server.webhook_examples import (
-    EXAMPLES,
     Answering,
     WebhookFixture,
+    Worker,
     environment,
     load,
     under_uvicorn,
@@ -36,51 +31,6 @@ pytestmark = [
 
 if TYPE_CHECKING:
     from redis import Redis
-
-
-class Worker:
-    """A Celery worker in a process group of its own, with what it says."""
-
-    def __init__(self) -> None:
-        command = ("celery", "--app", "webhook_celery:queue", "worker", "--concurrency", "1")
-        name = ("--hostname", f"{uuid4().hex}@%h", "--loglevel", "INFO")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", *command, *name],
-            cwd=EXAMPLES,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._output: list[str] = []
-        self._ready = threading.Event()
-        self._reader = threading.Thread(target=self._listen, daemon=True)
-        self._reader.start()
-
-    @property
-    def output(self) -> str:
-        """Its output so far."""
-        return "".join(self._output)
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._output.append(line)
-            if " ready." in line:
-                self._ready.set()
-        self._ready.set()
-
-    def await_ready(self) -> None:
-        """Wait until it takes jobs."""
-        assert self._ready.wait(300)
-        assert self._process.poll() is None, self.output
-
-    def kill(self) -> None:
-        """End it, and the process in which it runs jobs, by SIGKILL."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._reader.join()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +18,7 @@ from email.policy import SMTP
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.support.server import Json, ServerFixture
@@ -103,9 +108,7 @@ class WebhookFixture:
     def receive(self, sender: str, *, signed: bool = False) -> Json:
         """Receive a mail by SMTP; return it as a reviewer sees it."""
         subject = f"Mail {next(_NUMBERS)}"
-        raw = _build_message(subject, sender, self.server.mailbox.address)
-        if signed:
-            raw = sign_dkim(raw, domain="example.com", selector="s1", private_key_pem=_SIGNING[0])
+        raw = build_message(subject, sender, self.server.mailbox.address, signed=signed)
         self.server.deliver(raw, sender=sender)
         return self.server.wait_for_message(subject)
 
@@ -137,12 +140,16 @@ class WebhookFixture:
             return rows
 
 
-def _build_message(subject: str, sender: str, recipient: str) -> bytes:
+def build_message(subject: str, sender: str, recipient: str, *, signed: bool) -> bytes:
+    """Return a mail, with the signature of example.com if asked for."""
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = sender, recipient, subject
     message["Message-ID"] = f"<{subject.lower().replace(' ', '-')}@example.com>"
     message.set_content("Are you there?")
-    return message.as_bytes()
+    raw = message.as_bytes()
+    if not signed:
+        return raw
+    return sign_dkim(raw, domain="example.com", selector="s1", private_key_pem=_SIGNING[0])
 
 
 def environment(server: ServerFixture, model: str) -> dict[str, str]:
@@ -176,3 +183,48 @@ class Answering:
         match = re.search(r"msg_\w+", conversation.last_user_text)
         assert match is not None
         return call("reply_email", email_id=match[0], body=f"We are on it ({self._begun}).")
+
+
+class Worker:
+    """A Celery worker in a process group of its own, with what it says."""
+
+    def __init__(self) -> None:
+        command = ("celery", "--app", "webhook_celery:queue", "worker", "--concurrency", "1")
+        name = ("--hostname", f"{uuid4().hex}@%h", "--loglevel", "INFO")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command, *name],
+            cwd=EXAMPLES,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._output: list[str] = []
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        """Its output so far."""
+        return "".join(self._output)
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._output.append(line)
+            if " ready." in line:
+                self._ready.set()
+        self._ready.set()
+
+    def await_ready(self) -> None:
+        """Wait until it takes jobs."""
+        assert self._ready.wait(300)
+        assert self._process.poll() is None, self.output
+
+    def kill(self) -> None:
+        """End it, and the process in which it runs jobs, by SIGKILL."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._reader.join()

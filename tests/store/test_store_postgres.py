@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Barrier, Event
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 from tests.store import rows
 from tests.support.cutting_proxy import CuttingProxy, Moment
+from tests.support.engines import running_pgbouncer
 from tests.support.postgres import PASSWORD, QUOTED, Cluster
 
 from multimail_server.store import postgres_connections
@@ -190,6 +192,77 @@ def test_a_pooler_in_transaction_mode_finds_no_state_of_a_session(database_url: 
     store.close()
     assert timeouts == [(0, "10s")]
     assert between == [(0, "0")]
+
+
+def test_stores_share_a_database_behind_pgbouncer(database_url: str) -> None:
+    """Eight threads of two stores, on three connections of a pooler."""
+    with running_pgbouncer(database_url) as url:
+        stores = [PostgresStore(url), PostgresStore(url)]
+        heard = Event()
+        stores[1].on_remote_commit(heard.set)
+
+        def append(number: int) -> None:
+            def work(tx: Tx) -> None:
+                tx.set_setting("list", f"{tx.setting('list') or ''}{number},")
+
+            stores[number % 2].write(work, Scope.of_account("acc_1"))
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(append, range(40)))
+        listed = stores[0].read(lambda tx: tx.setting("list")) or ""
+        assert sorted(listed.split(",")) == sorted(["", *map(str, range(40))])
+        assert heard.wait(60)
+        with stores[0].claim("one") as first, stores[1].claim("one") as second:
+            assert (first, second) == (True, False)
+        for store in stores:
+            store.close()
+
+
+@pytest.mark.parametrize("pooled", [False, True], ids=["direct", "pooled"])
+def test_a_standby_is_refused_until_it_is_the_primary(postgres: Cluster, pooled: bool) -> None:
+    direct = postgres.new_database()
+    with running_pgbouncer(direct) if pooled else nullcontext(direct) as url:
+        store = PostgresStore(url)
+        set_value(store, "before", "1")
+        postgres.demote()
+        try:
+            for _ in range(4):
+                with pytest.raises(StoreUnavailableError, match="cannot be used now"):
+                    set_value(store, "during", "1")
+        finally:
+            postgres.promote()
+        await_primary(store)
+        names = ("before", "during", "after")
+        assert store.read(lambda tx: [tx.setting(name) for name in names]) == ["1", None, "1"]
+        store.close()
+    postgres.drop(direct)
+
+
+def await_primary(store: PostgresStore) -> None:
+    """Write, again until it is done: a pooler may not have noticed yet."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return set_value(store, "after", "1")
+        except StoreUnavailableError:
+            assert time.monotonic() < end
+
+
+def test_a_server_of_the_older_version_writes_nothing_after_a_migration(
+    store: PostgresStore, database_url: str
+) -> None:
+    """Also a write that began while the migration ran."""
+    migration = psycopg.connect(database_url)
+    with migration, ThreadPoolExecutor(1) as pool:
+        migration.execute("LOCK TABLE schema_version IN EXCLUSIVE MODE")
+        write = pool.submit(set_value, store, "late", "1")
+        while not run_sql(database_url, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert not write.done()
+        migration.execute("UPDATE schema_version SET taken = taken + 1")
+        migration.commit()
+        with pytest.raises(StoreUnavailableError, match="newer version"):
+            write.result(60)
+    assert store.read(lambda tx: tx.setting("late")) is None
 
 
 def test_u0000_is_replaced(store: PostgresStore) -> None:

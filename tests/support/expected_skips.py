@@ -22,6 +22,8 @@ EXPECTED = (
     r"redis-server is not installed",
     r"dovecot is not installed",
     r"PostgreSQL's initdb is not installed",
+    r"(postfix|haproxy|pgbouncer) is not installed",
+    r"Postfix is started by root alone",
     r"npm is not installed",
     r"systemd is not installed",
     # Too large to install for one test.

@@ -57,7 +57,7 @@ class Cluster:
         self._user = getpass.getuser() if os.getuid() else _unprivileged_user()
         self._folder = Path(tempfile.mkdtemp(prefix="multimail-pg-"))
         self._data = self._folder / "data"
-        self.port = _free_port()
+        self.port = free_port()
 
     def start(self) -> None:
         """Start it; return when it takes connections."""
@@ -69,6 +69,16 @@ class Cluster:
     def stop(self) -> None:
         """End it as a crash does; connections break, and the data is kept."""
         self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._data)
+
+    def demote(self) -> None:
+        """Crash, and come back as a standby, which reads and writes nothing."""
+        self.stop()
+        (self._data / "standby.signal").touch()
+        self.start()
+
+    def promote(self) -> None:
+        """Make the standby the primary."""
+        self._run("pg_ctl", "promote", "-w", "-D", self._data)
 
     def _connect_as_admin(self) -> psycopg.Connection[Any]:
         # Imported here: the environments of other frameworks have these fixtures, without psycopg.
@@ -127,7 +137,7 @@ class Cluster:
         shutil.rmtree(self._folder)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a free port below those of outgoing connections, which stays free after a stop."""
     while True:
         port = random.randint(15_000, 30_000)

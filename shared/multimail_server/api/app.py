@@ -56,6 +56,7 @@ _RESOURCES = ("email", "key", "contact", "thread", "attachment", "webhook", "del
 _EMAIL_FIELDS = ("email_id", "message_id", "id", "pending_id")
 _MAX_ID = 100
 _MAX_CODE = 100
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _log = logging.getLogger(__name__)
 
 
@@ -323,9 +324,8 @@ def _build_response(response: ApiResponse) -> Response:
 
 
 def _encode_json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # Hostile mail can hold half of a surrogate pair, which UTF-8 cannot.
-    return text.encode("utf-8", "replace")
+    return _to_json(value).encode("utf-8", "replace")
 
 
 def build_error_response(error: ApiError, request_id: str) -> Response:

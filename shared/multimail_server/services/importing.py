@@ -21,7 +21,7 @@ from ..oversight import Direction, State
 from ..store.protocol import Reader, Scope, Tx
 from ..store.records import ConnectedFolder, Content, Mailbox, Message
 from .context import AppContext
-from .evidence import describe_answered
+from .messages import describe_answered
 from .receiving import InboundMail, InboundService
 from .threads import add_alias, apply_placement, find_message_by_rfc_id, find_placement
 from .transitions import forwards

@@ -182,6 +182,9 @@ def _migrate(connection: NativeConnection, database: str) -> None:
         _check_encoding(connection, database)
         applied = _get_version(connection)
         migrations = load_migrations(POSTGRES, applied, database)
+        if migrations:
+            # Waits for the writes that have begun; later ones of older servers see the new number.
+            connection.execute("LOCK TABLE schema_version IN EXCLUSIVE MODE")
         for migration in migrations:
             connection.execute(migration.encode())
         if applied == 0:

@@ -26,6 +26,7 @@ from psycopg import errors
 
 from .changes import SqlTx
 from .group_commit import Job
+from .migrate import list_migrations
 from .postgres_connections import (
     TRANSACTION_SETTINGS,
     Database,
@@ -45,6 +46,7 @@ MAX_ATTEMPTS = 5
 COMMIT_CHECK_TIMEOUT = 10.0
 """Seconds to find out whether a commit that got no reply was made."""
 COMMIT_CHECK_PAUSE = 0.2
+_VERSION = len(list_migrations())
 _LOCK_ALL = b"LOCK TABLE schema_version IN EXCLUSIVE MODE"
 _LOCK_SHARED = b"LOCK TABLE schema_version IN ROW SHARE MODE"
 
@@ -148,6 +150,13 @@ class _RolledBackError(psycopg.OperationalError):
     """The connection broke during a commit, which was not made."""
 
 
+_UNAVAILABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    # A primary became a standby behind a pooler that kept the connection.
+    errors.ReadOnlySqlTransaction,
+    errors.FeatureNotSupported,
+)
 _RETRYABLE = (errors.SerializationFailure, errors.DeadlockDetected, _RolledBackError)
 
 
@@ -214,7 +223,7 @@ class PostgresWriter:
             error = transaction.problem
             if not (isinstance(error, _RETRYABLE) or transaction.is_lost):
                 break
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        if isinstance(error, _UNAVAILABLE):
             raise unavailable(error) from None
         if isinstance(error, psycopg.Error):
             # Its detail contains the whole row, which may contain a secret.
@@ -270,12 +279,17 @@ class PostgresWriter:
         connection.execute(_LOCK_ALL if scope is None else _LOCK_SHARED)
         begun = connection.execute(*_build_lock(scope or Scope()))
         tx = PostgresTx(PostgresConnection(connection, pipeline))
-        transaction.results = [job.work(tx) for job in batch]
-        tx.finish()
+        try:
+            transaction.results = [job.work(tx) for job in batch]
+            tx.finish()
+        except psycopg.Error:
+            if begun.pgresult is not None:
+                _read_begin(begun)  # A migration explains an error better than the error does.
+            raise
         if begun.pgresult is None:
             pipeline.sync()
         # From here on, an error of the connection leaves open whether it was committed.
-        transaction.number = str((begun.fetchone() or ("",))[-1])
+        transaction.number = _read_begin(begun)
         transaction.is_committing = True
         connection.execute("COMMIT", prepare=False)
 
@@ -299,11 +313,27 @@ class PostgresWriter:
 
 
 def _build_lock(scope: Scope) -> tuple[bytes, list[int]]:
-    """Return the statement that takes the locks of a scope, then returns the transaction's id.
+    """Return the statement that takes the locks of a scope, and returns what `_read_begin` reads.
 
-    The id comes last: of two writes of one mailbox, the later one has the greater id.
+    The transaction's id comes last: of two writes of one mailbox, the later one has the greater id.
     """
     shared, own = (sorted(map(get_lock_number, names)) for names in (scope.shared, scope.own))
     calls = ["pg_advisory_xact_lock_shared(%s)"] * len(shared)
     calls += ["pg_advisory_xact_lock(%s)"] * len(own)
-    return f"SELECT {', '.join([*calls, 'pg_current_xact_id()::text'])}".encode(), shared + own
+    calls += ["(SELECT taken FROM schema_version)", "pg_current_xact_id()::text"]
+    return f"SELECT {', '.join(calls)}".encode(), shared + own
+
+
+def _read_begin(begun: psycopg.Cursor[Any]) -> str:
+    """Return the transaction's id, if the schema is still that of this version.
+
+    Raises:
+        StoreUnavailableError: A newer version has migrated the database.
+    """
+    row = begun.fetchone() or (0, "")
+    if row[-2] > _VERSION:
+        raise StoreUnavailableError(
+            "A newer version of multimail has changed the database's tables, and this server is of "
+            "the older one: nothing was changed. Restart it with the newer version."
+        )
+    return str(row[-1])

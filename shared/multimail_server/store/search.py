@@ -145,6 +145,13 @@ class SearchIndex(ABC):
         self._connection.execute("DELETE FROM message_words WHERE message_id = ?", (message_id,))
 
 
+_ADD_WORDS = """INSERT INTO message_words VALUES (
+    CASE WHEN EXISTS (SELECT 1 FROM message_words WHERE number = ?)
+    THEN (SELECT max(number) + 1 FROM message_words WHERE number BETWEEN ? AND ?) ELSE ? END,
+    ?, ?, ?, ?, ?, ?, ?)"""
+"""Takes the next free number if another message has that of the id."""
+
+
 class SqliteIndex(SearchIndex):
     """Words in FTS5. A row's number sorts as the message's id, so that FTS5 reads newest first."""
 
@@ -158,16 +165,9 @@ class SqliteIndex(SearchIndex):
     def add(self, message: Message, words: Words) -> None:
         """Add a message that the index does not hold."""
         fields = (words.facets, words.title, words.sender, words.receivers, words.files, words.body)
-        self._connection.execute(
-            "INSERT INTO message_words VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._get_free_number(message.id), message.id, *map(" ".join, fields)),
-        )
-
-    def _get_free_number(self, message_id: str) -> int:
-        number = _build_number(message_id)
-        taken = "SELECT max(number) FROM message_words WHERE number BETWEEN ? AND ?"
-        first = self._fetch("SELECT 1 FROM message_words WHERE number = ?", number)
-        return number if first is None else self._fetch(taken, number, number + 0xFFFF) + 1
+        number = _build_number(message.id)
+        values = (number, number, number + 0xFFFF, number, message.id, *map(" ".join, fields))
+        self._connection.execute(_ADD_WORDS, values)
 
     def _fetch(self, sql: str, *values: Any) -> Any:
         row = self._connection.execute(sql, values).fetchone()

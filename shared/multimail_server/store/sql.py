@@ -27,6 +27,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _NATIVE_TYPES = frozenset({str, int, float, bytes, type(None)})
 """Types that the databases store as they are: most values have one of them."""
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 Condition = tuple[str, *tuple[Any, ...]]
 """A condition of a WHERE clause: its SQL, then the value of each placeholder."""
 
@@ -147,24 +149,26 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-def encode(value: Any) -> Any:
-    """Return a value as the database stores it."""
-    if isinstance(value, datetime):
-        return to_microseconds(value)
-    if isinstance(value, tuple | dict | list):
-        if not value:
-            return "{}" if isinstance(value, dict) else "[]"
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, bool):
-        return int(value)
-    return value
+@memo
+def _get_encoder(kind: type) -> Callable[[Any], Any]:
+    """Return what turns a value of a type into one that the database stores."""
+    if issubclass(kind, datetime):
+        return to_microseconds
+    if issubclass(kind, tuple | list):
+        return lambda value: _to_json(value) if value else "[]"
+    if issubclass(kind, dict):
+        return lambda value: _to_json(value) if value else "{}"
+    if issubclass(kind, Enum):
+        return attrgetter("value")
+    return int if kind is bool else lambda value: value
 
 
 def encode_all(values: Iterable[Any]) -> list[Any]:
     """Return values as the database stores them."""
-    return [value if type(value) in _NATIVE_TYPES else encode(value) for value in values]
+    return [
+        value if (kind := type(value)) in _NATIVE_TYPES else _get_encoder(kind)(value)
+        for value in values
+    ]
 
 
 def encode_record(record: Record) -> list[Any]:
