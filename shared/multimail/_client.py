@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from . import _http
 from ._call import Operation, Pause, Retry
-from ._config import Config, load_config
+from ._config import Config, load_config, read_timeouts
 from ._connections import AsyncConnections, Connections, LentConnections, Outgoing
 from ._execution import MailboxCache, Request, Step, Steps, execute
 from ._forks import keep_inherited, reset_after_fork
@@ -30,18 +30,7 @@ T = TypeVar("T")
 
 log = logging.getLogger("multimail")
 
-_SECONDS, _SECONDS_TO_CONNECT = 30.0, 10.0
 _USER_AGENT = f"multimail-python/{__version__}"
-
-
-def _read_timeouts(timeout: float | Timeout | None) -> dict[str, float | None]:
-    """Return the seconds for each part of a request."""
-    if timeout is None:
-        return {**_read_timeouts(_SECONDS), "connect": _SECONDS_TO_CONNECT}
-    parts = ("connect", "read", "write", "pool")
-    if isinstance(timeout, int | float):
-        return dict.fromkeys(parts, float(timeout))
-    return {part: getattr(timeout, part) for part in parts}
 
 
 class _BaseClient(Methods):
@@ -64,7 +53,7 @@ class _BaseClient(Methods):
     ) -> None:
         self._config = load_config(api_key, base_url, mailbox)
         self._options: dict[str, Any] = {"timeout": timeout, "retry": retry, "http2": http2}
-        self._timeouts = _read_timeouts(timeout)
+        self._timeouts = read_timeouts(timeout)
         self._lent_timeouts = None if timeout is None and http_client else self._timeouts
         self._http2, self._transport = http2, transport
         self._owns_client = http_client is None

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from ._proxies import is_loopback
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ._http import Timeout
 
 DEFAULT_BASE_URL = "https://api.multimail.dev"
 
@@ -41,6 +46,10 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+_PARTS = ("connect", "read", "write", "pool")
+_SECONDS, _SECONDS_TO_CONNECT = 30.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,30 @@ def load_config(
     name = mailbox or os.environ.get("MULTIMAIL_MAILBOX") or os.environ.get("MULTIMAIL_MAILBOX_ID")
     url = base_url or os.environ.get("MULTIMAIL_API_URL") or DEFAULT_BASE_URL
     return Config(Secret(key), _check_url(url), (name or "").strip() or None)
+
+
+def read_timeouts(timeout: float | Timeout | None) -> dict[str, float | None]:
+    """Return the seconds for each part of a request; None for no limit.
+
+    Args:
+        timeout: Seconds for each part, or those of a `Timeout`; None for the default.
+
+    Raises:
+        ConfigurationError: It is no number of seconds above zero, and no `Timeout`.
+    """
+    if timeout is None:
+        return {**read_timeouts(_SECONDS), "connect": _SECONDS_TO_CONNECT}
+    missing = object()
+    values: dict[str, Any] = {part: getattr(timeout, part, missing) for part in _PARTS}
+    if isinstance(timeout, int | float) and not isinstance(timeout, bool):
+        values = dict.fromkeys(_PARTS, float(timeout))
+    for seconds in values.values():
+        if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < inf):
+            raise ConfigurationError(
+                f"timeout={timeout!r:.80} is no number of seconds.",
+                remedy="Pass seconds, such as timeout=30, or a Timeout of httpx or httpx2.",
+            )
+    return values
 
 
 def _check_url(url: str) -> str:

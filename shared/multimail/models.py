@@ -106,10 +106,12 @@ class Page(Generic[Row]):
     Attributes:
         items: The rows, in the API's order.
         cursor: Pass it to the same call to get the next page; None on the last page.
+        misread: Terms of a search that look like filters and were searched for as words.
     """
 
     items: list[Row]
     cursor: str | None = None
+    misread: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.items)
@@ -131,7 +133,8 @@ def page_parser(model: type[Row]) -> Callable[[Any], Page[Row]]:
 
     def parse(response: Any) -> Page[Row]:
         cursor = response.get("cursor") or response.get("next_cursor")
-        return Page(_parse_rows(response, model, _ROW_KEYS), cursor)
+        misread = tuple(map(str, response.get("misread") or ()))
+        return Page(_parse_rows(response, model, _ROW_KEYS), cursor, misread)
 
     return parse
 

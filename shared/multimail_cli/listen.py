@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -72,6 +73,8 @@ def listen(
     """
     if execute is not bool(arguments):
         raise typer.BadParameter("Write --exec and then the command, after all other options.")
+    if arguments and shutil.which(arguments[0]) is None:
+        raise typer.BadParameter(f"--exec: there is no program {arguments[0]!r} here.")
     with context.client() as client:
         path = cursor
         if path is None and execute:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,15 @@ def test_a_paused_run_that_another_worker_resumes_stays_tainted(
     assert [decision.action for decision in decisions] == ["hold"]
     assert len(auto_box.mails()) == 1
     assert auto_box.left() == []
+
+
+def test_functions_without_a_name_are_guarded(tools: Tools) -> None:
+    class Refund:
+        def __call__(self, order: str) -> str:
+            return order
+
+    def close(order: str, *, reason: str) -> str:
+        return order + reason
+
+    guarded = tools().guarded([Refund(), partial(close, reason="late")])
+    assert [function.name for function in guarded] == ["Refund", "close"]

@@ -12,6 +12,7 @@ from tests.tools.support import Connect, Inbox, decided, get_error_code, make_me
 
 from multimail import ConfigurationError
 from multimail.tools import Toolkit
+from multimail.tools._enclosures import FileRegistry
 from multimail.trust import Action, TrustPolicy
 
 REPORT = b"%PDF-1.4 the report"
@@ -114,16 +115,18 @@ async def test_even_a_trusted_recipient_gets_a_file_of_others_by_a_human_alone(
     assert decided(sent).label == "authenticated"
 
 
-async def test_a_signed_copy_recipient_has_the_file_already(
-    auto_box: Inbox, connect: Connect
+@pytest.mark.parametrize(
+    ("cc", "action"),
+    [("bob@example.com", Action.ALLOW), ("bob@partner.example", Action.HOLD)],
+)
+async def test_a_colleague_in_the_signed_copy_has_the_file_already(
+    auto_box: Inbox, connect: Connect, cc: str, action: Action
 ) -> None:
     tools = connect(auto_box)
-    _, file = with_file(auto_box, Cc="bob@partner.example")
-    tools.toolkit.declare_recipients(["bob@partner.example"])
-    sent = await tools(
-        "send_email", to="bob@partner.example", subject="x", body="x", attachments=[file]
-    )
-    assert decided(sent).action is Action.ALLOW
+    _, file = with_file(auto_box, Cc=cc)
+    tools.toolkit.declare_recipients([cc])
+    sent = await tools("send_email", to=cc, subject="x", body="x", attachments=[file])
+    assert decided(sent).action is action
 
 
 @pytest.mark.parametrize(
@@ -237,3 +240,11 @@ async def test_stored_files_count_towards_the_limit(auto_box: Inbox, connect: Co
 def test_a_file_that_cannot_be_sent_is_not_registered(source: Any, name: str | None) -> None:
     with pytest.raises(ConfigurationError):
         Toolkit("mm_test_nobody").register_file(source, name=name)
+
+
+def test_the_oldest_files_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multimail.tools._enclosures.MAX_HELD_BYTES", 25)
+    files = FileRegistry()
+    first, *later = [files.register(b"x" * 10, f"{n}.txt", None) for n in range(3)]
+    assert files.get(first, "") is None
+    assert all(files.get(handle, "") for handle in later)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
 from tests.tools.support import Inbox
 
+from multimail import MultiMail
 from multimail.errors import ConfigurationError
 from multimail.tools import CallRefusedError, ToolGuard, Toolkit, ToolPolicy
 from multimail.trust import GuardDecision
@@ -245,3 +247,18 @@ def test_a_policy_that_cannot_be_is_refused(toolkit: Toolkit) -> None:
             toolkit.guard(cast(Any, policies))
     with pytest.raises(ConfigurationError, match="send_note"):
         toolkit.guard(POLICIES).require_names(["read_page"])
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: Toolkit(key="mm_test_x"), "Toolkit has no argument key"),  # type: ignore[call-arg]
+        (lambda: Toolkit("mm_test_x", timeout="abc"), "timeout='abc' is no number"),  # type: ignore[arg-type]
+        (lambda: Toolkit("mm_test_x", timeout=0), "timeout=0 is no number"),
+        (lambda: MultiMail("mm_test_x", timeout=True), "timeout=True is no number"),
+        (lambda: Toolkit("mm_test_x").guarded(print), "not a builtin_function_or_method"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_was_written_wrong_is_named(build: Callable[[], Any], words: str) -> None:
+    with pytest.raises((ConfigurationError, TypeError), match=re.escape(words)):
+        build()

@@ -20,6 +20,7 @@ from tests.tools.support import (
     outside,
 )
 
+from multimail import MultiMail
 from multimail.trust import Action
 
 EVE = "eve@evil.example"
@@ -130,10 +131,29 @@ async def test_any_text_is_a_query(box: Inbox, connect: Connect, query: str) -> 
     assert await found(connect(box), query) == []
 
 
+async def test_what_looks_like_a_filter_and_is_none_is_said(box: Inbox, connect: Connect) -> None:
+    box.receive_proven("It was after yesterday.")
+    for query, misread in (
+        ("after:yesterday", "after:yesterday"),
+        ("From: label:good gone", "From:, label:good"),
+        ("after:2026-01-01 subject:none", ""),
+    ):
+        text = (await shown(connect(box), "search_email", query=query)).text
+        assert (f"no filters: {misread}." in text) is bool(misread), text
+    text = (await shown(connect(box), "search_email", query="after:yesterday")).text
+    assert text.startswith("1 email found")
+
+
 async def test_words_in_a_list_are_a_query(box: Inbox, connect: Connect) -> None:
     tools, mail = connect(box), box.receive_proven(ORDER)
     result = await tools.call("search_email", {"query": ["heating", "order"], "limit": 5})
     assert ids(result.data["emails"]) == [mail["id"]]
+
+
+async def test_four_texts_of_any_letters_fit_into_a_url(box: Inbox) -> None:
+    with MultiMail(box.agent_key, base_url=box.server.url, mailbox=box.id) as client:
+        texts: Any = dict.fromkeys(("query", "sender", "recipient", "subject"), "🎉" * 9000)
+        assert client.search_email(**texts).items == []
 
 
 async def test_no_query_lists_what_the_dates_leave(box: Inbox, connect: Connect) -> None:
@@ -189,7 +209,7 @@ async def test_what_cannot_be_marked_is_said(auto_box: Inbox, connect: Connect) 
     assert get_error_code(await mark(tools, "archived", mail, sent)) == "not_inbound"
     assert get_error_code(await mark(tools, "gone", mail)) == "invalid_arguments"
     assert get_error_code(await mark(tools, "read")) == "invalid_email_ids"
-    assert get_error_code(await mark(tools, "read", *[{"id": f"m{n}"} for n in range(51)])) == (
+    assert get_error_code(await mark(tools, "read", *[{"id": f"m{n}"} for n in range(101)])) == (
         "invalid_email_ids"
     )
     assert [row["status"] for row in auto_box.mails("inbound")] == ["unread"]

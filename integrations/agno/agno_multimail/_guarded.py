@@ -34,7 +34,9 @@ def guard_tool(tool: Any, guard: ToolGuard, session_id: str | None) -> list[Func
         return [_guard_function(tool, guard, session_id)]
     if not callable(tool):
         return []
-    function = Function(name=tool.__name__, entrypoint=tool)
+    inner = getattr(tool, "func", tool)  # of a `functools.partial`
+    name = getattr(inner, "__name__", type(inner).__name__)  # an object with `__call__` has none
+    function = Function(name=name, entrypoint=tool)
     return [_guard_function(function, guard, session_id)]
 
 

@@ -6,6 +6,7 @@ is a file that the operator or a sender put here, with its provenance.
 
 from __future__ import annotations
 
+import logging
 import mimetypes
 import re
 import secrets
@@ -22,11 +23,16 @@ from ..models import Attachment, Enclosure, File, Mailbox
 from ..trust import OWN, EnclosedFile
 from ..trust.addresses import normalize_address
 from ._guard import LEFT_STATUSES, Guard
-from ._message_facts import get_header_addresses, list_signed
+from ._message_facts import get_header_addresses, list_vouched
 from ._spec import Steps
+
+log = logging.getLogger("multimail")
 
 MAX_FILE_BYTES = 20 * 1024 * 1024
 """The most bytes of a file that the API sends."""
+MAX_HELD_BYTES = 256 * 1024 * 1024
+"""The most bytes of files that a toolkit keeps; beyond it forgets the oldest."""
+_MAX_HELD = 10_000
 _PREFIX = "file_"
 _ID = re.compile(rf"(?!{_PREFIX})[A-Za-z0-9_-]{{1,100}}")
 _REMEDY = (
@@ -36,7 +42,7 @@ _REMEDY = (
 
 
 class FileRegistry:
-    """The files that app code lets an agent send, by handle."""
+    """The files that app code lets an agent send, by handle: the latest 256 MB of them."""
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[File, str | None]] = {}
@@ -74,7 +80,18 @@ class FileRegistry:
         kind = mimetypes.guess_type(shown)[0] or "application/octet-stream"
         file = File(name=shown, content_type=kind, content=content)
         self._files[handle] = (file, session_id)
+        self._forget_oldest(handle)
         return handle
+
+    def _forget_oldest(self, handle: str) -> None:
+        held = list(self._files.items())
+        size = sum(len(file.content) for _, (file, _) in held)
+        for oldest, (file, _) in held:
+            if (size <= MAX_HELD_BYTES and len(self._files) <= _MAX_HELD) or oldest == handle:
+                return
+            log.warning("The file %s is forgotten: register_file keeps 256 MB.", file.name)
+            size -= len(file.content)
+            self._files.pop(oldest, None)
 
     def get(self, handle: str, session_id: str) -> File | None:
         """Return a file that this conversation may send, or None."""
@@ -170,7 +187,7 @@ def describe_file(stored: Enclosure, guard: Guard, mailbox: Mailbox) -> Enclosed
     if message.direction != "outbound":
         assessment = guard.assess(message)
         if assessment.is_certain:
-            holders |= list_signed(message)
+            holders |= list_vouched(message, assessment, guard.policy.public_providers)
     else:
         origin = stored.origin
         assessment = OWN

@@ -114,12 +114,14 @@ def list_page(
         what: What is said of the rows in the first line.
     """
     page = yield from fetch(limit)
+    misread = _format_misread(page.misread)
     if not page.items:
-        return ToolResult("No mail matches.", {"emails": [], "cursor": None})
+        text = f"No mail matches.{misread}"
+        return ToolResult(text, {"emails": [], "cursor": None})
     assessed = assess_rows(page, mailbox, context)
     rows = _format_rows(assessed, context)
     longest_tail = _format_cursor("c" * max(200, len(page.cursor or "")))
-    room = room_for_rows(_format_page_head(rows, what), longest_tail, context.max_chars)
+    room = room_for_rows(_format_page_head(rows, what, misread), longest_tail, context.max_chars)
     for _ in range(_FIT_ATTEMPTS):
         fits = max(1, count_fitting(rows, room))
         if fits >= len(rows):
@@ -132,10 +134,21 @@ def list_page(
     cursor, tail = page.cursor, _format_cursor(page.cursor)
     if fits < len(rows):
         cursor, tail = None, f"{len(rows) - fits} more do not fit: narrow the search by date."
-    text = format_listing(_format_page_head(rows[:fits], what), rows[:fits], tail)
+    text = format_listing(_format_page_head(rows[:fits], what, misread), rows[:fits], tail)
     context.guard.mark_rows_shown(assessed[:fits])
     facts = [_build_row_facts(message, assessment) for message, assessment in assessed[:fits]]
     return ToolResult(text, {"emails": facts, "cursor": cursor})
+
+
+def _format_misread(terms: Sequence[str]) -> str:
+    """Return a note on the filters of a search that are none; empty without any."""
+    if not terms:
+        return ""
+    shown = one_line(", ".join(terms), 200)
+    return (
+        f" Searched for as words, since they are no filters: {shown}. "
+        "Write after:2026-01-31, from:ann, is:unread."
+    )
 
 
 def assess_rows(
@@ -204,9 +217,9 @@ def _fetch_inbox(
     )
 
 
-def _format_page_head(rows: list[str], what: str) -> str:
+def _format_page_head(rows: list[str], what: str, misread: str) -> str:
     count = "1 email" if len(rows) == 1 else f"{len(rows)} emails"
-    return f"{count}{what}, newest first: id | status | received | sender label."
+    return f"{count}{what}, newest first: id | status | received | sender label.{misread}"
 
 
 def _format_cursor(cursor: str | None) -> str:

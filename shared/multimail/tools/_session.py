@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from .._call import Operation, Retry
 from .._client import AsyncMultiMail, MultiMail
-from .._config import load_config
+from .._config import load_config, read_timeouts
 from .._execution import MailboxCache
 from .._forks import reset_after_fork
 from .._http import Timeout
@@ -104,6 +104,7 @@ class ToolSession:
                 remedy="Pass store=SqliteSessionStore(path), from multimail.sessions.",
             )
         trust_policy = policy if isinstance(policy, TrustPolicy) else TrustPolicy(policy)
+        read_timeouts(timeout)  # refused here, and not with the first call
         lent = client or async_client
         self._config = lent.config if lent else load_config(api_key, base_url, mailbox)
         self._options: dict[str, Any] = {"timeout": timeout, "retry": retry}
@@ -211,7 +212,8 @@ class ToolSession:
     ) -> str:
         """Let the agent send a file, and return the handle by which it names it.
 
-        The file is read now; a later change of it is not sent. It is kept in this process.
+        The file is read now; a later change of it is not sent. This process keeps the latest
+        256 MB of such files.
 
         Args:
             source: A path, or the bytes of the file, at most 20 MB.

@@ -107,6 +107,11 @@ class ToolkitBase(Generic[NativeTool]):
         exclude: Iterable[str] | None = None,
         **options: Unpack[SessionOptions],
     ) -> None:
+        if unknown := options.keys() - SessionOptions.__annotations__.keys():
+            raise TypeError(
+                f"{type(self).__name__} has no argument {', '.join(sorted(unknown))}; there are "
+                f"api_key, include, exclude, {', '.join(sorted(SessionOptions.__annotations__))}."
+            )
         if options.get("user_turns") and not self.keeps_user_turns:
             raise ConfigurationError(
                 f"{type(self).__name__} cannot tell the user's turns from other text, so it does "
@@ -327,6 +332,11 @@ class ToolkitBase(Generic[NativeTool]):
                 framework's.
         """
         guard = self.guard(policies, approve=approve)
+        if not isinstance(tools, Iterable) or isinstance(tools, str):
+            raise ConfigurationError(
+                f"guarded() takes a list of tools, not a {type(tools).__name__}.",
+                remedy="Write guarded([tool]).",
+            )
         wrapped = [
             native for tool in tools for native in self._build_guarded(tool, guard, session_id)
         ]

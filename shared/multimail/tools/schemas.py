@@ -261,7 +261,7 @@ class MarkEmail(ToolArgs):
     """Arguments of `mark_email`."""
 
     email_ids: Annotated[  # `mark_email` checks how many
-        list[Id], BeforeValidator(read_ids), Field(description="Up to 50 ids.")
+        list[Id], BeforeValidator(read_ids), Field(description="Up to 100 ids.")
     ]
     mark: Annotated[
         Literal["read", "unread", "archived", "unarchived", "spam"],

@@ -184,6 +184,12 @@ class EventStreams:
                 await asyncio.sleep(_ERROR_DELAY)
                 self._committed.set()
                 continue
+            except Exception:
+                # Without this task every stream would stay silent until the server restarts.
+                _log.exception("The event streams met an unexpected error and go on")
+                await asyncio.sleep(_ERROR_DELAY)
+                self._committed.set()
+                continue
             self._wake(valid, has_events=last != reached)
             reached = last
 

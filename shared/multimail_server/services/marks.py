@@ -14,9 +14,6 @@ from ..store.records import Message
 from .context import AppContext, find_mailbox, find_message, scope_of_message
 from .transitions import apply_event
 
-MAX_MARKED = 100
-"""Messages that one request marks."""
-
 
 class Mark(StrEnum):
     """What received mail can be marked as."""

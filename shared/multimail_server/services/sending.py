@@ -29,9 +29,14 @@ from .drafts import (
     require_recipient_limit,
 )
 from .enclosures import resolve_files
-from .evidence import describe_answered
-from .forwards import load_forward
-from .replies import address_reply, get_references, quote_original, require_not_answered
+from .messages import describe_answered
+from .replies import (
+    address_reply,
+    get_references,
+    load_forward,
+    quote_original,
+    require_not_answered,
+)
 from .suppression import get_suppressed, require_any_deliverable
 from .transitions import create_message
 

@@ -355,6 +355,16 @@ class SqlReader:
         rest = "WHERE due_at <= ? ORDER BY due_at, message_id LIMIT ?"
         return self._all(OutboxRow, rest, now, limit)
 
+    def live_mailboxes(self, message_ids: Sequence[str]) -> dict[str, str]:
+        if not message_ids:
+            return {}
+        sql = (
+            "SELECT id, mailbox_id, live FROM messages "  # noqa: S608
+            f"WHERE id IN ({placeholders(message_ids)})"
+        )
+        rows = self._connection.execute(sql, encode_all(tuple(message_ids))).fetchall()
+        return {message_id: mailbox_id for message_id, mailbox_id, is_live in rows if is_live}
+
     def outbox_row(self, message_id: str) -> OutboxRow | None:
         return self._one(OutboxRow, "WHERE message_id = ?", message_id)
 

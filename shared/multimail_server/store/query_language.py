@@ -57,6 +57,8 @@ class Query:
         date_after: It is as old as this or newer.
         date_before: It is older.
         has_attachments: Whether it has attachments.
+        misread: Terms that look like filters and are none, such as `after:yesterday`, so that they
+            were searched for as words.
     """
 
     wanted: tuple[Phrase, ...] = ()
@@ -69,6 +71,7 @@ class Query:
     date_after: datetime | None = None
     date_before: datetime | None = None
     has_attachments: bool | None = None
+    misread: tuple[str, ...] = ()
 
     @property
     def has_words(self) -> bool:
@@ -172,6 +175,7 @@ def parse_query(text: str | None) -> Query:
     wanted: list[Phrase] = []
     unwanted: list[Phrase] = []
     filters: dict[str, Any] = {}
+    misread: list[str] = []
     for place, term in enumerate(terms):
         if term[0] == "AND" and 0 < place < len(terms) - 1:
             continue
@@ -179,12 +183,27 @@ def parse_query(text: str | None) -> Query:
         if chosen is not None:
             filters |= chosen
             continue
+        if _looks_like_filter(term):
+            misread.append(term[0][:_MAX_MISREAD])
         phrase = _build_phrase(term)
         if phrase is not None and len(wanted) + len(unwanted) < MAX_TERMS:
             (unwanted if term["minus"] else wanted).append(phrase)
     if cut.strip() and not (wanted or unwanted or filters):
         return Query((_NOTHING,))
-    return Query(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)), **filters)
+    told = tuple(dict.fromkeys(misread))[:MAX_TERMS]
+    phrases = tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted))
+    return Query(*phrases, misread=told, **filters)
+
+
+_MAX_MISREAD = 80
+
+
+def _looks_like_filter(term: re.Match[str]) -> bool:
+    """Whether a term that is no filter begins like one: its value is unknown, or missing."""
+    if term["name"]:
+        return term["name"].lower() in _FILTERS
+    name, colon, value = (term["plain"] or "").lower().partition(":")
+    return bool(colon) and not value and name in (*_FIELDS, *_FILTERS)
 
 
 _NOTHING = Phrase((NOWHERE,))

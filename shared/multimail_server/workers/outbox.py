@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -36,6 +37,8 @@ RETRY_DELAYS = tuple(
 """The delay after each failed attempt; after the last one the delivery has failed."""
 
 _BATCH = 100
+MAX_HAND_OVERS = 8
+"""How many messages one server hands to the relay at the same time, each of another mailbox."""
 _COMMIT_RETRY_SECONDS = 1.0
 
 GetTestRelay = Callable[[Message, OutboxRow], Relay | None]
@@ -104,14 +107,36 @@ class Outbox(ScheduledWorker):
                 self._audit(tx, message, "email.expire")
 
     def _drain(self) -> bool:
-        """Handle a batch of due rows; return whether there may be more."""
+        """Handle a batch of due rows; return whether there may be more.
+
+        Live messages of different mailboxes are handed over at the same time; those of one
+        mailbox, and all that stay here, one after the other.
+        """
         now = self._context.now()
-        rows = self._context.store.read(lambda tx: tx.outbox_due(now, _BATCH))
-        for row in rows:
+
+        def load(tx: Reader) -> tuple[list[str], dict[str, str]]:
+            message_ids = [row.message_id for row in tx.outbox_due(now, _BATCH)]
+            return message_ids, tx.live_mailboxes(message_ids)
+
+        message_ids, mailboxes = self._context.store.read(load)
+        lanes: dict[str, list[str]] = {}
+        for message_id in message_ids:
+            lanes.setdefault(mailboxes.get(message_id, ""), []).append(message_id)
+        if len(lanes) < 2:
+            self._handle_in_turn(message_ids)
+        else:
+            name = f"multimail-{self._name}"
+            with ThreadPoolExecutor(min(len(lanes), MAX_HAND_OVERS), name) as pool:
+                lanes_done = [pool.submit(self._handle_in_turn, lane) for lane in lanes.values()]
+            for done in lanes_done:
+                done.result()
+        return len(message_ids) == _BATCH and not self.is_stopping
+
+    def _handle_in_turn(self, message_ids: list[str]) -> None:
+        for message_id in message_ids:
             if self.is_stopping:
-                return False
-            self.with_claim(row.message_id, partial(self._handle, row.message_id))
-        return len(rows) == _BATCH
+                return
+            self.with_claim(message_id, partial(self._handle, message_id))
 
     def _handle(self, message_id: str) -> None:
         signed = _load_signed(self._context, message_id)

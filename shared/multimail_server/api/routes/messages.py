@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ...errors import invalid
 from ...mail.body import Version
-from ...mail.subjects import MAX_SUBJECT
+from ...mail.quoting import MAX_SUBJECT
 from ...oversight import Direction, State
 from ...services.messages import may_see
 from ...services.revisions import DraftEdit
@@ -172,7 +172,8 @@ def search_email(request: ApiRequest) -> ApiResponse:
         request.principal, request.path_params["mailbox"], where
     )
     cursor = next_cursor([result.message for result in results], limit)
-    return ApiResponse(render_found(results, request.principal, limit, cursor))
+    misread = where.query.misread
+    return ApiResponse(render_found(results, request.principal, limit, cursor, misread))
 
 
 def _build_query(request: ApiRequest) -> Query:

@@ -8,13 +8,20 @@ from typing import Annotated, NotRequired, cast
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from multimail.endpoints._search import MAX_MARKED
+
 from ...mail.scoring import score_message
 from ...oversight import NOT_SENT, Direction, State, hides_content
 from ...services import Principal
 from ...services.enclosures import Enclosure
-from ...services.evidence import shorten_evidence
-from ...services.marks import MAX_MARKED, Mark
-from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
+from ...services.marks import Mark
+from ...services.messages import (
+    OpenedMessage,
+    ThreadView,
+    get_delivery_results,
+    may_see,
+    shorten_evidence,
+)
 from ...services.search import SearchResult
 from ...store.records import Attachment, Message, Tag
 from .base import (
@@ -208,6 +215,10 @@ class FoundPageOut(TypedDict):
 
     emails: list[FoundOut]
     cursor: Annotated[str | None, Field(description="Pass it to get the next page.")]
+    misread: Annotated[
+        list[str],
+        Field(description="Terms of `q` that look like filters and were searched for as words."),
+    ]
 
 
 class MarkIn(RequestModel):
@@ -446,7 +457,11 @@ def render_page(
 
 
 def render_found(
-    results: Sequence[SearchResult], principal: Principal, limit: int, cursor: str | None
+    results: Sequence[SearchResult],
+    principal: Principal,
+    limit: int,
+    cursor: str | None,
+    misread: Iterable[str] = (),
 ) -> FoundPageOut:
     """Return the first `limit` results of a search as a page."""
     rows: list[FoundOut] = [
@@ -456,7 +471,7 @@ def render_found(
         }
         for result in results[:limit]
     ]
-    return {"emails": rows, "cursor": cursor}
+    return {"emails": rows, "cursor": cursor, "misread": list(misread)}
 
 
 def render_marks(messages: Iterable[Message]) -> MarksOut:
