@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -97,6 +100,28 @@ def test_older_mail_comes_as_read_and_threads_with_what_its_person_sent(
     assert b"\\Seen" not in flags
 
 
+def test_a_password_that_changed_is_refused_in_the_list_of_mailboxes_and_in_doctor(
+    server: ServerFixture, dovecot: Dovecot
+) -> None:
+    dovecot.kill()
+    (dovecot.root / "users").write_text(f"{USER}:{{PLAIN}}another:::::\n")
+    dovecot.start()
+    server.wait_until(lambda: _get_state(server) == "refused")
+    shown = subprocess.run(
+        [sys.executable, "-c", "from multimail_cli.main import run; run()", "doctor"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "MULTIMAIL_API_KEY": server.keys.agent, "MULTIMAIL_API_URL": server.url},
+    )  # fmt: skip
+    assert shown.returncode == 1
+    assert f"{USER} at its provider is refused" in shown.stdout
+
+
+def _get_state(server: ServerFixture) -> str:
+    (box,) = server.agent.get("/v1/mailboxes").json()["mailboxes"]
+    assert box["source"] == "imap"
+    return str(box["connection"]["state"])
+
+
 def test_nothing_is_lost_or_doubled_by_kill_and_renumbering(
     server: ServerFixture, dovecot: Dovecot
 ) -> None:
@@ -114,6 +139,7 @@ def test_nothing_is_lost_or_doubled_by_kill_and_renumbering(
 
 FORMS = get_provider("gmail")
 TRUE = b"Received: from a.test by mx.google.com with SMTP\r\n"
+OTHER = b"Received: from a.test by a.test\r\n"
 
 
 @pytest.mark.parametrize(
@@ -121,8 +147,7 @@ TRUE = b"Received: from a.test by mx.google.com with SMTP\r\n"
     [
         (TRUE + b"Authentication-Results: mx.google.com; dkim=fail; dmarc=fail (p=R)\r\n", "fail"),
         (b"Authentication-Results: mx.google.com; dmarc=fail\r\n" + TRUE, "fail"),
-        (b"Received: from a.test by a.test\r\nAuthentication-Results: mx.google.com; dmarc=fail\r\n",
-         ""),
+        (OTHER + b"Authentication-Results: mx.google.com; dmarc=fail\r\n", ""),
         (b"Authentication-Results: mx.google.com.evil.test; dmarc=pass\r\n" + TRUE, ""),
         (b"Authentication-Results: other.test; x=(mx.google.com); dmarc=fail\r\n", ""),
     ],
