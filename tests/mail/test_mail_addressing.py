@@ -16,7 +16,7 @@ from multimail_server.mail.addresses import (
     parse_addresses,
 )
 from multimail_server.mail.compose import OutgoingMessage, compose
-from multimail_server.mail.subjects import build_reply_subject
+from multimail_server.mail.quoting import build_reply_subject
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from multimail_server.mail.encoded_words import decode_unstructured
+from multimail_server.mail.headers import decode_unstructured, get_parameter
 from multimail_server.mail.message import parse_message
-from multimail_server.mail.parameters import get_parameter
 
 
 @pytest.mark.parametrize(

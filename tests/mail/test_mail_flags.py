@@ -13,7 +13,7 @@ from multimail.trust.evidence import Authentication, parse_authentication
 from multimail.trust.labels import assess
 from multimail_server.mail.message import parse_message
 from multimail_server.mail.scoring import Arrival, find_flags
-from multimail_server.services.evidence import shorten_evidence
+from multimail_server.services.messages import shorten_evidence
 from multimail_server.testing.server import ServerUnderTest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from markdown_it.parser_inline import ParserInline
 from markdown_it.rules_inline import StateInline
 
-from multimail_server.mail.markdown_bounds import MAX_ATTEMPTS, BoundedInline
+from multimail_server.mail.markdown_rules import MAX_ATTEMPTS, BoundedInline
 from multimail_server.mail.rendering import render_text
 from multimail_server.pages.untrusted_html import render_markdown
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimail_server.mail.html.outgoing import is_html
 from multimail_server.mail.rendering import (
     MAX_BRACKETS,
     MAX_LINES,
     MAX_LINKS,
     append_signature,
+    is_html,
     render_text,
 )
 

@@ -48,7 +48,6 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     ),
     f"{SERVER}/mail/auth/*dkim.py": ("tests/mail/*dkim*", "tests/mail/*tampering*"),
     f"{SERVER}/mail/auth/*dmarc.py": ("tests/mail/*dmarc*",),
-    f"{SERVER}/mail/auth/key_records.py": ("tests/mail/*dkim*",),
     f"{SERVER}/mail/auth/*spf.py": ("tests/mail/*spf*",),
     f"{SERVER}/mail/bounces.py": ("tests/mail/*bounces*", "tests/server/*suppression*"),
     f"{SERVER}/mail/*compose.py": ("tests/mail/*compose*", "tests/server/*sending*"),

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.server import ServerFixture, Start, refusal
+from tests.support.server import ServerFixture, Start, accepted, refusal
 from tests.support.smtp_sink import SmtpSink
 
 from multimail_server.services.context import AppContext
@@ -185,3 +185,24 @@ def test_an_address_outside_ascii_leaves_by_smtputf8(start: Start, hidden: tuple
         assert (result["status"], len(sink.messages)) == ("delivered", 1)
         assert "SMTPUTF8" in sink.messages[0].parameters
         assert "\r\nTo: jörg@xn--bcher-kva.example\r\n".encode() in sink.messages[0].raw
+
+
+def test_mailboxes_do_not_wait_for_each_other_and_each_keeps_its_order(
+    start: Start, clock: VirtualClock, relay: SmtpSink
+) -> None:
+    server = start(live=True, relay=relay.url, oversight_mode="autonomous", clock=clock)
+    body = {"address": "other@multimail.test", "oversight_mode": "autonomous"}
+    other = accepted(server.admin.post("/v1/mailboxes", json=body), 201)["id"]
+    boxes = [server.box, f"/v1/mailboxes/{other}"]
+    hour = (clock.now() + timedelta(hours=1)).isoformat()
+    for number in range(3):
+        for box in boxes:
+            mail = {"to": ["ann@other.test"], "subject": f"{number}", "markdown": "Hello"}
+            accepted(server.agent.post(f"{box}/send", json={**mail, "send_at": hour}), 202)
+    both = threading.Barrier(2, timeout=60)
+    relay.on_message = lambda _: (both.wait(), None)[1]
+    clock.advance(timedelta(hours=1))
+    taken = [relay.next() for _ in range(6)]
+    for sender in {message.mail_from for message in taken}:
+        own = [message.parsed["Subject"] for message in taken if message.mail_from == sender]
+        assert own == ["0", "1", "2"]

@@ -305,6 +305,10 @@ def test_the_outbox_returns_due_messages_in_order(store: Store) -> None:
     assert store.read(lambda tx: tx.next_outbox_due()) == hours(1)
     assert store.read(lambda tx: tx.outbox_due(hours(2), 10)) == [soon, late]
     assert store.read(lambda tx: tx.outbox_due(hours(2), 1)) == [soon]
+    live = replace(message(4), live=True)
+    insert(store, live)
+    ids = ["msg_0001", live.id]
+    assert store.read(lambda tx: tx.live_mailboxes(ids)) == {live.id: live.mailbox_id}
     store.write(lambda tx: tx.put(replace(soon, attempts=9)))
     assert store.read(lambda tx: tx.outbox_row("msg_0002")) == replace(soon, attempts=9)
     store.write(lambda tx: tx.remove_outbox("msg_0002"))

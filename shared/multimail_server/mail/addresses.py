@@ -14,8 +14,7 @@ from functools import lru_cache
 from multimail.trust.addresses import ascii_domain, has_invalid_label
 
 from .charsets import decode_text
-from .encoded_words import decode_words
-from .headers import CONTROLS
+from .headers import CONTROLS, decode_words
 
 MAX_ADDRESSES = 1000
 _MAX_FROM = 2000

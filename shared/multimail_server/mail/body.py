@@ -14,10 +14,9 @@ from enum import StrEnum
 
 from .calendars import describe_calendar, is_calendar
 from .charsets import decode
-from .headers import HeaderBlock
+from .headers import HeaderBlock, get_parameter
 from .html import Markdown, html_to_markdown
 from .mime import Part, parse_parts
-from .parameters import get_parameter
 from .smime import Wrapper, read_cms
 
 _MAX_WRAPPERS = 4

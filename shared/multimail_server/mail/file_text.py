@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from .body import get_leaves, parse_tree, read_body
 from .calendars import describe_calendar, is_calendar
 from .charsets import decode, decode_html, find_codec, is_utf8
-from .encoded_words import decode_unstructured
-from .headers import HeaderBlock
+from .headers import HeaderBlock, decode_unstructured, get_parameter
 from .html import html_to_markdown
 from .mime import Part
-from .parameters import get_parameter
 
 MAX_FILE_CHARS = 262_144
 MAX_FILE_BYTES = 20 * 1024 * 1024

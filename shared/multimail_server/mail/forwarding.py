@@ -11,8 +11,7 @@ from email.utils import format_datetime
 
 from .addresses import format_address, to_mailbox_address
 from .automation import list_automation_signs
-from .encoded_words import decode_unstructured
-from .headers import fold_addresses, fold_tokens, read_headers
+from .headers import decode_unstructured, fold_addresses, fold_tokens, read_headers
 
 MAX_HOPS = 50
 _BARE_LF = re.compile(rb"(?<!\r)\n")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .encoded_words import decode_words
-from .headers import unfold
+from .headers import decode_words, unfold
 
 MAX_REFERENCES = 200
 MAX_ID = 900

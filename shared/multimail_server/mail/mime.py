@@ -13,10 +13,15 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from .charsets import DecodedText, decode, decode_html, find_codec, find_html_charset
-from .encoded_words import decode_words
-from .flowed import unflow
-from .headers import HeaderBlock, read_headers, unfold
-from .parameters import MAX_VALUE, get_parameter, parse_media_type
+from .headers import (
+    MAX_VALUE,
+    HeaderBlock,
+    decode_words,
+    get_parameter,
+    parse_media_type,
+    read_headers,
+    unfold,
+)
 from .transfer_encodings import decode_transfer, find_transfer_encoding
 
 MAX_DEPTH = 20
@@ -288,3 +293,40 @@ def _get_content_end(raw: bytes, at: int, start: int) -> int:
     if at - 1 >= start and raw[at - 1 : at] == b"\r":
         at -= 1
     return at
+
+
+def unflow(text: str, *, delete_space: bool) -> str:
+    """Return flowed text with its paragraphs on one line each, quotes still marked with `>`.
+
+    Args:
+        text: The text, with LF line ends.
+        delete_space: Whether `DelSp=yes` was declared: the space at the end of a line only marks
+            that it goes on.
+    """
+    lines: list[str] = []
+    paragraph: list[str] = []
+    depth = 0
+    for line in text.split("\n"):
+        own_depth = len(line) - len(line.lstrip(">"))
+        content = line[own_depth:]
+        content = content.removeprefix(" ")  # space-stuffing, section 4.4
+        if paragraph and (own_depth != depth or content == "-- "):
+            lines.append(_join(paragraph, depth))
+            paragraph = []
+        depth = own_depth
+        flows = content.endswith(" ") and content != "-- "
+        paragraph.append(content[:-1] if flows and delete_space else content)
+        if not flows:
+            lines.append(_join(paragraph, depth))
+            paragraph = []
+    if paragraph:
+        lines.append(_join(paragraph, depth))
+    return "\n".join(lines)
+
+
+def _join(paragraph: list[str], depth: int) -> str:
+    text = "".join(paragraph)
+    # A stuffed `>` is no quote, and must not become one.
+    is_like_quote = not depth and text.startswith(">")
+    prefix = ">" * depth + " " * (bool(depth and text) or is_like_quote)
+    return prefix + text

@@ -6,16 +6,21 @@ approver sees what is sent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
 
+from .html.markdown import Element, parse_visible, unfold_layout_tables
+from .html.visibility import VOID_ELEMENTS, extract_visible_html
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
+
 
 MAX_LINKS = 2000
 MAX_BRACKETS = 8000
@@ -43,7 +48,6 @@ def render_text(text: str) -> RenderedText:
         text: Markdown, or HTML if `is_html` says so.
     """
     # Imported with the first text to render, which keeps the parsers out of the server's start.
-    from .html.outgoing import is_html, keep_lines, sanitize_html
     from .html.plain import html_to_plain_text
 
     text = normalize_lines(text)
@@ -64,7 +68,6 @@ def append_signature(text: str, signature: str | None, note: str | None) -> str:
         note: One plain sentence.
     """
     from .html import html_to_markdown
-    from .html.outgoing import is_html
 
     if is_html(text):
         parts = [text]
@@ -113,3 +116,103 @@ def _get_parser() -> MarkdownIt:
             return escapeHtml(text or str(tokens[idx].attrGet("src") or ""))
 
     return build_parser(Renderer)
+
+
+_BLOCKS = (
+    "p|div|h[1-6]|ul|ol|dl|table|blockquote|pre|center|section|article|header|footer|main|"
+    "address|font|html|body"
+)
+_INLINE = "a|b|strong|i|em|u|s|span|code|small|big|sub|sup|del|ins|mark|q"
+_START = re.compile(rf"<({_BLOCKS}|{_INLINE}|br|hr|img)(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_DOCUMENT = re.compile(r"<(?:!doctype\s+html|html|head|body)\b[^<>]*>", re.IGNORECASE)
+_END = re.compile(rf"(?:</(?:{_BLOCKS}|{_INLINE})\s*>|<(?:br|hr|img)\b[^<>]*>)\Z", re.IGNORECASE)
+_BLOCK_END = re.compile(rf"</(?:{_BLOCKS})\s*>", re.IGNORECASE)
+
+_BREAK = re.compile(r"[^\s<>]<br\s{0,3}/?>", re.IGNORECASE)
+_ANY_TAG = re.compile(r"<(?:/?([a-zA-Z][a-zA-Z0-9]{0,15})(?=[\s/>])|[a-zA-Z/!?@])")
+_TAGS = frozenset(f"{_BLOCKS}|{_INLINE}|li|tr|td|th|tbody|br|hr|img|h1|h2|h3|h4".split("|"))
+_MARKDOWN = re.compile(r"\*\*|`|^(?:#{1,6}|[-*>]) ", re.MULTILINE)
+_ENDS_LINE = re.compile(
+    rf"<(?:/?(?:{_BLOCKS}|li|tr|td|th|tbody)|[bh]r[ /]*)>[ \t]*$", re.IGNORECASE
+)
+_KEPT = frozenset(
+    "a b strong i em u s del ins strike code kbd samp pre tt small big sub sup mark q span "  # noqa: SIM905
+    "p div h1 h2 h3 h4 h5 h6 ul ol li dl dt dd blockquote hr br center address section article "
+    "header footer figure figcaption table caption thead tbody tfoot tr td th".split()
+)
+_LINK = re.compile(r"(?:https?://|mailto:)[^\s\x00-\x1f]+", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def is_html(text: str) -> bool:
+    """Return whether a text is HTML as a whole, and not a text that speaks of tags.
+
+    It is if it begins with a tag of a document, or if it begins with a tag that is closed and ends
+    with one, or closes two blocks. A text that begins without a tag is HTML if `<br>` ends lines in
+    it, if all its tags are HTML's, some of them others than `<br>`, and if nothing is Markdown.
+    """
+    text = text.strip()
+    if ">" not in text:
+        return False
+    if not text.startswith("<"):
+        return _has_breaks(text)
+    if _DOCUMENT.match(text):
+        return True
+    start = _START.match(text)
+    if start is None:
+        return False
+    name = start[1].lower()
+    if name not in ("br", "hr", "img") and f"</{name}" not in text.lower():
+        return False
+    # The end is searched for in a slice: a pattern with \Z would be tried at every position.
+    return _ends_with_tag(text) or len(_BLOCK_END.findall(text)) > 1
+
+
+def _has_breaks(text: str) -> bool:
+    if _BREAK.search(text) is None or _MARKDOWN.search(text):
+        return False
+    names = {(name or "?").lower() for name in _ANY_TAG.findall(text)}
+    return len(names) > 1 and names <= _TAGS and f"</{min(names - {'br'})}" in text.lower()
+
+
+def keep_lines(html: str) -> str:
+    """Return HTML with a `<br>` at line ends that no tag precedes, if it begins without a tag."""
+    if html.lstrip().startswith("<"):
+        return html
+    lines = html.strip().split("\n")
+    return "\n".join(line if _ENDS_LINE.search(line[-40:]) else f"{line}<br>" for line in lines)
+
+
+def _ends_with_tag(text: str) -> bool:
+    last = text.rfind("<")
+    return last > 0 and _END.match(text, last) is not None
+
+
+def sanitize_html(html: str) -> str:
+    """Return HTML with an allow-list of elements, and of attributes only those that show nothing.
+
+    Links lead to http, https or mailto; images, scripts, forms, frames and styles are removed, and
+    so is text that a reader would not see. What is returned is complete and escaped.
+    """
+    root = parse_visible(extract_visible_html(html, len(html)).html)
+    unfold_layout_tables(root)
+    return "".join(_write(child) for child in root.children)
+
+
+def _write(node: Element | str) -> str:
+    if isinstance(node, str):
+        return escape(node)
+    content = "".join(map(_write, node.children))
+    if node.name not in _KEPT:
+        return content
+    tag = f"<{node.name}{_write_attributes(node)}>"
+    return tag if node.name in VOID_ELEMENTS else f"{tag}{content}</{node.name}>"
+
+
+def _write_attributes(element: Element) -> str:
+    written = ""
+    for name, value in element.attributes.items():
+        is_link = name == "href" and element.name == "a" and _LINK.fullmatch(value)
+        if is_link or (name in ("start", "colspan") and _NUMBER.fullmatch(value)):
+            written += f' {name}="{escape(value)}"'
+    return written

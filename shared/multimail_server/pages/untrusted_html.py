@@ -16,10 +16,9 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
 from ..api.schemas.base import MAX_MARKDOWN
-from ..mail.html.outgoing import is_html
 from ..mail.html.source import HtmlSource, parse_tree
 from ..mail.markdown_rules import build_parser
-from ..mail.rendering import is_parsable, normalize_lines, render_text
+from ..mail.rendering import is_html, is_parsable, normalize_lines, render_text
 from .formatting import reveal
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ..api.schemas.base import MAX_MARKDOWN, Markdown, RequestModel, Subject, en
 from ..api.schemas.oversight import MAX_REASON
 from ..auth import digest_token, require_approver
 from ..errors import ApiError, conflict, invalid
-from ..mail.subjects import MAX_SUBJECT
+from ..mail.quoting import MAX_SUBJECT
 from ..oversight import Direction, State
 from ..services.decisions import get_content_digest
 from ..services.review import ReviewItem

@@ -15,8 +15,7 @@ from ..store.protocol import Reader
 from ..store.records import Attachment, Message
 from .context import AppContext, find_mailbox, find_message
 from .drafts import Draft
-from .evidence import describe_answered
-from .messages import may_see
+from .messages import describe_answered, may_see
 
 MAX_ATTACHMENT_BYTES = 20 * 1024 * 1024
 """Of all attachments of a message together."""

@@ -17,6 +17,9 @@ from .records import (
     Attachment,
     AuditEntry,
     BrowserSession,
+    ConnectedAccount,
+    ConnectedFolder,
+    ConnectedTask,
     Contact,
     Content,
     DeliveryFilter,
@@ -138,6 +141,19 @@ class SqlReader:
         return [box for box in mailboxes if box.settings.get("retention_days") is not None]
 
     # Messages
+
+    def connected_account(self, mailbox_id: str) -> ConnectedAccount | None:
+        return self._one(ConnectedAccount, "WHERE mailbox_id = ?", mailbox_id)
+
+    def connected_accounts(self) -> list[ConnectedAccount]:
+        return self._all(ConnectedAccount, "ORDER BY mailbox_id")
+
+    def connected_folder(self, mailbox_id: str, name: str) -> ConnectedFolder | None:
+        return self._one(ConnectedFolder, "WHERE mailbox_id = ? AND name = ?", mailbox_id, name)
+
+    def connected_tasks(self, mailbox_id: str, limit: int) -> list[ConnectedTask]:
+        rest = "WHERE mailbox_id = ? ORDER BY created_at LIMIT ?"
+        return self._all(ConnectedTask, rest, mailbox_id, limit)
 
     def message(self, message_id: str) -> Message | None:
         return self._one(Message, "WHERE id = ?", message_id)
@@ -354,6 +370,16 @@ class SqlReader:
     def outbox_due(self, now: datetime, limit: int) -> list[OutboxRow]:
         rest = "WHERE due_at <= ? ORDER BY due_at, message_id LIMIT ?"
         return self._all(OutboxRow, rest, now, limit)
+
+    def live_mailboxes(self, message_ids: Sequence[str]) -> dict[str, str]:
+        if not message_ids:
+            return {}
+        sql = (
+            "SELECT id, mailbox_id, live FROM messages "  # noqa: S608
+            f"WHERE id IN ({placeholders(message_ids)})"
+        )
+        rows = self._connection.execute(sql, encode_all(tuple(message_ids))).fetchall()
+        return {message_id: mailbox_id for message_id, mailbox_id, is_live in rows if is_live}
 
     def outbox_row(self, message_id: str) -> OutboxRow | None:
         return self._one(OutboxRow, "WHERE message_id = ?", message_id)

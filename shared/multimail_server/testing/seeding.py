@@ -31,7 +31,7 @@ from ..api.schemas.base import ensure_model_built, to_list
 from ..mail.addresses import is_address, to_mailbox_address
 from ..mail.automation import get_author
 from ..mail.headers import read_headers, unfold
-from ..mail.subjects import MAX_SUBJECT
+from ..mail.quoting import MAX_SUBJECT
 from ..oversight import Mode
 
 _OWN_FIELDS = frozenset(

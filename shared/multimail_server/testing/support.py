@@ -80,7 +80,7 @@ class TestSupport(ServerExtension):
 
     def get_http_protocol(self) -> type[asyncio.Protocol] | Literal["auto"]:
         """Return uvicorn's HTTP protocol, with connection resets where faults are allowed."""
-        from .fault_injection import resettable_http_protocol
+        from .faults import resettable_http_protocol
 
         return resettable_http_protocol() if self._disabled_reason is None else "auto"
 
@@ -103,7 +103,7 @@ class TestSupport(ServerExtension):
     def wrap_endpoint(self, endpoint: Endpoint) -> Endpoint:
         """Return an endpoint that injects faults."""
         from ..api.app import build_error_response
-        from .fault_injection import inject_faults
+        from .faults import inject_faults
 
         return inject_faults(endpoint, self.faults, build_error_response)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,6 +19,7 @@ from ..auth import Principal
 from ..mail.bounces import classify_failure, parse_status
 from ..mail.message_ids import parse_relay_ids
 from ..oversight import Event, State
+from ..services.connecting import add_sent_tasks
 from ..services.context import AppContext
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
 from ..services.threads import add_alias
@@ -25,6 +27,7 @@ from ..services.transitions import apply_event, is_expired
 from ..store.protocol import Reader, Scope, StoreUnavailableError, Tx
 from ..store.records import Domain, Message, OutboxRow, SignedHeaders, TestDelivery
 from ..wakeups import Wakeup
+from .imap import LazySubmission
 from .relay import RecipientResult, Relay, RelayOutcomeUnknown, RelayUnavailable
 from .scheduler import ScheduledWorker
 
@@ -36,6 +39,8 @@ RETRY_DELAYS = tuple(
 """The delay after each failed attempt; after the last one the delivery has failed."""
 
 _BATCH = 100
+MAX_HAND_OVERS = 8
+"""How many messages one server hands to the relay at the same time, each of another mailbox."""
 _COMMIT_RETRY_SECONDS = 1.0
 
 GetTestRelay = Callable[[Message, OutboxRow], Relay | None]
@@ -104,14 +109,36 @@ class Outbox(ScheduledWorker):
                 self._audit(tx, message, "email.expire")
 
     def _drain(self) -> bool:
-        """Handle a batch of due rows; return whether there may be more."""
+        """Handle a batch of due rows; return whether there may be more.
+
+        Live messages of different mailboxes are handed over at the same time; those of one
+        mailbox, and all that stay here, one after the other.
+        """
         now = self._context.now()
-        rows = self._context.store.read(lambda tx: tx.outbox_due(now, _BATCH))
-        for row in rows:
+
+        def load(tx: Reader) -> tuple[list[str], dict[str, str]]:
+            message_ids = [row.message_id for row in tx.outbox_due(now, _BATCH)]
+            return message_ids, tx.live_mailboxes(message_ids)
+
+        message_ids, mailboxes = self._context.store.read(load)
+        lanes: dict[str, list[str]] = {}
+        for message_id in message_ids:
+            lanes.setdefault(mailboxes.get(message_id, ""), []).append(message_id)
+        if len(lanes) < 2:
+            self._handle_in_turn(message_ids)
+        else:
+            name = f"multimail-{self._name}"
+            with ThreadPoolExecutor(min(len(lanes), MAX_HAND_OVERS), name) as pool:
+                lanes_done = [pool.submit(self._handle_in_turn, lane) for lane in lanes.values()]
+            for done in lanes_done:
+                done.result()
+        return len(message_ids) == _BATCH and not self.is_stopping
+
+    def _handle_in_turn(self, message_ids: list[str]) -> None:
+        for message_id in message_ids:
             if self.is_stopping:
-                return False
-            self.with_claim(row.message_id, partial(self._handle, row.message_id))
-        return len(rows) == _BATCH
+                return
+            self.with_claim(message_id, partial(self._handle, message_id))
 
     def _handle(self, message_id: str) -> None:
         signed = _load_signed(self._context, message_id)
@@ -159,12 +186,17 @@ class Outbox(ScheduledWorker):
             self._conclude(tx, message)
             return None
         if message.live:
-            return _RelayAttempt(message, row, signed.raw, self._relay)
+            return _RelayAttempt(message, row, signed.raw, self._get_live_relay(tx, message))
         test_relay = self._get_test_relay(message, row)
         if test_relay is not None:
             return _RelayAttempt(message, row, signed.raw, test_relay)
         self._deliver_to_test_outbox(tx, message, row.remaining)
         return None
+
+    def _get_live_relay(self, tx: Reader, message: Message) -> Relay | None:
+        """Return the submission of a connected account; for other mailboxes, the relay."""
+        account = tx.connected_account(message.mailbox_id)
+        return self._relay if account is None else LazySubmission(self._context, account)
 
     def _deliver_to_test_outbox(
         self, tx: Tx, message: Message, recipients: tuple[str, ...]
@@ -260,6 +292,7 @@ class Outbox(ScheduledWorker):
             **(bounce if bounced else {}),
         )
         self._audit(tx, message, "email.deliver", refused=len(refused))
+        add_sent_tasks(self._context, tx, message)
 
     def _fail(
         self, tx: Tx, message: Message, reason: str, code: int | None, bounce_type: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...services.event_log import OLDEST, PAGE_SIZE
 from ..event_stream import EVENT_STREAM
 from ..routing import ApiRequest, ApiResponse, Router, query_int, query_str
-from ..schemas.events import EventsOut, render_events
+from ..schemas.webhooks import EventsOut, render_events
 
 route = Router("Account")
 

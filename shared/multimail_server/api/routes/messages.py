@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ...errors import invalid
 from ...mail.body import Version
-from ...mail.subjects import MAX_SUBJECT
+from ...mail.quoting import MAX_SUBJECT
 from ...oversight import Direction, State
 from ...services.messages import may_see
 from ...services.revisions import DraftEdit

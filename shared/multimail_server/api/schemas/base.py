@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 from multimail.trust.labels import Label
 
 from ...mail.addresses import find_address_fault, normalize_recipient
-from ...mail.subjects import MAX_SUBJECT
+from ...mail.quoting import MAX_SUBJECT
 from ...oversight import Direction, Mode, State
 from ...services.drafts import MAX_RECIPIENTS
 

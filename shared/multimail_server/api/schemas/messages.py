@@ -14,9 +14,14 @@ from ...mail.scoring import score_message
 from ...oversight import NOT_SENT, Direction, State, hides_content
 from ...services import Principal
 from ...services.enclosures import Enclosure
-from ...services.evidence import shorten_evidence
 from ...services.marks import Mark
-from ...services.messages import OpenedMessage, ThreadView, get_delivery_results, may_see
+from ...services.messages import (
+    OpenedMessage,
+    ThreadView,
+    get_delivery_results,
+    may_see,
+    shorten_evidence,
+)
 from ...services.search import SearchResult
 from ...store.records import Attachment, Message, Tag
 from .base import (

@@ -1,12 +1,13 @@
-"""Schemas of webhook endpoints and of what was delivered to them."""
+"""Schemas of events, of webhook endpoints and of what was delivered to them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 from typing_extensions import TypedDict
 
+from ...services.event_log import EventPage
 from ...store.records import DeliveryStatus, Webhook, WebhookDelivery, WebhookSource
 from .base import Line, MailboxId, RequestModel, Time, one_of, to_optional_time, to_wire_time
 
@@ -130,4 +131,21 @@ def render_delivery(delivery: WebhookDelivery) -> WebhookDeliveryOut:
         "last_attempt_at": to_optional_time(delivery.last_attempt_at),
         "delivered_at": to_optional_time(delivery.delivered_at),
         "created_at": to_wire_time(delivery.created_at),
+    }
+
+
+class EventsOut(TypedDict):
+    """Events, oldest first, each as webhooks post it; go on with `cursor` as `after`."""
+
+    events: list[dict[str, Any]]
+    cursor: Annotated[str, Field(description="The id to go on after, if there was no event too.")]
+    has_more: Annotated[bool, Field(description="Whether there may be more right away.")]
+
+
+def render_events(page: EventPage) -> EventsOut:
+    """Return a page of events."""
+    return {
+        "events": page.payloads,
+        "cursor": page.rest.reached,
+        "has_more": not page.is_last,
     }

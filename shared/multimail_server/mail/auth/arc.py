@@ -15,7 +15,7 @@ from multimail.trust.addresses import ascii_domain
 from multimail.trust.evidence import ArcEvidence, AuthResult
 
 from ..headers import Field
-from .dkim import find_uncovered_field, has_expired, is_oversized
+from .dkim import find_uncovered_field, has_expired, is_oversized, look_up_key
 from .dkim_crypto import (
     CanonicalMessage,
     PublicKey,
@@ -30,7 +30,6 @@ from .dkim_crypto import (
     without_signature,
 )
 from .dns import DnsUnavailableError, Resolver
-from .key_records import look_up_key
 
 MAX_SETS = 50
 _RESULTS, _SIGNATURE, _SEAL = "arc-authentication-results", "arc-message-signature", "arc-seal"

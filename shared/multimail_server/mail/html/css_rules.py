@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .css_animations import Keyframes
-from .css_properties import can_hide, parse_relevant_declarations
+from .css_properties import Keyframes, can_hide, parse_relevant_declarations
 from .css_values import (
     Declaration,
     decode_data_url,
