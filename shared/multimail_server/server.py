@@ -39,16 +39,19 @@ from .mail.envelope import SmtpEnvelope
 from .oversight import Mode
 from .pages.sessions import Origins
 from .services import Services
+from .services.connecting import get_source
 from .services.context import AppContext
 from .services.drafts import OutboundHeaders, load_outbound_headers
 from .services.event_log import EventRetention
 from .services.retention import Retention
 from .smtp.listener import InboundSmtp, SmtpLimits
+from .sources.account import SecretBox
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
 from .store.sqlite import SqliteStore
 from .wakeups import CommitSignal, Wakeup, WakeupGroup
 from .webhook_targets import LOOPBACK, WebhookTargets
+from .workers.imap import ConnectedAccounts
 from .workers.notification_mail import NotificationMail
 from .workers.outbox import Outbox
 from .workers.relay import Relay, parse_relay_url
@@ -169,6 +172,10 @@ class EmbeddedServer:
             "url": self.url,
             "smtp": self.smtp,
             "mailbox": {"id": self.mailbox.id, "address": self.mailbox.address},
+            "mailboxes": [
+                {"address": box.address, "source": get_source(box)}
+                for box in self.services.context.store.read(_list_mailboxes)
+            ],
             "keys": None
             if keys is None
             else {"agent": keys.agent, "reviewer": keys.reviewer, "admin": keys.admin},
@@ -226,7 +233,7 @@ class EmbeddedServer:
         outbound_headers: OutboundHeaders,
     ) -> Services:
         config = self.config
-        for_outbox, for_jobs = Wakeup(), Wakeup()
+        for_outbox, for_jobs, for_accounts = Wakeup(), Wakeup(), Wakeup()
         context = AppContext(
             store=store,
             clock=config.clock,
@@ -240,11 +247,12 @@ class EmbeddedServer:
             outbound_headers=outbound_headers,
             relay_host=urlsplit(config.relay).hostname if config.relay else None,
             generate_key=self._extension.generate_key,
-            wakeups=WakeupGroup(for_outbox, for_jobs),
+            wakeups=WakeupGroup(for_outbox, for_jobs, for_accounts),
             notify_operator=config.notify_operator,
             webhook_targets=_build_webhook_targets(config),
             approval_codes=config.approval_codes,
             sends_per_day=config.sends_per_day,
+            secrets=SecretBox(config.data, in_memory=config.data is None and not config.database),
         )
         outbox = Outbox(context, relay, for_outbox, self._extension.get_test_relay)
         outbox.start()
@@ -259,6 +267,9 @@ class EmbeddedServer:
         dispatcher = WebhookDispatcher(context, config.webhook_timeout)
         self._cleanup.append(dispatcher.stop)
         dispatcher.start()
+        accounts = ConnectedAccounts(context, for_accounts)
+        accounts.start()
+        self._cleanup.append(accounts.stop)
         store.on_remote_commit(context.on_remote_commit)
         return self._extension.build_services(context, (outbox, periodic_jobs, dispatcher))
 
@@ -435,3 +446,8 @@ def _get_first_mailbox(tx: Reader) -> Mailbox:
 def _get_link_secret(store: Store) -> str:
     """Return the secret that signs attachment links, which the store keeps."""
     return get_or_create_setting(store, "link_secret", lambda: secrets.token_urlsafe(32))
+
+
+def _list_mailboxes(tx: Reader) -> list[Mailbox]:
+    account = tx.first_account()
+    return tx.mailboxes(account.id) if account else []

@@ -192,7 +192,15 @@ def explaining(path: Path) -> Iterator[ExplainingConnection]:
 
 
 SMALL_TABLES = (
-    *("accounts", "domains", "event_counter", "event_losses", "keys", "mailboxes"),
+    *(
+        "accounts",
+        "connected_accounts",
+        "domains",
+        "event_counter",
+        "event_losses",
+        "keys",
+        "mailboxes",
+    ),
     *("webhooks", "w"),
 )
 """Tables with few rows, which may be read as a whole; `w` is the alias of webhooks in a query."""

@@ -20,6 +20,7 @@ EXPECTED = (
     # Programs that a contributor may not have; .ci/run installs them.
     r"No browser on PATH",
     r"redis-server is not installed",
+    r"dovecot is not installed",
     r"PostgreSQL's initdb is not installed",
     r"(postfix|haproxy|pgbouncer) is not installed",
     r"Postfix is started by root alone",

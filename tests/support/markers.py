@@ -21,6 +21,7 @@ DIRECTORIES: dict[str, tuple[str, ...]] = {
     "examples": ("frameworks", "integration"),
     "frameworks": ("frameworks",),
     "guards": ("unit",),
+    "imap": ("integration",),
     "langchain_adapter": ("frameworks",),
     "mail": ("unit",),
     "mcp_server": ("integration",),

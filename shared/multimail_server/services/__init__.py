@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..auth import Principal
 from .accounts import AccountService, ExportService
+from .connecting import ConnectionService
 from .contacts import ContactService
 from .context import AppContext
 from .decisions import ApprovalLinkService, DecisionService
@@ -37,6 +38,7 @@ class Services:
     def __init__(self, context: AppContext) -> None:
         self.context = context
         self.accounts = AccountService(context)
+        self.connections = ConnectionService(context)
         self.contacts = ContactService(context)
         self.mailboxes = MailboxService(context)
         self.sending = SendService(context)

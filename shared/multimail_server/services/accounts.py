@@ -69,37 +69,48 @@ class AccountService:
     ) -> tuple[Mailbox, dict[str, str]] | None:
         """Create the first account, mailbox and three API keys; None if there is an account.
 
+        An account that began with `multimail connect` gets its keys here. They are live: its mail
+        leaves by the connected account.
+
         Returns:
             The mailbox, and the raw keys by their role: agent, reviewer, admin.
         """
         context, now = self._context, self._context.now()
         account = Account(context.ids.new("acc"), "default", now)
         mailbox = Mailbox(context.ids.new("mbx"), account.id, address, "", mode, now)
+
+        def work(tx: Tx) -> tuple[Mailbox, dict[str, str]] | None:
+            existing = tx.first_account()
+            if existing is not None:
+                boxes = tx.mailboxes(existing.id)
+                if tx.keys(existing.id) or not boxes:
+                    return None
+                return boxes[0], self.create_first_keys(tx, existing.id, live=True)
+            tx.put(account)
+            tx.put(mailbox)
+            resource = ("mailbox", mailbox.id)
+            server = Principal.system(account.id)
+            context.audit(tx, server, "mailbox.create", resource, mailbox_id=mailbox.id)
+            return mailbox, self.create_first_keys(tx, account.id, live=live)
+
+        return context.write(work)
+
+    def create_first_keys(self, tx: Tx, account_id: str, *, live: bool) -> dict[str, str]:
+        """Create a key for each role; return the raw keys: agent, reviewer, admin."""
         roles = {
             "agent": ("read", "send"),
             "reviewer": ("read", "oversight"),
             "admin": ("read", "admin"),
         }
-        new_keys = {role: self._create_secret(account.id, role, scopes, live=live, mailbox_id=None)
-                for role, scopes in roles.items()}  # fmt: skip
-
-        def work(tx: Tx) -> bool:
-            if tx.first_account() is not None:
-                return False
-            tx.put(account)
-            tx.put(mailbox)
-            server = Principal.system(account.id)
-            resource = ("mailbox", mailbox.id)
-            context.audit(tx, server, "mailbox.create", resource, mailbox_id=mailbox.id)
-            for new in new_keys.values():
-                tx.put(new.key)
-                context.audit(tx, server, "api_key.create", ("api_key", new.key.id),
-                           scopes=list(new.key.scopes))  # fmt: skip
-            return True
-
-        if not context.write(work):
-            return None
-        return mailbox, {role: new.secret for role, new in new_keys.items()}
+        secrets = {}
+        for role, scopes in roles.items():
+            new = self._create_secret(account_id, role, scopes, live=live, mailbox_id=None)
+            tx.put(new.key)
+            resource = ("api_key", new.key.id)
+            server = Principal.system(account_id)
+            self._context.audit(tx, server, "api_key.create", resource, scopes=list(scopes))
+            secrets[role] = new.secret
+        return secrets
 
     def account(self, principal: Principal) -> Account:
         """Return the account of the key."""

@@ -12,6 +12,7 @@ from ..auth import Principal, SecretKey, generate_key
 from ..clock import Clock, Ids
 from ..config import discard_line
 from ..errors import ApiError, forbidden, not_found
+from ..sources.account import SecretBox
 from ..store.protocol import (
     CommitOutcomeUnknownError,
     FindScope,
@@ -57,6 +58,8 @@ class AppContext:
     webhook_targets: WebhookTargets = field(default_factory=WebhookTargets)
     approval_codes: bool = False
     """Whether sensitive changes need an approval code."""
+    secrets: SecretBox = field(default_factory=lambda: SecretBox(None, in_memory=True), repr=False)
+    """Encrypts the logins of connected accounts."""
     sends_per_day: int | None = None
     """Sends that an account can have accepted in a day (UTC); None for no limit."""
     _committed: threading.local = field(default_factory=threading.local, repr=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from multimail.trust.addresses import normalize_address
+from multimail.trust.evidence import Authentication
 
 from ..auth import Principal, get_inbound_mode
 from ..errors import not_found
@@ -17,7 +18,7 @@ from ..mail.automation import is_bulk_mail, list_automation_signs
 from ..mail.bounces import FailedRecipient, Report, parse_report
 from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers
-from ..mail.message import ParsedMessage, parse_message
+from ..mail.message import ParsedAttachment, ParsedMessage, parse_message
 from ..mail.scoring import Arrival, SpamScore, find_flags, score_message
 from ..oversight import Direction, State
 from ..store.protocol import Reader, Scope, Tx
@@ -27,13 +28,14 @@ from .events import EventKind, announce
 from .spam_filter import get_spam_event
 from .suppression import BOUNCE, COMPLAINT, suppress
 from .threads import apply_placement, find_message_by_rfc_id, find_placement
-from .transitions import create_message, forwards
+from .transitions import create_message, forwards, insert_history
 
 DUPLICATE_WINDOW = timedelta(days=1)
+Judge = Callable[[Authentication, HeaderBlock], Authentication]
 
 
 @dataclass(frozen=True, slots=True)
-class _InboundMail:
+class InboundMail:
     """One delivery, parsed and authenticated before the transaction begins."""
 
     envelope: SmtpEnvelope
@@ -78,19 +80,7 @@ class InboundService:
         Raises:
             ApiError: A recipient has no mailbox; nothing was stored.
         """
-        headers = read_headers(raw)
-        parsed = parse_message(raw, headers)
-        mail = _InboundMail(
-            envelope,
-            parsed,
-            Content("", parsed.markdown, raw, parsed.removed, parsed.notes),
-            hashlib.sha256(raw).hexdigest(),
-            self._evidence(envelope, raw, headers),
-            next((sign.code for sign in list_automation_signs(headers, envelope.mail_from)), None),
-            is_bulk_mail(headers),
-            any(headers.first(name).strip() for name in ("message-id", "date")),
-            parse_report(raw, headers),
-        )
+        mail = self.prepare(envelope, raw)
         addresses = dict.fromkeys(map(to_mailbox_address, envelope.recipients))
 
         def scope(tx: Reader) -> Scope:
@@ -105,30 +95,71 @@ class InboundService:
             self._context.wakeups.notify()
         return stored
 
-    def _evidence(self, envelope: SmtpEnvelope, raw: bytes, headers: HeaderBlock) -> dict[str, Any]:
+    def prepare(
+        self, envelope: SmtpEnvelope, raw: bytes, judge: Judge | None = None
+    ) -> InboundMail:
+        """Parse and authenticate a delivery, outside of a transaction.
+
+        Args:
+            envelope: Of the delivery; without a peer for mail that was read from a mailbox.
+            raw: The whole message.
+            judge: Weighs the evidence; None takes it as it is.
+        """
+        headers = read_headers(raw)
+        parsed = parse_message(raw, headers)
+        evidence = self._evidence(envelope, raw, headers)
+        return InboundMail(
+            envelope,
+            parsed,
+            Content("", parsed.markdown, raw, parsed.removed, parsed.notes),
+            hashlib.sha256(raw).hexdigest(),
+            (judge(evidence, headers) if judge else evidence).model_dump(mode="json"),
+            next((sign.code for sign in list_automation_signs(headers, envelope.mail_from)), None),
+            is_bulk_mail(headers),
+            any(headers.first(name).strip() for name in ("message-id", "date")),
+            parse_report(raw, headers),
+        )
+
+    def _evidence(self, envelope: SmtpEnvelope, raw: bytes, headers: HeaderBlock) -> Authentication:
         # Imported with the first mail: DKIM, SPF and DNS are a third of the server's start.
         from ..mail.auth.authenticate import authenticate
 
-        evidence = authenticate(raw, self._context.resolver, envelope, self._context.now(), headers)
-        return evidence.model_dump(mode="json")
+        return authenticate(raw, self._context.resolver, envelope, self._context.now(), headers)
 
-    def _store(self, tx: Tx, mailbox: Mailbox, mail: _InboundMail) -> Received:
-        context, now = self._context, self._context.now()
+    def _store(self, tx: Tx, mailbox: Mailbox, mail: InboundMail) -> Received:
+        now = self._context.now()
         if mail.has_identity or mail.envelope.repeats_unanswered:
             before = tx.find_by_raw(mailbox.id, mail.digest, now - DUPLICATE_WINDOW)
             if before is not None:
                 return Received(before, is_repeat=True)
+        return Received(self.store(tx, mailbox, mail), is_repeat=False)
+
+    def store(
+        self, tx: Tx, mailbox: Mailbox, mail: InboundMail, history: datetime | None = None
+    ) -> Message:
+        """Store a delivery in the transaction `tx`.
+
+        Args:
+            tx: The transaction.
+            mailbox: The mailbox.
+            mail: Of `prepare`.
+            history: When it came, if that was long ago: it is stored as read, without any event.
+        """
+        context, now = self._context, history or self._context.now()
         flags = [*mail.evidence["flags"], *_flags(tx, mailbox, mail, now)]
         evidence = {**mail.evidence, "flags": flags}
         spam = score_message(evidence)
         placement = find_placement(context, tx, mailbox.id, mail.parsed, evidence)
         message = self._message(mailbox, mail, evidence, spam, now, placement.thread_id)
-        if mail.report is not None:
+        if mail.report is not None and history is None:
             apply_delivery_report(context, tx, mailbox, mail.report, mail.envelope, mail.evidence)
         scanned = get_spam_event(mailbox, spam)
         content = replace(mail.content, message_id=message.id)
-        stored = create_message(tx, message, content, scanned, now, context.pending_ttl)
-        self._insert_files(tx, message, mail)
+        if history is None:
+            stored = create_message(tx, message, content, scanned, now, context.pending_ttl)
+        else:
+            stored = insert_history(tx, message, content, scanned)
+        self.insert_files(tx, message, mail.parsed.attachments)
         apply_placement(context, tx, stored, placement)
         context.audit(
             tx,
@@ -139,12 +170,12 @@ class InboundService:
             status=stored.status.value,
             peer=mail.envelope.peer or None,
         )
-        return Received(stored, is_repeat=False)
+        return stored
 
     def _message(
         self,
         mailbox: Mailbox,
-        mail: _InboundMail,
+        mail: InboundMail,
         evidence: dict[str, Any],
         spam: SpamScore,
         now: datetime,
@@ -188,8 +219,9 @@ class InboundService:
             authentication=evidence,
         )
 
-    def _insert_files(self, tx: Tx, message: Message, mail: _InboundMail) -> None:
-        for position, file in enumerate(mail.parsed.attachments):
+    def insert_files(self, tx: Tx, message: Message, files: Sequence[ParsedAttachment]) -> None:
+        """Store the files of a message that came from outside."""
+        for position, file in enumerate(files):
             tx.insert_attachment(
                 Attachment(
                     id=self._context.ids.new("att"),
@@ -212,7 +244,7 @@ def _find_mailbox(tx: Reader, address: str) -> Mailbox:
     return mailbox
 
 
-def _flags(tx: Tx, mailbox: Mailbox, mail: _InboundMail, now: datetime) -> list[str]:
+def _flags(tx: Tx, mailbox: Mailbox, mail: InboundMail, now: datetime) -> list[str]:
     """Return advisory flags for a reader of this mailbox; they decide nothing."""
     own = mail.parsed.message_id
     known = find_message_by_rfc_id(tx, mailbox.id, own) if own else None

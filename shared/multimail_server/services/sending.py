@@ -16,6 +16,7 @@ from ..mail.compose import OutgoingMessage, compose
 from ..oversight import Direction, Event, Mode, State, hides_content
 from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Content, IdempotencyRow, Mailbox, Message
+from .connecting import is_connected
 from .context import AppContext, find_mailbox, find_message
 from .daily_caps import apply_daily_caps, record_free_send
 from .drafts import (
@@ -193,7 +194,7 @@ class SendService:
                 f"{mailbox.oversight_mode.value}. A message can only request a stricter mode.",
                 "looser_oversight_mode",
             )
-        if principal.live and not self._context.has_relay:
+        if principal.live and not (self._context.has_relay or is_connected(mailbox)):
             raise conflict(
                 "no_relay",
                 "Nothing was sent: a live key needs an SMTP relay, and this server has none. Start "

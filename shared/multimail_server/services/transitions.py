@@ -125,6 +125,28 @@ def create_message(
     return message
 
 
+def insert_history(tx: Tx, message: Message, content: Content, event: Event) -> Message:
+    """Insert a message that came before its mailbox was connected, as read and without an event.
+
+    Where all inbound mail needs a decision, it waits for one like new mail.
+
+    Args:
+        tx: The transaction.
+        message: An inbound message in its initial state, not stored yet.
+        content: Its text and its bytes.
+        event: The result of its scan.
+    Returns:
+        The message as stored.
+    """
+    result = transition(message.direction, message.mode, message.status, event)
+    if isinstance(result, Transition):
+        read = transition(message.direction, message.mode, result.state, Event.OPENED)
+        state = read.state if isinstance(read, Transition) else result.state
+        message = replace(message, status=state)
+    tx.insert_message(message, content)
+    return message
+
+
 def _apply_transition(
     tx: Tx, moved: Message, event: Event, applied: Transition, now: datetime, ttl: timedelta
 ) -> None:

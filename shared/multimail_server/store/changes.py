@@ -14,7 +14,16 @@ from typing import Any
 
 from ..oversight import State
 from .queries import SqlReader
-from .records import Attachment, Content, DeliveryStatus, Message, Record, Tag, WebhookDelivery
+from .records import (
+    Attachment,
+    ConnectedTask,
+    Content,
+    DeliveryStatus,
+    Message,
+    Record,
+    Tag,
+    WebhookDelivery,
+)
 from .search import INDEXES, build_words
 from .sql import (
     Connection,
@@ -41,6 +50,7 @@ _MAIL_TABLES = (
     "stamps",
     "notices",
     "message_references",
+    "connected_tasks",
     "messages",
     "contacts",
     "webhook_bodies",
@@ -172,6 +182,14 @@ class SqlTx(SqlReader):
 
     def remove_contact(self, contact_id: str) -> None:
         self._run("DELETE FROM contacts WHERE id = ?", contact_id)
+
+    def remove_connected_account(self, mailbox_id: str) -> None:
+        for table in ("connected_tasks", "connected_folders", "connected_accounts"):
+            self._run(f"DELETE FROM {table} WHERE mailbox_id = ?", mailbox_id)  # noqa: S608
+
+    def remove_connected_task(self, task: ConnectedTask) -> None:
+        sql = "DELETE FROM connected_tasks WHERE message_id = ? AND kind = ?"
+        self._run(sql, task.message_id, task.kind)
 
     def insert_message(self, message: Message, content: Content) -> None:
         self.insert(message)

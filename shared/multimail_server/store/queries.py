@@ -17,6 +17,9 @@ from .records import (
     Attachment,
     AuditEntry,
     BrowserSession,
+    ConnectedAccount,
+    ConnectedFolder,
+    ConnectedTask,
     Contact,
     Content,
     DeliveryFilter,
@@ -138,6 +141,19 @@ class SqlReader:
         return [box for box in mailboxes if box.settings.get("retention_days") is not None]
 
     # Messages
+
+    def connected_account(self, mailbox_id: str) -> ConnectedAccount | None:
+        return self._one(ConnectedAccount, "WHERE mailbox_id = ?", mailbox_id)
+
+    def connected_accounts(self) -> list[ConnectedAccount]:
+        return self._all(ConnectedAccount, "ORDER BY mailbox_id")
+
+    def connected_folder(self, mailbox_id: str, name: str) -> ConnectedFolder | None:
+        return self._one(ConnectedFolder, "WHERE mailbox_id = ? AND name = ?", mailbox_id, name)
+
+    def connected_tasks(self, mailbox_id: str, limit: int) -> list[ConnectedTask]:
+        rest = "WHERE mailbox_id = ? ORDER BY created_at LIMIT ?"
+        return self._all(ConnectedTask, rest, mailbox_id, limit)
 
     def message(self, message_id: str) -> Message | None:
         return self._one(Message, "WHERE id = ?", message_id)

@@ -509,12 +509,82 @@ class SignInFailure(Record):
     failed_at: datetime
 
 
+class ConnectionState(StrEnum):
+    """How a connected account is."""
+
+    CONNECTING = "connecting"
+    """It has not been reached since it was connected."""
+    READY = "ready"
+    WAITING = "waiting"
+    """The connection failed; it is tried again soon."""
+    REFUSED = "refused"
+    """The provider refused the login; it is tried again rarely."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedAccount(Record):
+    """A mailbox that stays at a provider, and how this server signs in there."""
+
+    mailbox_id: str
+    account_id: str
+    login: str
+    options: dict[str, Any]
+    """The fields of `sources.account.AccountOptions`."""
+    secret: bytes = field(repr=False)
+    """The password or the token's source, encrypted by `sources.secrets`."""
+    connected_at: datetime
+    state: ConnectionState
+    detail: str = ""
+    """Why it is not ready, in a sentence."""
+    checked_at: datetime | None = None
+    """When the state last changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedFolder(Record):
+    """How far a folder of a connected account was read."""
+
+    mailbox_id: str
+    name: str
+    uid_validity: int
+    last_uid: int
+    """Every message up to this UID was read."""
+    history_uid: int
+    """Messages up to this UID were there when the account was connected."""
+
+
+class TaskKind(StrEnum):
+    """What is to do at the provider for one message."""
+
+    FILE = "file"
+    """See that it is in Sent, once."""
+    ANSWERED = "answered"
+    """Set \\Answered."""
+    SEEN = "seen"
+    """Set \\Seen."""
+    DRAFT = "draft"
+    """Put it into Drafts, for a decision there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedTask(Record):
+    """Something to do at the provider, until it is done."""
+
+    message_id: str
+    kind: TaskKind
+    mailbox_id: str
+    created_at: datetime
+
+
 TABLES: dict[type[Record], tuple[str, ...]] = {
     Account: ("accounts", "id"),
     ApprovalLink: ("approval_links", "sha256"),
     Attachment: ("attachments", "id"),
     AuditEntry: ("audit", "id"),
     BrowserSession: ("browser_sessions", "sha256"),
+    ConnectedAccount: ("connected_accounts", "mailbox_id"),
+    ConnectedFolder: ("connected_folders", "mailbox_id", "name"),
+    ConnectedTask: ("connected_tasks", "message_id", "kind"),
     Contact: ("contacts", "id"),
     Content: ("contents", "message_id"),
     Domain: ("domains", "id"),

@@ -19,6 +19,7 @@ from ..auth import Principal
 from ..mail.bounces import classify_failure, parse_status
 from ..mail.message_ids import parse_relay_ids
 from ..oversight import Event, State
+from ..services.connecting import add_sent_tasks
 from ..services.context import AppContext
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
 from ..services.threads import add_alias
@@ -26,6 +27,7 @@ from ..services.transitions import apply_event, is_expired
 from ..store.protocol import Reader, Scope, StoreUnavailableError, Tx
 from ..store.records import Domain, Message, OutboxRow, SignedHeaders, TestDelivery
 from ..wakeups import Wakeup
+from .imap import LazySubmission
 from .relay import RecipientResult, Relay, RelayOutcomeUnknown, RelayUnavailable
 from .scheduler import ScheduledWorker
 
@@ -184,12 +186,17 @@ class Outbox(ScheduledWorker):
             self._conclude(tx, message)
             return None
         if message.live:
-            return _RelayAttempt(message, row, signed.raw, self._relay)
+            return _RelayAttempt(message, row, signed.raw, self._get_live_relay(tx, message))
         test_relay = self._get_test_relay(message, row)
         if test_relay is not None:
             return _RelayAttempt(message, row, signed.raw, test_relay)
         self._deliver_to_test_outbox(tx, message, row.remaining)
         return None
+
+    def _get_live_relay(self, tx: Reader, message: Message) -> Relay | None:
+        """Return the submission of a connected account; for other mailboxes, the relay."""
+        account = tx.connected_account(message.mailbox_id)
+        return self._relay if account is None else LazySubmission(self._context, account)
 
     def _deliver_to_test_outbox(
         self, tx: Tx, message: Message, recipients: tuple[str, ...]
@@ -285,6 +292,7 @@ class Outbox(ScheduledWorker):
             **(bounce if bounced else {}),
         )
         self._audit(tx, message, "email.deliver", refused=len(refused))
+        add_sent_tasks(self._context, tx, message)
 
     def _fail(
         self, tx: Tx, message: Message, reason: str, code: int | None, bounce_type: str

@@ -221,12 +221,29 @@ class SmtpRelay:
                 "starttls=never would send it in the clear"
             )
         try:
-            connection.login(self.user, self.password)
+            self._log_in(connection)
         except smtplib.SMTPAuthenticationError as error:
             raise RelayUnavailable(
                 f"relay {self.host}:{self.port} refused the user or the password "
                 f"({error.smtp_code})"
             ) from None
+
+    def _log_in(self, connection: smtplib.SMTP) -> None:
+        connection.login(self.user, self.password)
+
+    def check_login(self) -> None:
+        """Sign in and send nothing.
+
+        Raises:
+            RelayUnavailable: There was no connection, TLS or sign-in.
+        """
+        connection = self._connect()
+        try:
+            self._prepare(connection)
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            raise self._unavailable(error) from None
+        finally:
+            connection.close()
 
     def _unavailable(self, error: Exception) -> RelayUnavailable:
         code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else None

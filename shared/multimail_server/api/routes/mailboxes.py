@@ -27,12 +27,15 @@ _NAME_OR_ADDRESS = query_str("q", "A part of the name or address.")
 @route(
     "GET", "/v1/mailboxes", scopes=("read",), responses={200: MailboxesOut}, audit="mailbox.list",
     client=("list_mailboxes",), source="S",
-    note="`per_message_oversight` and `counts_free_sends` are E",
+    note="`per_message_oversight`, `counts_free_sends`, `source` and `connection` are E",
 )  # fmt: skip
 def list_mailboxes(request: ApiRequest) -> ApiResponse:
     """List the mailboxes that the key sees."""
     mailboxes = request.services.mailboxes.list_mailboxes(request.principal)
-    response: MailboxesOut = {"mailboxes": [render_mailbox(mailbox) for mailbox in mailboxes]}
+    accounts = request.services.connections.get_accounts(request.principal.account_id)
+    response: MailboxesOut = {
+        "mailboxes": [render_mailbox(box, account=accounts.get(box.id)) for box in mailboxes]
+    }
     return ApiResponse(response)
 
 
@@ -43,7 +46,8 @@ def list_mailboxes(request: ApiRequest) -> ApiResponse:
 def get_mailbox(request: ApiRequest) -> ApiResponse:
     """Return a mailbox, by id or address."""
     mailbox = request.services.mailboxes.get(request.principal, request.path_params["mailbox"])
-    return ApiResponse(render_mailbox(mailbox))
+    accounts = request.services.connections.get_accounts(request.principal.account_id)
+    return ApiResponse(render_mailbox(mailbox, account=accounts.get(mailbox.id)))
 
 
 @route(

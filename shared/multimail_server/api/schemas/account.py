@@ -15,8 +15,9 @@ from ...auth import get_inbound_mode
 from ...oversight import Mode
 from ...services import Principal
 from ...services.accounts import ExportedMessage, ExportPage, Usage
+from ...services.connecting import is_connected
 from ...services.mailboxes import MailboxChanges
-from ...store.records import Account, AuditEntry, Contact, Key, Mailbox
+from ...store.records import Account, AuditEntry, ConnectedAccount, Contact, Key, Mailbox
 from ...webhook_signing import generate_signing_secret
 from ..routing import build_cursor
 from .base import (
@@ -167,6 +168,14 @@ class HealthOut(TypedDict):
     ]
 
 
+class ConnectionOut(TypedDict):
+    """How a connected account is."""
+
+    state: Literal["connecting", "ready", "waiting", "refused"]
+    detail: str | None
+    checked_at: Time | None
+
+
 class MailboxOut(TypedDict):
     """A mailbox with its settings."""
 
@@ -193,6 +202,13 @@ class MailboxOut(TypedDict):
     per_message_oversight: bool
     counts_free_sends: bool
     holds_inbound: bool
+    source: Annotated[
+        Literal["smtp", "imap"],
+        Field(description="Where its mail comes from: this server's SMTP, or its provider's IMAP."),
+    ]
+    connection: NotRequired[
+        Annotated[ConnectionOut, Field(description="Of a mailbox that stays at its provider.")]
+    ]
     created_at: Time
     signing_secrets: NotRequired[
         Annotated[
@@ -343,8 +359,28 @@ class ExportOut(TypedDict):
     cursor: str | None
 
 
-def render_mailbox(mailbox: Mailbox, changes: MailboxChanges | None = None) -> MailboxOut:
-    """Return a mailbox with its settings, and the signing secrets of `changes`."""
+def render_connection(account: ConnectedAccount) -> ConnectionOut:
+    """Return how a connected account is."""
+    checked = account.checked_at
+    return {
+        "state": account.state.value,
+        "detail": account.detail or None,
+        "checked_at": to_wire_time(checked) if checked else None,
+    }
+
+
+def render_mailbox(
+    mailbox: Mailbox,
+    changes: MailboxChanges | None = None,
+    account: ConnectedAccount | None = None,
+) -> MailboxOut:
+    """Return a mailbox with its settings, and the signing secrets of `changes`.
+
+    Args:
+        mailbox: The mailbox.
+        changes: What a request has changed.
+        account: Its account at a provider, if it is connected.
+    """
     settings = mailbox.settings
     response: MailboxOut = {
         "id": mailbox.id,
@@ -370,8 +406,11 @@ def render_mailbox(mailbox: Mailbox, changes: MailboxChanges | None = None) -> M
         "per_message_oversight": True,
         "counts_free_sends": True,
         "holds_inbound": get_inbound_mode(mailbox) is Mode.GATED_ALL,
+        "source": "imap" if is_connected(mailbox) else "smtp",
         "created_at": to_wire_time(mailbox.created_at),
     }
+    if account is not None:
+        response["connection"] = render_connection(account)
     secrets = changes.signing_secrets if changes else {}
     if any(secrets.values()):
         response["signing_secrets"] = {name: secret for name, secret in secrets.items() if secret}

@@ -1,0 +1,298 @@
+"""The commands connect and disconnect: a mailbox that stays at its provider, worked on here."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from multimail_server.oversight import Mode
+
+from .context import CommandContext, command
+from .output import CommandError, is_terminal, show_text
+
+if TYPE_CHECKING:
+    from multimail_server.services import Services
+    from multimail_server.services.connecting import Connected
+    from multimail_server.sources.account import AccountOptions, Host, Secret
+
+app = typer.Typer()
+
+DATABASE_VARIABLE = "MULTIMAIL_DATABASE_URL"
+_DAYS = re.compile(r"(\d{1,5})\s*d?")
+_ABILITIES = {
+    "read_only": "read its mail, and change nothing",
+    "gated_all": "read what you release, and write what you approve",
+    "gated_send": "read its mail; what it writes waits until you approve it",
+    "monitored": "read its mail and send at once; you are notified",
+    "autonomous": "read its mail and send at once",
+}
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="FILE", help="The SQLite file of the server.")
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database", metavar="URL", envvar=DATABASE_VARIABLE, show_envvar=True,
+        help="The PostgreSQL database of the server.",
+    ),
+]  # fmt: skip
+
+
+@command(app, remote=False)
+def connect(
+    context: CommandContext,
+    address: Annotated[str, typer.Argument(help="The address, such as you@example.com.")],
+    imap: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where its mail is read.")
+    ] = None,
+    smtp: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where its mail is submitted.")
+    ] = None,
+    tls: Annotated[
+        str, typer.Option(help="required, starttls, or none (on this machine only).")
+    ] = "required",
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The login name. Default: the address.")
+    ] = None,
+    password_env: Annotated[
+        str | None,
+        typer.Option(metavar="VAR", help="The environment variable that holds the password."),
+    ] = None,
+    token_command: Annotated[
+        str | None, typer.Option(metavar="CMD", help="A command that prints an access token.")
+    ] = None,
+    oauth: Annotated[
+        str | None,
+        typer.Option(metavar="PROVIDER", help="Sign in by OAuth at google or microsoft."),
+    ] = None,
+    client_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Your OAuth client, with --oauth.")
+    ] = None,
+    client_secret_env: Annotated[
+        str | None,
+        typer.Option(metavar="VAR", help="The environment variable with its secret."),
+    ] = None,
+    refresh_token_env: Annotated[
+        str | None,
+        typer.Option(metavar="VAR", help="The environment variable with a refresh token."),
+    ] = None,
+    folder: Annotated[str, typer.Option(help="The folder that new mail comes to.")] = "INBOX",
+    since: Annotated[
+        str, typer.Option(metavar="DAYS", help="How much older mail appears, such as 14d.")
+    ] = "14d",
+    mode: Annotated[Mode, typer.Option(help="The oversight mode.")] = Mode.GATED_SEND,
+    handover: Annotated[
+        str, typer.Option(help="send: approved replies are sent. draft: put into Drafts.")
+    ] = "send",
+    marks: Annotated[
+        bool, typer.Option(help="Mark mail as read and answered at the provider, too.")
+    ] = True,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Let an agent work on a mailbox that stays at its provider."""
+    from multimail_server.services.connecting import Connection
+    from multimail_server.sources.account import AccountError
+
+    login = user or address
+    try:
+        options = _build_options(address, imap, smtp, tls, folder, since, handover, marks)
+        secret = _get_secret(
+            options, login, password_env, token_command,
+            _OAuth(oauth, client_id, client_secret_env, refresh_token_env),
+        )  # fmt: skip
+        _check_login(options, login, secret)
+        wanted = Connection(address.lower(), login, options, secret, mode)
+        with _open(data, database) as services:
+            connected = services.connections.connect(wanted)
+    except AccountError as error:
+        raise CommandError(str(error), code="not_connected") from None
+    _answer(context, connected, options)
+
+
+@command(app, remote=False)
+def disconnect(
+    context: CommandContext,
+    address: Annotated[str, typer.Argument(help="The address that was connected.")],
+    erase: Annotated[bool, typer.Option("--erase", help="Erase the copies, too.")] = False,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Disconnect a mailbox; at its provider nothing changes."""
+    from multimail_server.errors import ApiError
+
+    try:
+        with _open(data, database) as services:
+            cancelled = services.connections.disconnect(address, erase=erase)
+    except ApiError:
+        raise CommandError(
+            f"{address} is not connected here.", "Check the address and --data.", "not_connected"
+        ) from None
+    copies = "erased" if erase else "kept"
+    result = {"address": address, "cancelled": cancelled, "copies": copies}
+    words = f"{address} is disconnected; cancelled messages: {cancelled}; copies are {copies}."
+    context.answer(result, lambda: show_text(words))
+
+
+class _OAuth:
+    """The options of a sign-in by OAuth."""
+
+    def __init__(
+        self, issuer: str | None, client: str | None, secret_env: str | None, token: str | None
+    ) -> None:
+        self.issuer, self.client_id = issuer, client or ""
+        self.secret_env, self.token_env = secret_env, token
+
+
+def _build_options(
+    address: str, imap: str | None, smtp: str | None, tls: str, folder: str, since: str,
+    handover: str, marks: bool,
+) -> AccountOptions:  # fmt: skip
+    from dataclasses import replace
+
+    from multimail_server.mail.addresses import find_address_fault
+    from multimail_server.sources.account import AccountError, parse_host, require_tls_name
+    from multimail_server.sources.providers import complete_hosts
+
+    fault = find_address_fault(address)
+    if fault:
+        raise AccountError(f"The address {address!r} {fault}.")
+    if handover != "send":
+        raise AccountError(f"--handover is send, not {handover!r}.")
+    days = _DAYS.fullmatch(since.strip())
+    if days is None:
+        raise AccountError(f"--since is a number of days such as 14d, not {since!r}.")
+    kind = require_tls_name(tls)
+    hosts: list[Host | None] = [
+        parse_host(text, port, kind) if text else None
+        for text, port in ((imap, 993 if tls == "required" else 143),
+                           (smtp, 465 if tls == "required" else 587))
+    ]  # fmt: skip
+    options = complete_hosts(address, *hosts)
+    return replace(options, folder=folder, since_days=int(days[1]), marks=marks)
+
+
+def _get_secret(
+    options: AccountOptions, login: str, password_env: str | None, token_command: str | None,
+    oauth: _OAuth,
+) -> Secret:  # fmt: skip
+    from multimail_server.sources.account import AccountError, Secret
+    from multimail_server.sources.tokens import TOKEN_ENDPOINTS
+
+    given = [item for item in (password_env, token_command, oauth.issuer) if item]
+    if len(given) > 1:
+        raise AccountError("Give one of --password-env, --token-command and --oauth.")
+    if token_command:
+        return Secret("command", token_command)
+    if oauth.issuer:
+        if oauth.issuer not in TOKEN_ENDPOINTS and not oauth.issuer.startswith("https://"):
+            raise AccountError(f"--oauth is google or microsoft, not {oauth.issuer!r}.")
+        if not oauth.client_id or not oauth.token_env:
+            raise AccountError("--oauth needs --client-id and --refresh-token-env.")
+        client_secret = _read_variable(oauth.secret_env) if oauth.secret_env else ""
+        token = _read_variable(oauth.token_env)
+        return Secret("oauth", token, oauth.client_id, client_secret, oauth.issuer)
+    if password_env:
+        return Secret("password", _read_variable(password_env))
+    return Secret("password", _ask_password(options, login))
+
+
+def _read_variable(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise CommandError(
+            f"The environment variable {name} is not set.", "Set it, then try again.", "no_secret"
+        )
+    return value
+
+
+def _ask_password(options: AccountOptions, login: str) -> str:
+    from multimail_server.sources.providers import get_provider
+
+    if not is_terminal(sys.stdin):
+        raise CommandError(
+            f"No password for {login} was given.",
+            "Name its environment variable: --password-env VAR, or use --token-command.",
+            "no_secret",
+        )
+    provider = get_provider(options.provider)
+    if provider is not None and not provider.wants:
+        raise CommandError(
+            f"{provider.name} takes no passwords any more.",
+            "Use --oauth or --token-command.", "no_secret",
+        )  # fmt: skip
+    wanted = provider.wants if provider else "its password, or an app password"
+    page = f" ({provider.page})" if provider and provider.page else ""
+    print(f"{options.imap.name} wants {wanted}{page}.", file=sys.stderr)
+    return getpass.getpass(f"Password for {login}: ")
+
+
+def _check_login(options: AccountOptions, login: str, secret: Secret) -> None:
+    """Sign in at both servers, and look for the folder; nothing is read or sent."""
+    from multimail_server.sources.account import AccountError
+    from multimail_server.sources.imap import ImapConnectionError, ImapSession
+    from multimail_server.sources.submission import check_submission
+    from multimail_server.sources.tokens import TokenSource
+
+    credentials = TokenSource(login, secret).get()
+    with ImapSession(options, credentials) as session:
+        try:
+            session.select(options.folder, read_only=True)
+        except ImapConnectionError:
+            raise AccountError(
+                f"{login} has no folder {options.folder!r} at {options.imap}. Name one of its "
+                "folders with --folder."
+            ) from None
+    check_submission(options, credentials)
+
+
+@contextmanager
+def _open(data: Path | None, database: str | None) -> Iterator[Services]:
+    """Open the data file or the database."""
+    from multimail_server.offline import open_services
+    from multimail_server.store.protocol import StoreUnavailableError
+
+    if (data is None) == (database is None):
+        raise CommandError(
+            "Where the mail is kept was not named.",
+            "Give --data FILE or --database URL.",
+            "no_data",
+        )
+    try:
+        with open_services(data, database) as services:
+            yield services
+    except StoreUnavailableError as error:
+        raise CommandError(str(error), code="data_in_use") from None
+
+
+def _answer(context: CommandContext, connected: Connected, options: AccountOptions) -> None:
+    mailbox = connected.mailbox
+    result: dict[str, Any] = {
+        "mailbox": {"id": mailbox.id, "address": mailbox.address, "source": "imap"},
+        "oversight_mode": mailbox.oversight_mode.value,
+        "imap": str(options.imap),
+        "smtp": str(options.smtp),
+    }
+    if connected.keys is not None:
+        result["keys"] = dict(connected.keys)
+    places = f"mail is read at {options.imap} and sent by {options.smtp}"
+    lines = [
+        f"{mailbox.address} is connected: {places}.",
+        f"An agent can {_ABILITIES[mailbox.oversight_mode.value]}. Nothing is ever deleted.",
+    ]
+    if connected.keys is not None:
+        lines += [
+            "The keys of this data are test keys, whose mail is only simulated. These are live:",
+            *(f"  {role:<9}{key}" for role, key in connected.keys.items()),
+        ]
+    lines.append("Start the server with `multimail serve`, on the same data.")
+    context.answer(result, lambda: show_text("\n".join(lines)))

@@ -1,0 +1,211 @@
+"""Connected accounts: mailboxes that stay at their provider. How they begin, end, and are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..auth import Principal
+from ..errors import not_found
+from ..oversight import Event, Mode, State
+from ..sources.account import AccountOptions, Secret
+from ..store.protocol import Reader, Tx
+from ..store.records import (
+    Account,
+    ConnectedAccount,
+    ConnectedTask,
+    ConnectionState,
+    Mailbox,
+    Message,
+    TaskKind,
+)
+from .accounts import AccountService
+from .context import AppContext
+from .transitions import apply_event
+
+SOURCE = "source"
+"""The mailbox setting that says where its mail comes from; absent for SMTP."""
+IMAP = "imap"
+_CANCELLED = (State.PENDING_SEND_APPROVAL, State.SCHEDULED, State.SCHEDULED_FIRST)
+_ERASED = (State.UNREAD, State.READ, State.ARCHIVED, State.REJECTED, State.SPAM_FLAGGED,
+           State.PENDING_INBOUND_APPROVAL, State.SPAM_QUARANTINED, State.SENT, State.SEND_FAILED,
+           State.CANCELLED, State.EXPIRED)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What `connect` was asked for.
+
+    Attributes:
+        address: The address of the mailbox.
+        login: The login name at the provider.
+        options: The hosts and the rest.
+        secret: What signs in.
+        mode: The oversight mode of a mailbox that is new here.
+    """
+
+    address: str
+    login: str
+    options: AccountOptions
+    secret: Secret = field(repr=False)
+    mode: Mode = Mode.GATED_SEND
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The result of `connect`; `keys` are live keys, where the account had only test keys."""
+
+    mailbox: Mailbox
+    keys: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+def is_connected(mailbox: Mailbox) -> bool:
+    """Return whether a mailbox stays at its provider."""
+    return mailbox.settings.get(SOURCE) == IMAP
+
+
+def get_source(mailbox: Mailbox) -> str:
+    """Return where a mailbox's mail comes from: `smtp` or `imap`."""
+    return str(mailbox.settings.get(SOURCE, "smtp"))
+
+
+class ConnectionService:
+    """`multimail connect` and `disconnect`, and the state of each account."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+        self._accounts = AccountService(context)
+
+    def connect(self, wanted: Connection) -> Connected:
+        """Connect a mailbox, or change how a connected one signs in.
+
+        The login was tried before. In a new data file the account is created, without keys.
+        """
+        context, now = self._context, self._context.now()
+        sealed = context.secrets.seal(wanted.secret)
+        address = wanted.address.lower()
+
+        def work(tx: Tx) -> Connected:
+            account = tx.first_account()
+            if account is None:
+                account = Account(context.ids.new("acc"), "default", now)
+                tx.put(account)
+            box = tx.mailbox_by_address(address) or Mailbox(
+                context.ids.new("mbx"), account.id, address, "", wanted.mode, now
+            )
+            box = replace(box, settings={**box.settings, SOURCE: IMAP})
+            tx.put(box)
+            before = tx.connected_account(box.id)
+            tx.put(
+                ConnectedAccount(
+                    mailbox_id=box.id,
+                    account_id=box.account_id,
+                    login=wanted.login,
+                    options=wanted.options.as_data(),
+                    secret=sealed,
+                    connected_at=before.connected_at if before else now,
+                    state=ConnectionState.CONNECTING,
+                    checked_at=now,
+                )
+            )
+            principal = Principal.system(box.account_id)
+            resource = ("mailbox", box.id)
+            host = str(wanted.options.imap)
+            context.audit(tx, principal, "mailbox.connect", resource, mailbox_id=box.id, host=host)
+            keys = [key for key in tx.keys(box.account_id) if key.revoked_at is None]
+            lacks_live = bool(keys) and not any(key.live for key in keys)
+            made = (
+                self._accounts.create_first_keys(tx, box.account_id, live=True)
+                if lacks_live
+                else None
+            )
+            return Connected(box, made)
+
+        connected = context.write(work)
+        context.wakeups.notify()
+        return connected
+
+    def disconnect(self, address: str, *, erase: bool = False) -> int:
+        """Disconnect a mailbox: it is retired here, and stays as it is at the provider.
+
+        Args:
+            address: Of the mailbox.
+            erase: Whether the copies of its mail are erased, too.
+        Returns:
+            How many held or scheduled messages were cancelled.
+        Raises:
+            ApiError: No such account is connected (404).
+        """
+        context, now = self._context, self._context.now()
+
+        def work(tx: Tx) -> int:
+            box = tx.mailbox_by_address(address.lower())
+            if box is None or tx.connected_account(box.id) is None:
+                raise not_found("connected account", address)
+            held = tx.messages_in_states(box.id, _CANCELLED)
+            for message in held:
+                apply_event(tx, message, Event.CANCELLED, now, context.pending_ttl)
+            tx.remove_connected_account(box.id)
+            if erase:
+                for message in tx.messages_in_states(box.id, _ERASED):
+                    tx.purge_content(message.id)
+                    apply_event(tx, message, Event.PURGED, now, context.pending_ttl, subject="")
+            tx.put(replace(box, deleted_at=now))
+            principal = Principal.system(box.account_id)
+            context.audit(
+                tx, principal, "mailbox.disconnect", ("mailbox", box.id), mailbox_id=box.id,
+                cancelled=len(held), erased=erase,
+            )  # fmt: skip
+            return len(held)
+
+        cancelled = context.write(work)
+        context.wakeups.notify()
+        return cancelled
+
+    def list_accounts(self) -> list[tuple[Mailbox, ConnectedAccount]]:
+        """Return every connected account with its mailbox."""
+
+        def work(tx: Reader) -> list[tuple[Mailbox, ConnectedAccount]]:
+            pairs = ((tx.mailbox(row.mailbox_id), row) for row in tx.connected_accounts())
+            return [(box, row) for box, row in pairs if box is not None and not box.deleted_at]
+
+        return self._context.store.read(work)
+
+    def get_accounts(self, account_id: str) -> dict[str, ConnectedAccount]:
+        """Return the connected accounts of an account of this server, by the mailbox."""
+        rows = self._context.store.read(lambda tx: tx.connected_accounts())
+        return {row.mailbox_id: row for row in rows if row.account_id == account_id}
+
+    def set_state(self, account: ConnectedAccount, state: ConnectionState, detail: str) -> None:
+        """Record how an account is, if that changed and it is still connected as it was."""
+
+        def work(tx: Tx) -> None:
+            now = tx.connected_account(account.mailbox_id)
+            if now is not None and now.secret == account.secret:
+                tx.put(replace(now, state=state, detail=detail, checked_at=self._context.now()))
+
+        known = self._context.store.read(lambda tx: tx.connected_account(account.mailbox_id))
+        if known is not None and (known.state, known.detail) != (state, detail):
+            self._context.write(work)
+
+
+def add_task(context: AppContext, tx: Tx, message: Message, kind: TaskKind) -> None:
+    """Note what is to do at the provider for a message, if its mailbox is connected."""
+    account = tx.connected_account(message.mailbox_id)
+    if account is None:
+        return
+    options: dict[str, Any] = account.options
+    if kind in (TaskKind.SEEN, TaskKind.ANSWERED) and not options.get("marks", True):
+        return
+    tx.put(ConnectedTask(message.id, kind, message.mailbox_id, context.now()))
+
+
+def add_sent_tasks(context: AppContext, tx: Tx, message: Message) -> None:
+    """Note what is to do at the provider once a message was sent by a connected account."""
+    if not message.live:
+        return
+    add_task(context, tx, message, TaskKind.FILE)
+    original = tx.message(message.replies_to_id) if message.replies_to_id else None
+    if original is not None:
+        add_task(context, tx, original, TaskKind.ANSWERED)

@@ -1,0 +1,1 @@
+"""Where a connected mailbox's mail comes from and leaves by: the provider's IMAP and submission."""

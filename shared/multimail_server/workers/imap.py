@@ -1,0 +1,396 @@
+"""The workers of connected accounts: a thread for each reads new mail and does what is to do there.
+
+One server at a time works on an account (a claim of the store). A session reads both folders, then
+waits in IDLE, or polls where the server has none. Everything it has done is in the store, so a
+connection that breaks at any moment is simply made again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from ..config import MAX_MESSAGE_BYTES
+from ..oversight import Mode
+from ..services.connecting import ConnectionService
+from ..services.context import AppContext
+from ..services.importing import ImportService, ReadMessage
+from ..services.threads import add_alias
+from ..sources.account import AccountError, AccountOptions, LoginRefusedError
+from ..sources.imap import ImapSession, MessageHead
+from ..sources.providers import get_provider
+from ..sources.submission import build_relay
+from ..sources.tokens import TokenSource
+from ..store.protocol import Reader, Scope, StoreUnavailableError, Tx
+from ..store.records import (
+    ConnectedAccount,
+    ConnectedFolder,
+    ConnectedTask,
+    ConnectionState,
+    Content,
+    Mailbox,
+    Message,
+    SignedHeaders,
+    TaskKind,
+)
+from ..wakeups import Wakeup
+from .relay import RecipientResult, RelayUnavailable
+from .scheduler import CLAIM_RETRY_SECONDS, ScheduledWorker
+
+_log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 60.0
+"""How long one IDLE lasts (RFC 2177 asks for less than 29 minutes). Then Sent is read too."""
+POLL_SECONDS = 20.0
+"""How often a server without IDLE is asked."""
+FILING_SECONDS = 30
+"""How long a provider has to put a message that it submitted into Sent."""
+_LOOK_SECONDS = 5.0
+_MAX_BACKOFF = 300.0
+REFUSED_SECONDS = (900.0, 3600.0, 14400.0)
+"""The delays after refused logins: providers lock an account that is tried in a loop."""
+_TASKS = 100
+_FLAGS = {TaskKind.SEEN: "\\Seen", TaskKind.ANSWERED: "\\Answered"}
+
+
+class ConnectedAccounts(ScheduledWorker):
+    """Keeps a thread for each connected account.
+
+    Args:
+        context: The application context.
+        wakeup: Notified after a commit that connects or disconnects an account.
+    """
+
+    def __init__(self, context: AppContext, wakeup: Wakeup) -> None:
+        super().__init__("accounts", context, wakeup)
+        self._workers: dict[str, AccountWorker] = {}
+
+    def work(self) -> None:
+        """Start and stop threads until there is one for each account, as it is connected now."""
+        wanted = {
+            row.mailbox_id: row for _, row in ConnectionService(self._context).list_accounts()
+        }
+        for mailbox_id, worker in list(self._workers.items()):
+            row = wanted.get(mailbox_id)
+            if row is None or not worker.serves(row):
+                worker.stop()
+                del self._workers[mailbox_id]
+        for mailbox_id, row in wanted.items():
+            if mailbox_id not in self._workers:
+                self._workers[mailbox_id] = AccountWorker(self._context, row)
+                self._workers[mailbox_id].start()
+
+    def next_due(self) -> datetime | None:
+        """Return None: only a commit brings work."""
+        return None
+
+    def stop(self) -> None:
+        """Stop every thread."""
+        super().stop()
+        for worker in self._workers.values():
+            worker.stop()
+
+
+class AccountWorker:
+    """Works on one connected account in a thread of its own."""
+
+    def __init__(self, context: AppContext, account: ConnectedAccount) -> None:
+        self._context = context
+        self._account = account
+        self._stopping = threading.Event()
+        self._wakeup, self._waker = socket.socketpair()
+        self._wakeup.setblocking(False)
+        self._waker.setblocking(False)
+        self._service = ConnectionService(context)
+        name = f"multimail-imap-{account.mailbox_id}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def serves(self, row: ConnectedAccount) -> bool:
+        """Return whether the account is still connected in this way."""
+        mine = self._account
+        return (row.login, row.options, row.secret) == (mine.login, mine.options, mine.secret)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._context.commits.subscribe(self.wake)
+        self._context.clock.on_change(self.wake)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the session and the thread."""
+        self._stopping.set()
+        self._context.commits.unsubscribe(self.wake)
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wake(self) -> None:
+        """Look for work now; from any thread."""
+        with suppress(OSError):  # It is awake already, or closed.
+            self._waker.send(b"\0")
+
+    def _run(self) -> None:
+        failures = refusals = 0
+        while not self._stopping.is_set():
+            try:
+                with self._context.store.claim(f"imap:{self._account.mailbox_id}") as claimed:
+                    if claimed:
+                        self._work()
+                seconds, failures, refusals = CLAIM_RETRY_SECONDS, 0, 0
+            except LoginRefusedError as error:
+                self._report(ConnectionState.REFUSED, str(error))
+                seconds = REFUSED_SECONDS[min(refusals, len(REFUSED_SECONDS) - 1)]
+                refusals += 1
+            except (AccountError, StoreUnavailableError) as error:
+                self._report(ConnectionState.WAITING, str(error))
+                seconds = min(2.0**failures, _MAX_BACKOFF) * random.uniform(0.5, 1.5)  # noqa: S311
+                failures += 1
+            except Exception:
+                _log.exception("Account %s failed and is tried again", self._account.login)
+                seconds = _MAX_BACKOFF
+            self._stopping.wait(seconds)
+
+    def _report(self, state: ConnectionState, detail: str) -> None:
+        _log.log(
+            logging.INFO if state is ConnectionState.READY else logging.WARNING,
+            "Connected account %s: %s%s", self._account.login, state.value,
+            f": {detail}" if detail else "",
+        )  # fmt: skip
+        with suppress(StoreUnavailableError):
+            self._service.set_state(self._account, state, detail)
+
+    def _work(self) -> None:
+        """Sign in and serve the account until the connection breaks or the worker stops."""
+        mailbox = self._context.store.read(lambda tx: tx.mailbox(self._account.mailbox_id))
+        if mailbox is None or mailbox.deleted_at:
+            return
+        secret = self._context.secrets.open(self._account.secret)
+        options = AccountOptions.from_data(self._account.options)
+        credentials = TokenSource(self._account.login, secret).get()
+        with ImapSession(options, credentials) as session:
+            sync = AccountSync(self._context, mailbox, options, session, self._stopping.is_set)
+            sync.read_folders()
+            self._report(ConnectionState.READY, "")
+            while not self._stopping.is_set():
+                seconds = sync.do_tasks()
+                sync.read_inbox()
+                self._wait(session, seconds)
+                if not self._stopping.is_set():
+                    sync.read_folders()
+
+    def _wait(self, session: ImapSession, seconds: float | None) -> None:
+        """Wait for new mail, for a task, or for the time of the next look."""
+        can_idle = session.can_idle
+        longest = IDLE_SECONDS if can_idle else POLL_SECONDS
+        left = min(longest, seconds) if seconds is not None else longest
+        if can_idle:
+            session.idle(self._wakeup, left, self._is_needed)
+        else:
+            session.wait(self._wakeup, left, self._is_needed)
+            session.noop()
+
+    def _is_needed(self) -> bool:
+        """Take the wakeups; return whether there is more to do than to wait."""
+        with suppress(BlockingIOError):
+            while self._wakeup.recv(4096):
+                pass
+        if self._stopping.is_set():
+            return True
+        mailbox_id = self._account.mailbox_id
+        tasks = self._context.store.read(lambda tx: tx.connected_tasks(mailbox_id, _TASKS))
+        young = self._context.now() - timedelta(seconds=_LOOK_SECONDS)
+        return any(
+            task.kind is not TaskKind.FILE or task.created_at > young
+            or task.created_at <= self._context.now() - timedelta(seconds=FILING_SECONDS)
+            for task in tasks
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _TaskMessage:
+    """A task with what it is about."""
+
+    task: ConnectedTask
+    message: Message | None
+    content: Content | None
+    signed: SignedHeaders | None
+
+
+class AccountSync:
+    """What is done in one session of an account."""
+
+    def __init__(
+        self,
+        context: AppContext,
+        mailbox: Mailbox,
+        options: AccountOptions,
+        session: ImapSession,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._context, self._mailbox, self._options = context, mailbox, options
+        self._session, self._is_stopping = session, is_stopping
+        self._imports = ImportService(context)
+        self._form = get_provider(options.provider)
+        self._sent = session.find_folder("Sent")
+        account = context.store.read(lambda tx: tx.connected_account(mailbox.id))
+        start = account.connected_at if account else context.now()
+        self._since: date = (start - timedelta(days=options.since_days)).date()
+
+    @property
+    def _read_only(self) -> bool:
+        return self._mailbox.oversight_mode is Mode.READ_ONLY
+
+    def read_folders(self) -> None:
+        """Read Sent and the folder for new mail, which stays open.
+
+        Sent comes first: who answers new mail sees what its person has answered already.
+        """
+        if self._sent is not None:
+            self._read(self._sent, self._receive_own)
+        self.read_inbox()
+
+    def read_inbox(self) -> None:
+        """Read the folder for new mail, and leave it open."""
+        self._read(self._options.folder, self._receive)
+
+    def _read(self, name: str, receive: Callable[[ConnectedFolder, ReadMessage], object]) -> None:
+        state = self._session.select(name, read_only=self._read_only)
+        folder = self._imports.open_folder(self._mailbox, name, state.uid_validity, state.uid_next)
+        uids = self._session.list_uids(folder.last_uid + 1, self._since)
+        for head in self._session.fetch_heads(uids):
+            if self._is_stopping():
+                return
+            read = self._fetch(folder, head)
+            if read is None:
+                self._imports.skip(self._mailbox, folder, head.uid)
+            else:
+                receive(folder, read)
+
+    def _fetch(self, folder: ConnectedFolder, head: MessageHead) -> ReadMessage | None:
+        """Return a message; None if it is known, or gone."""
+        is_again = folder.history_uid == 0 and head.message_id
+        if is_again and self._imports.knows(self._mailbox.id, head.message_id, head.size):
+            return None
+        is_whole = head.size <= MAX_MESSAGE_BYTES
+        raw = self._session.fetch(
+            head.uid, "" if is_whole else "HEADER", None if is_whole else MAX_MESSAGE_BYTES
+        )
+        if raw is None:
+            return None
+        return ReadMessage(head.uid, raw, head.received_at, is_whole, head.size)
+
+    def _receive(self, folder: ConnectedFolder, read: ReadMessage) -> None:
+        self._imports.receive(self._mailbox, folder, read, self._form)
+
+    def _receive_own(self, folder: ConnectedFolder, read: ReadMessage) -> None:
+        self._imports.receive_own(self._mailbox, folder, read)
+
+    def do_tasks(self) -> float | None:
+        """Do what is to do at the provider; return in how many seconds to look again."""
+        waits = False
+        for item in self._context.store.read(self._load_tasks):
+            if self._is_stopping():
+                return 0.0
+            is_copy = item.task.kind is TaskKind.FILE
+            done = self._file(item) if is_copy else self._set_flag(item)
+            waits = waits or not done
+            if done:
+                self._finish(item.task)
+        return _LOOK_SECONDS if waits else None
+
+    def _load_tasks(self, tx: Reader) -> list[_TaskMessage]:
+        return [
+            _TaskMessage(task, tx.message(task.message_id), tx.content(task.message_id),
+                         tx.signed_headers(task.message_id))
+            for task in tx.connected_tasks(self._mailbox.id, _TASKS)
+        ]  # fmt: skip
+
+    def _finish(self, task: ConnectedTask) -> None:
+        scope = Scope.of_part(self._mailbox.account_id, self._mailbox.id)
+        self._context.write(lambda tx: tx.remove_connected_task(task), scope)
+
+    def _set_flag(self, item: _TaskMessage) -> bool:
+        message = item.message
+        if message is None or message.rfc_message_id is None or self._read_only:
+            return True
+        self._session.select(self._options.folder, read_only=False)
+        uids = self._session.find_by_header("Message-ID", message.rfc_message_id)
+        self._session.add_flag(uids, _FLAGS[item.task.kind])
+        return True
+
+    def _file(self, item: _TaskMessage) -> bool:
+        """See that a sent message is in Sent once; return whether it is."""
+        message, content = item.message, item.content
+        if message is None or content is None or message.rfc_message_id is None:
+            return True
+        sent = self._sent or self._create_sent()
+        self._session.select(sent, read_only=self._read_only)
+        if self._find_copy(message, item.signed):
+            return True
+        waited = self._context.now() - item.task.created_at
+        if waited < timedelta(seconds=FILING_SECONDS):
+            return False
+        head = item.signed.head if item.signed else b""
+        self._session.append(sent, head + content.raw, ["\\Seen"], self._context.now())
+        return True
+
+    def _create_sent(self) -> str:
+        self._session.create_folder("Sent")
+        self._sent = "Sent"
+        return self._sent
+
+    def _find_copy(self, message: Message, signed: SignedHeaders | None) -> bool:
+        """Return whether the open folder has a message, under whatever Message-ID."""
+        own = message.rfc_message_id or ""
+        if self._session.find_by_header("Message-ID", own):
+            return True
+        replaced = self._session.find_by_header("X-Microsoft-Original-Message-ID", own)
+        if not replaced and signed is not None:
+            replaced = self._find_by_identity(signed)
+        for head in self._session.fetch_heads(replaced):
+            if head.message_id:
+                self._add_alias(message, head.message_id)
+        return bool(replaced)
+
+    def _find_by_identity(self, signed: SignedHeaders) -> list[int]:
+        """Return the messages with the server's own field, which is different for each message."""
+        for line in signed.head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            if name.lower() == b"x-multimail-identity":
+                signature = value.rpartition(b"s=")[2].strip().decode("ascii", "replace")
+                return self._session.find_by_header("X-MultiMail-Identity", signature[:40])
+        return []
+
+    def _add_alias(self, message: Message, rfc_id: str) -> None:
+        def work(tx: Tx) -> None:
+            current = tx.message(message.id)
+            if current is not None:
+                add_alias(tx, current, rfc_id)
+
+        self._context.write(work, Scope.of_message(message))
+
+
+@dataclass(frozen=True, slots=True)
+class LazySubmission:
+    """The submission of a connected account, which is opened when it sends. See `Relay`."""
+
+    context: AppContext
+    account: ConnectedAccount
+
+    def send(
+        self, mail_from: str, recipients: Sequence[str], raw: bytes
+    ) -> Mapping[str, RecipientResult]:
+        """Send one message; see `Relay`."""
+        try:
+            secret = self.context.secrets.open(self.account.secret)
+            credentials = TokenSource(self.account.login, secret).get()
+        except AccountError as error:
+            raise RelayUnavailable(str(error)) from None
+        options = AccountOptions.from_data(self.account.options)
+        return build_relay(options, credentials).send(mail_from, recipients, raw)
