@@ -7,11 +7,12 @@ import os
 import ssl
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
-
-from cryptography.fernet import Fernet, InvalidToken
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from ..config import LOOPBACK_HOSTS
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 Tls: TypeAlias = Literal["required", "starttls", "none"]
 Handover: TypeAlias = Literal["send", "draft"]
@@ -144,7 +145,7 @@ class SecretBox:
 
     def __init__(self, data: Path | None, *, in_memory: bool = False) -> None:
         self._data = data
-        self._key = Fernet.generate_key() if in_memory else None
+        self._in_memory = in_memory
         self._fernet: Fernet | None = None
 
     def seal(self, secret: Secret) -> bytes:
@@ -157,6 +158,8 @@ class SecretBox:
         Raises:
             AccountError: The key is missing, or another one encrypted it.
         """
+        from cryptography.fernet import InvalidToken
+
         try:
             return Secret(**json.loads(self._get_fernet().decrypt(sealed)))
         except InvalidToken:
@@ -166,6 +169,8 @@ class SecretBox:
             ) from None
 
     def _get_fernet(self) -> Fernet:
+        from cryptography.fernet import Fernet  # With the first account.
+
         if self._fernet is None:
             try:
                 self._fernet = Fernet(self._load_key())
@@ -182,14 +187,20 @@ class SecretBox:
         file = os.environ.get(KEY_FILE_VARIABLE, "").strip()
         if file:
             return _read_or_make_key(Path(file))
-        if self._key is not None:
-            return self._key
+        if self._in_memory:
+            return _generate_key()
         if self._data is None:
             raise AccountError(
                 "Passwords of connected accounts are encrypted, and a database has no place beside "
                 f"it for the key. Set {KEY_FILE_VARIABLE} to a file, or {KEY_VARIABLE}."
             )
         return _read_or_make_key(self._data.with_name(f"{self._data.name}.key"))
+
+
+def _generate_key() -> bytes:
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key()
 
 
 def _read_or_make_key(path: Path) -> bytes:
@@ -200,7 +211,7 @@ def _read_or_make_key(path: Path) -> bytes:
             path.chmod(_PRIVATE)
         return path.read_bytes().strip()
     with os.fdopen(descriptor, "wb") as file:
-        key = Fernet.generate_key()
+        key = _generate_key()
         file.write(key + b"\n")
         file.flush()
         os.fsync(file.fileno())

@@ -8,8 +8,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-import httpx
-
 from .account import AccountError, LoginRefusedError, Secret
 
 _COMMAND_TIMEOUT = 60.0
@@ -106,6 +104,8 @@ def refresh_token(secret: Secret) -> tuple[str, float]:
         LoginRefusedError: The refresh token was revoked or has expired.
         AccountError: The endpoint was not reached.
     """
+    import httpx  # With the first token: a server without one does not need it.
+
     url = TOKEN_ENDPOINTS.get(secret.issuer, secret.issuer)
     form = {
         "grant_type": "refresh_token",
