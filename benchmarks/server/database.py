@@ -67,7 +67,7 @@ def measure_sends(store: Sequence[str], servers: int, *, connections: int, secon
     """Return the rate of so many servers on one store, given as options of `serve`."""
     with ExitStack() as stack:
         started = [stack.enter_context(start_server(*SERVE, *FREE, *store)) for _ in range(servers)]
-        paths = _make_mailboxes(started[0])
+        paths = [f"/v1/mailboxes/{box['id']}/send" for box in make_boxes(started[0])]
         key = started[0].banner["keys"]["agent"]
         counts = [0] * connections
         begin, end = threading.Barrier(connections + 1), threading.Event()
@@ -120,16 +120,17 @@ def _time_sends(server: ServerProcess) -> float:
     return statistics.median(times)
 
 
-def _make_mailboxes(server: ServerProcess) -> list[str]:
+def make_boxes(server: ServerProcess) -> list[dict[str, str]]:
+    """Return eight mailboxes, each with `id` and `address`: the first one and seven new ones."""
     client = Client(server.banner["url"], server.banner["keys"]["admin"])
     first = server.banner["mailbox"]
     domain = first["address"].partition("@")[2]
-    boxes = [first["id"]]
+    boxes = [first]
     for number in range(1, MAILBOXES):
         body = json.dumps({"address": f"box{number}@{domain}"}).encode()
-        boxes.append(client.request("POST", "/v1/mailboxes", body)["id"])
+        boxes.append(client.request("POST", "/v1/mailboxes", body))
     client.close()
-    return [f"/v1/mailboxes/{box}/send" for box in boxes]
+    return boxes
 
 
 def _read_processors() -> tuple[int, int]:

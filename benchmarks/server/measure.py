@@ -76,7 +76,7 @@ def measure_inbox_pages(sizes: Sequence[int]) -> dict[int, float]:
         for size, (server, key) in servers.items():
             client = Client(server.banner["url"], key)
             stack.callback(client.close)
-            clients[size] = client, _page_paths(client, server.banner["mailbox"]["id"], size)
+            clients[size] = client, page_paths(client, server.banner["mailbox"]["id"], size)
         times: dict[int, list[float]] = {size: [] for size in sizes}
         for number in range(_PAGES):
             for size, (client, paths) in clients.items():
@@ -98,7 +98,8 @@ def _start_filled(stack: ExitStack, path: Path, size: int) -> tuple[ServerProces
     return stack.enter_context(start_server(*SERVE, *FREE, "--data", str(path))), keys["agent"]
 
 
-def _page_paths(client: Client, box: str, size: int) -> list[str]:
+def page_paths(client: Client, box: str, size: int) -> list[str]:
+    """Return the newest page and a page from the middle of a filled mailbox; both were read."""
     from multimail_server.api.routing import build_cursor
 
     path = f"/v1/mailboxes/{box}/emails"

@@ -26,10 +26,10 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("check_inbox", {"unread_only": "perhaps"}, "unread_only:"),
     ("check_inbox", {"direction": "sideways"}, "direction:"),
     ("check_inbox", {"date_after": "yesterday"}, "date_after:"),
-    ("check_inbox", {"date_before": "2026-01-31T09:00:00"}, "date_before: needs a time zone"),
+    ("check_inbox", {"date_before": "next week"}, "date_before: 'next week' is not an ISO 8601"),
     ("check_inbox", {"cursor": "nonsense"}, "cursor"),
     ("check_inbox", {"cursor": "../../etc/passwd"}, "cursor"),
-    ("check_inbox", {"sender": ["a@b.test"]}, "sender:"),
+    ("check_inbox", {"sender": ["a@b.test", "c@b.test"]}, "sender:"),
     ("check_inbox", {"subject_contains": "x" * 5000}, "subject_contains"),
     ("check_inbox", {"sender": "half \ud800"}, "sender"),
     ("check_inbox", {"mailbox": "nobody@example.org"}, "no mailbox 'nobody@example.org'"),
@@ -75,7 +75,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("send_email", {**SEND, "to": "a@b.test\nBcc: c@d.test"}, "to:"),
     ("send_email", {**SEND, "to": "Smith, John <john@example.org>"}, "to: 'Smith'"),
     ("send_email", {**SEND, "subject": " "}, "subject:"),
-    ("send_email", {**SEND, "to": {"email": "ann@example.org"}}, "to:"),
+    ("send_email", {**SEND, "to": {"name": "Ann"}}, "to:"),
     ("send_email", {**SEND, "to": ["ann@example.org", "bad"]}, "to: 'bad' is not an email"),
     ("send_email", {**SEND, "to": ["a@b.test\nBcc: c@d.test"]}, "to:"),
     ("send_email", {**SEND, "to": [f"a{n}@b.test" for n in range(51)]}, "to:"),
@@ -111,7 +111,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("list_pending", {"limit": -1}, "limit:"),
     ("cancel_message", {}, "email_id: field required"),
     ("cancel_message", {"email_id": "msg_unknown"}, "'msg_unknown'"),
-    ("cancel_message", {"email_id": ["msg_1"]}, "email_id:"),
+    ("cancel_message", {"email_id": ["msg_1", "msg_2"]}, "email_id:"),
 ]
 
 WRONG_DECISIONS: list[tuple[str, dict[str, Any], str]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pydantic
@@ -89,6 +90,8 @@ async def test_an_empty_required_argument_is_refused(
         ("check_inbox", "sender", "from: `ann@example.org`", "ann@example.org"),
         ("check_inbox", "date_after", "undefined", None),
         ("check_inbox", "date_after", "'2026-01-31T09:00:00Z'", "2026-01-31T09:00:00Z"),
+        ("check_inbox", "date_after", "2026-01-31", "2026-01-31T00:00:00Z"),
+        ("check_inbox", "date_before", "2026-01-31 09:00+01:00", "2026-01-31 09:00+01:00"),
         ("check_inbox", "subject_contains", "none", "none"),
         ("check_inbox", "subject_contains", '"urgent"', '"urgent"'),
         ("check_inbox", "subject_contains", "0", "0"),
@@ -106,6 +109,11 @@ async def test_an_empty_required_argument_is_refused(
         ("download_attachment", "filename", '"a b.pdf"', "a b.pdf"),
         ("download_attachment", "filename", "it's.pdf", "it's.pdf"),
         ("decide_email", "decision", " Approve ", "approve"),
+        ("mark_email", "mark", "Archive", "archived"),
+        ("mark_email", "email_ids", [{"id": ID}], [ID]),
+        ("read_email", "email_id", [ID], ID),
+        ("read_email", "email_id", {"email_id": ID}, ID),
+        ("read_email", "email_id", f"[{ID}](https://x.example)", ID),
     ],
 )
 def test_a_value_is_read_as_what_it_means(
@@ -154,6 +162,11 @@ ANN, SMITH = "ann@example.org", '"Smith, John" <john@example.org>'
         ("'Smith, John' <john@example.org>", ["'Smith, John' <john@example.org>"]),
         ("mailto:ann@example.org", [ANN]),
         ("`ann@example.org`", [ANN]),
+        ({"email": ANN}, [ANN]),
+        ([{"address": ANN, "name": "Ann"}, SMITH], [ANN, SMITH]),
+        ({"to": {"email": ANN}}, [ANN]),
+        ('[{"email": "ann@example.org"}]', [ANN]),
+        ('{"email": "ann@example.org"}', [ANN]),
     ],
     ids=repr,
 )
@@ -243,3 +256,15 @@ async def test_no_more_errors_are_remembered_than_may_be(box: Inbox, connect: Co
     assert (await tools("cancel_message", email_id="a b 0")).text == first.text
     again = await tools("cancel_message", email_id=f"a b {MAX_REMEMBERED}")
     assert "same cancel_message call again" in again.text
+
+
+@pytest.mark.parametrize("cc", [[{"mail": "bob@example.org"}], {"name": "Bob"}, [["x"], 7]])
+def test_an_object_without_an_address_is_no_recipient_that_is_dropped(cc: Any) -> None:
+    with pytest.raises(pydantic.ValidationError):
+        read(spec_of("send_email"), {**SEND, "cc": cc})
+
+
+@pytest.mark.parametrize("written", ["", "null", "[]", '"{}"', "None"])
+async def test_no_arguments_at_all_are_none(box: Inbox, connect: Connect, written: str) -> None:
+    assert connect(box).toolkit.call("list_mailboxes", written).ok
+    assert connect(box).toolkit.call("list_pending", json.dumps('{"limit": 5}')).ok

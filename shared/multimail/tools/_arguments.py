@@ -7,10 +7,12 @@ an id with its label or its quotes. What has one meaning is read as such; nothin
 from __future__ import annotations
 
 import functools
+import json
 import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -38,6 +40,10 @@ _ADDRESS_LABEL = re.compile(
 )
 _LINK = re.compile(r"\[([^\[\]]+)\]\((?:mailto:)?([^()\s]+)\)")
 _NAMED_ADDRESS = re.compile(r"[^<>]*<([^<>]+)>")
+_ADDRESS_NAMES = ("email", "address", "email_address", "to")
+_ID_NAMES = ("id", "email_id", "message_id", "thread_id")
+_MAX_WRAPPED = 3
+_MARKS = {"archive": "archived", "unarchive": "unarchived", "seen": "read", "unseen": "unread"}
 _NOT_IN_A_LABEL = frozenset('[]{}"`')
 
 
@@ -99,8 +105,11 @@ def is_blank(value: Any) -> bool:
 
 def read_id(value: Any) -> Any:
     """Return an id without what models put around it: blanks, quotes, brackets, a label."""
+    value = _unwrap(value, _ID_NAMES)
     if not isinstance(value, str):
         return value
+    if link := _LINK.fullmatch(value.strip()):
+        value = link[1]
     element = _ELEMENT.fullmatch(value.strip())
     text = (element[2] if element else value).strip(_DECORATION)
     text = text[label.end() :] if (label := _LABEL.match(text)) else text
@@ -109,6 +118,7 @@ def read_id(value: Any) -> Any:
 
 def read_address(value: Any) -> Any:
     """Return one address without quotes, label, link or the name before it."""
+    value = _unwrap(value, _ADDRESS_NAMES)
     if not isinstance(value, str):
         return value
     text = _strip_address(value)
@@ -118,7 +128,7 @@ def read_address(value: Any) -> Any:
 
 def read_addresses(value: Any) -> Any:
     """Return a list of addresses from a list, JSON text or text; each may have a name before it."""
-    return _read_list(value, _split_addresses)
+    return _read_list(value, _split_addresses, _ADDRESS_NAMES)
 
 
 def read_labels(value: Any) -> Any:
@@ -130,7 +140,11 @@ def read_labels(value: Any) -> Any:
 
 def read_ids(value: Any) -> Any:
     """Return a list of ids from a list, JSON text or text, each without what stands around it."""
-    return _read_list(value, lambda item: [read_id(part) for part in split_texts(item)])
+
+    def split(item: str) -> list[Any]:
+        return [read_id(part) for part in split_texts(item)]
+
+    return _read_list(value, split, _ID_NAMES)
 
 
 def check_label(value: str) -> str:
@@ -151,15 +165,71 @@ def read_send_time(value: Any) -> Any:
     return None if is_now else value
 
 
-def _read_list(value: Any, split: Any) -> Any:
+def read_filter_time(value: Any) -> Any:
+    """Return a time that mail is filtered by; one without a time zone is UTC, as results are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return value
+    return value if moment.tzinfo else f"{moment.isoformat()}Z"
+
+
+def read_mark(value: Any) -> Any:
+    """Return a mark by its name, or by what is done to set it."""
+    return _MARKS.get(value.strip().casefold(), value) if isinstance(value, str) else value
+
+
+def read_json(text: str) -> str:
+    """Return the JSON of a call's arguments: text in text is read once more, nothing is `{}`."""
+    plain = text.strip()
+    if plain[:1] == '"':
+        try:
+            plain = str(json.loads(plain)).strip()
+        except ValueError:
+            return text
+    return "{}" if plain in ("", "null", "[]", "None") else plain
+
+
+def _read_list(value: Any, split: Any, names: tuple[str, ...] = ()) -> Any:
     if isinstance(value, str):
-        value = split_texts(value)
+        value = _read_object(value) or split_texts(value)
+    if names and isinstance(value, Mapping):
+        value = [value]
     if not isinstance(value, list | tuple):
         return value
+    items = [_unwrap(item, names) for item in value]
     parts: Iterable[Any] = (
-        part for item in value for part in (split(item) if isinstance(item, str) else [item])
+        part for item in items for part in (split(item) if isinstance(item, str) else [item])
     )
-    return [part for part in parts if not is_blank(part) and part not in _EXACT_NOTHING]
+    return [part for part in parts if not (is_blank(part) or _is_exact_nothing(part))]
+
+
+def _is_exact_nothing(value: Any) -> bool:
+    return isinstance(value, str) and value in _EXACT_NOTHING
+
+
+def _read_object(text: str) -> Any:
+    """Return the object that a text is as JSON, or None."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _unwrap(value: Any, names: tuple[str, ...]) -> Any:
+    """Return the text that an object holds under one of these names, or a list of one holds."""
+    for _ in range(_MAX_WRAPPED):
+        if isinstance(value, Mapping) and (known := [name for name in names if name in value]):
+            value = value[known[0]]
+        elif names and isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        else:
+            break
+    return value
 
 
 def _split_addresses(item: str) -> list[Any]:

@@ -25,6 +25,7 @@ from ..errors import (
 from ..sessions import MemorySessionStore, SessionStore
 from ..trust import PolicyName, TrustPolicy
 from ..trust.addresses import ascii_domain, extract_address, normalize_addresses
+from ._arguments import read_json
 from ._context import ToolContext
 from ._conversation import get_conversation, get_process_conversation
 from ._failures import build_failure, name_arguments
@@ -476,7 +477,7 @@ def build_unpickled(
 
 def _parse_arguments(spec: ToolSpec, arguments: Mapping[str, Any] | str | None) -> ToolArgs:
     if isinstance(arguments, str):
-        return spec.args.model_validate_json(arguments or "{}")
+        return spec.args.model_validate_json(read_json(arguments))
     plain = dict(arguments) if isinstance(arguments, Mapping) else arguments
     return spec.args.model_validate({} if plain is None else plain)
 

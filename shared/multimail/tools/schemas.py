@@ -19,9 +19,11 @@ from ._arguments import (
     read_address,
     read_addresses,
     read_filename,
+    read_filter_time,
     read_id,
     read_ids,
     read_labels,
+    read_mark,
     read_send_time,
 )
 from ._spec import ToolArgs, ToolData
@@ -106,8 +108,14 @@ class CheckInbox(ToolArgs):
     unread_only: Annotated[bool | None, Field(description="Unread only. Default false.")] = None
     sender: Sender = None
     subject_contains: SubjectPart = None
-    date_after: Annotated[str | None, Field(description="Such as 2026-01-31T09:00:00Z.")] = None
-    date_before: Annotated[str | None, Field(description="The same.")] = None
+    date_after: Annotated[
+        str | None,
+        BeforeValidator(read_filter_time),
+        Field(description="Such as 2026-01-31T09:00:00Z."),
+    ] = None
+    date_before: Annotated[
+        str | None, BeforeValidator(read_filter_time), Field(description="The same.")
+    ] = None
     direction: Annotated[
         Literal["inbound", "outbound", "both"] | None,
         Field(description="inbound, outbound or both (default)."),
@@ -265,6 +273,7 @@ class MarkEmail(ToolArgs):
     ]
     mark: Annotated[
         Literal["read", "unread", "archived", "unarchived", "spam"],
+        BeforeValidator(read_mark),
         Field(description="read, unread, archived, unarchived or spam."),
     ]
 
