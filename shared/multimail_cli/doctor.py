@@ -144,6 +144,7 @@ def _check_connection(client: MultiMail) -> Iterator[CheckResult]:
     yield _check_conversations()
     yield from _check_scopes(client)
     yield _try("mailbox in use", lambda: _describe_mailbox(client))
+    yield from _check_accounts(client)
 
 
 def _try(about: str, check: Callable[[], str]) -> CheckResult:
@@ -224,6 +225,25 @@ def _check_scopes(client: MultiMail) -> Iterator[CheckResult]:
         remedy = "Give agents a key with only read and send."
         detail = "this key can create other keys, also keys that can decide"
         yield CheckResult("oversight", "warning", detail, remedy)
+
+
+def _check_accounts(client: MultiMail) -> Iterator[CheckResult]:
+    """Say how each mailbox that stays at its provider is."""
+    from multimail import MultiMailError
+
+    try:
+        mailboxes: list[Any] = client.list_mailboxes()
+    except MultiMailError:
+        return  # What is wrong was said above.
+    for box in mailboxes:
+        connection = getattr(box, "connection", None)
+        if connection:
+            state, detail = connection.get("state"), connection.get("detail")
+            words = f"{box.address} at its provider is {state}{f': {detail}' if detail else ''}"
+            broken = state == "refused"
+            mark = "broken" if broken else "warning" if state == "waiting" else "ok"
+            remedy = f"multimail connect {box.address}" if broken else ""
+            yield CheckResult("connected mailbox", mark, words, remedy)
 
 
 def _describe_mailbox(client: MultiMail) -> str:

@@ -54,8 +54,9 @@ def read_banner(process: subprocess.Popen[str]) -> dict[str, Any]:
 def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(end: signal.Signals) -> None:
     with serving(*FREE, "--json") as process:
         banner = read_banner(process)
-        assert set(banner) == {"url", "smtp", "mailbox", "keys"}
+        assert set(banner) == {"url", "smtp", "mailbox", "mailboxes", "keys"}
         assert set(banner["mailbox"]) == {"id", "address"}
+        assert [box["source"] for box in banner["mailboxes"]] == ["smtp"]
         assert set(banner["keys"]) == {"agent", "reviewer", "admin"}
         headers = {"Authorization": f"Bearer {banner['keys']['agent']}"}
         mailboxes = httpx.get(f"{banner['url']}/v1/mailboxes", headers=headers).json()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 
+import pytest
 from tests.imap.conftest import Connect, Serve
-from tests.support.dovecot import USER, Dovecot
+from tests.support.dovecot import PASSWORD, USER, Dovecot
 from tests.support.server import ServerFixture, accepted
 from tests.support.smtp_sink import SmtpSink
 
+from multimail.trust.evidence import parse_event
+from multimail.trust.labels import Label, assess
+from multimail_server.mail.auth.imap_evidence import find_provider_dmarc
+from multimail_server.mail.headers import read_headers
+from multimail_server.sources.providers import get_provider
 from multimail_server.testing import VirtualClock
 
 
@@ -19,8 +30,9 @@ def mail(subject: str, **headers: str) -> bytes:
     fields = {"From": "ann@other.test", "To": USER, "Subject": subject,
               "Message-ID": f"<{subject.replace(' ', '-')}@other.test>",
               "Date": "Tue, 01 Dec 2026 09:00:00 +0000"}  # fmt: skip
-    for name, value in {**fields, **headers}.items():
-        message[name.replace("_", "-")] = value
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    for name, value in {**fields, **more}.items():
+        message[name] = value
     message.set_content(f"About {subject}.")
     return message.as_bytes().replace(b"\n", b"\r\n")
 
@@ -39,6 +51,7 @@ def test_a_held_reply_leaves_by_the_account_and_is_once_in_sent(
     server = serve(clock=clock)
     dovecot.deliver(mail("Offer"))
     received = server.wait_for_message("Offer")
+    accepted(server.agent.get(f"{server.box}/emails/{received['id']}"))
     held = accepted(server.reply(received["id"], "Gladly."), 202)
     assert server.pending()[0]["id"] == held["id"]
     accepted(server.decide(held["id"]))
@@ -51,4 +64,107 @@ def test_a_held_reply_leaves_by_the_account_and_is_once_in_sent(
     ((copy, flags),) = dovecot.messages("Sent")
     assert (b"In-Reply-To: <Offer@other.test>" in copy, b"\\Seen" in flags) == (True, True)
     ((_, flags),) = dovecot.messages("INBOX")
-    assert b"\\Answered" in flags
+    assert {b"\\Answered", b"\\Seen"} <= set(flags)
+
+
+def test_a_wrong_password_is_one_sentence_and_the_right_one_lies_nowhere_in_clear(
+    connect: Connect, data: Path
+) -> None:
+    refused = connect(password="battery staple")
+    assert refused.returncode == 1
+    assert "refused the login of me@home.test" in json.loads(refused.stderr)["error"]
+    assert "battery" not in refused.stderr
+    assert connect().returncode == 0
+    files = [path for path in data.parent.iterdir() if path.is_file()]
+    assert {f"{data.name}.key", data.name} <= {path.name for path in files}
+    for path in files:
+        assert PASSWORD.encode() not in path.read_bytes()
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_older_mail_comes_as_read_and_threads_with_what_its_person_sent(
+    connect: Connect, serve: Serve, dovecot: Dovecot
+) -> None:
+    question = {"Message_ID": "<q@other.test>"}
+    answer = {"In_Reply_To": "<q@other.test>", "References": "<q@other.test>", "From": "x@any.test"}
+    dovecot.deliver(mail("Question", **question))
+    dovecot.deliver(mail("Re: Question", **answer), "Sent")
+    assert connect().returncode == 0
+    server = serve()
+    asked = server.wait_for_message("Question")
+    own = server.wait_for_message("Re: Question", direction="outbound")
+    assert (asked["status"], own["status"]) == ("read", "sent")
+    assert asked["thread_id"] == own["thread_id"]
+    assert server.agent.get("/v1/events").json()["events"] == []
+    ((_, flags),) = dovecot.messages("INBOX")
+    assert b"\\Seen" not in flags
+
+
+def test_a_password_that_changed_is_refused_in_the_list_of_mailboxes_and_in_doctor(
+    server: ServerFixture, dovecot: Dovecot
+) -> None:
+    dovecot.kill()
+    (dovecot.root / "users").write_text(f"{USER}:{{PLAIN}}another:::::\n")
+    dovecot.start()
+    server.wait_until(lambda: _get_state(server) == "refused")
+    shown = subprocess.run(
+        [sys.executable, "-c", "from multimail_cli.main import run; run()", "doctor"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "MULTIMAIL_API_KEY": server.keys.agent, "MULTIMAIL_API_URL": server.url},
+    )  # fmt: skip
+    assert shown.returncode == 1
+    assert f"{USER} at its provider is refused" in shown.stdout
+
+
+def _get_state(server: ServerFixture) -> str:
+    (box,) = server.agent.get("/v1/mailboxes").json()["mailboxes"]
+    assert box["source"] == "imap"
+    return str(box["connection"]["state"])
+
+
+def test_nothing_is_lost_or_doubled_by_kill_and_renumbering(
+    server: ServerFixture, dovecot: Dovecot
+) -> None:
+    dovecot.deliver(mail("First"))
+    server.wait_for_message("First")
+    dovecot.kill()
+    lists = dovecot.root.glob("mail/*/dovecot-uidlist")
+    for path in [*lists, *dovecot.root.glob("mail/*/dovecot.index*")]:
+        path.unlink()
+    dovecot.start()
+    dovecot.deliver(mail("Second"))
+    server.wait_for_message("Second", timeout=60)
+    assert sorted(row["subject"] for row in server.emails()) == ["First", "Second"]
+
+
+FORMS = get_provider("gmail")
+TRUE = b"Received: from a.test by mx.google.com with SMTP\r\n"
+OTHER = b"Received: from a.test by a.test\r\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "result"),
+    [
+        (TRUE + b"Authentication-Results: mx.google.com; dkim=fail; dmarc=fail (p=R)\r\n", "fail"),
+        (b"Authentication-Results: mx.google.com; dmarc=fail\r\n" + TRUE, "fail"),
+        (OTHER + b"Authentication-Results: mx.google.com; dmarc=fail\r\n", ""),
+        (b"Authentication-Results: mx.google.com.evil.test; dmarc=pass\r\n" + TRUE, ""),
+        (b"Authentication-Results: other.test; x=(mx.google.com); dmarc=fail\r\n", ""),
+    ],
+)  # fmt: skip
+def test_only_the_provider_s_own_result_in_its_form_and_place_counts(
+    header: bytes, result: str
+) -> None:
+    headers = read_headers(header + b"From: a@a.test\r\n\r\n")
+    assert FORMS is not None
+    assert find_provider_dmarc(headers, FORMS) == result
+
+
+def test_mail_without_a_whole_signature_is_unknown_and_not_failed(
+    server: ServerFixture, dovecot: Dovecot
+) -> None:
+    forged = {"Authentication_Results": "mx.google.com; dmarc=pass"}
+    dovecot.deliver(mail("Rewritten", **forged))
+    received = server.wait_for_message("Rewritten")
+    evidence = parse_event(server.email(received["id"])).evidence
+    assert assess(evidence).label is Label.UNKNOWN

@@ -75,7 +75,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("send_email", {**SEND, "to": "a@b.test\nBcc: c@d.test"}, "to:"),
     ("send_email", {**SEND, "to": "Smith, John <john@example.org>"}, "to: 'Smith'"),
     ("send_email", {**SEND, "subject": " "}, "subject:"),
-    ("send_email", {**SEND, "to": {"name": "Ann"}}, "to:"),
+    ("send_email", {**SEND, "to": {"name": "Ann"}}, "to.0: input should be"),
     ("send_email", {**SEND, "to": ["ann@example.org", "bad"]}, "to: 'bad' is not an email"),
     ("send_email", {**SEND, "to": ["a@b.test\nBcc: c@d.test"]}, "to:"),
     ("send_email", {**SEND, "to": [f"a{n}@b.test" for n in range(51)]}, "to:"),

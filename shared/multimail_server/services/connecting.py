@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
 
 from ..auth import Principal
 from ..errors import not_found
@@ -14,7 +14,6 @@ from ..store.protocol import Reader, Tx
 from ..store.records import (
     Account,
     ConnectedAccount,
-    ConnectedTask,
     ConnectionState,
     Mailbox,
     Message,
@@ -22,7 +21,7 @@ from ..store.records import (
 )
 from .accounts import AccountService
 from .context import AppContext
-from .transitions import apply_event
+from .transitions import add_task, apply_event
 
 SOURCE = "source"
 """The mailbox setting that says where its mail comes from; absent for SMTP."""
@@ -190,22 +189,11 @@ class ConnectionService:
             self._context.write(work)
 
 
-def add_task(context: AppContext, tx: Tx, message: Message, kind: TaskKind) -> None:
-    """Note what is to do at the provider for a message, if its mailbox is connected."""
-    account = tx.connected_account(message.mailbox_id)
-    if account is None:
-        return
-    options: dict[str, Any] = account.options
-    if kind in (TaskKind.SEEN, TaskKind.ANSWERED) and not options.get("marks", True):
-        return
-    tx.put(ConnectedTask(message.id, kind, message.mailbox_id, context.now()))
-
-
-def add_sent_tasks(context: AppContext, tx: Tx, message: Message) -> None:
+def add_sent_tasks(tx: Tx, message: Message, now: datetime) -> None:
     """Note what is to do at the provider once a message was sent by a connected account."""
     if not message.live:
         return
-    add_task(context, tx, message, TaskKind.FILE)
+    add_task(tx, message, TaskKind.FILE, now)
     original = tx.message(message.replies_to_id) if message.replies_to_id else None
     if original is not None:
-        add_task(context, tx, original, TaskKind.ANSWERED)
+        add_task(tx, original, TaskKind.ANSWERED, now)

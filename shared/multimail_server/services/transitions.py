@@ -27,7 +27,15 @@ from ..oversight import (
     transition,
 )
 from ..store.protocol import Tx
-from ..store.records import AuditEntry, Content, Mailbox, Message, OutboxRow
+from ..store.records import (
+    AuditEntry,
+    ConnectedTask,
+    Content,
+    Mailbox,
+    Message,
+    OutboxRow,
+    TaskKind,
+)
 from .events import announce_transition, becomes_visible, notify_monitored_send
 
 FORWARD_INBOUND, FORWARD_LIVE = "forward_inbound", "forward_live"
@@ -152,10 +160,21 @@ def _apply_transition(
 ) -> None:
     """Run the effects of a transition, record its event, and forward the message if it is due."""
     _apply_effects(tx, moved, applied, now)
+    if event is Event.OPENED:
+        add_task(tx, moved, TaskKind.SEEN, now)
     announce_transition(tx, moved, event, now)
     forward = _build_forward(tx, moved, now) if becomes_visible(moved, event) else None
     if forward is not None:
         create_message(tx, *forward, Event.SCANNED, now, ttl)
+
+
+def add_task(tx: Tx, message: Message, kind: TaskKind, now: datetime) -> None:
+    """Note what is to do at the provider for a message, if its mailbox is connected."""
+    account = tx.connected_account(message.mailbox_id)
+    if account is None:
+        return
+    if kind is TaskKind.FILE or account.options.get("marks", True):
+        tx.put(ConnectedTask(message.id, kind, message.mailbox_id, now))
 
 
 def _apply_effects(tx: Tx, message: Message, applied: Transition, now: datetime) -> None:

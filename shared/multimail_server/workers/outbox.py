@@ -292,7 +292,7 @@ class Outbox(ScheduledWorker):
             **(bounce if bounced else {}),
         )
         self._audit(tx, message, "email.deliver", refused=len(refused))
-        add_sent_tasks(self._context, tx, message)
+        add_sent_tasks(tx, message, now)
 
     def _fail(
         self, tx: Tx, message: Message, reason: str, code: int | None, bounce_type: str
