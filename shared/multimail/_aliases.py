@@ -66,23 +66,6 @@ def _count_parameters(function: Callable[..., Any]) -> int:
     return function.__code__.co_argcount + function.__code__.co_kwonlyargcount
 
 
-class ReplyOptions(TypedDict, total=False):
-    """The optional arguments of `reply_email`."""
-
-    from_address: str | None
-    mailbox: str | None
-    reply_all: bool
-    cc: Recipients | None
-    bcc: Recipients | None
-    attachments: Attachables | None
-    send_at: datetime | str | None
-    gate_timing: str | None
-    metadata: Mapping[str, Any] | None
-    oversight_mode: str | None
-    daily_caps: Mapping[str, Any] | None
-    idempotency_key: str | None
-
-
 class SendOptions(TypedDict, total=False):
     """The optional arguments of `send_email`."""
 
@@ -97,6 +80,12 @@ class SendOptions(TypedDict, total=False):
     oversight_mode: str | None
     daily_caps: Mapping[str, Any] | None
     idempotency_key: str | None
+
+
+class ReplyOptions(SendOptions, total=False):
+    """The optional arguments of `reply_email`."""
+
+    reply_all: bool
 
 
 class TagOptions(TypedDict, total=False):

@@ -366,13 +366,18 @@ def _without(addresses: Sequence[str], dropped: frozenset[str]) -> tuple[str, ..
     return tuple(address for address in addresses if address.lower() not in dropped)
 
 
-def _require_scheduled(
-    tx: Reader, principal: Principal, mailbox_id: str, email_id: str
-) -> ComposedMessage:
+def _find_outbound(tx: Reader, principal: Principal, mailbox_id: str, email_id: str) -> Message:
     mailbox = find_mailbox(tx, principal, mailbox_id)
     message = find_message(tx, principal, email_id, mailbox.id)
     if message.direction is Direction.INBOUND:
         raise conflict("not_outbound", f"Message {email_id} was received, not sent.")
+    return message
+
+
+def _require_scheduled(
+    tx: Reader, principal: Principal, mailbox_id: str, email_id: str
+) -> ComposedMessage:
+    message = _find_outbound(tx, principal, mailbox_id, email_id)
     if message.send_at is None:
         raise conflict("not_scheduled", f"Message {email_id} was not sent with `send_at`.")
     return load_draft(tx, message, tx.content(message.id) or Content(message.id, "", b""))
@@ -381,10 +386,7 @@ def _require_scheduled(
 def _require_own_held(
     tx: Reader, principal: Principal, mailbox_id: str, email_id: str
 ) -> ComposedMessage:
-    mailbox = find_mailbox(tx, principal, mailbox_id)
-    message = find_message(tx, principal, email_id, mailbox.id)
-    if message.direction is Direction.INBOUND:
-        raise conflict("not_outbound", f"Message {email_id} was received, not sent.")
+    message = _find_outbound(tx, principal, mailbox_id, email_id)
     if message.composer_key_id != principal.key_id:
         raise forbidden(
             "not_author", f"Another key composed message {email_id}. Send one of your own instead."
@@ -461,7 +463,7 @@ class CancellationService:
         context = self._context
 
         def work(tx: Tx) -> Message:
-            message = self._outbound(tx, principal, mailbox_id, email_id)
+            message = _find_outbound(tx, principal, mailbox_id, email_id)
             moved = apply_event(tx, message, Event.CANCELLED, context.now(), context.pending_ttl)
             if moved is None:
                 return message
@@ -496,7 +498,7 @@ class CancellationService:
             raise invalid("`send_at` lies in the past. Give a time in the future.")
 
         def work(tx: Tx) -> Message:
-            message = self._outbound(tx, principal, mailbox_id, email_id)
+            message = _find_outbound(tx, principal, mailbox_id, email_id)
             if message.send_at is None:
                 raise conflict("not_scheduled", f"Message {email_id} was not sent with `send_at`.")
             require_not_expired(message, context.now())
@@ -531,10 +533,3 @@ class CancellationService:
         moved = context.write(work, scope_of_message(email_id))
         context.wakeups.notify()
         return moved
-
-    def _outbound(self, tx: Tx, principal: Principal, mailbox_id: str, email_id: str) -> Message:
-        mailbox = find_mailbox(tx, principal, mailbox_id)
-        message = find_message(tx, principal, email_id, mailbox.id)
-        if message.direction is Direction.INBOUND:
-            raise conflict("not_outbound", f"Message {email_id} was received, not sent.")
-        return message

@@ -59,7 +59,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class _NewMessage:
+class _OutboundMessage:
     """A composed message, not stored yet."""
 
     mailbox: Mailbox
@@ -214,7 +214,7 @@ class SendService:
 
     def _compose(
         self, principal: Principal, mailbox: Mailbox, draft: Draft, digest: str
-    ) -> _NewMessage:
+    ) -> _OutboundMessage:
         now, related = self._context.now(), draft.answers or draft.forwards
         markdown = add_signature(draft, mailbox)
         mail = self._outgoing(mailbox, draft, markdown, now)
@@ -258,7 +258,7 @@ class SendService:
         )
         files = [hashlib.sha256(file.content).hexdigest() for file in draft.attachments]
         hashed = replace(message, content_hash=content_hash(message, markdown, files))
-        return _NewMessage(mailbox, hashed, Content(message_id, markdown, raw))
+        return _OutboundMessage(mailbox, hashed, Content(message_id, markdown, raw))
 
     def _outgoing(
         self, mailbox: Mailbox, draft: Draft, markdown: str, now: datetime
@@ -280,7 +280,7 @@ class SendService:
             quotation=draft.quotation,
         )
 
-    def _store(self, tx: Tx, principal: Principal, new: _NewMessage, draft: Draft) -> Sent:
+    def _store(self, tx: Tx, principal: Principal, new: _OutboundMessage, draft: Draft) -> Sent:
         context, message = self._context, new.message
         related = draft.answers or draft.forwards
         original = tx.message(related.id) if related else None
