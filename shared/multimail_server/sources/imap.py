@@ -206,13 +206,15 @@ class ImapSession:
         import imapclient  # With the first account: a server without one does not need it.
 
         host = self._host
+        # Its annotation says float; its documentation names this, too.
+        timeout: Any = imapclient.SocketTimeout(CONNECT_TIMEOUT, READ_TIMEOUT)
         try:
             client = imapclient.IMAPClient(
                 host.name,
                 host.port,
                 ssl=host.has_implicit_tls,
                 ssl_context=get_tls_context() if host.has_implicit_tls else None,
-                timeout=imapclient.SocketTimeout(CONNECT_TIMEOUT, READ_TIMEOUT),
+                timeout=timeout,
             )
             # Folder names and dates are compared with those of other servers.
             client.normalise_times = False

@@ -16,7 +16,6 @@ from ..oversight import State
 from .queries import SqlReader
 from .records import (
     Attachment,
-    ConnectedTask,
     Content,
     DeliveryStatus,
     Message,
@@ -187,9 +186,9 @@ class SqlTx(SqlReader):
         for table in ("connected_tasks", "connected_folders", "connected_accounts"):
             self._run(f"DELETE FROM {table} WHERE mailbox_id = ?", mailbox_id)  # noqa: S608
 
-    def remove_connected_task(self, task: ConnectedTask) -> None:
+    def remove_connected_task(self, message_id: str, kind: str) -> None:
         sql = "DELETE FROM connected_tasks WHERE message_id = ? AND kind = ?"
-        self._run(sql, task.message_id, task.kind)
+        self._run(sql, message_id, kind)
 
     def insert_message(self, message: Message, content: Content) -> None:
         self.insert(message)

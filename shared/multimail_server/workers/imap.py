@@ -313,7 +313,9 @@ class AccountSync:
 
     def _finish(self, task: ConnectedTask) -> None:
         scope = Scope.of_part(self._mailbox.account_id, self._mailbox.id)
-        self._context.write(lambda tx: tx.remove_connected_task(task), scope)
+        self._context.write(
+            lambda tx: tx.remove_connected_task(task.message_id, task.kind.value), scope
+        )
 
     def _set_flag(self, item: _TaskMessage) -> bool:
         message = item.message
