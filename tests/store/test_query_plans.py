@@ -46,7 +46,7 @@ OWNERS = {"mailbox_id", "account_id"}
 """Columns by which most of a table may be one owner's."""
 FULL = {"mailbox_id": "mbx_1", "account_id": "acc_1"}
 """The owners of all rows."""
-WHOLE = {"purge_mail"}
+WHOLE = {"purge_mail", "remove_connected_account"}
 """Changes that are meant to read everything."""
 ARGUMENTS: dict[Any, list[Any]] = {
     **READ_ARGUMENTS,
