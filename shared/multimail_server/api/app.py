@@ -239,7 +239,7 @@ class _App:
 def _handle_with_key(route: Route, request: ApiRequest) -> ApiResponse:
     """Run a handler for a known key; the audit log records what it reads or is refused."""
     try:
-        _require_scope(route, request.principal)
+        require_scope(route, request.principal)
         response = require_approval_code(route, request) or route.handler(request)
     except ApiError as error:
         record_refusal(route, request, error)
@@ -248,7 +248,7 @@ def _handle_with_key(route: Route, request: ApiRequest) -> ApiResponse:
     return response
 
 
-def _require_scope(route: Route, principal: Principal) -> None:
+def require_scope(route: Route, principal: Principal) -> None:
     if principal.scopes.isdisjoint(route.scopes):
         raise forbidden(
             "missing_scope",
