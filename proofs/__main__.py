@@ -52,7 +52,9 @@ def prove(kernels: list[Kernel], mutants: Iterable[Mutant]) -> int:
         if status:
             return status
         # The text is made while the change is applied; the kernels run afterwards, side by side.
-        jobs = [(mutant, kernel, text) for mutant in mutants for kernel, text in build(mutant, kernels)]
+        jobs = [
+            (mutant, kernel, text) for mutant in mutants for kernel, text in build(mutant, kernels)
+        ]
         outcomes = pool.map(lambda job: job[1].check_text(job[2]), jobs)
         checked = [(job[0], result) for job, result in zip(jobs, outcomes, strict=True)]
     status = max((print_mutant(*pair) for pair in checked), default=0)

@@ -165,7 +165,9 @@ class Coq(Kernel):
         return ["coqc", "-q", str(path)]
 
     def _list_errors(self, output: str) -> list[tuple[int, str]]:
-        pattern = re.compile(r'^File "[^"]*", line (\d+), characters [^\n]*\n(Error.*)$', re.MULTILINE)
+        pattern = re.compile(
+            r'^File "[^"]*", line (\d+), characters [^\n]*\n(Error.*)$', re.MULTILINE
+        )
         return [(int(line), message) for line, message in pattern.findall(output)]
 
     def _find_axioms(self, output: str) -> dict[str, str]:

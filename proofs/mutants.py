@@ -34,10 +34,10 @@ class Mutant:
     theorem: str | None
 
 
-def _cell(mode: Mode, state: State, event: Event, outcome: Outcome) -> Callable[[], AbstractContextManager[object]]:
-    return lambda: patch.dict(
-        oversight.TABLE, {(Direction.OUTBOUND, mode, state, event): outcome}
-    )
+def _cell(
+    mode: Mode, state: State, event: Event, outcome: Outcome
+) -> Callable[[], AbstractContextManager[object]]:
+    return lambda: patch.dict(oversight.TABLE, {(Direction.OUTBOUND, mode, state, event): outcome})
 
 
 def _scopes(name: str, *scopes: str) -> Callable[[], AbstractContextManager[object]]:

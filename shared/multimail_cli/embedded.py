@@ -119,7 +119,7 @@ def get_outbox(client: MultiMail) -> list[dict[str, Any]]:
         reply = client.run(list_outbox)
     except NotFoundError:
         raise _not_embedded("outbox", client.base_url) from None
-    return list(reply["messages"])
+    return list(reply["emails"])
 
 
 def get_sent_raw(client: MultiMail, email_id: str) -> bytes:
