@@ -1,4 +1,4 @@
-"""The bridge of docs/proofs.md: a live server does what the model of the proofs says, and no more."""
+"""The bridge of docs/proofs.md: a live server does what the model says, and no more."""
 
 from __future__ import annotations
 
