@@ -21,7 +21,7 @@ class _ListsByDefault(TyperGroup):
     """A group whose bare name is its command `list`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        is_list = not args or (args[0].startswith("-") and "--help" not in args)
+        is_list = not args or (args[0].startswith("-") and args[0] != "--help")
         return super().parse_args(ctx, ["list", *args] if is_list else args)
 
 
