@@ -100,7 +100,7 @@ def connect(
     database: DatabaseOption = None,
 ) -> None:
     """Let an agent work on a mailbox that stays at its provider."""
-    from multimail_server.services.connecting import Connection
+    from multimail_server.services.connecting import ConnectionRequest
     from multimail_server.sources.account import AccountError
 
     login = user or address
@@ -111,7 +111,7 @@ def connect(
             _OAuth(oauth, client_id, client_secret_env, refresh_token_env),
         )  # fmt: skip
         _check_login(options, login, secret)
-        wanted = Connection(address.lower(), login, options, secret, mode)
+        wanted = ConnectionRequest(address.lower(), login, options, secret, mode)
         with _open(data, database) as services:
             connected = services.connections.connect(wanted)
     except AccountError as error:

@@ -33,7 +33,7 @@ _ERASED = (State.UNREAD, State.READ, State.ARCHIVED, State.REJECTED, State.SPAM_
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionRequest:
     """What `connect` was asked for.
 
     Attributes:
@@ -76,7 +76,7 @@ class ConnectionService:
         self._context = context
         self._accounts = AccountService(context)
 
-    def connect(self, wanted: Connection) -> Connected:
+    def connect(self, wanted: ConnectionRequest) -> Connected:
         """Connect a mailbox, or change how a connected one signs in.
 
         The login was tried before. In a new data file the account is created, without keys.
