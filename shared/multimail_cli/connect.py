@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from multimail_server.services import Services
     from multimail_server.services.connecting import Connected
     from multimail_server.sources.account import AccountOptions, Host, Secret
+    from multimail_server.sources.imap import FolderState
 
 app = typer.Typer()
 
@@ -110,8 +111,8 @@ def connect(
             options, login, password_env, token_command,
             _OAuth(oauth, client_id, client_secret_env, refresh_token_env),
         )  # fmt: skip
-        _check_login(options, login, secret)
-        wanted = ConnectionRequest(address.lower(), login, options, secret, mode)
+        there = _check_login(options, login, secret)
+        wanted = ConnectionRequest(address.lower(), login, options, secret, there, mode)
         with _open(data, database) as services:
             connected = services.connections.connect(wanted)
     except AccountError as error:
@@ -236,8 +237,8 @@ def _ask_password(options: AccountOptions, login: str) -> str:
     return getpass.getpass(f"Password for {login}: ")
 
 
-def _check_login(options: AccountOptions, login: str, secret: Secret) -> None:
-    """Sign in at both servers, and look for the folder; nothing is read or sent."""
+def _check_login(options: AccountOptions, login: str, secret: Secret) -> FolderState:
+    """Sign in at both servers, and return what the folder holds; nothing is read or sent."""
     from multimail_server.sources.account import AccountError
     from multimail_server.sources.imap import ImapConnectionError, ImapSession
     from multimail_server.sources.submission import check_submission
@@ -246,13 +247,14 @@ def _check_login(options: AccountOptions, login: str, secret: Secret) -> None:
     credentials = TokenSource(login, secret).get()
     with ImapSession(options, credentials) as session:
         try:
-            session.select(options.folder, read_only=True)
+            folder = session.select(options.folder, read_only=True)
         except ImapConnectionError:
             raise AccountError(
                 f"{login} has no folder {options.folder!r} at {options.imap}. Name one of its "
                 "folders with --folder."
             ) from None
     check_submission(options, credentials)
+    return folder
 
 
 @contextmanager

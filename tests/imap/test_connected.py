@@ -67,6 +67,17 @@ def test_a_held_reply_leaves_by_the_account_and_is_once_in_sent(
     assert {b"\\Answered", b"\\Seen"} <= set(flags)
 
 
+def test_mail_that_came_before_the_server_started_is_new(
+    connect: Connect, serve: Serve, dovecot: Dovecot
+) -> None:
+    dovecot.deliver(mail("Older"))
+    assert connect().returncode == 0
+    dovecot.deliver(mail("Meanwhile"))
+    server = serve()
+    assert server.wait_for_message("Meanwhile")["status"] == "unread"
+    assert server.wait_for_message("Older")["status"] == "read"
+
+
 def test_a_wrong_password_is_one_sentence_and_the_right_one_lies_nowhere_in_clear(
     connect: Connect, data: Path
 ) -> None:

@@ -15,7 +15,8 @@ from multimail_server import Ids, ServerConfig, ServerStartError, SystemClock
 
 def test_the_banner_names_urls_mailbox_and_keys(server: ServerFixture) -> None:
     ready = server.ready()
-    assert set(ready) == {"url", "smtp", "mailbox", "keys"}
+    assert set(ready) == {"url", "smtp", "mailbox", "mailboxes", "keys"}
+    assert ready["mailboxes"] == [{"address": "agent@multimail.test", "source": "smtp"}]
     assert ready["mailbox"]["address"] == "agent@multimail.test"
     assert set(ready["keys"]) == {"agent", "reviewer", "admin"}
     assert all(key.startswith("mm_test_") for key in ready["keys"].values())

@@ -11,7 +11,7 @@ from typing import Self
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from multimail_server import ServerConfig
@@ -127,6 +127,7 @@ LINES = st.one_of(
 
 @SETTINGS
 @given(commands=st.lists(st.one_of(COMMANDS, JUNK), max_size=12))
+@example(commands=[b"\r \x01"])
 def test_whatever_is_said_gets_replies_of_the_protocol(
     target: ServerUnderTest, agent: httpx.Client, commands: list[bytes]
 ) -> None:

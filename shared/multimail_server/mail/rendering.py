@@ -13,8 +13,7 @@ from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
 
-from .html.markdown import Element, parse_visible, unfold_layout_tables
-from .html.visibility import VOID_ELEMENTS, extract_visible_html
+from .html.markdown import VOID_ELEMENTS, Element, parse_visible, unfold_layout_tables
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -194,6 +193,9 @@ def sanitize_html(html: str) -> str:
     Links lead to http, https or mailto; images, scripts, forms, frames and styles are removed, and
     so is text that a reader would not see. What is returned is complete and escaped.
     """
+    # Imported with the first HTML to send, as in `render_text`.
+    from .html.visibility import extract_visible_html
+
     root = parse_visible(extract_visible_html(html, len(html)).html)
     unfold_layout_tables(root)
     return "".join(_write(child) for child in root.children)

@@ -10,10 +10,12 @@ from ..auth import Principal
 from ..errors import not_found
 from ..oversight import Event, Mode, State
 from ..sources.account import AccountOptions, Secret
+from ..sources.imap import FolderState
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     Account,
     ConnectedAccount,
+    ConnectedFolder,
     ConnectionState,
     Mailbox,
     Message,
@@ -41,6 +43,7 @@ class ConnectionRequest:
         login: The login name at the provider.
         options: The hosts and the rest.
         secret: What signs in.
+        folder: What the folder for new mail holds: all of it is older mail.
         mode: The oversight mode of a mailbox that is new here.
     """
 
@@ -48,6 +51,7 @@ class ConnectionRequest:
     login: str
     options: AccountOptions
     secret: Secret = field(repr=False)
+    folder: FolderState
     mode: Mode = Mode.GATED_SEND
 
 
@@ -108,6 +112,13 @@ class ConnectionService:
                     checked_at=now,
                 )
             )
+            if before is None:
+                there = wanted.folder
+                tx.put(
+                    ConnectedFolder(
+                        box.id, wanted.options.folder, there.uid_validity, 0, there.uid_next - 1
+                    )
+                )
             principal = Principal.system(box.account_id)
             resource = ("mailbox", box.id)
             host = str(wanted.options.imap)

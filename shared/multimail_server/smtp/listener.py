@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import AnyStr, TypeVar, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -35,6 +35,7 @@ _MAX_UNANSWERED = 1000
 _PATH = re.compile(
     r"<([\w+=-]+(?:\.[\w+=-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?:[ ](?=\w)|\Z)", re.ASCII
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _log = logging.getLogger(__name__)
 
 
@@ -192,6 +193,11 @@ class _Connection(SMTP):
         """Close the connection."""
         if self.transport is not None:
             self.transport.close()
+
+    async def push(self, status: AnyStr) -> None:
+        """Send a reply. What it repeats of the client's command ends no line."""
+        text = status if isinstance(status, str) else status.decode("ascii")
+        await super().push(_CONTROL.sub("?", text))
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         """Return the address of MAIL or RCPT, and its parameters (RFC 5321 section 4.1.2).

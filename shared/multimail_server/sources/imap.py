@@ -22,6 +22,7 @@ CONNECT_TIMEOUT = 20.0
 READ_TIMEOUT = 90.0
 PIECE_BYTES = 1024 * 1024
 """How much of a message one FETCH asks for: a cut connection costs no more than that."""
+_SHORT_IDLE_SECONDS = 1.0
 _HEADS = 500
 """How many messages one FETCH asks for the heads of."""
 _CONNECTION_ERRORS = (OSError, imaplib.IMAP4.abort, ssl.SSLError, EOFError)
@@ -178,29 +179,41 @@ class ImapSession:
         self._call("NOOP", self._client.noop)
 
     def idle(self, wakeup: Any, seconds: float, is_needed: Callable[[], bool]) -> None:
-        """Wait in IDLE until the folder changes; see `wait`."""
-        self._call("IDLE", self._client.idle)
-        try:
-            self.wait(wakeup, seconds, is_needed)
-        finally:
-            self._call("IDLE", self._client.idle_done)
+        """Wait in IDLE until the folder changes; see `wait`.
 
-    def wait(self, wakeup: Any, seconds: float, is_needed: Callable[[], bool]) -> None:
+        A change just before IDLE may come in one packet with the server's "+", where no socket
+        shows it. A short IDLE comes first, whose end returns what was said.
+        """
+        for part in (min(_SHORT_IDLE_SECONDS, seconds), seconds - _SHORT_IDLE_SECONDS):
+            self._call("IDLE", self._client.idle)
+            is_over = True
+            try:
+                is_over = self.wait(wakeup, part, is_needed)
+            finally:
+                _, news = self._call("IDLE", self._client.idle_done)
+            if is_over or news:
+                return
+
+    def wait(self, wakeup: Any, seconds: float, is_needed: Callable[[], bool]) -> bool:
         """Wait until the server says something, or a wakeup is needed, or the time is over.
 
         Args:
             wakeup: A socket that is readable when there may be something to do.
             seconds: How long to wait.
             is_needed: Takes the wakeup; returns whether to wait no more.
+
+        Returns:
+            Whether something happened before the time was over.
         """
         deadline = time.monotonic() + seconds
         sock = self.socket
         while (left := deadline - time.monotonic()) > 0:
             if isinstance(sock, ssl.SSLSocket) and sock.pending():
-                return
+                return True
             readable, _, _ = select.select([sock, wakeup], [], [], left)
             if sock in readable or (wakeup in readable and is_needed()):
-                return
+                return True
+        return False
 
     def _connect(self) -> Any:
         import imapclient  # With the first account: a server without one does not need it.

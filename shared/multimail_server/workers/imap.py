@@ -23,7 +23,7 @@ from ..services.context import AppContext
 from ..services.importing import ImportService, ReadMessage
 from ..services.threads import add_alias
 from ..sources.account import AccountError, AccountOptions, LoginRefusedError
-from ..sources.imap import ImapSession, MessageHead
+from ..sources.imap import FolderState, ImapSession, MessageHead
 from ..sources.providers import get_provider
 from ..sources.submission import build_relay
 from ..sources.tokens import Credentials, TokenSource
@@ -260,7 +260,21 @@ class AccountSync:
         self._read(self._options.folder, self._receive)
 
     def _read(self, name: str, receive: Callable[[ConnectedFolder, ReadMessage], object]) -> None:
+        # A server may report new mail with its reply to any command, and then never again: the
+        # last command before the wait is the one whose reply is looked at.
         state = self._session.select(name, read_only=self._read_only)
+        is_new = True
+        while is_new and not self._is_stopping():
+            self._read_new(name, state, receive)
+            before, state = state, self._session.select(name, read_only=self._read_only)
+            is_new = state != before
+
+    def _read_new(
+        self,
+        name: str,
+        state: FolderState,
+        receive: Callable[[ConnectedFolder, ReadMessage], object],
+    ) -> None:
         folder = self._imports.open_folder(self._mailbox, name, state.uid_validity, state.uid_next)
         uids = self._session.list_uids(folder.last_uid + 1, self._since)
         for head in self._session.fetch_heads(uids):

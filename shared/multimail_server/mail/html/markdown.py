@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import TypeAlias
 
-from .visibility import VOID_ELEMENTS
+VOID_ELEMENTS = frozenset({"area", "br", "col", "hr", "wbr"})
+"""Elements of the visible HTML that have no end tag."""
 
 _TOKEN = re.compile(r'<(/?)([^ >]+)((?: [a-z]+="[^"]*")*)>|([^<]+)')
 _ATTRIBUTE = re.compile(r'([a-z]+)="([^"]*)"')

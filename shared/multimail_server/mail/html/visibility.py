@@ -28,6 +28,7 @@ from .css_values import (
     parse_color,
     parse_font_size,
 )
+from .markdown import VOID_ELEMENTS
 from .source import HIDDEN_IMAGE, HtmlSource, Node, parse_tree
 
 MAX_NODES = 100_000
@@ -46,7 +47,6 @@ _NEVER_SHOWN = frozenset(
     }
 )  # fmt: skip
 _ROOTS = frozenset({"html", "body"})
-VOID_ELEMENTS = frozenset({"area", "br", "col", "hr", "wbr"})
 _NESTING = frozenset({"blockquote", "ul", "ol", "table"})
 _NUMERIC_ATTRIBUTES = ("start", "colspan")
 _NUMBER = re.compile(r"[0-9]{1,9}")
