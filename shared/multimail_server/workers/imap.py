@@ -108,6 +108,7 @@ class AccountWorker:
         self._wakeup.setblocking(False)
         self._waker.setblocking(False)
         self._service = ConnectionService(context)
+        self._failures = self._refusals = 0  # since the account was last ready
         name = f"multimail-imap-{account.mailbox_id}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -136,21 +137,21 @@ class AccountWorker:
             self._waker.send(b"\0")
 
     def _run(self) -> None:
-        failures = refusals = 0
         while not self._stopping.is_set():
             try:
                 with self._context.store.claim(f"imap:{self._account.mailbox_id}") as claimed:
                     if claimed:
                         self._work()
-                seconds, failures, refusals = CLAIM_RETRY_SECONDS, 0, 0
+                seconds = CLAIM_RETRY_SECONDS
             except LoginRefusedError as error:
                 self._report(ConnectionState.REFUSED, str(error))
-                seconds = REFUSED_SECONDS[min(refusals, len(REFUSED_SECONDS) - 1)]
-                refusals += 1
+                seconds = REFUSED_SECONDS[min(self._refusals, len(REFUSED_SECONDS) - 1)]
+                self._refusals += 1
             except (AccountError, StoreUnavailableError) as error:
                 self._report(ConnectionState.WAITING, str(error))
-                seconds = min(2.0**failures, _MAX_BACKOFF) * random.uniform(0.5, 1.5)  # noqa: S311
-                failures += 1
+                seconds = min(2.0**self._failures, _MAX_BACKOFF)
+                seconds *= random.uniform(0.5, 1.5)  # noqa: S311
+                self._failures += 1
             except Exception:
                 _log.exception("Account %s failed and is tried again", self._account.login)
                 seconds = _MAX_BACKOFF
@@ -177,6 +178,7 @@ class AccountWorker:
             sync = AccountSync(self._context, mailbox, options, session, self._stopping.is_set)
             sync.read_folders()
             self._report(ConnectionState.READY, "")
+            self._failures = self._refusals = 0
             while not self._stopping.is_set():
                 seconds = sync.do_tasks()
                 sync.read_inbox()
