@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 from multimail.trust import decisions, labels, taint
-from multimail.trust.decisions import Action, OperationKind
+from multimail.trust.decisions import Action, OperationKind, Treatment
 from multimail.trust.labels import Label, Tier
 from multimail_server import auth, oversight
+from multimail_server.api.routes import API_ROUTES
+from multimail_server.errors import forbidden
 from multimail_server.oversight import Direction, Event, Mode, Outcome, State, Transition
+from multimail_server.store.records import Key
 
 from . import tables
 
@@ -43,15 +46,15 @@ def _cell(
 def _scopes(name: str, *scopes: str) -> Callable[[], AbstractContextManager[object]]:
     routes = tuple(
         replace(route, scopes=scopes) if f"{route.method} {route.path}" == name else route
-        for route in tables.API_ROUTES
+        for route in API_ROUTES
     )
     return lambda: patch.object(tables, "API_ROUTES", routes)
 
 
 def _approver(required: str, excluded: str) -> Callable[[], AbstractContextManager[object]]:
-    def require(key: auth.Key | None) -> auth.Principal:
+    def require(key: Key | None) -> auth.Principal:
         if key is None or required not in key.scopes or excluded in key.scopes:
-            raise auth.forbidden("refused", "Refused.")
+            raise forbidden("refused", "Refused.")
         return auth.Principal.from_key(key)
 
     return lambda: patch.object(tables, "require_approver", require)
@@ -61,12 +64,22 @@ def _action(kind: OperationKind, *cells: Action) -> Callable[[], AbstractContext
     return lambda: patch.dict(decisions._ACTIONS["standard"], {kind: cells})
 
 
+def _treatment(
+    policy: decisions.PolicyName, *cells: Treatment
+) -> Callable[[], AbstractContextManager[object]]:
+    return lambda: patch.dict(decisions._TREATMENTS, {policy: cells})
+
+
 @contextmanager
 def _believed(label: Label) -> Iterator[None]:
-    original = labels.Assessment.tier.fget  # type: ignore[attr-defined]
+    original = labels.Assessment.tier
+    assert isinstance(original, property)
 
     def get_tier(assessment: labels.Assessment) -> Tier:
-        return Tier.PROVEN if assessment.label is label else original(assessment)
+        if assessment.label is label:
+            return Tier.PROVEN
+        found: Tier = original.__get__(assessment)
+        return found
 
     with patch.object(labels.Assessment, "tier", property(get_tier)):
         yield
@@ -80,7 +93,14 @@ def _first_taint(first: object, second: object) -> object:
     return first or second
 
 
+def _ignore_monitored(mode: Mode, other: Mode) -> bool:
+    return _IS_LOOSER(mode, other) and mode is not Mode.MONITORED
+
+
+_IS_LOOSER = Mode.is_looser_than
 _ALLOW, _REFUSE = Action.ALLOW, Action.REFUSE
+_MARKED, _WITHHELD = Treatment.MARKED, Treatment.WITHHELD
+_LINKS = Treatment.LINKS_REMOVED
 MUTANTS = (
     Mutant("a gated send leaves at once",
            _cell(Mode.GATED_SEND, State.PENDING_SCAN, Event.SCANNED, _SEND),
@@ -114,9 +134,27 @@ MUTANTS = (
     Mutant("an expired message is approved",
            _cell(Mode.MONITORED, State.EXPIRED, Event.APPROVED, _SEND),
            "over_stays_over"),
-    Mutant("forged mail is answered without a question",
-           _action(OperationKind.REPLY, _ALLOW, _ALLOW, Action.HOLD, _ALLOW),
+    Mutant("forged mail may withdraw what unproven mail may not",
+           _action(OperationKind.WITHDRAW, _ALLOW, _ALLOW, _REFUSE, Action.HOLD),
            "a_worse_tier_never_loosens"),
+    Mutant("unproven mail is answered without a question",
+           _action(OperationKind.REPLY, _ALLOW, _ALLOW, _ALLOW, _REFUSE),
+           "unproven_mail_never_acts_alone"),
+    Mutant("mail names a recipient and a known sender suffices",
+           _action(OperationKind.INTRODUCE, _ALLOW, Action.HOLD, Action.HOLD, _REFUSE),
+           "an_address_from_mail_is_never_reached_alone"),
+    Mutant("standard refuses what strict allows",
+           _action(OperationKind.INTERNAL, _REFUSE, _REFUSE, _REFUSE, _REFUSE),
+           "strict_is_never_looser"),
+    Mutant("a gated mode is left without a code",
+           lambda: patch.object(Mode, "is_looser_than", _ignore_monitored),
+           "a_free_mode_is_looser"),
+    Mutant("unproven mail is shown as proven mail is not",
+           _treatment("strict", _MARKED, _WITHHELD, _MARKED, _WITHHELD),
+           "a_worse_tier_is_never_shown_more"),
+    Mutant("forged mail is shown without its links",
+           _treatment("standard", _MARKED, _MARKED, _LINKS, _LINKS),
+           "forged_mail_is_withheld"),
     Mutant("a forgery is believed", lambda: _believed(Label.FAILED),
            "a_worse_label_is_no_better_tier"),
     Mutant("a later finding replaces a worse one",
@@ -126,6 +164,6 @@ MUTANTS = (
            "taint_never_shrinks"),
     Mutant("harmless: a free mailbox holds a send",
            _cell(Mode.AUTONOMOUS, State.PENDING_SCAN, Event.SCANNED, _HOLD), None),
-    Mutant("harmless: every answer to mail is refused",
-           _action(OperationKind.REPLY, _REFUSE, _REFUSE, _REFUSE, _REFUSE), None),
+    Mutant("harmless: an answer to a stranger asks a person",
+           _action(OperationKind.REPLY, _ALLOW, Action.HOLD, Action.HOLD, _REFUSE), None),
 )  # fmt: skip

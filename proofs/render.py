@@ -8,7 +8,9 @@ from enum import Enum
 from itertools import product
 from typing import Any
 
-from .tables import SCOPES, Table, list_tables, list_types
+from multimail_server.auth import SCOPES
+
+from .tables import Table, list_tables, list_types
 
 _Rows = list[tuple[tuple[Any, ...], Any]]
 

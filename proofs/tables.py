@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -17,8 +18,10 @@ from multimail.trust.decisions import (
     Finding,
     GuardDecision,
     OperationKind,
+    Treatment,
     decide,
     get_action,
+    get_treatment,
 )
 from multimail.trust.labels import Assessment, Label, Standing, Tier
 from multimail.trust.taint import Taint
@@ -93,6 +96,7 @@ _EDITS = (Event.EDITED, Event.REVISED)
 _RELEASED = (State.SCHEDULED, State.SENDING, State.SENT, State.SEND_FAILED)
 _OVER = (State.REJECTED, State.CANCELLED, State.EXPIRED, State.DELETED)
 _GATED = (Mode.GATED_ALL, Mode.GATED_SEND)
+_FREE = (Mode.MONITORED, Mode.AUTONOMOUS)
 _LABELS = (
     Label.AUTHENTICATED, Label.AUTHENTICATED_PATH, Label.UNAUTHENTICATED, Label.UNKNOWN,
     Label.FAILED,
@@ -129,6 +133,7 @@ def list_types() -> dict[str, Sequence[Any]]:
         "Label": list(_LABELS),
         "Standing": list(Standing),
         "Action": list(Action),
+        "Treatment": list(Treatment),
         "Scopes": list(product((True, False), repeat=len(SCOPES))),
     }
 
@@ -140,6 +145,7 @@ def list_tables() -> list[Table]:
         Table("next", ("Mode", "State", "Event"), "State", _get_next, None),
         Table("fires", ("Mode", "State", "Event"), "Bool", _fires, False),
         Table("gated", ("Mode",), "Bool", _GATED.__contains__, False),
+        Table("free", ("Mode",), "Bool", _FREE.__contains__, False),
         Table("looser", ("Mode", "Mode"), "Bool", Mode.is_looser_than, False),
         Table("released", ("State",), "Bool", _RELEASED.__contains__, False),
         Table("isSending", ("State",), "Bool", lambda state: state is State.SENDING, False),
@@ -151,11 +157,26 @@ def list_tables() -> list[Table]:
         Table("grantable", ("Scopes", "Scopes"), "Bool", _is_grantable, False),
         Table("may", ("Operation", "Scopes"), "Bool", _may, False),
         Table("action", ("Policy", "Kind", "Tier"), "Action", get_action, Action.ALLOW),
+        Table("guarded", ("Policy",), "Bool", lambda policy: policy != "off", False),
+        Table("reaches", ("Kind",), "Bool", lambda kind: kind is not OperationKind.INTERNAL, False),
+        Table("believable", ("Tier",), "Bool", (Tier.LISTED, Tier.PROVEN).__contains__, False),
+        Table("isAllow", ("Action",), "Bool", (Action.ALLOW,).__contains__, False),
+        Table("treatment", ("Policy", "Tier"), "Treatment", get_treatment, Treatment.MARKED),
+        Table(
+            "isWithheld", ("Treatment",), "Bool", lambda shown: shown is Treatment.WITHHELD, False
+        ),
         Table("strictest", ("Action", "Action"), "Action", _get_strictest, Action.ALLOW),
         Table("tier", ("Label", "Standing"), "Tier", _get_tier, Tier.UNPROVEN),
         Table("merged", ("Label", "Standing", "Label", "Standing"), "Tier", _merge, Tier.FAILED),
         Table("noLaterLabel", ("Label", "Label"), "Bool", _by_place(_LABELS), False),
         Table("noLaterTier", ("Tier", "Tier"), "Bool", _by_place(tuple(Tier)), False),
+        Table(
+            "noLaterTreatment",
+            ("Treatment", "Treatment"),
+            "Bool",
+            _by_place(tuple(Treatment)),
+            False,
+        ),
         Table("noLaterAction", ("Action", "Action"), "Bool", _by_place(tuple(Action)), False),
     ]
 
@@ -218,7 +239,7 @@ def _is_grantable(own: Scopes, given: Scopes) -> bool:
 def _may(operation: str, scopes: Scopes) -> bool:
     principal = Principal.from_key(_build_key(scopes))
     routes = [r for r in API_ROUTES if f"{r.method} {r.path}" in OPERATIONS[operation]]
-    return any(_passes(lambda r=route: require_scope(r, principal)) for route in routes)
+    return any(_passes(partial(require_scope, route, principal)) for route in routes)
 
 
 def _get_strictest(first: Action, second: Action) -> Action:

@@ -254,6 +254,12 @@ theorem setting_a_mode_never_loosens (v : World) (b n : Nat) (mode : Mode)
       h) tighter)
     (eq_of_same b n)
 
+theorem a_free_mode_is_looser (a b : Mode) (h : Holds (not (free a))) (f : Holds (free b)) :
+    Holds (looser b a) :=
+  apply _ _ (everyMode_all (fun b => implies (both (not (free a)) (free b)) (looser b a))
+    (everyMode_all (fun a => everyMode (fun b =>
+      implies (both (not (free a)) (free b)) (looser b a))) .intro a) b) (join _ _ h f)
+
 /-- A step of any key that loosens the mode of a mailbox uses up a code for it. -/
 theorem only_a_code_loosens_a_mode (v w : World) (k b : Nat) :
     Act v k w → Holds (looser (w.mode b) (v.mode b)) → Permitted v b (w.mode b)
@@ -265,7 +271,7 @@ theorem only_a_code_loosens_a_mode (v w : World) (k b : Nat) :
   | .requestCode .., l => (no_mode_is_looser_than_itself _ l).elim
   | .readCode .., l => (no_mode_is_looser_than_itself _ l).elim
 
-theorem whoever_loosens_had_a_code_from_oversight (u v w : World) (empty : Empty u)
+theorem a_looser_mode_takes_a_code_from_oversight (u v w : World) (empty : Empty u)
     (before : Steps u v) (k b : Nat) (act : Act v k w) (l : Holds (looser (w.mode b) (v.mode b))) :
     Exists (fun c => And (Eq (v.code c).mailbox b) (Holds (v.code c).givenBy.oversight)) :=
   match only_a_code_loosens_a_mode v w k b act l with
@@ -334,8 +340,31 @@ theorem what_is_over_never_leaves (v w : World) (n : Nat) (born : Holds (v.messa
     (h : Holds (over (v.message n).state)) (steps : Steps v w) : Eq (w.message n).left (v.message n).left :=
   (steps_keep_ended v n ⟨born, h, rfl⟩ w steps).left
 
-/-! ## 6. The guard: a worse message never loosens a decision, findings only tighten it, and taint never
-shrinks. -/
+/-! ## 6. The guard: unproven mail causes nothing alone, a worse message never loosens a decision,
+findings only tighten it, and taint never shrinks. -/
+
+theorem unproven_mail_never_acts_alone (p : Policy) (k : Kind) (t : Tier) (g : Holds (guarded p))
+    (r : Holds (reaches k)) (u : Holds (not (believable t))) : Holds (not (isAllow (action p k t))) :=
+  apply _ _ (everyTier_all (fun t =>
+      implies (both (guarded p) (both (reaches k) (not (believable t)))) (not (isAllow (action p k t))))
+    (everyKind_all (fun k => everyTier (fun t =>
+        implies (both (guarded p) (both (reaches k) (not (believable t)))) (not (isAllow (action p k t)))))
+      (everyPolicy_all (fun p => everyKind (fun k => everyTier (fun t =>
+          implies (both (guarded p) (both (reaches k) (not (believable t))))
+            (not (isAllow (action p k t))))))
+        .intro p) k) t)
+    (join _ _ g (join _ _ r u))
+
+theorem an_address_from_mail_is_never_reached_alone (p : Policy) (t : Tier) (g : Holds (guarded p)) :
+    Holds (not (isAllow (action p .introduce t))) :=
+  apply _ _ (everyTier_all (fun t => implies (guarded p) (not (isAllow (action p .introduce t))))
+    (everyPolicy_all (fun p => everyTier (fun t =>
+        implies (guarded p) (not (isAllow (action p .introduce t))))) .intro p) t) g
+
+theorem strict_is_never_looser (k : Kind) (t : Tier) :
+    Holds (noLaterAction (action .standard k t) (action .strict k t)) :=
+  everyTier_all _ (everyKind_all (fun k => everyTier (fun t =>
+    noLaterAction (action .standard k t) (action .strict k t))) .intro k) t
 
 theorem a_worse_tier_never_loosens (p : Policy) (k : Kind) (a b : Tier) (h : Holds (noLaterTier a b)) :
     Holds (noLaterAction (action p k a) (action p k b)) :=
@@ -347,6 +376,20 @@ theorem a_worse_tier_never_loosens (p : Policy) (k : Kind) (a b : Tier) (h : Hol
         (everyPolicy_all (fun p => everyKind (fun k => everyTier (fun a => everyTier (fun b =>
             implies (noLaterTier a b) (noLaterAction (action p k a) (action p k b))))))
           .intro p) k) a) b) h
+
+theorem a_worse_tier_is_never_shown_more (p : Policy) (a b : Tier) (h : Holds (noLaterTier a b)) :
+    Holds (noLaterTreatment (treatment p a) (treatment p b)) :=
+  apply _ _ (everyTier_all (fun b =>
+      implies (noLaterTier a b) (noLaterTreatment (treatment p a) (treatment p b)))
+    (everyTier_all (fun a => everyTier (fun b =>
+        implies (noLaterTier a b) (noLaterTreatment (treatment p a) (treatment p b))))
+      (everyPolicy_all (fun p => everyTier (fun a => everyTier (fun b =>
+          implies (noLaterTier a b) (noLaterTreatment (treatment p a) (treatment p b)))))
+        .intro p) a) b) h
+
+theorem forged_mail_is_withheld (p : Policy) (g : Holds (guarded p)) :
+    Holds (isWithheld (treatment p .failed)) :=
+  apply _ _ (everyPolicy_all (fun p => implies (guarded p) (isWithheld (treatment p .failed))) .intro p) g
 
 theorem a_worse_label_is_no_better_tier (s : Standing) (a b : Label) (h : Holds (noLaterLabel a b)) :
     Holds (noLaterTier (tier a s) (tier b s)) :=

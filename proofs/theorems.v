@@ -239,6 +239,14 @@ Definition Permitted (w : World) (b : nat) (m : Mode) : Prop := exists c,
 Lemma no_mode_is_looser_than_itself m : looser m m = false.
 Proof. now destruct m. Qed.
 
+Lemma a_free_mode_is_looser a b : free a = false -> free b = true -> looser b a = true.
+Proof.
+  assert (H : everyMode (fun a => everyMode (fun b => implb (negb (free a) && free b) (looser b a)))
+    = true) by computed.
+  pose proof (everyMode_all _ (everyMode_all _ H a) b) as F.
+  cbv beta in F; intros G N; now rewrite G, N in F.
+Qed.
+
 Theorem only_a_code_loosens_a_mode v w k b :
   Act v k w -> looser (modes w b) (modes v b) = true -> Permitted v b (modes w b).
 Proof.
@@ -251,7 +259,7 @@ Proof.
     + rewrite no_mode_is_looser_than_itself; discriminate.
 Qed.
 
-Theorem whoever_loosens_had_a_code_from_oversight u v w k b :
+Theorem a_looser_mode_takes_a_code_from_oversight u v w k b :
   Empty u -> Steps u v -> Act v k w -> looser (modes w b) (modes v b) = true ->
   exists c, code_mailbox (codes v c) = b /\ Scopes_oversight (givenBy (codes v c)) = true.
 Proof.
@@ -321,8 +329,35 @@ Proof.
     intros E; eapply work_keeps_ended; eauto.
 Qed.
 
-(* 6. The guard: a worse message never loosens a decision, findings only tighten it, and taint never
-   shrinks. *)
+(* 6. The guard: unproven mail causes nothing alone, a worse message never loosens a decision,
+   findings only tighten it, and taint never shrinks. *)
+
+Theorem unproven_mail_never_acts_alone p k t :
+  guarded p = true -> reaches k = true -> believable t = false -> isAllow (action p k t) = false.
+Proof.
+  assert (H : everyPolicy (fun p => everyKind (fun k => everyTier (fun t =>
+    implb (guarded p && (reaches k && negb (believable t))) (negb (isAllow (action p k t)))))) = true)
+    by computed.
+  pose proof (everyTier_all _ (everyKind_all _ (everyPolicy_all _ H p) k) t) as F.
+  cbv beta in F; intros G R U; rewrite G, R, U in F; now destruct (isAllow _).
+Qed.
+
+Theorem an_address_from_mail_is_never_reached_alone p t :
+  guarded p = true -> isAllow (action p Kind_introduce t) = false.
+Proof.
+  assert (H : everyPolicy (fun p => everyTier (fun t =>
+    implb (guarded p) (negb (isAllow (action p Kind_introduce t))))) = true) by computed.
+  pose proof (everyTier_all _ (everyPolicy_all _ H p) t) as F.
+  cbv beta in F; intros G; rewrite G in F; now destruct (isAllow _).
+Qed.
+
+Theorem strict_is_never_looser k t :
+  noLaterAction (action Policy_standard k t) (action Policy_strict k t) = true.
+Proof.
+  assert (H : everyKind (fun k => everyTier (fun t =>
+    noLaterAction (action Policy_standard k t) (action Policy_strict k t))) = true) by computed.
+  exact (everyTier_all _ (everyKind_all _ H k) t).
+Qed.
 
 Lemma a_worse_tier_never_loosens p k a b :
   noLaterTier a b = true -> noLaterAction (action p k a) (action p k b) = true.
@@ -331,6 +366,23 @@ Proof.
     implb (noLaterTier a b) (noLaterAction (action p k a) (action p k b)))))) = true) by computed.
   pose proof (everyTier_all _ (everyTier_all _ (everyKind_all _ (everyPolicy_all _ H p) k) a) b) as F.
   cbv beta in F; intros O; now rewrite O in F.
+Qed.
+
+Theorem a_worse_tier_is_never_shown_more p a b :
+  noLaterTier a b = true -> noLaterTreatment (treatment p a) (treatment p b) = true.
+Proof.
+  assert (H : everyPolicy (fun p => everyTier (fun a => everyTier (fun b =>
+    implb (noLaterTier a b) (noLaterTreatment (treatment p a) (treatment p b))))) = true) by computed.
+  pose proof (everyTier_all _ (everyTier_all _ (everyPolicy_all _ H p) a) b) as F.
+  cbv beta in F; intros O; now rewrite O in F.
+Qed.
+
+Theorem forged_mail_is_withheld p :
+  guarded p = true -> isWithheld (treatment p Tier_failed) = true.
+Proof.
+  assert (H : everyPolicy (fun p => implb (guarded p) (isWithheld (treatment p Tier_failed))) = true)
+    by computed.
+  pose proof (everyPolicy_all _ H p) as F; cbv beta in F; intros G; now rewrite G in F.
 Qed.
 
 Lemma a_worse_label_is_no_better_tier s a b :

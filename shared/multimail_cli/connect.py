@@ -6,27 +6,22 @@ import getpass
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from multimail_server.oversight import Mode
 
-from .context import CommandContext, command
+from .context import CommandContext, DatabaseOption, DataOption, command, open_data
 from .output import CommandError, is_terminal, show_text
 
 if TYPE_CHECKING:
-    from multimail_server.services import Services
     from multimail_server.services.connecting import Connected
     from multimail_server.sources.account import AccountOptions, Host, Secret
     from multimail_server.sources.imap import FolderState
 
 app = typer.Typer()
 
-DATABASE_VARIABLE = "MULTIMAIL_DATABASE_URL"
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
 _ABILITIES = {
     "read_only": "read its mail, and change nothing",
@@ -35,17 +30,6 @@ _ABILITIES = {
     "monitored": "read its mail and send at once; you are notified",
     "autonomous": "read its mail and send at once",
 }
-
-DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="FILE", help="The SQLite file of the server.")
-]
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        "--database", metavar="URL", envvar=DATABASE_VARIABLE, show_envvar=True,
-        help="The PostgreSQL database of the server.",
-    ),
-]  # fmt: skip
 
 
 @command(app, remote=False)
@@ -113,7 +97,7 @@ def connect(
         )  # fmt: skip
         there = _check_login(options, login, secret)
         wanted = ConnectionRequest(address.lower(), login, options, secret, there, mode)
-        with _open(data, database) as services:
+        with open_data(data, database) as services:
             connected = services.connections.connect(wanted)
     except AccountError as error:
         raise CommandError(str(error), code="not_connected") from None
@@ -132,7 +116,7 @@ def disconnect(
     from multimail_server.errors import ApiError
 
     try:
-        with _open(data, database) as services:
+        with open_data(data, database) as services:
             cancelled = services.connections.disconnect(address, erase=erase)
     except ApiError:
         raise CommandError(
@@ -255,25 +239,6 @@ def _check_login(options: AccountOptions, login: str, secret: Secret) -> FolderS
             ) from None
     check_submission(options, credentials)
     return folder
-
-
-@contextmanager
-def _open(data: Path | None, database: str | None) -> Iterator[Services]:
-    """Open the data file or the database."""
-    from multimail_server.offline import open_services
-    from multimail_server.store.protocol import StoreUnavailableError
-
-    if (data is None) == (database is None):
-        raise CommandError(
-            "Where the mail is kept was not named.",
-            "Give --data FILE or --database URL.",
-            "no_data",
-        )
-    try:
-        with open_services(data, database) as services:
-            yield services
-    except StoreUnavailableError as error:
-        raise CommandError(str(error), code="data_in_use") from None
 
 
 def _answer(context: CommandContext, connected: Connected, options: AccountOptions) -> None:

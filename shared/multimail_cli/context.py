@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -16,8 +17,10 @@ from .output import CommandError, document, is_terminal, show_error
 
 if TYPE_CHECKING:
     from multimail import MultiMail
+    from multimail_server.services import Services
 
 KEY_VARIABLE = "MULTIMAIL_API_KEY"
+DATABASE_VARIABLE = "MULTIMAIL_DATABASE_URL"
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 UrlOption = Annotated[
@@ -36,6 +39,17 @@ KeyOption = Annotated[
     str,
     typer.Option("--key-env", metavar="NAME", help="The environment variable with the API key."),
 ]
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="FILE", help="The SQLite file of the server.")
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database", metavar="URL", envvar=DATABASE_VARIABLE, show_envvar=True,
+        help="The PostgreSQL database of the server.",
+    ),
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,7 @@ class CommandContext:
 
     def show_error(self, error: Exception) -> None:
         """Print an error and its remedy on stderr, without the key."""
-        message, remedy, code = _describe_error(error)
+        message, remedy, code = _describe_error(error, self.key_env)
         show_error(self._mask(message), self._mask(remedy), code, as_json=self.as_json)
 
     def _mask(self, text: str) -> str:
@@ -108,11 +122,17 @@ def key_prefix(key: str) -> str:
     return "(hidden)"
 
 
-def _describe_error(error: Exception) -> tuple[str, str, str]:
-    from multimail.errors import MultiMailError
+def _describe_error(error: Exception, key_env: str) -> tuple[str, str, str]:
+    from multimail.errors import AuthenticationError, MultiMailError, PermissionDeniedError
+    from multimail_server.errors import ApiError
 
     if isinstance(error, CommandError):
         return error.message, error.remedy, error.code
+    if isinstance(error, (AuthenticationError, PermissionDeniedError)):
+        remedy = f"The key is that of {key_env}; --key-env names the variable of another one."
+        return error.message, remedy, error.code
+    if isinstance(error, ApiError):
+        return error.message, "", error.code
     if isinstance(error, MultiMailError):
         return error.message, error.advice, error.code
     if isinstance(error, ModuleNotFoundError):
@@ -237,3 +257,26 @@ def _read_body(body_file: Path | None) -> str:
     if is_terminal(sys.stdin):
         print("Write the message and end it with Ctrl-D.", file=sys.stderr)
     return sys.stdin.buffer.read().decode("utf-8")
+
+
+@contextmanager
+def open_data(data: Path | None, database: str | None) -> Iterator[Services]:
+    """Open the data of a server that does not run.
+
+    Raises:
+        CommandError: Neither was named, or both; or a server has the file open.
+    """
+    from multimail_server.offline import open_services
+    from multimail_server.store.protocol import StoreUnavailableError
+
+    if (data is None) == (database is None):
+        raise CommandError(
+            "Where the mail is kept was not named.",
+            "Give --data FILE or --database URL.",
+            "no_data",
+        )
+    try:
+        with open_services(data, database) as services:
+            yield services
+    except StoreUnavailableError as error:
+        raise CommandError(str(error), code="data_in_use") from None

@@ -44,15 +44,6 @@ AttachOption = Annotated[
 
 
 @command(app)
-def mailboxes(context: CommandContext) -> None:
-    """List the mailboxes that the key can use."""
-    with context.client() as client:
-        boxes = client.list_mailboxes()
-    rows = [(box.address, box.oversight_mode or "unknown", box.id) for box in boxes]
-    context.answer(_dump(boxes), lambda: show_table(("ADDRESS", "OVERSIGHT", "ID"), rows))
-
-
-@command(app)
 def inbox(
     context: CommandContext,
     limit: Annotated[int, typer.Option(min=1, max=100, help="The most rows.")] = 20,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import connect, doctor, embedded, listen, mail, mcp, review, serve, webhooks
+from . import administration, connect, doctor, embedded, listen, mail, mcp, review, serve
 from .demo import run as demo
 
 app = typer.Typer(
@@ -23,7 +23,8 @@ app = typer.Typer(
 
 for _module in (serve, connect, mcp, demo, mail, listen, review, embedded, doctor):
     app.registered_commands += _module.app.registered_commands
-app.add_typer(webhooks.app)
+for _group in administration.GROUPS:
+    app.add_typer(_group)
 
 
 def _show_version(requested: bool) -> None:

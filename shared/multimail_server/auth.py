@@ -21,6 +21,8 @@ from .store.records import Key, Mailbox
 SCOPES = ("read", "send", "oversight", "admin")
 _BYTES = 24
 _PREFIX_LENGTH = 12
+ROLES = {"agent": ("read", "send"), "reviewer": ("read", "oversight"), "admin": ("read", "admin")}
+"""The scopes of a key by what its holder does; no role both sends and decides."""
 _NOT_GRANTABLE = {"send": ("oversight", "admin"), "oversight": ("send", "admin")}
 LINK_LIFETIME = timedelta(minutes=15)
 

@@ -97,6 +97,7 @@ def create_api_key(
     scopes: Iterable[str] | None = None,
     *,
     mailbox: str | None = None,
+    live: bool | None = None,
     approval_code: str | None = None,
 ) -> Call[NewApiKey]:
     """Create an API key; only this result contains its secret.
@@ -105,6 +106,7 @@ def create_api_key(
         name: A name that says what the key is for.
         scopes: Any of `read`, `send`, `admin`, `oversight`; not both `send` and `oversight`.
         mailbox: The only mailbox that the key can use, by id or address.
+        live: Whether its mail leaves; default as the calling key's. The embedded server's only.
         approval_code: The operator's approval code, if the API asks for one.
 
     Raises:
@@ -123,6 +125,7 @@ def create_api_key(
             name=name,
             scopes=list(scopes) if scopes else None,
             mailbox_id=mailbox,
+            live=live,
             approval_code=approval_code,
         ),
         may_require_approval_code=True,

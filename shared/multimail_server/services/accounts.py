@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from ..auth import SCOPES, Principal, require_account_wide, require_grantable
+from ..auth import ROLES, SCOPES, Principal, require_account_wide, require_grantable
 from ..errors import conflict, invalid, not_found
 from ..oversight import Mode
 from ..store.protocol import Reader, Scope, Tx
@@ -97,13 +97,8 @@ class AccountService:
 
     def create_first_keys(self, tx: Tx, account_id: str, *, live: bool) -> dict[str, str]:
         """Create a key for each role; return the raw keys: agent, reviewer, admin."""
-        roles = {
-            "agent": ("read", "send"),
-            "reviewer": ("read", "oversight"),
-            "admin": ("read", "admin"),
-        }
         secrets = {}
-        for role, scopes in roles.items():
+        for role, scopes in ROLES.items():
             new = self._create_secret(account_id, role, scopes, live=live, mailbox_id=None)
             tx.put(new.key)
             resource = ("api_key", new.key.id)
@@ -111,6 +106,18 @@ class AccountService:
             self._context.audit(tx, server, "api_key.create", resource, scopes=list(scopes))
             secrets[role] = new.secret
         return secrets
+
+    def get_operator(self) -> Principal | None:
+        """Return the principal of the person at the terminal; None if there is no account."""
+
+        def work(tx: Reader) -> Principal | None:
+            account = tx.first_account()
+            if account is None:
+                return None
+            live = any(key.live for key in tx.keys(account.id))
+            return Principal("", account.id, "terminal", frozenset(ROLES["admin"]), live=live)
+
+        return self._context.store.read(work)
 
     def account(self, principal: Principal) -> Account:
         """Return the account of the key."""

@@ -1,0 +1,70 @@
+"""What an operator does with an admin key, or at the terminal of a stopped server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from multimail_server.config import ServerConfig
+from multimail_server.server import EmbeddedServer
+
+
+def test_keys_are_made_listed_and_revoked(cli: Any) -> None:
+    assert len(cli.ok("keys", key="admin")["keys"]) == 3
+    made = cli.inside("keys", "make", "agent", "--name", "orders", key="admin")
+    assert "not shown again" in made.out
+    new = cli.ok("keys", "make", "reviewer", "--mailbox", cli.server.mailbox.address, key="admin")
+    assert (new["scopes"], new["key"][:8]) == (["read", "oversight"], "mm_test_")
+    listed = cli.inside("keys", key="admin").out
+    assert "orders" in listed
+    assert cli.server.mailbox.id in listed
+    assert new["key"] not in listed
+    assert cli.ok("keys", "revoke", new["id"], key="admin")["revoked"] is True
+    assert cli.ok("keys", key="admin")["keys"][-1]["revoked_at"]
+
+
+def test_an_agent_makes_no_key_and_is_sent_to_the_admin(cli: Any) -> None:
+    refused = cli.inside("keys", "make", "reviewer")
+    assert refused.status == 1
+    assert "admin" in refused.err
+    assert "--key-env" in refused.err
+
+
+def test_lost_keys_are_replaced_over_the_data(tmp_path: Path, inside: Any) -> None:
+    file = tmp_path / "mail.sqlite3"
+    empty = inside("keys", "make", "admin", "--data", file)
+    assert "no account" in empty.err
+    config = ServerConfig(data=file, port=0, smtp_port=0)
+    with EmbeddedServer(config):
+        busy = inside("keys", "make", "admin", "--data", file)
+        assert (busy.status, "is in use" in busy.err) == (1, True), busy.err
+    made = inside("keys", "make", "admin", "--data", file, "--json").data
+    with EmbeddedServer(config) as server:
+        environment = {"MULTIMAIL_API_URL": server.url, "MULTIMAIL_API_KEY": made["key"]}
+        keys = inside("keys", "--json", environment=environment).data["keys"]
+    assert [key["name"] for key in keys] == ["agent", "reviewer", "admin", "admin"]
+    unknown = inside("keys", "revoke", "key_none", "--data", file)
+    assert (unknown.status, unknown.err.count("\n")) == (1, 1)
+    assert "key_none" in unknown.err
+
+
+def test_mailboxes_are_added_tightened_and_removed(cli: Any) -> None:
+    added = cli.ok("mailboxes", "add", "sales", "--mode", "gated_send", key="admin")
+    assert added["oversight_mode"] == "gated_send"
+    changed = cli.ok("mailboxes", "change", added["address"], "--mode", "gated_all", key="admin")
+    assert changed["oversight_mode"] == "gated_all"
+    looser = cli.inside("mailboxes", "change", added["id"], "--mode", "autonomous", key="admin")
+    assert looser.status == 1
+    assert cli.inside("mailboxes", "change", added["id"], key="admin").status == 1
+    cli.ok("mailboxes", "remove", added["address"], key="admin")
+    assert [box["address"] for box in cli.ok("mailboxes")] == [cli.server.mailbox.address]
+
+
+def test_domains_show_their_records_until_they_are_verified(cli: Any) -> None:
+    shown = cli.inside("domains", "add", "example.com", key="admin").out
+    assert "_domainkey.example.com" in shown
+    assert "multimail domains verify example.com" in shown
+    assert cli.ok("domains", "verify", "example.com", key="admin")["status"] == "pending"
+    cli.ok("domains", "remove", "EXAMPLE.com", key="admin")
+    assert cli.inside("domains", key="admin").out == "No domains.\n"
+    assert cli.inside("domains", "verify", "example.com", key="admin").status == 1
