@@ -98,11 +98,13 @@ class Person:
                 fields[name] = [*(known if isinstance(known, list) else [known]), value]
         return fields
 
-    def decide(self, email_id: str, action: str, reason: str = "") -> httpx.Response:
-        fields = self.form(f"/review/{email_id}", f"/review/{email_id}/decide")
-        return self.post(
-            f"/review/{email_id}/decide", {**fields, "action": action, "reason": reason}
-        )
+    def decide(
+        self, email_id: str, action: str, reason: str = "", query: str = ""
+    ) -> httpx.Response:
+        """Decide; `query` is the filter of the queue that the person came from."""
+        path = f"/review/{email_id}/decide{query}"
+        fields = self.form(f"/review/{email_id}{query}", path)
+        return self.post(path, {**fields, "action": action, "reason": reason})
 
     def csrf(self) -> str:
         return str(self.form("/", "/sign-out")["csrf"])

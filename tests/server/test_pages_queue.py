@@ -32,6 +32,11 @@ class Desk:
             path = f"/v1/mailboxes/{self.server.mailbox.id}/send"
             return str(agent.post(path, json=body).json()["id"])
 
+    def revise(self, email: str, markdown: str) -> None:
+        with self.server.http("agent") as agent:
+            path = f"/v1/mailboxes/{self.server.mailbox.id}/emails/{email}/revise"
+            assert agent.post(path, json={"markdown": markdown}).status_code == 200
+
     def get_subjects(self, path: str = "/") -> list[str]:
         return re.findall(r'class="subject">([^<]+)<', self.person.get(path).text)
 
@@ -74,9 +79,29 @@ def test_only_what_a_row_shows_whole_can_be_approved_with_others(desk: Desk) -> 
         {"attachments": [file]},
         {"metadata": HELD},
         {"markdown": "word " * 200},
+        {"cc": ["hidden@example.com"]},
+        {"bcc": ["hidden@example.com"]},
+        {"markdown": "<p>Hello</p>"},
+        {"markdown": "![Hello](https://example.com/seen.png)"},
+        {"markdown": "Hel\u200blo"},
+        {"send_at": "2026-01-03T00:00:00Z", "gate_timing": "gate_first"},
     ):
         desk.send("Not harmless", **refused)
+    revised = desk.send("Revised")
+    desk.revise(revised, "Other words")
     assert list(desk.get_picks()) == routine
+    # A form that is made up approves no more than the page offers.
+    with desk.server.http("reviewer") as reviewer:
+        row = reviewer.get(f"/v1/mailboxes/{desk.server.mailbox.id}/emails/{revised}").json()
+    done = desk.approve_selected([f"{revised}:{row['content_hash']}"])
+    assert "needs a closer look" in get_text(desk.person.get(done.headers["location"]))
+    assert get_status(desk.server, revised) == "pending_send_approval"
+
+
+def test_a_row_names_every_recipient(desk: Desk) -> None:
+    desk.send("Three", cc=["bob@example.com"], bcc=["carol@example.com"])
+    shown = get_text(desk.person.get("/"))
+    assert "To ann@example.com , Cc bob@example.com , Bcc carol@example.com" in shown
 
 
 def test_several_are_approved_each_by_its_content(desk: Desk) -> None:
@@ -84,9 +109,7 @@ def test_several_are_approved_each_by_its_content(desk: Desk) -> None:
     desk.server.advance(20)
     one, two, three = desk.send("One"), desk.send("Two"), desk.send("Three")
     picks = desk.get_picks()
-    with desk.server.http("agent") as agent:
-        path = f"/v1/mailboxes/{desk.server.mailbox.id}/emails/{two}/revise"
-        assert agent.post(path, json={"markdown": "Other words"}).status_code == 200
+    desk.revise(two, "Other words")
     done = desk.approve_selected([picks[one], picks[two]])
     shown = get_text(desk.person.get(done.headers["location"]))
     assert "Approved 1 message." in shown
@@ -105,6 +128,18 @@ def test_a_decision_leads_to_the_next_message(desk: Desk) -> None:
     assert decided.headers["location"] == f"/review/{routine}"
     decided = desk.person.decide(routine, "reject")
     assert decided.headers["location"] == "/"
+
+
+def test_the_next_message_is_the_next_of_the_list_that_the_person_works_on(desk: Desk) -> None:
+    fraud = desk.send("Fraud left open", metadata=FRAUD)
+    one, two, three = desk.send("One"), desk.send("Two"), desk.send("Three")
+    assert desk.person.decide(two, "reject").headers["location"] == f"/review/{three}"
+    assert desk.person.decide(three, "reject").headers["location"] == f"/review/{fraud}"
+    four = desk.send("Four")
+    page = desk.person.get("/?risk=routine").text
+    assert f'href="/review/{one}?risk=routine"' in page
+    decided = desk.person.decide(one, "reject", query="?risk=routine")
+    assert decided.headers["location"] == f"/review/{four}?risk=routine"
 
 
 def test_an_approval_is_taken_back_before_the_message_leaves(desk: Desk) -> None:

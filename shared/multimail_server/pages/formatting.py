@@ -105,7 +105,7 @@ def describe_risk(risk: Risk) -> RiskWords | None:
 def list_reasons(item: ReviewItem) -> list[str]:
     """Return why a message waits for a person, as sentences for that person."""
     reasons = str(item.message.metadata.get("guard_reasons") or "").split("; ")
-    sentences = [reason for reason in reasons if reason.strip()]
+    sentences = [f"The agent's guard says: {reason}" for reason in reasons if reason.strip()]
     new = [recipient.address for recipient in item.recipients if recipient.is_new]
     if new:
         names = ", ".join(new[:3]) + (f" and {len(new) - 3} more" if len(new) > 3 else "")

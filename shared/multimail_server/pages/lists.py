@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 from ..api.routing import CURSOR, ApiRequest, ApiResponse, build_cursor, query_bool, query_str
 from ..errors import ApiError, forbidden, invalid
 from ..oversight import Direction, State
-from ..services.review import QueueFilter, Risk
+from ..services.review import QueueFilter
 from ..store.query_language import narrow, parse_query
 from ..store.records import Message, MessageFilter, SearchFilter
 from .app import STATIC_ROUTE, PageRequest, redirect, render_session_page
-from .views import decide_as_shown, pages
+from .views import build_filter_query, decide_as_shown, pages, read_filters
 
 _QUEUE_LIMIT = 100
 _LIST_LIMIT = 50
@@ -29,12 +29,6 @@ _MAILBOX = query_str("mailbox")
 _WORDS = query_str("q")
 _STATUS = query_str("status", max_length=20)
 _ALL = query_bool("all")
-_RISK = query_str("risk", max_length=20)
-_RISKS = {
-    "": frozenset(Risk),
-    "risky": frozenset(Risk) - {Risk.ROUTINE},
-    "routine": frozenset({Risk.ROUTINE}),
-}
 _FILTERS: dict[Direction, dict[str, tuple[str, tuple[State, ...]]]] = {
     Direction.INBOUND: {
         "": ("All", ()),
@@ -64,19 +58,17 @@ _READS = (
 def show_queue(page: PageRequest) -> ApiResponse:
     """The queue: what awaits a decision, the riskiest first; without a session, the sign-in."""
     request, services = page.request, page.request.services
-    risk, mailbox_id = request.query(_RISK) or "", request.query(_MAILBOX) or ""
-    if risk not in _RISKS:
-        raise invalid("`risk` is neither `risky` nor `routine`.")
-    filters = QueueFilter(mailbox_id, _RISKS[risk], (request.query(_WORDS) or "").strip())
+    filters, risk = read_filters(request), request.query_params.get("risk", "")
     queue = services.review.queue(
         page.principal, filters, request.query(CURSOR) or "", _QUEUE_LIMIT
     )
     links = build_page_links(
-        request, queue.next_after, mailbox=mailbox_id, risk=risk, q=filters.words
+        request, queue.next_after, mailbox=filters.mailbox_id, risk=risk, q=filters.words
     )
     return render_session_page(
         page, "queue.html", queue=queue, links=links, filters=filters, risk=risk,
-        is_filtered=filters != QueueFilter(), mailboxes=services.review.mailboxes(page.principal),
+        is_filtered=filters != QueueFilter(), filter_query=build_filter_query(request),
+        mailboxes=services.review.mailboxes(page.principal),
         harmless=[row for row in queue.rows if row.is_harmless],
     )  # fmt: skip
 
@@ -89,7 +81,7 @@ def approve_selected(page: PageRequest) -> ApiResponse:
     for picked in page.form.get_all("pick"):
         email_id, _, mark = picked.partition(":")
         try:
-            decide_as_shown(page, email_id, mark, approve=True)
+            decide_as_shown(page, email_id, mark, approve=True, only_harmless=True)
             approved.append(email_id)
         except ApiError as error:
             failures.append(error.message)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
 
-from ..api.routing import ApiRequest, ApiResponse, query_bool
+from ..api.routing import ApiRequest, ApiResponse, query_bool, query_str
 from ..api.schemas.base import MAX_MARKDOWN, Markdown, RequestModel, Subject, ensure_model_built
 from ..api.schemas.oversight import MAX_REASON
 from ..auth import digest_token, require_approver
@@ -16,7 +16,7 @@ from ..errors import ApiError, conflict, invalid
 from ..mail.quoting import MAX_SUBJECT
 from ..oversight import Direction, State
 from ..services.decisions import get_content_digest
-from ..services.review import ReviewItem
+from ..services.review import QueueFilter, ReviewItem, Risk, require_harmless
 from ..services.revisions import ReviewerEdit
 from ..store.protocol import Tx
 from ..store.records import Message
@@ -49,6 +49,14 @@ _GUARD_TITLES = {
     "policy": "Policy",
 }
 _BLANK = query_bool("blank")
+_MAILBOX = query_str("mailbox")
+_WORDS = query_str("q")
+_RISK = query_str("risk", max_length=20)
+_RISKS = {
+    "": frozenset(Risk),
+    "risky": frozenset(Risk) - {Risk.ROUTINE},
+    "routine": frozenset({Risk.ROUTINE}),
+}
 
 
 @pages.public("POST", "/sign-in")
@@ -83,6 +91,23 @@ def sign_out(page: PageRequest) -> ApiResponse:
     return redirect("/", {"Set-Cookie": build_cookie(page.request, "")})
 
 
+def read_filters(request: ApiRequest) -> QueueFilter:
+    """Return which messages of the queue the person works on."""
+    risk = request.query(_RISK) or ""
+    if risk not in _RISKS:
+        raise invalid("`risk` is neither `risky` nor `routine`.")
+    mailbox_id = request.query(_MAILBOX) or ""
+    return QueueFilter(mailbox_id, _RISKS[risk], (request.query(_WORDS) or "").strip())
+
+
+def build_filter_query(request: ApiRequest, **more: str) -> str:
+    """Return the filter of the queue as the query of a URL, with its `?`; empty for all."""
+    names = ("mailbox", "risk", "q")
+    fields = {name: request.query_params.get(name, "") for name in names} | more
+    query = urlencode({name: value for name, value in fields.items() if value})
+    return f"?{query}" if query else ""
+
+
 @pages("GET", "/review/{email}")
 def show_item(page: PageRequest) -> ApiResponse:
     """One message with everything that a decision needs. It decides nothing."""
@@ -93,7 +118,10 @@ def _render_item(page: PageRequest, status: int, error: str) -> ApiResponse:
     email_id = page.request.path_params["email"]
     item = page.request.services.review.item(page.principal, email_id, "page")
     context = build_item_context(item)
-    return render_session_page(page, "item.html", status, error=error, link=None, **context)
+    filters = build_filter_query(page.request)
+    return render_session_page(
+        page, "item.html", status, error=error, link=None, filter_query=filters, **context
+    )
 
 
 def build_item_context(item: ReviewItem) -> dict[str, object]:
@@ -103,7 +131,8 @@ def build_item_context(item: ReviewItem) -> dict[str, object]:
 
     message, content = item.message, item.content
     texts = [message.subject, message.from_name, content.markdown]
-    texts += [file.name for file in item.attachments]
+    texts += [item.quotation, *message.recipients, *(file.name for file in item.attachments)]
+    texts += [item.question.message.from_name] if item.question else []
     guard = {name: message.metadata.get(f"guard_{name}") for name in _GUARD_TITLES}
     has_html = find_html(parse_tree(content.raw)) is not None
     return {
@@ -152,9 +181,10 @@ def decide(page: PageRequest) -> ApiResponse:
         return _render_item(page, error.status, error.message)
     approved = action == "approve"
     page.request.sessions.set_flash(page.session, describe_decision(message, approved=approved))
-    following = page.request.services.review.get_next(page.principal)
-    undo = f"?undo={message.id}" if approved else ""
-    return redirect(f"/review/{following.id}{undo}" if following else f"/{undo}")
+    filters = read_filters(page.request)
+    following = page.request.services.review.get_next(page.principal, filters, message)
+    query = build_filter_query(page.request, **({"undo": message.id} if approved else {}))
+    return redirect(f"/review/{following.id}{query}" if following else f"/{query}")
 
 
 @pages("POST", "/undo")
@@ -173,8 +203,9 @@ def undo(page: PageRequest) -> ApiResponse:
 
 
 def decide_as_shown(
-    page: PageRequest, email_id: str, mark: str, *, approve: bool, reason: str | None = None
-) -> Message:
+    page: PageRequest, email_id: str, mark: str, *, approve: bool, reason: str | None = None,
+    only_harmless: bool = False,
+) -> Message:  # fmt: skip
     """Decide on a message if its content still is the one that the page showed.
 
     Args:
@@ -183,6 +214,7 @@ def decide_as_shown(
         mark: The digest of the content that the page showed.
         approve: False rejects it.
         reason: Kept with the message.
+        only_harmless: Decide only if a row of the queue shows all of the message.
     Raises:
         ApiError: It changed, expired or was decided (409), or this key cannot approve it (403).
     """
@@ -195,6 +227,8 @@ def decide_as_shown(
                 "The message changed after this page was loaded, so nothing was decided. This is "
                 "the message now.",
             )
+        if message is not None and only_harmless:
+            require_harmless(tx, message)
 
     return page.request.services.decisions.decide(
         page.principal, email_id, approve=approve, reason=reason, seen_hash=None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from ..auth import Principal
-from ..errors import forbidden, not_found
+from ..errors import conflict, forbidden, not_found
 from ..oversight import HELD, Direction
 from ..store.protocol import Reader, Scope, Tx
 from ..store.records import Attachment, AuditEntry, Content, Key, Mailbox, Message, Revision
@@ -21,6 +21,8 @@ _MAX_RANKED = 1000
 """Held messages that are ranked by risk; what came after them waits its turn."""
 MAX_ROW_TEXT = 400
 """Characters of a text that the queue shows."""
+MAX_ROW_RECIPIENTS = 5
+"""Recipients that the queue names."""
 _FRAUD_CODES = frozenset({"payment_from_mail"})
 _FORGERY_CODES = frozenset(
     {"sender_failed", "tainted_failed", "file_from_failed", "forward_of_failed", "own_mail"}
@@ -66,9 +68,10 @@ class QueueRow:
         mailbox: Its mailbox.
         risk: How carefully it has to be looked at.
         text: The beginning of its plain text.
-        is_whole: Whether `text` is all of it, and nothing of it is hidden.
+        is_whole: Whether `text` is all that is sent: no HTML, picture, quotation, file, earlier
+            revision or character that does not show.
         attachments: How many files it has.
-        new_recipients: How many of its recipients no approved message went to before.
+        recipients: Its envelope recipients; empty for inbound mail.
         question: The message that it replies to.
     """
 
@@ -78,7 +81,7 @@ class QueueRow:
     text: str
     is_whole: bool
     attachments: int
-    new_recipients: int
+    recipients: list[ReviewRecipient]
     question: OpenedMessage | None
 
     @property
@@ -88,9 +91,15 @@ class QueueRow:
             self.risk is Risk.ROUTINE
             and self.message.direction is Direction.OUTBOUND
             and self.is_whole
-            and not self.attachments
+            and self.message.send_at is None
+            and len(self.recipients) <= MAX_ROW_RECIPIENTS
             and not self.new_recipients
         )
+
+    @property
+    def new_recipients(self) -> int:
+        """How many of its recipients no approved message went to before."""
+        return len({row.address.lower() for row in self.recipients if row.is_new})
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,15 +263,24 @@ class ReviewService:
 
         return self._context.store.read(work)
 
-    def get_next(self, principal: Principal) -> Message | None:
-        """Return the message to decide on next; None if none awaits a decision."""
+    def get_next(
+        self, principal: Principal, filters: QueueFilter, decided: Message
+    ) -> Message | None:
+        """Return the message to decide on after another, in the order of the queue.
+
+        After the last one the first one follows, which may have been left open on purpose.
+        """
 
         def work(tx: Reader) -> Message | None:
             now = self._context.now()
             held = tx.pending_messages(
                 principal.account_id, principal.mailbox_id, now, "", _MAX_RANKED
             )
-            return min(held, key=_get_rank, default=None)
+            matching = [message for message in held if _passes(tx, message, filters)]
+            place = _get_rank(decided)
+            return min(
+                matching, key=lambda row: (_get_rank(row) < place, _get_rank(row)), default=None
+            )
 
         return self._context.store.read(work)
 
@@ -393,25 +411,45 @@ def _has_words(tx: Reader, message: Message, words: str) -> bool:
     return content is not None and words in content.markdown.casefold()
 
 
+def require_harmless(tx: Reader, message: Message) -> None:
+    """Raise a 409 for a message that is decided on its own page only."""
+    if not _load_queue_row(tx, message).is_harmless:
+        raise conflict(
+            "not_harmless",
+            f"“{message.subject}” needs a closer look, so nothing was decided. Open it.",
+        )
+
+
 def _load_queue_row(tx: Reader, message: Message) -> QueueRow:
     content, mailbox = tx.content(message.id), tx.mailbox(message.mailbox_id)
     if content is None or mailbox is None:
         raise not_found("message", message.id)
     is_outbound = message.direction is Direction.OUTBOUND
-    unique = set(_lower(message.recipients)) if is_outbound else set()
-    known = tx.approved_recipients(message.mailbox_id, message.recipients) if is_outbound else set()
     question = tx.message(message.replies_to_id) if message.replies_to_id else None
     text, is_whole = _shorten(content.markdown, is_outbound)
+    files = tx.attachments(message.id)
+    hides = files or tx.revisions(message.id) or get_quotation(message, content)
     return QueueRow(
         message=message,
         mailbox=mailbox,
         risk=get_risk(message),
         text=text,
-        is_whole=is_whole and not get_quotation(message, content),
-        attachments=len(tx.attachments(message.id)),
-        new_recipients=len(unique - known),
+        is_whole=is_whole and not hides and _is_plain(message, content.markdown),
+        attachments=len(files),
+        recipients=list_recipients(tx, message, mailbox) if is_outbound else [],
         question=_open(tx, question) if question is not None else None,
     )
+
+
+def _is_plain(message: Message, markdown: str) -> bool:
+    """Return whether the plain text of a message shows all that its reader would see."""
+    # Imported late, as below.
+    from multimail.trust.text import is_invisible
+
+    from ..mail.rendering import is_html
+
+    shown = "".join((markdown, message.subject, message.from_name, *message.recipients))
+    return not (is_html(markdown) or "![" in markdown or any(map(is_invisible, shown)))
 
 
 def _shorten(markdown: str, is_outbound: bool) -> tuple[str, bool]:
@@ -424,7 +462,8 @@ def _shorten(markdown: str, is_outbound: bool) -> tuple[str, bool]:
     text = text.strip()
     if len(text) <= MAX_ROW_TEXT:
         return text, is_short
-    return f"{text[:MAX_ROW_TEXT].rpartition(' ')[0]} …", False
+    words = text[:MAX_ROW_TEXT]
+    return f"{words.rpartition(' ')[0] or words} …", False
 
 
 def _find_reviewable(tx: Reader, principal: Principal, email_id: str) -> Message:

@@ -254,7 +254,13 @@ class ImapSession:
                 client.oauthbearer_login(credentials.user, credentials.token)
             else:
                 client.oauth2_login(credentials.user, credentials.token)
-        except LoginError:
+        except LoginError as error:
+            # The library calls any failure so: also a lost connection, and a server that cannot
+            # look up passwords now (RFC 5530 section 3).
+            if isinstance(error.__context__, imaplib.IMAP4.abort) or "[UNAVAILABLE]" in str(error):
+                raise ImapConnectionError(
+                    f"{self._host} ended the connection during the login."
+                ) from None
             raise LoginRefusedError(
                 f"{self._host} refused the login of {credentials.user}: {credentials.advice}"
             ) from None

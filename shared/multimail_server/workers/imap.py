@@ -26,7 +26,7 @@ from ..sources.account import AccountError, AccountOptions, LoginRefusedError
 from ..sources.imap import FolderState, ImapSession, MessageHead
 from ..sources.providers import get_provider
 from ..sources.submission import build_relay
-from ..sources.tokens import TokenSource
+from ..sources.tokens import Credentials, TokenSource
 from ..store.protocol import Reader, Scope, StoreUnavailableError, Tx
 from ..store.records import (
     ConnectedAccount,
@@ -108,6 +108,7 @@ class AccountWorker:
         self._wakeup.setblocking(False)
         self._waker.setblocking(False)
         self._service = ConnectionService(context)
+        self._failures = self._refusals = 0  # since the account was last ready
         name = f"multimail-imap-{account.mailbox_id}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -136,21 +137,21 @@ class AccountWorker:
             self._waker.send(b"\0")
 
     def _run(self) -> None:
-        failures = refusals = 0
         while not self._stopping.is_set():
             try:
                 with self._context.store.claim(f"imap:{self._account.mailbox_id}") as claimed:
                     if claimed:
                         self._work()
-                seconds, failures, refusals = CLAIM_RETRY_SECONDS, 0, 0
+                seconds = CLAIM_RETRY_SECONDS
             except LoginRefusedError as error:
                 self._report(ConnectionState.REFUSED, str(error))
-                seconds = REFUSED_SECONDS[min(refusals, len(REFUSED_SECONDS) - 1)]
-                refusals += 1
+                seconds = REFUSED_SECONDS[min(self._refusals, len(REFUSED_SECONDS) - 1)]
+                self._refusals += 1
             except (AccountError, StoreUnavailableError) as error:
                 self._report(ConnectionState.WAITING, str(error))
-                seconds = min(2.0**failures, _MAX_BACKOFF) * random.uniform(0.5, 1.5)  # noqa: S311
-                failures += 1
+                seconds = min(2.0**self._failures, _MAX_BACKOFF)
+                seconds *= random.uniform(0.5, 1.5)  # noqa: S311
+                self._failures += 1
             except Exception:
                 _log.exception("Account %s failed and is tried again", self._account.login)
                 seconds = _MAX_BACKOFF
@@ -177,6 +178,7 @@ class AccountWorker:
             sync = AccountSync(self._context, mailbox, options, session, self._stopping.is_set)
             sync.read_folders()
             self._report(ConnectionState.READY, "")
+            self._failures = self._refusals = 0
             while not self._stopping.is_set():
                 seconds = sync.do_tasks()
                 sync.read_inbox()
@@ -364,24 +366,11 @@ class AccountSync:
     def _find_copy(self, message: Message, signed: SignedHeaders | None) -> bool:
         """Return whether the open folder has a message, under whatever Message-ID."""
         own = message.rfc_message_id or ""
-        if self._session.find_by_header("Message-ID", own):
-            return True
-        replaced = self._session.find_by_header("X-Microsoft-Original-Message-ID", own)
-        if not replaced and signed is not None:
-            replaced = self._find_by_identity(signed)
-        for head in self._session.fetch_heads(replaced):
-            if head.message_id:
+        copies = find_copies(self._session, own, signed)
+        for head in self._session.fetch_heads(copies):
+            if head.message_id not in ("", own):
                 self._add_alias(message, head.message_id)
-        return bool(replaced)
-
-    def _find_by_identity(self, signed: SignedHeaders) -> list[int]:
-        """Return the messages with the server's own field, which is different for each message."""
-        for line in signed.head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n"):
-            name, _, value = line.partition(b":")
-            if name.lower() == b"x-multimail-identity":
-                signature = value.rpartition(b"s=")[2].strip().decode("ascii", "replace")
-                return self._session.find_by_header("X-MultiMail-Identity", signature[:40])
-        return []
+        return bool(copies)
 
     def _add_alias(self, message: Message, rfc_id: str) -> None:
         def work(tx: Tx) -> None:
@@ -392,21 +381,74 @@ class AccountSync:
         self._context.write(work, Scope.of_message(message))
 
 
+def find_copies(session: ImapSession, rfc_id: str, signed: SignedHeaders | None) -> list[int]:
+    """Return the UIDs of the copies of a sent message in the open folder.
+
+    A provider that replaces the Message-ID keeps the old one in a field of its own, or leaves this
+    server's own field, which is different for each message.
+    """
+    for name in ("Message-ID", "X-Microsoft-Original-Message-ID"):
+        if found := session.find_by_header(name, rfc_id):
+            return found
+    head = signed.head if signed else b""
+    for line in head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n"):
+        name, _, value = line.decode("ascii", "replace").partition(":")
+        if name.lower() == "x-multimail-identity":
+            return session.find_by_header(name, value.rpartition("s=")[2].strip()[:40])
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class LazySubmission:
-    """The submission of a connected account, which is opened when it sends. See `Relay`."""
+    """The submission of a connected account, which is opened when it sends. See `Relay`.
+
+    Where an earlier attempt has no answer, because the connection or this process ended, the
+    message can be sent: it is looked for in Sent first.
+
+    Attributes:
+        rfc_id: The Message-ID.
+        earlier: The headers of an earlier attempt; None if there was none.
+        answered: The recipients that the submission has answered for; the message is not in Sent
+            for those that are still to be sent to.
+    """
 
     context: AppContext
     account: ConnectedAccount
+    rfc_id: str | None = None
+    earlier: SignedHeaders | None = None
+    answered: frozenset[str] = frozenset()
 
     def send(
         self, mail_from: str, recipients: Sequence[str], raw: bytes
     ) -> Mapping[str, RecipientResult]:
         """Send one message; see `Relay`."""
+        options = AccountOptions.from_data(self.account.options)
+        uncertain = [address for address in recipients if address not in self.answered]
         try:
             secret = self.context.secrets.open(self.account.secret)
             credentials = TokenSource(self.account.login, secret).get()
+            is_sent = bool(uncertain) and self._is_in_sent(options, credentials)
         except AccountError as error:
             raise RelayUnavailable(str(error)) from None
-        options = AccountOptions.from_data(self.account.options)
-        return build_relay(options, credentials).send(mail_from, recipients, raw)
+        if not is_sent:
+            return build_relay(options, credentials).send(mail_from, recipients, raw)
+        results = dict.fromkeys(uncertain, _FOUND)
+        rest = [address for address in recipients if address in self.answered]
+        if rest:
+            results |= build_relay(options, credentials).send(mail_from, rest, raw)
+        return results
+
+    def _is_in_sent(self, options: AccountOptions, credentials: Credentials) -> bool:
+        if self.earlier is None or self.rfc_id is None:
+            return False
+        with ImapSession(options, credentials) as session:
+            sent = session.find_folder("Sent")
+            if sent is None:
+                return False
+            session.select(sent, read_only=True)
+            return bool(find_copies(session, self.rfc_id, self.earlier))
+
+
+_FOUND = RecipientResult(
+    accepted=True, code=250, detail="in Sent, after its answer was lost", permanent=False
+)

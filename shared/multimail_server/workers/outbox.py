@@ -27,7 +27,7 @@ from ..services.transitions import apply_event, is_expired
 from ..store.protocol import Reader, Scope, StoreUnavailableError, Tx
 from ..store.records import Domain, Message, OutboxRow, SignedHeaders, TestDelivery
 from ..wakeups import Wakeup
-from .imap import LazySubmission
+from .imap import FILING_SECONDS, LazySubmission
 from .relay import RecipientResult, Relay, RelayOutcomeUnknown, RelayUnavailable
 from .scheduler import ScheduledWorker
 
@@ -42,6 +42,7 @@ _BATCH = 100
 MAX_HAND_OVERS = 8
 """How many messages one server hands to the relay at the same time, each of another mailbox."""
 _COMMIT_RETRY_SECONDS = 1.0
+_FILING = timedelta(seconds=FILING_SECONDS)
 
 GetTestRelay = Callable[[Message, OutboxRow], Relay | None]
 """Returns the relay for a test key's message; None delivers it to the test outbox at once."""
@@ -186,17 +187,25 @@ class Outbox(ScheduledWorker):
             self._conclude(tx, message)
             return None
         if message.live:
-            return _RelayAttempt(message, row, signed.raw, self._get_live_relay(tx, message))
+            relay = self._get_live_relay(tx, message, signed)
+            if isinstance(relay, LazySubmission):
+                # If this process ends before it has the answer, the provider needs time to file.
+                tx.put(replace(row, due_at=context.now() + _FILING))
+            return _RelayAttempt(message, row, signed.raw, relay)
         test_relay = self._get_test_relay(message, row)
         if test_relay is not None:
             return _RelayAttempt(message, row, signed.raw, test_relay)
         self._deliver_to_test_outbox(tx, message, row.remaining)
         return None
 
-    def _get_live_relay(self, tx: Reader, message: Message) -> Relay | None:
+    def _get_live_relay(self, tx: Reader, message: Message, signed: _Signed) -> Relay | None:
         """Return the submission of a connected account; for other mailboxes, the relay."""
         account = tx.connected_account(message.mailbox_id)
-        return self._relay if account is None else LazySubmission(self._context, account)
+        if account is None:
+            return self._relay
+        earlier = signed.headers if signed.is_repeat else None
+        answered = frozenset(message.delivery)
+        return LazySubmission(self._context, account, message.rfc_message_id, earlier, answered)
 
     def _deliver_to_test_outbox(
         self, tx: Tx, message: Message, recipients: tuple[str, ...]
@@ -241,7 +250,10 @@ class Outbox(ScheduledWorker):
         _suppress_refused(self._context, tx, message, results)
         _add_relay_aliases(tx, message, results)
         if remaining and attempt.row.attempts + 1 <= len(RETRY_DELAYS):
-            row = replace(attempt.row, remaining=remaining)
+            delay = RETRY_DELAYS[attempt.row.attempts]
+            if isinstance(attempt.relay, LazySubmission):
+                delay = max(delay, _FILING)
+            row = replace(attempt.row, remaining=remaining, due_at=self._context.now() + delay)
             self._schedule_retry(tx, message, row, delivery, failure)
             return
         for recipient in remaining:
@@ -256,12 +268,12 @@ class Outbox(ScheduledWorker):
         delivery: dict[str, Any],
         failure: str | None,
     ) -> None:
-        due = self._context.now() + RETRY_DELAYS[row.attempts]
+        due, attempts = row.due_at.isoformat(), row.attempts + 1
         details = (delivery[address] for address in row.remaining if address in delivery)
         error = failure or "; ".join(str(result["detail"]) for result in details)
-        tx.put(replace(row, due_at=due, attempts=row.attempts + 1, last_error=error[:500]))
+        tx.put(replace(row, attempts=attempts, last_error=error[:500]))
         tx.update_message(message, message.status, delivery=delivery)
-        self._audit(tx, message, "email.retry", attempts=row.attempts + 1, due_at=due.isoformat())
+        self._audit(tx, message, "email.retry", attempts=attempts, due_at=due)
 
     def _conclude(self, tx: Tx, message: Message) -> None:
         """Apply the final results: the message is sent if at least one recipient accepted it."""
@@ -333,6 +345,8 @@ class _Signed:
     decided_at: datetime | None
     scope: Scope
     """Of the writes that send it."""
+    is_repeat: bool = False
+    """Whether an attempt to send it was begun before."""
 
     def matches(self, message: Message) -> bool:
         """Return whether the message is still the revision that was signed."""
@@ -349,11 +363,10 @@ def _load_signed(context: AppContext, message_id: str) -> _Signed | None:
     loaded = context.store.read(lambda tx: _load(tx, message_id))
     if loaded is None:
         return None
-    message, raw, headers, domain = loaded
-    if headers is None:
-        headers = SignedHeaders(message_id, _sign(context, raw, message, domain))
+    message, raw, earlier, domain = loaded
+    headers = earlier or SignedHeaders(message_id, _sign(context, raw, message, domain))
     return _Signed(headers, headers.head + raw, message.content_hash, message.decided_at,
-                   Scope.of_message(message))  # fmt: skip
+                   Scope.of_message(message), is_repeat=earlier is not None)  # fmt: skip
 
 
 def _load(
@@ -397,8 +410,9 @@ def _send(attempt: _RelayAttempt) -> tuple[Mapping[str, RecipientResult], str | 
         return {}, "this server has no relay now; start it with --relay"
     try:
         results = attempt.relay.send(attempt.message.mail_from, attempt.row.remaining, attempt.raw)
-    except (RelayUnavailable, RelayOutcomeUnknown) as error:
-        # After an unknown outcome, the retry carries the same Message-ID.
+    except RelayOutcomeUnknown as error:  # The retry carries the same Message-ID.
+        return error.refused, str(error)
+    except RelayUnavailable as error:
         return {}, str(error) or "the relay cannot be reached"
     except Exception as error:
         _log.exception("The relay failed unexpectedly")

@@ -53,7 +53,15 @@ class RelayUnavailable(Exception):  # noqa: N818
 
 
 class RelayOutcomeUnknown(Exception):  # noqa: N818
-    """The relay's reply to the message was lost: it may or may not have accepted it."""
+    """The relay's reply to the message was lost: it may or may not have accepted it.
+
+    Attributes:
+        refused: The recipients that it had refused before.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.refused: Mapping[str, RecipientResult] = {}
 
 
 class Relay(Protocol):
@@ -283,6 +291,11 @@ def _transmit(
             final = _data(connection, raw)
         except _Refused as refused:
             final = refused.result
+        except RelayOutcomeUnknown as error:
+            error.refused = {
+                address: result for address, result in results.items() if not result.accepted
+            }
+            raise
         results.update(dict.fromkeys(accepted, final))
     return results
 
