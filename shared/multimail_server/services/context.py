@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,33 @@ if TYPE_CHECKING:
     from .drafts import OutboundHeaders
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
+DELIVERIES_PAUSED = "deliveries_paused"
+"""The setting that holds all mail back, after a backup was restored."""
+
+
+@dataclass(slots=True)
+class RelayHealth:
+    """How the relay was when this server last used it.
+
+    Attributes:
+        problem: Why it takes no mail; empty if it does, or was not used yet.
+        since: When that began.
+    """
+
+    problem: str = ""
+    since: datetime | None = None
+
+    def report(self, problem: str, now: datetime) -> None:
+        """Keep the result of an attempt, and log when it is another one."""
+        if problem == self.problem:
+            return
+        if problem:
+            _log.warning("Mail waits, since the relay takes none: %s", problem)
+        else:
+            _log.warning("The relay takes mail again")
+        self.since = (self.since or now) if problem else None
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +88,7 @@ class AppContext:
     """Whether sensitive changes need an approval code."""
     secrets: SecretBox = field(default_factory=lambda: SecretBox(None, in_memory=True), repr=False)
     """Encrypts the logins of connected accounts."""
+    relay_health: RelayHealth = field(default_factory=RelayHealth)
     sends_per_day: int | None = None
     """Sends that an account can have accepted in a day (UTC); None for no limit."""
     _committed: threading.local = field(default_factory=threading.local, repr=False)
@@ -205,6 +234,11 @@ def scope_of_message(message_id: str) -> FindScope:
         return None if message is None else Scope.of_message(message)
 
     return find
+
+
+def is_paused(tx: Reader) -> bool:
+    """Return whether all mail is held back until `multimail resume`."""
+    return bool(tx.setting(DELIVERIES_PAUSED))
 
 
 def find_mailbox(tx: Reader, principal: Principal, id_or_address: str) -> Mailbox:
