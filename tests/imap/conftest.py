@@ -18,7 +18,7 @@ from tests.support.smtp_sink import SmtpSink
 
 from multimail_server import ServerConfig
 
-_PROGRAM = "from multimail_cli.main import run; run()"
+PROGRAM = "from multimail_cli.main import run; run()"
 TOKEN = "ya29.first"
 Serve = Callable[..., ServerFixture]
 Connect = Callable[..., subprocess.CompletedProcess[str]]
@@ -67,7 +67,7 @@ def connect(dovecot: Dovecot, place: dict[str, Any]) -> Connect:
             options += ("--password-env", "TEST_PASSWORD")
         ((kind, where),) = place.items()
         return subprocess.run(
-            [sys.executable, "-c", _PROGRAM, command, USER, f"--{kind}", str(where), "--json",
+            [sys.executable, "-c", PROGRAM, command, USER, f"--{kind}", str(where), "--json",
              *options, *more],
             capture_output=True, text=True, check=False, env=_environment(password),
         )  # fmt: skip
