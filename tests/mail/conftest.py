@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -93,10 +94,13 @@ def node(
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed, and the other parsers come from there")
     home = get_download_directory(pytestconfig, tmp_path_factory, "second_opinions")
-    for file in _SCRIPTS.iterdir():
-        shutil.copy(file, home)
     install = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
-    subprocess.run(install, cwd=home, check=True, timeout=300)
+    # The processes of one run share the directory, and npm is not made for two at once.
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for file in _SCRIPTS.iterdir():
+            shutil.copy(file, home)
+        subprocess.run(install, cwd=home, check=True, timeout=300)
 
     def run(script: str, *arguments: str, given: str = "") -> Any:
         command = ["node", str(home / script), *arguments]

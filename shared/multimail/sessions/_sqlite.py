@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .._forks import keep_inherited, reset_after_fork
+from .._sqlite import connect_shared
 from ..errors import ConfigurationError
 from ..trust.labels import Assessment, Label, Standing, Tier
 from ..trust.taint import Taint, severity_key
@@ -57,19 +58,14 @@ class SqliteSessionStore:
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         self._file = file
         self._lock = threading.Lock()
-        self._db = self._connect()
+        self._db = connect_shared(self._file)
         self._db.executescript(_SCHEMA)
         reset_after_fork(self)
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._file, timeout=30, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
-        return db
 
     def _reset_after_fork(self) -> None:
         # SQLite's connections may not be used, nor closed, in a child.
         keep_inherited(self._db)
-        self._lock, self._db = threading.Lock(), self._connect()
+        self._lock, self._db = threading.Lock(), connect_shared(self._file)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self._file.absolute()),)

@@ -11,7 +11,6 @@ There are two safe orders of work:
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from typing import Protocol
 
 from .._forks import keep_inherited, reset_after_fork
 from .._redis import RedisConnection
+from .._sqlite import connect_shared
 from ..errors import ConfigurationError
 
 RETENTION = timedelta(days=2)
@@ -114,7 +114,7 @@ class SqliteSeenStore:
             )
         self._clock, self._path = clock, path
         self._lock = threading.Lock()
-        self._db = _connect(path)
+        self._db = connect_shared(path)
         reset_after_fork(self)
         self._db.executescript(
             "CREATE TABLE IF NOT EXISTS seen (id BLOB PRIMARY KEY, until REAL) WITHOUT ROWID;"
@@ -124,7 +124,7 @@ class SqliteSeenStore:
     def _reset_after_fork(self) -> None:
         # SQLite's connections may not be used, nor closed, in a child.
         keep_inherited(self._db)
-        self._lock, self._db = threading.Lock(), _connect(self._path)
+        self._lock, self._db = threading.Lock(), connect_shared(self._path)
 
     def close(self) -> None:
         """Close the file."""
@@ -197,9 +197,3 @@ class RedisSeenStore:
 
 def _encode(event_id: str) -> bytes:
     return event_id.encode("utf-8", "surrogatepass")
-
-
-def _connect(path: str | Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode=WAL")
-    return db
