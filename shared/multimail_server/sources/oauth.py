@@ -133,7 +133,9 @@ def sign_in_on_loopback(client: Secret, login: str, show: Callable[[str], None])
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(24)
     digest = hashlib.sha256(verifier.encode()).digest()
     with HTTPServer(("127.0.0.1", 0), _Redirect) as server:
-        redirect = f"http://127.0.0.1:{server.server_port}/"
+        # Microsoft accepts any port of `localhost` alone.
+        host = "localhost" if client.issuer == "microsoft" else "127.0.0.1"
+        redirect = f"http://{host}:{server.server_port}"
         query = {
             "client_id": client.client_id, "redirect_uri": redirect, "response_type": "code",
             "scope": endpoints.scopes, "state": state, "login_hint": login,
@@ -211,7 +213,7 @@ class _Redirect(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(_DONE)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Write nothing: the request holds the code."""
 
 
