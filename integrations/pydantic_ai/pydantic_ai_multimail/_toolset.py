@@ -153,7 +153,7 @@ class MultiMailToolkit(ToolkitBase[AbstractToolset[Any]]):
         return super()._build_guarded(tool, guard, session_id)
 
     def _list_names(self, tool: Any) -> Iterable[str]:
-        return tool.list_names()
+        return tool.list_names() if isinstance(tool, GuardedToolset) else ()
 
 
 class MultiMailApproverToolkit(MultiMailToolkit):
@@ -175,8 +175,10 @@ def list_user_turns(ctx: RunContext[Any]) -> Iterator[str]:
         if all(isinstance(part, UserPromptPart | SystemPromptPart) for part in parts):
             prompts = (part.content for part in parts if isinstance(part, UserPromptPart))
             for content in prompts:
-                yield from [content] if isinstance(content, str) else (
-                    item for item in content if isinstance(item, str)
+                yield from (
+                    [content]
+                    if isinstance(content, str)
+                    else (item for item in content if isinstance(item, str))
                 )
 
 
@@ -184,6 +186,7 @@ def _find_approval(ctx: RunContext[Any]) -> Approve | None:
     """Return how Pydantic AI asks a human about a call; None where the run cannot wait for one."""
 
     def ask(name: str, arguments: Mapping[str, Any], decision: GuardDecision) -> bool:
+        del name, arguments
         if not ctx.tool_call_approved:
             raise ApprovalRequired({"reasons": list(decision.approver_reasons)})
         return True
