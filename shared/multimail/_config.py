@@ -58,7 +58,7 @@ class Config:
 
     Attributes:
         api_key: The key; its repr doesn't show it.
-        base_url: Scheme, host and optional path prefix of the API, without a trailing slash.
+        base_url: Scheme, host and optional path prefix of the API, without `/` or `/v1` at its end.
         mailbox: The default mailbox, an address or an id; None for the account's only mailbox.
     """
 
@@ -129,7 +129,8 @@ def _check_url(url: str) -> str:
     parts = _split_url(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(
-            f"The base URL {url!r} is not an http(s) URL.", remedy="Write https://host."
+            f"The base URL {url!r} is not an http(s) URL.",
+            remedy="Write https://host, or http://127.0.0.1:8025 for a server on this machine.",
         )
     if parts.username or parts.password:
         raise ConfigurationError(
@@ -141,7 +142,8 @@ def _check_url(url: str) -> str:
             f"The base URL of {parts.hostname} is plain http: the key would travel unencrypted.",
             remedy="Use https, or set MULTIMAIL_ALLOW_HTTP=1 on a network that you trust.",
         )
-    return url.strip().rstrip("/")
+    # The operations have the version in their paths.
+    return url.strip().rstrip("/").removesuffix("/v1")
 
 
 def _split_url(url: str) -> SplitResult | None:

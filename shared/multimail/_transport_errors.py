@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ._proxies import is_loopback
+
 _NOT_CONNECTED = frozenset({"ConnectError", "ConnectTimeout"})
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "InvalidURL"})
 _MAX_CHAIN = 20
@@ -23,6 +25,7 @@ _CERTIFICATE_REMEDY = (
 )
 _PROXY_REMEDY = "Check the proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, and NO_PROXY."
 _HOST_REMEDY = "Check the host of the base URL."
+_SERVE_REMEDY = "Start the server with `multimail serve`, or set MULTIMAIL_API_URL to where it is."
 _TLS_REMEDY = "Check the scheme and the port of the base URL: the server may speak plain http."
 
 
@@ -72,6 +75,8 @@ def convert_error(
     # What could not be reached is then the proxy.
     if THROUGH_PROXY in where and kinds & _NOT_CONNECTED and reason.remedy in ("", _HOST_REMEDY):
         reason = replace(reason, remedy=_PROXY_REMEDY)
+    elif reason == _explain_errno(errno.ECONNREFUSED) and is_loopback(where.rpartition(":")[0]):
+        reason = replace(reason, remedy=_SERVE_REMEDY)
     return TransportError(
         reason.text,
         where=where,

@@ -6,6 +6,7 @@ import getpass
 import os
 import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from multimail_server.services.connecting import Connected
     from multimail_server.sources.account import AccountOptions, Host, Secret
     from multimail_server.sources.imap import FolderState
+    from multimail_server.sources.tokens import TokenSource
 
 app = typer.Typer()
 
@@ -70,6 +72,9 @@ def connect(
         str | None,
         typer.Option(metavar="VAR", help="The environment variable with a refresh token."),
     ] = None,
+    device: Annotated[
+        bool, typer.Option("--device", help="With --oauth: sign in on another device, by a code.")
+    ] = False,
     folder: Annotated[str, typer.Option(help="The folder that new mail comes to.")] = "INBOX",
     since: Annotated[
         str, typer.Option(metavar="DAYS", help="How much older mail appears, such as 14d.")
@@ -87,16 +92,18 @@ def connect(
     """Let an agent work on a mailbox that stays at its provider."""
     from multimail_server.services.connecting import ConnectionRequest
     from multimail_server.sources.account import AccountError
+    from multimail_server.sources.tokens import TokenSource
 
     login = user or address
     try:
         options = _build_options(address, imap, smtp, tls, folder, since, handover, marks)
         secret = _get_secret(
             options, login, password_env, token_command,
-            _OAuth(oauth, client_id, client_secret_env, refresh_token_env),
+            _OAuth(oauth, client_id, client_secret_env, refresh_token_env, on_device=device),
         )  # fmt: skip
-        there = _check_login(options, login, secret)
-        wanted = ConnectionRequest(address.lower(), login, options, secret, there, mode)
+        tokens = TokenSource(login, secret)
+        there = _check_login(options, login, tokens)
+        wanted = ConnectionRequest(address.lower(), login, options, tokens.secret, there, mode)
         with open_data(data, database) as services:
             connected = services.connections.connect(wanted)
     except AccountError as error:
@@ -128,14 +135,15 @@ def disconnect(
     context.answer(result, lambda: show_text(words))
 
 
+@dataclass(frozen=True, slots=True)
 class _OAuth:
     """The options of a sign-in by OAuth."""
 
-    def __init__(
-        self, issuer: str | None, client: str | None, secret_env: str | None, token: str | None
-    ) -> None:
-        self.issuer, self.client_id = issuer, client or ""
-        self.secret_env, self.token_env = secret_env, token
+    issuer: str | None
+    client_id: str | None
+    secret_env: str | None
+    token_env: str | None
+    on_device: bool
 
 
 def _build_options(
@@ -171,7 +179,6 @@ def _get_secret(
     oauth: _OAuth,
 ) -> Secret:  # fmt: skip
     from multimail_server.sources.account import AccountError, Secret
-    from multimail_server.sources.tokens import TOKEN_ENDPOINTS
 
     given = [item for item in (password_env, token_command, oauth.issuer) if item]
     if len(given) > 1:
@@ -179,16 +186,45 @@ def _get_secret(
     if token_command:
         return Secret("command", token_command)
     if oauth.issuer:
-        if oauth.issuer not in TOKEN_ENDPOINTS and not oauth.issuer.startswith("https://"):
-            raise AccountError(f"--oauth is google or microsoft, not {oauth.issuer!r}.")
-        if not oauth.client_id or not oauth.token_env:
-            raise AccountError("--oauth needs --client-id and --refresh-token-env.")
-        client_secret = _read_variable(oauth.secret_env) if oauth.secret_env else ""
-        token = _read_variable(oauth.token_env)
-        return Secret("oauth", token, oauth.client_id, client_secret, oauth.issuer)
+        return _sign_in(oauth, login)
     if password_env:
         return Secret("password", _read_variable(password_env))
     return Secret("password", _ask_password(options, login))
+
+
+def _sign_in(oauth: _OAuth, login: str) -> Secret:
+    """Return a refresh token: that of the variable, or of a sign-in at the provider."""
+    from dataclasses import replace
+
+    from multimail_server.sources.account import AccountError, Secret
+    from multimail_server.sources.oauth import (
+        require_issuer,
+        sign_in_on_device,
+        sign_in_on_loopback,
+    )
+
+    if not oauth.client_id:
+        raise AccountError("--oauth needs the ID of your own OAuth client: --client-id.")
+    client_secret = _read_variable(oauth.secret_env) if oauth.secret_env else ""
+    issuer = require_issuer(oauth.issuer or "")
+    client = Secret("oauth", "", oauth.client_id, client_secret, issuer)
+    if oauth.token_env:
+        return replace(client, value=_read_variable(oauth.token_env))
+    if oauth.on_device:
+        return replace(client, value=sign_in_on_device(client, _show_sign_in))
+    return replace(client, value=sign_in_on_loopback(client, login, _open_browser))
+
+
+def _show_sign_in(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def _open_browser(url: str) -> None:
+    import webbrowser
+
+    _show_sign_in(f"Sign in at the provider in a browser of this machine:\n{url}")
+    if is_terminal(sys.stderr):
+        webbrowser.open(url)
 
 
 def _read_variable(name: str) -> str:
@@ -221,14 +257,13 @@ def _ask_password(options: AccountOptions, login: str) -> str:
     return getpass.getpass(f"Password for {login}: ")
 
 
-def _check_login(options: AccountOptions, login: str, secret: Secret) -> FolderState:
+def _check_login(options: AccountOptions, login: str, tokens: TokenSource) -> FolderState:
     """Sign in at both servers, and return what the folder holds; nothing is read or sent."""
     from multimail_server.sources.account import AccountError
     from multimail_server.sources.imap import ImapConnectionError, ImapSession
     from multimail_server.sources.submission import check_submission
-    from multimail_server.sources.tokens import TokenSource
 
-    credentials = TokenSource(login, secret).get()
+    credentials = tokens.get()
     with ImapSession(options, credentials) as session:
         try:
             folder = session.select(options.folder, read_only=True)

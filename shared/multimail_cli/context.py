@@ -80,9 +80,11 @@ class CommandContext:
             CommandError: The environment variable is empty.
         """
         if not self.key:
+            others = sorted(name for name, text in os.environ.items() if text.startswith("mm_"))
+            found = f"{others[0]} holds one: add --key-env {others[0]}. " if others else ""
             raise CommandError(
                 f"No API key: the environment variable {self.key_env} is not set.",
-                f"Set it: export {self.key_env}=mm_…; "
+                f"{found}Set it: export {self.key_env}=mm_…; "
                 "`multimail serve` prints keys for a server on this machine.",
                 "no_key",
             )

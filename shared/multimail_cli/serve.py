@@ -5,11 +5,15 @@ from __future__ import annotations
 import gc
 import inspect
 import json
+import os
 import signal
 import sys
 import threading
+import tomllib
 from collections.abc import Callable
 from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +22,7 @@ from multimail_server.clock import Clock
 from multimail_server.config import DeclaredSetting, ServerConfig, get_settings
 
 from .context import CommandContext, command
-from .output import CommandError, console, is_terminal
+from .output import CommandError, console, is_terminal, show_text
 
 if TYPE_CHECKING:
     from multimail_server.server import EmbeddedServer
@@ -73,7 +77,8 @@ def _build_option(item: DeclaredSetting) -> inspect.Parameter:
         option_name(item),
         help=setting.help if default in ("none", "off") else f"{setting.help} Default: {default}.",
         metavar=setting.metavar,
-        envvar=setting.env,
+        envvar=item.variable,
+        show_envvar=bool(setting.env),
         min=setting.minimum,
         max=setting.maximum,
         show_default=False,
@@ -110,6 +115,96 @@ def _convert(item: DeclaredSetting, value: Any) -> Any:
         raise typer.BadParameter(f"{option_name(item)}: {error}.") from None
 
 
+CONFIG_FILE = "multimail.toml"
+
+
+def read_config_file(context: typer.Context, file: Path | None) -> Path | None:
+    """Make the settings of a file the defaults of the options.
+
+    Args:
+        context: The context of the command.
+        file: The file; None for the one in this folder, if there is one.
+    Raises:
+        typer.BadParameter: It cannot be read, or holds what is no setting.
+    """
+    path = file or Path(CONFIG_FILE)
+    if context.resilient_parsing or (file is None and not path.exists()):
+        return file
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise typer.BadParameter(f"{path} cannot be read: {reason}.") from None
+    names = [item.name for item in get_settings() if item.setting.option]
+    for name in values:
+        if name not in names:
+            close = get_close_matches(name, names, 1)
+            hint = f"Did you mean {close[0]}?" if close else "`multimail init` writes all of them."
+            raise typer.BadParameter(f"{path} holds {name!r}, which is no setting. {hint}")
+    context.default_map = values
+    return file
+
+
+_QUESTIONS = ("data", "domain", "mode", "relay", "public_url")
+
+
+@command(app, remote=False)
+def init(
+    context: CommandContext,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file.")] = Path(CONFIG_FILE),
+) -> None:
+    """Write the file of settings that `multimail serve` reads, after five questions.
+
+    Without a terminal it asks nothing; the settings are the defaults.
+    """
+    if file.exists():
+        raise CommandError(f"{file} exists.", "Change it, or name another file.", "exists")
+    answers: dict[str, Any] = {"data": "multimail.sqlite3"}
+    if is_terminal(sys.stdin):
+        for item in get_settings():
+            if item.name in _QUESTIONS:
+                answers[item.name] = _ask(item, answers.get(item.name, item.value))
+    answers["live"] = bool(answers.get("relay"))
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(render_config_file(answers))
+    lines = f"{file} is written; start the server with: multimail serve"
+    context.answer({"file": str(file)}, lambda: show_text(lines))
+
+
+def _ask(item: DeclaredSetting, default: Any) -> str:
+    print(item.setting.help, file=sys.stderr)
+    while True:
+        answer: str = typer.prompt(item.name, default=str(default or ""), err=True).strip()
+        choices = list(item.setting.choices or ())
+        if not choices or answer in choices:
+            return answer
+        print(f"Give one of {', '.join(choices)}.", file=sys.stderr)
+
+
+def render_config_file(values: dict[str, Any]) -> str:
+    """Return the text of a file of settings; those without a value are comments.
+
+    Args:
+        values: The settings to set, by their names; empty ones are left out.
+    """
+    parts = [
+        "# The settings of `multimail serve`. An option or a variable goes before a line here."
+    ]
+    for item in get_settings():
+        if item.setting.option:
+            value = values.get(item.name)
+            given = value not in (None, "", False)
+            line = f"{item.name} = {_render_value(value if given else item.value)}"
+            parts.append(f"# {item.setting.help}\n{line if given else f'# {line}'}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _render_value(value: Any) -> str:
+    if isinstance(value, timedelta):
+        return str(int(value.total_seconds()))
+    return json.dumps("" if value is None else value)
+
+
 @command(app, remote=False, options=build_options())
 def serve(
     context: CommandContext,
@@ -117,13 +212,30 @@ def serve(
         bool,
         typer.Option("--memory", help="Keep all data in memory, as without --data or --database."),
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            envvar="MULTIMAIL_CONFIG",
+            callback=read_config_file,
+            is_eager=True,
+            help=f"Settings by their names. Default: {CONFIG_FILE}, if there is one here.",
+        ),
+    ] = None,
     **settings: Any,
 ) -> None:
-    """Run the API and an SMTP server on this machine."""
+    """Run the API and an SMTP server on this machine.
+
+    A setting is taken from its option, else from its variable (MULTIMAIL_SMTP_PORT for
+    --smtp-port), else from the file that `multimail init` writes.
+    """
+    del config  # Its callback has read it.
     places = (settings["data"], settings["database"], memory or None)
     if sum(place is not None for place in places) > 1:
         raise typer.BadParameter(
-            "Give only one of --data, --database (or MULTIMAIL_DATABASE_URL) and --memory."
+            "Give only one of --data, --database (or MULTIMAIL_DATABASE_URL) and --memory, here "
+            f"and in {CONFIG_FILE}."
         )
     stopped = _stop_on_signal()
     _import_server()

@@ -26,6 +26,7 @@ WEBHOOK_TIMEOUT = 15.0
 
 Network = IPv4Network | IPv6Network
 
+_MAX_PORT = 65_535
 _MAX_PENDING_TTL = 10 * 365 * 24 * 3600
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
 
@@ -42,7 +43,8 @@ class Setting:
         help: What the setting does, in a sentence or two.
         name: Its name on the command line and in the pytest marker; default the field's name.
         metavar: What stands for the value in the option's help.
-        env: The environment variable that the option falls back to.
+        env: The environment variable that the option falls back to; default `MULTIMAIL_` and its
+            name.
         default: The default in words, where its value does not say it.
         minimum: The smallest value; of a duration, in seconds.
         maximum: The largest value; of a duration, in seconds.
@@ -74,8 +76,14 @@ class ServerConfig:
     """How a server is set up. `Setting` describes each field."""
 
     host: Annotated[str, Setting("The address to listen on, for HTTP and SMTP.")] = "127.0.0.1"
-    port: Annotated[int, Setting("The port of the HTTP API; 0 picks a free one.")] = 8025
-    smtp_port: Annotated[int, Setting("The port of the SMTP server; 0 picks a free one.")] = 2525
+    port: Annotated[
+        int,
+        Setting("The port of the HTTP API; 0 picks a free one.", minimum=0, maximum=_MAX_PORT),
+    ] = 8025
+    smtp_port: Annotated[
+        int,
+        Setting("The port of the SMTP server; 0 picks a free one.", minimum=0, maximum=_MAX_PORT),
+    ] = 2525
     data: Annotated[
         Path | None,
         Setting(
@@ -299,6 +307,11 @@ class DeclaredSetting(NamedTuple):
     """The default; None if there is none or it is built for each server."""
     setting: Setting
 
+    @property
+    def variable(self) -> str:
+        """The environment variable that the option falls back to."""
+        return self.setting.env or f"MULTIMAIL_{self.name.upper()}"
+
 
 def get_settings() -> Iterator[DeclaredSetting]:
     """Yield each setting of `ServerConfig`, in the order of declaration."""
@@ -357,12 +370,18 @@ def validate_config(config: ServerConfig) -> tuple[Mode, str]:
     split_networks(config.webhook_networks, "--webhook-networks")
     if config.pending_ttl <= timedelta(0):
         raise ServerStartError("pending_ttl must be positive.")
-    _check_minimums(config)
+    _check_limits(config)
     return Mode(config.oversight_mode), address
 
 
-def _check_minimums(config: ServerConfig) -> None:
+def _check_limits(config: ServerConfig) -> None:
     for declared in get_settings():
-        value, minimum = getattr(config, declared.field), declared.setting.minimum
-        if minimum is not None and isinstance(value, int) and value < minimum:
-            raise ServerStartError(f"{declared.field} must be at least {minimum}, not {value}.")
+        value, setting = getattr(config, declared.field), declared.setting
+        if not isinstance(value, int):
+            continue
+        if setting.minimum is not None and value < setting.minimum:
+            least = setting.minimum
+            raise ServerStartError(f"{declared.field} must be at least {least}, not {value}.")
+        if setting.maximum is not None and value > setting.maximum:
+            most = setting.maximum
+            raise ServerStartError(f"{declared.field} must be at most {most}, not {value}.")

@@ -186,7 +186,11 @@ class EmbeddedServer:
         mode, address = validate_config(config)
         http = _bind(config.host, config.port, "--port")
         self._cleanup.append(http.close)
-        relay = parse_relay_url(config.relay) if config.relay else None
+        try:
+            relay = parse_relay_url(config.relay) if config.relay else None
+        except ValueError as error:
+            message = f"--relay (or MULTIMAIL_RELAY) cannot be used: {error}."
+            raise ServerStartError(message) from None
         resolver = _build_resolver(config.dns_zone)
         self._extension.configure(config)
         store = self._open_store()
@@ -423,8 +427,9 @@ def _bind(host: str, port: int, option: str) -> socket.socket:
 
 
 def _describe_bind_error(host: str, port: int, option: str, error: OSError) -> str:
+    reason = os.strerror(error.errno).lower() if error.errno else error
     return (
-        f"Cannot listen on {_format_address(host, port)}: {error.strerror or error}. "
+        f"Cannot listen on {_format_address(host, port)}: {reason}. "
         f"Choose another {option}; 0 picks a free port."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from tests.support.smtp_sink import SmtpSink
 
 from multimail_server import ServerConfig
 
-_PROGRAM = "from multimail_cli.main import run; run()"
+PROGRAM = "from multimail_cli.main import run; run()"
+TOKEN = "ya29.first"
 Serve = Callable[..., ServerFixture]
 Connect = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -43,17 +45,29 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def connect(dovecot: Dovecot, data: Path) -> Connect:
+def place(request: pytest.FixtureRequest, data: Path, monkeypatch: Any) -> dict[str, Any]:
+    """Where the data is: the file; `postgres` as the parameter, a database with its key file."""
+    if getattr(request, "param", "") != "postgres":
+        return {"data": data}
+    monkeypatch.setenv("MULTIMAIL_SECRET_KEY_FILE", str(data.with_name("secret.key")))
+    return {"database": request.getfixturevalue("database_url")}
+
+
+@pytest.fixture
+def connect(dovecot: Dovecot, place: dict[str, Any]) -> Connect:
     """Run `multimail connect` for the account; `command` stands in for it, `password` too."""
 
     def run(*more: str, command: str = "connect", password: str = PASSWORD) -> Any:
         hosts = (
             "--imap", f"127.0.0.1:{dovecot.imap_port}", "--smtp", f"127.0.0.1:{dovecot.smtp_port}",
-            "--tls", "none", "--password-env", "TEST_PASSWORD",
+            "--tls", "none",
         )  # fmt: skip
         options = hosts if command == "connect" else ()
+        if options and not {"--token-command", "--oauth"} & set(more):
+            options += ("--password-env", "TEST_PASSWORD")
+        ((kind, where),) = place.items()
         return subprocess.run(
-            [sys.executable, "-c", _PROGRAM, command, USER, "--data", str(data), "--json",
+            [sys.executable, "-c", PROGRAM, command, USER, f"--{kind}", str(where), "--json",
              *options, *more],
             capture_output=True, text=True, check=False, env=_environment(password),
         )  # fmt: skip
@@ -62,19 +76,21 @@ def connect(dovecot: Dovecot, data: Path) -> Connect:
 
 
 def _environment(password: str) -> dict[str, str]:
-    import os
-
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MULTIMAIL")}
-    return {**kept, "TEST_PASSWORD": password}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MULTIMAIL") or "SECRET_KEY" in name
+    }
+    return {**kept, "TEST_PASSWORD": password, "TEST_TOKEN": TOKEN}
 
 
 @pytest.fixture
-def serve(data: Path) -> Iterator[Serve]:
-    """Start a server on the data file."""
+def serve(place: dict[str, Any]) -> Iterator[Serve]:
+    """Start a server on the data."""
     with ExitStack() as stack:
 
         def start(**settings: Any) -> ServerFixture:
-            config = ServerConfig(**{"port": 0, "smtp_port": 0, "data": data, **settings})
+            config = ServerConfig(**{"port": 0, "smtp_port": 0, **place, **settings})
             return stack.enter_context(ServerFixture(config))
 
         yield start

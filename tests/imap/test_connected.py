@@ -43,6 +43,7 @@ def wait_for_tasks(server: ServerFixture) -> None:
     server.wait_until(lambda: server.read(lambda tx: not tx.connected_tasks(box, 10)))
 
 
+@pytest.mark.parametrize("place", ["file", "postgres"], indirect=True)
 def test_a_held_reply_leaves_by_the_account_and_is_once_in_sent(
     connect: Connect, serve: Serve, dovecot: Dovecot, sink: SmtpSink
 ) -> None:
@@ -146,6 +147,44 @@ def test_nothing_is_lost_or_doubled_by_kill_and_renumbering(
     dovecot.deliver(mail("Second"))
     server.wait_for_message("Second", timeout=60)
     assert sorted(row["subject"] for row in server.emails()) == ["First", "Second"]
+
+
+@pytest.mark.parametrize("place", ["file", "postgres"], indirect=True)
+@pytest.mark.parametrize("erase", [False, True])
+def test_disconnecting_cancels_what_is_held_and_keeps_or_erases_the_copies(
+    connect: Connect, serve: Serve, dovecot: Dovecot, erase: bool
+) -> None:
+    assert connect().returncode == 0
+    server = serve()
+    dovecot.deliver(mail("Offer"))
+    received = server.wait_for_message("Offer")["id"]
+    accepted(server.reply(received, "Gladly."), 202)
+    server.stop()  # A file has one user.
+    done = connect(*["--erase"] * erase, command="disconnect")
+    assert json.loads(done.stdout)["cancelled"] == 1
+    assert connect(command="disconnect").returncode == 1
+    assert connect().returncode == 0
+    again = serve()
+    content = again.read(lambda tx: tx.content(received))
+    assert (content is None or not content.raw) == erase
+    box, name = again.mailbox.id, "<Offer@other.test>"
+    (copy,) = again.wait_until(lambda: again.read(lambda tx: tx.messages_by_rfc_id(box, name, 2)))
+    assert (copy.id != received, copy.status.value) == (True, "read")
+
+
+def test_a_read_only_mailbox_is_opened_with_examine(
+    connect: Connect, serve: Serve, dovecot: Dovecot
+) -> None:
+    assert connect("--mode", "read_only").returncode == 0
+    server = serve()
+    dovecot.deliver(mail("Offer"))
+    accepted(server.agent.get(f"{server.box}/emails/{server.wait_for_message('Offer')['id']}"))
+    wait_for_tasks(server)
+    with dovecot.client() as client:
+        client.select_folder("INBOX")
+        # SELECT, unlike EXAMINE, takes \\Recent from a message (RFC 3501 section 6.3.2).
+        ((_, row),) = client.fetch(client.search(), ["FLAGS"]).items()
+        assert row[b"FLAGS"] == (b"\\Recent",)
 
 
 FORMS = get_provider("gmail")

@@ -80,6 +80,37 @@ service stats {{
 {more}
 """
 
+_OAUTH = """
+ssl = yes
+ssl_cert = <{root}/certificate.pem
+ssl_key = <{root}/key.pem
+auth_mechanisms = plain login xoauth2 oauthbearer
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {root}/oauth.conf
+}}
+service imap-login {{
+  inet_listener imaps {{
+    port = {imaps_port}
+    ssl = yes
+  }}
+}}
+service submission-login {{
+  inet_listener submissions {{
+    port = {smtps_port}
+    ssl = yes
+  }}
+}}
+"""
+_OAUTH_CONF = """
+introspection_url = {url}/introspect?token=
+introspection_mode = get
+username_attribute = email
+active_attribute = active
+active_value = true
+"""
+
 
 def require_dovecot() -> str:
     """Return Dovecot's path; skip where it is not installed."""
@@ -87,6 +118,15 @@ def require_dovecot() -> str:
     if found is None or not Path("/etc/dovecot").exists():
         pytest.skip("dovecot is not installed")
     return found
+
+
+def _make_certificate(certificate: Path, key: Path) -> None:
+    words = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
+        f"-addext subjectAltName=DNS:localhost -keyout {key} -out {certificate}"
+    )
+    if subprocess.run(words.split(), check=False, capture_output=True).returncode:
+        pytest.skip("openssl cannot make a certificate here")
 
 
 def _free_port() -> int:
@@ -99,15 +139,25 @@ class Dovecot:
 
     Args:
         relay_port: Where its submission hands mail to.
-        more: More lines of its configuration.
+        oauth_url: The OAuth server that knows the access tokens; None for passwords alone.
+
+    Attributes:
+        imap_port, smtp_port: Its ports, without TLS at first.
+        imaps_port, smtps_port: Its ports with TLS.
+        certificate: Its certificate, for `localhost`, which clients have to trust.
     """
 
-    def __init__(self, relay_port: int, more: str = "") -> None:
+    def __init__(self, relay_port: int, oauth_url: str | None = None) -> None:
         self._program = require_dovecot()
         self._folder = tempfile.TemporaryDirectory(prefix="dovecot-", dir="/tmp")
         self.root = Path(self._folder.name)
         self.root.chmod(0o755)
         self.imap_port, self.smtp_port = _free_port(), _free_port()
+        self.imaps_port, self.smtps_port = _free_port(), _free_port()
+        self.certificate = self.root / "certificate.pem"
+        if oauth_url is not None:
+            _make_certificate(self.certificate, self.root / "key.pem")
+            (self.root / "oauth.conf").write_text(_OAUTH_CONF.format(url=oauth_url))
         (self.root / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}:::::\n")
         # Dovecot reads no mail as root.
         uid, gid = (_NOBODY, _NOBODY) if os.getuid() == 0 else (os.getuid(), os.getgid())
@@ -118,7 +168,8 @@ class Dovecot:
         conf = _CONF.format(
             root=self.root, users=_name_users(), uid=uid, gid=gid,
             relay_port=relay_port, imap_port=self.imap_port,
-            smtp_port=self.smtp_port, more=more,
+            smtp_port=self.smtp_port, more="" if oauth_url is None else _OAUTH.format(
+                root=self.root, imaps_port=self.imaps_port, smtps_port=self.smtps_port),
         )  # fmt: skip
         self.conf = self.root / "dovecot.conf"
         self.conf.write_text(conf)

@@ -5,6 +5,14 @@ from autogen_multimail import MultiMailToolkit
 AssistantAgent("clerk", model_client=client, tools=[*MultiMailToolkit().get_tools()])
 """
 
-from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolError, MultiMailToolkit
+from multimail._extras import require_extra
+
+with require_extra("autogen"):
+    from ._toolkit import (
+        MultiMailApproverToolkit,
+        MultiMailTool,
+        MultiMailToolError,
+        MultiMailToolkit,
+    )
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailTool", "MultiMailToolError", "MultiMailToolkit"]

@@ -5,6 +5,9 @@ from crewai_multimail import MultiMailToolkit
 Agent(role="Support", …, tools=MultiMailToolkit().get_tools())
 """
 
-from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit
+from multimail._extras import require_extra
+
+with require_extra("crewai"):
+    from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailTool", "MultiMailToolkit"]

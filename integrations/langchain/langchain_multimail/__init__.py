@@ -8,7 +8,10 @@ agent = create_agent(model, tools=MultiMailToolkit().get_tools())
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit
+from multimail._extras import require_extra
+
+with require_extra("langchain"):
+    from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit
 
 if TYPE_CHECKING:
     from ._guarded_retriever import GuardedRetriever

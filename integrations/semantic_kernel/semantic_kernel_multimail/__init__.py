@@ -5,6 +5,9 @@ from semantic_kernel_multimail import MultiMailToolkit
 ChatCompletionAgent(service=service, plugins=[MultiMailToolkit().get_plugin()])
 """
 
-from ._toolkit import MultiMailApproverToolkit, MultiMailFunction, MultiMailToolkit
+from multimail._extras import require_extra
+
+with require_extra("semantic-kernel"):
+    from ._toolkit import MultiMailApproverToolkit, MultiMailFunction, MultiMailToolkit
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailFunction", "MultiMailToolkit"]

@@ -5,6 +5,9 @@ from smolagents_multimail import MultiMailToolkit
 CodeAgent(tools=[*MultiMailToolkit().get_tools(), my_tool], model=model)
 """
 
-from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit, Reply
+from multimail._extras import require_extra
+
+with require_extra("smolagents"):
+    from ._toolkit import MultiMailApproverToolkit, MultiMailTool, MultiMailToolkit, Reply
 
 __all__ = ["MultiMailApproverToolkit", "MultiMailTool", "MultiMailToolkit", "Reply"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from ..auth import Principal
 from ..errors import not_found
 from ..oversight import Event, Mode, State
-from ..sources.account import AccountOptions, Secret
-from ..sources.imap import FolderState
+from ..sources.account import AccountOptions, LoginRefusedError, Secret
+from ..sources.imap import FolderState, ImapSession
+from ..sources.tokens import TokenSource
 from ..store.protocol import Reader, Tx
 from ..store.records import (
     Account,
@@ -192,12 +195,68 @@ class ConnectionService:
 
         def work(tx: Tx) -> None:
             now = tx.connected_account(account.mailbox_id)
-            if now is not None and now.secret == account.secret:
+            if now is not None and is_same_account(self._context, now, account):
                 tx.put(replace(now, state=state, detail=detail, checked_at=self._context.now()))
 
         known = self._context.store.read(lambda tx: tx.connected_account(account.mailbox_id))
         if known is not None and (known.state, known.detail) != (state, detail):
             self._context.write(work)
+
+
+_making_sources = threading.Lock()
+
+
+def get_tokens(context: AppContext, account: ConnectedAccount) -> TokenSource:
+    """Return what gives an account's credentials: one in this process, as tokens are kept.
+
+    Raises:
+        AccountError: The account's secret cannot be decrypted.
+    """
+    with _making_sources:
+        known = context.token_sources.get(account.mailbox_id)
+        if known is None or known[0] != account.secret:
+            secret = context.secrets.open(account.secret)
+            source = TokenSource(account.login, secret, partial(_keep_secret, context, account))
+            known = context.token_sources[account.mailbox_id] = (account.secret, source)
+        return known[1]
+
+
+def _keep_secret(context: AppContext, account: ConnectedAccount, secret: Secret) -> None:
+    """Store the refresh token that replaces the account's."""
+    sealed = context.secrets.seal(secret)
+
+    def work(tx: Tx) -> None:
+        row = tx.connected_account(account.mailbox_id)
+        if row is not None and row.login == account.login:
+            tx.put(replace(row, secret=sealed))
+
+    source = context.token_sources[account.mailbox_id][1]
+    context.token_sources[account.mailbox_id] = (sealed, source)
+    context.write(work)
+
+
+def is_same_account(context: AppContext, now: ConnectedAccount, before: ConnectedAccount) -> bool:
+    """Return whether an account signs in as before, but for a refresh token that was replaced."""
+    known = context.token_sources.get(now.mailbox_id)
+    is_renewed = known is not None and known[0] == now.secret
+    same = (now.login, now.options) == (before.login, before.options)
+    return same and (now.secret == before.secret or is_renewed)
+
+
+def open_session(context: AppContext, account: ConnectedAccount) -> ImapSession:
+    """Return a session of an account; a token that was kept and is refused is fetched again.
+
+    Raises:
+        LoginRefusedError: The provider refuses the login.
+        AccountError: The account cannot be used now.
+    """
+    options, tokens = AccountOptions.from_data(account.options), get_tokens(context, account)
+    try:
+        return ImapSession(options, tokens.get())
+    except LoginRefusedError:
+        if not tokens.forget():
+            raise
+        return ImapSession(options, tokens.get())
 
 
 def add_sent_tasks(tx: Tx, message: Message, now: datetime) -> None:

@@ -28,6 +28,7 @@ from ..webhook_targets import WebhookTargets
 
 if TYPE_CHECKING:
     from ..mail.auth.dns import Resolver
+    from ..sources.tokens import TokenSource
     from .drafts import OutboundHeaders
 
 T = TypeVar("T")
@@ -60,6 +61,8 @@ class AppContext:
     """Whether sensitive changes need an approval code."""
     secrets: SecretBox = field(default_factory=lambda: SecretBox(None, in_memory=True), repr=False)
     """Encrypts the logins of connected accounts."""
+    token_sources: dict[str, tuple[bytes, TokenSource]] = field(default_factory=dict, repr=False)
+    """By connected mailbox: its encrypted secret, and the source that was made of it."""
     sends_per_day: int | None = None
     """Sends that an account can have accepted in a day (UTC); None for no limit."""
     _committed: threading.local = field(default_factory=threading.local, repr=False)

@@ -6,17 +6,14 @@ import shlex
 import subprocess
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from .account import AccountError, LoginRefusedError, Secret
+from .account import LoginRefusedError, Secret
+from .oauth import refresh
 
 _COMMAND_TIMEOUT = 60.0
-_HTTP_TIMEOUT = 30.0
 _MARGIN = 60.0
-TOKEN_ENDPOINTS = {
-    "google": "https://oauth2.googleapis.com/token",
-    "microsoft": "https://login.microsoftonline.com/common/oauth2/v2.0/token",
-}
 _LOGIN_ADVICE = "the user or the password is wrong, or the provider wants an app password"
 _GRANT_ADVICE = "the token is not valid for it; connect the account again"
 
@@ -39,14 +36,28 @@ class Credentials:
 
 
 class TokenSource:
-    """Gives credentials, and keeps an access token until it expires; thread-safe."""
+    """Gives credentials, and keeps an access token until it expires; thread-safe.
 
-    def __init__(self, user: str, secret: Secret) -> None:
+    Args:
+        user: The login name.
+        secret: What signs in.
+        on_change: Called with the new secret where the provider replaced the refresh token.
+    """
+
+    def __init__(
+        self, user: str, secret: Secret, on_change: Callable[[Secret], None] = lambda _: None
+    ) -> None:
         self._user = user
         self._secret = secret
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._token = ""
         self._expires_at = 0.0
+
+    @property
+    def secret(self) -> Secret:
+        """What signs in now."""
+        return self._secret
 
     def get(self) -> Credentials:
         """Return credentials.
@@ -63,15 +74,20 @@ class TokenSource:
                 self._expires_at = time.monotonic() + max(seconds - _MARGIN, 0.0)
             return Credentials(self._user, token=self._token, advice=_GRANT_ADVICE)
 
-    def forget(self) -> None:
-        """Fetch a new token the next time: the provider refused this one."""
+    def forget(self) -> bool:
+        """Fetch a new token the next time; return whether the one that was refused was kept."""
         with self._lock:
-            self._expires_at = 0.0
+            was_kept, self._expires_at = self._expires_at > 0.0, 0.0
+            return was_kept
 
     def _fetch(self) -> tuple[str, float]:
         if self._secret.kind == "command":
             return run_token_command(self._secret.value), 0.0
-        return refresh_token(self._secret)
+        token, renewed, seconds = refresh(self._secret)
+        if renewed != self._secret.value:
+            self._secret = replace(self._secret, value=renewed)
+            self._on_change(self._secret)
+        return token, seconds
 
 
 def run_token_command(command: str) -> str:
@@ -95,39 +111,3 @@ def run_token_command(command: str) -> str:
             "or connect the account again."
         )
     return token
-
-
-def refresh_token(secret: Secret) -> tuple[str, float]:
-    """Return an access token for a refresh token, and the seconds that it lives (RFC 6749, 6).
-
-    Raises:
-        LoginRefusedError: The refresh token was revoked or has expired.
-        AccountError: The endpoint was not reached.
-    """
-    import httpx  # With the first token: a server without one does not need it.
-
-    url = TOKEN_ENDPOINTS.get(secret.issuer, secret.issuer)
-    form = {
-        "grant_type": "refresh_token",
-        "refresh_token": secret.value,
-        "client_id": secret.client_id,
-    }
-    if secret.client_secret:
-        form["client_secret"] = secret.client_secret
-    try:
-        reply = httpx.post(url, data=form, timeout=_HTTP_TIMEOUT)
-        answer = reply.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise AccountError(
-            f"The token endpoint {url} did not answer ({type(error).__name__})."
-        ) from None
-    if reply.is_success and isinstance(answer, dict) and answer.get("access_token"):
-        return str(answer["access_token"]), float(answer.get("expires_in") or 300)
-    code = str(answer.get("error", reply.status_code)) if isinstance(answer, dict) else "unknown"
-    if reply.status_code in (400, 401, 403):
-        raise LoginRefusedError(
-            f"The provider gave no access token ({code[:60]}): the permission was withdrawn or has "
-            "expired (Google ends that of a client in testing after 7 days). Connect the account "
-            "again."
-        )
-    raise AccountError(f"The token endpoint {url} failed ({code[:60]}).")

@@ -59,7 +59,11 @@ class SqliteStore:
             self._writer = self._connect()
             self._migrate()
         except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailableError(f"{path} cannot be used as a data file: {error}") from error
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise StoreUnavailableError(
+                f"{path} cannot be used as a data file ({reason}). Name a file that this user may "
+                "write, in a directory that exists."
+            ) from error
         self._group = GroupCommit(self._commit)
 
     def read(self, work: Callable[[Reader], T]) -> T:

@@ -18,7 +18,12 @@ from datetime import date, datetime, timedelta
 
 from ..config import MAX_MESSAGE_BYTES
 from ..oversight import Mode
-from ..services.connecting import ConnectionService
+from ..services.connecting import (
+    ConnectionService,
+    get_tokens,
+    is_same_account,
+    open_session,
+)
 from ..services.context import AppContext
 from ..services.importing import ImportService, ReadMessage
 from ..services.threads import add_alias
@@ -26,7 +31,6 @@ from ..sources.account import AccountError, AccountOptions, LoginRefusedError
 from ..sources.imap import FolderState, ImapSession, MessageHead
 from ..sources.providers import get_provider
 from ..sources.submission import build_relay
-from ..sources.tokens import Credentials, TokenSource
 from ..store.protocol import Reader, Scope, StoreUnavailableError, Tx
 from ..store.records import (
     ConnectedAccount,
@@ -114,8 +118,7 @@ class AccountWorker:
 
     def serves(self, row: ConnectedAccount) -> bool:
         """Return whether the account is still connected in this way."""
-        mine = self._account
-        return (row.login, row.options, row.secret) == (mine.login, mine.options, mine.secret)
+        return is_same_account(self._context, row, self._account)
 
     def start(self) -> None:
         """Start the thread."""
@@ -168,13 +171,14 @@ class AccountWorker:
 
     def _work(self) -> None:
         """Sign in and serve the account until the connection breaks or the worker stops."""
-        mailbox = self._context.store.read(lambda tx: tx.mailbox(self._account.mailbox_id))
-        if mailbox is None or mailbox.deleted_at:
+        mailbox_id = self._account.mailbox_id
+        mailbox, account = self._context.store.read(
+            lambda tx: (tx.mailbox(mailbox_id), tx.connected_account(mailbox_id))
+        )
+        if mailbox is None or mailbox.deleted_at or account is None:
             return
-        secret = self._context.secrets.open(self._account.secret)
-        options = AccountOptions.from_data(self._account.options)
-        credentials = TokenSource(self._account.login, secret).get()
-        with ImapSession(options, credentials) as session:
+        options = AccountOptions.from_data(account.options)
+        with open_session(self._context, account) as session:
             sync = AccountSync(self._context, mailbox, options, session, self._stopping.is_set)
             sync.read_folders()
             self._report(ConnectionState.READY, "")
@@ -425,9 +429,8 @@ class LazySubmission:
         options = AccountOptions.from_data(self.account.options)
         uncertain = [address for address in recipients if address not in self.answered]
         try:
-            secret = self.context.secrets.open(self.account.secret)
-            credentials = TokenSource(self.account.login, secret).get()
-            is_sent = bool(uncertain) and self._is_in_sent(options, credentials)
+            is_sent = bool(uncertain) and self._is_in_sent()
+            credentials = get_tokens(self.context, self.account).get()
         except AccountError as error:
             raise RelayUnavailable(str(error)) from None
         if not is_sent:
@@ -438,10 +441,10 @@ class LazySubmission:
             results |= build_relay(options, credentials).send(mail_from, rest, raw)
         return results
 
-    def _is_in_sent(self, options: AccountOptions, credentials: Credentials) -> bool:
+    def _is_in_sent(self) -> bool:
         if self.earlier is None or self.rfc_id is None:
             return False
-        with ImapSession(options, credentials) as session:
+        with open_session(self.context, self.account) as session:
             sent = session.find_folder("Sent")
             if sent is None:
                 return False
