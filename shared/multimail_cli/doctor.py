@@ -29,7 +29,7 @@ _LAST_RETIRED = (0, 1, 1)
 _FRAMEWORKS = (
     *("langchain", "langchain-core", "langchain-openai", "langgraph"),
     *("crewai", "smolagents", "agno"),
-    *("autogen-core", "autogen-agentchat", "semantic-kernel"),
+    *("autogen-core", "autogen-agentchat", "semantic-kernel", "pydantic-ai-slim"),
 )
 _REINSTALL = (
     "Uninstall all of them, then install again: "
