@@ -168,6 +168,19 @@ class HealthOut(TypedDict):
     ]
 
 
+class ReadyOut(TypedDict):
+    """Whether the server takes requests and mail leaves; it names no address."""
+
+    status: Annotated[
+        Literal["ready", "degraded"],
+        Field(description="`degraded` if mail waits: the relay takes none, or it is paused."),
+    ]
+    relay: Literal["ok", "none", "unavailable"]
+    relay_since: Annotated[Time | None, Field(description="Since when it takes none.")]
+    paused: Annotated[bool, Field(description="Whether mail is held until `multimail resume`.")]
+    waiting: Annotated[dict[str, int], Field(description="How much waits, by its kind.")]
+
+
 class ConnectionOut(TypedDict):
     """How a connected account is."""
 
