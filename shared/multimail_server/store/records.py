@@ -564,6 +564,8 @@ class TaskKind(StrEnum):
     """Set \\Seen."""
     DRAFT = "draft"
     """Put it into Drafts, for a decision there."""
+    WATCH = "watch"
+    """See what becomes of it in Drafts; its time is when it was last seen there."""
 
 
 @dataclass(frozen=True, slots=True)
