@@ -359,7 +359,7 @@ class ToolkitBase(Generic[NativeTool]):
         wrapped = [
             native for tool in tools for native in self._build_guarded(tool, guard, session_id)
         ]
-        guard.require_names([self._get_name(native) for native in wrapped])
+        guard.require_names([name for native in wrapped for name in self._list_names(native)])
         return wrapped
 
     def _build_guarded(
@@ -381,9 +381,9 @@ class ToolkitBase(Generic[NativeTool]):
             remedy="Pass the framework's tools to its toolkit, or use guard() in a loop of yours.",
         )
 
-    @staticmethod
-    def _get_name(tool: Any) -> str:
-        return str(tool.name)
+    def _list_names(self, tool: Any) -> Iterable[str]:
+        """Return the names of a guarded tool, or of the tools of a guarded collection."""
+        return [str(tool.name)]
 
     def conversation(self, session_id: str) -> AbstractContextManager[None]:
         """Return a context manager in which all tool calls belong to one conversation.
