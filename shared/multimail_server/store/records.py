@@ -521,6 +521,10 @@ class ConnectionState(StrEnum):
     """The provider refused the login; it is tried again rarely."""
 
 
+IN_TROUBLE = (ConnectionState.WAITING, ConnectionState.REFUSED)
+"""The states in which no mail comes or goes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectedAccount(Record):
     """A mailbox that stays at a provider, and how this server signs in there."""

@@ -9,6 +9,7 @@ from ..._version import version
 from ...auth import authenticate
 from ...errors import ApiError, forbidden
 from ...services.context import is_paused
+from ...store.records import IN_TROUBLE
 from ..routing import CURSOR, LIMIT, ApiRequest, ApiResponse, Router, next_cursor
 from ..schemas.account import (
     AccountIn,
@@ -64,14 +65,19 @@ def health(request: ApiRequest) -> ApiResponse:
 def ready(request: ApiRequest) -> ApiResponse:
     """Say whether mail can leave, and how much waits. Health is about this process alone."""
     context = request.services.context
-    waiting, paused = context.store.read(lambda tx: (tx.count_work(), is_paused(tx)))
+    waiting, paused, accounts = context.store.read(
+        lambda tx: (tx.count_work(), is_paused(tx), tx.connected_accounts())
+    )
     health = context.relay_health
+    in_trouble = sum(account.state in IN_TROUBLE for account in accounts)
     working: Literal["ok", "none"] = "ok" if context.has_relay else "none"
     response: ReadyOut = {
-        "status": "degraded" if health.problem or paused else "ready",
+        "status": "degraded" if health.problem or paused or in_trouble else "ready",
         "relay": "unavailable" if health.problem else working,
         "relay_since": to_optional_time(health.since),
         "paused": paused,
+        "connected": len(accounts) - in_trouble,
+        "disconnected": in_trouble,
         "waiting": waiting,
     }
     return ApiResponse(response)

@@ -173,11 +173,17 @@ class ReadyOut(TypedDict):
 
     status: Annotated[
         Literal["ready", "degraded"],
-        Field(description="`degraded` if mail waits: the relay takes none, or it is paused."),
+        Field(
+            description="`degraded` if mail waits: no relay or provider takes it, or it is paused."
+        ),
     ]
     relay: Literal["ok", "none", "unavailable"]
     relay_since: Annotated[Time | None, Field(description="Since when it takes none.")]
     paused: Annotated[bool, Field(description="Whether mail is held until `multimail resume`.")]
+    connected: Annotated[int, Field(description="How many connected mailboxes work.")]
+    disconnected: Annotated[
+        int, Field(description="How many are not reached at their provider, or refused there.")
+    ]
     waiting: Annotated[dict[str, int], Field(description="How much waits, by its kind.")]
 
 
