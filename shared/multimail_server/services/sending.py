@@ -220,9 +220,6 @@ class SendService:
         mail = self._outgoing(mailbox, draft, markdown, now)
         message_id = self._context.ids.new("msg")
         recipients = get_envelope_recipients(draft, mailbox)
-        raw = self._context.outbound_headers.draft_headers(
-            mailbox, message_id, len(recipients)
-        ) + compose(mail)
         message = Message(
             id=message_id,
             account_id=mailbox.account_id,
@@ -242,8 +239,8 @@ class SendService:
             has_attachments=bool(draft.attachments),
             mail_from=mailbox.address,
             recipients=recipients,
-            size=len(raw),
-            raw_sha256=hashlib.sha256(raw).hexdigest(),
+            size=0,
+            raw_sha256="",
             rfc_message_id=mail.message_id,
             in_reply_to=mail.in_reply_to,
             refs=mail.references,
@@ -256,6 +253,9 @@ class SendService:
             send_at=draft.send_at,
             metadata=draft.metadata,
         )
+        raw = self._context.outbound_headers.draft_headers(mailbox, message) + compose(mail)
+        digest_of_raw = hashlib.sha256(raw).hexdigest()
+        message = replace(message, size=len(raw), raw_sha256=digest_of_raw)
         files = [hashlib.sha256(file.content).hexdigest() for file in draft.attachments]
         hashed = replace(message, content_hash=content_hash(message, markdown, files))
         return _OutboundMessage(mailbox, hashed, Content(message_id, markdown, raw))
