@@ -81,7 +81,8 @@ def connect(
     ] = "14d",
     mode: Annotated[Mode, typer.Option(help="The oversight mode.")] = Mode.GATED_SEND,
     handover: Annotated[
-        str, typer.Option(help="send: approved replies are sent. draft: put into Drafts.")
+        str,
+        typer.Option(help="send: an approved reply is sent. draft: a held one waits in Drafts."),
     ] = "send",
     marks: Annotated[
         bool, typer.Option(help="Mark mail as read and answered at the provider, too.")
@@ -159,8 +160,8 @@ def _build_options(
     fault = find_address_fault(address)
     if fault:
         raise AccountError(f"The address {address!r} {fault}.")
-    if handover != "send":
-        raise AccountError(f"--handover is send, not {handover!r}.")
+    if handover not in ("send", "draft"):
+        raise AccountError(f"--handover is send or draft, not {handover!r}.")
     days = _DAYS.fullmatch(since.strip())
     if days is None:
         raise AccountError(f"--since is a number of days such as 14d, not {since!r}.")
@@ -171,7 +172,10 @@ def _build_options(
                            (smtp, 465 if tls == "required" else 587))
     ]  # fmt: skip
     options = complete_hosts(address, *hosts)
-    return replace(options, folder=folder, since_days=int(days[1]), marks=marks)
+    return replace(
+        options, folder=folder, since_days=int(days[1]), marks=marks,
+        handover="draft" if handover == "draft" else "send",
+    )  # fmt: skip
 
 
 def _get_secret(
@@ -291,6 +295,8 @@ def _answer(context: CommandContext, connected: Connected, options: AccountOptio
         f"{mailbox.address} is connected: {places}.",
         f"An agent can {_ABILITIES[mailbox.oversight_mode.value]}. Nothing is ever deleted.",
     ]
+    if options.handover == "draft":
+        lines.append("A held reply waits in the account's Drafts: send it there, or delete it.")
     if connected.keys is not None:
         lines += [
             "The keys of this data are test keys, whose mail is only simulated. These are live:",

@@ -29,7 +29,7 @@ _LAST_RETIRED = (0, 1, 1)
 _FRAMEWORKS = (
     *("langchain", "langchain-core", "langchain-openai", "langgraph"),
     *("crewai", "smolagents", "agno"),
-    *("autogen-core", "autogen-agentchat", "semantic-kernel"),
+    *("autogen-core", "autogen-agentchat", "semantic-kernel", "pydantic-ai-slim"),
 )
 _REINSTALL = (
     "Uninstall all of them, then install again: "
@@ -144,7 +144,28 @@ def _check_connection(client: MultiMail) -> Iterator[CheckResult]:
     yield _check_conversations()
     yield from _check_scopes(client)
     yield _try("mailbox in use", lambda: _describe_mailbox(client))
+    yield from _check_deliveries(client)
     yield from _check_accounts(client)
+
+
+def _check_deliveries(client: MultiMail) -> Iterator[CheckResult]:
+    """Say whether mail leaves this server; another service does not answer that."""
+    from multimail import Call, MultiMailError
+
+    ask: Call[Any] = Call("ready", "GET", "/ready", lambda answer: answer)
+    try:
+        ready = client.run(ask)
+    except MultiMailError:
+        return
+    if ready.get("relay") == "unavailable":
+        detail = f"the relay takes no mail since {ready.get('relay_since')}; it is asked again"
+        remedy = "The server's log says why. Correct --relay, or wait: no mail is lost."
+        yield CheckResult("deliveries", "broken", detail, remedy)
+    elif ready.get("paused"):
+        detail = "paused, since the data was restored from a backup"
+        yield CheckResult("deliveries", "warning", detail, "multimail resume --data FILE")
+    else:
+        yield CheckResult("deliveries", "ok", f"waiting: {ready['waiting']['outbox']}")
 
 
 def _try(about: str, check: Callable[[], str]) -> CheckResult:

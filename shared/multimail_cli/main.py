@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import administration, connect, doctor, embedded, listen, mail, mcp, review, serve
+from . import administration, backup, connect, doctor, embedded, listen, mail, mcp, review, serve
 from .demo import run as demo
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _module in (serve, connect, mcp, demo, mail, listen, review, embedded, doctor):
+for _module in (serve, backup, connect, mcp, demo, mail, listen, review, embedded, doctor):
     app.registered_commands += _module.app.registered_commands
 for _group in administration.GROUPS:
     app.add_typer(_group)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from multimail_server.config import ServerConfig
 from multimail_server.server import EmbeddedServer
+from multimail_server.testing.server import ServerUnderTest
 
 
 def test_keys_are_made_listed_and_revoked(cli: Any) -> None:
@@ -68,3 +72,26 @@ def test_domains_show_their_records_until_they_are_verified(cli: Any) -> None:
     cli.ok("domains", "remove", "EXAMPLE.com", key="admin")
     assert cli.inside("domains", key="admin").out == "No domains.\n"
     assert cli.inside("domains", "verify", "example.com", key="admin").status == 1
+
+
+def test_a_backup_is_restored_with_deliveries_paused(tmp_path: Path, inside: Any) -> None:
+    file, copy, again = (tmp_path / name for name in ("mail.sqlite3", "copy", "again.sqlite3"))
+    settings = ServerConfig(data=file, port=0, smtp_port=0, oversight_mode="autonomous")
+    with ServerUnderTest(settings) as server:
+        server.deliver("Hello?", subject="Kept", sender="ann@example.org")
+        assert inside("backup", copy, "--data", file).status == 0
+        assert copy.stat().st_mode & 0o777 == 0o600
+    assert "exists" in inside("backup", copy, "--data", file).err
+    restored = inside("restore", copy, "--data", again)
+    assert f"multimail resume --data {again}" in restored.out
+    key = inside("keys", "make", "agent", "--data", again, "--json").data["key"]
+    with ServerUnderTest(replace(settings, data=again)) as server:
+        server.wait_for_message("Kept")
+        environment = {"MULTIMAIL_API_URL": server.url, "MULTIMAIL_API_KEY": key}
+        words = ("send", "--to", "bob@example.org", "--subject", "Once", "--body", "Hi.", "--json")
+        sent = inside(*words, environment=environment).data["id"]
+        assert httpx.get(f"{server.url}/ready").json()["paused"] is True
+    assert "wait: 1" in inside("resume", "--data", again).out
+    with ServerUnderTest(replace(settings, data=again)) as server:
+        assert server.wait_for_message("Once", direction="outbound", status="sent")["id"] == sent
+    assert "pg_dump" in inside("backup", copy, "--database", "postgresql://x").err

@@ -29,19 +29,6 @@ def get_text(words: str) -> str:
     return text
 
 
-def test_the_backup_of_a_running_server_is_complete(tmp_path: Path) -> None:
-    data, copy = tmp_path / "mail.sqlite3", tmp_path / "backup.sqlite3"
-    script = tmp_path / "backup.py"
-    script.write_text(get_text("source.backup"), "utf-8")
-    with ServerUnderTest(ServerConfig(port=0, smtp_port=0, data=data)) as server:
-        server.deliver("Hello?", subject="Kept", sender="ann@example.org")
-        command = [sys.executable, script, data, copy]
-        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "ok\n"
-        kept = server.wait_for_message("Kept")
-    with ServerUnderTest(ServerConfig(port=0, smtp_port=0, data=copy)) as restored:
-        assert restored.wait_for_message("Kept")["id"] == kept["id"]
-
-
 def test_the_unit_uses_options_that_exist() -> None:
     lines = get_text("[Service]\nUser=multimail\nEnvironmentFile").splitlines()
     (command,) = [line.partition("=")[2] for line in lines if line.startswith("ExecStart=")]

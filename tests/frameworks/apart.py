@@ -1,7 +1,7 @@
 """Which frameworks this environment has: the pins of some cannot stand beside the rest.
 
-Those have an environment each, in which `scripts/test-apart` runs their tests; there it names the
-framework in `MULTIMAIL_APART`.
+Those have other environments, in which `scripts/test-apart` runs their tests; there it names the
+environment in `MULTIMAIL_APART`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from pathlib import Path
 import pytest
 
 TOGETHER = ("langchain", "crewai", "smolagents", "agno")
-APART = ("autogen", "semantic_kernel")
-HERE = (os.environ["MULTIMAIL_APART"],) if "MULTIMAIL_APART" in os.environ else TOGETHER
+ENVIRONMENTS = {
+    "autogen": "autogen",
+    "semantic_kernel": "semantic_kernel",
+    "pydantic_ai": "openai3",
+}
+"""The environment of each framework that is not beside the others."""
+APART = tuple(ENVIRONMENTS)
+_NAME = os.environ.get("MULTIMAIL_APART")
+HERE = tuple(name for name in APART if ENVIRONMENTS[name] == _NAME) if _NAME else TOGETHER
 """The frameworks that have to be installed here."""
 PRESENT = (*HERE, "mcp") if HERE == TOGETHER else HERE
 """What the conformance suite can drive here: over MCP it does so with LangChain."""
@@ -24,8 +31,8 @@ def elsewhere(framework: str) -> str | None:
     if framework in PRESENT:
         return None
     if framework in APART:
-        return f"{framework} has its own environment: scripts/test-apart {framework}"
-    return f"{framework} is not in the environment of {HERE[0]}: scripts/test"
+        return f"{framework} has its own environment: scripts/test-apart {ENVIRONMENTS[framework]}"
+    return f"{framework} is not in the environment {_NAME}: scripts/test"
 
 
 def marks(framework: str) -> list[pytest.MarkDecorator]:

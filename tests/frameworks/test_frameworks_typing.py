@@ -37,7 +37,7 @@ def framework(request: pytest.FixtureRequest) -> str:
 def mistakes(framework: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Code with a mistake in each line from the third on."""
     path = tmp_path_factory.mktemp("typing") / "mistakes.py"
-    what = "workbench" if framework == "autogen" else "plugin"
+    what = {"autogen": "workbench", "semantic_kernel": "plugin"}.get(framework, "tools")
     path.write_text(MISTAKES.format(framework=framework, what=what))
     return path
 

@@ -9,7 +9,7 @@ from tests.frameworks.apart import marks
 
 from multimail import ConfigurationError
 
-KEEPERS = ("langchain", "agno")
+KEEPERS = ("langchain", "agno", "pydantic_ai")
 OTHERS = ("crewai", "smolagents", "autogen", "semantic_kernel")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.imap.conftest import Connect, Serve
+from tests.server.pages import Person
 from tests.support.dovecot import PASSWORD, USER, Dovecot
 from tests.support.server import ServerFixture, accepted
 from tests.support.smtp_sink import SmtpSink
@@ -126,6 +127,11 @@ def test_a_password_that_changed_is_refused_in_the_list_of_mailboxes_and_in_doct
     )  # fmt: skip
     assert shown.returncode == 1
     assert f"{USER} at its provider is refused" in shown.stdout
+    ready = server.agent.get("/ready").json()
+    assert (ready["status"], ready["disconnected"]) == ("degraded", 1)
+    person = Person(server)
+    person.sign_in(server.keys.reviewer)
+    assert f"{USER} is connected, but its mail does not come or go now" in person.get("/").text
 
 
 def _get_state(server: ServerFixture) -> str:

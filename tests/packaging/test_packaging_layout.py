@@ -19,6 +19,7 @@ FRAMEWORKS = {
     "agno": ("agno",),
     "autogen": ("autogen_core", "autogen_agentchat"),
     "semantic_kernel": ("semantic_kernel",),
+    "pydantic_ai": ("pydantic_ai",),
 }
 MODULES = [
     pytest.param(module, marks=marks(framework))

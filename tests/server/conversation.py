@@ -49,7 +49,16 @@ def conversation(server: ServerUnderTest) -> Iterator[Step]:
 def reading(ids: Json) -> Iterator[Step]:
     root = "/v1/mailboxes/{mailbox}"
     email = f"{root}/emails/{{email}}"
-    for path in ("/health", "/openapi.json", "/v1/mailboxes", root, f"{root}/emails", email):
+    for path in (
+        "/health",
+        "/ready",
+        "/metrics",
+        "/openapi.json",
+        "/v1/mailboxes",
+        root,
+        f"{root}/emails",
+        email,
+    ):
         yield "agent", "GET", path, ids, {}
     yield "agent", "GET", "/v1/events", {}, {"params": {"after": "oldest", "limit": 1}}
     yield "agent", "PUT", f"{email}/tags", ids, {"json": {"tags": {"t": "1"}}}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from tests.support.server import ServerFixture, Start, accepted, refusal
 from tests.support.smtp_sink import SmtpSink
@@ -80,12 +81,11 @@ def test_a_relay_that_is_away_is_tried_again(start: Start, clock: VirtualClock) 
     assert arrived["rfc_message_id"] == row["rfc_message_id"]
 
 
-def test_a_relay_that_stays_away_is_a_soft_bounce_in_the_end(
-    start: Start, clock: VirtualClock
-) -> None:
-    relay = f"smtp://127.0.0.1:{free_port()}"
+def test_no_mail_is_lost_to_a_relay_that_stays_away(start: Start, clock: VirtualClock) -> None:
+    port = free_port()
+    relay = f"smtp://127.0.0.1:{port}"
     server = start(live=True, relay=relay, oversight_mode="autonomous", clock=clock)
-    sent = server.sent()["id"]
+    sent = server.sent("agent@other.test")["id"]
 
     def is_put_off() -> bool:
         row = server.read(lambda tx: tx.outbox_row(sent))
@@ -94,9 +94,29 @@ def test_a_relay_that_stays_away_is_a_soft_bounce_in_the_end(
     for _ in range(12):
         server.wait_until(is_put_off)
         clock.advance(timedelta(hours=9))
-    row = server.wait_for_status(sent, "send_failed")
-    assert row["bounce_type"] == "soft"
-    assert row["bounce_reason"]
+    assert server.status(sent) == "sending"
+    assert len(server.audit("email.retry", email_id=sent)) == 6
+    ready = httpx.get(f"{server.url}/ready").json()
+    assert (ready["status"], ready["relay"]) == ("degraded", "unavailable")
+    assert ready["waiting"] == {"outbox": 1, "retries": 1, "held": 0, "webhooks": 0}
+    assert ready["relay_since"] < clock.now().isoformat()
+    other = start(domain="other.test", smtp_port=port)
+    clock.advance(timedelta(hours=1))
+    other.wait_for_message("Offer")
+    server.wait_for_status(sent, "sent")
+    assert httpx.get(f"{server.url}/ready").json()["relay"] == "ok"
+
+
+def test_metrics_count_for_a_local_client_or_an_admin(start: Start) -> None:
+    server = start()
+    server.sent()
+    text = httpx.get(f"{server.url}/metrics").text
+    assert 'multimail_waiting{kind="held"} 1\n' in text
+    assert "multimail_relay_up 1\n" in text
+    proxied = {"X-Forwarded-For": "203.0.113.7"}
+    assert httpx.get(f"{server.url}/metrics", headers=proxied).status_code == 403
+    assert server.agent.get("/metrics", headers=proxied).status_code == 403
+    assert server.admin.get("/metrics", headers=proxied).text == text
 
 
 def test_a_deferred_recipient_is_tried_again_with_the_same_bytes(

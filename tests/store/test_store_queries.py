@@ -311,6 +311,8 @@ def test_the_outbox_returns_due_messages_in_order(store: Store) -> None:
     assert store.read(lambda tx: tx.live_mailboxes(ids)) == {live.id: live.mailbox_id}
     store.write(lambda tx: tx.put(replace(soon, attempts=9)))
     assert store.read(lambda tx: tx.outbox_row("msg_0002")) == replace(soon, attempts=9)
+    counts = store.read(lambda tx: tx.count_work())
+    assert counts == {"outbox": 3, "retries": 3, "held": 4, "webhooks": 0}
     store.write(lambda tx: tx.remove_outbox("msg_0002"))
     store.write(lambda tx: tx.remove_outbox("msg_0002"))
     assert store.read(lambda tx: tx.outbox_due(hours(2), 10)) == [late]

@@ -14,7 +14,7 @@ import pytest
 EXPECTED = (
     # Frameworks that have environments of their own.
     r"has its own environment: scripts/test-apart",
-    r"is not in the environment of ",
+    r"is not in the environment ",
     # What a framework's form cannot do: a footnote of the conformance table.
     r"^An MCP client guards the tools of other servers by its framework's toolkit",
     # Programs that a contributor may not have; .ci/run installs them.

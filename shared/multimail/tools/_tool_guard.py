@@ -171,6 +171,11 @@ class ToolGuard:
         """Whether the app gave it a way to ask a human."""
         return self._approve is not None
 
+    @property
+    def policy_names(self) -> list[str]:
+        """The names of the tools that have a policy of their own."""
+        return list(self._policies)
+
     def claim(self, question: str, name: str, arguments: Mapping[str, Any]) -> bool:
         """Return whether a question to a human is about this call, or about none so far.
 
@@ -188,6 +193,10 @@ class ToolGuard:
             return False
         store.declare(key, {call})
         return store.declared(key) == {call}
+
+    async def aclaim(self, question: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Return it without blocking the event loop; otherwise like `claim`."""
+        return await self._session.run_off_loop(self.claim, question, name, arguments)
 
     def check(
         self, name: str, arguments: Mapping[str, Any], *, session_id: str | None = None

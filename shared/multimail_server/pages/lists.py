@@ -7,6 +7,7 @@ of a page holds the cursors of the pages before it, for the link back.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from ..errors import ApiError, forbidden, invalid
 from ..oversight import Direction, State
 from ..services.review import QueueFilter
 from ..store.query_language import narrow, parse_query
-from ..store.records import Message, MessageFilter, SearchFilter
+from ..store.records import IN_TROUBLE, Mailbox, Message, MessageFilter, SearchFilter
 from .app import STATIC_ROUTE, PageRequest, redirect, render_session_page
 from .views import build_filter_query, decide_as_shown, pages, read_filters
 
@@ -62,15 +63,26 @@ def show_queue(page: PageRequest) -> ApiResponse:
     queue = services.review.queue(
         page.principal, filters, request.query(CURSOR) or "", _QUEUE_LIMIT
     )
+    mailboxes = services.review.mailboxes(page.principal)
     links = build_page_links(
         request, queue.next_after, mailbox=filters.mailbox_id, risk=risk, q=filters.words
     )
     return render_session_page(
         page, "queue.html", queue=queue, links=links, filters=filters, risk=risk,
         is_filtered=filters != QueueFilter(), filter_query=build_filter_query(request),
-        mailboxes=services.review.mailboxes(page.principal),
+        mailboxes=mailboxes, troubles=_list_troubles(page, mailboxes),
         harmless=[row for row in queue.rows if row.is_harmless],
     )  # fmt: skip
+
+
+def _list_troubles(page: PageRequest, mailboxes: Sequence[Mailbox]) -> list[tuple[str, str]]:
+    """Return the connected mailboxes that their provider does not serve now, and why."""
+    accounts = page.request.services.connections.get_accounts(page.principal.account_id)
+    return [
+        (box.address, accounts[box.id].detail)
+        for box in mailboxes
+        if box.id in accounts and accounts[box.id].state in IN_TROUBLE
+    ]
 
 
 @pages("POST", "/approve-selected")

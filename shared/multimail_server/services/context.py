@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,33 @@ if TYPE_CHECKING:
     from .drafts import OutboundHeaders
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
+DELIVERIES_PAUSED = "deliveries_paused"
+"""The setting that holds all mail back, after a backup was restored."""
+
+
+@dataclass(slots=True)
+class RelayHealth:
+    """How the relay was when this server last used it.
+
+    Attributes:
+        problem: Why it takes no mail; empty if it does, or was not used yet.
+        since: When that began.
+    """
+
+    problem: str = ""
+    since: datetime | None = None
+
+    def report(self, problem: str, now: datetime) -> None:
+        """Keep the result of an attempt, and log when it is another one."""
+        if problem == self.problem:
+            return
+        if problem:
+            _log.warning("Mail waits, since the relay takes none: %s", problem)
+        else:
+            _log.warning("The relay takes mail again")
+        self.since = (self.since or now) if problem else None
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +89,7 @@ class AppContext:
     """Whether sensitive changes need an approval code."""
     secrets: SecretBox = field(default_factory=lambda: SecretBox(None, in_memory=True), repr=False)
     """Encrypts the logins of connected accounts."""
+    relay_health: RelayHealth = field(default_factory=RelayHealth)
     token_sources: dict[str, tuple[bytes, TokenSource]] = field(default_factory=dict, repr=False)
     """By connected mailbox: its encrypted secret, and the source that was made of it."""
     sends_per_day: int | None = None
@@ -208,6 +237,11 @@ def scope_of_message(message_id: str) -> FindScope:
         return None if message is None else Scope.of_message(message)
 
     return find
+
+
+def is_paused(tx: Reader) -> bool:
+    """Return whether all mail is held back until `multimail resume`."""
+    return bool(tx.setting(DELIVERIES_PAUSED))
 
 
 def find_mailbox(tx: Reader, principal: Principal, id_or_address: str) -> Mailbox:

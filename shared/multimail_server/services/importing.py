@@ -17,16 +17,18 @@ from ..mail.auth.imap_evidence import ResultForm, soften_evidence
 from ..mail.envelope import SmtpEnvelope
 from ..mail.headers import HeaderBlock, read_headers, unfold
 from ..mail.message import ParsedMessage, parse_message
-from ..oversight import Direction, State
+from ..oversight import HELD, Direction, Event, State
 from ..store.protocol import Reader, Scope, Tx
-from ..store.records import ConnectedFolder, Content, Mailbox, Message
+from ..store.records import ConnectedFolder, Content, Mailbox, Message, TaskKind
 from .context import AppContext
 from .messages import describe_answered
 from .receiving import InboundMail, InboundService
 from .threads import add_alias, apply_placement, find_message_by_rfc_id, find_placement
-from .transitions import forwards
+from .transitions import apply_event, forwards
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_TASKS = 1000
+"""How many things to do at the provider are looked at together."""
 _ORIGINAL_ID = "x-microsoft-original-message-id"
 
 
@@ -101,6 +103,8 @@ class ImportService:
         original_id = unfold(headers.first(_ORIGINAL_ID)).strip()
 
         def store(tx: Tx, box: Mailbox) -> Message | None:
+            if settle_drafts(self._context, tx, box, parsed):
+                return None
             for rfc_id in filter(None, (parsed.message_id, original_id)):
                 before = find_message_by_rfc_id(tx, box.id, rfc_id)
                 if before is not None and before.direction is Direction.OUTBOUND:
@@ -199,6 +203,68 @@ class ImportService:
         principal = Principal.system(box.account_id)
         context.audit_message(tx, principal, "email.import", message)
         return message
+
+
+def settle_drafts(context: AppContext, tx: Tx, box: Mailbox, sent: ParsedMessage) -> bool:
+    """Decide on held replies in Drafts by what the account's person sent as an answer.
+
+    A mail program gives a draft another Message-ID, so what counts is which message it answers.
+
+    Returns:
+        Whether `sent` is one of the held replies, unchanged.
+    """
+    for task in tx.connected_tasks(box.id, MAX_TASKS):
+        held = tx.message(task.message_id)
+        if task.kind is not TaskKind.WATCH or held is None or held.status not in HELD:
+            continue
+        if held.in_reply_to not in sent.in_reply_to and held.rfc_message_id != sent.message_id:
+            continue
+        tx.remove_connected_task(held.id, task.kind.value)
+        content = tx.content(held.id)
+        if content is not None and _says_same(parse_message(content.raw), sent):
+            _settle_as_sent(context, tx, held, sent)
+            return True
+        decide_in_drafts(context, tx, held, Event.REJECTED, "its person sent another answer")
+    return False
+
+
+def _says_same(one: ParsedMessage, other: ParsedMessage) -> bool:
+    """Return whether two messages say the same to the same people; the form may differ."""
+
+    def get_parts(message: ParsedMessage) -> tuple[object, ...]:
+        people = {address.lower() for address in (*message.to, *message.cc)}
+        files = sorted(file.sha256 for file in message.attachments)
+        return people, files, message.subject, message.markdown.split()
+
+    return get_parts(one) == get_parts(other)
+
+
+def _settle_as_sent(context: AppContext, tx: Tx, held: Message, sent: ParsedMessage) -> None:
+    now = context.now()
+    moved = decide_in_drafts(context, tx, held, Event.APPROVED, "its person sent it") or held
+    details = {"accepted": True, "code": None, "detail": "sent by the account's person"}
+    delivery = dict.fromkeys((*sent.to, *sent.cc), details)
+    # The same transaction withdraws what the approval put into the outbox.
+    apply_event(
+        tx, moved, Event.DELIVERED, now, context.pending_ttl, delivered_at=now, delivery=delivery
+    )
+    if sent.message_id and sent.message_id != held.rfc_message_id:
+        add_alias(tx, moved, sent.message_id)
+
+
+def decide_in_drafts(
+    context: AppContext, tx: Tx, held: Message, event: Event, reason: str
+) -> Message | None:
+    """Record what the account's person decided in a mail program."""
+    verb = "approve" if event is Event.APPROVED else "reject"
+    now = context.now()
+    moved = apply_event(
+        tx, held, event, now, context.pending_ttl, decision=verb, decided_at=now,
+        decision_reason=f"In the account's Drafts: {reason}",
+    )  # fmt: skip
+    principal = Principal.system(held.account_id)
+    context.audit_message(tx, principal, f"oversight.{verb}", held, by="the account's person")
+    return moved
 
 
 def list_new(folder: ConnectedFolder, uids: Sequence[int]) -> list[int]:

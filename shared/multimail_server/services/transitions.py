@@ -162,6 +162,8 @@ def _apply_transition(
     _apply_effects(tx, moved, applied, now)
     if event is Event.OPENED:
         add_task(tx, moved, TaskKind.SEEN, now)
+    if moved.direction is Direction.OUTBOUND and Effect.AWAIT_DECISION in applied.effects:
+        add_task(tx, moved, TaskKind.DRAFT, now)
     announce_transition(tx, moved, event, now)
     forward = _build_forward(tx, moved, now) if becomes_visible(moved, event) else None
     if forward is not None:
@@ -173,7 +175,11 @@ def add_task(tx: Tx, message: Message, kind: TaskKind, now: datetime) -> None:
     account = tx.connected_account(message.mailbox_id)
     if account is None:
         return
-    if kind is TaskKind.FILE or account.options.get("marks", True):
+    if kind is TaskKind.DRAFT:
+        is_wanted = account.options.get("handover") == "draft"
+    else:
+        is_wanted = kind is TaskKind.FILE or account.options.get("marks", True)
+    if is_wanted:
         tx.put(ConnectedTask(message.id, kind, message.mailbox_id, now))
 
 

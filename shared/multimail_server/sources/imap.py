@@ -1,6 +1,7 @@
-"""A session with an IMAP server (RFC 3501, 2177, 6154): what the worker needs, typed.
+"""A session with an IMAP server (RFC 3501, 2177, 4315, 6154): what the worker needs, typed.
 
-Nothing here deletes, and nothing that reads sets a flag: bodies are fetched with BODY.PEEK.
+Nothing that reads sets a flag: bodies are fetched with BODY.PEEK. What deletes is for the server's
+own drafts.
 """
 
 from __future__ import annotations
@@ -158,6 +159,12 @@ class ImapSession:
         """Set a flag on messages of the open folder."""
         if uids:
             self._call("STORE", lambda: self._client.add_flags(list(uids), [flag.encode()], True))
+
+    def delete(self, uids: Sequence[int]) -> None:
+        """Delete messages of the open folder, and no others: without UIDPLUS they are marked."""
+        self.add_flag(uids, "\\Deleted")
+        if uids and self._call("CAPABILITY", lambda: self._client.has_capability("UIDPLUS")):
+            self._call("EXPUNGE", lambda: self._client.uid_expunge(list(uids)))
 
     def find_folder(self, use: str) -> str | None:
         """Return the name of the account's folder for `Sent` or `Drafts` (RFC 6154), if any."""

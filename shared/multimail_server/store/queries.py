@@ -290,6 +290,15 @@ class SqlReader:
             "WHERE status = 'pending_send_approval' AND expires_at IS NOT NULL"
         )
 
+    def count_work(self) -> dict[str, int]:
+        counts = {
+            "outbox": "FROM outbox",
+            "retries": "FROM outbox WHERE attempts > 0",
+            "held": "FROM messages WHERE status = 'pending_send_approval'",
+            "webhooks": "FROM webhook_deliveries WHERE status = 'pending'",
+        }
+        return {name: self._value(f"SELECT count(*) {rest}") for name, rest in counts.items()}
+
     def count_messages(self, account_id: str, since: datetime) -> dict[str, int]:
         sql = (
             "SELECT direction, count(*) FROM messages "

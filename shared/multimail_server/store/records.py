@@ -521,6 +521,10 @@ class ConnectionState(StrEnum):
     """The provider refused the login; it is tried again rarely."""
 
 
+IN_TROUBLE = (ConnectionState.WAITING, ConnectionState.REFUSED)
+"""The states in which no mail comes or goes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectedAccount(Record):
     """A mailbox that stays at a provider, and how this server signs in there."""
@@ -564,6 +568,8 @@ class TaskKind(StrEnum):
     """Set \\Seen."""
     DRAFT = "draft"
     """Put it into Drafts, for a decision there."""
+    WATCH = "watch"
+    """See what becomes of it in Drafts; its time is when it was last seen there."""
 
 
 @dataclass(frozen=True, slots=True)

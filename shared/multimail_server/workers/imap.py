@@ -13,11 +13,11 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from ..config import MAX_MESSAGE_BYTES
-from ..oversight import Mode
+from ..oversight import HELD, Event, Mode
 from ..services.connecting import (
     ConnectionService,
     get_tokens,
@@ -25,7 +25,7 @@ from ..services.connecting import (
     open_session,
 )
 from ..services.context import AppContext
-from ..services.importing import ImportService, ReadMessage
+from ..services.importing import MAX_TASKS, ImportService, ReadMessage, decide_in_drafts
 from ..services.threads import add_alias
 from ..sources.account import AccountError, AccountOptions, LoginRefusedError
 from ..sources.imap import FolderState, ImapSession, MessageHead
@@ -59,7 +59,10 @@ _LOOK_SECONDS = 5.0
 _MAX_BACKOFF = 300.0
 REFUSED_SECONDS = (900.0, 3600.0, 14400.0)
 """The delays after refused logins: providers lock an account that is tried in a loop."""
-_TASKS = 100
+WATCH_SECONDS = 60
+"""How often a held reply in Drafts is looked for."""
+DECIDED_SECONDS = 600
+"""How long a held reply has to be gone from Drafts, and not sent, until it is rejected."""
 _FLAGS = {TaskKind.SEEN: "\\Seen", TaskKind.ANSWERED: "\\Answered"}
 
 
@@ -208,14 +211,24 @@ class AccountWorker:
                 pass
         if self._stopping.is_set():
             return True
-        mailbox_id = self._account.mailbox_id
-        tasks = self._context.store.read(lambda tx: tx.connected_tasks(mailbox_id, _TASKS))
-        young = self._context.now() - timedelta(seconds=_LOOK_SECONDS)
-        return any(
-            task.kind is not TaskKind.FILE or task.created_at > young
-            or task.created_at <= self._context.now() - timedelta(seconds=FILING_SECONDS)
-            for task in tasks
-        )  # fmt: skip
+        now = self._context.now()
+        return self._context.store.read(
+            lambda tx: any(
+                _is_due(tx, task, now)
+                for task in tx.connected_tasks(self._account.mailbox_id, MAX_TASKS)
+            )
+        )
+
+
+def _is_due(tx: Reader, task: ConnectedTask, now: datetime) -> bool:
+    """Return whether a task is worth more than to wait on."""
+    age = (now - task.created_at).total_seconds()
+    if task.kind is TaskKind.FILE:
+        return age < _LOOK_SECONDS or age >= FILING_SECONDS
+    if task.kind is TaskKind.WATCH:
+        message = tx.message(task.message_id)
+        return age >= WATCH_SECONDS or message is None or message.status not in HELD
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +257,10 @@ class AccountSync:
         self._imports = ImportService(context)
         self._form = get_provider(options.provider)
         self._sent = session.find_folder("Sent")
+        self._drafts = session.find_folder("Drafts") if options.handover == "draft" else None
+        self._actions: dict[TaskKind, Callable[[_TaskMessage], bool]] = {
+            TaskKind.FILE: self._file, TaskKind.DRAFT: self._draft, TaskKind.WATCH: self._watch
+        }  # fmt: skip
         account = context.store.read(lambda tx: tx.connected_account(mailbox.id))
         start = account.connected_at if account else context.now()
         self._since: date = (start - timedelta(days=options.since_days)).date()
@@ -317,9 +334,9 @@ class AccountSync:
         for item in self._context.store.read(self._load_tasks):
             if self._is_stopping():
                 return 0.0
-            is_copy = item.task.kind is TaskKind.FILE
-            done = self._file(item) if is_copy else self._set_flag(item)
-            waits = waits or not done
+            do = self._actions.get(item.task.kind, self._set_flag)
+            done = do(item)
+            waits = waits or (not done and item.task.kind is TaskKind.FILE)
             if done:
                 self._finish(item.task)
         return _LOOK_SECONDS if waits else None
@@ -328,7 +345,7 @@ class AccountSync:
         return [
             _TaskMessage(task, tx.message(task.message_id), tx.content(task.message_id),
                          tx.signed_headers(task.message_id))
-            for task in tx.connected_tasks(self._mailbox.id, _TASKS)
+            for task in tx.connected_tasks(self._mailbox.id, MAX_TASKS)
         ]  # fmt: skip
 
     def _finish(self, task: ConnectedTask) -> None:
@@ -361,6 +378,60 @@ class AccountSync:
         head = item.signed.head if item.signed else b""
         self._session.append(sent, head + content.raw, ["\\Seen"], self._context.now())
         return True
+
+    def _draft(self, item: _TaskMessage) -> bool:
+        """Put a held reply into Drafts, in place of an earlier revision of it."""
+        message, content = item.message, item.content
+        if message is None or content is None or message.status not in HELD:
+            return True
+        if self._drafts is None:
+            self._session.create_folder("Drafts")
+            self._drafts = "Drafts"
+        before = self._find_draft(message)
+        now = self._context.now()
+        self._session.append(self._drafts, content.raw, ["\\Draft", "\\Seen"], now)
+        self._session.delete(before)
+        self._put(replace(item.task, kind=TaskKind.WATCH, created_at=now))
+        return True
+
+    def _watch(self, item: _TaskMessage) -> bool:
+        """See whether a held reply is still in Drafts; return whether there is a decision on it.
+
+        What its person sends is found when Sent is read, which is before this.
+        """
+        message, now = item.message, self._context.now()
+        if message is None or self._drafts is None:
+            return True
+        drafts = self._find_draft(message)
+        if message.status not in HELD:
+            self._session.delete(drafts)
+            return True
+        original = message.in_reply_to or ""
+        if drafts or (original and self._session.find_by_header("In-Reply-To", original)):
+            self._put(replace(item.task, created_at=now))
+            return False
+        if now - item.task.created_at < timedelta(seconds=DECIDED_SECONDS):
+            return False
+
+        def reject(tx: Tx) -> None:
+            held = tx.message(message.id)
+            if held is not None and held.status in HELD:
+                decide_in_drafts(self._context, tx, held, Event.REJECTED, "its person deleted it")
+
+        self._context.write(reject, Scope.of_message(message))
+        return True
+
+    def _find_draft(self, message: Message) -> list[int]:
+        """Open Drafts, and return the server's own draft of a message, as it was put there."""
+        self._session.select(self._drafts or "", read_only=False)
+        return self._session.find_by_header("Message-ID", message.rfc_message_id or "")
+
+    def _put(self, task: ConnectedTask) -> None:
+        def work(tx: Tx) -> None:
+            if tx.connected_account(task.mailbox_id) is not None:
+                tx.put(task)
+
+        self._context.write(work, Scope.of_part(self._mailbox.account_id, self._mailbox.id))
 
     def _create_sent(self) -> str:
         self._session.create_folder("Sent")

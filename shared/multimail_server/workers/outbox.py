@@ -20,7 +20,7 @@ from ..mail.bounces import classify_failure, parse_status
 from ..mail.message_ids import parse_relay_ids
 from ..oversight import Event, State
 from ..services.connecting import add_sent_tasks
-from ..services.context import AppContext
+from ..services.context import AppContext, is_paused
 from ..services.suppression import BOUNCE, describe, get_suppressed, suppress
 from ..services.threads import add_alias
 from ..services.transitions import apply_event, is_expired
@@ -38,6 +38,8 @@ RETRY_DELAYS = tuple(
 )
 """The delay after each failed attempt; after the last one the delivery has failed."""
 
+_RELAY_RETRIES = 6
+"""The attempts that a relay's own failure counts as, at most: it does not fail a message."""
 _BATCH = 100
 MAX_HAND_OVERS = 8
 """How many messages one server hands to the relay at the same time, each of another mailbox."""
@@ -60,6 +62,7 @@ class _RelayAttempt:
     row: OutboxRow
     raw: bytes = field(repr=False)
     relay: Relay | None
+    begun_at: datetime
 
 
 class Outbox(ScheduledWorker):
@@ -86,13 +89,15 @@ class Outbox(ScheduledWorker):
     def work(self) -> None:
         """Expire and deliver everything that is due."""
         self._expire()
+        if self._context.store.read(is_paused):
+            return
         while not self.is_stopping and self._drain():
             pass
 
     def next_due(self) -> datetime | None:
         """Return when the next message falls due; None if none waits."""
         read = self._context.store.read
-        times = read(lambda tx: [tx.next_outbox_due(), tx.next_expiry()])
+        times = read(lambda tx: [None if is_paused(tx) else tx.next_outbox_due(), tx.next_expiry()])
         return min((time for time in times if time is not None), default=None)
 
     def _expire(self) -> None:
@@ -148,8 +153,13 @@ class Outbox(ScheduledWorker):
         attempt = self._context.write(lambda tx: self._begin(tx, message_id, signed), signed.scope)
         if attempt is None:
             return
-        results, failure = _send(attempt)
-        self._commit(lambda tx: self._settle(tx, attempt, results, failure), signed.scope)
+        results, failure, is_relays = _send(attempt)
+        if attempt.message.live and attempt.relay is self._relay:
+            self._context.relay_health.report(failure or "" if is_relays else "", attempt.begun_at)
+        self._commit(
+            lambda tx: self._settle(tx, attempt, results, failure, is_relays=is_relays),
+            signed.scope,
+        )
 
     def _commit(self, settle: Callable[[Tx], None], scope: Scope) -> None:
         """Commit a relay's result, waiting for the database: the relay is not asked again."""
@@ -191,10 +201,10 @@ class Outbox(ScheduledWorker):
             if isinstance(relay, LazySubmission):
                 # If this process ends before it has the answer, the provider needs time to file.
                 tx.put(replace(row, due_at=context.now() + _FILING))
-            return _RelayAttempt(message, row, signed.raw, relay)
+            return _RelayAttempt(message, row, signed.raw, relay, context.now())
         test_relay = self._get_test_relay(message, row)
         if test_relay is not None:
-            return _RelayAttempt(message, row, signed.raw, test_relay)
+            return _RelayAttempt(message, row, signed.raw, test_relay, context.now())
         self._deliver_to_test_outbox(tx, message, row.remaining)
         return None
 
@@ -232,8 +242,14 @@ class Outbox(ScheduledWorker):
         attempt: _RelayAttempt,
         results: Mapping[str, RecipientResult],
         failure: str | None,
+        *,
+        is_relays: bool,
     ) -> None:
-        """Commit the result of an attempt: conclude the delivery, or schedule a retry."""
+        """Commit the result of an attempt: conclude the delivery, or schedule a retry.
+
+        A relay that is away, or that refuses the login, is asked again until it accepts mail:
+        the message is not at fault.
+        """
         message = tx.message(attempt.message.id)
         if message is None or message.status is not State.SENDING:
             return
@@ -249,12 +265,15 @@ class Outbox(ScheduledWorker):
         )
         _suppress_refused(self._context, tx, message, results)
         _add_relay_aliases(tx, message, results)
-        if remaining and attempt.row.attempts + 1 <= len(RETRY_DELAYS):
-            delay = RETRY_DELAYS[attempt.row.attempts]
+        attempts = attempt.row.attempts + 1
+        if is_relays:
+            attempts = max(attempt.row.attempts, min(attempts, _RELAY_RETRIES))
+        if remaining and attempts <= len(RETRY_DELAYS):
+            delay = RETRY_DELAYS[attempts - 1]
             if isinstance(attempt.relay, LazySubmission):
                 delay = max(delay, _FILING)
             row = replace(attempt.row, remaining=remaining, due_at=self._context.now() + delay)
-            self._schedule_retry(tx, message, row, delivery, failure)
+            self._schedule_retry(tx, message, row, attempts, delivery, failure)
             return
         for recipient in remaining:
             delivery.setdefault(recipient, {"accepted": False, "code": None, "detail": failure})
@@ -265,15 +284,17 @@ class Outbox(ScheduledWorker):
         tx: Tx,
         message: Message,
         row: OutboxRow,
+        attempts: int,
         delivery: dict[str, Any],
         failure: str | None,
     ) -> None:
-        due, attempts = row.due_at.isoformat(), row.attempts + 1
         details = (delivery[address] for address in row.remaining if address in delivery)
         error = failure or "; ".join(str(result["detail"]) for result in details)
         tx.put(replace(row, attempts=attempts, last_error=error[:500]))
         tx.update_message(message, message.status, delivery=delivery)
-        self._audit(tx, message, "email.retry", attempts=attempts, due_at=due)
+        if attempts > row.attempts:
+            due = row.due_at.isoformat()
+            self._audit(tx, message, "email.retry", attempts=attempts, due_at=due)
 
     def _conclude(self, tx: Tx, message: Message) -> None:
         """Apply the final results: the message is sent if at least one recipient accepted it."""
@@ -404,20 +425,23 @@ def _get_blocked_reason(tx: Tx, message: Message) -> str | None:
     return None
 
 
-def _send(attempt: _RelayAttempt) -> tuple[Mapping[str, RecipientResult], str | None]:
-    """Return the relay's result for each recipient, or why the relay gave none."""
+def _send(attempt: _RelayAttempt) -> tuple[Mapping[str, RecipientResult], str | None, bool]:
+    """Return the relay's result for each recipient, or why it gave none.
+
+    The last value says whether the relay itself failed, before it was given the message.
+    """
     if attempt.relay is None:
-        return {}, "this server has no relay now; start it with --relay"
+        return {}, "this server has no relay now; start it with --relay", True
     try:
         results = attempt.relay.send(attempt.message.mail_from, attempt.row.remaining, attempt.raw)
     except RelayOutcomeUnknown as error:  # The retry carries the same Message-ID.
-        return error.refused, str(error)
+        return error.refused, str(error), False
     except RelayUnavailable as error:
-        return {}, str(error) or "the relay cannot be reached"
+        return {}, str(error) or "the relay cannot be reached", True
     except Exception as error:
         _log.exception("The relay failed unexpectedly")
-        return {}, f"the relay failed: {type(error).__name__}"
-    return results, None
+        return {}, f"the relay failed: {type(error).__name__}", False
+    return results, None, False
 
 
 def _build_row(result: RecipientResult) -> dict[str, Any]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 from ..._version import version
+from ...auth import authenticate
+from ...errors import ApiError, forbidden
+from ...services.context import is_paused
+from ...store.records import IN_TROUBLE
 from ..routing import CURSOR, LIMIT, ApiRequest, ApiResponse, Router, next_cursor
 from ..schemas.account import (
     AccountIn,
@@ -17,6 +22,7 @@ from ..schemas.account import (
     KeyOut,
     KeysOut,
     NewKeyOut,
+    ReadyOut,
     RevokedKeyOut,
     UsageOut,
     render_account,
@@ -27,7 +33,7 @@ from ..schemas.account import (
     render_revoked_key,
     render_usage,
 )
-from ..schemas.base import DeletedOut, render_deleted
+from ..schemas.base import DeletedOut, render_deleted, to_optional_time
 
 route = Router("Account")
 
@@ -50,6 +56,67 @@ def health(request: ApiRequest) -> ApiResponse:
         "extensions": list(_list_extensions()),
     }
     return ApiResponse(response)
+
+
+@route(
+    "GET", "/ready", responses={200: ReadyOut}, source="E",
+    note="503 if the database cannot be read; the log says what is wrong with the relay",
+)  # fmt: skip
+def ready(request: ApiRequest) -> ApiResponse:
+    """Say whether mail can leave, and how much waits. Health is about this process alone."""
+    context = request.services.context
+    waiting, paused, accounts = context.store.read(
+        lambda tx: (tx.count_work(), is_paused(tx), tx.connected_accounts())
+    )
+    health = context.relay_health
+    in_trouble = sum(account.state in IN_TROUBLE for account in accounts)
+    working: Literal["ok", "none"] = "ok" if context.has_relay else "none"
+    response: ReadyOut = {
+        "status": "degraded" if health.problem or paused or in_trouble else "ready",
+        "relay": "unavailable" if health.problem else working,
+        "relay_since": to_optional_time(health.since),
+        "paused": paused,
+        "connected": len(accounts) - in_trouble,
+        "disconnected": in_trouble,
+        "waiting": waiting,
+    }
+    return ApiResponse(response)
+
+
+@route(
+    "GET", "/metrics", responses={200: "text/plain"}, errors=(403,), source="E",
+    note="in the text format of Prometheus; for an admin key, or from loopback",
+)  # fmt: skip
+def metrics(request: ApiRequest) -> ApiResponse:
+    """Return how much waits and whether the relay takes mail, for Prometheus."""
+    context = request.services.context
+    if not (_is_local(request) or _has_admin_key(request)):
+        raise forbidden("admin_only", "/metrics needs an admin key, or a client on loopback.")
+    waiting, paused = context.store.read(lambda tx: (tx.count_work(), is_paused(tx)))
+    gauges = {
+        "waiting": [f'{{kind="{kind}"}} {count}' for kind, count in waiting.items()],
+        "relay_up": [f" {int(not context.relay_health.problem)}"],
+        "deliveries_paused": [f" {int(paused)}"],
+    }
+    text = "".join(
+        f"# TYPE multimail_{name} gauge\n" + "".join(f"multimail_{name}{row}\n" for row in rows)
+        for name, rows in gauges.items()
+    )
+    return ApiResponse(content=text.encode(), media_type="text/plain; version=0.0.4")
+
+
+def _is_local(request: ApiRequest) -> bool:
+    """Return whether a program on this machine asks, and no proxy for another one."""
+    is_forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "via"))
+    return request.client_host in ("127.0.0.1", "::1") and not is_forwarded
+
+
+def _has_admin_key(request: ApiRequest) -> bool:
+    try:
+        principal = authenticate(request.headers, request.services.context.store)
+    except ApiError:
+        return False
+    return "admin" in principal.scopes
 
 
 @cache

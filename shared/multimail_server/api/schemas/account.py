@@ -168,6 +168,25 @@ class HealthOut(TypedDict):
     ]
 
 
+class ReadyOut(TypedDict):
+    """Whether the server takes requests and mail leaves; it names no address."""
+
+    status: Annotated[
+        Literal["ready", "degraded"],
+        Field(
+            description="`degraded` if mail waits: no relay or provider takes it, or it is paused."
+        ),
+    ]
+    relay: Literal["ok", "none", "unavailable"]
+    relay_since: Annotated[Time | None, Field(description="Since when it takes none.")]
+    paused: Annotated[bool, Field(description="Whether mail is held until `multimail resume`.")]
+    connected: Annotated[int, Field(description="How many connected mailboxes work.")]
+    disconnected: Annotated[
+        int, Field(description="How many are not reached at their provider, or refused there.")
+    ]
+    waiting: Annotated[dict[str, int], Field(description="How much waits, by its kind.")]
+
+
 class ConnectionOut(TypedDict):
     """How a connected account is."""
 
