@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import smtplib
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -16,7 +18,7 @@ from typing import Any
 import httpx
 
 from multimail import AsyncMultiMail, MultiMail, Retry
-from multimail.sessions import MemorySessionStore
+from multimail.sessions import MemorySessionStore, SessionStore
 from multimail.tools import ApproverToolkit, Toolkit, ToolResult
 from multimail.trust import GuardDecision
 from multimail_server.mail.signing import sign_dkim
@@ -283,6 +285,31 @@ class Connect:
                 client.close()
             else:
                 await client.close()
+
+
+class OffLoopStore(MemorySessionStore):
+    """A store that may wait, so that its calls belong off the event loop; it notes those on one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_a_loop: list[str] = []
+
+    def kept(self, session: str) -> frozenset[str]:
+        return super().declared(session)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _STORE_METHODS and _is_on_a_loop():
+            self.on_a_loop.append(name)
+        return super().__getattribute__(name)
+
+
+_STORE_METHODS = {name for name in vars(SessionStore) if not name.startswith("_")}
+
+
+def _is_on_a_loop() -> bool:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop() is not None
+    return False
 
 
 def fenced(text: str) -> str:

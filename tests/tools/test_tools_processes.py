@@ -13,7 +13,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from tests.tools.support import Inbox
+from tests.tools.support import Inbox, OffLoopStore
 
 from multimail import ConfigurationError, MultiMail
 from multimail._redis import RedisConnection
@@ -126,6 +126,21 @@ async def test_a_store_that_waits_does_not_block_the_event_loop(box: Inbox) -> N
     assert "Slow." in result.text
     assert store.taint("job-1").worst is not None
     await toolkit.aclose()
+
+
+async def test_asynchronous_forms_use_the_store_off_the_event_loop(box: Inbox) -> None:
+    store = OffLoopStore()
+    toolkit = Toolkit(box.agent_key, base_url=box.server.url, store=store)
+    with toolkit.conversation("job-1"):
+        await toolkit.adeclare_recipients(["ann@example.org"], session_id="job-1")
+        await toolkit.adeclare_user_words("Write to bob@example.org.")
+        assert await toolkit.guard().aclaim("question", "pay", {"to": "Ann"})
+        assert not await toolkit.guard().aclaim("question", "pay", {"to": "Bob"})
+        name = toolkit.session.guard().declared_key
+        assert "ann@example.org" in store.kept(name)
+        await toolkit.areset()
+    assert store.kept(name) == frozenset()
+    assert store.on_a_loop == []
 
 
 async def test_a_call_that_is_cancelled_while_its_store_waits_leaves_a_working_toolkit(

@@ -75,7 +75,7 @@ class GuardedTool(BaseTool):
                 self._list_arguments(args, named),
                 lambda: self._tool._arun(*args, **named, **extra),
                 session_id=get_thread_id(config) or self._session_id,
-                approve=self._get_approve(config),
+                approve=self._get_async_approve(config),
             )
         except CallRefusedError as error:
             raise _RefusedError(error.message) from None
@@ -90,15 +90,38 @@ class GuardedTool(BaseTool):
         shown = {name: value for name, value in named.items() if name not in injected}
         return dict(zip(names, args, strict=False)) | shown
 
-    def _get_approve(self, config: RunnableConfig) -> Approve | None:
+    def _get_question(self, config: RunnableConfig) -> tuple[str, bool] | None:
+        """Return what an answer to a pause is found by, and whether that is a task's; or None.
+
+        Calls of one task get the answers in the order in which they happen to ask.
+        """
         thread = get_thread_id(config)
         if self._guard.asks or thread is None:
             return None
         task = str(config.get("configurable", {}).get("checkpoint_ns", ""))
+        return f"{thread}|{task}", bool(task)
+
+    def _get_approve(self, config: RunnableConfig) -> Approve | None:
+        if (question := self._get_question(config)) is None:
+            return None
+        key, is_shared = question
 
         def ask(name: str, arguments: Mapping[str, Any], decision: GuardDecision) -> bool | None:
-            # Calls of one task get the answers in the order in which they happen to ask.
-            if task and not self._guard.claim(f"{thread}|{task}", name, arguments):
+            if is_shared and not self._guard.claim(key, name, arguments):
+                return None
+            return _interrupt(name, arguments, decision)
+
+        return ask
+
+    def _get_async_approve(self, config: RunnableConfig) -> Approve | None:
+        if (question := self._get_question(config)) is None:
+            return None
+        key, is_shared = question
+
+        async def ask(
+            name: str, arguments: Mapping[str, Any], decision: GuardDecision
+        ) -> bool | None:
+            if is_shared and not await self._guard.aclaim(key, name, arguments):
                 return None
             return _interrupt(name, arguments, decision)
 

@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any, Protocol, Self, TypeVar
 
@@ -204,6 +205,13 @@ class ToolSession:
             guard = replace(guard, declared=guard.declared | declared)
             self._context = replace(self._context, guard=guard)
 
+    async def adeclare_recipients(
+        self, addresses: Iterable[str], *, session_id: str | None = None
+    ) -> None:
+        """Declare recipients without blocking the event loop."""
+        declare = partial(self.declare_recipients, session_id=session_id)
+        await self.run_off_loop(declare, addresses)
+
     def register_file(
         self,
         source: str | PathLike[str] | bytes,
@@ -257,6 +265,10 @@ class ToolSession:
         guard = replace(self._context.guard, session_id=session_id) if session_id else self.guard()
         guard.reset()
         self._context.files.forget(guard.session_id)
+
+    async def areset(self, session_id: str | None = None) -> None:
+        """Forget a conversation without blocking the event loop; otherwise like `reset`."""
+        await self.run_off_loop(self.reset, session_id)
 
     def guard(self, session_id: str | None = None) -> Guard:
         """Return the guard of a conversation, for app code that shows mail by other ways.

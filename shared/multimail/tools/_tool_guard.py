@@ -194,6 +194,10 @@ class ToolGuard:
         store.declare(key, {call})
         return store.declared(key) == {call}
 
+    async def aclaim(self, question: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Return it without blocking the event loop; otherwise like `claim`."""
+        return await self._session.run_off_loop(self.claim, question, name, arguments)
+
     def check(
         self, name: str, arguments: Mapping[str, Any], *, session_id: str | None = None
     ) -> GuardDecision:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from os import PathLike
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
@@ -245,13 +246,23 @@ class ToolkitBase(Generic[NativeTool]):
     ) -> None:
         """Let the agent write to addresses that app code took from the user's own words.
 
-        For one conversation it uses the session's store: see `reset` for async code.
+        For one conversation it waits for the session's store: async code calls
+        `adeclare_recipients`.
 
         Args:
             addresses: Never take them from a model's output or from mail.
             session_id: The conversation, by the framework's own id; default all of this toolkit's.
         """
         self.session.declare_recipients(addresses, session_id=session_id)
+
+    async def adeclare_recipients(
+        self, addresses: Iterable[str], *, session_id: str | None = None
+    ) -> None:
+        """Declare recipients without blocking the event loop.
+
+        Takes the arguments of `declare_recipients`.
+        """
+        await self.session.adeclare_recipients(addresses, session_id=session_id)
 
     def register_file(
         self,
@@ -295,6 +306,14 @@ class ToolkitBase(Generic[NativeTool]):
                 remedy="Call it for each text that the user typed.",
             )
         self.session.guard(session_id).declare_sources(Sources([text[:MAX_TEXT_CHARS]]))
+
+    async def adeclare_user_words(self, text: str, *, session_id: str | None = None) -> None:
+        """Declare the user's words without blocking the event loop.
+
+        Takes the arguments of `declare_user_words`.
+        """
+        declare = partial(self.declare_user_words, session_id=session_id)
+        await self.session.run_off_loop(declare, text)
 
     def guard(
         self, policies: Mapping[str, ToolPolicy] | None = None, *, approve: Approve | None = None
@@ -380,13 +399,16 @@ class ToolkitBase(Generic[NativeTool]):
     def reset(self, session_id: str | None = None) -> None:
         """Forget a conversation's taint; call it when the model's context is cleared too.
 
-        It uses the session's store: where that waits, async code awaits
-        `toolkit.session.run_off_loop(toolkit.reset, session_id)`.
+        It waits for the session's store: async code calls `areset`.
 
         Args:
             session_id: The conversation, by the framework's own id; default the session's.
         """
         self.session.reset(session_id)
+
+    async def areset(self, session_id: str | None = None) -> None:
+        """Forget a conversation without blocking the event loop; otherwise like `reset`."""
+        await self.session.areset(session_id)
 
     def close(self) -> None:
         """Close the connections of synchronous calls."""
