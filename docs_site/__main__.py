@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs_site import approval_pictures, recording
+from docs_site import approval_pictures
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 
@@ -22,7 +22,6 @@ def draw_architecture(directory: Path) -> None:
 DRAWERS: dict[str, Callable[[Path], None]] = {
     "approval": approval_pictures.draw,
     "architecture": draw_architecture,
-    "demo": recording.draw,
 }
 
 

@@ -6,7 +6,9 @@ import getpass
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,13 +19,15 @@ from .context import CommandContext, DatabaseOption, DataOption, command, open_d
 from .output import CommandError, is_terminal, show_text
 
 if TYPE_CHECKING:
-    from multimail_server.services.connecting import Connected
+    from multimail_server.services.connecting import ConnectionRequest
     from multimail_server.sources.account import AccountOptions, Host, Secret
     from multimail_server.sources.imap import FolderState
     from multimail_server.sources.tokens import TokenSource
 
 app = typer.Typer()
 
+_LOCAL_URL = "http://127.0.0.1:8025"
+_SERVER_TIMEOUT = 30.0
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
 _ABILITIES = {
     "read_only": "read its mail, and change nothing",
@@ -105,11 +109,18 @@ def connect(
         tokens = TokenSource(login, secret)
         there = _check_login(options, login, tokens)
         wanted = ConnectionRequest(address.lower(), login, options, tokens.secret, there, mode)
-        with open_data(data, database) as services:
-            connected = services.connections.connect(wanted)
+        try:
+            with open_data(data, database) as services:
+                connected = services.connections.connect(wanted)
+            keys, box = connected.keys, connected.mailbox
+            box_id, actual = box.id, box.oversight_mode.value
+        except CommandError as error:
+            answer = _ask_server(context, data, error, "POST", "", _describe_request(wanted, data))
+            keys, box_id = answer["keys"], answer["mailbox"]["id"]
+            actual = answer["mailbox"]["oversight_mode"]
     except AccountError as error:
         raise CommandError(str(error), code="not_connected") from None
-    _answer(context, connected, options)
+    _answer(context, wanted, box_id, actual, keys)
 
 
 @command(app, remote=False)
@@ -126,6 +137,9 @@ def disconnect(
     try:
         with open_data(data, database) as services:
             cancelled = services.connections.disconnect(address, erase=erase)
+    except CommandError as error:
+        path = f"/{address}?erase={str(erase).lower()}"
+        cancelled = _ask_server(context, data, error, "DELETE", path, None)["cancelled"]
     except ApiError:
         raise CommandError(
             f"{address} is not connected here.", "Check the address and --data.", "not_connected"
@@ -280,27 +294,76 @@ def _check_login(options: AccountOptions, login: str, tokens: TokenSource) -> Fo
     return folder
 
 
-def _answer(context: CommandContext, connected: Connected, options: AccountOptions) -> None:
-    mailbox = connected.mailbox
+def _describe_request(wanted: ConnectionRequest, data: Path | None) -> dict[str, Any]:
+    from multimail_server.sources.account import SecretBox
+
+    return {
+        "address": wanted.address,
+        "login": wanted.login,
+        "options": wanted.options.as_data(),
+        "secret": SecretBox(data).seal(wanted.secret).decode(),
+        "uid_validity": wanted.folder.uid_validity,
+        "uid_next": wanted.folder.uid_next,
+        "mode": wanted.mode.value,
+    }
+
+
+def _ask_server(
+    context: CommandContext, data: Path | None, error: CommandError, method: str, path: str,
+    body: dict[str, Any] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Ask the server that has the data file open, with an admin key."""
+    import httpx
+
+    if error.code != "data_in_use" or data is None or not data.exists():
+        raise error
+    url = os.environ.get("MULTIMAIL_API_URL") or _LOCAL_URL
+    if not context.key:
+        raise CommandError(
+            f"A server has {data} open.",
+            f"Set MULTIMAIL_API_KEY to its admin key, and MULTIMAIL_API_URL if it isn't at {url}; "
+            "or stop it.",
+            "data_in_use",
+        )
+    try:
+        reply = httpx.request(
+            method, f"{url}/v1/connected-mailboxes{path}", json=body, timeout=_SERVER_TIMEOUT,
+            headers={"Authorization": f"Bearer {context.key}"},
+        )  # fmt: skip
+        answer: dict[str, Any] = reply.json()
+    except (httpx.HTTPError, ValueError):
+        raise CommandError(f"The server at {url} did not answer.", code="no_server") from None
+    if reply.status_code == httpx.codes.ACCEPTED:
+        raise CommandError("The server asks for an approval code.", "Stop it first.", "no_code")
+    if not reply.is_success:
+        raise CommandError(str(answer.get("error", "")), code=str(answer.get("code", "refused")))
+    return answer
+
+
+def _answer(
+    context: CommandContext, wanted: ConnectionRequest, box_id: str, mode: str,
+    keys: Mapping[str, str] | None,
+) -> None:  # fmt: skip
+    options = wanted.options
     result: dict[str, Any] = {
-        "mailbox": {"id": mailbox.id, "address": mailbox.address, "source": "imap"},
-        "oversight_mode": mailbox.oversight_mode.value,
+        "mailbox": {"id": box_id, "address": wanted.address, "source": "imap"},
+        "oversight_mode": mode,
         "imap": str(options.imap),
         "smtp": str(options.smtp),
     }
-    if connected.keys is not None:
-        result["keys"] = dict(connected.keys)
+    if keys is not None:
+        result["keys"] = dict(keys)
     places = f"mail is read at {options.imap} and sent by {options.smtp}"
     lines = [
-        f"{mailbox.address} is connected: {places}.",
-        f"An agent can {_ABILITIES[mailbox.oversight_mode.value]}. Nothing is ever deleted.",
+        f"{wanted.address} is connected: {places}.",
+        f"An agent can {_ABILITIES[mode]}. Nothing of yours is ever deleted.",
     ]
     if options.handover == "draft":
         lines.append("A held reply waits in the account's Drafts: send it there, or delete it.")
-    if connected.keys is not None:
+    if keys is not None:
         lines += [
             "The keys of this data are test keys, whose mail is only simulated. These are live:",
-            *(f"  {role:<9}{key}" for role, key in connected.keys.items()),
+            *(f"  {role:<9}{key}" for role, key in keys.items()),
         ]
-    lines.append("Start the server with `multimail serve`, on the same data.")
+    lines.append("Start the server with `multimail serve`, on the same data, unless it runs.")
     context.answer(result, lambda: show_text("\n".join(lines)))

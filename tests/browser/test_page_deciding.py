@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
 
+from multimail_server import ServerConfig
 from multimail_server.testing.server import ServerUnderTest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -23,6 +25,11 @@ def send(agent: httpx.Client, server: ServerUnderTest, **more: Any) -> str:
     body = {"to": ["ann@example.com"], "subject": "Offer", "markdown": "Hello *Ann*", **more}
     reply = agent.post(f"/v1/mailboxes/{server.mailbox.id}/send", json=body)
     return str(reply.json()["id"])
+
+
+def approve(server: ServerUnderTest, email: str) -> None:
+    with server.http("reviewer") as reviewer:
+        reviewer.post("/v1/oversight/decide", json={"email_id": email, "action": "approve"})
 
 
 def mail(agent: httpx.Client, server: ServerUnderTest, email: str) -> dict[str, Any]:
@@ -69,11 +76,11 @@ def test_a_person_edits_and_then_approves(
     page = new_page(**options)
     page.goto(f"/review/{email}")
     page.get_by_role("link", name="Edit", exact=True).click()
-    expect(page.get_by_label("Text (markdown)")).to_have_value("One\n\nTwo  \nThree")
+    expect(page.get_by_label("Text", exact=False).last).to_have_value("One\n\nTwo  \nThree")
     page.get_by_label("cleo@example.com").uncheck()
     page.get_by_label("Subject").fill("A better offer")
-    page.get_by_role("button", name="Save as a new revision").click()
-    expect(page.get_by_text("Saved as a new revision")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved. It still needs a decision.")).to_be_visible()
     after = mail(agent, server, email)
     assert after["markdown"] == before["markdown"], "the browser's line ends change nothing"
     assert after["content_hash"] != before["content_hash"]
@@ -142,6 +149,101 @@ def test_the_keyboard_alone_is_enough(
     assert mail(agent, server, second)["status"] == "pending_send_approval"
 
 
+@WITH_AND_WITHOUT
+def test_enter_on_a_box_approves_nothing(
+    server: ServerUnderTest, agent: httpx.Client, new_page: NewPage, options: dict[str, Any]
+) -> None:
+    approve(server, send(agent, server, subject="Before"))
+    first, second = (send(agent, server, subject=subject) for subject in ("First", "Second"))
+    page = new_page(**options)
+    box = page.get_by_label("Select “First”")
+    box.check()
+    box.press("Enter")
+    if not options:
+        page.keyboard.press("j")
+        expect(page.locator(f"#row-{second}")).to_be_focused()
+    page.get_by_role("link", name="Second").click()
+    expect(page.get_by_role("heading", name="Second")).to_be_visible()
+    assert mail(agent, server, first)["status"] == "pending_send_approval"
+
+
+@pytest.fixture
+def patient(chromium: Any) -> Iterator[tuple[ServerUnderTest, NewPage]]:
+    """A server that waits 300 s before approved mail leaves, and how to open its pages."""
+    with ExitStack() as stack:
+        config = ServerConfig(port=0, smtp_port=0, undo_seconds=300)
+        server = stack.enter_context(ServerUnderTest(config))
+
+        def approve_one(email: str, **options: Any) -> Any:
+            context = chromium.new_context(base_url=server.url, **options)
+            stack.callback(context.close)
+            page = context.new_page()
+            page.clock.install()
+            page.goto(f"/review/{email}")
+            page.get_by_label("Reviewer's key").fill(server.keys.reviewer)
+            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("button", name="Approve and send").click()
+            expect(page.get_by_role("button", name="Undo")).to_be_visible()
+            return page
+
+        yield server, approve_one
+
+
+@WITH_AND_WITHOUT
+def test_a_person_takes_an_approval_back(
+    patient: tuple[ServerUnderTest, NewPage], options: dict[str, Any]
+) -> None:
+    server, approve_one = patient
+    with server.http("agent") as agent:
+        email = send(agent, server)
+        page = approve_one(email, **options)
+        assert mail(agent, server, email)["status"] == "scheduled"
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("button", name="Approve and send")).to_be_visible()
+        assert mail(agent, server, email)["status"] == "pending_send_approval"
+
+
+def test_the_button_to_undo_leaves_with_the_message(
+    patient: tuple[ServerUnderTest, NewPage],
+) -> None:
+    server, approve_one = patient
+    with server.http("agent") as agent:
+        page = approve_one(send(agent, server))
+    page.clock.fast_forward(300_000)
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+
+
+def test_a_refresh_keeps_what_is_filled_in_and_local_times_have_a_zone(
+    server: ServerUnderTest, agent: httpx.Client, new_page: NewPage
+) -> None:
+    send(agent, server, subject="First")
+    later = send(
+        agent, server, subject="Later", send_at="2027-01-03T00:00:00Z", gate_timing="gate_first"
+    )
+    page = new_page(timezone_id="Asia/Tokyo", locale="en-GB")
+    page.get_by_label("Risk").select_option("routine")
+    page.get_by_label("Search").fill("typed")
+    send(agent, server, subject="Third")
+    expect(page.get_by_role("link", name="Third")).to_be_visible(timeout=15_000)
+    assert page.get_by_label("Risk").input_value() == "routine"
+    assert page.get_by_label("Search").input_value() == "typed"
+    expect(page.locator(f"#row-{later}")).to_contain_text("to be sent 3 Jan 2027, 09:00 GMT+9")
+
+
+def test_text_from_right_to_left_moves_nothing_around_it(
+    server: ServerUnderTest, agent: httpx.Client, new_page: NewPage
+) -> None:
+    email = send(agent, server, subject="שלום 1", markdown="שלום, ann")
+    page = new_page()
+    age, subject = (page.locator(f"#row-{email} {part}") for part in (".age", ".subject"))
+    assert subject.bounding_box()["x"] < age.bounding_box()["x"]
+    assert subject.evaluate("(element) => element.tagName") == "BDI"
+    page.goto(f"/review/{email}")
+    direction = "(element) => getComputedStyle(element).direction"
+    assert page.get_by_label("The text as it reads").evaluate(direction) == "rtl"
+    assert page.locator(".recipients").first.evaluate(direction) == "ltr"
+
+
 def test_the_queue_refreshes_itself_and_keeps_the_focus(
     server: ServerUnderTest, agent: httpx.Client, new_page: NewPage
 ) -> None:
@@ -168,7 +270,7 @@ def test_an_open_item_says_that_it_was_decided_elsewhere(
         reviewer.post("/v1/oversight/decide", json={"email_id": email, "action": "reject"})
     expect(changed).to_be_visible(timeout=15_000)
     page.get_by_role("link", name="Show the current version").click()
-    expect(page.get_by_text("rejected by key “reviewer”")).to_be_visible()
+    expect(page.get_by_text("rejected by “reviewer”")).to_be_visible()
 
 
 def test_an_approval_link_works_in_a_browser_that_is_not_signed_in(

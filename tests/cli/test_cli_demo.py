@@ -24,11 +24,12 @@ def test_an_approved_reply_is_delivered_once_and_in_its_thread(
     assert "failed         URGENT: payment before noon" in ran.out
     for tool in TOOLS:
         assert f"agent  calls {tool}" in ran.out
-    assert "- reference: A-4127" in ran.out
+    assert "thank you for writing about A-4127." in ran.out
     assert "packing-list.csv" in ran.out
     assert "In-Reply-To: <thread-4." in ran.out
-    assert "oversight.approve" in ran.out
+    assert "oversight.approve" not in ran.out
     assert "mm_test_" not in ran.out
+    assert "oversight.approve" in multimail("demo", "--verbose").out
 
 
 @pytest.mark.parametrize(
@@ -180,5 +181,5 @@ def test_the_script_reads_what_the_tools_say() -> None:
     read = "<mail 1>\nFrom: ann@example.com\n\nCan we meet on 3 March 2027?\n</mail 1>"
     reply = write_reply(chosen, read, read)
     assert reply.startswith("Hello Ann,")
-    assert "date: 3 March 2027" in reply
+    assert "noted 3 March 2027" in reply
     assert "“Can we meet on 3 March 2027?”" in reply

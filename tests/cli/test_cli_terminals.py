@@ -34,3 +34,26 @@ def test_a_closed_stdin_is_an_empty_message() -> None:
     )
     assert done.returncode == 1
     assert "empty_body" in done.stdout + done.stderr
+
+
+def test_enter_alone_approves_nothing_in_the_demo() -> None:
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-c", SEND, "demo"]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal) as demo:
+        os.close(terminal)
+        shown = b""
+        for answer in (b"\n", b"l\n"):
+            shown += read_until(controller, b"decision on the page: ")
+            os.write(controller, answer)
+        shown += read_until(controller, b"OK: ") + read_until(controller, b"sent.")
+    os.close(controller)
+    assert b"It waits for a decision" in shown
+    assert b"still waits for approval and nothing was" in shown
+    assert demo.returncode == 0
+
+
+def read_until(controller: int, words: bytes) -> bytes:
+    shown = b""
+    while words not in shown:
+        shown += os.read(controller, 1)
+    return shown

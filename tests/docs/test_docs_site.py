@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from docs_site import commands_page, recording, tools_page
+from docs_site import commands_page, tools_page
 from docs_site.pages import generated, relinked
 from tests.docs.blocks import ROOT
 from typer.testing import CliRunner
@@ -113,13 +113,3 @@ def test_the_architecture_picture_matches_its_source() -> None:
     nodes = re.findall(r"^ +(\w+) \[label=", cluster, re.MULTILINE)
     assert nodes
     assert not [node for node in nodes if not (server / node).is_dir()]
-
-
-def test_a_recording_shows_each_line_at_its_time() -> None:
-    lines = [recording.Line(text, moment) for text, moment in (("one [x", 0.0), ("two", 9.0))]
-    folded = recording.wrap_lines(lines)
-    assert [line.text.replace("\\", "") for line in folded] == ["one [x", "two"]
-    assert 1 < folded[1].time - folded[0].time < 2
-    picture = recording.render(folded)
-    assert re.search(r'class="[^"]*\bl1"[^>]*>two<', picture)
-    assert "@keyframes l1{" in picture

@@ -81,6 +81,7 @@ def _environment(password: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("MULTIMAIL") or "SECRET_KEY" in name
     }
+    kept |= {name.removeprefix("KEPT_"): value for name, value in kept.items() if "KEPT_" in name}
     return {**kept, "TEST_PASSWORD": password, "TEST_TOKEN": TOKEN}
 
 

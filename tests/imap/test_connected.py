@@ -155,6 +155,32 @@ def test_nothing_is_lost_or_doubled_by_kill_and_renumbering(
     assert sorted(row["subject"] for row in server.emails()) == ["First", "Second"]
 
 
+def test_a_running_server_connects_and_disconnects_a_mailbox_for_its_admin_key(
+    connect: Connect, serve: Serve, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    refused = connect()
+    assert (refused.returncode, "its admin key" in refused.stderr) == (1, True)
+    key = server.keys.agent
+    for name, value in (("URL", server.url), ("KEY", key)):
+        monkeypatch.setenv(f"KEPT_MULTIMAIL_API_{name}", value)
+    assert connect().returncode == 1  # An agent's key is not enough.
+    monkeypatch.setenv("KEPT_MULTIMAIL_API_KEY", server.keys.admin)
+    done = json.loads(connect().stdout)
+    assert set(done["keys"]) == {"agent", "reviewer", "admin"}
+    assert all(key.startswith("mm_live_") for key in done["keys"].values())
+    dovecot.deliver(mail("Offer"))
+    server.wait_until(
+        lambda: server.read(
+            lambda tx: tx.messages_by_rfc_id(done["mailbox"]["id"], "<Offer@other.test>", 1)
+        )
+    )
+    assert json.loads(connect(command="disconnect").stdout)["cancelled"] == 0
+    assert [box["source"] for box in server.agent.get("/v1/mailboxes").json()["mailboxes"]] == [
+        "smtp"
+    ]
+
+
 @pytest.mark.parametrize("place", ["file", "postgres"], indirect=True)
 @pytest.mark.parametrize("erase", [False, True])
 def test_disconnecting_cancels_what_is_held_and_keeps_or_erases_the_copies(

@@ -206,6 +206,5 @@ def test_a_reader_misses_nothing_of_a_server_whose_clock_is_behind(database_url:
             accepted(late.post(f"{box}/reply/{first['id']}", json=reply))
         later = accepted(agent.get(f"{box}/emails", params={"since_id": first["id"]}))["emails"]
         assert [row["subject"] for row in later] == ["Re: First", "Third", "Second"]
-        for row in later[:2]:
-            raw = agent.get(f"{box}/emails/{row['id']}/raw")
-            assert f"/v1/unsubscribe/{row['id']}." in raw.text.replace("\r\n ", "")
+        raw = agent.get(f"{box}/emails/{later[1]['id']}/raw")
+        assert f"/v1/unsubscribe/{later[1]['id']}." in raw.text.replace("\r\n ", "")

@@ -79,10 +79,10 @@ def test_an_edit_is_a_new_revision_that_is_decided_by_itself(
     assert delivered(server, email) == []
 
     page = get_text(person.get(f"/review/{email}"))
-    assert "Saved as a new revision. It still needs a decision." in page
-    assert "revision 2" in page
-    assert "Revision 1, until" in page
-    assert "replaced by key “reviewer”" in page
+    assert "Saved. It still needs a decision." in page
+    assert "edited, version 2" in page
+    assert "Version 1, until" in page
+    assert "replaced by “reviewer”" in page
     assert "Hello *Ann*" in page
 
     stale = person.post(f"/review/{email}/decide", {**old, "action": "approve"})

@@ -49,7 +49,7 @@ def test_a_link_shows_the_item_and_decides_once(server: ServerUnderTest, anonymo
         page = anonymous.get(path)
         assert page.status_code == 200
         assert "To ann@example.com new" in get_text(page)
-        assert "This link decides as key “reviewer”, once" in get_text(page)
+        assert "This link decides as “reviewer”, once" in get_text(page)
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert get_status(server, email) == "pending_send_approval"
     fields = {**anonymous.form(path, path), "action": "approve"}

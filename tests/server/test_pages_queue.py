@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.server.pages import Person, get_status, get_text
 
+from multimail_server.services.review import shorten
 from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 
@@ -37,6 +38,16 @@ class Desk:
             path = f"/v1/mailboxes/{self.server.mailbox.id}/emails/{email}/revise"
             assert agent.post(path, json={"markdown": markdown}).status_code == 200
 
+    def receive(self, sender: str, subject: str) -> str:
+        mail = f"From: {sender}\nTo: {self.server.mailbox.address}\nSubject: {subject}\n\nHello?\n"
+        self.server.deliver(mail.encode(), sender=sender)
+        return str(self.server.wait_for_message(subject)["id"])
+
+    def reply(self, email: str, **more: object) -> str:
+        with self.server.http("agent") as agent:
+            path = f"/v1/mailboxes/{self.server.mailbox.id}/reply/{email}"
+            return str(agent.post(path, json={"markdown": "Hello", **more}).json()["id"])
+
     def get_subjects(self, path: str = "/") -> list[str]:
         return re.findall(r'class="subject">([^<]+)<', self.person.get(path).text)
 
@@ -46,7 +57,14 @@ class Desk:
         return {pick.partition(":")[0]: pick for pick in picks}
 
     def approve_selected(self, picks: list[str]) -> httpx.Response:
-        return self.person.post("/approve-selected", {"csrf": self.person.csrf(), "pick": picks})
+        fields = {"csrf": self.person.csrf(), "pick": picks, "action": "approve"}
+        return self.person.post("/approve-selected", fields)
+
+
+def get_email(desk: Desk, email: str) -> dict[str, object]:
+    with desk.server.http("reviewer") as reviewer:
+        path = f"/v1/mailboxes/{desk.server.mailbox.id}/emails/{email}"
+        return dict(reviewer.get(path).json())
 
 
 @pytest.fixture
@@ -98,6 +116,18 @@ def test_only_what_a_row_shows_whole_can_be_approved_with_others(desk: Desk) -> 
     assert get_status(desk.server, revised) == "pending_send_approval"
 
 
+def test_a_reply_that_goes_beyond_the_conversation_is_not_approved_with_others(desk: Desk) -> None:
+    desk.person.decide(desk.send("First", to=["ann@example.com", "bob@example.com"]), "approve")
+    desk.server.advance(20)
+    question = desk.receive("ann@example.com", "Question")
+    answer = desk.reply(question)
+    assert list(desk.get_picks()) == [answer]
+    assert "not only to who asked" not in get_text(desk.person.get("/"))
+    desk.reply(question, bcc=["bob@example.com"])
+    assert list(desk.get_picks()) == [answer]
+    assert "not only to who asked" in get_text(desk.person.get("/"))
+
+
 def test_a_row_names_every_recipient(desk: Desk) -> None:
     desk.send("Three", cc=["bob@example.com"], bcc=["carol@example.com"])
     shown = get_text(desk.person.get("/"))
@@ -117,7 +147,7 @@ def test_several_are_approved_each_by_its_content(desk: Desk) -> None:
     desk.server.advance(20)
     states = [get_status(desk.server, email) for email in (one, two, three)]
     assert states == ["sent", "pending_send_approval", "pending_send_approval"]
-    assert "Nothing was selected" in get_text(
+    assert "Nothing was approved" in get_text(
         desk.person.get(desk.approve_selected([]).headers["location"])
     )
 
@@ -159,6 +189,25 @@ def test_an_approval_is_taken_back_before_the_message_leaves(desk: Desk) -> None
     assert "Took an approval back" in get_text(desk.person.get("/audit"))
 
 
+def test_taking_back_gives_no_more_time_than_there_was(desk: Desk) -> None:
+    email = desk.send("Undone again and again")
+    expiry = get_email(desk, email)["expires_at"]
+    desk.server.advance(3600)
+    decided = desk.person.decide(email, "approve")
+    desk.person.post("/undo", desk.person.form(decided.headers["location"], "/undo"))
+    assert get_email(desk, email)["expires_at"] == expiry
+
+
+def test_the_approval_of_scheduled_mail_is_taken_back_on_its_page(desk: Desk) -> None:
+    email = desk.send("Later", send_at="2026-01-03T00:00:00Z", gate_timing="gate_first")
+    desk.person.decide(email, "approve")
+    desk.server.advance(60)
+    shown = desk.person.get(f"/review/{email}")
+    assert "Take the approval back" in get_text(shown)
+    desk.person.post("/undo", desk.person.form(f"/review/{email}", "/undo"))
+    assert get_status(desk.server, email) == "pending_send_approval"
+
+
 def test_what_left_is_not_taken_back(desk: Desk) -> None:
     email = desk.send("On time")
     decided = desk.person.decide(email, "approve")
@@ -182,6 +231,84 @@ def test_only_who_approved_takes_it_back(desk: Desk) -> None:
     colleague.post("/undo", {"csrf": colleague.csrf(), "email": email})
     desk.server.advance(timedelta(seconds=20).total_seconds())
     assert get_status(desk.server, email) == "sent"
+
+
+def test_the_script_looks_without_taking_a_sentence_from_another_tab(desk: Desk) -> None:
+    decided = desk.person.decide(desk.send("Seen"), "reject")
+    refresh = {"X-Multimail-Refresh": "1"}
+    assert "goes no further" not in desk.person.client.get("/", headers=refresh).text
+    assert "goes no further" in desk.person.get(decided.headers["location"]).text
+
+
+def test_more_than_are_ranked_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for subject in ("One", "Two"):
+        desk.send(subject)
+    monkeypatch.setattr("multimail_server.services.review.MAX_RANKED", 2)
+    assert "More than" not in get_text(desk.person.get("/"))
+    desk.send("Three")
+    assert "More than 2 messages wait." in get_text(desk.person.get("/"))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("**Bold** " * 300, "Bold Bold Bold …"),
+        ("x" * 90, "x" * 16 + " …"),
+        ("one\ntwo three four", "one two three …"),
+        ("**short**", "short"),
+    ],
+    ids=["markup", "one-word", "lines", "whole"],
+)
+def test_a_shortened_text_has_whole_words_and_no_markup(text: str, shown: str) -> None:
+    assert " ".join(shorten(text, 16, is_markdown=True)[0].split()) == shown
+
+
+def test_long_lists_leave_the_first_screen_to_the_text(desk: Desk) -> None:
+    desk.person.decide(desk.send("First"), "approve")
+    desk.server.advance(20)
+    others = [f"p{number}@example.com" for number in range(20)]
+    reasons = "It names p0@example.com. " * 40
+    more = {"cc": others, "metadata": {**HELD, "guard_reasons": reasons}}
+    page = desk.person.get(f"/review/{desk.send('Long', **more)}").text
+    shown = re.sub(r"<details.*?</details>", " ", page, flags=re.DOTALL)
+    assert re.findall(r"p\d+@example.com", shown.partition('class="recipients"')[2]) == others[:6]
+    assert "ann@example.com" not in shown, "new recipients come first"
+    assert "15 more recipients" in page
+    assert shown.count("It names p0@example.com.") < 10
+    assert page.count("It names p0@example.com.") > 40, "all of it is folded away"
+
+
+def test_a_key_that_only_decides_is_offered_no_link_that_is_refused(desk: Desk) -> None:
+    with desk.server.http("admin") as admin:
+        body = {"name": "decider", "scopes": ["oversight"]}
+        key = admin.post("/v1/api-keys", json=body).json()["key"]
+    answer = desk.reply(desk.receive("ann@example.com", "Question"))
+    decider = Person(desk.server)
+    decider.sign_in(key)
+    pages = ["/", f"/review/{answer}", f"/review/{answer}/edit"]
+    links = {
+        link
+        for page in pages
+        for link in re.findall(r'<a [^>]*href="(/[^"]*)"', decider.get(page).text)
+    }
+    assert links >= set(pages)
+    assert [link for link in links if decider.get(link).status_code != 200] == []
+
+
+def test_several_approvals_do_not_wait_for_each_delivery(
+    start: Start, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(start(clock=clock, undo_seconds=0))
+    desk.person.decide(desk.send("First"), "approve")
+    for subject in ("One", "Two"):
+        desk.send(subject)
+    picks = list(desk.get_picks().values())
+    commits = desk.server.services.context.commits
+    waits: list[object] = []
+    monkeypatch.setattr(type(commits), "wait_for", lambda *given: waits.append(given))
+    desk.approve_selected(picks)
+    assert len(picks) == 2
+    assert waits == []
 
 
 def test_a_decision_by_the_api_is_carried_out_at_once(desk: Desk) -> None:

@@ -242,7 +242,7 @@ def test_approving_sends_exactly_what_was_seen(server: ServerUnderTest, person: 
     assert "Approved" not in get_text(person.get("/"))
     assert [mail["id"] for mail in server.outbox() if mail["id"] == email] == [email]
     shown = get_text(person.get(f"/review/{email}"))
-    assert "Decision approved by key “reviewer”" in shown
+    assert "Decision approved by “reviewer”" in shown
     assert "Your decision" not in shown
 
 

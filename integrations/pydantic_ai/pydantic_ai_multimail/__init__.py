@@ -5,6 +5,14 @@ from pydantic_ai_multimail import MultiMailToolset
 Agent("openai:gpt-5-mini", toolsets=[MultiMailToolset()])
 """
 
-from ._toolset import GuardedToolset, MultiMailApproverToolkit, MultiMailToolkit, MultiMailToolset
+from multimail._extras import require_extra
+
+with require_extra("pydantic-ai"):
+    from ._toolset import (
+        GuardedToolset,
+        MultiMailApproverToolkit,
+        MultiMailToolkit,
+        MultiMailToolset,
+    )
 
 __all__ = ["GuardedToolset", "MultiMailApproverToolkit", "MultiMailToolkit", "MultiMailToolset"]

@@ -72,12 +72,14 @@ class DemoOptions:
         decision: `approve`, `reject` or `none`; None asks.
         mail: The user's own mail; None for the demo's.
         dns_zone: A zone file for the user's own mail; None for live DNS.
+        verbose: Whether to show whole texts and the audit log at the end.
     """
 
     model: ModelChoice
     decision: str | None = None
     mail: Path | None = None
     dns_zone: Path | None = None
+    verbose: bool = False
 
 
 @dataclass(slots=True)
@@ -128,6 +130,9 @@ def demo(
     base_url: Annotated[
         str | None, typer.Option(help="Where that model is served. Default: OpenAI.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show the whole thread and the audit log, too.")
+    ] = False,
 ) -> None:
     """Watch an agent answer mail, and decide whether its reply is sent."""
     from .agent import ModelChoice, isolated_environment
@@ -136,7 +141,7 @@ def demo(
         raise typer.BadParameter(f"--decision: {decision!r} is not approve, reject or none.")
     if base_url and not model:
         raise typer.BadParameter("--base-url needs --model.")
-    options = DemoOptions(ModelChoice(model, base_url), decision, mail, dns_zone)
+    options = DemoOptions(ModelChoice(model, base_url), decision, mail, dns_zone, verbose)
     quiet = redirect_stdout(io.StringIO()) if context.as_json else nullcontext()
     with isolated_environment(), quiet:
         result = run_demo(options)
@@ -176,6 +181,7 @@ def _start_server(options: DemoOptions) -> Iterator[tuple[EmbeddedServer, list[R
             domain=DOMAIN,
             mailbox_address=MAILBOX,
             oversight_mode="gated_send",
+            undo_seconds=2,
         )
         with EmbeddedServer(config, TestSupport()) as server:
             yield server, messages
@@ -282,12 +288,46 @@ class _Demo:
         composer = _get_composer(pending)
         show_pending(pending, composer=self._key_names().get(composer, composer))
         show_text("")
-        decision, reason = _choose_decision(self.options.decision)
+        decision, reason = self._choose_decision(pending.id)
         self.result.decision = decision
-        if decision != "none":
+        if decision != "none" and self._is_pending(pending.id):
             self.reviewer.decide_email(
                 pending.id, decision, reason=reason, content_hash=pending.content_hash
             )
+
+    def _choose_decision(self, email_id: str) -> tuple[str, str | None]:
+        """Return the decision and its reason: from the option, else a person's, else approval."""
+        option = self.options.decision
+        if option is None and is_terminal(sys.stdin) and is_terminal(sys.stdout):
+            return self._ask_decision(email_id)
+        if option is None:
+            show_text("There is no terminal to ask on, so the reply is approved; see --decision.")
+            return "approve", None
+        show_text(f"Decision: {option}")
+        return option, "Rejected in the demo." if option == "reject" else None
+
+    def _ask_decision(self, email_id: str) -> tuple[str, str | None]:
+        """Let the person decide on the review page, or here; Enter alone approves nothing."""
+        assert self.server.keys is not None, "a new server has keys"
+        show_text(f"Decide on the page: {self.server.url}/review/{email_id}", "bold")
+        show_text(f"  Sign in with the reviewer's key: {self.server.keys.reviewer}")
+        decisions = {"a": "approve", "r": "reject", "l": "none"}
+        question = "Or here: [a]pprove, [r]eject, [l]eave it; Enter after a decision on the page"
+        while True:
+            typed = typer.prompt(question, default="", show_default=False).strip().lower()
+            status = self.agent.read_email(email_id).status
+            if status != "pending_send_approval":
+                return "reject" if status == "rejected" else "approve", None
+            decision = decisions.get(typed[:1])
+            if decision == "reject":
+                reason = typer.prompt("Reason", default="", show_default=False)
+                return decision, plain_line(reason) or None
+            if decision:
+                return decision, None
+            show_text("It waits for a decision. Type a, r or l, or decide on the page.")
+
+    def _is_pending(self, email_id: str) -> bool:
+        return self.agent.read_email(email_id).status == "pending_send_approval"
 
     def _show_result(self, pending: PendingEmail) -> None:
         expected = OUTCOMES[self.result.decision]
@@ -295,12 +335,13 @@ class _Demo:
             lambda: self.agent.read_email(pending.id), lambda reply: reply.status == expected.status
         )
         outbox = get_outbox(self.agent)
-        _show_title("4. The thread, as the server has it now")
-        if reply.thread_id:
+        if self.options.verbose and reply.thread_id:
+            _show_title("The thread, as the server has it now")
             show_thread(self.agent.get_thread(reply.thread_id))
         self._show_outbox(outbox)
-        _show_title("Audit log, oldest first")
-        show_audit(self.agent.get_audit_log(limit=100).items[::-1], self._key_names())
+        if self.options.verbose:
+            _show_title("Audit log, oldest first")
+            show_audit(self.agent.get_audit_log(limit=100).items[::-1], self._key_names())
         self._check(pending.id, reply.status, expected, outbox)
         self.result.reply = {
             "id": reply.id,
@@ -314,7 +355,7 @@ class _Demo:
         from email import message_from_bytes
         from email.policy import default
 
-        _show_title(f"Sent: {len(outbox)} message{'' if len(outbox) == 1 else 's'}")
+        _show_title(f"4. Sent: {len(outbox)} message{'' if len(outbox) == 1 else 's'}")
         for row in outbox:
             message = message_from_bytes(get_sent_raw(self.agent, str(row["id"])), policy=default)
             headers = {name: str(message[name] or "") for name in _SHOWN_HEADERS}
@@ -355,30 +396,6 @@ def _get_key_id(client: MultiMail) -> str:
 
 def _get_composer(pending: PendingEmail) -> str:
     return str((pending.model_extra or {}).get("composed_by") or "unknown")
-
-
-def _choose_decision(option: str | None) -> tuple[str, str | None]:
-    """Return the decision and its reason: from the option, else typed, else approval."""
-    if option is None and is_terminal(sys.stdin) and is_terminal(sys.stdout):
-        return _ask_decision()
-    if option is None:
-        show_text("There is no terminal to ask on, so the reply is approved; see --decision.")
-        return "approve", None
-    show_text(f"Decision: {option}")
-    return option, "Rejected in the demo." if option == "reject" else None
-
-
-def _ask_decision() -> tuple[str, str | None]:
-    decisions = {"a": "approve", "r": "reject", "l": "none"}
-    while True:
-        typed = typer.prompt("[a]pprove, [r]eject or [l]eave it?", default="a").strip().lower()
-        decision = decisions.get(typed[:1])
-        if decision == "reject":
-            reason = typer.prompt("Reason", default="", show_default=False)
-            return decision, plain_line(reason) or None
-        if decision:
-            return decision, None
-        show_text("Type a, r or l.")
 
 
 def _show_title(text: str) -> None:

@@ -98,15 +98,18 @@ def write_reply(row: InboxRow, message: str, thread: str) -> str:
     """Write a reply from facts in the results of `read_email` and `get_thread`."""
     message, thread = _get_mail_text(message), _get_mail_text(thread)
     facts = _find_facts(f"{thread}\n{message}")
-    lines = [f"{_greeting(row.sender)},", "", f"thank you for your message “{row.subject}”."]
-    if facts:
-        lines += ["", "This is what I have noted:", "", *(f"- {fact}" for fact in facts)]
+    about = facts.get("reference") or f"“{row.subject}”"
+    text = [f"thank you for writing about {about}."]
+    if "attachment" in facts:
+        text.append(f"I have your file {facts['attachment']} here.")
+    noted = [facts[name] for name in ("amount", "date") if name in facts]
+    if noted:
+        text.append(f"I have noted {' and '.join(noted)}.")
     question = _find_last_question(message)
-    if question:
-        lines += ["", f"You asked: “{question}”", "I will check this and confirm it to you here."]
-    else:
-        lines += ["", "I will check this and come back to you here."]
-    return "\n".join([*lines, "", "Kind regards"])
+    promise = "I am looking into it now, and you will hear from me today."
+    answer = [f"You ask: “{question}”", promise] if question else [promise]
+    parts = [f"{_greeting(row.sender)},", " ".join(text), " ".join(answer), "Kind regards"]
+    return "\n\n".join(parts)
 
 
 def _get_mail_text(result: str) -> str:
@@ -121,7 +124,7 @@ def _greeting(address: str) -> str:
     return f"Hello {first.capitalize()}" if first.isalpha() and len(first) > 2 else "Hello"
 
 
-def _find_facts(text: str) -> list[str]:
+def _find_facts(text: str) -> dict[str, str]:
     files = [
         re.sub(r" \([^()]*\)$", "", name)
         for line in _FILES.findall(text)
@@ -133,9 +136,7 @@ def _find_facts(text: str) -> list[str]:
         ("amount", _AMOUNT.findall(text)),
         ("attachment", files),
     )
-    return [
-        f"{name}: {', '.join([*dict.fromkeys(values)][:3])}" for name, values in facts if values
-    ]
+    return {name: ", ".join([*dict.fromkeys(values)][:3]) for name, values in facts if values}
 
 
 def _find_last_question(message: str) -> str:

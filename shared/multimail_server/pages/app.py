@@ -7,9 +7,9 @@ POST has passed the checks of host, origin and CSRF token before its handler run
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,6 @@ from ..errors import ApiError, invalid, not_found, unavailable
 from ..oversight import Direction
 from ..services import Principal
 from ..store.protocol import CommitOutcomeUnknownError, StoreUnavailableError
-from ..store.records import Message
 from . import formatting
 from .sessions import SESSION_LIFETIME, Session
 
@@ -60,6 +59,7 @@ _STATIC_FILES = {
     "page.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
+_REFRESH_HEADER = "x-multimail-refresh"
 _UNDO = query_str("undo", max_length=100 * 61)
 _PAGES_OF_THE_API = ("/v1/approve/", "/v1/unsubscribe/")
 
@@ -204,18 +204,18 @@ def render_session_page(
     page: PageRequest, template: str, status: int = 200, **context: Any
 ) -> ApiResponse:
     """Return a template as a page for a reviewer who is signed in."""
-    flash = page.session.flash
+    # The script's look at a page must not take the sentence that another page is about to show.
+    flash = page.session.flash if _REFRESH_HEADER not in page.request.headers else ""
     if flash:
         page.request.sessions.set_flash(page.session, "")
     context |= {"principal": page.principal, "csrf": page.session.csrf, "flash": flash}
-    context["undoable"] = _list_undoable(page)
+    context["undoable"] = list_undoable(page, (page.request.query(_UNDO) or "").split("."))
     return render_page(page.request, template, status, **context)
 
 
-def _list_undoable(page: PageRequest) -> list[Message]:
-    """Return the messages of the URL whose approval can still be taken back."""
-    ids = (page.request.query(_UNDO) or "").split(".")
-    return page.request.services.decisions.list_undoable(page.principal, ids) if any(ids) else []
+def list_undoable(page: PageRequest, ids: Sequence[str]) -> dict[str, timedelta]:
+    """Return how long approvals of the messages can be taken back, by their ids."""
+    return page.request.services.decisions.list_undoable(page.principal, ids) if any(ids) else {}
 
 
 def render_sign_in(
@@ -342,6 +342,7 @@ def _load_templates() -> Environment:
         state=formatting.state,
         size=formatting.size,
         sender_evidence=formatting.sender_evidence,
+        shorten=formatting.shorten_text,
         describe_risk=formatting.describe_risk,
         split_quoted=formatting.split_quoted,
         inbound=lambda message: message.direction is Direction.INBOUND,

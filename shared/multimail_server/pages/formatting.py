@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from ..oversight import Direction, Mode, State
-from ..services.review import ReviewItem, Risk
+from ..services.review import ReviewItem, Risk, shorten
 
 if TYPE_CHECKING:
     from multimail.trust import Authentication
@@ -115,6 +115,11 @@ def list_reasons(item: ReviewItem) -> list[str]:
     elif not sentences and item.mailbox.oversight_mode in (Mode.GATED_ALL, Mode.GATED_SEND):
         sentences.append("Every message from this mailbox needs approval.")
     return sentences or ["The agent asked for approval of this message."]
+
+
+def shorten_text(text: str, limit: int, *, is_markdown: bool = False) -> str:
+    """Return the beginning of a text, in whole words, with a mark where it was cut."""
+    return shorten(text, limit, is_markdown=is_markdown)[0]
 
 
 def split_quoted(text: str) -> tuple[str, str]:

@@ -90,7 +90,8 @@ def approve_selected(page: PageRequest) -> ApiResponse:
     """Approve the messages that were selected in the queue, each as its row showed it."""
     approved: list[str] = []
     failures: list[str] = []
-    for picked in page.form.get_all("pick"):
+    is_pressed = page.form.get("action") == "approve"
+    for picked in page.form.get_all("pick") if is_pressed else []:
         email_id, _, mark = picked.partition(":")
         try:
             decide_as_shown(page, email_id, mark, approve=True, only_harmless=True)
@@ -100,7 +101,7 @@ def approve_selected(page: PageRequest) -> ApiResponse:
     plural = "" if len(approved) == 1 else "s"
     words = [f"Approved {len(approved)} message{plural}."] if approved else []
     words += [f"Not approved: {message}" for message in failures]
-    flash = " ".join(words) or "Nothing was selected, so nothing was approved."
+    flash = " ".join(words) or "Nothing was approved: select messages, then press the button."
     page.request.sessions.set_flash(page.session, flash)
     return redirect(f"/?undo={'.'.join(approved)}" if approved else "/")
 

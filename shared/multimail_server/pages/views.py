@@ -27,6 +27,7 @@ from .app import (
     Pages,
     build_cookie,
     get_session_token,
+    list_undoable,
     parse_form,
     redirect,
     render_session_page,
@@ -120,8 +121,9 @@ def _render_item(page: PageRequest, status: int, error: str) -> ApiResponse:
     context = build_item_context(item)
     filters = build_filter_query(page.request)
     return render_session_page(
-        page, "item.html", status, error=error, link=None, filter_query=filters, **context
-    )
+        page, "item.html", status, error=error, link=None, filter_query=filters,
+        can_take_back=bool(list_undoable(page, [email_id])), **context,
+    )  # fmt: skip
 
 
 def build_item_context(item: ReviewItem) -> dict[str, object]:
@@ -232,7 +234,7 @@ def decide_as_shown(
 
     return page.request.services.decisions.decide(
         page.principal, email_id, approve=approve, reason=reason, seen_hash=None,
-        check=require_unchanged, can_undo=True,
+        check=require_unchanged, can_undo=True, waits=not only_harmless,
     )  # fmt: skip
 
 
@@ -292,8 +294,7 @@ def save_edit(page: PageRequest) -> ApiResponse:
         if error.status not in (400, 409):
             raise
         return _render_edit(page, error.status, error.message, texts)
-    saved = "Saved as a new revision. It still needs a decision."
-    page.request.sessions.set_flash(page.session, saved)
+    page.request.sessions.set_flash(page.session, "Saved. It still needs a decision.")
     return redirect(f"/review/{email_id}")
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from ..auth import Principal
-from ..errors import not_found
+from ..errors import conflict, not_found
 from ..oversight import Event, Mode, State
 from ..sources.account import AccountOptions, LoginRefusedError, Secret
 from ..sources.imap import FolderState, ImapSession
@@ -83,23 +83,31 @@ class ConnectionService:
         self._context = context
         self._accounts = AccountService(context)
 
-    def connect(self, wanted: ConnectionRequest) -> Connected:
+    def connect(self, wanted: ConnectionRequest, account_id: str | None = None) -> Connected:
         """Connect a mailbox, or change how a connected one signs in.
 
         The login was tried before. In a new data file the account is created, without keys.
+
+        Args:
+            wanted: What to connect.
+            account_id: The account of this server that asks; None for the first.
+        Raises:
+            ApiError: The address is a mailbox of another account (409).
         """
         context, now = self._context, self._context.now()
         sealed = context.secrets.seal(wanted.secret)
         address = wanted.address.lower()
 
         def work(tx: Tx) -> Connected:
-            account = tx.first_account()
+            account = tx.account(account_id) if account_id else tx.first_account()
             if account is None:
                 account = Account(context.ids.new("acc"), "default", now)
                 tx.put(account)
             box = tx.mailbox_by_address(address) or Mailbox(
                 context.ids.new("mbx"), account.id, address, "", wanted.mode, now
             )
+            if box.account_id != account.id:
+                raise conflict("address_taken", f"{address} is a mailbox of another account here.")
             box = replace(box, settings={**box.settings, SOURCE: IMAP})
             tx.put(box)
             before = tx.connected_account(box.id)
@@ -139,12 +147,15 @@ class ConnectionService:
         context.wakeups.notify()
         return connected
 
-    def disconnect(self, address: str, *, erase: bool = False) -> int:
+    def disconnect(
+        self, address: str, *, erase: bool = False, account_id: str | None = None
+    ) -> int:
         """Disconnect a mailbox: it is retired here, and stays as it is at the provider.
 
         Args:
             address: Of the mailbox.
             erase: Whether the copies of its mail are erased, too.
+            account_id: The account of this server that asks; None for any.
         Returns:
             How many held or scheduled messages were cancelled.
         Raises:
@@ -154,7 +165,8 @@ class ConnectionService:
 
         def work(tx: Tx) -> int:
             box = tx.mailbox_by_address(address.lower())
-            if box is None or tx.connected_account(box.id) is None:
+            is_mine = box is not None and account_id in (None, box.account_id)
+            if box is None or not is_mine or tx.connected_account(box.id) is None:
                 raise not_found("connected account", address)
             held = tx.messages_in_states(box.id, _CANCELLED)
             for message in held:

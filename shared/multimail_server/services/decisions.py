@@ -69,6 +69,7 @@ class DecisionService:
         seen_hash: str | None,
         check: Callable[[Tx], None] | None = None,
         can_undo: bool = False,
+        waits: bool = True,
     ) -> Message:
         """Approve or reject a message; after an approval, wait up to two seconds for delivery.
 
@@ -81,6 +82,7 @@ class DecisionService:
             check: Runs in the deciding transaction and raises unless the approver saw the
                 present content; None checks `seen_hash`, or that the sender edited nothing.
             can_undo: Whether an approved message leaves after the undo window alone.
+            waits: Whether to wait for the delivery; not where several are approved at once.
         Returns:
             The message after the decision.
         Raises:
@@ -101,7 +103,7 @@ class DecisionService:
         if isinstance(result, ApiError):
             raise result
         self._context.wakeups.notify()
-        return self._wait_for_delivery(result) if approve else result
+        return self._wait_for_delivery(result) if approve and waits else result
 
     def _decide(
         self,
@@ -153,21 +155,20 @@ class DecisionService:
         )
         return moved
 
-    def list_undoable(self, principal: Principal, email_ids: Sequence[str]) -> list[Message]:
-        """Return those of the messages whose approval the principal can still take back."""
+    def list_undoable(self, principal: Principal, email_ids: Sequence[str]) -> dict[str, timedelta]:
+        """Return how long the principal can take each approval back, by the message's id."""
 
-        def work(tx: Reader) -> list[Message]:
-            messages = [tx.message(email_id) for email_id in email_ids]
-            return [
-                message
-                for message in messages
-                if message is not None and self._can_undo(tx, principal, message)
-            ]
+        def work(tx: Reader) -> dict[str, timedelta]:
+            messages = filter(None, map(tx.message, email_ids))
+            times = {row.id: self._get_undo_time(tx, principal, row) for row in messages}
+            return {email_id: time for email_id, time in times.items() if time}
 
         return self._context.store.read(work)
 
     def undo(self, principal: Principal, email_id: str) -> Message:
         """Take an approval back while the message has not left: it awaits a decision again.
+
+        It waits until the end of its first wait; a new one begins only if that is over.
 
         Raises:
             ApiError: It left, or is leaving, or somebody else decided (409).
@@ -177,14 +178,16 @@ class DecisionService:
         def work(tx: Tx) -> Message:
             message = find_message(tx, principal, email_id)
             require_approver(tx.key(principal.key_id))
-            if not self._can_undo(tx, principal, message):
+            if not self._get_undo_time(tx, principal, message):
                 raise conflict(
                     "too_late",
                     f"The approval of message {email_id} can no longer be taken back: its status "
                     f"is {message.status.wire}.",
                 )
+            now, ends = context.now(), message.expires_at
+            wait = ends - now if ends is not None and ends > now else context.pending_ttl
             moved = apply_event(
-                tx, message, Event.UNDONE, context.now(), context.pending_ttl,
+                tx, message, Event.UNDONE, now, wait,
                 decision=None, decided_at=None, decided_by=None, decision_reason=None,
             )  # fmt: skip
             context.audit_message(tx, principal, "oversight.undo", message)
@@ -192,15 +195,13 @@ class DecisionService:
 
         return context.write(work, scope_of_message(email_id))
 
-    def _can_undo(self, tx: Reader, principal: Principal, message: Message) -> bool:
+    def _get_undo_time(self, tx: Reader, principal: Principal, message: Message) -> timedelta:
+        """Return how long the principal can still take an approval back; zero for never."""
         row = tx.outbox_row(message.id)
-        return (
-            message.status is State.SCHEDULED
-            and message.decision == "approve"
-            and message.decided_by == principal.key_id
-            and row is not None
-            and row.due_at > self._context.now()
-        )
+        is_own = message.decision == "approve" and message.decided_by == principal.key_id
+        if message.status is not State.SCHEDULED or not is_own or row is None:
+            return timedelta()
+        return max(row.due_at - self._context.now(), timedelta())
 
     def _wait_for_delivery(self, message: Message) -> Message:
         """Return the message once it left `sending`, or as it is after two seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -17,8 +18,8 @@ from .drafts import auto_copies, fixed_recipients, get_quotation
 from .messages import OpenedMessage
 
 _THREAD_MESSAGES = 50
-_MAX_RANKED = 1000
-"""Held messages that are ranked by risk; what came after them waits its turn."""
+MAX_RANKED = 10_000
+"""Held messages that are ranked by risk; the queue says so when more wait."""
 MAX_ROW_TEXT = 400
 """Characters of a text that the queue shows."""
 MAX_ROW_RECIPIENTS = 5
@@ -82,7 +83,7 @@ class QueueRow:
     is_whole: bool
     attachments: int
     recipients: list[ReviewRecipient]
-    question: OpenedMessage | None
+    question: Message | None
 
     @property
     def is_harmless(self) -> bool:
@@ -94,7 +95,17 @@ class QueueRow:
             and self.message.send_at is None
             and len(self.recipients) <= MAX_ROW_RECIPIENTS
             and not self.new_recipients
+            and not self.adds_recipients
         )
+
+    @property
+    def adds_recipients(self) -> bool:
+        """Whether a reply goes to somebody whom the message that it answers did not name."""
+        if self.question is None:
+            return False
+        named = (self.question.from_address, *self.question.to, *self.question.cc)
+        known = set(_lower(named))
+        return any(row.address.lower() not in known for row in self.recipients if not row.is_fixed)
 
     @property
     def new_recipients(self) -> int:
@@ -123,13 +134,15 @@ class Queue:
 
     Attributes:
         rows: The messages.
-        total: How many messages await a decision, at most 1,000 are counted.
+        total: How many messages await a decision, at most 10,000 are counted.
+        is_cut: Whether more wait, which are not ranked yet.
         matching: How many of them pass the filter.
         next_after: The id of the last row, if more follow it.
     """
 
     rows: list[QueueRow]
     total: int
+    is_cut: bool
     matching: int
     next_after: str | None
 
@@ -141,6 +154,7 @@ class ReviewItem:
     Attributes:
         message: The message.
         mailbox: The mailbox of the message.
+        risk: How carefully it has to be looked at.
         content: Its text and its exact bytes.
         attachments: Its attachments.
         recipients: Its envelope recipients; empty for inbound mail.
@@ -151,6 +165,7 @@ class ReviewItem:
 
     message: Message
     mailbox: Mailbox
+    risk: Risk
     content: Content
     attachments: list[Attachment]
     recipients: list[ReviewRecipient]
@@ -167,11 +182,6 @@ class ReviewItem:
     def is_held(self) -> bool:
         """Whether it awaits a decision."""
         return self.message.status in HELD
-
-    @property
-    def risk(self) -> Risk:
-        """How carefully it has to be looked at."""
-        return get_risk(self.message)
 
     @property
     def question(self) -> OpenedMessage | None:
@@ -248,18 +258,15 @@ class ReviewService:
         """
 
         def work(tx: Reader) -> Queue:
-            now = self._context.now()
-            held = tx.pending_messages(
-                principal.account_id, principal.mailbox_id, now, "", _MAX_RANKED
-            )
-            matching = sorted(
-                (message for message in held if _passes(tx, message, filters)), key=_get_rank
-            )
+            held = self._list_held(tx, principal)
+            ranked = _rank(tx, held[:MAX_RANKED], filters)
             last = tx.message(after_id) if after_id else None
-            page = [row for row in matching if last is None or _get_rank(row) > _get_rank(last)]
-            next_after = page[limit - 1].id if len(page) > limit else None
-            rows = [_load_queue_row(tx, message) for message in page[:limit]]
-            return Queue(rows, len(held), len(matching), next_after)
+            start = _get_rank(last) if last is not None else None
+            page = [row for row in ranked if start is None or row[:2] > start]
+            next_after = page[limit - 1][1] if len(page) > limit else None
+            rows = [_load_queue_row(tx, message, risk) for risk, _, message in page[:limit]]
+            is_cut = len(held) > MAX_RANKED
+            return Queue(rows, min(len(held), MAX_RANKED), is_cut, len(ranked), next_after)
 
         return self._context.store.read(work)
 
@@ -272,17 +279,17 @@ class ReviewService:
         """
 
         def work(tx: Reader) -> Message | None:
-            now = self._context.now()
-            held = tx.pending_messages(
-                principal.account_id, principal.mailbox_id, now, "", _MAX_RANKED
-            )
-            matching = [message for message in held if _passes(tx, message, filters)]
+            ranked = _rank(tx, self._list_held(tx, principal)[:MAX_RANKED], filters)
             place = _get_rank(decided)
-            return min(
-                matching, key=lambda row: (_get_rank(row) < place, _get_rank(row)), default=None
-            )
+            following = next((row for row in ranked if row[:2] > place), None)
+            return (following or ranked[0])[2] if ranked else None
 
         return self._context.store.read(work)
+
+    def _list_held(self, tx: Reader, principal: Principal) -> list[Message]:
+        """Return the held messages, and one more than are ranked if there are more."""
+        now, limit = self._context.now(), MAX_RANKED + 1
+        return tx.pending_messages(principal.account_id, principal.mailbox_id, now, "", limit)
 
     def peek(self, principal: Principal, email_id: str) -> Message:
         """Return a message without its content and without an audit entry, for polling."""
@@ -395,49 +402,59 @@ def _get_rank(message: Message) -> tuple[Risk, str]:
     return get_risk(message), message.id
 
 
-def _passes(tx: Reader, message: Message, filters: QueueFilter) -> bool:
-    if filters.mailbox_id and message.mailbox_id != filters.mailbox_id:
-        return False
-    if get_risk(message) not in filters.risks:
-        return False
-    return not filters.words or _has_words(tx, message, filters.words.casefold())
+def _rank(
+    tx: Reader, held: Sequence[Message], filters: QueueFilter
+) -> list[tuple[Risk, str, Message]]:
+    """Return the messages that pass a filter in the order of the queue."""
+    rows = [
+        (*_get_rank(message), message)
+        for message in held
+        if filters.mailbox_id in ("", message.mailbox_id)
+    ]
+    rows = [row for row in rows if row[0] in filters.risks]
+    if filters.words:
+        found = _find_words(tx, [row[2] for row in rows], filters.words.casefold())
+        rows = [row for row in rows if row[1] in found]
+    return sorted(rows, key=lambda row: row[:2])
 
 
-def _has_words(tx: Reader, message: Message, words: str) -> bool:
-    fields = (message.subject, message.from_address, message.from_name, *message.recipients)
-    if any(words in text.casefold() for text in fields):
-        return True
-    content = tx.content(message.id)
-    return content is not None and words in content.markdown.casefold()
+def _find_words(tx: Reader, messages: Sequence[Message], words: str) -> set[str]:
+    """Return the ids of the messages that have the words; texts are read only where needed."""
+    found = set()
+    for message in messages:
+        fields = (message.subject, message.from_address, message.from_name, *message.recipients)
+        if any(words in text.casefold() for text in fields):
+            found.add(message.id)
+    texts = tx.texts([message.id for message in messages if message.id not in found])
+    return found | {email_id for email_id, text in texts.items() if words in text.casefold()}
 
 
 def require_harmless(tx: Reader, message: Message) -> None:
     """Raise a 409 for a message that is decided on its own page only."""
-    if not _load_queue_row(tx, message).is_harmless:
+    if not _load_queue_row(tx, message, get_risk(message)).is_harmless:
         raise conflict(
             "not_harmless",
             f"“{message.subject}” needs a closer look, so nothing was decided. Open it.",
         )
 
 
-def _load_queue_row(tx: Reader, message: Message) -> QueueRow:
+def _load_queue_row(tx: Reader, message: Message, risk: Risk) -> QueueRow:
     content, mailbox = tx.content(message.id), tx.mailbox(message.mailbox_id)
     if content is None or mailbox is None:
         raise not_found("message", message.id)
     is_outbound = message.direction is Direction.OUTBOUND
-    question = tx.message(message.replies_to_id) if message.replies_to_id else None
-    text, is_whole = _shorten(content.markdown, is_outbound)
+    text, is_whole = shorten(content.markdown, MAX_ROW_TEXT, is_markdown=is_outbound)
     files = tx.attachments(message.id)
     hides = files or tx.revisions(message.id) or get_quotation(message, content)
     return QueueRow(
         message=message,
         mailbox=mailbox,
-        risk=get_risk(message),
+        risk=risk,
         text=text,
         is_whole=is_whole and not hides and _is_plain(message, content.markdown),
         attachments=len(files),
         recipients=list_recipients(tx, message, mailbox) if is_outbound else [],
-        question=_open(tx, question) if question is not None else None,
+        question=tx.message(message.replies_to_id) if message.replies_to_id else None,
     )
 
 
@@ -452,18 +469,31 @@ def _is_plain(message: Message, markdown: str) -> bool:
     return not (is_html(markdown) or "![" in markdown or any(map(is_invisible, shown)))
 
 
-def _shorten(markdown: str, is_outbound: bool) -> tuple[str, bool]:
-    """Return the beginning of a text, in whole words, and whether it is all of it."""
+def shorten(text: str, limit: int, *, is_markdown: bool) -> tuple[str, bool]:
+    """Return the beginning of a text, in whole words, and whether it is all of it.
+
+    Args:
+        text: The text.
+        limit: Characters of the result, without the mark at its end.
+        is_markdown: Whether it is rendered as plain text first.
+    """
     # Imported late: it needs the parsers of markdown and HTML.
     from ..mail.rendering import render_text
 
-    is_short = len(markdown) <= 4 * MAX_ROW_TEXT
-    text = render_text(markdown).plain if is_outbound and is_short else markdown
-    text = text.strip()
-    if len(text) <= MAX_ROW_TEXT:
-        return text, is_short
-    words = text[:MAX_ROW_TEXT]
-    return f"{words.rpartition(' ')[0] or words} …", False
+    source = text.strip()
+    # Markup can take more room than what it shows.
+    text = source if len(source) <= 4 * limit else _cut(source, 4 * limit)
+    is_short = text == source
+    text = render_text(text).plain.strip() if is_markdown else text
+    if len(text) > limit:
+        return f"{_cut(text, limit)} …", False
+    return (text, True) if is_short else (f"{text} …", False)
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return the whole words of the beginning of a text; a long word is cut."""
+    beginning = re.match(r".*(?=\s)", text[: limit + 1], re.DOTALL)
+    return beginning[0].rstrip() if beginning and beginning[0].strip() else text[:limit]
 
 
 def _find_reviewable(tx: Reader, principal: Principal, email_id: str) -> Message:
@@ -487,6 +517,7 @@ def _load_item(tx: Reader, message: Message) -> ReviewItem:
     return ReviewItem(
         message=message,
         mailbox=mailbox,
+        risk=get_risk(message),
         content=content,
         attachments=tx.attachments(message.id),
         recipients=list_recipients(tx, message, mailbox) if outbound else [],

@@ -221,8 +221,6 @@ class SendService:
         mail = self._outgoing(mailbox, draft, markdown, now)
         message_id = self._context.ids.new("msg")
         recipients = get_envelope_recipients(draft, mailbox)
-        headers = self._context.outbound_headers
-        raw = headers.draft_headers(mailbox, message_id, len(recipients)) + compose(mail)
         message = Message(
             id=message_id,
             account_id=mailbox.account_id,
@@ -242,7 +240,7 @@ class SendService:
             has_attachments=bool(draft.attachments),
             mail_from=mailbox.address,
             recipients=recipients,
-            size=len(raw),
+            size=0,
             raw_sha256="",
             rfc_message_id=mail.message_id,
             in_reply_to=mail.in_reply_to,
@@ -256,6 +254,7 @@ class SendService:
             send_at=draft.send_at,
             metadata=draft.metadata,
         )
+        raw = self._context.outbound_headers.draft_headers(mailbox, message) + compose(mail)
         return _add_hashes(mailbox, message, Content(message_id, markdown, raw), draft)
 
     def _put_above(
@@ -264,12 +263,11 @@ class SendService:
         """Return the message, with another id if one that was composed later is stored already."""
         if newest is None or new.message.id > newest:
             return new
-        message_id = self._context.ids.new("msg", above=newest)
-        headers = self._context.outbound_headers
-        head = headers.draft_headers(new.mailbox, message_id, len(new.message.recipients))
-        raw = head + new.content.raw[len(head) :]  # all ids have the same length
-        message, markdown = replace(new.message, id=message_id), new.content.markdown
-        return _add_hashes(new.mailbox, message, Content(message_id, markdown, raw), draft)
+        message = replace(new.message, id=self._context.ids.new("msg", above=newest))
+        headers, before = self._context.outbound_headers, new.content
+        body = before.raw[len(headers.draft_headers(new.mailbox, new.message)) :]
+        raw = headers.draft_headers(new.mailbox, message) + body
+        return _add_hashes(new.mailbox, message, Content(message.id, before.markdown, raw), draft)
 
     def _outgoing(
         self, mailbox: Mailbox, draft: Draft, markdown: str, now: datetime
@@ -335,7 +333,8 @@ class SendService:
 def _add_hashes(
     mailbox: Mailbox, message: Message, content: Content, draft: Draft
 ) -> _OutboundMessage:
-    message = replace(message, raw_sha256=hashlib.sha256(content.raw).hexdigest())
+    digest = hashlib.sha256(content.raw).hexdigest()
+    message = replace(message, size=len(content.raw), raw_sha256=digest)
     files = [hashlib.sha256(file.content).hexdigest() for file in draft.attachments]
     hashed = replace(message, content_hash=content_hash(message, content.markdown, files))
     return _OutboundMessage(mailbox, hashed, content)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from ...auth import require_account_wide
+from ...errors import invalid
+from ...services.connecting import ConnectionRequest
 from ...services.contacts import ContactText
-from ..routing import ApiRequest, ApiResponse, Router, query_str
+from ...sources.account import AccountError, AccountOptions
+from ...sources.imap import FolderState
+from ..routing import ApiRequest, ApiResponse, Router, query_bool, query_str
 from ..schemas.account import (
     WEBHOOK_SETTINGS,
+    ConnectedOut,
+    ConnectIn,
     ContactIn,
     ContactOut,
     ContactsOut,
+    DisconnectedOut,
     MailboxChangeIn,
     MailboxesOut,
     MailboxIn,
@@ -21,6 +29,7 @@ from ..schemas.base import DeletedOut, render_deleted
 
 route = Router("Mailboxes and contacts")
 
+_ERASE = query_bool("erase")
 _NAME_OR_ADDRESS = query_str("q", "A part of the name or address.")
 
 
@@ -91,6 +100,49 @@ def delete_mailbox(request: ApiRequest) -> ApiResponse:
     """Retire a mailbox."""
     deleted = request.services.mailboxes.delete(request.principal, request.path_params["mailbox"])
     return ApiResponse(render_deleted(deleted.id))
+
+
+@route(
+    "POST", "/v1/connected-mailboxes", scopes=("admin",), body=ConnectIn,
+    responses={201: ConnectedOut}, errors=(409,), approval_code=True, source="E",
+    note="for `multimail connect` while the server runs: the login is encrypted with the key that "
+    "lies beside the data, so the caller needs both an admin key and that file",
+)  # fmt: skip
+def connect_mailbox(request: ApiRequest, body: ConnectIn) -> ApiResponse:
+    """Connect a mailbox that stays at its provider."""
+    require_account_wide(request.principal)
+    try:
+        wanted = ConnectionRequest(
+            body.address.lower(),
+            body.login,
+            AccountOptions.from_data(body.options),
+            request.services.context.secrets.open(body.secret.encode()),
+            FolderState(body.uid_validity, body.uid_next),
+            body.mode,
+        )
+    except (AccountError, TypeError, KeyError, ValueError) as error:
+        reason = str(error) if isinstance(error, AccountError) else "`options` are incomplete."
+        raise invalid(reason, "not_connected") from None
+    made = request.services.connections.connect(wanted, request.principal.account_id)
+    keys = dict(made.keys) if made.keys is not None else None
+    response: ConnectedOut = {"mailbox": render_mailbox(made.mailbox), "keys": keys}
+    return ApiResponse(response, 201)
+
+
+@route(
+    "DELETE", "/v1/connected-mailboxes/{mailbox}", scopes=("admin",), query=(_ERASE,),
+    responses={200: DisconnectedOut}, source="E",
+    note="for `multimail disconnect` while the server runs; at the provider nothing changes",
+)  # fmt: skip
+def disconnect_mailbox(request: ApiRequest) -> ApiResponse:
+    """Disconnect a mailbox, by its address."""
+    require_account_wide(request.principal)
+    address = request.path_params["mailbox"]
+    cancelled = request.services.connections.disconnect(
+        address, erase=bool(request.query(_ERASE)), account_id=request.principal.account_id
+    )
+    response: DisconnectedOut = {"address": address, "cancelled": cancelled}
+    return ApiResponse(response)
 
 
 @route(

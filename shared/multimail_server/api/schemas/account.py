@@ -106,6 +106,21 @@ class MailboxChangeIn(RequestModel):
         return MailboxChanges(self.display_name, self.oversight_mode, settings, secrets)
 
 
+class ConnectIn(RequestModel):
+    """A mailbox at a provider, as `multimail connect` has signed in there."""
+
+    address: Annotated[str, Field(min_length=3, max_length=254)]
+    login: Annotated[str, Field(min_length=1, max_length=254)]
+    options: Annotated[Json, Field(description="The hosts and the rest of the options.")]
+    secret: Annotated[
+        str,
+        Field(max_length=20_000, description="Encrypted with the key that lies beside the data."),
+    ]
+    uid_validity: int
+    uid_next: int
+    mode: Mode = Field(default=Mode.GATED_SEND, strict=False)
+
+
 class MailboxIn(MailboxChangeIn):
     """A new mailbox."""
 
@@ -185,6 +200,22 @@ class ReadyOut(TypedDict):
         int, Field(description="How many are not reached at their provider, or refused there.")
     ]
     waiting: Annotated[dict[str, int], Field(description="How much waits, by its kind.")]
+
+
+class ConnectedOut(TypedDict):
+    """A mailbox that was connected."""
+
+    mailbox: MailboxOut
+    keys: Annotated[
+        dict[str, str] | None, Field(description="Live keys, where there were test keys alone.")
+    ]
+
+
+class DisconnectedOut(TypedDict):
+    """A mailbox that was disconnected."""
+
+    address: str
+    cancelled: Annotated[int, Field(description="How many held or scheduled messages.")]
 
 
 class ConnectionOut(TypedDict):

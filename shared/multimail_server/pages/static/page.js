@@ -18,7 +18,8 @@
   const moveInList = (by) => {
     const rows = [...document.querySelectorAll("a.row")];
     if (!rows.length) return;
-    const index = rows.indexOf(document.activeElement);
+    const line = document.activeElement.closest(".row-line");
+    const index = rows.indexOf(line && line.querySelector("a.row"));
     rows[Math.min(rows.length - 1, Math.max(0, index < 0 ? 0 : index + by))].focus();
   };
 
@@ -43,8 +44,10 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    const typing = event.target.closest("input, textarea, select");
+    const typing = event.target.closest("input:not([type=checkbox]), textarea, select");
     if (event.key === "Escape" && typing) { typing.blur(); return; }
+    // A browser would send the form of a box.
+    if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) event.preventDefault();
     const on = !shortcutsOn || shortcutsOn.checked;
     const action = actions[event.key];
     if (typing || !on || !action) return;
@@ -54,7 +57,9 @@
 
   // Times in the browser's zone; without this script they are in UTC.
   const showLocalTimes = (root) => {
-    const options = { dateStyle: "medium", timeStyle: "short" };
+    const options = {
+      day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+    };
     for (const time of root.querySelectorAll("time[data-local]")) {
       const date = new Date(time.dateTime);
       time.title = time.textContent;
@@ -62,6 +67,10 @@
     }
   };
   showLocalTimes(document);
+
+  // After its time there is nothing left to undo.
+  const undo = document.querySelector("form[data-undo]");
+  if (undo) setTimeout(() => undo.remove(), 1000 * Number(undo.dataset.undo));
 
   // A second click on a decision would only get an error.
   document.addEventListener("submit", (event) => {
@@ -74,22 +83,22 @@
   });
 
   const refreshQueue = async () => {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const response = await fetch(location.href, { headers: { Accept: "text/html", "X-Multimail-Refresh": "1" } });
     const newDocument = new DOMParser().parseFromString(await response.text(), "text/html");
     const newQueue = newDocument.getElementById("queue");
     if (!newQueue) { location.reload(); return; }
     const oldQueue = queue();
-    if (oldQueue.querySelector("input[name=pick]:checked, input[type=search]:focus")) return;
+    if (oldQueue.querySelector("input[name=pick]:checked")) return;
     showLocalTimes(newDocument);
     document.title = newDocument.title;
-    if (oldQueue.innerHTML === newQueue.innerHTML) return;
     const focused = document.activeElement && document.activeElement.id;
-    // Keep an unchanged count in place: a screen reader announces a new one.
-    const oldCount = oldQueue.querySelector(".count"), newCount = newQueue.querySelector(".count");
-    if (oldCount && newCount && oldCount.textContent === newCount.textContent) {
-      newCount.replaceWith(oldCount);
+    // What the person fills in stays, and so does an unchanged count: a screen reader says a new one.
+    const oldFilters = oldQueue.querySelector(".filters"), newFilters = newQueue.querySelector(".filters");
+    if (newFilters && !oldFilters) oldQueue.querySelector("[data-list]").before(newFilters);
+    for (const part of [".count", "[data-list]"]) {
+      const before = oldQueue.querySelector(part), now = newQueue.querySelector(part);
+      if (before.innerHTML !== now.innerHTML) before.replaceChildren(...now.childNodes);
     }
-    oldQueue.replaceChildren(...newQueue.childNodes);
     if (focused && byId(focused)) byId(focused).focus();
   };
 
