@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import inspect
 import json
+import logging
 import os
 import signal
 import sys
 import threading
 import tomllib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from multimail_server.clock import Clock
-from multimail_server.config import DeclaredSetting, ServerConfig, get_settings
+from multimail_server.config import DeclaredSetting, LogFormat, ServerConfig, get_settings
 
 from .context import CommandContext, command
 from .output import CommandError, console, is_terminal, show_text
@@ -273,6 +274,10 @@ def _run(context: CommandContext, config: ServerConfig, stopped: threading.Event
     from multimail_server.server import EmbeddedServer
     from multimail_server.testing import TestSupport
 
+    if config.log_format == LogFormat.JSON:
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter())
+        logging.basicConfig(handlers=[handler], level=logging.WARNING)
     server = EmbeddedServer(config, TestSupport())
     try:
         server.start()
@@ -284,6 +289,22 @@ def _run(context: CommandContext, config: ServerConfig, stopped: threading.Event
         stopped.wait()
     finally:
         server.stop()
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record of the log as one JSON object in one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line: time (UTC), level, logger, message and, if there is one, exception."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 def _tune_garbage_collection() -> None:

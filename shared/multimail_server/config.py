@@ -31,6 +31,13 @@ _MAX_PENDING_TTL = 10 * 365 * 24 * 3600
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
 
 
+class LogFormat(StrEnum):
+    """How a line of the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class ServerStartError(Exception):
     """The server cannot start; the message says why and what to do."""
 
@@ -259,6 +266,13 @@ class ServerConfig:
             option=False,
         ),
     ] = field(default=discard_line, repr=False)
+    log_format: Annotated[
+        str,
+        Setting(
+            "How the log is written to stderr: as text, or as one JSON object a line.",
+            choices=LogFormat,
+        ),
+    ] = "text"
     clock: Annotated[
         Clock,
         Setting(

@@ -85,6 +85,21 @@ def test_banner_shows_what_to_copy() -> None:
     assert "export MULTIMAIL_REVIEWER_KEY=mm_test_" in banner
 
 
+def test_the_log_is_one_json_object_a_line() -> None:
+    relay = "smtp://127.0.0.1:9"
+    options = ("--live", "--relay", relay, "--mode", "autonomous", "--log-format", "json")
+    with serving(*FREE, "--json", *options) as process:
+        banner = read_banner(process)
+        key = {"Authorization": f"Bearer {banner['keys']['agent']}"}
+        mail = {"to": "ann@example.org", "subject": "S", "body": "B"}
+        httpx.post(f"{banner['url']}/send_email", json=mail, headers=key).raise_for_status()
+        assert process.stderr is not None
+        line = json.loads(process.stderr.readline())
+    assert (line["level"], line["logger"]) == ("warning", "multimail_server.services.context")
+    assert "the relay takes none" in line["message"]
+    assert "ann@" not in line["message"]
+
+
 def test_a_data_file_keeps_the_mailbox_and_shows_the_keys_once(tmp_path: Path) -> None:
     data = str(tmp_path / "kept.sqlite3")
     banners = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from multimail_server.sources.account import AccountOptions, Host, Secret
 from multimail_server.testing.server import ServerUnderTest
 
 Json = dict[str, Any]
@@ -43,6 +44,7 @@ def conversation(server: ServerUnderTest) -> Iterator[Step]:
     yield from domains()
     yield from administration(server)
     yield from test_routes(server)
+    yield from connecting(server)  # It makes live keys, which end the tests' routes.
     yield "admin", "DELETE", "/v1/account", {}, {}
 
 
@@ -258,6 +260,18 @@ def test_routes(server: ServerUnderTest) -> Iterator[Step]:
     yield "admin", "DELETE", "/v1/test/faults/{fault}", which, {}
     yield "admin", "DELETE", "/v1/test/faults", {}, {}
     yield "admin", "POST", "/v1/test/reset", {}, {"json": {"everything": True}}
+
+
+def connecting(server: ServerUnderTest) -> Iterator[Step]:
+    host = Host("127.0.0.1", 9, "none")  # No server listens there.
+    account = {
+        "address": "me@home.test", "login": "me", "uid_validity": 1, "uid_next": 1,
+        "options": AccountOptions(host, host).as_data(),
+        "secret": server.services.context.secrets.seal(Secret("password", "p")).decode(),
+    }  # fmt: skip
+    yield "admin", "POST", "/v1/connected-mailboxes", {}, {"json": account}
+    connected = {"mailbox": "me@home.test"}
+    yield "admin", "DELETE", "/v1/connected-mailboxes/{mailbox}", connected, {}
 
 
 WITH_FILE = b"""From: Ann <ann@example.com>

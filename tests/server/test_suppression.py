@@ -13,13 +13,14 @@ from tests.support.smtp_sink import SmtpSink
 
 from multimail_server.mail.signing import generate_key, sign_dkim, zone_lines
 
+PUBLIC = "https://mail.own.example"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture
 def autonomous(start: Start, relay: SmtpSink) -> ServerFixture:
     """A live server whose first mailbox sends without asking."""
-    return start(live=True, relay=relay.url, oversight_mode="autonomous")
+    return start(live=True, relay=relay.url, oversight_mode="autonomous", public_url=PUBLIC)
 
 
 def results(mail: Json) -> dict[str, str]:
@@ -31,11 +32,13 @@ def suppressed(server: ServerFixture) -> list[tuple[str, str]]:
     return [(row["address"], row["reason"]) for row in rows]
 
 
-def unsubscribe_link(raw: bytes) -> str:
+def unsubscribe_link(raw: bytes, server: ServerFixture | None = None) -> str:
+    """Return the link of a message; with a server, as its proxy passes it on."""
     folded = raw.replace(b"\r\n ", b" ")
     match = re.search(rb"(?m)^List-Unsubscribe: <([^>]+)>", folded)
     assert match is not None
-    return match[1].decode()
+    link = match[1].decode()
+    return link if server is None else link.replace(PUBLIC, server.url)
 
 
 def dsn(message_id: str, failed: str, status: str = "5.1.1", action: str = "failed") -> bytes:
@@ -244,10 +247,10 @@ def test_other_recipients_get_it_and_the_sender_is_notified(
 def test_a_recipient_suppressed_while_a_message_waits_gets_nothing(
     start: Start, relay: SmtpSink
 ) -> None:
-    server = start(live=True, relay=relay.url)
+    server = start(live=True, relay=relay.url, public_url=PUBLIC)
     first, second = (server.sent("ann@other.test")["id"] for _ in range(2))
     server.decide(first)
-    assert httpx.post(unsubscribe_link(relay.next().raw), data=ONE_CLICK).status_code == 200
+    assert httpx.post(unsubscribe_link(relay.next().raw, server), data=ONE_CLICK).status_code == 200
     item = server.pending()[0]
     assert (item["id"], item["suppressed"]) == (second, ["ann@other.test"])
     server.decide(second)
@@ -264,7 +267,7 @@ def test_one_click_unsubscribes_and_a_get_does_not(
     autonomous.send("ann@other.test")
     raw = relay.next().raw
     assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
-    link = unsubscribe_link(raw)
+    link = unsubscribe_link(raw, autonomous)
     page = httpx.get(link)
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -283,7 +286,7 @@ def test_a_link_of_several_recipients_asks_for_the_address(
     autonomous.send("ann@other.test", "ben@other.test", bcc=["secret@other.test"])
     raw = relay.next().raw
     assert b"List-Unsubscribe-Post" not in raw
-    link = unsubscribe_link(raw)
+    link = unsubscribe_link(raw, autonomous)
     page = httpx.get(link).text
     assert "ann@" not in page
     assert "secret@" not in page
@@ -306,17 +309,30 @@ def test_a_false_or_early_link_is_a_404_page(start: Start) -> None:
 
 
 def test_the_link_names_the_public_address(start: Start, relay: SmtpSink) -> None:
-    public = "https://mail.own.example"
-    server = start(live=True, relay=relay.url, oversight_mode="autonomous", public_url=public)
+    server = start(live=True, relay=relay.url, oversight_mode="autonomous", public_url=PUBLIC)
     server.send("ann@other.test")
     link = urlsplit(unsubscribe_link(relay.next().raw))
     assert (link.scheme, link.netloc) == ("https", "mail.own.example")
     assert link.path.startswith("/v1/unsubscribe/msg_")
 
 
+def test_a_reply_and_a_link_to_this_machine_have_no_unsubscribe(
+    start: Start, relay: SmtpSink
+) -> None:
+    local = start(live=True, relay=relay.url, oversight_mode="autonomous")
+    local.send("ann@other.test")
+    assert b"List-Unsubscribe" not in relay.next().raw
+    server = start()
+    server.deliver("Where is it?", sender="ann@other.test", subject="Order")
+    question = server.wait_for_message("Order")["id"]
+    path = f"/v1/mailboxes/{server.mailbox.id}/reply/{question}"
+    reply = server.agent.post(path, json={"body": "Here."}).json()
+    assert b"List-Unsubscribe" not in server.raw(reply["id"])
+
+
 def test_an_admin_takes_an_address_off_the_list(autonomous: ServerFixture, relay: SmtpSink) -> None:
     autonomous.send("ann@other.test")
-    httpx.post(unsubscribe_link(relay.next().raw), data=ONE_CLICK)
+    httpx.post(unsubscribe_link(relay.next().raw, autonomous), data=ONE_CLICK)
     path = "/v1/suppression/ann%40other.test"
     assert autonomous.agent.delete(path).status_code == 403
     assert autonomous.agent.get("/v1/suppression").status_code == 403

@@ -16,9 +16,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from multimail.trust.daily_caps import DailyCaps
 
+from ..config import LOOPBACK_HOSTS
 from ..errors import ApiError, conflict, invalid
 from ..mail.compose import OutgoingAttachment, OutgoingMessage, compose
 from ..mail.headers import fold_tokens
@@ -209,7 +211,7 @@ def recompose(
         files: Its attachments, in order.
     """
     mailbox = before.mailbox
-    head = context.outbound_headers.draft_headers(mailbox, message.id, len(message.recipients))
+    head = context.outbound_headers.draft_headers(mailbox, message)
     mail = _outgoing(message, markdown, files, context.now())
     raw = head + compose(replace(mail, quotation=get_quotation(message, before.content)))
     digest = hashlib.sha256(raw).hexdigest()
@@ -302,16 +304,22 @@ class OutboundHeaders:
     secret: str = field(repr=False)
     public_url: str
 
-    def draft_headers(self, mailbox: Mailbox, message_id: str, recipients: int) -> bytes:
+    def draft_headers(self, mailbox: Mailbox, message: Message) -> bytes:
         """Return the header fields of a new message.
+
+        A reply to a person is no mail of a list, and a link to this machine is of no use to the
+        recipient of live mail: neither has `List-Unsubscribe`.
 
         One-click unsubscribe (RFC 8058) doesn't say who clicked, so only messages with one
         recipient offer it; for others, the page asks for the address.
         """
-        url = f"{self.public_url}/v1/unsubscribe/{self.build_token(message_id)}"
-        lines = [fold_tokens("List-Unsubscribe", [f"<{url}>"])]
-        if recipients == 1:
-            lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
+        lines = []
+        is_useless = message.live and urlsplit(self.public_url).hostname in LOOPBACK_HOSTS
+        if message.replies_to_id is None and not is_useless:
+            url = f"{self.public_url}/v1/unsubscribe/{self.build_token(message.id)}"
+            lines.append(fold_tokens("List-Unsubscribe", [f"<{url}>"]))
+            if len(message.recipients) == 1:
+                lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
         if mailbox.settings.get("ai_disclosure") is True:
             lines.append("X-MultiMail-AI-Disclosure: ai-generated")
         return "".join(f"{line}\r\n" for line in lines).encode("ascii")
