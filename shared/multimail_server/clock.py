@@ -68,13 +68,20 @@ class Ids:
         self._last = 0
         self._lock = threading.Lock()
 
-    def new(self, prefix: str) -> str:
-        """Return a new id such as `msg_01JD…`; `prefix` is given without the underscore."""
+    def new(self, prefix: str, *, above: str | None = None) -> str:
+        """Return a new id such as `msg_01JD…`.
+
+        Args:
+            prefix: Without the underscore.
+            above: An id of another generator, whose clock may be ahead: the new one is greater.
+        """
+        floor = (above and id_number(prefix, above)) or 0
         milliseconds = int(self._clock.now().timestamp() * 1000)
         number = (milliseconds << RANDOM_BITS) | self._random.getrandbits(RANDOM_BITS - 1)
         with self._lock:
-            if number <= self._last:
-                number = self._last + 1 + self._random.getrandbits(32)
+            floor = max(floor, self._last)
+            if number <= floor:
+                number = floor + 1 + self._random.getrandbits(32)
             self._last = number
         return id_text(prefix, number)
 

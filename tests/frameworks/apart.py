@@ -16,6 +16,7 @@ ENVIRONMENTS = {
     "autogen": "autogen",
     "semantic_kernel": "semantic_kernel",
     "pydantic_ai": "openai3",
+    "openai_agents": "openai3",
 }
 """The environment of each framework that is not beside the others."""
 APART = tuple(ENVIRONMENTS)

@@ -20,6 +20,7 @@ FRAMEWORKS = {
     "autogen": ("autogen_core", "autogen_agentchat"),
     "semantic_kernel": ("semantic_kernel",),
     "pydantic_ai": ("pydantic_ai",),
+    "openai_agents": ("agents",),
 }
 MODULES = [
     pytest.param(module, marks=marks(framework))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -18,6 +19,10 @@ from tests.support.server import Json, ServerFixture, accepted
 from tests.support.server_launcher import ServerLauncher
 from tests.support.smtp_sink import SmtpSink
 from tests.support.webhook_receiver import WebhookReceiver
+
+from multimail_server.config import ServerConfig
+from multimail_server.testing import VirtualClock
+from multimail_server.testing.server import ServerUnderTest
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="fork is POSIX"),
@@ -175,3 +180,31 @@ def test_a_balancer_may_send_a_browser_to_any_server(
     # Wrong keys are counted together.
     answers = [person.sign_in("mm_test_wrong").status_code for _ in range(9)]
     assert answers == [401] * 8 + [429]
+
+
+def test_a_reader_misses_nothing_of_a_server_whose_clock_is_behind(database_url: str) -> None:
+    """Ids begin with the time of the server that draws them; readers go on behind the newest."""
+    clocks = VirtualClock(), VirtualClock()
+    clocks[0].advance(timedelta(minutes=5))
+    with ExitStack() as stack:
+        ahead, behind = (
+            stack.enter_context(
+                ServerUnderTest(
+                    ServerConfig(port=0, smtp_port=0, database=database_url, clock=clock)
+                )
+            )
+            for clock in clocks
+        )
+        ahead.deliver(subject="First")
+        agent = stack.enter_context(ahead.http("agent"))
+        box = f"/v1/mailboxes/{accepted(agent.get('/v1/mailboxes'))['mailboxes'][0]['id']}"
+        (first,) = accepted(agent.get(f"{box}/emails"))["emails"]
+        behind.deliver(subject="Second")
+        with httpx.Client(base_url=behind.url, headers=agent.headers) as late:
+            accepted(late.post(f"{box}/send", json=mail("Third")))
+            reply = {"markdown": "Fourth."}
+            accepted(late.post(f"{box}/reply/{first['id']}", json=reply))
+        later = accepted(agent.get(f"{box}/emails", params={"since_id": first["id"]}))["emails"]
+        assert [row["subject"] for row in later] == ["Re: First", "Third", "Second"]
+        raw = agent.get(f"{box}/emails/{later[1]['id']}/raw")
+        assert f"/v1/unsubscribe/{later[1]['id']}." in raw.text.replace("\r\n ", "")

@@ -294,6 +294,10 @@ LOOKUPS: dict[str, tuple[Callable[[Reader], object], str]] = {
         lambda tx: tx.threads_by_rfc_ids("m", ["<a>", "<b>"]),
         "COVERING INDEX message_rfc_id (mailbox_id=? AND rfc_message_id=?)",
     ),
+    "the newest": (
+        lambda tx: tx.ask_newest_message_id("m")(),
+        "COVERING INDEX message_newest (mailbox_id=?)",
+    ),
     "by bytes": (
         lambda tx: tx.find_by_raw("m", "0a", rows.NOW),
         "INDEX message_raw (mailbox_id=? AND raw_sha256=?)",

@@ -161,6 +161,7 @@ class ImportService:
 
     def _store_own(self, tx: Tx, box: Mailbox, parsed: ParsedMessage, read: ReadMessage) -> Message:
         context = self._context
+        newest = tx.ask_newest_message_id(box.id)
         placement = find_placement(context, tx, box.id, parsed, {})
         original = next(
             (found for id_ in parsed.in_reply_to
@@ -168,7 +169,7 @@ class ImportService:
             None,
         )  # fmt: skip
         message = Message(
-            id=context.ids.new("msg"),
+            id=context.ids.new("msg", above=newest()),
             account_id=box.account_id,
             mailbox_id=box.id,
             thread_id=placement.thread_id,

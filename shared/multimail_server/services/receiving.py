@@ -146,11 +146,13 @@ class InboundService:
             history: When it came, if that was long ago: it is stored as read, without any event.
         """
         context, now = self._context, history or self._context.now()
+        newest = tx.ask_newest_message_id(mailbox.id)
         flags = [*mail.evidence["flags"], *_flags(tx, mailbox, mail, now)]
         evidence = {**mail.evidence, "flags": flags}
         spam = score_message(evidence)
         placement = find_placement(context, tx, mailbox.id, mail.parsed, evidence)
-        message = self._message(mailbox, mail, evidence, spam, now, placement.thread_id)
+        message_id = context.ids.new("msg", above=newest())
+        message = self._message(message_id, mailbox, mail, evidence, spam, now, placement.thread_id)
         if mail.report is not None and history is None:
             apply_delivery_report(context, tx, mailbox, mail.report, mail.envelope, mail.evidence)
         scanned = get_spam_event(mailbox, spam)
@@ -174,6 +176,7 @@ class InboundService:
 
     def _message(
         self,
+        message_id: str,
         mailbox: Mailbox,
         mail: InboundMail,
         evidence: dict[str, Any],
@@ -181,9 +184,9 @@ class InboundService:
         now: datetime,
         thread_id: str,
     ) -> Message:
-        context, parsed, envelope = self._context, mail.parsed, mail.envelope
+        parsed, envelope = mail.parsed, mail.envelope
         return Message(
-            id=context.ids.new("msg"),
+            id=message_id,
             account_id=mailbox.account_id,
             mailbox_id=mailbox.id,
             thread_id=thread_id,

@@ -146,10 +146,11 @@ class SendService:
         new = self._compose(principal, mailbox, draft, digest)
 
         def commit(tx: Tx) -> Sent | None:
+            newest = tx.ask_newest_message_id(mailbox.id)
             if find_mailbox(tx, principal, mailbox.id) != new.mailbox:
                 return None
             return self._find_earlier(tx, mailbox, draft, digest) or self._store(
-                tx, principal, new, draft
+                tx, principal, self._put_above(newest(), new, draft), draft
             )
 
         sent: Sent | None = self._context.write(
@@ -254,11 +255,19 @@ class SendService:
             metadata=draft.metadata,
         )
         raw = self._context.outbound_headers.draft_headers(mailbox, message) + compose(mail)
-        digest_of_raw = hashlib.sha256(raw).hexdigest()
-        message = replace(message, size=len(raw), raw_sha256=digest_of_raw)
-        files = [hashlib.sha256(file.content).hexdigest() for file in draft.attachments]
-        hashed = replace(message, content_hash=content_hash(message, markdown, files))
-        return _OutboundMessage(mailbox, hashed, Content(message_id, markdown, raw))
+        return _add_hashes(mailbox, message, Content(message_id, markdown, raw), draft)
+
+    def _put_above(
+        self, newest: str | None, new: _OutboundMessage, draft: Draft
+    ) -> _OutboundMessage:
+        """Return the message, with another id if one that was composed later is stored already."""
+        if newest is None or new.message.id > newest:
+            return new
+        message = replace(new.message, id=self._context.ids.new("msg", above=newest))
+        headers, before = self._context.outbound_headers, new.content
+        body = before.raw[len(headers.draft_headers(new.mailbox, new.message)) :]
+        raw = headers.draft_headers(new.mailbox, message) + body
+        return _add_hashes(new.mailbox, message, Content(message.id, before.markdown, raw), draft)
 
     def _outgoing(
         self, mailbox: Mailbox, draft: Draft, markdown: str, now: datetime
@@ -319,6 +328,16 @@ class SendService:
             metadata=message.metadata or None,
         )
         return Sent(moved, suppressed=tuple(suppressed))
+
+
+def _add_hashes(
+    mailbox: Mailbox, message: Message, content: Content, draft: Draft
+) -> _OutboundMessage:
+    digest = hashlib.sha256(content.raw).hexdigest()
+    message = replace(message, size=len(content.raw), raw_sha256=digest)
+    files = [hashlib.sha256(file.content).hexdigest() for file in draft.attachments]
+    hashed = replace(message, content_hash=content_hash(message, content.markdown, files))
+    return _OutboundMessage(mailbox, hashed, content)
 
 
 def _get_action(draft: Draft) -> str:

@@ -36,7 +36,7 @@ from .postgres_connections import (
     unavailable,
 )
 from .protocol import CommitOutcomeUnknownError, Scope, StoreUnavailableError
-from .records import Key, Mailbox, Record, Webhook
+from .records import Content, Key, Mailbox, Message, Record, Webhook
 from .sql import POSTGRES, Cursor
 
 T = TypeVar("T")
@@ -116,6 +116,7 @@ class PostgresTx(SqlTx):
     def __init__(self, connection: PostgresConnection) -> None:
         super().__init__(connection, POSTGRES)
         self._known: dict[tuple[str, ...], Any] = {}
+        self._newest: dict[str, str | None] = {}
 
     def insert(self, record: Record) -> None:
         self._forget(record)
@@ -124,6 +125,23 @@ class PostgresTx(SqlTx):
     def put(self, record: Record) -> None:
         self._forget(record)
         super().put(record)
+
+    def insert_message(self, message: Message, content: Content) -> None:
+        if message.mailbox_id in self._newest:
+            newest = self._newest[message.mailbox_id] or ""
+            self._newest[message.mailbox_id] = max(message.id, newest)
+        super().insert_message(message, content)
+
+    def ask_newest_message_id(self, mailbox_id: str) -> Callable[[], str | None]:
+        if mailbox_id in self._newest:  # asked by an earlier job of the transaction
+            return lambda: self._newest[mailbox_id]
+        answer = super().ask_newest_message_id(mailbox_id)
+
+        def keep() -> str | None:
+            self._newest[mailbox_id] = newest = answer()
+            return newest
+
+        return keep
 
     def key(self, key_id: str) -> Key | None:
         return self._once(("key", key_id), super().key, key_id)

@@ -6,7 +6,7 @@ tables that grow, it must use an index: a test reads its plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -165,6 +165,16 @@ class SqlReader:
         clause, values = where_clause(*_message_conditions(where, self._dialect))
         rest = f"{clause} ORDER BY id DESC LIMIT ? OFFSET ?"
         return self._all(Message, rest, *values, where.limit, where.offset)
+
+    def ask_newest_message_id(self, mailbox_id: str) -> Callable[[], str | None]:
+        sql = "SELECT id FROM messages WHERE mailbox_id = ? ORDER BY id DESC LIMIT 1"
+        cursor = self._connection.execute(sql, (mailbox_id,))
+
+        def read() -> str | None:
+            row = cursor.fetchone()
+            return None if row is None else row[0]
+
+        return read
 
     def search_messages(self, where: SearchFilter) -> list[Message]:
         index = INDEXES[self._dialect.name](self._connection)

@@ -170,8 +170,14 @@ class SeededIds(Ids):
         self._sequences: dict[str, tuple[random.Random, int]] = {}
         self._guard = threading.Lock()
 
-    def new(self, prefix: str) -> str:
-        """Return the next id of this prefix; they strictly increase."""
+    def new(self, prefix: str, *, above: str | None = None) -> str:
+        """Return the next id of this prefix; they strictly increase.
+
+        Args:
+            prefix: Without the underscore.
+            above: Is ignored: no other generator's ids are in such a database.
+        """
+        del above
         with self._guard:
             source, count = self._sequences.get(prefix) or (self._source(prefix), 0)
             self._sequences[prefix] = (source, count + 1)
