@@ -174,6 +174,17 @@ def test_the_first_screen_has_all_that_a_decision_needs(
         assert 0 < box["y"] < decision["y"] - 20, words
 
 
+def test_many_recipients_leave_room_for_the_text_of_an_edit(
+    server: ServerUnderTest, agent: httpx.Client, new_page: NewPage
+) -> None:
+    others = [f"person{number}@example.com" for number in range(30)]
+    body = {"to": ["ann@example.com"], "cc": others, "subject": "Long", "markdown": "Hello"}
+    path = f"/v1/mailboxes/{server.mailbox.id}/send"
+    page = new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"/review/{agent.post(path, json=body).json()['id']}/edit")
+    expect(page.locator("#markdown")).to_be_in_viewport()
+
+
 def test_dark_is_dark(items: dict[str, str], new_page: NewPage) -> None:
     def ground(scheme: str) -> int:
         page = new_page(color_scheme=scheme)
