@@ -154,8 +154,11 @@ def test_the_first_screen_has_all_that_a_decision_needs(
     options: dict[str, Any],
     metadata: dict[str, str],
 ) -> None:
-    server.deliver("Where is my order?\n\n" + "It is late. " * 60, subject="Order 9")
-    question = server.wait_for_message("Order 9")
+    server.deliver(
+        "Where is my order?\n\n" + "It is late. " * 60,
+        subject="Order 9 and the changed bank details",
+    )
+    question = server.wait_for_message("Order 9 and the changed bank details")
     with server.http("reviewer") as reviewer:
         reviewer.post(
             "/v1/oversight/decide", json={"email_id": question["id"], "action": "approve"}
@@ -171,7 +174,7 @@ def test_the_first_screen_has_all_that_a_decision_needs(
     why = "Check by another way" if metadata else "has never written to"
     for words in (why, "dispatch@example.com", "Where is my order?", "It left on Monday."):
         box = page.get_by_text(words).first.bounding_box()
-        assert 0 < box["y"] < decision["y"] - 20, words
+        assert 0 < box["y"] < decision["y"] - 80, f"{words}: less than three lines are in view"
 
 
 def test_many_recipients_leave_room_for_the_text_of_an_edit(
