@@ -74,7 +74,7 @@ async def test_the_page_shows_what_was_changed_and_where_files_came_from(
     person = Person(box.server)
     person.sign_in(box.reviewer_key)
     page = get_text(person.client.get(f"/review/{email_id}"))
-    for part in ("What revision 2 changed", "+ <b>Twelve</b>", "File added: x.txt",
+    for part in ("What the latest edit changed", "+ <b>Twelve</b>", "File added: x.txt",
                  "from received mail of ann@example.com"):  # fmt: skip
         assert part in page, part
     box.settle()
