@@ -31,6 +31,7 @@ _FRAMEWORKS = (
     *("crewai", "smolagents", "agno"),
     *("autogen-core", "autogen-agentchat", "semantic-kernel", "pydantic-ai-slim"),
     "openai-agents",
+    "agent-framework-core",
 )
 _REINSTALL = (
     "Uninstall all of them, then install again: "

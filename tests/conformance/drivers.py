@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 from tests.conformance.driver import DONE, TASK, Call, Driver
+from tests.conformance.drivers_agent_framework import AgentFramework, StreamingAgentFramework
 from tests.conformance.drivers_autogen import AutoGen, AutoGenWorkbench
 from tests.conformance.drivers_openai_agents import OpenAIAgents, StreamingOpenAIAgents
 from tests.conformance.drivers_pydantic_ai import PydanticAI, StreamingPydanticAI
@@ -313,6 +314,8 @@ DRIVERS: dict[str, type[Driver]] = {
         StreamingPydanticAI,
         OpenAIAgents,
         StreamingOpenAIAgents,
+        AgentFramework,
+        StreamingAgentFramework,
         Mcp,
     )
 }

@@ -21,6 +21,7 @@ FRAMEWORKS = {
     "semantic_kernel": ("semantic_kernel",),
     "pydantic_ai": ("pydantic_ai",),
     "openai_agents": ("agents",),
+    "agent_framework": ("agent_framework",),
 }
 MODULES = [
     pytest.param(module, marks=marks(framework))

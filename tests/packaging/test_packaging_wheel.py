@@ -39,6 +39,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         *("crewai_multimail", "smolagents_multimail", "agno_multimail"),
         *("autogen_multimail", "semantic_kernel_multimail", "pydantic_ai_multimail"),
         "openai_agents_multimail",
+        "agent_framework_multimail",
     }
     assert {f"{package}/py.typed" for package in packages} <= set(names)
 
