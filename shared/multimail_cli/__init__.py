@@ -11,5 +11,6 @@ def run() -> None:
         from .main import run as run_commands
     except ModuleNotFoundError as error:
         message = f"multimail: The command line needs {error.name}, which is not installed. "
-        sys.exit(message + 'Install it: pip install "multimail[server,cli]".')
+        install = 'Install it: pip install "multimail[server,cli]", or ".[server,cli]" in a clone.'
+        sys.exit(message + install)
     run_commands()

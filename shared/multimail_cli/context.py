@@ -138,7 +138,8 @@ def _describe_error(error: Exception, key_env: str) -> tuple[str, str, str]:
     if isinstance(error, MultiMailError):
         return error.message, error.advice, error.code
     if isinstance(error, ModuleNotFoundError):
-        remedy = 'Install it: pip install "multimail[server,cli,demo]".'
+        extras = "[server,cli,demo]"
+        remedy = f'Install it: pip install "multimail{extras}", or ".{extras}" in a clone.'
         return f"This command needs the package {error.name!r}.", remedy, "not_installed"
     if isinstance(error, OSError) and error.strerror:
         file = f": {error.filename}" if error.filename else ""

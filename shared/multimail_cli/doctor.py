@@ -30,6 +30,8 @@ _FRAMEWORKS = (
     *("langchain", "langchain-core", "langchain-openai", "langgraph"),
     *("crewai", "smolagents", "agno"),
     *("autogen-core", "autogen-agentchat", "semantic-kernel", "pydantic-ai-slim"),
+    "openai-agents",
+    "agent-framework-core",
 )
 _REINSTALL = (
     "Uninstall all of them, then install again: "
@@ -213,7 +215,8 @@ def _check_conversations() -> CheckResult:
 
 
 _NAMELESS = {
-    "smolagents": "smolagents", "AutoGen": "autogen_core", "Semantic Kernel": "semantic_kernel"
+    "smolagents": "smolagents", "AutoGen": "autogen_core", "Semantic Kernel": "semantic_kernel",
+    "OpenAI Agents SDK": "agents",
 }  # fmt: skip
 """The frameworks that do not tell a tool which conversation it serves, and their modules."""
 _PART_JOBS = "In a program with several jobs: with toolkit.conversation('job-17'): …"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,10 +25,11 @@ _SUFFIXES = (".eml", ".mbox")
 def inject(
     context: CommandContext,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="A .eml, an mbox, or a directory of them.")
+        list[Path],
+        typer.Argument(metavar="FILE…", help="A .eml, an mbox, a directory, or -."),
     ],
 ) -> None:
-    """Deliver messages from files to the mailbox of an embedded server."""
+    """Deliver messages from files, or from stdin (-), to the mailbox of an embedded server."""
     messages = [message for file in files for message in read_messages(file)]
     if not messages:
         raise CommandError("The files contain no message.", "Give .eml or mbox files.", "no_mail")
@@ -38,11 +40,16 @@ def inject(
         {"file": name, **(response if isinstance(response, dict) else {"answer": response})}
         for (name, _), response in zip(messages, responses, strict=True)
     ]
+    context.answer({"injected": rows}, lambda: _show_injected(rows))
+
+
+def _show_injected(rows: list[dict[str, Any]]) -> None:
     repeats = sum(row.get("duplicate") is True for row in rows)
+    for row in rows:
+        state = "was there already" if row.get("duplicate") is True else "is delivered"
+        show_text(f"{row['file']} {state}  {_first_value(row, 'email_id', 'id')}")
     there = f"; already there: {repeats}" if repeats else ""
-    context.answer(
-        {"injected": rows}, lambda: show_text(f"Delivered: {len(rows) - repeats}{there}")
-    )
+    show_text(f"Delivered: {len(rows) - repeats}{there}")
 
 
 def _inject(client: MultiMail, raw: bytes, mailbox_id: str) -> Any:
@@ -69,6 +76,9 @@ def read_messages(path: Path) -> Iterator[tuple[str, bytes]]:
     Raises:
         CommandError: There is no such file, or it contains no message.
     """
+    if str(path) == "-":
+        yield "stdin", sys.stdin.buffer.read()
+        return
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
         if not files:

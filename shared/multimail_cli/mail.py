@@ -10,6 +10,7 @@ import typer
 
 from .context import CommandContext, command, read_text
 from .output import (
+    CommandError,
     console,
     format_addresses,
     format_datetime,
@@ -275,6 +276,37 @@ def reply(
             attachments=attach or None,
             idempotency_key=idempotency_key,
         )
+    _show_sent(context, sent)
+
+
+@command(app)
+def resend(context: CommandContext, email: EmailArgument) -> None:
+    """Send a message that could not be delivered again; oversight applies as to a new one.
+
+    A repeat sends nothing more. What fails again has an id of its own.
+    """
+    with context.client() as client:
+        failed = client.read_email(email)
+        if failed.status != "send_failed" or failed.forwards_id:
+            state = "a forward" if failed.forwards_id else failed.status
+            raise CommandError(
+                f"{email} is {state}: only a message of one's own that has failed is sent again.",
+                "`multimail inbox --direction outbound --status send_failed` lists those.",
+                "not_failed",
+            )
+        text, signature = failed.markdown, client.get_mailbox(failed.mailbox_id).signature_block
+        if signature:  # It is added again.
+            text = text.rpartition("\n\n-- \n")[0] or text
+        options: dict[str, Any] = {
+            "cc": failed.cc,
+            "bcc": failed.bcc,
+            "attachments": failed.attachments or None,
+            "idempotency_key": f"resend-{failed.id}",
+        }
+        if failed.answers and failed.answers.id and len(failed.to) == 1:
+            sent = client.reply_email(failed.answers.id, text, **options)
+        else:
+            sent = client.send_email(failed.to, failed.subject, text, **options)
     _show_sent(context, sent)
 
 

@@ -373,4 +373,6 @@ def _key_lines(server: EmbeddedServer) -> list[str]:
         f"  export MULTIMAIL_REVIEWER_KEY={keys.reviewer}",
         "  multimail pending --key-env MULTIMAIL_REVIEWER_KEY",
         f"  or open {server.url}/ in a browser and sign in with the reviewer's key",
+        "For who makes keys and mailboxes (multimail keys, multimail mailboxes):",
+        f"  export MULTIMAIL_ADMIN_KEY={keys.admin}",
     ]

@@ -252,6 +252,27 @@ class ServerConfig:
             minimum=1,
         ),
     ] = MAX_SMTP_CONNECTIONS_PER_MINUTE
+    smtp_tls_cert: Annotated[
+        Path | None,
+        Setting(
+            "Offer STARTTLS on the SMTP port with this certificate and its chain, in PEM; it is "
+            "read again when it was renewed.",
+            metavar="FILE",
+            default="no STARTTLS",
+        ),
+    ] = None
+    smtp_tls_key: Annotated[
+        Path | None, Setting("The key of --smtp-tls-cert, in PEM.", metavar="FILE", default="none")
+    ] = None
+    smtp_fronts: Annotated[
+        str | None,
+        Setting(
+            "The addresses or networks of balancers before the SMTP port, with commas between "
+            "them: their connections begin with HAProxy's PROXY protocol, which names the client.",
+            metavar="ADDRESSES",
+            default="none",
+        ),
+    ] = None
     message_bytes: Annotated[
         int, Setting("The largest message, by SMTP and by the API.", minimum=1, option=False)
     ] = MAX_MESSAGE_BYTES
@@ -382,6 +403,9 @@ def validate_config(config: ServerConfig) -> tuple[Mode, str]:
         )
     split_networks(config.trusted_proxies, "--trusted-proxies")
     split_networks(config.webhook_networks, "--webhook-networks")
+    split_networks(config.smtp_fronts, "--smtp-fronts")
+    if (config.smtp_tls_cert is None) != (config.smtp_tls_key is None):
+        raise ServerStartError("--smtp-tls-cert and --smtp-tls-key go together. Give both.")
     if config.pending_ttl <= timedelta(0):
         raise ServerStartError("pending_ttl must be positive.")
     _check_limits(config)

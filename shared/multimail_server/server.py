@@ -44,7 +44,7 @@ from .services.context import AppContext
 from .services.drafts import OutboundHeaders, load_outbound_headers
 from .services.event_log import EventRetention
 from .services.retention import Retention
-from .smtp.listener import InboundSmtp, SmtpLimits
+from .smtp.listener import CertificateFiles, InboundSmtp, SmtpLimits
 from .sources.account import SecretBox
 from .store.protocol import Reader, Store, StoreUnavailableError, get_or_create_setting
 from .store.records import Mailbox
@@ -305,6 +305,10 @@ class EmbeddedServer:
                 min(config.smtp_connections, _count_files() // 4), config.smtp_per_minute
             ),
             recipient_lookup_is_fast=config.database is None,
+            certificate=CertificateFiles(config.smtp_tls_cert, config.smtp_tls_key)
+            if config.smtp_tls_cert and config.smtp_tls_key
+            else None,
+            fronts=split_networks(config.smtp_fronts, "--smtp-fronts"),
         )
         try:
             port = smtp.start()

@@ -41,6 +41,14 @@ Content-Type: text/html
 """
 
 
+WARNED = {
+    "guard_action": "hold",
+    "guard_codes": "payment_from_mail",
+    "guard_reasons": "It names a bank account, card or wallet that somebody's mail named. Check by "
+    "another way that it is right: DE89 3704 0044 0532 0130 00.",
+}
+
+
 @pytest.fixture
 def server() -> Any:
     """A server whose inbound mail is held too."""
@@ -135,27 +143,49 @@ def test_fingers_find_the_buttons(items: dict[str, str], new_page: NewPage) -> N
         assert box["width"] >= 140
 
 
+@pytest.mark.parametrize("metadata", [{}, WARNED], ids=["routine", "warned"])
 @pytest.mark.parametrize(
     "options", [{"viewport": {"width": 1280, "height": 800}}, PHONE], ids=["desktop", "phone"]
 )
 def test_the_first_screen_has_all_that_a_decision_needs(
-    server: ServerUnderTest, agent: httpx.Client, new_page: NewPage, options: dict[str, Any]
+    server: ServerUnderTest,
+    agent: httpx.Client,
+    new_page: NewPage,
+    options: dict[str, Any],
+    metadata: dict[str, str],
 ) -> None:
-    server.deliver("Where is my order?\n\n" + "It is late. " * 60, subject="Order 9")
-    question = server.wait_for_message("Order 9")
+    server.deliver(
+        "Where is my order?\n\n" + "It is late. " * 60,
+        subject="Order 9 and the changed bank details",
+    )
+    question = server.wait_for_message("Order 9 and the changed bank details")
     with server.http("reviewer") as reviewer:
         reviewer.post(
             "/v1/oversight/decide", json={"email_id": question["id"], "action": "approve"}
         )
     path = f"/v1/mailboxes/{server.mailbox.id}/reply/{question['id']}"
-    reply = agent.post(path, json={"markdown": "It left on Monday. " + "Sorry. " * 80}).json()
+    markdown = "It left on Monday. " + "Sorry. " * 80
+    body = {"markdown": markdown, "cc": ["dispatch@example.com"], "metadata": metadata}
+    reply = agent.post(path, json=body).json()
     page = new_page(**options)
     page.goto(f"/review/{reply['id']}")
     decision = page.locator("#decide").bounding_box()
     assert decision["y"] + decision["height"] <= page.viewport_size["height"]
-    for words in ("has never written to", "Where is my order?", "It left on Monday."):
+    why = "Check by another way" if metadata else "has never written to"
+    for words in (why, "dispatch@example.com", "Where is my order?", "It left on Monday."):
         box = page.get_by_text(words).first.bounding_box()
-        assert 0 < box["y"] < decision["y"] - 20, words
+        assert 0 < box["y"] < decision["y"] - 80, f"{words}: less than three lines are in view"
+
+
+def test_many_recipients_leave_room_for_the_text_of_an_edit(
+    server: ServerUnderTest, agent: httpx.Client, new_page: NewPage
+) -> None:
+    others = [f"person{number}@example.com" for number in range(30)]
+    body = {"to": ["ann@example.com"], "cc": others, "subject": "Long", "markdown": "Hello"}
+    path = f"/v1/mailboxes/{server.mailbox.id}/send"
+    page = new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"/review/{agent.post(path, json=body).json()['id']}/edit")
+    expect(page.locator("#markdown")).to_be_in_viewport()
 
 
 def test_dark_is_dark(items: dict[str, str], new_page: NewPage) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from multimail_server.config import ServerConfig
 from multimail_server.server import EmbeddedServer
@@ -95,3 +96,27 @@ def test_a_backup_is_restored_with_deliveries_paused(tmp_path: Path, inside: Any
     with ServerUnderTest(replace(settings, data=again)) as server:
         assert server.wait_for_message("Once", direction="outbound", status="sent")["id"] == sent
     assert "pg_dump" in inside("backup", copy, "--database", "postgresql://x").err
+
+
+@pytest.mark.multimail_server(mode="autonomous")
+def test_what_failed_is_sent_again_once(cli: Any, tmp_path: Path) -> None:
+    file = tmp_path / "offer.txt"
+    file.write_text("Ten francs.")
+    with cli.server.http("admin") as admin:
+        body = {"signature_block": "Ann"}
+        admin.patch(f"/v1/mailboxes/{cli.server.mailbox.id}", json=body).raise_for_status()
+        fault = {"operation": "relay", "status": 550, "times": 1}
+        admin.post("/v1/test/faults", json=fault).raise_for_status()
+    words = ("--to", "bob@example.org", "--subject", "Offer", "--body", "Hello.")
+    failed = cli.ok("send", *words, "--attach", file)["id"]
+    cli.server.wait_for_message("Offer", direction="outbound", status="send_failed")
+    assert "suppression list" in cli.inside("resend", failed).err
+    with cli.server.http("admin") as admin:
+        admin.delete("/v1/suppression/bob@example.org").raise_for_status()
+    again = cli.ok("resend", failed)
+    sent = cli.server.wait_for_message("Offer", direction="outbound", status="sent")
+    assert (sent["id"], cli.ok("resend", failed)["duplicate"]) == (again["id"], True)
+    read = cli.ok("read", again["id"])
+    assert read["markdown"] == cli.ok("read", failed)["markdown"] == "Hello.\n\n-- \nAnn"
+    assert [row["name"] for row in read["attachments"]] == ["offer.txt"]
+    assert "is sent" in cli.inside("resend", again["id"]).err

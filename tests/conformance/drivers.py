@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx
 from tests.conformance.driver import DONE, TASK, Call, Driver
+from tests.conformance.drivers_agent_framework import AgentFramework, StreamingAgentFramework
 from tests.conformance.drivers_autogen import AutoGen, AutoGenWorkbench
+from tests.conformance.drivers_openai_agents import OpenAIAgents, StreamingOpenAIAgents
 from tests.conformance.drivers_pydantic_ai import PydanticAI, StreamingPydanticAI
 from tests.conformance.drivers_semantic_kernel import SemanticKernel, StreamingSemanticKernel
 
@@ -310,6 +312,10 @@ DRIVERS: dict[str, type[Driver]] = {
         StreamingSemanticKernel,
         PydanticAI,
         StreamingPydanticAI,
+        OpenAIAgents,
+        StreamingOpenAIAgents,
+        AgentFramework,
+        StreamingAgentFramework,
         Mcp,
     )
 }

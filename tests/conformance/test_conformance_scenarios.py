@@ -338,7 +338,12 @@ def test_resumed_session(driver: Driver, auto_box: Inbox) -> None:
 
 UNKNOWN_TOOL = (
     *("not a valid tool", "Tool not found", "Unknown tool", "not among", "does not exist"),
-    *("not found in any workbench", "not part of the provided tools"),
+    *(
+        "not found in any workbench",
+        "not part of the provided tools",
+        "' not found.",
+        '" not found.',
+    ),
 )
 """How the frameworks tell a model that it has no such tool."""
 

@@ -91,6 +91,9 @@ def test_compose_gives_each_program_the_files_and_options_of_the_test() -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
     services = compose["services"]
     assert services["first"] == services["second"]
+    build = compose["x-server"]["build"]["dockerfile_inline"]
+    (install,) = re.findall(r"pip install --no-cache-dir (.+?) &&", build.replace("\\\n", " "))
+    check(f"pip install {install}".replace("/source[", ".["))
     words = services["first"]["command"].split()
     # The same words, with a value for each variable.
     check(re.sub(r"\$\{\w+:\?\}", "x.test", shlex.join(words).replace("'", "")))

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.frameworks.agents_agent_framework import run_agent_framework
 from tests.frameworks.agents_autogen import run_autogen
+from tests.frameworks.agents_openai_agents import run_openai_agents
 from tests.frameworks.agents_pydantic_ai import run_pydantic_ai
 from tests.frameworks.agents_semantic_kernel import run_semantic_kernel
 from tests.tools.support import Inbox
@@ -135,6 +137,8 @@ RUNS: dict[str, Callable[..., None]] = {
     "autogen": run_autogen,
     "semantic_kernel": run_semantic_kernel,
     "pydantic_ai": run_pydantic_ai,
+    "openai_agents": run_openai_agents,
+    "agent_framework": run_agent_framework,
 }
 
 

@@ -16,6 +16,8 @@ ENVIRONMENTS = {
     "autogen": "autogen",
     "semantic_kernel": "semantic_kernel",
     "pydantic_ai": "openai3",
+    "openai_agents": "openai3",
+    "agent_framework": "openai3",
 }
 """The environment of each framework that is not beside the others."""
 APART = tuple(ENVIRONMENTS)

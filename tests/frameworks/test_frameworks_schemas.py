@@ -16,13 +16,15 @@ from typing import Any
 
 import pytest
 from tests.frameworks.agents import RUNS, last_turn, model
-from tests.frameworks.apart import FRAMEWORKS, HERE
+from tests.frameworks.apart import FRAMEWORKS, HERE, marks
 
 from multimail.tools import AGENT_TOOLS, APPROVER_TOOLS, DEFAULT_TOOLS
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 WRITES = bool(os.environ.get("MULTIMAIL_WRITE_SNAPSHOTS"))
 AT_FLOORS = bool(os.environ.get("MULTIMAIL_FLOORS"))
+STRICT = ("crewai", "openai_agents")
+"""The frameworks whose schemas are strict by default."""
 OPTIONS = {"api_key": "mm_test_schemas", "base_url": "http://127.0.0.1:9"}
 Json = dict[str, Any]
 
@@ -130,13 +132,14 @@ def test_only_what_must_be_given_is_required(wire: Any, framework: str) -> None:
     specs = [*AGENT_TOOLS, *APPROVER_TOOLS]
     for spec, tool in zip(specs, _all(wire, framework), strict=True):
         needed = spec.schema().get("required", [])
-        if framework == "crewai":
+        if framework in STRICT:
             needed = list(tool["parameters"]["properties"])
         assert sorted(tool["parameters"].get("required", [])) == sorted(needed), spec.name
 
 
-def test_crewai_is_strict_as_openai_wants_it(wire: Any) -> None:
-    for tool in _all(wire, "crewai"):
+@pytest.mark.parametrize("framework", [pytest.param(name, marks=marks(name)) for name in STRICT])
+def test_strict_schemas_are_as_openai_wants_them(wire: Any, framework: str) -> None:
+    for tool in _all(wire, framework):
         assert tool.get("strict", True)
         for schema in _schemas(tool["parameters"]):
             if schema.get("type") == "object":

@@ -10,7 +10,8 @@ from tests.frameworks.apart import marks
 from multimail import ConfigurationError
 
 KEEPERS = ("langchain", "agno", "pydantic_ai")
-OTHERS = ("crewai", "smolagents", "autogen", "semantic_kernel")
+OTHERS = ("crewai", "smolagents", "autogen", "semantic_kernel", "openai_agents",
+          "agent_framework")  # fmt: skip
 
 
 def marked(names: tuple[str, ...]) -> list[object]:

@@ -20,6 +20,8 @@ FRAMEWORKS = {
     "autogen": ("autogen_core", "autogen_agentchat"),
     "semantic_kernel": ("semantic_kernel",),
     "pydantic_ai": ("pydantic_ai",),
+    "openai_agents": ("agents",),
+    "agent_framework": ("agent_framework",),
 }
 MODULES = [
     pytest.param(module, marks=marks(framework))

@@ -38,6 +38,8 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         *("multimail", "multimail_server", "multimail_cli", "multimail_mcp", "langchain_multimail"),
         *("crewai_multimail", "smolagents_multimail", "agno_multimail"),
         *("autogen_multimail", "semantic_kernel_multimail", "pydantic_ai_multimail"),
+        "openai_agents_multimail",
+        "agent_framework_multimail",
     }
     assert {f"{package}/py.typed" for package in packages} <= set(names)
 

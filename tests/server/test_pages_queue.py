@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.server.pages import Person, get_status, get_text
 
-from multimail_server.services.review import shorten
+from multimail_server.mail.rendering import shorten
 from multimail_server.testing import VirtualClock
 from multimail_server.testing.server import ServerUnderTest
 

@@ -397,3 +397,14 @@ def test_a_search_box_finds_mail(server: ServerUnderTest, person: Person) -> Non
     assert "No mail matches." in get_text(other)
     assert "needle <script>" not in other.text
     assert "Came for the search" not in get_text(person.get("/outbox?q=needle"))
+
+
+def test_a_text_that_is_cut_says_so(server: ServerUnderTest, person: Person) -> None:
+    server.deliver("Begin " + "word " * 3000 + "End.", subject="Long")
+    question = server.wait_for_message("Long")
+    with server.http("agent") as agent:
+        path = f"/v1/mailboxes/{server.mailbox.id}/reply/{question['id']}"
+        reply = agent.post(path, json={"markdown": "Short"}).json()["id"]
+    shown = get_text(person.get(f"/review/{reply}"))
+    assert "End." not in shown
+    assert "Cut after 10,000 characters." in shown

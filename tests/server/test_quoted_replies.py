@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.server.pages import Person
 from tests.support.server import ServerFixture
 
 from multimail import MultiMail
@@ -107,6 +109,17 @@ def test_a_mailbox_quotes_nothing_by_default(server: ServerFixture) -> None:
     server.configure(quote_replies=None)
     sent = answer(server, server.receive("Ready?", sender="mia@x.test"))
     assert get_texts(server.raw(sent["id"]))[0].rstrip("\n") == "Yes."
+
+
+def test_the_quotation_stands_unfolded_in_what_would_be_sent(server: ServerFixture) -> None:
+    server.configure(oversight_mode="gated_send")
+    held = answer(server, server.receive("Ready, as ever?", sender="mia@x.test"))
+    person = Person(server)
+    person.sign_in(server.keys.reviewer)
+    page = person.get(f"/review/{held['id']}").text
+    answered = page.partition("Would be sent")[2]
+    shown = re.sub(r"<details.*?</details>", "", answered, flags=re.DOTALL)
+    assert "&gt; Ready, as ever?" in shown
 
 
 def test_text_of_our_own_that_looks_like_a_quotation_is_none(server: ServerFixture) -> None:

@@ -120,7 +120,8 @@ def require_dovecot() -> str:
     return found
 
 
-def _make_certificate(certificate: Path, key: Path) -> None:
+def make_certificate(certificate: Path, key: Path) -> None:
+    """Make a certificate for `localhost`."""
     words = (
         "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
         f"-addext subjectAltName=DNS:localhost -keyout {key} -out {certificate}"
@@ -156,7 +157,7 @@ class Dovecot:
         self.imaps_port, self.smtps_port = _free_port(), _free_port()
         self.certificate = self.root / "certificate.pem"
         if oauth_url is not None:
-            _make_certificate(self.certificate, self.root / "key.pem")
+            make_certificate(self.certificate, self.root / "key.pem")
             (self.root / "oauth.conf").write_text(_OAUTH_CONF.format(url=oauth_url))
         (self.root / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}:::::\n")
         # Dovecot reads no mail as root.

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -141,6 +142,9 @@ def demo(
         raise typer.BadParameter(f"--decision: {decision!r} is not approve, reject or none.")
     if base_url and not model:
         raise typer.BadParameter("--base-url needs --model.")
+    for name in ("langchain", "langchain_openai"):  # Said before the story begins.
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(name, name=name)
     options = DemoOptions(ModelChoice(model, base_url), decision, mail, dns_zone, verbose)
     quiet = redirect_stdout(io.StringIO()) if context.as_json else nullcontext()
     with isolated_environment(), quiet:

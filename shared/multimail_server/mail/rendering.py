@@ -58,6 +58,30 @@ def render_text(text: str) -> RenderedText:
     return RenderedText(html, html_to_plain_text(html))
 
 
+def shorten(text: str, limit: int, *, is_markdown: bool) -> tuple[str, bool]:
+    """Return the beginning of a text, in whole words, and whether it is all of it.
+
+    Args:
+        text: The text.
+        limit: Characters of the result, without the mark at its end.
+        is_markdown: Whether it is rendered as plain text first.
+    """
+    source = text.strip()
+    # Markup can take more room than what it shows.
+    text = source if len(source) <= 4 * limit else _cut(source, 4 * limit)
+    is_short = text == source
+    text = render_text(text).plain.strip() if is_markdown else text
+    if len(text) > limit:
+        return f"{_cut(text, limit)} …", False
+    return (text, True) if is_short else (f"{text} …", False)
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return the whole words of the beginning of a text; a long word is cut."""
+    beginning = re.match(r".*(?=\s)", text[: limit + 1], re.DOTALL)
+    return beginning[0].rstrip() if beginning and beginning[0].strip() else text[:limit]
+
+
 def append_signature(text: str, signature: str | None, note: str | None) -> str:
     """Return a text with a signature after `-- ` (RFC 3676 section 4.3), and a note in italics.
 

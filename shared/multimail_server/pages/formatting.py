@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from ..oversight import Direction, Mode, State
-from ..services.review import ReviewItem, Risk, shorten
+from ..services.review import ReviewItem, Risk
 
 if TYPE_CHECKING:
     from multimail.trust import Authentication
@@ -119,6 +119,8 @@ def list_reasons(item: ReviewItem) -> list[str]:
 
 def shorten_text(text: str, limit: int, *, is_markdown: bool = False) -> str:
     """Return the beginning of a text, in whole words, with a mark where it was cut."""
+    from ..mail.rendering import shorten
+
     return shorten(text, limit, is_markdown=is_markdown)[0]
 
 

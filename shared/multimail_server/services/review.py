@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -443,6 +442,9 @@ def _load_queue_row(tx: Reader, message: Message, risk: Risk) -> QueueRow:
     if content is None or mailbox is None:
         raise not_found("message", message.id)
     is_outbound = message.direction is Direction.OUTBOUND
+    # Imported late: it needs the parsers of markdown and HTML.
+    from ..mail.rendering import shorten
+
     text, is_whole = shorten(content.markdown, MAX_ROW_TEXT, is_markdown=is_outbound)
     files = tx.attachments(message.id)
     hides = files or tx.revisions(message.id) or get_quotation(message, content)
@@ -460,40 +462,13 @@ def _load_queue_row(tx: Reader, message: Message, risk: Risk) -> QueueRow:
 
 def _is_plain(message: Message, markdown: str) -> bool:
     """Return whether the plain text of a message shows all that its reader would see."""
-    # Imported late, as below.
+    # Imported late: the server's start does not wait for the client library.
     from multimail.trust.text import is_invisible
 
     from ..mail.rendering import is_html
 
     shown = "".join((markdown, message.subject, message.from_name, *message.recipients))
     return not (is_html(markdown) or "![" in markdown or any(map(is_invisible, shown)))
-
-
-def shorten(text: str, limit: int, *, is_markdown: bool) -> tuple[str, bool]:
-    """Return the beginning of a text, in whole words, and whether it is all of it.
-
-    Args:
-        text: The text.
-        limit: Characters of the result, without the mark at its end.
-        is_markdown: Whether it is rendered as plain text first.
-    """
-    # Imported late: it needs the parsers of markdown and HTML.
-    from ..mail.rendering import render_text
-
-    source = text.strip()
-    # Markup can take more room than what it shows.
-    text = source if len(source) <= 4 * limit else _cut(source, 4 * limit)
-    is_short = text == source
-    text = render_text(text).plain.strip() if is_markdown else text
-    if len(text) > limit:
-        return f"{_cut(text, limit)} …", False
-    return (text, True) if is_short else (f"{text} …", False)
-
-
-def _cut(text: str, limit: int) -> str:
-    """Return the whole words of the beginning of a text; a long word is cut."""
-    beginning = re.match(r".*(?=\s)", text[: limit + 1], re.DOTALL)
-    return beginning[0].rstrip() if beginning and beginning[0].strip() else text[:limit]
 
 
 def _find_reviewable(tx: Reader, principal: Principal, email_id: str) -> Message:

@@ -7,18 +7,27 @@ import contextlib
 import hashlib
 import logging
 import re
+import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import AnyStr, TypeVar, cast
 
+from aiosmtpd.proxy_protocol import ProxyData
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from ..config import MAX_MESSAGE_BYTES, MAX_SMTP_CONNECTIONS, MAX_SMTP_CONNECTIONS_PER_MINUTE
+from ..config import (
+    MAX_MESSAGE_BYTES,
+    MAX_SMTP_CONNECTIONS,
+    MAX_SMTP_CONNECTIONS_PER_MINUTE,
+    Network,
+)
 from ..mail.envelope import SmtpEnvelope
 from ..rate_limit import RateLimiter
 
@@ -29,6 +38,7 @@ MAX_LINE = 64 * 1024
 """Bytes of one line of a message. RFC 5321 section 4.5.3.1.6 has 1,000; real HTML mail has more."""
 _WORKERS = 8
 _IDLE_TIMEOUT = 300.0
+_PROXY_TIMEOUT = 10.0
 _STOP_TIMEOUT = 10.0
 _RETRY_WINDOW = 15 * 60.0
 _MAX_UNANSWERED = 1000
@@ -52,6 +62,38 @@ class SmtpLimits:
     per_minute: int = MAX_SMTP_CONNECTIONS_PER_MINUTE
 
 
+class CertificateFiles:
+    """A certificate and its key in PEM files, which are read again when they were renewed.
+
+    Raises:
+        ValueError: The files cannot be used.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._files = (certificate, key)
+        try:
+            self._read_at, self._context = self._load()
+        except OSError as error:  # ssl.SSLError is one.
+            raise ValueError(f"{certificate} and {key} are no certificate and its key") from error
+
+    def get_context(self) -> ssl.SSLContext:
+        """Return the context of a new connection; the one before while the files are unusable."""
+        try:
+            if self._get_times() != self._read_at:
+                self._read_at, self._context = self._load()
+        except OSError as error:
+            _log.warning("The renewed certificate of SMTP cannot be used yet: %s", error)
+        return self._context
+
+    def _load(self) -> tuple[list[int], ssl.SSLContext]:
+        times, context = self._get_times(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*self._files)
+        return times, context
+
+    def _get_times(self) -> list[int]:
+        return [path.stat().st_mtime_ns for path in self._files]
+
+
 class InboundSmtp:
     """An SMTP server in a thread of its own. It never relays mail and offers no AUTH.
 
@@ -69,6 +111,9 @@ class InboundSmtp:
         recipient_lookup_is_fast: Whether `knows_recipient` returns within microseconds, as with
             a local file. The listener then calls it on its own thread, because handing it to a
             worker costs several times as much.
+        certificate: What STARTTLS is offered with (RFC 3207); None offers none.
+        fronts: Addresses of balancers. Each of their connections begins with HAProxy's PROXY
+            protocol, which names the client; others may not name one.
     """
 
     def __init__(
@@ -82,7 +127,10 @@ class InboundSmtp:
         fault: Callable[[str], str | None] = lambda _: None,
         limits: SmtpLimits | None = None,
         recipient_lookup_is_fast: bool = False,
+        certificate: CertificateFiles | None = None,
+        fronts: Sequence[Network] = (),
     ) -> None:
+        self._certificate, self._fronts = certificate, fronts
         self._limits = limits or SmtpLimits()
         self._rate_limiter = RateLimiter(self._limits.per_minute)
         self._host = host
@@ -146,7 +194,9 @@ class InboundSmtp:
             ident="multimail",
             timeout=_IDLE_TIMEOUT,
             loop=self._loop,
+            tls_context=self._certificate.get_context() if self._certificate else None,
         )
+        connection.fronts = self._fronts
         connection.open_connections = self._connections
         connection.limits = self._limits
         connection.rate_limiter = self._rate_limiter
@@ -172,10 +222,19 @@ class _Connection(SMTP):
     open_connections: set[_Connection]
     limits: SmtpLimits
     rate_limiter: RateLimiter
+    fronts: Sequence[Network] = ()
+    client: str | None = None
+    """The address that a front named; empty if it named none."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self in self.open_connections:  # TLS begins.
+            super().connection_made(transport)
+            return
         peer = transport.get_extra_info("peername")
-        rejection = self._rejection(str(peer[0]) if peer else "")
+        address = str(peer[0]) if peer else ""
+        if self._is_front(address):
+            self._proxy_timeout = _PROXY_TIMEOUT
+        rejection = self._rejection(address)
         if rejection is not None:
             writer = cast("asyncio.WriteTransport", transport)
             writer.write(f"{rejection}\r\n".encode("ascii"))
@@ -207,9 +266,23 @@ class _Connection(SMTP):
         path = _PATH.match(arg)
         return (path[1], arg[path.end() :]) if path else super()._getaddr(arg)
 
+    def _is_front(self, address: str) -> bool:
+        if not self.fronts:
+            return False
+        front = ip_address(address)
+        return any(front in network for network in self.fronts)
+
+    def take_client(self, address: str) -> str | None:
+        """Keep the address of the client that a front has named; return a rejection, if any."""
+        self.client = address
+        return self._limit_rate(address)
+
     def _rejection(self, peer: str) -> str | None:
         if len(self.open_connections) >= self.limits.connections:
             return "421 4.3.2 Too many connections are open here; try again later"
+        return None if self._proxy_timeout else self._limit_rate(peer)
+
+    def _limit_rate(self, peer: str) -> str | None:
         # In real time, also where the server runs on a virtual clock: connections are real.
         if self.rate_limiter.acquire(peer, timedelta(seconds=time.monotonic())):
             return "421 4.7.0 Too many new connections from your address; try again in a minute"
@@ -262,6 +335,16 @@ class _Handler:
         self._storing: set[asyncio.Task[str]] = set()
         self._unanswered = _Unanswered()
 
+    async def handle_PROXY(  # noqa: N802
+        self, server: _Connection, session: Session, envelope: Envelope, data: ProxyData
+    ) -> bool:
+        """Take the client's address; without one, as for a check of the front, it is unknown."""
+        del session, envelope
+        rejection = server.take_client("" if data.src_addr is None else str(data.src_addr))
+        if rejection is not None:
+            await server.push(rejection)
+        return rejection is None
+
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -313,7 +396,7 @@ class _Handler:
         smtp_envelope = SmtpEnvelope(
             mail_from=(envelope.mail_from or "").removeprefix("<>"),
             recipients=tuple(envelope.rcpt_tos),
-            peer=_peer(session),
+            peer=_peer(server, session),
             helo=session.host_name or "",
         )
         smtp_envelope = self._unanswered.recognize(smtp_envelope, raw)
@@ -340,6 +423,9 @@ def _is_utf8(address: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in address)
 
 
-def _peer(session: Session) -> str:
+def _peer(server: SMTP, session: Session) -> str:
+    client: str | None = getattr(server, "client", None)
+    if client is not None:
+        return client
     peer: object = session.peer
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
