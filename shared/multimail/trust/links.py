@@ -61,7 +61,13 @@ _TARGET = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_DEFANGED_MARKS = ("hxxp", "fxp", "[.]", "(.)", "{.}", "[dot]", "(dot)", "{dot}")
+_DEFANGED_MARKS = {
+    "xp": ("hxxp", "fxp"),
+    "[": ("[.]", "[dot]"),
+    "(": ("(.)", "(dot)"),
+    "{": ("{.}", "{dot}"),
+}
+"""What a defanged link contains, by a part of it that few texts have."""
 _ENDING = ".,;!?"
 _SYNTAX = re.compile(
     r"(?P<inline>\](?=\())|(?P<definition>^[ \t>*+-]{0,20}\[[^\[\]]{1,200}\](?=:))", re.MULTILINE
@@ -216,7 +222,10 @@ def _remove_defanged(text: str) -> tuple[str, int]:
         return REMOVED + match[0][length:]
 
     lower = text.lower()
-    if not any(mark in lower for mark in _DEFANGED_MARKS):
+    if not any(
+        part in lower and any(mark in lower for mark in marks)
+        for part, marks in _DEFANGED_MARKS.items()
+    ):
         return text, 0
     return _DEFANGED.sub(remove, text), count
 
@@ -228,6 +237,8 @@ def _break_markdown(text: str) -> str:
 
 def _remove_inline(text: str) -> tuple[str, int]:
     """Return text with the link text in place of each inline link, and the number of links."""
+    if "](" not in text:  # many times faster than the pattern
+        return text, 0
     pieces, at, count = [], 0, 0
     while (match := _INLINE.search(text, at)) is not None:
         destination = _DESTINATION.match(text, match.end())
