@@ -68,6 +68,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "PATCH /v1/mailboxes/{mailbox}",
         "PATCH /v1/mailboxes/{mailbox}/configure",
         "DELETE /v1/mailboxes/{mailbox}",
+        "DELETE /v1/connected-mailboxes/{mailbox}",
     ),
     "request_code": ("POST /v1/mailboxes/{mailbox}/request-upgrade",),
     "read_code": ("GET /v1/oversight/upgrade-requests",),
@@ -89,7 +90,9 @@ NOT_MODELLED = (
 )  # fmt: skip
 """Beginnings of paths that change no message that leaves, no key and no mode of a mailbox, or that
 `docs/proofs.md` names as outside."""
-_NOT_MODELLED_EXACTLY = ("POST /v1/mailboxes", "PATCH /v1/mailboxes/{mailbox}/emails")
+_NOT_MODELLED_EXACTLY = (
+    "POST /v1/mailboxes", "POST /v1/connected-mailboxes", "PATCH /v1/mailboxes/{mailbox}/emails",
+)  # fmt: skip
 
 _DECISIONS = (Event.APPROVED, Event.APPROVED_FOR_LATER, Event.REJECTED)
 _EDITS = (Event.EDITED, Event.REVISED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -26,8 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its directory."""
+    """Mark each test by its directory; refuse two with one id, of which xdist would run one."""
     markers.mark(items)
+    ids = Counter(item.nodeid for item in items)
+    if twice := [nodeid for nodeid, times in ids.items() if times > 1]:
+        raise pytest.UsageError(f"These ids stand for more than one test: {', '.join(twice)}.")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._forks import reset_after_fork
+from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -24,10 +25,21 @@ _MAX_THREADS = 32
 
 
 def get_running_loop() -> AbstractEventLoop:
-    """Return the running event loop."""
+    """Return the running event loop.
+
+    Raises:
+        ConfigurationError: None of asyncio's runs, as under trio.
+    """
     import asyncio  # imported here: a process with only synchronous tools never loads it
 
-    return asyncio.get_running_loop()
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "Asynchronous calls need an event loop of asyncio, and none runs here.",
+            remedy="Under trio, make the synchronous call in a thread (trio.to_thread.run_sync); "
+            "with anyio, choose the backend asyncio.",
+        ) from None
 
 
 class LoopLocal(Generic[T]):

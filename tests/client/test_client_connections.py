@@ -263,3 +263,13 @@ def test_many_threads_get_their_own_answers() -> None:
         for thread in threads:
             thread.join(TIMEOUT)
     assert answers == [True] * 64 * 50
+
+
+def test_without_a_loop_of_asyncio_the_error_says_what_to_do() -> None:
+    """As under trio, which steps through a coroutine by itself."""
+    with pytest.raises(ConfigurationError, match=r"trio\.to_thread"):
+        AsyncMultiMail(KEY, base_url="http://127.0.0.1:9").list_mailboxes().send(None)
+    toolkit = Toolkit(KEY, base_url="http://127.0.0.1:9")
+    with pytest.raises(StopIteration) as ended:
+        toolkit.acall("list_mailboxes", {}).send(None)
+    assert "need an event loop of asyncio" in ended.value.value.text

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
+import httpx
 import pytest
 from tests.imap.conftest import Connect, Serve
 from tests.imap.test_connected import mail, wait_for_tasks
 from tests.support.cutting_proxy import CuttingProxy, Moment
 from tests.support.dovecot import Dovecot
 from tests.support.server import ServerFixture, accepted
+from tests.support.server_launcher import ServerLauncher
 from tests.support.smtp_sink import SinkMessage, SmtpSink
 
+from multimail_server.oversight import State
+from multimail_server.store.protocol import Reader
 from multimail_server.testing import VirtualClock
 
 SECONDS = timedelta(seconds=31)
@@ -109,6 +115,44 @@ def test_a_send_whose_answer_is_lost_is_looked_for_in_sent_before_it_is_sent_aga
         behind.wait_for_status(sent, "sent")
         wait_for_tasks(behind)
     require_once(behind, dovecot, sink, len(SMTP))
+
+
+@pytest.mark.parametrize("is_sending", [False, True], ids=["fetch", "data"])
+def test_a_server_that_is_killed_before_the_answer_does_its_work_once(
+    connect: Connect, serve: Serve, dovecot: Dovecot, imap: CuttingProxy, smtp: CuttingProxy,
+    sink: SmtpSink, data: Path, clock: VirtualClock, is_sending: bool,
+) -> None:  # fmt: skip
+    sink.on_message = partial(_file, dovecot)
+    hosts = ("--imap", f"127.0.0.1:{imap.port}", "--smtp", f"127.0.0.1:{smtp.port}")
+    assert connect(*hosts, "--mode", "autonomous").returncode == 0
+    proxy, command = (smtp, _END) if is_sending else (imap, b"BODY.PEEK[]")
+    with (
+        ServerLauncher(data.with_name("log")) as launcher,
+        launcher.serve("--data", str(data)) as killed,
+    ):
+        box, key = killed.banner["mailbox"]["id"], killed.banner["keys"]["agent"]
+        proxy.on_cut = killed.kill
+        proxy.arm("after", command)
+        if is_sending:
+            body = {"to": ["ann@other.test"], "subject": "Offer", "markdown": "Hello"}
+            url = f"{killed.banner['url']}/v1/mailboxes/{box}/send"
+            with suppress(httpx.HTTPError):
+                httpx.post(url, json=body, headers={"Authorization": f"Bearer {key}"})
+        else:
+            dovecot.deliver(mail("Offer"))
+        assert proxy.cut.wait(60)
+    if is_sending:
+        sink.next()
+    clock.advance(10 * SECONDS)  # The killed server was on real time.
+    server = serve(clock=clock)
+    server.wait_until(lambda: server.read(lambda tx: _is_settled(tx, box, is_sending)))
+    server.stop()
+    assert (len(sink.messages), len(dovecot.messages("Sent"))) == (int(is_sending),) * 2
+
+
+def _is_settled(tx: Reader, box: str, is_sending: bool) -> bool:
+    wanted = [State.SENT] if is_sending else [State.UNREAD]
+    return len(tx.messages_in_states(box, wanted)) == 1
 
 
 def _file(dovecot: Dovecot, message: SinkMessage) -> None:

@@ -81,7 +81,9 @@ class Place:
         return {"Authorization": f"Bearer {self.keys[role]}"}
 
 
-@pytest.fixture(scope="module")
+# Without a parameter of its own, pytest 9.2 gives all operations of a test one id, and xdist's
+# `loadgroup` runs one test for each id.
+@pytest.fixture(scope="module", params=["furnished"])
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A server with a message, a thread, a contact, a held send, a webhook and a domain."""
     zone = tmp_path_factory.mktemp("dns") / "empty.zone"

@@ -19,8 +19,9 @@ from tests.store import rows
 
 from multimail_server.store.migrate import list_migrations
 from multimail_server.store.postgres import PostgresStore
-from multimail_server.store.protocol import Reader, Store
-from multimail_server.store.records import DeliveryFilter, Purpose, SignedHeaders
+from multimail_server.store.protocol import Reader, Store, Tx
+from multimail_server.store.query_language import parse_query
+from multimail_server.store.records import DeliveryFilter, Purpose, SearchFilter, SignedHeaders
 from multimail_server.store.sqlite import SqliteStore
 
 QUERIES: list[tuple[Callable[[Reader], Any], Any]] = [
@@ -65,7 +66,22 @@ QUERIES: list[tuple[Callable[[Reader], Any], Any]] = [
         [rows.webhook_delivery(1, 1)],
     ),
     (lambda tx: tx.webhook_body("evt_1"), b"body"),
+    (lambda tx: find(tx, "grüße"), ["msg_0002", "msg_0001"]),
+    (lambda tx: find(tx, "nothing"), []),
+    (lambda tx: tx.last_event_position(), 0),
 ]
+
+
+def find(tx: Reader, query: str) -> list[str]:
+    """Search the mail, which was stored before there was an index of its words."""
+    found = tx.search_messages(SearchFilter("mbx_1", 10, parse_query(query), reviewer=True))
+    return [message.id for message in found]
+
+
+def log_event(tx: Tx) -> int:
+    """Add an event to the log that the dump did not have; return how many get a position."""
+    tx.insert(rows.event(1))
+    return tx.number_events(10)
 
 
 def read_dump(name: str) -> str:
@@ -76,6 +92,8 @@ def check_rows(store: Store) -> None:
     """Read every row of the dump, then remove the mail, whose references must be whole."""
     for query, expected in QUERIES:
         assert store.read(query) == expected
+    assert store.write(log_event) == 1
+    assert store.read(lambda tx: tx.last_event_position()) == 1
     store.write(lambda tx: tx.purge_mail())
     assert store.read(lambda tx: tx.message("msg_0001")) is None
     store.close()

@@ -35,7 +35,7 @@ DIRECTORIES: dict[str, tuple[str, ...]] = {
     "trust": ("unit",),
     "typing": ("unit",),
 }
-_SLOW_FILES = ("test_fuzz_", "test_schemathesis", "test_webhooks_worker")
+_SLOW_FILES = ("test_fuzz_", "test_schemathesis", "test_webhook_worker")
 _ROOT = Path(__file__).parents[1]
 
 
