@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from multimail_cli.demo.scripted_model import ScriptedModel
 
 def adk_model(url: str) -> Any:
     """Return the ADK's client of the chat API."""
+    # LiteLLM would fetch a list of prices.
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     from google.adk.models.lite_llm import LiteLlm
 
     return LiteLlm(model="openai/scripted", api_base=url, api_key="x")
