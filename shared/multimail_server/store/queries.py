@@ -304,8 +304,8 @@ class SqlReader:
         counts = {
             "outbox": "FROM outbox",
             "retries": "FROM outbox WHERE attempts > 0",
-            "held": "FROM messages WHERE status = 'pending_send_approval'",
-            "webhooks": "FROM webhook_deliveries WHERE status = 'pending'",
+            "held": f"FROM messages WHERE {_AWAITS_DECISION} AND direction = 'outbound'",
+            "webhooks": "FROM webhook_deliveries WHERE due_at IS NOT NULL",
         }
         return {name: self._value(f"SELECT count(*) {rest}") for name, rest in counts.items()}
 
