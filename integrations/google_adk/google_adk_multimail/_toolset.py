@@ -167,9 +167,9 @@ class MultiMailToolset(BaseToolset):
     """A toolkit's tools as one toolset, whose connections the ADK's runner closes.
 
     Args:
-        toolkit: Whose tools they are; default a `MultiMailToolkit` with `options`.
+        toolkit: Whose tools they are; default a `MultiMailToolkit` with the other arguments, which
+            are those of `multimail.tools.ToolkitBase`.
         api_key: Default `MULTIMAIL_API_KEY`.
-        options: The arguments of `multimail.tools.ToolkitBase`.
 
     Attributes:
         toolkit: Declares the user's words and files, and guards other tools.
