@@ -32,6 +32,7 @@ _FRAMEWORKS = (
     *("autogen-core", "autogen-agentchat", "semantic-kernel", "pydantic-ai-slim"),
     "openai-agents",
     "agent-framework-core",
+    "google-adk",
 )
 _REINSTALL = (
     "Uninstall all of them, then install again: "

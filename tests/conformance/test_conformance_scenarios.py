@@ -343,6 +343,7 @@ UNKNOWN_TOOL = (
         "not part of the provided tools",
         "' not found.",
         '" not found.',
+        "no tool with that name",
     ),
 )
 """How the frameworks tell a model that it has no such tool."""

@@ -18,6 +18,7 @@ ENVIRONMENTS = {
     "pydantic_ai": "openai3",
     "openai_agents": "openai3",
     "agent_framework": "openai3",
+    "google_adk": "google_adk",
 }
 """The environment of each framework that is not beside the others."""
 APART = tuple(ENVIRONMENTS)

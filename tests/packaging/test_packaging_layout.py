@@ -22,6 +22,7 @@ FRAMEWORKS = {
     "pydantic_ai": ("pydantic_ai",),
     "openai_agents": ("agents",),
     "agent_framework": ("agent_framework",),
+    "google_adk": ("google.adk",),
 }
 MODULES = [
     pytest.param(module, marks=marks(framework))

@@ -40,6 +40,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         *("autogen_multimail", "semantic_kernel_multimail", "pydantic_ai_multimail"),
         "openai_agents_multimail",
         "agent_framework_multimail",
+        "google_adk_multimail",
     }
     assert {f"{package}/py.typed" for package in packages} <= set(names)
 

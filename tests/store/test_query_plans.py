@@ -46,8 +46,8 @@ OWNERS = {"mailbox_id", "account_id"}
 """Columns by which most of a table may be one owner's."""
 FULL = {"mailbox_id": "mbx_1", "account_id": "acc_1"}
 """The owners of all rows."""
-WHOLE = {"count_work", "purge_mail", "remove_connected_account"}
-"""What is meant to read everything, or all that waits."""
+WHOLE = {"purge_mail", "remove_connected_account"}
+"""Changes that are meant to read everything."""
 ARGUMENTS: dict[Any, list[Any]] = {
     **READ_ARGUMENTS,
     Record: [rows.MAILBOX, rows.audit(1), rows.outbox(1), rows.SUPPRESSION],

@@ -248,17 +248,8 @@ ARGUMENTS: dict[Any, list[Any]] = {
 QUERIES = [
     name
     for name, member in inspect.getmembers(Reader, inspect.isfunction)
-    if not name.startswith("_") and name != "count_work"
+    if not name.startswith("_")
 ]
-
-
-def test_counting_work_reads_only_what_waits(explaining: ExplainingConnection) -> None:
-    SqlReader(explaining, SQLITE).count_work()
-    steps = [step for step in explaining.plan if not step.startswith("SCAN outbox")]
-    partial_indexes = ("message_held", "webhook_delivery_due")
-    assert len(steps) == len(partial_indexes)
-    for step, index in zip(steps, partial_indexes, strict=True):
-        assert index in step
 
 
 @pytest.mark.parametrize("name", QUERIES)
