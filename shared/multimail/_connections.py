@@ -319,9 +319,9 @@ class AsyncConnections:
         self._closer: AsyncGenerator[None, None] | None = None
 
     async def close_with_loop(self) -> None:
-        """Close the connections when the running event loop ends, if nobody does before."""
+        """Close the connections when the running event loop ends, unless they are closed before."""
         # A loop that shuts down, as that of `asyncio.run`, closes the generators that it began; a
-        # running one closes those that nobody holds any more.
+        # running one closes those that are no longer referenced.
         self._closer = _close_at_end(self._pools)
         await anext(self._closer)
 

@@ -98,7 +98,7 @@ class Event(StrEnum):
     OPENED = "opened"
     """A key read its content."""
     MARKED_UNREAD = "marked_unread"
-    """It shall look new again; an archived one is back in the inbox."""
+    """It is marked as unread; an archived one is back in the inbox."""
     ARCHIVED = "archived"
     """It left the inbox."""
     UNARCHIVED = "unarchived"

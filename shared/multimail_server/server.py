@@ -367,7 +367,7 @@ class EmbeddedServer:
     def _build_origins(self) -> Origins:
         config = self.config
         own = config.host
-        if own in _WILDCARDS:  # Nobody can open it.
+        if own in _WILDCARDS:  # No client can open it.
             own = _WILDCARDS[own]
         port = urlsplit(self._url).port or config.port
         hosts = frozenset({config.host.lower(), *split_list(config.allowed_hosts)})

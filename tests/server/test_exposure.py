@@ -1,4 +1,4 @@
-"""What a server shows to others: its files, its links, its limits to whoever forges or holds on."""
+"""What a server shows to others: its files, its links, its limits for clients that misbehave."""
 
 from __future__ import annotations
 

@@ -174,5 +174,5 @@ def _has(operation: str) -> Generator[Call[Any] | Pause, Any, bool]:
     try:
         health = yield from get_health()
     except MultiMailError:
-        return True  # nobody knows: the first error stands
+        return True  # unknown: the first error stands
     return operation in (health.extensions or ())

@@ -30,7 +30,7 @@ LISTEN_TIMEOUT = 10.0
 NOTIFY_TIMEOUT = 0.5
 ANNOUNCE_PAUSE = 0.005
 POLL_INTERVAL = 5.0
-"""After how long processes look for commits that nobody announced."""
+"""After how long processes look for commits that were not announced."""
 POOLED_POLL_INTERVAL = 0.5
 """The same where nothing is announced."""
 RECONNECT_PAUSE = 1.0
@@ -263,7 +263,7 @@ class Listener:
         with self._database.connect() as connection:
             interval = POLL_INTERVAL
             if self._database.is_pooled:
-                # LISTEN would be heard by whoever has the pooler's connection.
+                # LISTEN would act on the pooler's connection, which other clients use.
                 interval = POOLED_POLL_INTERVAL
             else:
                 connection.execute(f"LISTEN {CHANNEL}".encode())

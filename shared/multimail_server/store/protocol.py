@@ -70,7 +70,7 @@ class Scope:
     A write without a scope has the whole installation for its own, so it runs alone.
 
     Attributes:
-        own: Nobody else changes these while the write runs: mailboxes, a webhook, an account. What
+        own: No other write changes these meanwhile: mailboxes, a webhook, an account. What
             belongs to an account is changed only by a write that has the account for its own,
             except for what is inserted alone, such as an entry of the audit log.
         shared: These accounts and their keys, mailboxes, webhooks and settings stay as they are.

@@ -301,11 +301,12 @@ class SqlReader:
         )
 
     def count_work(self) -> dict[str, int]:
+        # A time names the index of what waits: a state alone is looked for in all that ever was.
         counts = {
-            "outbox": "FROM outbox",
-            "retries": "FROM outbox WHERE attempts > 0",
-            "held": "FROM messages WHERE status = 'pending_send_approval'",
-            "webhooks": "FROM webhook_deliveries WHERE status = 'pending'",
+            "outbox": "FROM outbox WHERE due_at >= 0",
+            "retries": "FROM outbox WHERE due_at >= 0 AND attempts > 0",
+            "held": "FROM messages WHERE status = 'pending_send_approval' AND expires_at >= 0",
+            "webhooks": "FROM webhook_deliveries WHERE due_at >= 0",
         }
         return {name: self._value(f"SELECT count(*) {rest}") for name, rest in counts.items()}
 

@@ -190,9 +190,9 @@ def parse_query(text: str | None) -> Query:
             (unwanted if term["minus"] else wanted).append(phrase)
     if cut.strip() and not (wanted or unwanted or filters):
         return Query((_NOTHING,))
-    told = tuple(dict.fromkeys(misread))[:MAX_TERMS]
+    reported = tuple(dict.fromkeys(misread))[:MAX_TERMS]
     phrases = tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted))
-    return Query(*phrases, misread=told, **filters)
+    return Query(*phrases, misread=reported, **filters)
 
 
 _MAX_MISREAD = 80
