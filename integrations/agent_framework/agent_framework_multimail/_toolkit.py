@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Unpack
 
 from agent_framework import Content, FunctionInvocationContext, FunctionTool
-from agent_framework.security import ConfidentialityLabel, ContentLabel, IntegrityLabel
 
 from multimail.tools import (
     APPROVER_TOOLS,
@@ -18,6 +18,10 @@ from multimail.tools import (
     ToolSpec,
 )
 from multimail.trust import Tier
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it calls its security module experimental
+    from agent_framework.security import ConfidentialityLabel, ContentLabel, IntegrityLabel
 
 
 class MultiMailTool(FunctionTool):
