@@ -69,6 +69,7 @@ def test_every_row_is_on_one_page_and_the_way_back_is_the_same(
 def test_the_audit_trail_goes_back_to_its_first_line(person: Person) -> None:
     there = walked(person, "/audit?all=true", "next")
     lines = [line for _, page in there for line in page]
+    assert isinstance(person.server, ServerUnderTest)
     store = person.server.services.context.store
     account = store.read(lambda tx: tx.first_account())
     assert account is not None
