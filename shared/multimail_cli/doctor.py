@@ -33,6 +33,7 @@ _FRAMEWORKS = (
     "openai-agents",
     "agent-framework-core",
     "google-adk",
+    "llama-index-core",
 )
 _REINSTALL = (
     "Uninstall all of them, then install again: "
@@ -217,7 +218,7 @@ def _check_conversations() -> CheckResult:
 
 _NAMELESS = {
     "smolagents": "smolagents", "AutoGen": "autogen_core", "Semantic Kernel": "semantic_kernel",
-    "OpenAI Agents SDK": "agents",
+    "OpenAI Agents SDK": "agents", "LlamaIndex": "llama_index",
 }  # fmt: skip
 """The frameworks that do not tell a tool which conversation it serves, and their modules."""
 _PART_JOBS = "In a program with several jobs: with toolkit.conversation('job-17'): …"

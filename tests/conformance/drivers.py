@@ -15,6 +15,7 @@ from tests.conformance.driver import DONE, TASK, Call, Driver
 from tests.conformance.drivers_agent_framework import AgentFramework, StreamingAgentFramework
 from tests.conformance.drivers_autogen import AutoGen, AutoGenWorkbench
 from tests.conformance.drivers_google_adk import GoogleADK, StreamingGoogleADK
+from tests.conformance.drivers_llama_index import LlamaIndex, StreamingLlamaIndex
 from tests.conformance.drivers_openai_agents import OpenAIAgents, StreamingOpenAIAgents
 from tests.conformance.drivers_pydantic_ai import PydanticAI, StreamingPydanticAI
 from tests.conformance.drivers_semantic_kernel import SemanticKernel, StreamingSemanticKernel
@@ -319,6 +320,8 @@ DRIVERS: dict[str, type[Driver]] = {
         StreamingAgentFramework,
         GoogleADK,
         StreamingGoogleADK,
+        LlamaIndex,
+        StreamingLlamaIndex,
         Mcp,
     )
 }

@@ -10,6 +10,7 @@ from typing import Any
 from tests.frameworks.agents_agent_framework import run_agent_framework
 from tests.frameworks.agents_autogen import run_autogen
 from tests.frameworks.agents_google_adk import run_google_adk
+from tests.frameworks.agents_llama_index import run_llama_index
 from tests.frameworks.agents_openai_agents import run_openai_agents
 from tests.frameworks.agents_pydantic_ai import run_pydantic_ai
 from tests.frameworks.agents_semantic_kernel import run_semantic_kernel
@@ -141,6 +142,7 @@ RUNS: dict[str, Callable[..., None]] = {
     "openai_agents": run_openai_agents,
     "agent_framework": run_agent_framework,
     "google_adk": run_google_adk,
+    "llama_index": run_llama_index,
 }
 
 

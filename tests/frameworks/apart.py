@@ -19,6 +19,7 @@ ENVIRONMENTS = {
     "openai_agents": "openai3",
     "agent_framework": "openai3",
     "google_adk": "google_adk",
+    "llama_index": "llama_index",
 }
 """The environment of each framework that is not beside the others."""
 APART = tuple(ENVIRONMENTS)

@@ -11,7 +11,7 @@ from multimail import ConfigurationError
 
 KEEPERS = ("langchain", "agno", "pydantic_ai")
 OTHERS = ("crewai", "smolagents", "autogen", "semantic_kernel", "openai_agents",
-          "agent_framework", "google_adk")  # fmt: skip
+          "agent_framework", "google_adk", "llama_index")  # fmt: skip
 
 
 def marked(names: tuple[str, ...]) -> list[object]:

@@ -23,6 +23,7 @@ FRAMEWORKS = {
     "openai_agents": ("agents",),
     "agent_framework": ("agent_framework",),
     "google_adk": ("google.adk",),
+    "llama_index": ("llama_index.core",),
 }
 MODULES = [
     pytest.param(module, marks=marks(framework))

@@ -41,6 +41,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         "openai_agents_multimail",
         "agent_framework_multimail",
         "google_adk_multimail",
+        "llama_index_multimail",
     }
     assert {f"{package}/py.typed" for package in packages} <= set(names)
 
