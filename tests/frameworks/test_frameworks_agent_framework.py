@@ -95,15 +95,18 @@ def post_note(channel: str, text: str) -> str:
     return f"Posted in {channel}: {text}"
 
 
-async def test_a_held_call_is_refused_unless_its_tool_was_approved(
+async def test_a_held_call_is_refused_unless_a_person_approves_that_call(
     open_toolkit: Make, auto_box: Inbox
 ) -> None:
     kit = open_toolkit()
     plain = kit.guarded([post_note], POLICIES)
     done = await run([*kit.get_tools(), *plain], reading(auto_box), NOTE, session="plain")
     assert "post_note was not run" in list_results(done)[-1][0].text
-    asking = kit.guarded([tool(post_note, approval_mode="always_require")], POLICIES)
-    done = await decide([*kit.get_tools(), *asking], reading(auto_box), NOTE, approved=True)
+    standing = kit.guarded([tool(post_note, approval_mode="always_require")], POLICIES)
+    done = await decide([*kit.get_tools(), *standing], reading(auto_box), NOTE, approved=True)
+    assert "post_note was not run" in list_results(done)[-1][0].text
+    asking = kit.guarded([post_note], POLICIES, approve=lambda *_: True)
+    done = await run([*kit.get_tools(), *asking], reading(auto_box), NOTE, session="asking")
     assert list_results(done)[-1][0].text == "Posted in sales: Hello."
 
 

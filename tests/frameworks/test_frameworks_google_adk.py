@@ -36,6 +36,16 @@ def open_toolkit(auto_box: Inbox, decisions: list[GuardDecision]) -> Make:
     return make
 
 
+class WatchedToolset(MultiMailToolset):
+    """A toolset that notes that it was closed."""
+
+    was_closed = False
+
+    async def close(self) -> None:
+        await super().close()
+        self.was_closed = True
+
+
 async def run(tools: list[Any], *steps: Step, session: str = "") -> list[Any]:
     """Run an agent with these tools once; return the responses of its tools."""
     with model(*steps) as served:
@@ -56,9 +66,12 @@ async def test_a_session_is_a_conversation_and_the_runner_closes_the_toolset(
     await run([toolset], call("send_email", **{**SEND, "subject": "Two"}), session="two")
     assert [decision.action.value for decision in decisions[-2:]] == ["hold", "allow"]
     with model() as served:
-        runner = InMemoryRunner(agent=adk_agent(served.base_url, [toolset]), app_name="mail")
+        watched = WatchedToolset(toolset.toolkit)
+        runner = InMemoryRunner(agent=adk_agent(served.base_url, [watched]), app_name="mail")
         await ask(runner.agent, runner=runner)
+        assert not watched.was_closed
         await runner.close()
+        assert watched.was_closed
 
 
 async def confirm(tools: list[BaseTool], *steps: Step, confirmed: bool) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Unpack
 
 from agent_framework import Content, FunctionInvocationContext, FunctionTool
@@ -128,10 +128,9 @@ def build_label(session: ToolSession, session_id: str | None) -> ContentLabel:
 def _guard_tool(tool: FunctionTool, guard: ToolGuard, session_id: str | None) -> FunctionTool:
     """Return a function tool that runs only if the guard of the conversation lets it.
 
-    Agent Framework asks its user only for tools with `always_require`: their calls were approved
-    when they run. Other held calls are refused unless `approve` asks a human.
+    A held call is refused unless `approve` asks a human: Agent Framework's own approval may be one
+    that stands for all calls of a tool, given before the mail was read.
     """
-    is_approved = tool.approval_mode == "always_require" and not guard.asks
 
     async def run(ctx: FunctionInvocationContext, **arguments: Any) -> Any:
         try:
@@ -139,7 +138,6 @@ def _guard_tool(tool: FunctionTool, guard: ToolGuard, session_id: str | None) ->
                 tool.name, arguments,
                 lambda: tool.invoke(arguments=arguments, context=ctx, skip_parsing=True),
                 session_id=session_id or get_session_id(ctx),
-                approve=_confirm if is_approved else None,
             )  # fmt: skip
         except CallRefusedError as error:
             return error.message
@@ -150,9 +148,3 @@ def _guard_tool(tool: FunctionTool, guard: ToolGuard, session_id: str | None) ->
         kind=tool.kind, input_model=tool.input_model or tool.parameters(),
         result_parser=tool.result_parser, additional_properties=tool.additional_properties,
     )  # fmt: skip
-
-
-def _confirm(name: str, arguments: Mapping[str, Any], decision: object) -> bool:
-    """Let a call run: Agent Framework runs it only after its user approved it."""
-    del name, arguments, decision
-    return True
