@@ -344,6 +344,7 @@ UNKNOWN_TOOL = (
         "' not found.",
         '" not found.',
         "no tool with that name",
+        "not found. Please select",
     ),
 )
 """How the frameworks tell a model that it has no such tool."""

@@ -43,14 +43,16 @@ class MultiMailTool(AsyncBaseTool):
         """Its name, description and schema."""
         return self._metadata
 
-    def call(self, **arguments: Any) -> ToolOutput:
+    def call(self, *args: Any, **arguments: Any) -> ToolOutput:
         """Run the tool; `raw_output` is the `ToolResult`."""
+        del args
         return self._convert(
             self._session.call(self._spec, arguments, session_id=self._session_id), arguments
         )
 
-    async def acall(self, **arguments: Any) -> ToolOutput:
+    async def acall(self, *args: Any, **arguments: Any) -> ToolOutput:
         """Run the tool asynchronously; otherwise like `call`."""
+        del args
         result = await self._session.acall(self._spec, arguments, session_id=self._session_id)
         return self._convert(result, arguments)
 
