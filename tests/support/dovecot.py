@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import getpass
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -185,17 +187,20 @@ class Dovecot:
     def kill(self) -> None:
         """End it with SIGKILL, with all of its processes."""
         assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)  # it begins no more of them
         children = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(self._process.pid)],
             capture_output=True, text=True, check=False,
         ).stdout.split()  # fmt: skip
+        ends = [end for child in map(int, children) if (end := _open_process(child)) is not None]
         self._process.kill()
         self._process.wait()
-        for child in map(int, children):
-            try:
-                os.kill(child, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for end in ends:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(end, signal.SIGKILL)
+            # Until it has ended, it listens, and a new Dovecot does not start.
+            select.select([end], [], [], 30)
+            os.close(end)
 
     def __enter__(self) -> Self:
         self.start()
@@ -226,6 +231,14 @@ class Dovecot:
             uids = client.search()
             rows = client.fetch(uids, ["BODY.PEEK[]", "FLAGS"]) if uids else {}
             return [(rows[uid][b"BODY[]"], rows[uid][b"FLAGS"]) for uid in sorted(rows)]
+
+
+def _open_process(pid: int) -> int | None:
+    """Return a descriptor of a process, readable once it has ended; None if it has."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _name_users() -> str:
