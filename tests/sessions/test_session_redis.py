@@ -172,6 +172,10 @@ def test_full_redis_raises_and_keeps_its_data(tmp_path: Path) -> None:
             fill()
         assert taken > 0
         assert all(store.taint(f"s{number}").worst == FORGED for number in range(taken))
+        from redis import Redis
+
+        with closing(Redis.from_url(full.url)) as admin:
+            admin.config_set("maxmemory", "1")  # Buffers that were given back leave no room now.
         with pytest.raises(SessionStoreUnavailableError, match="OutOfMemoryError"):
             store.count_send(token("a"), 9, 9)
 
