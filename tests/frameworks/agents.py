@@ -16,11 +16,15 @@ from tests.frameworks.agents_pydantic_ai import run_pydantic_ai
 from tests.frameworks.agents_semantic_kernel import run_semantic_kernel
 from tests.tools.support import Inbox
 
+from multimail.tools import ToolPolicy
 from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn, call, say
 
 Step = Turn | Callable[[Conversation], Turn]
 TASK = "Look after the inbox."
 SEND: dict[str, Any] = {"to": ["ann@example.org"], "subject": "Offer", "body": "It is ready."}
+NOTE = call("post_note", channel="sales", text="Hello.")
+POLICIES = {"post_note": ToolPolicy("outside", "status")}
+"""What `post_note` does: its text reaches people outside."""
 MESSAGE_ID = re.compile(r"\bmsg_[0-9A-Z]{26}\b")
 
 
@@ -37,6 +41,11 @@ def model(*steps: Step, last: Turn | None = None) -> Iterator[ScriptedModel]:
     with ScriptedModel(script) as served:
         yield served
         assert served.errors == []
+
+
+def post_note(channel: str, text: str) -> str:
+    """Post a note for the team."""
+    return f"Posted in {channel}: {text}"
 
 
 def conversation(served: ScriptedModel) -> Conversation:

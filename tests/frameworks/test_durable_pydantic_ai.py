@@ -14,8 +14,6 @@ from tests.frameworks.test_frameworks_examples import EXAMPLES, answers_the_newe
 from multimail_cli.demo.scripted_model import Conversation, ScriptedModel, Turn
 from multimail_server.testing import ServerUnderTest
 
-pytest.importorskip("dbos")
-
 
 def start(server: ServerUnderTest, model: ScriptedModel, home: Path) -> subprocess.Popen[str]:
     """Start the example in a process of its own, in the same directory as before."""

@@ -7,18 +7,15 @@ from typing import Any
 
 import pytest
 from agent_framework import AgentSession, FunctionTool, Message, tool
-from tests.frameworks.agents import SEND, TASK, Step, model, reading
+from tests.frameworks.agents import NOTE, POLICIES, SEND, TASK, Step, model, post_note, reading
 from tests.frameworks.agents_agent_framework import framework_agent
 from tests.tools.support import Inbox
 
 from agent_framework_multimail import MultiMailToolkit
 from multimail import ConfigurationError
-from multimail.tools import ToolPolicy
 from multimail.trust import GuardDecision
 from multimail_cli.demo.scripted_model import call
 
-NOTE = call("post_note", channel="sales", text="Hello.")
-POLICIES = {"post_note": ToolPolicy("outside", "status")}
 Make = Callable[..., MultiMailToolkit]
 
 
@@ -59,6 +56,22 @@ async def test_results_have_facts_and_a_label_for_code(open_toolkit: Make, auto_
     assert labels[0]["metadata"]["multimail"]["label"] == "unauthenticated"
 
 
+async def test_agent_frameworks_own_middleware_hides_what_is_labelled_untrusted(
+    open_toolkit: Make, auto_box: Inbox
+) -> None:
+    from agent_framework.security import LabelTrackingFunctionMiddleware
+
+    tools = open_toolkit().get_tools()
+    mail = call("read_email", email_id=auto_box.receive("An unusual word: pomegranate.")["id"])
+    with model(call("list_mailboxes"), mail) as served:
+        tracking = LabelTrackingFunctionMiddleware()
+        agent = framework_agent(served, tools, middleware=[tracking])
+        await agent.run(TASK, session=AgentSession(session_id="hidden"))
+        shown = str(served.requests[-1]["messages"])
+    assert auto_box.address in shown
+    assert "pomegranate" not in shown
+
+
 async def test_a_session_is_a_conversation(
     open_toolkit: Make, auto_box: Inbox, decisions: list[GuardDecision]
 ) -> None:
@@ -88,11 +101,6 @@ async def test_a_tool_can_wait_for_an_approval_of_the_run(
     assert len(auto_box.mails()) == approved
     with pytest.raises(ConfigurationError, match="has no tool 'send_mail'"):
         open_toolkit(requires_approval=["send_mail"])
-
-
-def post_note(channel: str, text: str) -> str:
-    """Post a note for the team."""
-    return f"Posted in {channel}: {text}"
 
 
 async def test_a_held_call_is_refused_unless_a_person_approves_that_call(

@@ -9,18 +9,15 @@ import pytest
 from google.adk.runners import InMemoryRunner
 from google.adk.tools.base_tool import BaseTool
 from google.genai import types
-from tests.frameworks.agents import SEND, Step, model, reading
+from tests.frameworks.agents import NOTE, POLICIES, SEND, Step, model, post_note, reading
 from tests.frameworks.agents_google_adk import adk_agent, ask
 from tests.tools.support import Inbox
 
 from google_adk_multimail import MultiMailToolkit, MultiMailToolset
 from multimail import ConfigurationError
-from multimail.tools import ToolPolicy
 from multimail.trust import GuardDecision
 from multimail_cli.demo.scripted_model import call
 
-NOTE = call("post_note", channel="sales", text="Hello.")
-POLICIES = {"post_note": ToolPolicy("outside", "status")}
 CONFIRM = "adk_request_confirmation"
 Make = Callable[..., MultiMailToolkit]
 
@@ -99,11 +96,6 @@ async def test_a_tool_can_wait_for_a_confirmation(
     assert len(auto_box.mails()) == confirmed
     with pytest.raises(ConfigurationError, match="has no tool 'send_mail'"):
         open_toolkit(require_confirmation=["send_mail"])
-
-
-def post_note(channel: str, text: str) -> str:
-    """Post a note for the team."""
-    return f"Posted in {channel}: {text}"
 
 
 @pytest.mark.parametrize("confirmed", [True, False])

@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from llama_index.core.tools import FunctionTool
 from llama_index.core.workflow import Context
-from tests.frameworks.agents import SEND
+from tests.frameworks.agents import POLICIES, SEND, post_note
 from tests.tools.support import Inbox
 
 from llama_index_multimail import MultiMailToolkit
 from multimail import ConfigurationError
-from multimail.tools import ToolPolicy
 from multimail.trust import GuardDecision
 
-POLICIES = {"post_note": ToolPolicy("outside", "status")}
 Make = Callable[..., MultiMailToolkit]
 
 
@@ -47,11 +45,6 @@ def test_an_output_has_text_for_the_model_and_a_result_for_code(
     assert (output.content, output.is_error) == (output.raw_output.text, False)
     failed = tool.call(to="nobody at all")
     assert (failed.is_error, failed.raw_output.error is not None) == (True, True)
-
-
-def post_note(channel: str, text: str) -> str:
-    """Post a note for the team."""
-    return f"Posted in {channel}: {text}"
 
 
 @pytest.mark.parametrize("is_async", [True, False])

@@ -9,18 +9,15 @@ from typing import Any
 
 import pytest
 from agents import Agent, FunctionTool, Runner, RunState, function_tool, handoff
-from tests.frameworks.agents import SEND, TASK, Step, model, reading
+from tests.frameworks.agents import NOTE, POLICIES, SEND, TASK, Step, model, post_note, reading
 from tests.frameworks.agents_openai_agents import agents_agent, agents_model
 from tests.tools.support import Inbox
 
 from multimail import ConfigurationError
-from multimail.tools import ToolPolicy
 from multimail.trust import GuardDecision
 from multimail_cli.demo.scripted_model import ScriptedModel, call
 from openai_agents_multimail import MultiMailToolkit
 
-NOTE = call("post_note", channel="sales", text="Hello.")
-POLICIES = {"post_note": ToolPolicy("outside", "status")}
 Make = Callable[..., MultiMailToolkit]
 
 
@@ -29,12 +26,6 @@ class Job:
     """What an application passes to a run."""
 
     ticket: str
-
-
-@function_tool
-def post_note(channel: str, text: str) -> str:
-    """Post a note for the team."""
-    return f"Posted in {channel}: {text}"
 
 
 @pytest.fixture
@@ -104,7 +95,9 @@ def test_a_tool_can_wait_for_an_approval_of_the_run(
         open_toolkit(needs_approval=["send_mail"])
 
 
-def decide(served: ScriptedModel, tools: list[FunctionTool], approved: bool) -> Any:
+def decide(
+    served: ScriptedModel, tools: list[FunctionTool], approved: bool, *, always: bool = False
+) -> Any:
     """Run an agent, decide on the call that interrupts it, and go on from the stored state."""
     agent = agents_agent(served, tools)
 
@@ -113,7 +106,7 @@ def decide(served: ScriptedModel, tools: list[FunctionTool], approved: bool) -> 
         state = await RunState.from_json(agent, waiting.to_state().to_json())
         (asked,) = state.get_interruptions()
         if approved:
-            state.approve(asked)
+            state.approve(asked, always_approve=always)
         else:
             state.reject(asked)
         return await Runner.run(agent, state)
@@ -126,16 +119,26 @@ def test_a_held_call_of_another_tool_interrupts_where_that_is_chosen(
     open_toolkit: Make, auto_box: Inbox, approved: bool
 ) -> None:
     kit = open_toolkit(interrupts=True)
-    tools = [*kit.get_tools(), *kit.guarded([post_note], POLICIES)]
+    tools = [*kit.get_tools(), *kit.guarded([function_tool(post_note)], POLICIES)]
     with model(reading(auto_box), NOTE) as served:
         done = decide(served, tools, approved)
     outputs = [str(item.output) for item in list_outputs(done)]
     assert ("Posted in sales: Hello." in outputs) is approved
 
 
+def test_an_approval_that_stands_for_all_calls_is_none_for_a_held_one(
+    open_toolkit: Make, auto_box: Inbox
+) -> None:
+    kit = open_toolkit(interrupts=True)
+    tools = [*kit.get_tools(), *kit.guarded([function_tool(post_note)], POLICIES)]
+    with model(reading(auto_box), NOTE) as served:
+        done = decide(served, tools, True, always=True)
+    assert "post_note was not run" in list_outputs(done)[-1].output
+
+
 def test_elsewhere_it_is_refused_and_the_run_goes_on(open_toolkit: Make, auto_box: Inbox) -> None:
     kit = open_toolkit()
-    tools = [*kit.get_tools(), *kit.guarded([post_note], POLICIES)]
+    tools = [*kit.get_tools(), *kit.guarded([function_tool(post_note)], POLICIES)]
     done = run(tools, reading(auto_box), NOTE)
     assert done.final_output == "Done."
     assert "post_note was not run" in list_outputs(done)[-1].output

@@ -14,17 +14,15 @@ from pydantic_ai import (
     Tool,
     ToolReturn,
 )
-from tests.frameworks.agents import SEND, TASK, model, reading
+from tests.frameworks.agents import NOTE, POLICIES, SEND, TASK, model, post_note, reading
 from tests.frameworks.agents_pydantic_ai import pydantic_agent
 from tests.tools.support import Inbox
 
 from multimail import ConfigurationError
-from multimail.tools import AGENT_INSTRUCTIONS, ToolPolicy
+from multimail.tools import AGENT_INSTRUCTIONS
 from multimail_cli.demo.scripted_model import call, say
 from pydantic_ai_multimail import MultiMailApproverToolkit, MultiMailToolset
 
-NOTE = call("post_note", channel="sales", text="Hello.")
-POLICIES = {"post_note": ToolPolicy("outside", "status")}
 ASKS: dict[str, Any] = {"output_type": [str, DeferredToolRequests]}
 Make = Callable[..., MultiMailToolset]
 
@@ -94,11 +92,6 @@ def test_a_tool_can_wait_for_an_approval_of_the_run(
         open_toolset(requires_approval=["send_mail"])
 
 
-def post_note(channel: str, text: str) -> str:
-    """Post a note for the team."""
-    return f"Posted in {channel}: {text}"
-
-
 async def post_with_context(ctx: RunContext[Any], channel: str, text: str) -> ToolReturn[str]:
     """Post a note for the team."""
     return ToolReturn(f"Posted in {channel}: {text}", metadata={"run": ctx.run_id})
@@ -131,7 +124,7 @@ def test_a_held_call_of_another_tool_waits_where_the_run_can_and_is_refused_else
 def test_a_policy_has_to_name_a_tool(open_toolset: Make) -> None:
     kit = open_toolset().toolkit
     with pytest.raises(ConfigurationError, match="there is no tool post_notes"):
-        kit.guarded([post_note], {"post_notes": ToolPolicy("outside", "status")})
+        kit.guarded([post_note], {"post_notes": POLICIES["post_note"]})
     with pytest.raises(ConfigurationError, match="cannot guard 7"):
         kit.guarded([7])
 

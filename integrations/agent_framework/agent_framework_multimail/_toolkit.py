@@ -80,9 +80,7 @@ class MultiMailToolkit(ToolkitBase[FunctionTool]):
         **options: Unpack[ToolkitOptions],
     ) -> None:
         super().__init__(api_key, **options)
-        self._requires_approval = frozenset(requires_approval)
-        for name in self._requires_approval:
-            self.spec(name)
+        self._requires_approval = self.check_names(requires_approval)
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> FunctionTool:
         asks = spec.name in self._requires_approval

@@ -67,9 +67,8 @@ class MultiMailToolkit(ToolkitBase[Function], AgnoToolkit):
         if exclude_tools is not None:
             options["exclude"] = exclude_tools
         ToolkitBase.__init__(self, api_key, **options)
-        confirmed = list(requires_confirmation_tools or ())
-        for name in confirmed:
-            self.spec(name)  # Agno itself only warns of a name that does not exist.
+        # Agno itself only warns of a name that does not exist.
+        confirmed = sorted(self.check_names(requires_confirmation_tools or ()))
         instructions = instructions or self.default_instructions
         AgnoToolkit.__init__(
             self,

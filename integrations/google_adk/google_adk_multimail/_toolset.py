@@ -139,9 +139,7 @@ class MultiMailToolkit(ToolkitBase[BaseTool]):
     ) -> None:
         super().__init__(api_key, **options)
         self._interrupts = interrupts
-        self._require_confirmation = frozenset(require_confirmation)
-        for name in self._require_confirmation:
-            self.spec(name)
+        self._require_confirmation = self.check_names(require_confirmation)
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> BaseTool:
         asks = spec.name in self._require_confirmation

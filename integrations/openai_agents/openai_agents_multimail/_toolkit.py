@@ -23,6 +23,8 @@ from multimail.tools import (
 )
 from multimail.trust import Action, GuardDecision
 
+_NO_CALL = "multimail: no call has this id"
+
 
 class MultiMailToolkit(ToolkitBase[FunctionTool]):
     """The agent's tools: read, draft, send under oversight. None of them can approve.
@@ -38,7 +40,7 @@ class MultiMailToolkit(ToolkitBase[FunctionTool]):
             `Runner.run(context=…)`; None for the default.
         needs_approval: Tools before which the run is interrupted until `RunState.approve`.
         interrupts: Whether a held call of a `guarded` tool interrupts the run in the same way. By
-            default it is refused.
+            default it is refused. An approval that stands for all calls (`always_approve`) is none.
         strict: Whether OpenAI must keep to the tools' schemas; False for models that cannot.
 
     Raises:
@@ -58,9 +60,7 @@ class MultiMailToolkit(ToolkitBase[FunctionTool]):
         super().__init__(api_key, **options)
         self._find_session, self._strict = find_session, strict
         self._interrupts = interrupts
-        self._needs_approval = frozenset(needs_approval)
-        for name in self._needs_approval:
-            self.spec(name)
+        self._needs_approval = self.check_names(needs_approval)
 
     def _build_tool(self, spec: ToolSpec, session_id: str | None) -> FunctionTool:
         facts: dict[str, dict[str, Any]] = {}
@@ -145,6 +145,7 @@ async def _ask_own(
 def _read_approval(context: ToolContext[Any]) -> Approve:
     def ask(name: str, arguments: Mapping[str, Any], decision: GuardDecision) -> bool:
         del arguments, decision
-        return context.is_tool_approved(name, context.tool_call_id) is True
+        is_standing = context.is_tool_approved(name, _NO_CALL) is True
+        return not is_standing and context.is_tool_approved(name, context.tool_call_id) is True
 
     return ask

@@ -65,10 +65,10 @@ class MultiMailToolset(FunctionToolset[Any]):
         **options: Unpack[ToolkitOptions],
     ) -> None:
         self.toolkit = toolkit or MultiMailToolkit(api_key, **options)
+        asked = self.toolkit.check_names(requires_approval)
         tools = [self.toolkit.build_tool(spec, session_id) for spec in self.toolkit.specs]
-        for name in requires_approval:
-            self.toolkit.spec(name)
-            next(tool for tool in tools if tool.name == name).requires_approval = True
+        for tool in tools:
+            tool.requires_approval = tool.name in asked
         super().__init__(
             tools, id=id, instructions=instructions or self.toolkit.default_instructions
         )
@@ -111,7 +111,8 @@ class MultiMailToolkit(ToolkitBase[AbstractToolset[Any]]):
 
     Takes the arguments of `multimail.tools.ToolkitBase`; `get_tools()` returns what
     `Agent(toolsets=…)` takes, and so does `guarded(…)`. With `user_turns=True` the user prompts of
-    the message history count as the user's words, for an agent that people chat with.
+    the message history count as the user's words, for an agent that people chat with and no other
+    agent runs: Pydantic AI does not tell a tool who wrote a prompt.
 
     Args:
         api_key: Default `MULTIMAIL_API_KEY`.

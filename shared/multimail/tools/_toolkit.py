@@ -205,6 +205,14 @@ class ToolkitBase(Generic[NativeTool]):
             )
         return spec
 
+    def check_names(self, names: Iterable[str]) -> frozenset[str]:
+        """Return names of the toolkit's tools, such as those that ask before each call.
+
+        Raises:
+            ConfigurationError: It has no tool of one of the names.
+        """
+        return frozenset(self.spec(name).name for name in names)
+
     def _find(self, name: str) -> ToolSpec | None:
         return next((spec for spec in self.specs if spec.name == name), None)
 
