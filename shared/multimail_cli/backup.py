@@ -34,6 +34,9 @@ def backup(
     _copy(source, copy)
     size = copy.stat().st_size
     words = f"{copy} holds all of {source} ({size} bytes, checked)."
+    key = source.with_name(f"{source.name}.key")
+    if key.exists():
+        words += f" The logins of connected mailboxes need {key} too: keep it in another place."
     context.answer({"copy": str(copy), "bytes": size}, lambda: show_text(words))
 
 

@@ -82,6 +82,8 @@ def test_a_backup_is_restored_with_deliveries_paused(tmp_path: Path, inside: Any
         server.deliver("Hello?", subject="Kept", sender="ann@example.org")
         assert inside("backup", copy, "--data", file).status == 0
         assert copy.stat().st_mode & 0o777 == 0o600
+        (tmp_path / "mail.sqlite3.key").touch()
+        assert f"{file}.key" in inside("backup", tmp_path / "copy2", "--data", file).out
     assert "exists" in inside("backup", copy, "--data", file).err
     restored = inside("restore", copy, "--data", again)
     assert f"multimail resume --data {again}" in restored.out
